@@ -1,0 +1,133 @@
+// swift-tools-version: 6.2
+import PackageDescription
+
+let strict: [SwiftSetting] = [
+    .swiftLanguageMode(.v6),
+    .enableUpcomingFeature("ExistentialAny"),
+    .enableUpcomingFeature("InternalImportsByDefault"),
+    .enableUpcomingFeature("MemberImportVisibility"),
+    .enableUpcomingFeature("NonisolatedNonsendingByDefault"),
+    .treatAllWarnings(as: .error),
+]
+
+/// A library room of the house: `Serin` + the folder's last part.
+func room(_ path: String, _ dependencies: [String], c: [String] = []) -> Target {
+    let name = "Serin" + (path.split(separator: "/").last.map(String.init) ?? path)
+    return .target(
+        name: name, dependencies: (dependencies.map { "Serin" + $0 } + c).map { .byName(name: $0) },
+        path: "Sources/" + path, swiftSettings: strict)
+}
+
+/// One folder of tests a room.
+func tests(_ name: String, _ dependencies: [String], resources: [Resource] = []) -> Target {
+    .testTarget(
+        name: name, dependencies: dependencies.map { .byName(name: $0) }, path: "Tests/" + name,
+        resources: resources, swiftSettings: strict)
+}
+
+let core = ["Model", "Policies", "Verdicts", "Rollouts", "Records"]
+let everything =
+    core + [
+        "Ports", "Controller", "Locks", "Transport", "Processes", "Crypto", "YAML", "Prometheus", "Postgres", "SQLite",
+        "Traffic", "Actions", "API", "Server",
+    ]
+
+let package = Package(
+    name: "serin",
+    targets: [
+        // C libraries from Debian's -dev packages, and one small typed shim each where one is needed.
+        .systemLibrary(name: "CCurl", path: "Sources/C/CCurl", pkgConfig: "libcurl", providers: [.apt(["libcurl4-openssl-dev"])]),
+        .systemLibrary(name: "CLibPQ", path: "Sources/C/CLibPQ", pkgConfig: "libpq", providers: [.apt(["libpq-dev"])]),
+        .systemLibrary(name: "COpenSSL", path: "Sources/C/COpenSSL", pkgConfig: "libcrypto", providers: [.apt(["libssl-dev"])]),
+        .systemLibrary(name: "CSQLite", path: "Sources/C/CSQLite", pkgConfig: "sqlite3", providers: [.apt(["libsqlite3-dev"])]),
+        .systemLibrary(name: "CYAML", path: "Sources/C/CYAML", pkgConfig: "yaml-0.1", providers: [.apt(["libyaml-dev"])]),
+        .systemLibrary(
+            name: "CMicroHTTPD", path: "Sources/C/CMicroHTTPD", pkgConfig: "libmicrohttpd",
+            providers: [.apt(["libmicrohttpd-dev"])]),
+        .target(name: "CSerinCurl", dependencies: ["CCurl"], path: "Sources/C/CSerinCurl"),
+        .target(name: "CSerinHTTPD", dependencies: ["CMicroHTTPD"], path: "Sources/C/CSerinHTTPD"),
+        .target(name: "CSerinProcess", path: "Sources/C/CSerinProcess"),
+        .target(name: "CSerinMath", path: "Sources/C/CSerinMath", linkerSettings: [.linkedLibrary("m")]),
+
+        // Core: pure.
+        room("Core/Model", []),
+        room("Core/Policies", ["Model"]),
+        room("Core/Verdicts", ["Model"], c: ["CSerinMath"]),
+        room("Core/Rollouts", ["Model", "Policies", "Verdicts"]),
+        room("Core/Records", ["Model", "Policies", "Verdicts", "Rollouts"]),
+
+        room("Ports", core),
+        room("Controller", core + ["Ports", "Locks"]),
+
+        // Platform: knows no rollout.
+        room("Platform/Locks", []),
+        room("Platform/Transport", ["Model", "Locks"], c: ["CCurl", "CSerinCurl"]),
+        room("Platform/Processes", ["Model", "Locks"], c: ["CSerinProcess"]),
+        room("Platform/Crypto", [], c: ["COpenSSL"]),
+        room("Platform/YAML", ["Model", "Policies"], c: ["CYAML"]),
+
+        // Adapters: each knows Ports, Core's values, Platform and its C library.
+        room("Adapters/Prometheus", ["Model", "Policies", "Ports", "Locks", "Transport"]),
+        room("Adapters/Postgres", ["Model", "Policies", "Ports", "Locks"], c: ["CLibPQ"]),
+        room("Adapters/SQLite", ["Model", "Records", "Ports", "Locks", "Crypto"], c: ["CSQLite"]),
+        room("Adapters/Traffic", ["Model", "Policies", "Ports", "Locks", "Transport"]),
+        room("Adapters/Actions", ["Model", "Policies", "Ports", "Transport", "Processes"]),
+
+        // Faces.
+        room("Faces/API", core + ["Ports", "Controller"]),
+        room("Faces/Server", ["Model", "Locks", "API"], c: ["CMicroHTTPD", "CSerinHTTPD"]),
+        room("Faces/CommandLine", everything),
+        .executableTarget(name: "serin", dependencies: ["SerinCommandLine"], path: "Sources/serin", swiftSettings: strict),
+
+        // Real servers for tests, demo and bench: started on free loopback ports, stopped by pid.
+        .target(
+            name: "Testbed", dependencies: ["SerinModel", "SerinLocks", "SerinProcesses", "SerinTransport", "CSerinProcess"],
+            path: "Tests/Testbed",
+            swiftSettings: strict),
+        .executableTarget(
+            name: "checkout-service", dependencies: ["CMicroHTTPD", "CSerinHTTPD", "SerinLocks"], path: "examples/service",
+            swiftSettings: strict),
+        .executableTarget(
+            name: "serin-demo", dependencies: ["Testbed", "SerinModel", "SerinTransport", "SerinProcesses", "SerinLocks"],
+            path: "examples/demo", swiftSettings: strict),
+        .executableTarget(
+            name: "serin-bench", dependencies: (everything.map { "Serin" + $0 } + ["Testbed"]).map { .byName(name: $0) },
+            path: "Tests/Bench", swiftSettings: strict),
+        .executableTarget(
+            name: "serin-search", dependencies: ["SerinModel", "SerinPolicies", "SerinVerdicts", "SerinRollouts"],
+            path: "Tests/Search", swiftSettings: strict),
+
+        tests("ModelTests", ["SerinModel"]),
+        tests("PoliciesTests", ["SerinModel", "SerinPolicies", "SerinYAML", "SerinTraffic"]),
+        tests("VerdictsTests", ["SerinModel", "SerinVerdicts"], resources: [.copy("Vectors")]),
+        tests("RolloutsTests", ["SerinModel", "SerinPolicies", "SerinVerdicts", "SerinRollouts"]),
+        tests("RecordsTests", core.map { "Serin" + $0 } + ["SerinCrypto"]),
+        tests("ControllerTests", core.map { "Serin" + $0 } + ["SerinPorts", "SerinController", "SerinLocks", "SerinCrypto"]),
+        tests("TransportTests", ["SerinModel", "SerinTransport", "Testbed", "SerinProcesses"]),
+        tests("ProcessesTests", ["SerinModel", "SerinProcesses"]),
+        tests("CryptoTests", ["SerinCrypto"]),
+        tests(
+            "PrometheusTests",
+            [
+                "SerinModel", "SerinPolicies", "SerinPorts", "SerinTransport", "SerinPrometheus", "Testbed", "SerinProcesses",
+                "SerinLocks",
+            ],
+            resources: [.copy("Samples")]),
+        tests("PostgresTests", ["SerinModel", "SerinPolicies", "SerinPorts", "SerinPostgres", "Testbed", "SerinProcesses"]),
+        tests("SQLiteTests", core.map { "Serin" + $0 } + ["SerinPorts", "SerinSQLite", "SerinCrypto", "SerinProcesses"]),
+        tests(
+            "TrafficTests",
+            [
+                "SerinModel", "SerinPolicies", "SerinPorts", "SerinTransport", "SerinTraffic", "Testbed", "SerinProcesses",
+                "SerinLocks",
+            ]),
+        tests(
+            "ActionsTests",
+            ["SerinModel", "SerinPolicies", "SerinPorts", "SerinTransport", "SerinProcesses", "SerinActions", "Testbed"]),
+        tests("APITests", core.map { "Serin" + $0 } + ["SerinPorts", "SerinController", "SerinAPI"]),
+        tests("ServerTests", ["SerinModel", "SerinAPI", "SerinServer", "SerinTransport", "Testbed"]),
+        tests("CommandLineTests", everything.map { "Serin" + $0 } + ["SerinCommandLine"]),
+        tests("IntegrationTests", everything.map { "Serin" + $0 } + ["SerinCommandLine", "Testbed"]),
+    ],
+    cLanguageStandard: .gnu17
+)

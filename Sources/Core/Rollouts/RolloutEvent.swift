@@ -1,0 +1,129 @@
+public import SerinModel
+
+/// Numbers the effects of one rollout; answers carry it back, so that a late answer to an older request is ignored.
+public struct IntentID: Sendable, Hashable, Comparable, Codable, CustomStringConvertible {
+    /// The number, from 1.
+    public var number: Int
+
+    /// An intent's number.
+    public init(_ number: Int) { self.number = number }
+
+    /// Reads the number.
+    public init(from decoder: any Decoder) throws { number = try decoder.singleValueContainer().decode(Int.self) }
+
+    /// Writes the number.
+    public func encode(to encoder: any Encoder) throws {
+        var container = encoder.singleValueContainer()
+        try container.encode(number)
+    }
+
+    /// `#7`.
+    public var description: String { "#\(number)" }
+    /// Older first.
+    public static func < (left: IntentID, right: IntentID) -> Bool { left.number < right.number }
+}
+
+/// What happened to a rollout: the only thing that changes it.
+public enum RolloutEvent: Sendable, Hashable, Codable {
+    /// Its charter is durable; it may begin.
+    case started
+    /// Time has passed; deadlines are looked at.
+    case ticked
+    /// Everything that it will need was tried.
+    case preflightFinished(PreflightReport)
+    /// The control's past was read, or could not be.
+    case historyRead(HistoryReading)
+    /// A poll was completed.
+    case observed(Observation)
+    /// A person, an alert or a signal asked for something that was not refused.
+    case commanded(Command)
+    /// An asked-for weight was read back, or not.
+    case weightReported(IntentID, WeightOutcome)
+    /// An action ended.
+    case actionReported(IntentID, ActionOutcome)
+    /// A controller took over after a stop or crash and read the world.
+    case takenOver(Takeover)
+    /// The controller found that one of its own promises does not hold.
+    case doubted(String)
+}
+
+/// What a preflight found.
+public struct PreflightReport: Sendable, Hashable, Codable {
+    /// What refuses the rollout; empty when it may go on.
+    public var problems: [String]
+    /// What people should know and which refuses nothing.
+    public var warnings: [String]
+    /// The weight read before anything was written.
+    public var weight: WeightReading?
+    /// The database before the rollout, for relative limits.
+    public var database: DatabaseReading?
+
+    /// A report.
+    public init(problems: [String], warnings: [String], weight: WeightReading?, database: DatabaseReading?) {
+        self.problems = problems
+        self.warnings = warnings
+        self.weight = weight
+        self.database = database
+    }
+}
+
+/// How a request to set the weight ended.
+public enum WeightOutcome: Sendable, Hashable, Codable {
+    /// The read-back equals what was asked.
+    case confirmed(WeightReading)
+    /// The balancer refused, or something else was read back. Nothing of this request is still on its way.
+    case failed(Failure, readBack: WeightReading?)
+    /// It may still apply: no answer came, or it could not be read back.
+    case unsettled(Failure)
+}
+
+/// What a rollout does to code.
+public enum ActionKind: String, Sendable, Hashable, Codable, CaseIterable {
+    /// Brings the canary up.
+    case deploy
+    /// Gives the new version to control.
+    case promote
+    /// Brings the previous version back.
+    case rollback
+}
+
+/// How an action ended.
+public enum ActionOutcome: Sendable, Hashable, Codable {
+    /// It succeeded, and its check agreed where there is one.
+    case done(output: String)
+    /// It failed.
+    case failed(Failure, output: String)
+    /// Nobody knows: it was cut off and there is no check, or the check did not answer.
+    case unknown(Failure)
+}
+
+/// What a new controller found when it took over.
+public struct Takeover: Sendable, Hashable, Codable {
+    /// The weight it read, or why it could not.
+    public var traffic: TrafficReading
+    /// Whether Serin's own watchdog lowered the weight meanwhile.
+    public var watchdogLowered: Bool
+    /// Open actions, with what their checks said.
+    public var actions: [OpenAction]
+
+    /// One action that was under way.
+    public struct OpenAction: Sendable, Hashable, Codable {
+        /// Its intent.
+        public var intent: IntentID
+        /// How it turned out.
+        public var outcome: ActionOutcome
+
+        /// An action that was under way.
+        public init(intent: IntentID, outcome: ActionOutcome) {
+            self.intent = intent
+            self.outcome = outcome
+        }
+    }
+
+    /// What was found.
+    public init(traffic: TrafficReading, watchdogLowered: Bool, actions: [OpenAction]) {
+        self.traffic = traffic
+        self.watchdogLowered = watchdogLowered
+        self.actions = actions
+    }
+}

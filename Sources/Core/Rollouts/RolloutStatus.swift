@@ -1,0 +1,89 @@
+public import SerinModel
+public import SerinVerdicts
+
+/// How a rollout ended or will end, which decides the exit code.
+public enum Ending: String, Sendable, Hashable, Codable, CaseIterable {
+    /// The new version serves everyone: exit 0.
+    case promoted
+    /// The canary failed and everything was taken back: exit 3.
+    case failed
+    /// A person, an alert or a security signal stopped it: exit 4.
+    case halted
+    /// Not enough evidence, telemetry lost or a deadline: exit 5.
+    case inconclusive
+    /// The preflight refused it; nothing was changed: exit 7.
+    case refused
+}
+
+/// Where a rollout stands, for people and programs; computed from the state, never stored.
+public struct RolloutStatus: Sendable, Hashable, Codable {
+    /// The rollout.
+    public var id: RolloutID
+    /// The service.
+    public var service: ServiceName
+    /// The version it releases.
+    public var version: String
+    /// The version it compares with.
+    public var previous: String
+    /// The state in a word: `preflight`, `deploying`, `raising`, `baking`, `held`, `awaiting approval`, `promoting`, `rolling back`, `rollback incomplete`, `promoted`, `rolled back`, `refused`.
+    public var state: String
+    /// The sentence that says why it is there.
+    public var cause: String
+    /// What happens next and when.
+    public var next: String
+    /// Whether nothing more will happen.
+    public var isFinal: Bool
+    /// Whether the rollback is past its deadline with the weight not confirmed at 0: exit 6.
+    public var isRollbackIncomplete: Bool
+    /// How it ended or, while rolling back, will end; nil while it may still be promoted.
+    public var ending: Ending?
+    /// The step, from 1; 0 before the first raise.
+    public var step: Int
+    /// How many steps there are.
+    public var steps: Int
+    /// The weight that is wanted.
+    public var wantedWeight: Weight
+    /// The weight last read back; nil when it could not be read.
+    public var observedWeight: Weight?
+    /// The observed healthy time so far.
+    public var baked: Duration
+    /// The healthy time needed.
+    public var bake: Duration
+    /// The latest assessment of each signal.
+    public var signals: [SignalAssessment]
+    /// What waits for approval and by whom it may not be given; nil when nothing waits.
+    public var awaitedApproval: String?
+    /// When it began.
+    public var startedAt: Instant
+    /// When it last changed state.
+    public var since: Instant
+
+    /// A status.
+    public init(
+        id: RolloutID, service: ServiceName, version: String, previous: String, state: String, cause: String, next: String,
+        isFinal: Bool, isRollbackIncomplete: Bool, ending: Ending?, step: Int, steps: Int, wantedWeight: Weight,
+        observedWeight: Weight?, baked: Duration, bake: Duration, signals: [SignalAssessment], awaitedApproval: String?,
+        startedAt: Instant, since: Instant
+    ) {
+        self.id = id
+        self.service = service
+        self.version = version
+        self.previous = previous
+        self.state = state
+        self.cause = cause
+        self.next = next
+        self.isFinal = isFinal
+        self.isRollbackIncomplete = isRollbackIncomplete
+        self.ending = ending
+        self.step = step
+        self.steps = steps
+        self.wantedWeight = wantedWeight
+        self.observedWeight = observedWeight
+        self.baked = baked
+        self.bake = bake
+        self.signals = signals
+        self.awaitedApproval = awaitedApproval
+        self.startedAt = startedAt
+        self.since = since
+    }
+}

@@ -1,0 +1,103 @@
+internal import CSerinProcess
+internal import Glibc
+public import SerinModel
+
+/// How a program ended.
+public enum Termination: Sendable, Hashable {
+    /// It ended by itself with this status.
+    case exited(Int32)
+    /// A signal ended it that Serin did not send.
+    case signalled(Int32)
+    /// The deadline passed, or the caller gave up, and Serin ended it.
+    case timedOut
+}
+
+/// What a program run came to.
+public struct Completion: Sendable, Hashable {
+    /// How it ended.
+    public var termination: Termination
+    /// Its standard output and error, in the order written.
+    public var output: [UInt8]
+    /// Whether it wrote more than the limit.
+    public var isTruncated: Bool
+
+    /// The output as text; bytes that are no UTF-8 are replaced.
+    public var text: String { String(decoding: output, as: UTF8.self) }
+}
+
+/// A program with its arguments, environment and limits. No shell is involved.
+public struct Program: Sendable, Hashable {
+    /// The program: a path, or a name looked up in `PATH`.
+    public var path: String
+    /// Its arguments, without the program's own name.
+    public var arguments: [String]
+    /// Its whole environment.
+    public var environment: [String: String]
+    /// Its working directory; nil is the caller's.
+    public var directory: String?
+    /// What it reads on standard input; nil is nothing.
+    public var input: [UInt8]?
+    /// For the whole run.
+    public var deadline: Duration
+    /// Between asking it to end and ending it.
+    public var grace: Duration
+    /// How much output is kept, in bytes.
+    public var outputLimit: Int
+
+    /// A program to run.
+    public init(
+        _ path: String, _ arguments: [String] = [], environment: [String: String] = [:], directory: String? = nil,
+        input: [UInt8]? = nil, deadline: Duration, grace: Duration = .seconds(2), outputLimit: Int = 1 << 20
+    ) {
+        self.path = path
+        self.arguments = arguments
+        self.environment = environment
+        self.directory = directory
+        self.input = input
+        self.deadline = deadline
+        self.grace = grace
+        self.outputLimit = outputLimit
+    }
+
+    /// Runs it on a thread of its own. When the deadline passes or the task is cancelled its whole process group is asked to end
+    /// (TERM), then ended (KILL) after the grace period.
+    public func run() async throws(Failure) -> Completion {
+        let cancel = serin_event_create()
+        guard cancel >= 0 else { throw Failure(.transient, "cannot start \(path): \(String(cString: strerror(errno)))") }
+        defer { close(cancel) }
+        let result: Result<Completion, Failure> = await withTaskCancellationHandler {
+            await withCheckedContinuation { continuation in
+                onNewThread {
+                    let run = ProgramRun(program: self, cancel: cancel)
+                    continuation.resume(returning: run.result())
+                }
+            }
+        } onCancel: {
+            serin_event_signal(cancel)
+        }
+        return try result.get()
+    }
+}
+
+/// Runs blocking work on a thread of its own, so that neither the cooperative pool nor Dispatch's is starved.
+func onNewThread(_ body: @escaping @Sendable () -> Void) {
+    final class Box: Sendable {
+        let body: @Sendable () -> Void
+        init(_ body: @escaping @Sendable () -> Void) { self.body = body }
+    }
+    var thread = pthread_t()
+    let box = Unmanaged.passRetained(Box(body))
+    let code = pthread_create(
+        &thread, nil,
+        { context in
+            guard let context else { return nil }
+            Unmanaged<Box>.fromOpaque(context).takeRetainedValue().body()
+            return nil
+        }, box.toOpaque())
+    if code == 0 {
+        pthread_detach(thread)
+    } else {
+        // No thread to be had: blocking this one is better than never answering.
+        box.takeRetainedValue().body()
+    }
+}

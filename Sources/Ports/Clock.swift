@@ -1,0 +1,13 @@
+public import SerinModel
+
+/// The controller's clock: anchored to wall time once, then monotonic.
+public protocol Clock: Sendable {
+    /// The present moment; never earlier than an answer it gave before.
+    func now() -> Instant
+
+    /// By how many milliseconds the computer's clock is ahead of this one now.
+    func wallClockOffset() -> Int64
+
+    /// Returns after the time has passed, or early when the task is cancelled.
+    func sleep(for duration: Duration) async
+}

@@ -1,0 +1,37 @@
+public import SerinModel
+public import SerinRecords
+
+/// Why the journal could not do what was asked.
+public enum StoreError: Error, Sendable, Hashable, CustomStringConvertible {
+    /// Another process holds the store.
+    case locked(String)
+    /// The disk is full, the file unreadable, a write failed: nothing was acknowledged.
+    case unavailable(String)
+    /// The stored chain does not hold together.
+    case damaged(String)
+
+    /// The words.
+    public var description: String {
+        switch self {
+        case .locked(let text), .unavailable(let text), .damaged(let text): text
+        }
+    }
+}
+
+/// Where the journal is kept. One process holds it at a time, in an epoch that each opening raises.
+public protocol Store: Sendable {
+    /// The epoch of this opening, from 1.
+    var epoch: Int64 { get }
+
+    /// Appends all entries or none; they survive power loss when this returns. Drafts become entries in the order given.
+    func append(_ drafts: [Draft]) async throws(StoreError) -> [Entry]
+
+    /// Entries after a sequence number in order, at most `limit`; of one rollout when it is named.
+    func entries(after sequence: Int64, rollout: RolloutID?, limit: Int) async throws(StoreError) -> [Entry]
+
+    /// The last entry; nil in an empty store.
+    func head() async throws(StoreError) -> Entry?
+
+    /// Releases the store.
+    func close() async
+}

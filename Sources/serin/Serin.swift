@@ -1,0 +1,3 @@
+@main struct Serin {
+    static func main() {}
+}

@@ -1,0 +1,3 @@
+@main struct BenchMain {
+    static func main() {}
+}

@@ -1,0 +1,3 @@
+@main struct SearchMain {
+    static func main() {}
+}

@@ -1,0 +1,58 @@
+internal import FoundationEssentials
+internal import Glibc
+public import SerinModel
+
+/// A folder of its own for one test, removed when it is no longer needed.
+public struct Scratch: Sendable {
+    /// Its absolute path.
+    public let path: String
+
+    /// Makes a new folder under the system's temporary folder, open to every user (servers drop root).
+    public init(_ name: String = "serin") throws(Failure) {
+        var template = Array("/tmp/\(name)-XXXXXX".utf8CString)
+        guard mkdtemp(&template) != nil else {
+            throw Failure(.transient, "cannot make a scratch folder: \(String(cString: strerror(errno)))")
+        }
+        path = template.withUnsafeBufferPointer { String(decoding: $0.dropLast().map { UInt8(bitPattern: $0) }, as: UTF8.self) }
+        chmod(path, 0o755)
+    }
+
+    /// The path of something inside.
+    public func file(_ name: String) -> String { path + "/" + name }
+
+    /// Writes a file inside and returns its path.
+    @discardableResult public func write(_ name: String, _ text: String, mode: UInt32 = 0o644) throws(Failure) -> String {
+        let path = file(name)
+        let descriptor = open(path, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, mode)
+        guard descriptor >= 0 else { throw Failure(.transient, "cannot write \(path): \(String(cString: strerror(errno)))") }
+        defer { close(descriptor) }
+        let bytes = Array(text.utf8)
+        guard Glibc.write(descriptor, bytes, bytes.count) == bytes.count else {
+            throw Failure(.transient, "cannot write \(path): \(String(cString: strerror(errno)))")
+        }
+        return path
+    }
+
+    /// Removes the folder and everything in it.
+    public func remove() {
+        // A folder that cannot be removed is left for the system's own cleaning.
+        _ = try? FileManager.default.removeItem(atPath: path)
+    }
+}
+
+/// A TCP port of the loopback interface that was free a moment ago.
+public func freePort() throws(Failure) -> Int {
+    let descriptor = socket(AF_INET, Int32(SOCK_STREAM.rawValue), 0)
+    defer { close(descriptor) }
+    var address = sockaddr_in()
+    address.sin_family = sa_family_t(AF_INET)
+    address.sin_addr.s_addr = UInt32(0x7F00_0001).bigEndian
+    var length = socklen_t(MemoryLayout<sockaddr_in>.size)
+    let result = withUnsafeMutablePointer(to: &address) { pointer in
+        pointer.withMemoryRebound(to: sockaddr.self, capacity: 1) { generic in
+            bind(descriptor, generic, length) == 0 ? getsockname(descriptor, generic, &length) : -1
+        }
+    }
+    guard descriptor >= 0, result == 0 else { throw Failure(.transient, "no free port: \(String(cString: strerror(errno)))") }
+    return Int(UInt16(bigEndian: address.sin_port))
+}

@@ -1,0 +1,96 @@
+internal import CSerinProcess
+internal import Glibc
+internal import SerinLocks
+public import SerinModel
+
+/// A real server started for a test: its output goes to a file, it is stopped by its pid, and it never outlives the test's process.
+public final class ServerProcess: Sendable {
+    /// Its process id, which is also its process group.
+    public let pid: Int32
+    /// The file with its output.
+    public let log: String
+    private let ended = Locked(false)
+
+    /// Starts a program. With `user`, it runs as that unprivileged user when the caller is root.
+    public init(
+        _ path: String, _ arguments: [String], environment: [String: String] = [:], user: String? = nil, directory: String? = nil,
+        log: String
+    ) throws(Failure) {
+        var command = [path] + arguments
+        if let user, geteuid() == 0 {
+            command = ["setpriv", "--reuid=\(user)", "--regid=\(user)", "--clear-groups", "--"] + command
+        }
+        // The kernel ends the server when this process ends, however it ends.
+        command = ["setpriv", "--pdeathsig", "TERM", "--"] + command
+        let null = open("/dev/null", O_RDONLY | O_CLOEXEC)
+        let output = open(log, O_WRONLY | O_CREAT | O_APPEND | O_CLOEXEC, 0o644)
+        defer {
+            close(null)
+            close(output)
+        }
+        var full = environment
+        if full["PATH"] == nil { full["PATH"] = "/usr/local/bin:/usr/bin:/bin:/usr/sbin:/sbin" }
+        var argv = command.map { strdup($0) as UnsafeMutablePointer<CChar>? } + [nil]
+        var envp = full.sorted { $0.key < $1.key }.map { strdup("\($0.key)=\($0.value)") as UnsafeMutablePointer<CChar>? } + [nil]
+        defer { for pointer in argv + envp { free(pointer) } }
+        var started: pid_t = 0
+        let code = serin_spawn("setpriv", &argv, &envp, directory, null, output, output, &started)
+        guard code == 0 else { throw Failure(.invalid, "cannot start \(path): \(String(cString: strerror(code)))") }
+        pid = started
+        self.log = log
+    }
+
+    /// Sends a signal to the server alone.
+    public func signal(_ number: Int32) { kill(pid, number) }
+
+    /// Whether it still runs.
+    public var isRunning: Bool {
+        ended.withLock { ended in
+            if !ended {
+                var status: Int32 = 0
+                ended = waitpid(pid, &status, WNOHANG) != 0
+            }
+            return !ended
+        }
+    }
+
+    /// Ends the server: TERM (or the given signal) to it, KILL to its group after the grace period; returns when it is gone.
+    public func stop(signal: Int32 = 15, grace: Duration = .seconds(5)) {
+        guard isRunning else { return }
+        kill(pid, SIGCONT)
+        kill(pid, signal)
+        let clock = ContinuousClock()
+        let limit = clock.now + .milliseconds(grace.milliseconds)
+        while isRunning, clock.now < limit { usleep(5_000) }
+        if isRunning {
+            kill(-pid, SIGKILL)
+            while isRunning { usleep(5_000) }
+        }
+    }
+
+    /// The end of its output, for the message of a failed test.
+    public func logTail(_ bytes: Int = 2000) -> String {
+        let descriptor = open(log, O_RDONLY | O_CLOEXEC)
+        guard descriptor >= 0 else { return "" }
+        defer { close(descriptor) }
+        let size = lseek(descriptor, 0, SEEK_END)
+        lseek(descriptor, max(0, size - bytes), SEEK_SET)
+        var buffer = [UInt8](repeating: 0, count: bytes)
+        let count = read(descriptor, &buffer, bytes)
+        return String(decoding: buffer.prefix(max(0, count)), as: UTF8.self)
+    }
+
+    deinit { stop(grace: .seconds(1)) }
+}
+
+/// Repeats a question until its answer is yes; a failure when the deadline passes first.
+public func waitUntil(_ what: String, within deadline: Duration = .seconds(20), _ condition: () async throws -> Bool) async throws
+{
+    let clock = ContinuousClock()
+    let limit = clock.now + .milliseconds(deadline.milliseconds)
+    while true {
+        if try await condition() { return }
+        guard clock.now < limit else { throw Failure(.transient, "\(what) did not happen within \(deadline)") }
+        try await Task.sleep(for: .milliseconds(20))
+    }
+}

@@ -1,0 +1,3 @@
+@main struct DemoMain {
+    static func main() {}
+}

@@ -1,0 +1,3 @@
+@main struct ServiceMain {
+    static func main() {}
+}
