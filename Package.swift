@@ -85,7 +85,8 @@ let package = Package(
             path: "Tests/Testbed",
             swiftSettings: strict),
         .executableTarget(
-            name: "checkout-service", dependencies: ["CMicroHTTPD", "CSerinHTTPD", "SerinLocks"], path: "examples/service",
+            name: "checkout-service", dependencies: ["CMicroHTTPD", "CSerinHTTPD", "CLibPQ", "SerinLocks"],
+            path: "examples/service",
             swiftSettings: strict),
         .executableTarget(
             name: "serin-demo", dependencies: ["Testbed", "SerinModel", "SerinTransport", "SerinProcesses", "SerinLocks"],

@@ -5,7 +5,7 @@ import SerinLocks
 
 /// A small instrumented web service to release: it answers requests, counts them, and fails or stalls as told.
 ///
-///     checkout-service --port 8080 --version 1.0 [--fail-permille 30]
+///     checkout-service --port 8080 --version 1.0 [--fail-permille 30] [--database CONNECTION [--hold-locks]]
 @main struct CheckoutService {
     static func main() {
         let arguments = CommandLine.arguments
@@ -21,6 +21,9 @@ import SerinLocks
         let server = Server(version: version, failPermille: failPermille)
         guard let daemon = server.start(port: port) else {
             stop(1, "checkout-service: cannot listen on 127.0.0.1:\(port)")
+        }
+        if let connection = value("--database") {
+            OrderWriter(connection: connection, holdsLocks: arguments.contains("--hold-locks")).start()
         }
         // Served by libmicrohttpd's threads until a signal ends the process.
         withExtendedLifetime(daemon) { while true { pause() } }
@@ -46,7 +49,7 @@ final class Server: Sendable {
         self.failPermille = failPermille
         var now = timespec()
         clock_gettime(CLOCK_REALTIME, &now)
-        metrics = Metrics(startedAt: Double(now.tv_sec) + Double(now.tv_nsec) / 1e9)
+        metrics = Metrics(version: version, startedAt: Double(now.tv_sec) + Double(now.tv_nsec) / 1e9)
     }
 
     /// Listens on the loopback interface; nil when the port cannot be had.

@@ -11,10 +11,14 @@ final class Metrics: Sendable {
     }
 
     private let counts = Locked(Counts())
+    private let version: String
     private let startedAt: Double
 
-    /// Nothing counted yet; a process that started at so many seconds since 1970.
-    init(startedAt: Double) { self.startedAt = startedAt }
+    /// Nothing counted yet; a process of this version that started at so many seconds since 1970.
+    init(version: String, startedAt: Double) {
+        self.version = version
+        self.startedAt = startedAt
+    }
 
     /// Counts one answered request.
     func count(code: Int, seconds: Double) {
@@ -30,18 +34,18 @@ final class Metrics: Sendable {
         let counts = self.counts.withLock { $0 }
         var lines = ["# TYPE http_requests_total counter"]
         for (code, count) in counts.requests.sorted(by: { $0.key < $1.key }) {
-            lines.append("http_requests_total{code=\"\(code)\"} \(count)")
+            lines.append("http_requests_total{version=\"\(version)\",code=\"\(code)\"} \(count)")
         }
         lines.append("# TYPE http_request_duration_seconds histogram")
         var total = 0
         for (index, edge) in Metrics.edges.enumerated() {
             total += counts.buckets[index]
-            lines.append("http_request_duration_seconds_bucket{le=\"\(edge)\"} \(total)")
+            lines.append("http_request_duration_seconds_bucket{version=\"\(version)\",le=\"\(edge)\"} \(total)")
         }
         total += counts.buckets[Metrics.edges.count]
-        lines.append("http_request_duration_seconds_bucket{le=\"+Inf\"} \(total)")
-        lines.append("http_request_duration_seconds_sum \(counts.sum)")
-        lines.append("http_request_duration_seconds_count \(total)")
+        lines.append("http_request_duration_seconds_bucket{version=\"\(version)\",le=\"+Inf\"} \(total)")
+        lines.append("http_request_duration_seconds_sum{version=\"\(version)\"} \(counts.sum)")
+        lines.append("http_request_duration_seconds_count{version=\"\(version)\"} \(total)")
         lines.append("# TYPE process_start_time_seconds gauge")
         lines.append("process_start_time_seconds \(startedAt)")
         return lines.joined(separator: "\n") + "\n"
