@@ -51,7 +51,7 @@ struct HealthHistory: Sendable {
             return present.map { standby in
                 standby.lag(
                     position: position, reportInterval: reading.facts.reportInterval,
-                    atLeast: secondsBehind(replayed: standby.replayed, at: reading.readAt))
+                    atLeast: secondsBehind(replayed: standby.replayed ?? 0, at: reading.readAt))
             } + (missing > 0 ? [.broken("\(identity.name) is not attached any more")] : [])
         }
     }

@@ -85,13 +85,14 @@ enum HealthQueries {
         FROM pg_replication_slots ORDER BY (wal_status = 'lost') DESC NULLS LAST, 4 DESC NULLS LAST LIMIT 1
         """
 
-    /// The standbys attached. Logical subscribers, running base backups and receivers that replay nothing are no standbys.
+    /// The standbys attached. Logical subscribers, running base backups and receivers that flush but replay nothing
+    /// (`pg_receivewal`) are no standbys; one that has not reported yet is.
     static let standbys = """
         SELECT coalesce(s.slot_name, ''), coalesce(r.application_name, ''), coalesce(host(r.client_addr), 'local'), r.state,
           pg_wal_lsn_diff(r.replay_lsn, '0/0'), extract(epoch FROM r.replay_lag),
           extract(epoch FROM clock_timestamp() - r.reply_time)
         FROM pg_stat_replication r LEFT JOIN pg_replication_slots s ON s.active_pid = r.pid
-        WHERE s.slot_type IS DISTINCT FROM 'logical' AND r.state <> 'backup' AND r.replay_lsn IS NOT NULL
+        WHERE s.slot_type IS DISTINCT FROM 'logical' AND r.state <> 'backup' AND (r.replay_lsn IS NOT NULL OR r.flush_lsn IS NULL)
         ORDER BY 1, 2, 3 LIMIT 1000
         """
 

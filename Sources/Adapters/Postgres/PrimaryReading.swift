@@ -125,7 +125,7 @@ struct PrimaryReading: Sendable {
             let elapsed = seconds(ContinuousClock.now - readAt)
             found = try ask(connection, HealthQueries.standbys, limit)?.values.compactMap { AttachedStandby($0) }.map { standby in
                 var standby = standby
-                if standby.replayed >= position { standby.caughtUpWithin = elapsed }
+                if let replayed = standby.replayed, replayed >= position { standby.caughtUpWithin = elapsed }
                 return standby
             }
         }
