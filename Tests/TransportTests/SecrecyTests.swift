@@ -16,7 +16,7 @@ import Testing
     func failuresNameTheAddressWithoutUserPasswordOrQuery(_ url: String) async throws {
         var request = HTTPRequest(url: url, headers: [HTTPHeader("Authorization", "Bearer hush")], timeout: .seconds(2))
         request.basic = (user: "someone", password: "hush")
-        let failure = await failure(transport, request)
+        let failure = await fault(transport, request)
         #expect(failure != nil)
         #expect(!(failure?.description.contains("hush") ?? true), "\(failure?.description ?? "")")
     }
@@ -25,7 +25,7 @@ import Testing
         let server = try ScriptedServer { _ in [.http(200, "")] }
         defer { server.stop() }
         let request = HTTPRequest(url: server.url, headers: [HTTPHeader("Authorization", value)], timeout: .seconds(2))
-        let failure = await failure(transport, request)
+        let failure = await fault(transport, request)
         #expect(failure?.kind == .invalid)
         #expect(server.requests.isEmpty)
     }
