@@ -15,5 +15,81 @@ struct Recovery: Sendable {
 
     let parts: ServiceController.Parts
 
-    func run() async throws(OperationError) -> Past { Past() }
+    func run() async throws(OperationError) -> Past {
+        guard let replayed = try await lastRollout() else { return Past() }
+        let now = max(parts.clock.now(), replayed.lastAt)
+        let status = replayed.machine.status(at: now)
+        guard !status.isFinal else { return Past(finished: [status]) }
+        let world: World
+        do throws(Failure) {
+            world = try parts.makeWorld(replayed.charter)
+        } catch {
+            throw .unavailable("rollout \(replayed.charter.id) is live and cannot be taken over: \(error)")
+        }
+        return Past(driver: await takeOver(replayed, world: world))
+    }
+
+    /// The last rollout of the store, rebuilt from its entries; nil in a store without one.
+    private func lastRollout() async throws(OperationError) -> Replayed<Rollout>? {
+        var engines = EngineHistory()
+        var replay: Replay<Rollout>?
+        var sequence: Int64 = 0
+        do {
+            while true {
+                let entries = try await parts.store.entries(after: sequence, rollout: nil, limit: 500)
+                for entry in entries {
+                    guard let id = entry.rollout else {
+                        try engines.take(entry)
+                        continue
+                    }
+                    if replay?.isOf(id) != true { replay = Replay(of: id, engines: engines) }
+                    replay?.learn(engines)
+                    try replay?.take(entry)
+                }
+                guard let last = entries.last else { break }
+                sequence = last.sequence
+            }
+            return try replay?.finish()
+        } catch {
+            throw .unavailable("the journal does not hold together: \(error)")
+        }
+    }
+
+    private func takeOver(_ replayed: Replayed<Rollout>, world: World) async -> RolloutDriver {
+        func driver(opening: [RolloutEvent], open: [Effect]) -> RolloutDriver {
+            RolloutDriver(
+                rollout: replayed.machine, opening: opening, openEffects: open, world: world, store: parts.store,
+                clock: parts.clock, notifier: parts.notifier, limits: parts.limits)
+        }
+        guard replayed.hasBegun else { return driver(opening: [.started], open: []) }
+        let runner = EffectRunner(
+            charter: replayed.charter, world: world, clock: parts.clock, limits: parts.limits, notifier: parts.notifier)
+        var actions: [Takeover.OpenAction] = []
+        var again: [Effect] = []
+        for effect in replayed.openEffects {
+            switch effect {
+            case .runAction(let intent, let kind):
+                actions.append(Takeover.OpenAction(intent: intent, outcome: await runner.settle(intent, kind)))
+            case .preflight, .readHistory: again.append(effect)
+            // The reading below settles weights; lines and notices wait for nobody.
+            case .setWeight, .record, .notify: break
+            }
+        }
+        let takeover = Takeover(
+            traffic: await runner.trafficReading(), watchdogLowered: parts.takeWatchdogMark(), actions: actions)
+        return driver(opening: [.takenOver(takeover)], open: again)
+    }
+}
+
+extension Entry {
+    /// The decision that the entry records; nil when it records something else.
+    var decision: Decision? {
+        do throws(RecordError) {
+            guard case .effect(.record(let decision)) = try CanonicalDecoder.decode(Record.self, from: body) else { return nil }
+            return decision
+        } catch {
+            // A damaged body is found by `serin verify`; the log shows what can be read.
+            return nil
+        }
+    }
 }

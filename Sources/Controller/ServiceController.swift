@@ -159,7 +159,7 @@ public final class ServiceController: RolloutOperations {
                 throw .unavailable("the journal cannot be read: \(error)")
             }
             for entry in entries {
-                if let decision = Optional<Decision>.none {
+                if let decision = entry.decision {
                     found.append(LoggedDecision(sequence: entry.sequence, at: entry.at, decision: decision))
                 }
             }

@@ -246,21 +246,3 @@ private func listenUnix(_ path: String) throws(Failure) -> Int32 {
     guard result == 0 else { throw Failure(.transient, "cannot listen on \(path): \(String(cString: strerror(errno)))") }
     return descriptor
 }
-
-/// Runs a body on a thread of its own, for servers that block.
-func onThread(_ body: @escaping @Sendable () -> Void) {
-    final class Box: Sendable {
-        let body: @Sendable () -> Void
-        init(_ body: @escaping @Sendable () -> Void) { self.body = body }
-    }
-    var thread = pthread_t()
-    let box = Unmanaged.passRetained(Box(body))
-    let code = pthread_create(
-        &thread, nil,
-        { context in
-            guard let context else { return nil }
-            Unmanaged<Box>.fromOpaque(context).takeRetainedValue().body()
-            return nil
-        }, box.toOpaque())
-    if code == 0 { pthread_detach(thread) } else { box.release() }
-}

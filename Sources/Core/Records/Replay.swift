@@ -59,13 +59,14 @@ public enum ReplayError: Error, Sendable, Hashable, CustomStringConvertible {
 /// controller was cut off there (the next entry is of a later epoch), the first of them.
 public struct Replay<Machine: Replayable>: Sendable {
     private let rollout: RolloutID
-    private let engines: EngineHistory
+    private var engines: EngineHistory
     private var machine: Machine?
     private var charter: Charter?
     private var pending: [Effect] = []
     private var open: [Effect] = []
     private var last: (sequence: Int64, epoch: Int64, at: Instant)?
     private var inexact = 0
+    private var hasBegun = false
 
     /// The replay of a rollout.
     ///
@@ -76,6 +77,12 @@ public struct Replay<Machine: Replayable>: Sendable {
         self.rollout = rollout
         self.engines = engines
     }
+
+    /// Whether it is the replay of this rollout.
+    public func isOf(_ id: RolloutID) -> Bool { rollout == id }
+
+    /// Learns of engines that opened the store since.
+    public mutating func learn(_ engines: EngineHistory) { self.engines = engines }
 
     /// Takes the rollout's next entry. After an error the replay is over.
     public mutating func take(_ entry: Entry) throws(ReplayError) {
@@ -120,6 +127,7 @@ public struct Replay<Machine: Replayable>: Sendable {
             throw .difference(sequence: entry.sequence, expected: missing, journaled: nil)
         }
         close(event)
+        hasBegun = true
         pending = machine?.handle(event, at: entry.at) ?? []
     }
 
@@ -158,8 +166,8 @@ public struct Replay<Machine: Replayable>: Sendable {
     public func finish() throws(ReplayError) -> Replayed<Machine> {
         guard let machine, let charter, let last else { throw .notCreated }
         return Replayed(
-            machine: machine, charter: charter, openEffects: open, unjournaledEffects: pending, lastSequence: last.sequence,
-            lastAt: last.at, inexactEffects: inexact)
+            machine: machine, charter: charter, hasBegun: hasBegun, openEffects: open, unjournaledEffects: pending,
+            lastSequence: last.sequence, lastAt: last.at, inexactEffects: inexact)
     }
 }
 
@@ -169,6 +177,8 @@ public struct Replayed<Machine: Replayable>: Sendable {
     public var machine: Machine
     /// What the rollout was asked to be.
     public var charter: Charter
+    /// Whether any event was journaled; a rollout whose creation is all there is has still to be started.
+    public var hasBegun: Bool
     /// Journaled effects that wait for an answer, oldest first: weights, actions, preflight, history. They may have been carried
     /// out, in part or not at all: read the world.
     public var openEffects: [Effect]
