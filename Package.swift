@@ -98,6 +98,12 @@ let package = Package(
             name: "serin-search", dependencies: ["SerinModel", "SerinPolicies", "SerinVerdicts", "SerinRollouts"],
             path: "Tests/Search", swiftSettings: strict),
 
+        // A process that writes a journal until it is killed or its disk is full, for the store's tests.
+        .executableTarget(
+            name: "journal-writer",
+            dependencies: (core + ["Ports", "SQLite", "Crypto"]).map { .byName(name: "Serin" + $0) },
+            path: "Tests/JournalWriter", swiftSettings: strict),
+
         tests("ModelTests", ["SerinModel"]),
         tests("PoliciesTests", ["SerinModel", "SerinPolicies", "SerinYAML", "SerinTraffic"]),
         tests("VerdictsTests", ["SerinModel", "SerinVerdicts"], resources: [.copy("Vectors")]),
@@ -115,7 +121,11 @@ let package = Package(
             ],
             resources: [.copy("Samples")]),
         tests("PostgresTests", ["SerinModel", "SerinPolicies", "SerinPorts", "SerinPostgres", "Testbed", "SerinProcesses"]),
-        tests("SQLiteTests", core.map { "Serin" + $0 } + ["SerinPorts", "SerinSQLite", "SerinCrypto", "SerinProcesses"]),
+        tests(
+            "SQLiteTests",
+            core.map { "Serin" + $0 } + [
+                "SerinPorts", "SerinSQLite", "SerinCrypto", "SerinProcesses", "SerinLocks", "Testbed", "journal-writer",
+            ]),
         tests(
             "TrafficTests",
             [
