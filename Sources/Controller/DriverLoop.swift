@@ -13,6 +13,8 @@ struct DriverLoop {
         case watchJournal(batch: Int)
         /// Report when the journal may be tried again.
         case retryJournal
+        /// Report at this moment: a deadline passes, or something is to be tried again.
+        case wake(at: Instant)
         /// Carry this out and report what came of it.
         case effect(Effect, decidedAt: Instant, request: TelemetryRequest)
         /// Read everything and report.
@@ -42,6 +44,8 @@ struct DriverLoop {
     private var isPolling = false
     private var isJournalBroken = false
     private var isStopping = false
+    /// The earliest moment at which a wake-up is already ordered.
+    private var wakeAt: Instant?
 
     init(driver: RolloutDriver, rollout: Rollout) {
         self.driver = driver
@@ -78,6 +82,9 @@ struct DriverLoop {
         case .journaled(.failure(let error)): return journalFailed(error, at: now)
         case .overdue(let batch): return goAhead(of: batch)
         case .retryJournal: return append()
+        case .wake:
+            wakeAt = nil
+            return handle(.ticked, at: now) + wake(at: now)
         case .pollDue:
             var orders = handle(.ticked, at: now)
             if !isPolling, !isJournalBroken, !rollout.status(at: now).isFinal {
@@ -112,7 +119,16 @@ struct DriverLoop {
         } else if reply != nil || effects.contains(where: \.isLowering) {
             orders.append(.watchJournal(batch: lastBatch))
         }
-        return orders
+        return orders + wake(at: now, retrying: event.isUnconfirmedWeight)
+    }
+
+    /// Orders a wake-up for the next deadline, or sooner when a weight is to be asked for again.
+    private mutating func wake(at now: Instant, retrying: Bool = false) -> [Order] {
+        let retry = retrying ? now + driver.limits.weightRetry : nil
+        guard let next = [rollout.nextDeadline, retry].compactMap({ $0 }).min() else { return [] }
+        if let wakeAt, wakeAt <= next { return [] }
+        wakeAt = next
+        return [.wake(at: next)]
     }
 
     private mutating func take(_ command: Command, _ reply: RolloutDriver.CommandReply, at now: Instant) -> [Order] {
@@ -172,6 +188,18 @@ struct DriverLoop {
         let batch = queue[index]
         return batch.effects.filter(\.isLowering).map {
             .effect($0, decidedAt: batch.decidedAt, request: rollout.telemetryRequest)
+        }
+    }
+}
+
+extension RolloutEvent {
+    /// Whether it reports a weight that is not there yet.
+    fileprivate var isUnconfirmedWeight: Bool {
+        switch self {
+        case .weightReported(_, .failed), .weightReported(_, .unsettled): true
+        case .started, .ticked, .preflightFinished, .historyRead, .observed, .commanded, .weightReported(_, .confirmed),
+            .actionReported, .takenOver, .doubted:
+            false
         }
     }
 }

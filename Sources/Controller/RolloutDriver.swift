@@ -16,6 +16,7 @@ public final class RolloutDriver: Sendable {
         case journaled(Result<[Entry], StoreError>)
         case overdue(batch: Int)
         case retryJournal
+        case wake
         case pollDue
         case stop
     }
@@ -47,7 +48,6 @@ public final class RolloutDriver: Sendable {
     let clock: any Clock
     let limits: CallLimits
     private let initial: Rollout
-    private let first: [Draft]
     private let openEffects: [Effect]
     private let opening: [RolloutEvent]
     private let inbox: AsyncStream<Input>
@@ -65,7 +65,6 @@ public final class RolloutDriver: Sendable {
     ) {
         charter = rollout.charter
         initial = rollout
-        first = []
         self.opening = opening
         self.openEffects = openEffects
         self.store = store
@@ -141,6 +140,9 @@ public final class RolloutDriver: Sendable {
         case .retryJournal:
             await clock.sleep(for: limits.journalRetry)
             outbox.yield(.retryJournal)
+        case .wake(let moment):
+            await clock.sleep(for: max(.milliseconds(1), moment - clock.now()))
+            outbox.yield(.wake)
         case .effect(let effect, let decidedAt, let request):
             if let event = await runner.perform(effect, decidedAt: decidedAt, request: request) { outbox.yield(.event(event)) }
         case .poll(let request, let time):

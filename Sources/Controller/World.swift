@@ -33,6 +33,8 @@ public struct CallLimits: Sendable, Hashable {
     public var journal = Duration.seconds(1)
     /// Between two tries of a journal that failed: 1 s.
     public var journalRetry = Duration.seconds(1)
+    /// Between two tries of a weight that is not confirmed: 1 s.
+    public var weightRetry = Duration.seconds(1)
     /// For the history of the control: 20 s.
     public var history = Duration.seconds(20)
     /// For a notice to be handed over: 10 s.
