@@ -25,7 +25,7 @@ struct EffectRunner: Sendable {
     func perform(_ effect: Effect, decidedAt: Instant, request: TelemetryRequest) async -> RolloutEvent? {
         switch effect {
         case .preflight:
-            let preflight = Preflight(charter: charter, world: world, limits: limits)
+            let preflight = Preflight(charter: charter, world: world, limits: limits, writes: true)
             return .preflightFinished(await preflight.run(request: request, at: clock.now()))
         case .readHistory: return .historyRead(await history(request: request))
         case .setWeight(let intent, let weight):

@@ -1,15 +1,26 @@
-internal import SerinModel
+public import SerinModel
 internal import SerinPolicies
 internal import SerinPorts
-internal import SerinRollouts
+public import SerinRollouts
 
 /// Tries everything that a rollout will need. Until the weight was read and is 0, nothing is written.
-struct Preflight: Sendable {
+public struct Preflight: Sendable {
     let charter: Charter
     let world: World
     let limits: CallLimits
+    /// Whether 0 is written at the end, as a rollout does; `serin check` changes nothing.
+    let writes: Bool
 
-    func run(request: TelemetryRequest, at time: Instant) async -> PreflightReport {
+    /// A preflight of a rollout as its charter describes it.
+    public init(charter: Charter, world: World, limits: CallLimits = CallLimits(), writes: Bool) {
+        self.charter = charter
+        self.world = world
+        self.limits = limits
+        self.writes = writes
+    }
+
+    /// Tries it all at one moment; every call has its own limit.
+    public func run(request: TelemetryRequest, at time: Instant) async -> PreflightReport {
         let limit = charter.policy.prometheus.timeout
         async let telemetryReading = world.telemetry.read(request, at: time, deadline: limit)
         async let databaseReading = world.database?.read(deadline: limit)
@@ -66,7 +77,7 @@ struct Preflight: Sendable {
                 return
             }
             // Nothing is written for a rollout that is refused anyway.
-            guard report.problems.isEmpty else { return }
+            guard writes, report.problems.isEmpty else { return }
             try await world.traffic.zero(deadline: limits.traffic)
             let after = try await world.traffic.read(deadline: limits.traffic)
             if after.weight != .zero {

@@ -16,7 +16,7 @@ struct Recovery: Sendable {
     let parts: ServiceController.Parts
 
     func run() async throws(OperationError) -> Past {
-        guard let replayed = try await lastRollout() else { return Past() }
+        guard let replayed = try await JournalReader(parts.store).lastRollout() else { return Past() }
         let now = max(parts.clock.now(), replayed.lastAt)
         let status = replayed.machine.status(at: now)
         guard !status.isFinal else { return Past(finished: [status]) }
@@ -27,32 +27,6 @@ struct Recovery: Sendable {
             throw .unavailable("rollout \(replayed.charter.id) is live and cannot be taken over: \(error)")
         }
         return Past(driver: await takeOver(replayed, world: world))
-    }
-
-    /// The last rollout of the store, rebuilt from its entries; nil in a store without one.
-    private func lastRollout() async throws(OperationError) -> Replayed<Rollout>? {
-        var engines = EngineHistory()
-        var replay: Replay<Rollout>?
-        var sequence: Int64 = 0
-        do {
-            while true {
-                let entries = try await parts.store.entries(after: sequence, rollout: nil, limit: 500)
-                for entry in entries {
-                    guard let id = entry.rollout else {
-                        try engines.take(entry)
-                        continue
-                    }
-                    if replay?.isOf(id) != true { replay = Replay(of: id, engines: engines) }
-                    replay?.learn(engines)
-                    try replay?.take(entry)
-                }
-                guard let last = entries.last else { break }
-                sequence = last.sequence
-            }
-            return try replay?.finish()
-        } catch {
-            throw .unavailable("the journal does not hold together: \(error)")
-        }
     }
 
     private func takeOver(_ replayed: Replayed<Rollout>, world: World) async -> RolloutDriver {
@@ -78,18 +52,5 @@ struct Recovery: Sendable {
         let takeover = Takeover(
             traffic: await runner.trafficReading(), watchdogLowered: parts.takeWatchdogMark(), actions: actions)
         return driver(opening: [.takenOver(takeover)], open: again)
-    }
-}
-
-extension Entry {
-    /// The decision that the entry records; nil when it records something else.
-    var decision: Decision? {
-        do throws(RecordError) {
-            guard case .effect(.record(let decision)) = try CanonicalDecoder.decode(Record.self, from: body) else { return nil }
-            return decision
-        } catch {
-            // A damaged body is found by `serin verify`; the log shows what can be read.
-            return nil
-        }
     }
 }

@@ -149,24 +149,7 @@ public final class ServiceController: RolloutOperations {
     /// The decisions of a rollout after an entry's number.
     public func decisions(of name: String, after sequence: Int64, limit: Int) async throws(OperationError) -> [LoggedDecision] {
         let id = try await status(of: name).id
-        var found: [LoggedDecision] = []
-        var last = sequence
-        while found.count < limit {
-            let entries: [Entry]
-            do throws(StoreError) {
-                entries = try await parts.store.entries(after: last, rollout: id, limit: 500)
-            } catch {
-                throw .unavailable("the journal cannot be read: \(error)")
-            }
-            for entry in entries {
-                if let decision = entry.decision {
-                    found.append(LoggedDecision(sequence: entry.sequence, at: entry.at, decision: decision))
-                }
-            }
-            guard let next = entries.last?.sequence, entries.count == 500 else { break }
-            last = next
-        }
-        return Array(found.prefix(limit))
+        return try await JournalReader(parts.store).decisions(of: id, after: sequence, limit: limit)
     }
 
     /// Returns when the rollout's status differs from `seen` or the timeout is over.
