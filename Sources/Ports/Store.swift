@@ -49,7 +49,7 @@ extension Store {
         var seen: Set<RolloutID> = []
         var last: Int64 = 0
         while true {
-            let page = try await entries(after: last, rollout: nil, limit: 256)
+            let page = try await entries(after: last, rollout: nil, limit: 64)
             guard let end = page.last else { return rollouts }
             for entry in page {
                 if let rollout = entry.rollout, seen.insert(rollout).inserted { rollouts.append(rollout) }
@@ -63,7 +63,7 @@ extension Store {
         var own: [Entry] = []
         var last: Int64 = 0
         while true {
-            let page = try await entries(after: last, rollout: nil, limit: 256)
+            let page = try await entries(after: last, rollout: nil, limit: 64)
             guard let end = page.last else { return own }
             own += page.filter { $0.rollout == nil }
             last = end.sequence

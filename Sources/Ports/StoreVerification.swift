@@ -13,7 +13,7 @@ extension Store {
         var verification = ChainVerification(chain: Chain(digest: digest), checkpoint: checkpoint)
         var next: Int64 = 0
         while true {
-            let page = try await entries(after: next, rollout: nil, limit: 256)
+            let page = try await entries(after: next, rollout: nil, limit: 64)
             guard let end = page.last else { break }
             for entry in page { verification.take(entry) }
             next = end.sequence

@@ -35,7 +35,7 @@ import SerinSQLite
         guard let folder = folder(root) else { return nil }
         do {
             let store = try await SQLiteStore.open(
-                folder, purpose: "journal-writer", at: Instant(millisecondsSince1970: 1_795_000_000_000), reserve: 256 << 10)
+                folder, purpose: "journal-writer", at: Instant(millisecondsSince1970: 1_795_000_000_000), reserve: 2 << 20)
             say("opened \(store.epoch)")
             return store
         } catch {
@@ -44,7 +44,7 @@ import SerinSQLite
         }
     }
 
-    /// Appends pairs of entries of the given size; after a failure small ones, 20 at most.
+    /// Appends pairs of entries of the given size; after a failure small ones, 5 at most.
     static func write(root: String, count: Int, size: Int) async {
         guard let store = await open(root) else { exit(1) }
         var left = count
@@ -57,7 +57,7 @@ import SerinSQLite
                 say("acked \(entries.last?.sequence ?? 0)")
             } catch {
                 say("failed \(error)")
-                if !hasFailed { left = 20 }
+                if !hasFailed { left = 5 }
                 hasFailed = true
                 size = 100
             }

@@ -36,7 +36,8 @@ import Testing
     @Test func floatingPointNumbersReadBackToTheSameBits() throws {
         var random = SplitMix(state: 20_261_121)
         var values: [Double] = [
-            0, -0.0, 1, 0.1, 1e-9, .leastNonzeroMagnitude, .leastNormalMagnitude, .greatestFiniteMagnitude, .infinity, -.infinity, 1e21,
+            0, -0.0, 1, 0.1, 1e-9, .leastNonzeroMagnitude, .leastNormalMagnitude, .greatestFiniteMagnitude, .infinity, -.infinity,
+            1e21,
             123_456_789.125,
         ]
         while values.count < 20_000 {

@@ -44,15 +44,20 @@ final class Connection {
     }
 
     /// The first column of the first row as a number; nil without a row.
-    func integer(_ text: String) throws(SQLiteError) -> Int64? {
-        let statement = try prepare(text)
-        return try statement.step() ? statement.integer(0) : nil
-    }
+    func integer(_ text: String) throws(SQLiteError) -> Int64? { try first(text) { $0.integer(0) } }
 
     /// The first column of the first row as text; nil without a row.
     func text(_ text: String) throws(SQLiteError) -> String? {
+        try first(text) { String(decoding: $0.bytes(0), as: UTF8.self) }
+    }
+
+    /// Runs a statement to its end: what a pragma writes may fail only after it has given its row.
+    private func first<Value>(_ text: String, _ value: (Statement) -> Value) throws(SQLiteError) -> Value? {
         let statement = try prepare(text)
-        return try statement.step() ? String(decoding: statement.bytes(0), as: UTF8.self) : nil
+        guard try statement.step() else { return nil }
+        let first = value(statement)
+        while try statement.step() {}
+        return first
     }
 
     /// Whether a transaction is open.

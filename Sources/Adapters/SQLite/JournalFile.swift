@@ -54,7 +54,9 @@ final class JournalFile: @unchecked Sendable {
                 guard try connection.text("PRAGMA journal_mode=WAL") == "wal" else {
                     throw StoreError.unavailable("cannot open the journal \(path): its disk does not allow write-ahead logging")
                 }
-                try connection.execute("PRAGMA synchronous=FULL; PRAGMA cell_size_check=ON")
+                // The log is folded into the file after 1 MiB (256 pages): far less than the reserve, which on a full disk must
+                // hold both what is written and what the file grows by.
+                try connection.execute("PRAGMA synchronous=FULL; PRAGMA cell_size_check=ON; PRAGMA wal_autocheckpoint=256")
                 insert = try connection.prepare(
                     "INSERT INTO entry(sequence, epoch, rollout, at, body, previous, hash) VALUES(?1, ?2, ?3, ?4, ?5, ?6, ?7)")
             } else {

@@ -37,7 +37,7 @@ public final class SQLiteStore: Store {
     ///   - beforeCommit: Called on the store's thread before each commit, to stand for a stalled disk in tests and benchmarks.
     public static func open(
         _ folder: StateFolder, lock: ServiceLock? = nil, purpose: String = "serin", at now: Instant,
-        engine: String = engineVersion, reserve: Int = 8 << 20, beforeCommit: (@Sendable () -> Void)? = nil
+        engine: String = engineVersion, reserve: Int = 16 << 20, beforeCommit: (@Sendable () -> Void)? = nil
     ) async throws(StoreError) -> SQLiteStore {
         // A file-size limit then fails the write instead of ending the process before it can lower the weight.
         signal(SIGXFSZ, SIG_IGN)

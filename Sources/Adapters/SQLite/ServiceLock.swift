@@ -79,7 +79,10 @@ public final class ServiceLock: Sendable {
     /// Gives the lock back. Harmless when it was given back before.
     public func release() {
         descriptor.withLock { descriptor in
-            if let open = descriptor { close(open) }
+            guard let open = descriptor else { return }
+            // Closing alone would not do while a child between fork and exec still has a copy of the descriptor.
+            flock(open, LOCK_UN)
+            close(open)
             descriptor = nil
         }
     }
