@@ -25,8 +25,13 @@ public struct UnixSocket: Sendable, Hashable {
             AF_UNIX, Int32(SOCK_STREAM.rawValue) | Int32(SOCK_CLOEXEC.rawValue) | Int32(SOCK_NONBLOCK.rawValue), 0)
         guard descriptor >= 0 else { throw Self.failure("cannot make a socket for \(path)", errno) }
         var succeeded = false
-        defer { if !succeeded { close(descriptor) } }
+        var isBound = false
+        defer {
+            if !succeeded { close(descriptor) }
+            if !succeeded, isBound { unlink(path) }
+        }
         guard Self.call(bind, descriptor, &address) == 0 else { throw Self.failure("cannot listen at \(path)", errno) }
+        isBound = true
         // Nobody can connect before `listen`, so nobody gets in before the mode is right.
         guard chmod(path, group == nil ? 0o600 : 0o660) == 0 else { throw Self.failure("cannot protect \(path)", errno) }
         if let group { try Self.give(path, to: group) }

@@ -115,7 +115,6 @@ struct Arguments {
         parameters.append(Parameter(names: [name], kind: .positional(isRequired: true), help: help))
         if let found = nextPositional() { return found }
         guard !isDescribing else { return "" }
-        if let stranger = tokens.first { throw unknownOption(stranger) }
         throw UsageError("missing \(name)", hint: "\(name): \(help)")
     }
 
@@ -144,16 +143,18 @@ struct Arguments {
         return (token, tokens.remove(at: index))
     }
 
-    /// Fails when something was not asked for.
-    func finish() throws(UsageError) {
-        guard let extra = tokens.first ?? literals.first else { return }
-        guard tokens.first != nil, extra.hasPrefix("-"), extra != "-" else { throw UsageError("unexpected argument '\(extra)'") }
-        throw unknownOption(extra)
+    /// Fails on an option that none of these parameters has, before anything else is found wrong.
+    func refuseStrangers(_ known: [Parameter]) throws(UsageError) {
+        let names = known.flatMap(\.names).filter { $0.hasPrefix("-") }
+        for token in tokens where token.hasPrefix("-") && token != "-" {
+            let name = String(token.prefix { $0 != "=" })
+            guard !names.contains(name) else { continue }
+            throw UsageError("unknown option '\(name)'", hint: nearest(to: name, among: names).map { "did you mean \($0)?" })
+        }
     }
 
-    private func unknownOption(_ token: String) -> UsageError {
-        let name = String(token.prefix { $0 != "=" })
-        let known = parameters.flatMap(\.names).filter { $0.hasPrefix("-") }
-        return UsageError("unknown option '\(name)'", hint: nearest(to: name, among: known).map { "did you mean \($0)?" })
+    /// Fails when something was given that was not asked for.
+    func finish() throws(UsageError) {
+        if let extra = tokens.first ?? literals.first { throw UsageError("unexpected argument '\(extra)'") }
     }
 }

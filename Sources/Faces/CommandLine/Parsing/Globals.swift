@@ -38,6 +38,12 @@ struct Globals: Sendable, Hashable {
 
     /// The names of global options that take a value.
     static let valued: Set<String> = ["-o", "--output", "--timeout", "--state"]
-    /// The names of global options that take none.
-    static let flags: Set<String> = ["-q", "--quiet", "--no-color", "--no-input"]
+
+    /// What its initialiser asks for.
+    static func describe() -> [Parameter] {
+        var input = Arguments(tokens: [], isDescribing: true)
+        // While describing nothing can be missing.
+        do throws(UsageError) { _ = try Globals(&input) } catch {}
+        return input.parameters
+    }
 }

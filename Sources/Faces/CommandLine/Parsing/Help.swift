@@ -11,7 +11,7 @@ enum Help {
             "  serin why checkout", "", "Commands:",
         ]
         lines += columns(table.verbs.filter { !$0.isHidden }.map { ($0.name, $0.summary) })
-        lines += ["", "Options of every command:"] + columns(globals().map { ($0.usage, $0.help) })
+        lines += ["", "Options of every command:"] + columns(Globals.describe().map { ($0.usage, $0.help) })
         lines += ["", "Exit codes: 0 promoted or ok, 1 unexpected error, 2 usage or invalid policy, 3 failed and rolled back,"]
         lines += ["  4 halted, 5 inconclusive, 6 rollback incomplete: act now, 7 refused, 8 verification failed,"]
         lines += ["  75 no controller answers, 124 stopped waiting, 130 interrupted (after the last two the rollout goes on)"]
@@ -32,15 +32,8 @@ enum Help {
         if !verb.examples.isEmpty { lines += ["", "Examples:"] + verb.examples.map { "  " + $0 } }
         if !parameters.isEmpty { lines += ["", "Parameters:"] + columns(parameters.map { ($0.usage, $0.help) }) }
         if !verb.details.isEmpty { lines += ["", verb.details] }
-        lines += ["", "Options of every command:"] + columns(globals().map { ($0.usage, $0.help) })
+        lines += ["", "Options of every command:"] + columns(Globals.describe().map { ($0.usage, $0.help) })
         return lines.joined(separator: "\n")
-    }
-
-    private static func globals() -> [Parameter] {
-        var input = Arguments(tokens: [], isDescribing: true)
-        // While describing nothing can be missing.
-        do throws(UsageError) { _ = try Globals(&input) } catch {}
-        return input.parameters
     }
 
     private static func columns(_ rows: [(String, String)]) -> [String] {

@@ -80,6 +80,7 @@ struct CommandTable: Sendable {
             return .help(Help.page(verb))
         }
         var input = Arguments(tokens: tokens)
+        try input.refuseStrangers(verb.describe() + Globals.describe())
         let globals = try Globals(&input)
         let action = try verb.parse(&input)
         try input.finish()

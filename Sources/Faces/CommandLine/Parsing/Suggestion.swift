@@ -5,19 +5,19 @@ func nearest(to word: String, among known: [String]) -> String? {
         .min { ($0.distance, $0.word) < ($1.distance, $1.word) }?.word
 }
 
-/// Levenshtein's distance: how many insertions, deletions and replacements of characters lead from one word to the other.
+/// How many insertions, deletions, replacements and swaps of neighbours lead from one word to the other (optimal string alignment).
 func editDistance(_ left: String, _ right: String) -> Int {
     let left = Array(left.prefix(100))
     let right = Array(right.prefix(100))
-    var row = Array(0...right.count)
+    var rows = [Array(0...right.count)]
     for i in left.indices {
-        var diagonal = row[0]
-        row[0] = i + 1
+        var row = [i + 1]
         for j in right.indices {
-            let next = min(row[j + 1] + 1, row[j] + 1, diagonal + (left[i] == right[j] ? 0 : 1))
-            diagonal = row[j + 1]
-            row[j + 1] = next
+            var best = min(rows[i][j + 1] + 1, row[j] + 1, rows[i][j] + (left[i] == right[j] ? 0 : 1))
+            if i > 0, j > 0, left[i] == right[j - 1], left[i - 1] == right[j] { best = min(best, rows[i - 1][j - 1] + 1) }
+            row.append(best)
         }
+        rows.append(row)
     }
-    return row[right.count]
+    return rows[left.count][right.count]
 }

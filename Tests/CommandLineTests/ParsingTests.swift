@@ -1,0 +1,5 @@
+import Testing
+
+@testable import SerinCommandLine
+
+@Suite struct ParsingTests {}
