@@ -152,7 +152,7 @@ func row(_ value: String, _ labels: String = #""instance":"a:1""#) -> String {
         #expect(none.series[0].failure?.kind == .denied)
         let missing = scripted.telemetry(authentication: .bearer(.environment("OTHER")))
         let reading = await missing.read(request(), at: at(0), deadline: .seconds(30))
-        #expect(reading.series[0].failure?.message == "no such secret")
+        #expect(reading.series[0].failure?.message == "prometheus: no such secret")
         scripted.server.stop()
         let down = await bearer.read(request(), at: at(20_000), deadline: .seconds(30))
         #expect(down.series[0].failure != nil)

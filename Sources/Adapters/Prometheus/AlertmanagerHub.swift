@@ -45,7 +45,7 @@ public final class AlertmanagerHub: Sendable {
     {
         let response: HTTPResponse
         switch result {
-        case .failure(let failure): return .failure(failure)
+        case .failure(let failure): return .failure(server.named(failure))
         case .success(let success): response = success
         }
         if let kind = response.failureClass { return .failure(server.refusal(response, kind, server.excerpt(response.body))) }

@@ -57,7 +57,7 @@ struct QueryServer: Sendable {
     /// Reads what came back for a query, classifying every way in which it is no answer.
     func answer(_ result: Result<HTTPResponse, Failure>) -> Result<Answer, Failure> {
         switch result {
-        case .failure(let failure): return .failure(failure)
+        case .failure(let failure): return .failure(named(failure))
         case .success(let response):
             do throws(AnswerError) {
                 let answer = try AnswerParser.parse(response.body, limits: limits)
@@ -106,6 +106,13 @@ struct QueryServer: Sendable {
         return Failure(
             kind, "cannot read from \(name) \(endpoint.publicURL): status \(response.status)\(text)", hint: hint,
             retryAfter: response.retryAfter)
+    }
+
+    /// A failure of the exchange itself, with the server's name.
+    func named(_ failure: Failure) -> Failure {
+        var named = failure
+        named.message = "\(name): \(failure.message)"
+        return named
     }
 
     /// The beginning of a body that is no answer, in one line.

@@ -45,7 +45,7 @@ public final class TelemetryHub: Sendable {
         do throws(Failure) {
             return server.answer(.success(try await transport.send(try request())))
         } catch {
-            return .failure(error)
+            return .failure(server.named(error))
         }
     }
 }
