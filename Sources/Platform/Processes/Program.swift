@@ -29,6 +29,13 @@ public struct Completion: Sendable, Hashable {
     /// Whether it wrote more than the limit.
     public var isTruncated: Bool
 
+    /// What a run came to.
+    public init(termination: Termination, output: [UInt8], isTruncated: Bool) {
+        self.termination = termination
+        self.output = output
+        self.isTruncated = isTruncated
+    }
+
     /// The output as text; bytes that are no UTF-8 are replaced.
     public var text: String { String(decoding: output, as: UTF8.self) }
 }
