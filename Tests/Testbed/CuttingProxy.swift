@@ -21,19 +21,11 @@ public final class CuttingProxy: Sendable {
         case keepsSilent
     }
 
-    /// Its loopback port; 0 when it listens on a unix socket.
-    public let port: Int
     private let listener = LoopbackListener()
 
-    /// Starts it on a free loopback port, or on a unix socket.
-    public init(before target: Target, mode: Mode, path: String? = nil) throws(Failure) {
-        let serve: @Sendable (Int32) -> Void = { relay($0, to: target, mode: mode) }
-        if let path {
-            port = 0
-            try listener.start(path: path, serve)
-        } else {
-            port = try listener.start(port: 0, serve)
-        }
+    /// Starts it on a unix socket.
+    public init(before target: Target, mode: Mode, path: String) throws(Failure) {
+        try listener.start(path: path) { relay($0, to: target, mode: mode) }
     }
 
     /// Ends it.

@@ -96,8 +96,20 @@ public final class HAProxyServer: Sendable {
         try await start()
     }
 
-    /// Reads its configuration and map file again without closing the port. Returns at once.
-    public func reload() { process.withLock { $0 }?.signal(SIGUSR2) }
+    /// Reads its configuration and map file again without closing the port. Returns when the new worker is on its way.
+    public func reload() async throws {
+        guard let process = process.withLock({ $0 }) else { return }
+        let before = reloads(in: process)
+        // A master that has only just started does not hear the signal yet, so it is sent until the log speaks of it.
+        try await waitUntil("HAProxy's reload") {
+            process.signal(SIGUSR2)
+            for _ in 0..<20 {
+                if reloads(in: process) > before { return true }
+                try await Task.sleep(for: .milliseconds(10))
+            }
+            return false
+        }
+    }
 
     /// Sends one line to its runtime socket, as a person with an admin's rights would, and returns the answer.
     public func command(_ line: String) async -> String {
@@ -108,6 +120,10 @@ public final class HAProxyServer: Sendable {
 
     /// The end of its log.
     public var logTail: String { process.withLock { $0 }?.logTail() ?? "" }
+}
+
+private func reloads(in process: ServerProcess) -> Int {
+    process.logTail(100_000).split(separator: "\n").count { $0.hasSuffix("Reloading HAProxy") }
 }
 
 private func answer(to line: String, at path: String) -> String {

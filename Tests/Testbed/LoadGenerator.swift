@@ -19,6 +19,8 @@ public struct LoadReport: Sendable {
     public var failures: [String] = []
     /// How many got none.
     public var failureCount = 0
+    /// How many were sent once more because their connection was closed before any byte of an answer, as clients may do with GET.
+    public var retries = 0
 
     /// Requests made.
     public var requests: Int { answers.count + failureCount }
@@ -37,6 +39,7 @@ public struct LoadReport: Sendable {
         answers += other.answers
         failures = Array((failures + other.failures).prefix(100))
         failureCount += other.failureCount
+        retries += other.retries
     }
 }
 
@@ -101,15 +104,32 @@ public struct LoadGenerator: Sendable {
             }
             guard !Task.isCancelled, clock.now < end, condition() else { break }
             let start = clock.now
-            do throws(Failure) {
-                let answer = try await transport.send(HTTPRequest(url: url, headers: headers, timeout: timeout))
+            let request = HTTPRequest(url: url, headers: headers, timeout: timeout)
+            var result = await attempt(request)
+            if case .failure(let failure) = result, wasClosedWithoutAnswer(failure) {
+                report.retries += 1
+                result = await attempt(request)
+            }
+            switch result {
+            case .success(let answer):
                 report.answers.append(
                     .init(start: start, cohort: answer.header("X-Cohort") ?? "none", status: answer.status))
-            } catch {
+            case .failure(let failure):
                 report.failureCount += 1
-                if report.failures.count < 100 { report.failures.append(error.message) }
+                if report.failures.count < 100 { report.failures.append(failure.message) }
             }
         }
         return report
+    }
+
+    private func attempt(_ request: HTTPRequest) async -> Result<HTTPResponse, Failure> {
+        do throws(Failure) { return .success(try await transport.send(request)) } catch { return .failure(error) }
+    }
+
+    /// libcurl's words for a connection that ended where an answer was to begin.
+    private func wasClosedWithoutAnswer(_ failure: Failure) -> Bool {
+        failure.kind == .unknown
+            && ["Server returned nothing (no headers, no data)", "Failure when receiving data from the peer"]
+                .contains(where: failure.message.hasSuffix)
     }
 }

@@ -1,9 +1,9 @@
 internal import Glibc
 internal import SerinLocks
-internal import SerinModel
+public import SerinModel
 
 /// Accepts connections on a loopback port, or a unix socket, and serves each on a thread of its own until stopped.
-final class LoopbackListener: Sendable {
+public final class LoopbackListener: Sendable {
     private struct State: Sendable {
         var listener: Int32 = -1
         var connections: Set<Int32> = []
@@ -11,8 +11,11 @@ final class LoopbackListener: Sendable {
 
     private let state = Locked(State())
 
+    /// A listener that does not listen yet.
+    public init() {}
+
     /// Serves on a TCP port; 0 takes a free one. Returns the port.
-    func start(port: Int, _ serve: @escaping @Sendable (Int32) -> Void) throws(Failure) -> Int {
+    public func start(port: Int, _ serve: @escaping @Sendable (Int32) -> Void) throws(Failure) -> Int {
         let descriptor = socket(AF_INET, Int32(SOCK_STREAM.rawValue | SOCK_CLOEXEC.rawValue), 0)
         var one: Int32 = 1
         setsockopt(descriptor, SOL_SOCKET, SO_REUSEADDR, &one, socklen_t(MemoryLayout<Int32>.size))
@@ -31,7 +34,7 @@ final class LoopbackListener: Sendable {
     }
 
     /// Serves on a unix socket.
-    func start(path: String, _ serve: @escaping @Sendable (Int32) -> Void) throws(Failure) {
+    public func start(path: String, _ serve: @escaping @Sendable (Int32) -> Void) throws(Failure) {
         let descriptor = socket(AF_UNIX, Int32(SOCK_STREAM.rawValue | SOCK_CLOEXEC.rawValue), 0)
         unlink(path)
         var address = unixAddress(path)
@@ -80,7 +83,7 @@ final class LoopbackListener: Sendable {
     }
 
     /// Stops listening and cuts every connection.
-    func stop() {
+    public func stop() {
         state.withLock { state in
             if state.listener >= 0 { shutdown(state.listener, Int32(SHUT_RDWR)) }
             state.listener = -1
@@ -100,7 +103,7 @@ func unixAddress(_ path: String) -> sockaddr_un {
 }
 
 /// Sends all bytes; false when the other side is gone.
-func sendAll(_ bytes: [UInt8], to descriptor: Int32) -> Bool {
+public func sendAll(_ bytes: [UInt8], to descriptor: Int32) -> Bool {
     var sent = 0
     while sent < bytes.count {
         let count = bytes.withUnsafeBytes {

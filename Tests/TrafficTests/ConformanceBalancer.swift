@@ -9,10 +9,10 @@ protocol ConformanceBalancer: Sendable {
     var port: Int { get }
     /// The settings of its driver.
     var settings: DriverSettings { get }
-    /// Whether its control requests go over a unix socket, and where to.
+    /// Where its control requests go.
     var control: CuttingProxy.Target { get }
-    /// The same settings with control requests going through a proxy.
-    func settings(through proxy: CuttingProxy, path: String) -> DriverSettings
+    /// The same settings with control requests going to another unix socket.
+    func settings(socket path: String) -> DriverSettings
     /// Settings that name things which do not exist.
     var wrongSettings: [DriverSettings] { get }
     /// Whether a change can be made conditional on what was read.
@@ -65,7 +65,7 @@ struct HAProxyBalancer: ConformanceBalancer {
     }
 
     var settings: DriverSettings { settings([:]) }
-    func settings(through proxy: CuttingProxy, path: String) -> DriverSettings { settings(["socket": path]) }
+    func settings(socket path: String) -> DriverSettings { settings(["socket": path]) }
     var wrongSettings: [DriverSettings] {
         [
             settings(["map": server.map + ".no"]), settings(["key": "nothing"]), settings(["canary": "be_nothing"]),
@@ -102,9 +102,7 @@ struct EnvoyBalancer: ConformanceBalancer {
     }
 
     var settings: DriverSettings { settings([:]) }
-    func settings(through proxy: CuttingProxy, path: String) -> DriverSettings {
-        settings(["admin": "http://127.0.0.1:\(proxy.port)"])
-    }
+    func settings(socket path: String) -> DriverSettings { settings(["socket": path]) }
     var wrongSettings: [DriverSettings] {
         [settings(["runtime_prefix": "routing.no"]), settings(["canary": "nothing"]), settings(["control": "nothing"])]
     }
@@ -129,7 +127,7 @@ struct EnvoyBalancer: ConformanceBalancer {
         let entries = try JSONValue(parsing: runtime.body)["entries"]
         guard case .object(let members) = entries else { return "no entries" }
         let others = members.filter { !$0.key.hasPrefix(server.prefix) }
-        return String(decoding: dump.body, as: UTF8.self) + JSONValue.object(others).canonicalText
+        return try JSONValue(parsing: dump.body).canonicalText + JSONValue.object(others).canonicalText
     }
     func restart() async throws { try await server.restart() }
     func stop() { server.stop() }
@@ -152,9 +150,7 @@ struct CaddyBalancer: ConformanceBalancer {
     }
 
     var settings: DriverSettings { settings([:]) }
-    func settings(through proxy: CuttingProxy, path: String) -> DriverSettings {
-        settings(["read_url": "http://127.0.0.1:\(proxy.port)/id/app_weights/weights"])
-    }
+    func settings(socket path: String) -> DriverSettings { settings(["socket": path]) }
     var wrongSettings: [DriverSettings] {
         [
             settings(["read_url": server.weights.replacing("app_weights", with: "nothing")]), settings(["canary_pointer": "/7"]),

@@ -79,8 +79,11 @@ import Testing
             let report = await load
             let late = report.answers.filter { $0.cohort == "canary" }.map { accepted.duration(to: $0.start) }.max()
             print(
-                "\(kind): \(report.requests) requests during shifts; last to the canary \(late ?? .zero) after zero was accepted")
+                "\(kind): \(report.requests) requests during shifts, \(report.retries) sent twice; last to the canary \(late ?? .zero) after zero was accepted"
+            )
             #expect(report.failureCount == 0 && report.serverErrors == 0, "\(report.failures)")
+            // Caddy closes connections at each change; a client may repeat a GET that got no byte of an answer.
+            #expect(report.retries == 0 || kind == .caddy)
             #expect(report.count(of: "canary") > 0 && report.count(of: "control") > 0)
             let last = try #require(late)
             #expect(last <= .milliseconds(rig.driver.settleTime.milliseconds))
@@ -183,11 +186,9 @@ import Testing
                 (.losesTheAnswer, raise), (.losesTheRequest, .zero), (.keepsSilent, .zero),
             ]
             for (mode, left) in cases {
-                var socket: String?
-                if case .path = rig.balancer.control { socket = path }
-                let proxy = try CuttingProxy(before: rig.balancer.control, mode: mode, path: socket)
+                let proxy = try CuttingProxy(before: rig.balancer.control, mode: mode, path: path)
                 defer { proxy.stop() }
-                let driver = try rig.make(rig.balancer.settings(through: proxy, path: path))
+                let driver = try rig.make(rig.balancer.settings(socket: path))
                 let failure = await outcome { try await driver.apply(raise, expected: nil, deadline: .milliseconds(400)) }
                 #expect(failure?.kind == .unknown, "\(mode): \(failure?.description ?? "no failure")")
                 #expect(try await rig.weight() == left, "\(mode)")

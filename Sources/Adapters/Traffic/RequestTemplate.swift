@@ -44,7 +44,7 @@ struct RequestTemplate: Sendable, Hashable {
                 parts.append(.text(word))
             } else if let place = Place(rawValue: name) {
                 parts.append(.place(place))
-            } else if name.allSatisfy({ $0.isLetter || $0 == "_" }) {
+            } else if !name.isEmpty, name.allSatisfy({ $0.isLetter || $0 == "_" }) {
                 let known = (Place.allCases.map(\.rawValue) + words.keys.sorted()).joined(separator: ", ")
                 throw Failure(.invalid, "unknown place '{{\(name)}}' in a template", hint: "expected one of \(known)")
             } else {
