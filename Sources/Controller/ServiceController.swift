@@ -160,7 +160,7 @@ public final class ServiceController: RolloutOperations {
         return await driver.board.change(from: seen, timeout: timeout, clock: parts.clock)
     }
 
-    private func driver(named name: String) -> RolloutDriver? {
+    fileprivate func driver(named name: String) -> RolloutDriver? {
         state.withLock { state in
             state.drivers.last { $0.charter.id.description == name || name == service.description }
         }
@@ -178,4 +178,9 @@ public final class ServiceController: RolloutOperations {
         }
         if let live { throw .refused(Refusal(live, hint: "one live rollout a service: wait for it, or halt it first")) }
     }
+}
+
+extension ServiceController {
+    /// What the live rollout was asked to be, for those who must watch over it; nil when it is not live.
+    public func handover(of rollout: RolloutID) -> Charter? { driver(named: rollout.description)?.charter }
 }
