@@ -121,7 +121,9 @@ private let slow = Route("GET", "/slow", summary: "") { request, _ in
         try await TestServer([whoAmI]).serve { server async throws in
             let headers = (0..<100).map { HTTPHeader("X-\($0)", "1") }
             await #expect(throws: Failure.self) { try await server.send("GET", "/me", headers: headers) }
-            #expect(try await server.send("GET", "/me").status == 200)
+            try await waitUntil("another request is answered") {
+                do throws(any Error) { return try await server.send("GET", "/me").status == 200 } catch { return false }
+            }
         }
     }
 
@@ -135,7 +137,10 @@ private let slow = Route("GET", "/slow", summary: "") { request, _ in
                 status = 0
             }
             #expect([0, 400, 413, 431].contains(status))
-            #expect(try await server.send("GET", "/me").status == 200)
+            // The refused connection may still be in the pool while the server closes it.
+            try await waitUntil("another request is answered") {
+                do throws(any Error) { return try await server.send("GET", "/me").status == 200 } catch { return false }
+            }
         }
     }
 

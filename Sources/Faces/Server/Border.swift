@@ -32,6 +32,9 @@ final class Border: Sendable {
         for exchange in exchanges.values { exchange.abandon() }
     }
 
+    /// Whether every answer was written.
+    var isIdle: Bool { live.withLock { $0.isEmpty } }
+
     /// Forgets an exchange that is over.
     nonisolated func forget(_ exchange: Exchange) { live.withLock { $0[ObjectIdentifier(exchange)] = nil } }
 

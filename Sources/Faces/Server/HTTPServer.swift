@@ -27,6 +27,7 @@ public final class HTTPServer: Sendable {
     private let daemon: Daemon
     private let events: AsyncStream<Event>
     private let inlet: AsyncStream<Event>.Continuation
+    private let isRefusing = Locked(false)
 
     /// Identifies the peer of a connected unix socket by its user id, as the kernel tells it.
     public static let peerCredentials: @Sendable (Int32) -> Principal? = { descriptor in
@@ -114,16 +115,24 @@ public final class HTTPServer: Sendable {
 
     private func refuseNew() {
         inlet.finish()
+        let isFirst = isRefusing.withLock { isRefusing in
+            defer { isRefusing = true }
+            return !isRefusing
+        }
+        // A second call would return the same number, which may be another file's by then.
+        guard isFirst else { return }
         socket.unlinkFile()
         let descriptor = MHD_quiesce_daemon(daemon.pointer)
-        // -1 when it was quiesced before.
         if descriptor >= 0 { close(descriptor) }
     }
 
-    /// Ends libmicrohttpd's threads, on a thread of its own because that waits for them.
+    /// Lets the answers that are ready be written, then ends libmicrohttpd's threads; on a thread of its own because that waits.
     private func shutDown() async {
         await withCheckedContinuation { continuation in
             onNewThread {
+                let clock = ContinuousClock()
+                let limit = clock.now + .seconds(1)
+                while !self.border.isIdle, clock.now < limit { usleep(1000) }
                 MHD_stop_daemon(self.daemon.pointer)
                 // The threads were the only users of what `init` retained for them.
                 Unmanaged.passUnretained(self.border).release()
