@@ -85,7 +85,10 @@ func sampleCharter(_ rollout: RolloutID) throws -> Charter {
             endpoint: HTTPEndpoint(url: "http://127.0.0.1:9090", authentication: .bearer(.environment("TOKEN"))),
             instanceLabel: "instance", canary: [Label("version", "2")], control: [Label("version", "1")], staleAfter: nil,
             timeout: .seconds(5)),
-        signals: [],
+        signals: [
+            SignalPolicy(
+                name: "errors", source: .ratio(counter: "http_requests_total", bad: [LabelMatcher("code", .matches, "5..")]))
+        ],
         alerts: nil, postgres: PostgresPolicy(primary: .file("/etc/serin/url"), replicas: [], limits: []), deploy: nil,
         promote: nil, rollback: nil, onFailure: .rollback, onInconclusive: .hold, onTelemetryLoss: .hold, onDrift: .hold,
         timing: TimingPolicy())

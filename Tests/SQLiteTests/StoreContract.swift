@@ -1,5 +1,6 @@
 import SerinCrypto
 import SerinModel
+import SerinPolicies
 import SerinPorts
 import SerinRecords
 import SerinRollouts
@@ -163,4 +164,69 @@ func draft(_ text: String, of rollout: RolloutID? = .first, at now: Instant = .s
         await #expect(throws: StoreError.self) { try await store.entries(after: 0, rollout: nil, limit: 1) }
         await store.close()
     }
+
+    @Test(arguments: StoreKind.allCases)
+    func aRolloutIsReplayedFromItsOwnEntriesOverSeveralPagesAndEpochs(kind: StoreKind) async throws {
+        let journal = try Journal(kind)
+        let charter = try charter(.first)
+        var machine = Counter(charter: charter, createdAt: .start)
+        var left: [Entry] = []
+        for epoch in 1...2 {
+            let store = try await journal.open(left: left)
+            if epoch == 1 { _ = try await store.append([Draft(rollout: .first, at: .start, record: .created(charter))]) }
+            for _ in 0..<50 {
+                let effects = machine.handle(.ticked, at: .start).map { Draft(rollout: .first, at: .start, record: .effect($0)) }
+                _ = try await store.append([Draft(rollout: .first, at: .start, record: .event(.ticked))] + effects)
+                _ = try await store.append([draft("not of this rollout", of: .second)])
+            }
+            let replayed = try await store.replay(.first, as: Counter.self).get()
+            #expect(replayed.machine == machine)
+            #expect(replayed.openEffects == (1...50 * epoch).map { .setWeight(IntentID($0), .zero) })
+            let other = try await store.replay(.second, as: Counter.self)
+            #expect(throws: ReplayError.self) { try other.get() }
+            left = try await store.entries(after: 0, rollout: nil, limit: 1000)
+            await store.close()
+        }
+    }
+
+    @Test func aFaultOfTheStoreInMemoryStandsBeforeItsSuccess() async throws {
+        let store = try MemoryStore(at: .start, digest: SHA256.digestOrEmpty)
+        let full = StoreError.unavailable("the disk is full")
+        await store.setFault { _ throws(StoreError) in throw full }
+        await #expect(throws: full) { try await store.append([draft("refused")]) }
+        await store.setFault(nil)
+        #expect(try await store.append([draft("taken")]).map(\.sequence) == [2])
+        #expect(await store.entries.count == 2)
+        #expect(throws: StoreError.self) {
+            try MemoryStore(holding: [], at: .start, digest: { _ in [] })
+        }
+    }
+}
+
+/// A machine that asks for the weight at every tick.
+struct Counter: Replayable, Hashable {
+    var count = 0
+
+    init(charter: Charter, createdAt: Instant) {}
+
+    mutating func handle(_ event: RolloutEvent, at now: Instant) -> [Effect] {
+        count += 1
+        return [.setWeight(IntentID(count), .zero)]
+    }
+}
+
+/// The charter of a rollout that judges nothing.
+func charter(_ rollout: RolloutID) throws -> Charter {
+    let service = try #require(ServiceName("checkout"))
+    let policy = Policy(
+        service: service, environment: .demo,
+        traffic: TrafficPolicy(driver: DriverSettings(driver: "none", settings: [:]), steps: []),
+        prometheus: PrometheusPolicy(
+            endpoint: HTTPEndpoint(url: "http://127.0.0.1:9090"), instanceLabel: "instance", canary: [], control: [],
+            staleAfter: nil,
+            timeout: .seconds(1)),
+        signals: [], alerts: nil, postgres: nil, deploy: nil, promote: nil, rollback: nil, onFailure: .rollback,
+        onInconclusive: .hold, onTelemetryLoss: .hold, onDrift: .hold, timing: TimingPolicy())
+    return Charter(
+        id: rollout, policy: policy, policyHash: "", version: "2", previous: "1", author: .serin, overrides: [])
 }
