@@ -85,7 +85,8 @@ let package = Package(
             path: "Tests/Testbed",
             swiftSettings: strict),
         .executableTarget(
-            name: "checkout-service", dependencies: ["CMicroHTTPD", "CSerinHTTPD", "SerinLocks"], path: "examples/service",
+            name: "checkout-service", dependencies: ["CMicroHTTPD", "CSerinHTTPD", "CLibPQ", "SerinLocks"],
+            path: "examples/service",
             swiftSettings: strict),
         .executableTarget(
             name: "serin-demo", dependencies: ["Testbed", "SerinModel", "SerinTransport", "SerinProcesses", "SerinLocks"],
@@ -96,6 +97,12 @@ let package = Package(
         .executableTarget(
             name: "serin-search", dependencies: ["SerinModel", "SerinPolicies", "SerinVerdicts", "SerinRollouts"],
             path: "Tests/Search", swiftSettings: strict),
+
+        // A process that writes a journal until it is killed or its disk is full, for the store's tests.
+        .executableTarget(
+            name: "journal-writer",
+            dependencies: (core + ["Ports", "SQLite", "Crypto"]).map { .byName(name: "Serin" + $0) },
+            path: "Tests/JournalWriter", swiftSettings: strict),
 
         tests("ModelTests", ["SerinModel"]),
         tests("PoliciesTests", ["SerinModel", "SerinPolicies", "SerinYAML", "SerinTraffic"]),
@@ -114,7 +121,11 @@ let package = Package(
             ],
             resources: [.copy("Samples")]),
         tests("PostgresTests", ["SerinModel", "SerinPolicies", "SerinPorts", "SerinPostgres", "Testbed", "SerinProcesses"]),
-        tests("SQLiteTests", core.map { "Serin" + $0 } + ["SerinPorts", "SerinSQLite", "SerinCrypto", "SerinProcesses"]),
+        tests(
+            "SQLiteTests",
+            core.map { "Serin" + $0 } + [
+                "SerinPorts", "SerinSQLite", "SerinCrypto", "SerinProcesses", "SerinLocks", "Testbed", "journal-writer",
+            ]),
         tests(
             "TrafficTests",
             [

@@ -5,6 +5,6 @@ import SerinCommandLine
     static func main() async {
         // First of all, so that every thread started later has the signals blocked.
         let interruptions = Interruptions.catchSignals()
-        exit(await CommandLineProgram.process(assembly: .production, interruptions: interruptions))
+        exit(await CommandLineProgram.process(interruptions: interruptions))
     }
 }

@@ -17,11 +17,13 @@ public struct Charter: Sendable, Hashable, Codable {
     public var author: Principal
     /// Deviations from the policy, with their reasons.
     public var overrides: [Override]
+    /// How many different people must agree before anything is deployed: 0, or more after a security halt of the same service.
+    public var requiredApprovals: Int
 
     /// A charter.
     public init(
         id: RolloutID, policy: Policy, policyHash: String, version: String, previous: String, author: Principal,
-        overrides: [Override]
+        overrides: [Override], requiredApprovals: Int = 0
     ) {
         self.id = id
         self.policy = policy
@@ -30,6 +32,7 @@ public struct Charter: Sendable, Hashable, Codable {
         self.previous = previous
         self.author = author
         self.overrides = overrides
+        self.requiredApprovals = requiredApprovals
     }
 }
 

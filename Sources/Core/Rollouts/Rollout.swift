@@ -4,32 +4,124 @@ internal import SerinVerdicts
 
 /// One rollout: its evidence and its state machine. A value; everything it learns comes in as an event, everything it wants goes
 /// out as effects, so the same events always give the same effects.
+///
+/// What the one who performs the effects owes in return:
+/// - every `setWeight` gets an answer under its intent, or is followed by `takenOver`; while one is in progress, the same one asked
+///   for again is ignored;
+/// - a `setWeight` above 0 is dropped unsent once a newer one was asked for, and is answered `failed`; one already sent is answered
+///   as it ends, or `unsettled`;
+/// - the timeout of a raise and the balancer's settle time together stay within the policy's `raiseDeadline`;
+/// - polls go on in every state but final ones.
 public struct Rollout: Sendable, Hashable {
     /// What it was asked to be.
     public let charter: Charter
+    /// The state machine inside.
+    public internal(set) var machine: RolloutMachine
+
+    let createdAt: Instant
+    var feed: EvidenceFeed
+    var database: DatabaseGate
+    var share = ShareGuard()
+    var bake: BakeLedger
+    var log: VerdictLog
+    /// The latest assessment.
+    var assessment: Assessment?
+    /// The summary of the latest poll.
+    var findings: PollFindings?
+    /// When the first raise was confirmed.
+    var exposedSince: Instant?
+    /// Why it is where it is.
+    var cause = ""
+    /// What the event under way says, for the cause of a change of state.
+    var reason = ""
+    /// When the state last changed.
+    var since: Instant
 
     /// A rollout about to begin.
     public init(charter: Charter, createdAt: Instant) {
         self.charter = charter
+        self.createdAt = createdAt
+        let plan = MachinePlan(charter: charter)
+        machine = RolloutMachine(plan: plan)
+        feed = EvidenceFeed(policy: charter.policy)
+        database = DatabaseGate(policy: charter.policy.postgres)
+        bake = BakeLedger(timing: charter.policy.timing, steps: plan.judgedSteps)
+        log = VerdictLog(signals: charter.policy.signals)
+        since = createdAt
     }
 
     /// What to ask of telemetry at a poll.
-    public var telemetryRequest: TelemetryRequest {
-        TelemetryRequest(queries: [], instanceLabel: "instance", alerts: nil)
-    }
+    public var telemetryRequest: TelemetryRequest { feed.request }
 
-    /// Where it stands at a moment.
-    public func status(at now: Instant) -> RolloutStatus {
-        RolloutStatus(
-            id: charter.id, service: charter.policy.service, version: charter.version, previous: charter.previous,
-            state: "preflight", cause: "", next: "", isFinal: false, isRollbackIncomplete: false, ending: nil, step: 0,
-            steps: charter.policy.traffic.steps.count, wantedWeight: .zero, observedWeight: nil, baked: .zero,
-            bake: charter.policy.timing.bake, signals: [], awaitedApproval: nil, startedAt: now, since: now)
-    }
+    /// When it has to be told that time has passed, at the latest; nil when no deadline is running.
+    public var nextDeadline: Instant? { machine.deadlines.armed.map(\.due).min() }
 
     /// Why a command would not be accepted now; nil when it would.
-    public func refusal(of command: Command, at now: Instant) -> Refusal? { nil }
+    public func refusal(of command: Command, at now: Instant) -> Refusal? {
+        guard var refusal = machine.refusal(of: command.verb, by: command.by) else { return nil }
+        if command.verb == .promote, !machine.allowsPromotion, machine.retreat == nil, machine.ending == nil {
+            let lacking = lackingForPromotion
+            if !lacking.isEmpty { refusal.message += ": " + lacking.joined(separator: "; ") }
+        }
+        return refusal
+    }
 
     /// Takes one event and returns what it asks of the world.
-    public mutating func handle(_ event: RolloutEvent, at now: Instant) -> [Effect] { [] }
+    public mutating func handle(_ event: RolloutEvent, at now: Instant) -> [Effect] {
+        guard machine.ending == nil else { return [] }
+        var effects: [Effect] = []
+        reason = ""
+        switch event {
+        case .started: apply(.started, at: now, into: &effects)
+        case .ticked: apply(.ticked, at: now, into: &effects)
+        case .preflightFinished(let report): preflightFinished(report, at: now, into: &effects)
+        case .historyRead(let history):
+            feed.absorb(history)
+            apply(.historyRead, at: now, into: &effects)
+        case .observed(let observation):
+            let assessment = feed.absorb(observation.telemetry, at: now, isCollecting: machine.isCollecting)
+            take(observation, assessment, at: now, into: &effects)
+        case .commanded(let command): take(command, at: now, into: &effects)
+        case .weightReported(let intent, let outcome): take(outcome, of: intent, at: now, into: &effects)
+        case .actionReported(let intent, let outcome): take(outcome, of: intent, at: now, into: &effects)
+        case .takenOver(let takeover): take(takeover, at: now, into: &effects)
+        case .doubted(let words):
+            reason = words
+            effects.append(.record(Decision(topic: "doubt", text: "doubt: \(words) → weight 0")))
+            apply(.doubted, at: now, into: &effects)
+        }
+        passDeadlines(at: now, into: &effects)
+        return effects
+    }
+
+    /// Tells the machine of every deadline that has passed, the earliest first.
+    private mutating func passDeadlines(at now: Instant, into effects: inout [Effect]) {
+        // Each round disarms one; only deadlines in the future are armed meanwhile.
+        while let kind = machine.deadlines.passed(at: now).first {
+            reason = ""
+            apply(.deadlinePassed(kind), at: now, into: &effects)
+            guard machine.deadlines.due(kind).map({ $0 > now }) ?? true else { return }
+        }
+    }
+
+    /// Gives the machine one event, turns what it asks into effects, and writes down what changed.
+    mutating func apply(_ event: MachineEvent, at now: Instant, into effects: inout [Effect]) {
+        let before = machine
+        for wanted in machine.handle(event, at: now) {
+            switch wanted {
+            case .preflight: effects.append(.preflight)
+            case .readHistory: effects.append(.readHistory)
+            case .setWeight(let intent, let weight): effects.append(.setWeight(intent, weight))
+            case .runAction(let intent, let kind): effects.append(.runAction(intent, kind))
+            case .note(let note): write(note, into: &effects)
+            }
+        }
+        if machine.request?.progress == .confirmed, before.request != machine.request || before.inForce != machine.inForce {
+            share.weightConfirmed()
+            feed.weightConfirmed(machine.inForce, at: now)
+            if machine.inForce > .zero, exposedSince == nil { exposedSince = now }
+        }
+        guard machine.state != before.state else { return }
+        changed(from: before.state, at: now, into: &effects)
+    }
 }

@@ -162,17 +162,3 @@ public struct Assembly: Sendable {
         self.watchdog = watchdog
     }
 }
-
-extension Assembly {
-    /// The parts that the program is made of.
-    public static var production: Assembly {
-        @Sendable func missing() -> OperationError { .unavailable("this build has no controller") }
-        return Assembly(
-            readPolicy: { _ throws(OperationError) in throw missing() }, probe: { _, _ in [] },
-            forecast: { _, _ in Forecast(sentences: []) },
-            openController: { _, _ throws(OperationError) in throw missing() },
-            openDaemon: { _ throws(OperationError) in throw missing() }, openJournal: { _, _ throws(OperationError) in nil },
-            verify: { _, _, _, _ throws(OperationError) in throw missing() }, policySchema: { "{}" },
-            watchdog: { _, _, _ throws(OperationError) in throw missing() })
-    }
-}

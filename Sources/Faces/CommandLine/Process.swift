@@ -5,9 +5,11 @@ extension CommandLineProgram {
     /// Runs the program on this process' own arguments, environment, output and signals.
     ///
     /// - Returns: The status to exit with.
-    public static func process(assembly: Assembly, interruptions: AsyncStream<Int32>) async -> Int32 {
+    public static func process(interruptions: AsyncStream<Int32>) async -> Int32 {
+        let environment = processEnvironment()
         let program = CommandLineProgram(
-            assembly: assembly, console: .standard(), environment: processEnvironment(), interruptions: interruptions,
+            assembly: .production(environment: environment), console: .standard(), environment: environment,
+            interruptions: interruptions,
             endNow: { _exit($0.rawValue) })
         return await program.run(Array(CommandLine.arguments.dropFirst())).rawValue
     }

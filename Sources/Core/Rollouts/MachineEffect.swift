@@ -1,0 +1,39 @@
+public import SerinModel
+
+/// What the machine asks for.
+public enum MachineEffect: Sendable, Hashable {
+    /// Try everything that will be needed.
+    case preflight
+    /// Read the control's past.
+    case readHistory
+    /// Make the weight this.
+    case setWeight(IntentID, Weight)
+    /// Do this to code, once.
+    case runAction(IntentID, ActionKind)
+    /// Something that people should find in the log and that no change of state tells.
+    case note(Note)
+}
+
+/// What happened without a change of state.
+public enum Note: Sendable, Hashable {
+    /// More was read than wanted; it is lowered now.
+    case weightAbove(found: Weight, wanted: Weight)
+    /// A raise that was taken back applied late; it is lowered now.
+    case raiseAppliedLate(found: Weight)
+    /// Less was read than wanted.
+    case weightBelow(found: Weight, wanted: Weight)
+    /// Serin's watchdog had lowered the weight.
+    case watchdogLowered(found: Weight)
+    /// Zero was not confirmed in time; it is asked for again until it is.
+    case zeroOverdue
+    /// The rollback is past its deadline.
+    case rollbackOverdue
+    /// A person who was called is reminded.
+    case reminded
+    /// A halt came while the rollback was under way.
+    case haltedAgain(Command.Verb)
+    /// A raise was asked for that nothing allows; it was not made.
+    case brokenPromise(String)
+    /// The evidence no longer allows the promotion that was asked for.
+    case promotionWithdrawn
+}

@@ -1,0 +1,137 @@
+internal import SerinModel
+
+extension RolloutMachine {
+    /// Where a rollout stands. From every state but `finished`, a halt, a doubt or a veto leads to `lowering`.
+    public enum State: Sendable, Hashable {
+        /// The charter is durable. → `preflight`
+        case created
+        /// Everything that will be needed is tried; nothing is changed. → `zeroing`, `finished(.refused)`
+        case preflight
+        /// 0 was written and is to be read back. → `awaitingApproval(.start)`, `readingHistory`, `finished(.refused)`
+        case zeroing
+        /// People are asked. → `readingHistory`, `gate`, `lowering`
+        case awaitingApproval(Awaited)
+        /// The control's past is read. → `deploying`, `gate`, `held`, `awaitingApproval(.step)`, `lowering`
+        case readingHistory
+        /// The canary is brought up. (A backup and migrations will stand before it.) → `gate`, `held`, `awaitingApproval(.step)`, `lowering`
+        case deploying(IntentID)
+        /// The next poll decides whether a step may be entered. → `raising`, `warmingUp`, `watching`, `baking`, `held`, `lowering`
+        case gate(step: Int)
+        /// The step's weight was asked for. → `warmingUp`, `watching`, `gate`, `held`, `lowering`
+        case raising(step: Int)
+        /// The weight is confirmed; the first minutes are neither evidence nor bake. → `baking`, `gate`, `held`, `lowering`
+        case warmingUp(step: Int)
+        /// Healthy time is collected. → `gate`, `awaitingApproval(.step)`, `promoting`, `completing`, `held`, `lowering`
+        case baking(step: Int)
+        /// The canary has all traffic and control stands by. → `promoting`, `completing`, `gate`, `held`, `lowering`
+        case watching(step: Int, isOver: Bool)
+        /// The weight is frozen or 0. → `gate`, `baking`, `watching`, `verifying`, `promoting`, `lowering`
+        case held(Hold)
+        /// Control receives the new version. → `verifying`, `held`, `lowering`
+        case promoting(IntentID)
+        /// The new version has to be seen healthy on control. → `completing`, `lowering`
+        case verifying
+        /// The canary's weight goes back to 0. → `finished(.promoted)`, `lowering`
+        case completing
+        /// The weight goes to 0. → `reverting`, `finished`
+        case lowering(Retreat)
+        /// The previous version is brought back. → `confirming`, `stranded`
+        case reverting(Retreat, IntentID)
+        /// 0 is read back once more after the code. → `finished`
+        case confirming(Retreat)
+        /// The rollback action failed or nobody knows how it ended; a person has to act. → `reverting`, `confirming`
+        case stranded(Retreat)
+        /// Nothing more will happen.
+        case finished(Ending)
+    }
+
+    /// What people are asked for.
+    public enum Awaited: Sendable, Hashable {
+        /// Agreement to overrides, or to a new try after a security halt.
+        case start
+        /// Agreement to enter a step.
+        case step(Int)
+    }
+
+    /// Where a held rollout goes on.
+    public enum Place: Sendable, Hashable {
+        /// At a step, through its gate when its weight is not in force.
+        case step(Int)
+        /// After the deploy action, as if it had succeeded.
+        case deployed
+        /// After the promotion action, as if it had succeeded.
+        case promoted
+    }
+
+    /// A hold.
+    public struct Hold: Sendable, Hashable {
+        /// Why.
+        public var reason: HoldReason
+        /// Where it goes on.
+        public var place: Place
+    }
+
+    /// A rollback under way.
+    public struct Retreat: Sendable, Hashable {
+        /// Why; the first cause stays.
+        public var cause: Cause
+        /// Whether it is past its deadline.
+        public var isOverdue = false
+        /// How it will end.
+        public var ending: Ending { cause.ending }
+    }
+
+    /// How it ended; nil while it has not.
+    public var ending: Ending? {
+        switch state {
+        case .finished(let ending): ending
+        case .created, .preflight, .zeroing, .awaitingApproval, .readingHistory, .deploying, .gate, .raising, .warmingUp, .baking,
+            .watching, .held, .promoting, .verifying, .completing, .lowering, .reverting, .confirming, .stranded:
+            nil
+        }
+    }
+
+    /// The rollback under way, when there is one.
+    public var retreat: Retreat? {
+        switch state {
+        case .lowering(let retreat), .reverting(let retreat, _), .confirming(let retreat), .stranded(let retreat): retreat
+        case .created, .preflight, .zeroing, .awaitingApproval, .readingHistory, .deploying, .gate, .raising, .warmingUp, .baking,
+            .watching, .held, .promoting, .verifying, .completing, .finished:
+            nil
+        }
+    }
+
+    /// The intent of the action under way.
+    public var openAction: (intent: IntentID, kind: ActionKind)? {
+        switch state {
+        case .deploying(let intent): (intent, .deploy)
+        case .promoting(let intent): (intent, .promote)
+        case .reverting(_, let intent): (intent, .rollback)
+        case .created, .preflight, .zeroing, .awaitingApproval, .readingHistory, .gate, .raising, .warmingUp, .baking,
+            .watching, .held, .verifying, .completing, .lowering, .confirming, .stranded, .finished:
+            nil
+        }
+    }
+
+    /// Whether a raise that was asked for may still apply.
+    public var mayStillRise: Bool { openRaise != nil || hasUnsettledRaise }
+
+    /// Whether nothing happens until a person acts or a long deadline passes; the person was called.
+    public var waitsForPerson: Bool {
+        switch state {
+        case .awaitingApproval, .stranded: true
+        case .held(let hold): !hold.reason.endsByItself
+        case .lowering(let retreat), .confirming(let retreat): retreat.isOverdue
+        case .completing: deadlines.due(.reminder) != nil
+        case .created, .preflight, .zeroing, .readingHistory, .deploying, .gate, .raising, .warmingUp, .baking, .watching,
+            .promoting, .verifying, .reverting, .finished:
+            false
+        }
+    }
+
+    /// Whether what the canary does now is evidence.
+    public var isCollecting: Bool {
+        if case .baking = state { return true }
+        return false
+    }
+}

@@ -1,0 +1,134 @@
+internal import SerinModel
+internal import SerinPolicies
+internal import SerinVerdicts
+
+// What each event means to the machine.
+extension Rollout {
+    /// How long after the first confirmed raise a canary may be without series.
+    static let seriesGrace = Duration.minutes(2)
+
+    mutating func preflightFinished(_ report: PreflightReport, at now: Instant, into effects: inout [Effect]) {
+        guard machine.state == .preflight else { return }
+        var problems = report.problems
+        switch report.weight?.weight {
+        case nil: problems.append("the weight could not be read\(report.weight.map { ": \($0.raw)" } ?? "")")
+        case .some(let weight) where weight != .zero:
+            problems.append("the canary's weight is \(weight) before the rollout and must be 0%; nothing was written")
+        case .some: break
+        }
+        problems += database.begin(report.database)
+        if machine.plan.judgedSteps == 0 { problems.append("no step is below 100%, so nothing could be judged") }
+        for warning in report.warnings { effects.append(.record(Decision(topic: "gate", text: "preflight warns: \(warning)"))) }
+        for problem in problems { effects.append(.record(Decision(topic: "gate", text: "preflight refuses: \(problem)"))) }
+        reason = problems.isEmpty ? "everything the rollout needs works" : problems.joined(separator: "; ")
+        apply(problems.isEmpty ? .preflightPassed : .preflightRefused, at: now, into: &effects)
+    }
+
+    /// One poll with what its evidence says.
+    mutating func take(_ observation: Observation, _ assessment: Assessment, at now: Instant, into effects: inout [Effect]) {
+        self.assessment = assessment
+        let wasCollecting = machine.isCollecting
+        let step = machine.entered
+        var found = summarise(observation, assessment, at: now)
+        if wasCollecting, let step, counts(found) {
+            bake.add(assessment.healthyTime, step: step, weight: machine.plan.steps[step].weight)
+        }
+        // A step's time may have been completed by this very poll.
+        found.isStepDone = step.map { bake.isDone(step: $0) } ?? false
+        found.isBakeDone = bake.isDone
+        findings = found
+        reason = ""
+        apply(.polled(found), at: now, into: &effects)
+        if machine.ending == nil, exposedSince != nil, log.isDue(assessment, at: now) {
+            let shown = feed.shown(at: now)
+            self.assessment = shown
+            effects += log.record(shown, weight: machine.inForce, next: consequence, at: now)
+        }
+    }
+
+    /// Whether healthy time counts: nothing is out of its limits and the weight is what was asked for.
+    private func counts(_ found: PollFindings) -> Bool {
+        found.database == .within && !found.isTelemetryLost && found.share != .low && found.share != .high
+            && found.readBack == .weight(machine.wanted)
+    }
+
+    mutating func take(_ command: Command, at now: Instant, into effects: inout [Effect]) {
+        if let refusal = machine.refusal(of: command.verb, by: command.by) {
+            let text = "\(command.verb.rawValue) by \(command.by) changes nothing: \(refusal.message)"
+            effects.append(.record(Decision(topic: "command", text: text)))
+            return
+        }
+        let words = command.reason.isEmpty ? "" : ": \(command.reason)"
+        reason = "\(command.verb.rawValue) by \(command.by)\(words)"
+        // The weight first, the words after it.
+        apply(.commanded(command.verb, by: command.by), at: now, into: &effects)
+        effects.append(
+            .record(Decision(topic: "command", text: "\(command.verb.rawValue) by \(command.by)\(words) → \(next(at: now))")))
+    }
+
+    mutating func take(_ outcome: WeightOutcome, of intent: IntentID, at now: Instant, into effects: inout [Effect]) {
+        guard intent == machine.request?.intent || intent == machine.openRaise else { return }
+        let asked = machine.request?.intent == intent ? machine.request?.weight : nil
+        switch outcome {
+        case .confirmed(let reading):
+            guard let weight = reading.weight else {
+                apply(.weightFailed(intent), at: now, into: &effects)
+                return
+            }
+            reason = "the balancer shows \(weight) (\(reading.raw))"
+            if weight == asked {
+                effects.append(.record(Decision(topic: "weight", text: "weight \(weight) confirmed: \(reading.raw)")))
+            }
+            apply(.weightConfirmed(intent, weight), at: now, into: &effects)
+        case .failed(let failure, let readBack):
+            let shown = readBack.map { ", it shows \($0.raw)" } ?? ""
+            reason = "\(failure.message)\(shown)"
+            effects.append(.record(Decision(topic: "weight", text: "weight\(asked.map { " \($0)" } ?? "") not set: \(reason)")))
+            apply(.weightFailed(intent), at: now, into: &effects)
+        case .unsettled(let failure):
+            reason = failure.message
+            effects.append(
+                .record(
+                    Decision(topic: "weight", text: "weight\(asked.map { " \($0)" } ?? "") may still apply: \(failure.message)")))
+            apply(.weightUnsettled(intent), at: now, into: &effects)
+        }
+    }
+
+    mutating func take(_ outcome: ActionOutcome, of intent: IntentID, at now: Instant, into effects: inout [Effect]) {
+        guard let action = machine.openAction, action.intent == intent else { return }
+        switch outcome {
+        case .done:
+            reason = "\(action.kind.rawValue) action done"
+            effects.append(.record(Decision(topic: "action", text: "\(action.kind.rawValue) action \(intent) done")))
+            apply(.actionDone(intent), at: now, into: &effects)
+        case .failed(let failure, _):
+            reason = "\(action.kind.rawValue) action failed: \(failure.message)"
+            effects.append(.record(Decision(topic: "action", text: reason)))
+            apply(.actionFailed(intent), at: now, into: &effects)
+        case .unknown(let failure):
+            reason = "nobody knows how the \(action.kind.rawValue) action ended: \(failure.message)"
+            effects.append(.record(Decision(topic: "action", text: reason)))
+            apply(.actionUnknown(intent), at: now, into: &effects)
+        }
+    }
+
+    mutating func take(_ takeover: Takeover, at now: Instant, into effects: inout [Effect]) {
+        let read = readBack(takeover.traffic)
+        let words =
+            switch read {
+            case .weight(let weight): "the weight is \(weight)"
+            case .meaningless: "the balancer's values mean no weight"
+            case .unreadable: "the weight cannot be read"
+            }
+        reason = "a controller took over after a stop: \(words)"
+        effects.append(.record(Decision(topic: "state", text: reason)))
+        let outcome = machine.openAction.flatMap { open in takeover.actions.first { $0.intent == open.intent }?.outcome }
+        let action: TakenAction =
+            switch outcome {
+            case .done: .done
+            case .failed: .failed
+            case .unknown, nil: .unknown
+            }
+        apply(.takenOver(read, watchdogLowered: takeover.watchdogLowered, action: action), at: now, into: &effects)
+    }
+}

@@ -1,0 +1,163 @@
+internal import SerinModel
+internal import SerinPolicies
+internal import SerinVerdicts
+
+// What is written down, and whom it is told.
+extension Rollout {
+    mutating func changed(from old: RolloutMachine.State, at now: Instant, into effects: inout [Effect]) {
+        // A watch that is over, or a retreat that is late, is the same state with a mark; notes tell of those.
+        if old.word == machine.state.word { return }
+        since = now
+        let words = explanation
+        if !words.isEmpty { cause = words }
+        let text = "\(old.word) → \(machine.state.word)" + (words.isEmpty ? "" : ": \(words)") + "; \(next(at: now))"
+        effects.append(.record(Decision(topic: "state", text: text, signals: deciding)))
+        if let isCall = machine.state.notice { effects.append(.notify(Notice(isCall: isCall, text: headline + text))) }
+    }
+
+    /// The rollout in front of a notice.
+    var headline: String { "\(charter.policy.service) \(charter.version): " }
+
+    /// The signals that a change of state rests on.
+    private var deciding: [SignalAssessment] {
+        guard let retreat = machine.retreat, case .lowering = machine.state else { return [] }
+        let signals = assessment?.signals ?? []
+        switch retreat.cause {
+        case .verdict: return signals.filter { $0.verdict == .fail && !$0.isReportOnly }
+        case .hardLimit: return signals.filter { $0.isBeyondHardLimit && !$0.isReportOnly }
+        case .security: return signals.filter { $0.isSecurity && $0.verdict == .fail }
+        case .alert, .database, .share, .drift, .actionFailed, .actionUnknown, .command, .inconclusive, .telemetry, .unreadable,
+            .deadline, .doubt:
+            return []
+        }
+    }
+
+    /// Why the state is what it is now.
+    private var explanation: String {
+        if case .lowering(let retreat) = machine.state { return words(for: retreat.cause) }
+        if case .held(let held) = machine.state { return words(for: held.reason) }
+        if case .finished = machine.state { return cause }
+        return reason
+    }
+
+    func words(for cause: Cause) -> String {
+        switch cause {
+        case .verdict, .hardLimit, .security: return failingSignals(cause)
+        case .alert: return "an alert that matches the policy fires"
+        case .database: return "postgres: \(database.sentence)"
+        case .share: return "the canary \(share.sentence)"
+        case .drift: return "someone else lowered the weight"
+        case .actionFailed(let kind): return reason.isEmpty ? "the \(kind.rawValue) action failed" : reason
+        case .actionUnknown(let kind): return "nobody settled how the \(kind.rawValue) action ended"
+        case .command(let verb): return reason.isEmpty ? verb.rawValue : reason
+        case .inconclusive: return "the longest bake (\(Numbers.time(machine.plan.maxBake))) is over without a verdict"
+        case .telemetry: return "telemetry is lost" + lostSignals
+        case .unreadable: return "the weight cannot be read"
+        case .deadline(let kind): return "\(kind.words) took too long"
+        case .doubt: return reason.isEmpty ? "the controller doubts itself" : "the controller doubts itself: \(reason)"
+        }
+    }
+
+    func words(for reason: HoldReason) -> String {
+        switch reason {
+        case .command: return self.reason
+        case .inconclusive: return words(for: Cause.inconclusive)
+        case .drift: return words(for: Cause.drift)
+        case .actionUnknown(let kind):
+            return self.reason.isEmpty ? "nobody knows how the \(kind.rawValue) action ended" : self.reason
+        case .telemetry: return words(for: Cause.telemetry)
+        case .share: return words(for: Cause.share)
+        case .unreadable: return words(for: Cause.unreadable)
+        }
+    }
+
+    private func failingSignals(_ cause: Cause) -> String {
+        let isDeciding: (SignalAssessment) -> Bool = { signal in
+            switch cause {
+            case .hardLimit: signal.isBeyondHardLimit
+            case .security: signal.isSecurity && signal.verdict == .fail
+            case .verdict, .alert, .database, .share, .drift, .actionFailed, .actionUnknown, .command, .inconclusive, .telemetry,
+                .unreadable, .deadline, .doubt:
+                signal.verdict == .fail
+            }
+        }
+        let signals = (assessment?.signals ?? []).filter { !$0.isReportOnly && isDeciding($0) }
+        if signals.isEmpty { return "the signals together fail" + (assessment?.failing.map { ", most of all \($0)" } ?? "") }
+        return signals.map { signal in
+            "\(signal.name) \(VerdictSentence(weight: machine.inForce, signal: signal, source: source(of: signal), next: "").clause)"
+        }.joined(separator: "; ")
+    }
+
+    private var lostSignals: String {
+        let lost = (assessment?.signals ?? []).filter { !$0.isReportOnly && $0.absence != nil }
+        let words = lost.compactMap { signal in
+            signal.absence.map { "\(signal.name): \($0.words)\(signal.absentCohort.map { " for \($0.rawValue)" } ?? "")" }
+        }
+        return words.isEmpty ? "" : " (" + words.joined(separator: ", ") + ")"
+    }
+
+    func source(of signal: SignalAssessment) -> SignalPolicy.Source? {
+        charter.policy.signals.first { $0.name == signal.name }?.source
+    }
+
+    /// What follows from the verdicts of this poll.
+    var consequence: String {
+        switch machine.state {
+        case .lowering, .reverting, .confirming, .stranded: "rollback"
+        case .held: "held"
+        case .gate(let step), .raising(let step): "step \(machine.plan.steps[step].weight)"
+        case .promoting, .verifying, .completing, .watching: "promotion"
+        case .created, .preflight, .zeroing, .awaitingApproval, .readingHistory, .deploying, .warmingUp, .baking, .finished:
+            "step goes on"
+        }
+    }
+
+    mutating func write(_ note: Note, into effects: inout [Effect]) {
+        let topic: String
+        let text: String
+        var isCall: Bool?
+        switch note {
+        case .weightAbove(let found, let wanted):
+            (topic, text, isCall) = (
+                "drift", "the balancer shows \(found) where \(wanted) is wanted: someone else raised it → lowered now", false
+            )
+        case .raiseAppliedLate(let found):
+            (topic, text) = ("weight", "a raise to \(found) that was taken back has applied late → lowered now")
+        case .weightBelow(let found, let wanted):
+            (topic, text, isCall) = (
+                "drift",
+                "the balancer shows \(found) where \(wanted) is wanted: someone else lowered it → on_drift: \(machine.plan.onDrift.rawValue)",
+                false
+            )
+        case .watchdogLowered(let found):
+            (topic, text) = (
+                "weight", "the watchdog had lowered the weight to \(found) → the step is entered again through every gate"
+            )
+        case .zeroOverdue:
+            (topic, text, isCall) = (
+                "weight",
+                "weight 0 is not confirmed after \(Numbers.time(machine.plan.timing.haltDeadline)) → asked for again until it is",
+                true
+            )
+        case .rollbackOverdue:
+            (topic, text, isCall) = (
+                "state",
+                "the way back takes longer than \(Numbers.time(machine.plan.timing.rollbackDeadline)) → goes on; a person has to look",
+                true
+            )
+        case .reminded: (topic, text, isCall) = ("state", "still waiting for a person: \(cause)", true)
+        case .haltedAgain(let verb):
+            (topic, text) = ("command", "\(verb.rawValue) while everything is taken back already → goes on")
+        case .brokenPromise(let words):
+            reason = words
+            (topic, text, isCall) = ("doubt", "broken promise: \(words) → weight 0", true)
+        case .promotionWithdrawn:
+            (topic, text) = (
+                "verdict",
+                "the evidence no longer allows the promotion: \(lackingForPromotion.joined(separator: "; ")) → step goes on"
+            )
+        }
+        effects.append(.record(Decision(topic: topic, text: text)))
+        if let isCall { effects.append(.notify(Notice(isCall: isCall, text: headline + text))) }
+    }
+}

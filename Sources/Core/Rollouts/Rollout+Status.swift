@@ -1,0 +1,188 @@
+public import SerinModel
+internal import SerinPolicies
+internal import SerinVerdicts
+
+// Where it stands, in words that need no knowledge of the machine.
+extension Rollout {
+    /// Where it stands at a moment.
+    public func status(at now: Instant) -> RolloutStatus {
+        RolloutStatus(
+            id: charter.id, service: charter.policy.service, version: charter.version, previous: charter.previous,
+            state: word, cause: cause, next: next(at: now), isFinal: machine.ending != nil,
+            isRollbackIncomplete: isRollbackIncomplete, ending: machine.ending ?? machine.retreat?.ending,
+            step: machine.entered.map { $0 + 1 } ?? 0, steps: machine.plan.steps.count, wantedWeight: machine.wanted,
+            observedWeight: machine.observed, baked: bake.total, bake: charter.policy.timing.bake,
+            signals: assessment?.signals ?? [], awaitedApproval: awaitedApproval, startedAt: createdAt, since: since)
+    }
+
+    /// Past the deadline, or stopped with code that is not back.
+    var isRollbackIncomplete: Bool {
+        if case .stranded = machine.state { return true }
+        return machine.retreat?.isOverdue ?? false
+    }
+
+    private var word: String {
+        switch machine.state {
+        case .created, .preflight, .zeroing, .readingHistory: "preflight"
+        case .awaitingApproval: "awaiting approval"
+        case .deploying: "deploying"
+        case .gate, .raising: "raising"
+        case .warmingUp, .baking: "baking"
+        case .held: "held"
+        case .watching, .promoting, .verifying, .completing: "promoting"
+        case .lowering, .reverting, .confirming, .stranded: isRollbackIncomplete ? "rollback incomplete" : "rolling back"
+        case .finished(.promoted): "promoted"
+        case .finished(.refused): "refused"
+        case .finished(.failed), .finished(.halted), .finished(.inconclusive): "rolled back"
+        }
+    }
+
+    private var awaitedApproval: String? {
+        guard case .awaitingApproval(let awaited) = machine.state else { return nil }
+        let by = machine.plan.allowsAuthorApproval ? "anyone" : "anyone but \(charter.author)"
+        switch awaited {
+        case .start:
+            let given =
+                machine.approvers.isEmpty ? "" : " (given by \(machine.approvers.map(\.description).joined(separator: ", ")))"
+            let what =
+                charter.overrides.isEmpty
+                ? "a new try" : charter.overrides.map { "\($0.key)=\($0.value) (\($0.reason))" }.joined(separator: ", ")
+            return "\(what): \(machine.plan.approvalsToStart) different people, \(by)\(given)"
+        case .step(let step): return "step \(machine.plan.steps[step].weight): \(by)"
+        }
+    }
+
+    /// What happens next and when.
+    func next(at now: Instant) -> String {
+        let timing = machine.plan.timing
+        switch machine.state {
+        case .created, .preflight: return "preflight ends within \(left(.preflight, at: now))"
+        case .zeroing: return "weight 0 is written and read back"
+        case .awaitingApproval: return "goes on once approved, rolled back in \(left(.approval, at: now))"
+        case .readingHistory: return "the control's noise is measured"
+        case .deploying: return "the first step follows the deploy action"
+        case .gate(let step):
+            return "the next poll lets \(weight(step)) be set when nothing speaks against it, for \(left(.raise, at: now))"
+        case .raising(let step): return "\(weight(step)) has to be read back within \(left(.raise, at: now))"
+        case .warmingUp: return "healthy time counts in \(left(.warmup, at: now))"
+        case .baking(let step): return nextOfBaking(step)
+        case .watching(_, let isOver):
+            return isOver ? "promoted at the next healthy poll" : "watched for \(left(.watch, at: now)), then promoted"
+        case .held(let held): return nextOfHold(held, at: now)
+        case .promoting: return "the new version has to be seen healthy on control, then the canary's weight goes to 0"
+        case .verifying: return "the next healthy poll completes it, within \(left(.verification, at: now))"
+        case .completing: return "promoted once weight 0 is read back"
+        case .lowering: return nextOfLowering(at: now)
+        case .reverting: return "the previous version \(charter.previous) is brought back, within \(left(.action, at: now))"
+        case .confirming: return "weight 0 is read back once more"
+        case .stranded: return "a person has to bring \(charter.previous) back: rollback tries again, resume says that it is done"
+        case .finished(.promoted): return "nothing: \(charter.version) serves everyone"
+        case .finished(.refused): return "nothing: nothing was changed"
+        case .finished(.failed), .finished(.halted), .finished(.inconclusive):
+            return "nothing: \(charter.previous) serves everyone\(timing.bake == .zero ? "" : ", the canary has no traffic")"
+        }
+    }
+
+    private func nextOfBaking(_ step: Int) -> String {
+        let isLast = step == machine.plan.judgedSteps - 1
+        guard isLast else {
+            if !bake.isDone(step: step) {
+                return "\(Numbers.time(bake.remaining(step: step))) of healthy time more, then \(weight(step + 1))"
+            }
+            return "\(weight(step + 1)) once no signal lacks data"
+        }
+        let lacking = lackingForPromotion
+        return lacking.isEmpty ? "promoted at the next poll" : "promoted when nothing lacks: " + lacking.joined(separator: "; ")
+    }
+
+    private func nextOfHold(_ held: RolloutMachine.Hold, at now: Instant) -> String {
+        let lost = machine.deadlines.due(.loss) == nil ? "" : ", rolled back in \(left(.loss, at: now))"
+        if held.reason.endsByItself { return "goes on when that is over\(lost)" }
+        switch held.reason {
+        case .actionUnknown(let kind):
+            return
+                "resume says that the \(kind.rawValue) action succeeded, rollback takes everything back, by itself in \(left(.hold, at: now))\(lost)"
+        case .command, .inconclusive, .drift, .telemetry, .share, .unreadable:
+            return "resume goes on, rollback takes everything back, by itself in \(left(.hold, at: now))\(lost)"
+        }
+    }
+
+    private func nextOfLowering(at now: Instant) -> String {
+        if machine.request?.progress == .confirmed, machine.mayStillRise {
+            return "weight 0 is in force; an unanswered raise is waited out for \(left(.flight, at: now))"
+        }
+        return "weight 0 is asked for until it is read back"
+    }
+
+    private func weight(_ step: Int) -> Weight { machine.plan.steps[step].weight }
+
+    private func left(_ kind: DeadlineKind, at now: Instant) -> String {
+        guard let due = machine.deadlines.due(kind) else { return "no time" }
+        return Numbers.time(max(.zero, due - now))
+    }
+}
+
+extension RolloutMachine.State {
+    /// The state in a word or two, for the log.
+    var word: String {
+        switch self {
+        case .created: "created"
+        case .preflight: "preflight"
+        case .zeroing: "writing 0"
+        case .awaitingApproval: "awaiting approval"
+        case .readingHistory: "reading the past"
+        case .deploying: "deploying"
+        case .gate(let step): "gate of step \(step + 1)"
+        case .raising(let step): "raising to step \(step + 1)"
+        case .warmingUp(let step): "warming up step \(step + 1)"
+        case .baking(let step): "baking step \(step + 1)"
+        case .watching: "watching"
+        case .held: "held"
+        case .promoting: "promoting"
+        case .verifying: "verifying"
+        case .completing: "completing"
+        case .lowering: "rolling back"
+        case .reverting: "bringing back the previous version"
+        case .confirming: "confirming 0"
+        case .stranded: "rollback incomplete"
+        case .finished(let ending):
+            ending == .promoted ? "promoted" : ending == .refused ? "refused" : "rolled back (\(ending.rawValue))"
+        }
+    }
+
+    /// Whether people are told on entering, and if so whether one has to act.
+    var notice: Bool? {
+        switch self {
+        case .created, .preflight, .zeroing, .readingHistory, .deploying, .gate, .raising, .warmingUp, .baking, .verifying,
+            .completing,
+            .reverting, .confirming:
+            nil
+        case .watching, .promoting, .lowering, .finished: false
+        case .awaitingApproval, .stranded: true
+        case .held(let held): held.reason != .command
+        }
+    }
+}
+
+extension DeadlineKind {
+    /// What took too long, for people.
+    var words: String {
+        switch self {
+        case .preflight: "the preflight"
+        case .history: "reading the control's past"
+        case .approval: "the approval"
+        case .action: "an action"
+        case .raise: "setting the step's weight"
+        case .flight: "a request"
+        case .warmup: "the warm-up"
+        case .maxBake: "the bake"
+        case .hold: "the hold"
+        case .loss: "the loss"
+        case .watch: "the watch"
+        case .verification: "seeing the new version healthy"
+        case .zero, .reask: "confirming weight 0"
+        case .rollback: "the rollback"
+        case .reminder: "a person"
+        }
+    }
+}

@@ -1,0 +1,132 @@
+internal import SerinModel
+internal import SerinPolicies
+
+// Holds, the way back, and time.
+extension RolloutMachine {
+    /// Weight 0 now; then code. The first cause stays, because it decides how the rollout ends.
+    mutating func rollBack(_ cause: Cause, at now: Instant) {
+        guard retreat == nil else { return }
+        if case .finished = state { return }
+        state = .lowering(Retreat(cause: cause))
+        isPromotionAsked = false
+        deadlines.disarmAll(but: [.flight])
+        deadlines.arm(.zero, due: now + plan.timing.haltDeadline)
+        deadlines.arm(.rollback, due: now + plan.timing.rollbackDeadline)
+        ask(.zero, at: now)
+    }
+
+    /// Freezes the weight at what was last in force; a raise under way is taken back to that.
+    mutating func hold(_ reason: HoldReason, at place: Place, now: Instant) {
+        let wasRaising: Bool
+        if case .raising = state { wasRaising = true } else { wasRaising = false }
+        state = .held(Hold(reason: reason, place: place))
+        deadlines.disarm(.raise)
+        deadlines.disarm(.warmup)
+        deadlines.disarm(.watch)
+        deadlines.disarm(.approval)
+        if !reason.endsByItself {
+            // A person has the rollout in hand; a hold that ends by itself must not stretch the bake for ever.
+            deadlines.disarm(.maxBake)
+            deadlines.arm(.hold, due: now + plan.timing.holdFor)
+        }
+        if wasRaising { ask(inForce, at: now) }
+    }
+
+    /// Goes on after a hold.
+    mutating func resume(_ held: Hold, at now: Instant) {
+        deadlines.disarm(.hold)
+        switch held.place {
+        case .step(let step): goOn(at: step, at: now)
+        case .deployed: enter(0, at: now)
+        case .promoted: verify(at: now)
+        }
+    }
+
+    mutating func deadlinePassed(_ kind: DeadlineKind, at now: Instant) {
+        guard deadlines.due(kind) != nil else { return }
+        deadlines.disarm(kind)
+        switch kind {
+        case .preflight: preflightOverdue(at: now)
+        case .history, .approval, .raise, .verification: rollBack(.deadline(kind), at: now)
+        case .action: if let action = openAction { actionUnknown(action.intent, at: now) }
+        case .flight: flightOver(at: now)
+        case .warmup: if case .warmingUp(let step) = state { state = .baking(step: step) }
+        case .maxBake: bakeOverdue(at: now)
+        case .hold: if case .held(let held) = state { rollBack(held.reason.cause, at: now) }
+        case .loss: lossOverdue(at: now)
+        case .watch: if case .watching(let step, _) = state { state = .watching(step: step, isOver: true) }
+        case .zero: outbox.append(.note(.zeroOverdue))
+        case .reask: zeroUnanswered(at: now)
+        case .rollback: rollbackOverdue(at: now)
+        case .reminder:
+            outbox.append(.note(.reminded))
+            deadlines.arm(.reminder, due: now + .hours(1))
+        }
+    }
+
+    /// No raise was ever asked for, and 0 was read before 0 was written.
+    private mutating func preflightOverdue(at now: Instant) {
+        switch state {
+        case .preflight, .zeroing: finish(.refused)
+        case .created, .awaitingApproval, .readingHistory, .deploying, .gate, .raising, .warmingUp, .baking, .watching, .held,
+            .promoting, .verifying, .completing, .lowering, .reverting, .confirming, .stranded, .finished:
+            break
+        }
+    }
+
+    /// Nothing that was asked for can apply any more.
+    private mutating func flightOver(at now: Instant) {
+        let wasOpen = mayStillRise
+        openRaise = nil
+        hasUnsettledRaise = false
+        if let current = request, current.weight > .zero, current.progress == .asked { request?.progress = .unconfirmed }
+        if wasOpen { raiseSettled(at: now) }
+    }
+
+    private mutating func bakeOverdue(at now: Instant) {
+        guard plan.onInconclusive == .hold else { return rollBack(.inconclusive, at: now) }
+        switch state {
+        case .gate, .raising, .warmingUp, .baking: hold(.inconclusive, at: .step(entered ?? 0), now: now)
+        case .held(let held): hold(.inconclusive, at: held.place, now: now)
+        case .created, .preflight, .zeroing, .awaitingApproval, .readingHistory, .deploying, .watching, .promoting, .verifying,
+            .completing, .lowering, .reverting, .confirming, .stranded, .finished:
+            break
+        }
+    }
+
+    private mutating func lossOverdue(at now: Instant) {
+        guard case .held(let held) = state, held.reason.endsByItself else { return rollBack(.telemetry, at: now) }
+        rollBack(held.reason.cause, at: now)
+    }
+
+    /// A request for 0 got no answer in time, or a confirmation is still missing: it is made again.
+    private mutating func zeroUnanswered(at now: Instant) {
+        guard let pending = request, pending.weight == .zero, pending.progress != .confirmed else { return }
+        request?.progress = .asked
+        deadlines.arm(.reask, due: now + plan.timing.haltDeadline)
+        outbox.append(.setWeight(pending.intent, .zero))
+    }
+
+    /// Lowering goes on; a person is called and reminded until it is done.
+    private mutating func rollbackOverdue(at now: Instant) {
+        outbox.append(.note(.rollbackOverdue))
+        deadlines.arm(.reminder, due: now + .hours(1))
+        switch state {
+        case .lowering(var retreat):
+            retreat.isOverdue = true
+            state = .lowering(retreat)
+        case .reverting(var retreat, let intent):
+            retreat.isOverdue = true
+            state = .reverting(retreat, intent)
+        case .confirming(var retreat):
+            retreat.isOverdue = true
+            state = .confirming(retreat)
+        case .stranded(var retreat):
+            retreat.isOverdue = true
+            state = .stranded(retreat)
+        case .created, .preflight, .zeroing, .awaitingApproval, .readingHistory, .deploying, .gate, .raising, .warmingUp, .baking,
+            .watching, .held, .promoting, .verifying, .completing, .finished:
+            break
+        }
+    }
+}

@@ -1,0 +1,99 @@
+internal import SerinModel
+internal import SerinPolicies
+
+// A new controller goes on: what the former one had under way is settled by what was read, never by guessing.
+extension RolloutMachine {
+    mutating func takenOver(_ read: ReadBack, watchdogLowered: Bool, action: TakenAction, at now: Instant) {
+        observed = read.weight
+        allowsPromotion = false
+        highShares = 0
+        if mayStillRise {
+            // Nobody is left who could tell how it ended.
+            openRaise = nil
+            hasUnsettledRaise = true
+            deadlines.arm(.flight, due: now + plan.timing.raiseDeadline)
+        }
+        if request?.progress == .asked { request?.progress = .unconfirmed }
+        switch state {
+        case .finished: break
+        case .created: start(at: now)
+        case .preflight:
+            deadlines.arm(.preflight, due: now + plan.timing.preflightDeadline)
+            outbox.append(.preflight)
+        case .zeroing, .completing, .lowering, .confirming: ask(.zero, at: now)
+        case .readingHistory: readHistory(at: now)
+        case .awaitingApproval(.start), .verifying: break
+        case .deploying, .promoting, .reverting: settle(action, at: now)
+        case .stranded: askAgain()
+        case .awaitingApproval(.step(let step)): settle(read, watchdogLowered, at: .step(step), now: now)
+        case .gate(let step), .raising(let step), .warmingUp(let step), .baking(let step), .watching(let step, _):
+            settle(read, watchdogLowered, at: .step(step), now: now)
+        case .held(let held): settle(read, watchdogLowered, at: held.place, now: now)
+        }
+    }
+
+    private mutating func settle(_ action: TakenAction, at now: Instant) {
+        guard let open = openAction else { return }
+        if retreat != nil { ask(.zero, at: now) }
+        switch action {
+        case .done: actionDone(open.intent, at: now)
+        case .failed: actionFailed(open.intent, at: now)
+        case .unknown: actionUnknown(open.intent, at: now)
+        }
+    }
+
+    private mutating func settle(_ read: ReadBack, _ watchdogLowered: Bool, at place: Place, now: Instant) {
+        guard let found = read.weight else {
+            // What cannot be read is unknown: 0 until it can.
+            if case .held(let held) = state, !held.reason.endsByItself {} else { hold(.unreadable, at: place, now: now) }
+            if deadlines.due(.loss) == nil { deadlines.arm(.loss, due: now + plan.timing.lossFor) }
+            return ask(.zero, at: now)
+        }
+        switch state {
+        case .raising(let step): settleRaise(of: step, found, watchdogLowered, now: now)
+        case .warmingUp(let step), .baking(let step), .watching(let step, _):
+            if found > wanted { return lower(from: found, at: now) }
+            if found < wanted {
+                if watchdogLowered { return enterAgain(step, from: found, now: now) }
+                return _ = drifted(to: found, at: step, now: now)
+            }
+            // Nobody watched meanwhile, so what must be watched begins again.
+            if case .baking = state { return }
+            raised(to: step, at: now)
+        case .gate, .awaitingApproval, .held:
+            if found > wanted { return lower(from: found, at: now) }
+            if found < wanted {
+                if watchdogLowered { outbox.append(.note(.watchdogLowered(found: found))) }
+                accept(found)
+            }
+        case .created, .preflight, .zeroing, .readingHistory, .deploying, .promoting, .verifying, .completing, .lowering,
+            .reverting,
+            .confirming, .stranded, .finished:
+            break
+        }
+    }
+
+    private mutating func settleRaise(of step: Int, _ found: Weight, _ watchdogLowered: Bool, now: Instant) {
+        if found == wanted {
+            request?.progress = .confirmed
+            inForce = found
+            return raised(to: step, at: now)
+        }
+        wanted = inForce
+        state = .gate(step: step)
+        if found > wanted { return lower(from: found, at: now) }
+        if found < wanted {
+            if watchdogLowered { return enterAgain(step, from: found, now: now) }
+            _ = drifted(to: found, at: step, now: now)
+        }
+    }
+
+    /// Serin's own watchdog lowered the weight: no drift. The step is entered again through every gate.
+    private mutating func enterAgain(_ step: Int, from found: Weight, now: Instant) {
+        outbox.append(.note(.watchdogLowered(found: found)))
+        accept(found)
+        deadlines.disarm(.warmup)
+        deadlines.disarm(.watch)
+        enter(step, at: now)
+    }
+}

@@ -1,0 +1,137 @@
+internal import SerinModel
+internal import SerinPolicies
+
+// Asking for weights and taking their answers.
+extension RolloutMachine {
+    mutating func newIntent() -> IntentID {
+        lastIntent += 1
+        return IntentID(lastIntent)
+    }
+
+    /// Asks for a weight that is not above what the gates allowed. Anything above 0 counts as a raise: it may apply late.
+    mutating func ask(_ weight: Weight, at now: Instant) {
+        let allowed = entered.map { plan.steps[$0].weight } ?? .zero
+        guard weight <= allowed else {
+            outbox.append(.note(.brokenPromise("asked to set \(weight) where the gates allow \(allowed)")))
+            return rollBack(.doubt, at: now)
+        }
+        guard weight == .zero || retreat == nil else {
+            outbox.append(.note(.brokenPromise("asked to set \(weight) while everything is taken back")))
+            return
+        }
+        let intent = newIntent()
+        request = WeightRequest(intent: intent, weight: weight, progress: .asked)
+        wanted = weight
+        if weight > .zero {
+            hasUnsettledRaise = mayStillRise
+            openRaise = intent
+            deadlines.arm(.flight, due: now + plan.timing.raiseDeadline)
+        } else {
+            deadlines.arm(.reask, due: now + plan.timing.haltDeadline)
+        }
+        outbox.append(.setWeight(intent, weight))
+    }
+
+    /// Asks for 0 again under the same intent when the last request was answered without a confirmation.
+    mutating func askAgain() {
+        guard let pending = request, pending.weight == .zero, pending.progress == .unconfirmed else { return }
+        request?.progress = .asked
+        outbox.append(.setWeight(pending.intent, .zero))
+    }
+
+    mutating func weightConfirmed(_ intent: IntentID, _ weight: Weight, at now: Instant) {
+        // A confirmation of something else is none.
+        guard let current = request, intent != current.intent || weight == current.weight else {
+            return weightFailed(intent, isSettled: true, at: now)
+        }
+        let wasRaise = settleRaise(intent)
+        guard intent == current.intent else {
+            if wasRaise { raiseSettled(at: now) }
+            return
+        }
+        request?.progress = .confirmed
+        observed = weight
+        inForce = weight
+        deadlines.disarm(.reask)
+        switch state {
+        case .zeroing: zeroProven(at: now)
+        case .raising(let step): raised(to: step, at: now)
+        case .lowering, .confirming, .completing: zeroRead(at: now)
+        case .reverting, .stranded: deadlines.disarm(.zero)
+        case .created, .preflight, .awaitingApproval, .readingHistory, .deploying, .gate, .warmingUp, .baking, .watching, .held,
+            .promoting, .verifying, .finished:
+            break
+        }
+    }
+
+    mutating func weightFailed(_ intent: IntentID, isSettled: Bool, at now: Instant) {
+        if openRaise == intent, !isSettled { hasUnsettledRaise = true }
+        let wasRaise = settleRaise(intent)
+        if request?.intent == intent, request?.progress == .asked { request?.progress = .unconfirmed }
+        if wasRaise { raiseSettled(at: now) }
+    }
+
+    /// Takes note that a raise was answered; true when it was the one that was open.
+    private mutating func settleRaise(_ intent: IntentID) -> Bool {
+        guard openRaise == intent else { return false }
+        openRaise = nil
+        if !hasUnsettledRaise { deadlines.disarm(.flight) }
+        return true
+    }
+
+    /// A raise can no longer apply. On the way back, only a read-back from after this moment proves 0.
+    mutating func raiseSettled(at now: Instant) {
+        switch state {
+        case .lowering, .confirming, .completing: ask(.zero, at: now)
+        case .created, .preflight, .zeroing, .awaitingApproval, .readingHistory, .deploying, .gate, .raising, .warmingUp, .baking,
+            .watching, .held, .promoting, .verifying, .reverting, .stranded, .finished:
+            break
+        }
+    }
+
+    /// The balancer's weight is above what is wanted: lowered at once, whoever did it.
+    mutating func lower(from found: Weight, at now: Instant) {
+        let ours = mayStillRise && entered.map { found == plan.steps[$0].weight } ?? false
+        outbox.append(.note(ours ? .raiseAppliedLate(found: found) : .weightAbove(found: found, wanted: wanted)))
+        ask(wanted, at: now)
+    }
+
+    /// 0 was read back on the way to an end.
+    private mutating func zeroRead(at now: Instant) {
+        deadlines.disarm(.zero)
+        // A raise may still apply: when it no longer can, 0 is asked for and read once more.
+        guard !mayStillRise else { return }
+        switch state {
+        case .lowering(let retreat):
+            if needsRevert {
+                runAction(.rollback, lasting: plan.rollback, at: now) { .reverting(retreat, $0) }
+            } else {
+                finish(retreat.ending)
+            }
+        case .confirming(let retreat): finish(retreat.ending)
+        case .completing: finish(.promoted)
+        case .created, .preflight, .zeroing, .awaitingApproval, .readingHistory, .deploying, .gate, .raising, .warmingUp, .baking,
+            .watching, .held, .promoting, .verifying, .reverting, .stranded, .finished:
+            break
+        }
+    }
+
+    /// After a begun promotion control may be on two versions, so `drain` does not spare it the rollback action.
+    private var needsRevert: Bool {
+        plan.rollback != nil && isCodeTouched && (plan.onFailure == .rollback || isPromotionStarted)
+    }
+
+    mutating func runAction(
+        _ kind: ActionKind, lasting: Duration?, at now: Instant, entering next: (IntentID) -> State
+    ) {
+        let intent = newIntent()
+        state = next(intent)
+        deadlines.arm(.action, due: now + (lasting ?? .minutes(1)))
+        outbox.append(.runAction(intent, kind))
+    }
+
+    mutating func finish(_ ending: Ending) {
+        state = .finished(ending)
+        deadlines.disarmAll()
+    }
+}
