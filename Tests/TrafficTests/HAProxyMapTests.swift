@@ -101,7 +101,7 @@ import Testing
 
     @Test(arguments: [
         (["key": "app; shutdown sessions server be/x"], "a name of letters"), (["key": "app\nshow info"], "a name of letters"),
-        (["key": ""], "a name of letters"), (["map": "/m;x"], "cannot take"), (["map": "/m show"], "an absolute path"),
+        (["key": ""], "a name of letters"), (["map": "/m;x"], "cannot take"), (["map": "/m show"], "cannot take"),
         (["map": "relative"], "an absolute path"), (["map": "/m\\"], "cannot take"), (["canary": "a"], "both of"),
         (["canary": "a", "control": "a"], "two backends"), (["canary": "a\u{e9}", "control": "b"], "a name of letters"),
     ])
