@@ -85,9 +85,9 @@ public final class HAProxyServer: Sendable {
         // Only a master process can reload; without one there is a single process, which is simpler to end.
         let next = try ServerProcess("haproxy", (canReload ? ["-W"] : []) + ["-db", "-f", configuration], log: log)
         process.withLock { $0 = next }
-        try await waitUntil("HAProxy's start") { [port, socket] in
+        try await waitUntil("HAProxy's start") { [port, socket, operatorSocket] in
             guard next.isRunning else { throw Failure(.invalid, "haproxy ended: \(next.logTail())") }
-            return canConnect(port: port) && canConnect(path: socket)
+            return canConnect(port: port) && canConnect(path: socket) && canConnect(path: operatorSocket)
         }
     }
 
