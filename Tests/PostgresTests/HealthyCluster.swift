@@ -14,7 +14,17 @@ struct HealthyCluster {
         withReplica: Bool = true, slot: String? = nil, settings: [String: String] = [:]
     ) async throws -> HealthyCluster {
         let scratch = try Scratch("serin-pg")
-        let cluster = try await PostgresCluster.start(in: scratch, withReplica: withReplica, slot: slot, settings: settings)
+        do {
+            return try await start(
+                in: scratch,
+                cluster: PostgresCluster.start(in: scratch, withReplica: withReplica, slot: slot, settings: settings))
+        } catch {
+            scratch.remove()
+            throw error
+        }
+    }
+
+    private static func start(in scratch: Scratch, cluster: PostgresCluster) async throws -> HealthyCluster {
         try await cluster.primary.sql(
             "CREATE ROLE watcher LOGIN; GRANT pg_monitor TO watcher; CREATE TABLE t (id int PRIMARY KEY, n int)")
         try await cluster.primary.sql("INSERT INTO t SELECT i, 0 FROM generate_series(1, 10) i")
