@@ -194,7 +194,7 @@ final class JournalFile: @unchecked Sendable {
             hasReserve = false
             return .unavailable(
                 wasReleased
-                    ? "\(what); the reserve of \((reserve?.size ?? 0) >> 20) MiB was released, so that a rollback can be journaled"
+                    ? "\(what); the reserve of \((reserve?.size ?? 0) >> 10) KiB was released, so that a rollback can be journaled"
                     : "\(what), and the reserve is used up\nhint: make room on the disk")
         }
         // A failed sync may have written the transaction all the same, and repeating it proves nothing.
