@@ -35,7 +35,7 @@ import SerinSQLite
         guard let folder = folder(root) else { return nil }
         do {
             let store = try await SQLiteStore.open(
-                folder, purpose: "journal-writer", at: Instant(millisecondsSince1970: 1_795_000_000_000), reserve: 3 << 19)
+                folder, purpose: "journal-writer", at: Instant(millisecondsSince1970: 1_795_000_000_000), reserve: 1 << 20)
             say("opened \(store.epoch)")
             return store
         } catch {

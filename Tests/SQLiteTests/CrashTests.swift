@@ -90,7 +90,7 @@ import Testing
         let output = try await inject("pwrite64:error=ENOSPC:when=40", into: folder).text
         let lines = output.split(separator: "\n")
         let failure = try #require(lines.firstIndex { $0.hasPrefix("failed") }, "\(output)")
-        #expect(lines[failure].contains("the reserve of 1536 KiB was released, so that a rollback can be journaled"), "\(output)")
+        #expect(lines[failure].contains("the reserve of 1024 KiB was released, so that a rollback can be journaled"), "\(output)")
         #expect(lines[failure + 1].hasPrefix("acked"), "\(output)")
         #expect(output.contains("done"))
         try await checkRecovery(folder, acknowledged: output, "no space once")
