@@ -49,7 +49,7 @@ final class JournalFile: @unchecked Sendable {
             let connection = try Connection(path: path, flags: flags)
             // Exclusive before anything is read: one connection alone, with the WAL's index in its own memory.
             try connection.execute("PRAGMA locking_mode=EXCLUSIVE; PRAGMA busy_timeout=300; PRAGMA trusted_schema=OFF")
-            try identify(connection, isWritable: isWritable)
+            let isNew = try identify(connection, isWritable: isWritable)
             if isWritable {
                 guard try connection.text("PRAGMA journal_mode=WAL") == "wal" else {
                     throw StoreError.unavailable("cannot open the journal \(path): its disk does not allow write-ahead logging")
@@ -57,6 +57,7 @@ final class JournalFile: @unchecked Sendable {
                 // The log is folded into the file after 1 MiB (256 pages): far less than the reserve, which on a full disk must
                 // hold both what is written and what the file grows by.
                 try connection.execute("PRAGMA synchronous=FULL; PRAGMA cell_size_check=ON; PRAGMA wal_autocheckpoint=256")
+                if isNew { try createSchema(connection) }
                 insert = try connection.prepare(
                     "INSERT INTO entry(sequence, epoch, rollout, at, body, previous, hash) VALUES(?1, ?2, ?3, ?4, ?5, ?6, ?7)")
             } else {
@@ -72,11 +73,12 @@ final class JournalFile: @unchecked Sendable {
         }
     }
 
-    private func identify(_ connection: Connection, isWritable: Bool) throws {
+    /// Refuses what is no journal of this schema. True for a new file, which has nothing in it yet.
+    private func identify(_ connection: Connection, isWritable: Bool) throws -> Bool {
         let application = try connection.integer("PRAGMA application_id") ?? 0
         let version = try connection.integer("PRAGMA user_version") ?? 0
         let tables = try connection.integer("SELECT count(*) FROM sqlite_schema") ?? 0
-        if isWritable, application == 0, version == 0, tables == 0 { return try createSchema(connection) }
+        if isWritable, application == 0, version == 0, tables == 0 { return true }
         guard application == JournalFile.applicationID else {
             throw StoreError.unavailable(
                 "cannot open the journal \(path): it is another application's database (application id \(application))")
@@ -86,6 +88,7 @@ final class JournalFile: @unchecked Sendable {
                 "cannot open the journal \(path): it has schema \(version), and this build knows \(JournalFile.schemaVersion)\n"
                     + "hint: use the version of Serin that wrote it")
         }
+        return false
     }
 
     private func createSchema(_ connection: Connection) throws(SQLiteError) {
