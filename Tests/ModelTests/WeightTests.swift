@@ -12,7 +12,9 @@ import Testing
         #expect(Weight(percent: 100) == .all)
     }
 
-    @Test(arguments: [(0, "0%"), (1, "0.01%"), (10, "0.1%"), (25, "0.25%"), (250, "2.5%"), (2500, "25%"), (10_000, "100%"), (9999, "99.99%")])
+    @Test(arguments: [
+        (0, "0%"), (1, "0.01%"), (10, "0.1%"), (25, "0.25%"), (250, "2.5%"), (2500, "25%"), (10_000, "100%"), (9999, "99.99%"),
+    ])
     func weightsReadAsPercentages(points: Int, text: String) {
         #expect(Weight(basisPoints: points)?.description == text)
     }
