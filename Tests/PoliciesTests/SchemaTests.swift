@@ -90,7 +90,7 @@ import Testing
             "-", "/", "~0", "~", ":", "@", " ", "é", "\n", "#", "?", "x.y", "999999999", "\"",
         ]
         var accepted = 0
-        for _ in 0..<4000 {
+        for _ in 0..<1000 {
             let text = (0..<Int.random(in: 0...4, using: &random)).map { _ in
                 pieces[Int.random(in: 0..<pieces.count, using: &random)]
             }
@@ -105,7 +105,7 @@ import Testing
                 }
             }
         }
-        #expect(accepted > 1000)
+        #expect(accepted > 500)
     }
 }
 

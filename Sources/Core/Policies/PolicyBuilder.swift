@@ -17,7 +17,8 @@ struct PolicyBuilder {
         diagnostics.append(Diagnostic(file: file, mark: mark, message: message, hint: hint))
     }
 
-    /// The policy; nil when a part is missing, which was complained about.
+    /// The policy; nil when a part is missing, which was complained about. Its checks as a whole are made all the same, with
+    /// stand-ins for what is missing, so that no complaint waits for another to be repaired.
     mutating func policy(from root: ReadSection) -> Policy? {
         checkVersions()
         let timing = timing(from: root)
@@ -30,9 +31,15 @@ struct PolicyBuilder {
         let promote = root.section("promote").flatMap { action(from: $0) }
         let rollback = root.section("rollback").flatMap { action(from: $0) }
         let environment = root.text("environment").flatMap(Policy.Environment.init(rawValue:)) ?? .production
-        guard let service = root.text("service").flatMap(ServiceName.init), let traffic, let prometheus else { return nil }
+        let service = root.text("service").flatMap(ServiceName.init)
+        guard let standIn = ServiceName("unknown") else { return nil }
         let policy = Policy(
-            service: service, environment: environment, traffic: traffic, prometheus: prometheus, signals: signals,
+            service: service ?? standIn, environment: environment,
+            traffic: traffic ?? TrafficPolicy(driver: DriverSettings(driver: "", settings: [:]), steps: []),
+            prometheus: prometheus
+                ?? PrometheusPolicy(
+                    endpoint: HTTPEndpoint(url: ""), instanceLabel: "", canary: [], control: [], staleAfter: nil, timeout: .zero),
+            signals: signals,
             alerts: alerts,
             postgres: postgres, deploy: deploy, promote: promote, rollback: rollback,
             onFailure: word(root, "on_failure") ?? .rollback, onInconclusive: word(root, "on_inconclusive") ?? .hold,
@@ -41,7 +48,10 @@ struct PolicyBuilder {
             let place = root.mark(ofPath: finding.key)
             complain(place, "\(finding.key): \(finding.message)", hint: finding.hint)
         }
-        return policy
+        let isWhole =
+            service != nil && !policy.traffic.driver.driver.isEmpty && !policy.traffic.steps.isEmpty
+            && !policy.prometheus.endpoint.url.isEmpty && !policy.prometheus.canary.isEmpty && !policy.signals.isEmpty
+        return isWhole ? policy : nil
     }
 
     /// A word of a closed list, whose form was checked.
@@ -79,7 +89,7 @@ struct PolicyBuilder {
     private mutating func traffic(from section: ReadSection) -> TrafficPolicy? {
         let steps = section.list("steps").compactMap { step(from: $0) }
         guard let driver = drivers.first(where: { section.section($0.name) != nil }), let own = section.section(driver.name)
-        else { return nil }
+        else { return TrafficPolicy(driver: DriverSettings(driver: "", settings: [:]), steps: steps) }
         var settings: [String: String] = [:]
         for entry in own.entries { if case .scalar(let scalar) = entry.value { settings[entry.key] = scalar.text } }
         for step in steps where step.weight.basisPoints % max(1, driver.granularity) != 0 {
@@ -111,9 +121,9 @@ struct PolicyBuilder {
         let canary = labels(section.map("canary"), path: "prometheus.canary")
         let control = labels(section.map("control"), path: "prometheus.control")
         checkCohorts(section, canary: canary, control: control)
-        guard let endpoint = endpoint(from: section) else { return nil }
         return PrometheusPolicy(
-            endpoint: endpoint, instanceLabel: section.text("instance_label") ?? "instance",
+            endpoint: endpoint(from: section) ?? HTTPEndpoint(url: ""),
+            instanceLabel: section.text("instance_label") ?? "instance",
             canary: canary.map { Label($0.name, placeholders.fill($0.value)) },
             control: control.map { Label($0.name, placeholders.fill($0.value)) }, staleAfter: section.duration("stale_after"),
             timeout: section.duration("timeout") ?? min(.seconds(5), Duration(milliseconds: poll.milliseconds / 2)))
@@ -175,18 +185,19 @@ struct PolicyBuilder {
             case .section, .map: return nil
             }
             for pattern in patterns { check(placeholdersIn: pattern, at: entry.mark, path: "\(path).\(entry.key)") }
+            guard let only = patterns.first else { return nil }
+            if patterns.count == 1, isLiteral(Placeholders(version: "", previous: "").fill(only)) {
+                return LabelMatcher(entry.key, .equal, placeholders.fill(only))
+            }
             let filled = patterns.map { fill(pattern: $0) }
-            guard let first = filled.first else { return nil }
-            if filled.count == 1, isLiteral(first) { return LabelMatcher(entry.key, .equal, first) }
             return LabelMatcher(
-                entry.key, .matches, filled.count == 1 ? first : filled.map { "(?:\($0))" }.joined(separator: "|"))
+                entry.key, .matches, filled.count == 1 ? filled[0] : filled.map { "(?:\($0))" }.joined(separator: "|"))
         }
     }
 
     /// Puts versions into a regular expression as literal text.
     private func fill(pattern: String) -> String {
-        guard !isLiteral(placeholders.fill(pattern)) else { return placeholders.fill(pattern) }
-        return Placeholders(version: placeholders.version.map(escaped), previous: placeholders.previous.map(escaped)).fill(
+        Placeholders(version: placeholders.version.map(escaped), previous: placeholders.previous.map(escaped)).fill(
             pattern)
     }
 
