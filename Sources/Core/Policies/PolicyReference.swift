@@ -11,7 +11,7 @@ private struct ReferenceWriter {
     private var written: [(keys: [String], path: String)] = []
 
     mutating func write(_ section: Section, title: String, path: String) {
-        let keys = section.fields.map { $0.key + $0.help }
+        let keys = section.fields.map { "\($0.key) \(words($0.shape)) \(words($0.presence)) \($0.help)" }
         if let earlier = written.first(where: { $0.keys == keys }) {
             text += "### \(title)\n\nAs `\(earlier.path)`.\n\n"
             return
@@ -22,7 +22,7 @@ private struct ReferenceWriter {
             text += "| `\(field.key)` | \(cell(words(field.shape))) | \(cell(words(field.presence))) | \(cell(field.help)) |\n"
         }
         text += "\n"
-        for group in section.exactlyOne { text += "Exactly one of \(codes(group)).\n\n" }
+        for group in section.exactlyOne where !group.isEmpty { text += "Exactly one of \(codes(group)).\n\n" }
         for group in section.atMostOne { text += "At most one of \(codes(group)).\n\n" }
         for group in section.atLeastOne { text += "At least one of \(codes(group)).\n\n" }
         if !section.planned.isEmpty { text += "Refused for now, as not supported yet: \(codes(section.planned)).\n\n" }
