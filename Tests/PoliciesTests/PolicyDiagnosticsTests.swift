@@ -39,6 +39,7 @@ import Testing
             "p.yaml:5:3: traffic: only one of envoy, haproxy, http may be given, found haproxy and envoy"
         ),
         ("  envoy: {", "  enovy: {", "unknown key 'traffic.enovy'\n  hint: did you mean 'envoy'?"),
+        (", control: control}", ", control: canary}", "traffic.envoy.control: is also the canary"),
         ("[5, 25, 50]", "[25, 5]", "traffic.steps: 5% follows 25%; expected ascending steps"),
         ("[5, 25, 50]", "[25, 25]", "traffic.steps: 25% follows 25%; expected ascending steps"),
         ("[5, 25, 50]", "[0, 50]", "traffic.steps[0]: expected a share above 0 and at most 100 per cent"),

@@ -174,6 +174,11 @@ import Testing
         #expect(policy.alerts?.match.first == LabelMatcher("service", .equal, "checkout"))
     }
 
+    @Test func placeholdersOfActionsLoseTheirSpaces() throws {
+        let policy = try policy(adding("deploy: {run: [x, \"--to={{ version }}\", \"{{previous }}\"]}"))
+        #expect(policy.deploy?.call == .run(["x", "--to={{version}}", "{{previous}}"]))
+    }
+
     @Test func aDemonstrationMayBakeShortly() throws {
         #expect(
             try policy(changed("service: checkout", "service: checkout\nenvironment: demo\nbake: 2m")).timing.bake == .minutes(2))

@@ -72,6 +72,23 @@ import Testing
         #expect(found.first?.contains("nested more than 32 levels deep") == true)
     }
 
+    /// As long as is allowed: none may take time out of proportion.
+    @Test(arguments: [
+        "[", "{", "- ", "? ", "a: ", "\n", " ", "#", "a\n", "\"", "'", "[[],", "{a: ", "a", "|\n", "&", "*a ", "!", "%", "--- ",
+        "k: v\n ",
+    ])
+    func aDocumentAtTheByteLimitIsReadInASecondOrTwo(piece: String) {
+        let text = String(repeating: piece, count: (1 << 20) / piece.utf8.count)
+        let clock = ContinuousClock()
+        let time = clock.measure { _ = readYAML(Array(text.utf8), file: "p.yaml") }
+        #expect(time < .seconds(10), "\(piece): \(time)")
+    }
+
+    @Test func addressesNeedNoQuotesInAFlowMapping() throws {
+        let text = minimal.replacing("\"http://127.0.0.1:9901\"", with: "http://127.0.0.1:9901")
+        #expect(read(text).policy?.traffic.driver["admin"] == "http://127.0.0.1:9901")
+    }
+
     @Test func exactlyTheDepthLimitIsAllowed() {
         func nested(_ depth: Int) -> String { String(repeating: "[", count: depth) + String(repeating: "]", count: depth) }
         #expect(complaints(nested(32)) == [])

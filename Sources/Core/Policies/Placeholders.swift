@@ -5,6 +5,9 @@ struct Placeholders: Sendable {
     /// The version to go back to; nil when it is not known yet.
     var previous: String?
 
+    /// Leaves placeholders for later, without the spaces that they may be written with.
+    static let kept = Placeholders(version: "{{version}}", previous: "{{previous}}")
+
     /// The text with known values put in. They are not looked at again: a value is never a placeholder itself.
     func fill(_ text: String) -> String {
         var result = ""

@@ -34,7 +34,7 @@ extension PolicyBuilder {
             var arguments: [String] = []
             for case .scalar(let argument) in section.list("run") {
                 check(placeholdersIn: argument.text, at: argument.mark, path: "run")
-                arguments.append(argument.text)
+                arguments.append(Placeholders.kept.fill(argument.text))
             }
             if arguments.first?.isEmpty ?? true { complain(section.mark(of: "run"), "run: the program's name is empty") }
             return .run(arguments)
@@ -45,13 +45,13 @@ extension PolicyBuilder {
         }
         let method = http.text("method") ?? (isCheck ? "GET" : "POST")
         if method == "GET", http["body"] != nil { complain(http.mark(of: "body"), "http.body: a GET request has no body") }
-        return .http(method: method, endpoint: endpoint, body: http.text("body"))
+        return .http(method: method, endpoint: endpoint, body: http.text("body").map(Placeholders.kept.fill))
     }
 
     /// An action's address is used as it is, so a slash at its end stays.
     private func endpoint(from section: ReadSection, keepingSlash: Bool) -> HTTPEndpoint? {
         var endpoint = endpoint(from: section)
-        if keepingSlash, let url = section.text("url") { endpoint?.url = url }
+        if keepingSlash, let url = section.text("url") { endpoint?.url = Placeholders.kept.fill(url) }
         return endpoint
     }
 }

@@ -92,6 +92,11 @@ struct PolicyBuilder {
         else { return TrafficPolicy(driver: DriverSettings(driver: "", settings: [:]), steps: steps) }
         var settings: [String: String] = [:]
         for entry in own.entries { if case .scalar(let scalar) = entry.value { settings[entry.key] = scalar.text } }
+        if let canary = own.text("canary"), canary == own.text("control") {
+            complain(
+                own.mark(of: "control"), "traffic.\(driver.name).control: is also the canary",
+                hint: "name two different pools: a shared one cannot be weighed against itself")
+        }
         for step in steps where step.weight.basisPoints % max(1, driver.granularity) != 0 {
             let unit = Weight(basisPoints: driver.granularity)?.description ?? "\(driver.granularity) basis points"
             complain(
