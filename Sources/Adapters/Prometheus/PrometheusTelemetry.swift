@@ -127,9 +127,7 @@ public final class PrometheusTelemetry: Telemetry {
     private func ageTable(_ answer: Answer, _ builder: Rows) -> [[Label]: Instant] {
         var times: [[Label]: Instant] = [:]
         for series in answer.series ?? [] {
-            // Sample times lie within a few centuries of 1970; anything else is no time.
-            guard let value = series.samples.first?.value, value.isFinite, abs(value) < 1e11 else { continue }
-            times[builder.group(series)] = Instant(millisecondsSince1970: Int64((value * 1000).rounded()))
+            if let value = series.samples.first?.value { times[builder.group(series)] = instant(seconds: value) }
         }
         return times
     }
