@@ -45,7 +45,7 @@ private func json(_ status: Int, _ type: String) -> [ScriptedServer.Step] {
             "a cut connection", [.text("HTTP/1.1 200 OK\r\nContent-Length: 99\r\n\r\n{"), .close(reset: false)], .unknown,
             "cannot POST"),
         FailureCase("garbage", [.text("\0\u{1}garbage\r\n\r\n"), .close(reset: false)], .unknown, "the answer is not HTTP"),
-        FailureCase("silence", [.hang], .unknown, "no complete answer within 300ms"),
+        FailureCase("silence", [.hang], .unknown, "no complete answer within 1s"),
         FailureCase("too much", [.http(200, String(repeating: " ", count: 5000))], .invalid, "longer than 4000 bytes"),
         FailureCase(
             "too many", [.http(200, vector((0..<6).map { row("1", "\"instance\":\"\($0)\"") }.joined(separator: ",")))], .invalid,
@@ -61,7 +61,7 @@ private func json(_ status: Int, _ type: String) -> [ScriptedServer.Step] {
         let steps = failure.steps
         let scripted = try ScriptedPrometheus(limits: limits) { _ in steps }
         defer { scripted.server.stop() }
-        let telemetry = scripted.telemetry(timeout: .milliseconds(300))
+        let telemetry = scripted.telemetry(timeout: failure.description == "silence" ? .seconds(1) : .seconds(20))
         let reading = await telemetry.read(request(alerts: []), at: at(0), deadline: .seconds(30))
         let found = try #require(reading.series[0].failure)
         #expect(found.kind == failure.kind)

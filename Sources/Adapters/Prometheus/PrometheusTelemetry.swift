@@ -4,8 +4,7 @@ public import SerinPorts
 
 /// Reads a rollout's raw counters, buckets and gauges per instance from Prometheus, with the age of what was read.
 ///
-/// One value serves one rollout: it remembers the sums of the last poll, so that a sum that falls can be checked against
-/// `resets()`, and the instances seen, so that one that vanishes is still reported with its `up`. After a restart both are empty:
+/// One value serves one rollout: it remembers the sums it saw last, so that a sum that falls can be checked against `resets()`, and the instances seen, so that one that vanishes is still reported with its `up`. After a restart both are empty:
 /// a fall across the restart then carries no evidence of a reset.
 public final class PrometheusTelemetry: Telemetry {
     /// What is asked at a poll.
@@ -18,10 +17,15 @@ public final class PrometheusTelemetry: Telemetry {
         case firing
     }
 
+    /// A cumulative row as it was last seen.
+    struct Seen: Sendable {
+        var row: SeriesRow
+        var at: Instant
+    }
+
     struct Memory: Sendable {
-        var evaluatedAt: Instant?
-        /// The rows of each cumulative shape at the last poll.
-        var rows: [SeriesQuery: [[Label]: SeriesRow]] = [:]
+        /// The rows of each cumulative shape, those that vanished within the last hour included.
+        var rows: [SeriesQuery: [[Label]: Seen]] = [:]
         /// The instances met, and when last.
         var instances: [String: Instant] = [:]
         var scrapeInterval: Duration?
