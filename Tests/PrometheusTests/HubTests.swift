@@ -99,6 +99,20 @@ func row(_ value: String, _ labels: String = #""instance":"a:1""#) -> String {
         #expect(values.count <= 21, "\(values.count)")
     }
 
+    @Test func aFastReaderOfOtherShapesDoesNotKeepSlowOnesFromSharing() async throws {
+        let scripted = try ScriptedPrometheus { _ in [.http(200, vector(row("7")))] }
+        defer { scripted.server.stop() }
+        let fast = scripted.telemetry(poll: .seconds(2))
+        let other = SeriesQuery(kind: .counter, metric: "other_total", matchers: [], groupedBy: ["instance"])
+        let slow = (0..<10).map { _ in scripted.telemetry() }
+        for second in Int64(0)..<15 {
+            if second % 2 == 0 { _ = await fast.read(request([other]), at: at(second * 1000), deadline: .seconds(30)) }
+            if second < 10 { _ = await slow[Int(second)].read(request(), at: at(second * 1000 + 500), deadline: .seconds(30)) }
+        }
+        let values = scripted.server.requests.filter { $0.field("query")?.hasPrefix("sum by (instance) (requests") ?? false }
+        #expect(values.count <= 2, "\(values.count)")
+    }
+
     @Test func everyQueryOfAPollHasTheSameEvaluationTimeAndAServerSideTimeout() async throws {
         let scripted = try ScriptedPrometheus { _ in [.http(200, vector(row("7")))] }
         defer { scripted.server.stop() }

@@ -106,6 +106,13 @@ let byCode = SeriesQuery(
         let frozen = await real.telemetry.read(request([byCode]), at: now(), deadline: .milliseconds(300))
         #expect(frozen.series[0].failure?.kind == .transient && frozen.series[0].rows.isEmpty)
         real.server.thaw()
+
+        // Restarted: what was scraped before is still there.
+        try await real.server.restart()
+        try await waitUntil("the control after the restart") {
+            await real.read([byCode]).series[0].rows.contains { $0.label("version") == "1" && $0.value == 1000 }
+        }
+
         control.set(.silence)
         let later = now() + .seconds(60)
         let stale = await real.telemetry.read(request([byCode]), at: later, deadline: .seconds(20))

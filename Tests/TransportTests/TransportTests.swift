@@ -41,6 +41,20 @@ func fault(_ transport: Transport, _ request: HTTPRequest) async -> Failure? {
         #expect(response.body == Array("hello world".utf8))
     }
 
+    @Test func aHEADAnswerHasNoBodyAndAPOSTWithoutBodySaysSo() async throws {
+        let server = try ScriptedServer { request in
+            request.method == "HEAD"
+                ? [.text("HTTP/1.1 200 OK\r\nContent-Length: 5\r\n\r\n")]
+                : [.http(200, request.header("content-length") ?? "none", headers: ["X-Empty:"])]
+        }
+        defer { server.stop() }
+        let head = try await transport.send(HTTPRequest(method: "HEAD", url: server.url, timeout: .seconds(20)))
+        #expect(head.status == 200 && head.body.isEmpty)
+        let post = try await transport.send(HTTPRequest(method: "POST", url: server.url, timeout: .seconds(20)))
+        #expect(post.body == Array("0".utf8))
+        #expect(post.header("x-empty") == "")
+    }
+
     @Test func aServerThatNeverAnswersEndsAtTheTimeoutAsUnknown() async throws {
         let server = try ScriptedServer { _ in [.hang] }
         defer { server.stop() }

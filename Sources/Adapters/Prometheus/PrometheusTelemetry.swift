@@ -54,7 +54,7 @@ public final class PrometheusTelemetry: Telemetry {
     public func read(_ request: TelemetryRequest, at time: Instant, deadline: Duration) async -> TelemetryReading {
         let clock = ContinuousClock()
         let start = clock.now
-        let evaluatedAt = hub.evaluationTime(at: time, age: age)
+        let evaluatedAt = hub.evaluationTime(at: time, age: age, query: firstQuery(request))
         async let managed = managedAlerts(request, at: time, deadline: deadline)
         let answers = await ask(questions(request), at: evaluatedAt, within: deadline)
         var series: [SeriesReading] = []
@@ -72,6 +72,12 @@ public final class PrometheusTelemetry: Telemetry {
         remember(request, series, at: evaluatedAt)
         return TelemetryReading(
             evaluatedAt: evaluatedAt, series: series, instances: instances, alerts: alerts, failures: failures)
+    }
+
+    /// What tells readers of the same shapes from others. A shape that cannot be asked for fails later, by name.
+    private func firstQuery(_ request: TelemetryRequest) -> String {
+        guard let query = request.queries.first, let text = try? PromQL.values(query) else { return "" }
+        return text
     }
 
     private func questions(_ request: TelemetryRequest) -> [(Question, () throws(Failure) -> String?)] {
@@ -119,6 +125,8 @@ public final class PrometheusTelemetry: Telemetry {
                 warnings += answer.warnings.filter { !warnings.contains($0) }
                 let times = ageTable(answer, builder)
                 for index in rows.indices { rows[index].sampledAt = times[rows[index].labels] }
+                let ageless = rows.count { $0.sampledAt == nil }
+                if ageless > 0 { warnings.append("the age of \(ageless) of \(rows.count) rows of \(query.metric) is not known") }
             case .failure(let failure)?: warnings.append("the age of \(query.metric) is not known: \(failure.message)")
             case nil: break
             }
