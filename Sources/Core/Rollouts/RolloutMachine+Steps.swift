@@ -77,7 +77,8 @@ extension RolloutMachine {
             // Since the step before was done the evidence has dried up: it goes on.
             return goOn(at: step - 1, at: now)
         }
-        guard findings.database == .within, findings.loss == nil, findings.share != .high, let read = findings.readBack.weight else { return }
+        guard findings.database == .within, findings.loss == nil, findings.share != .high, let read = findings.readBack.weight
+        else { return }
         if read == plan.steps[step].weight, entered ?? -1 >= step {
             // A raise that was given up has applied after all.
             wanted = read
