@@ -84,14 +84,14 @@ import Testing
 
     @Test func staleSamplesAreAGapAndSaidToBeStale() {
         var fleet = Fleet(Fleet.plan())
-        fleet.run(3)
+        fleet.run(3, canaryErrors: 0)
         fleet.change("canary-0") { $0.sampleAge = .seconds(13) }
-        fleet.run(1)
+        fleet.run(1, canaryErrors: 0)
         #expect(fleet.signal().counts.canaryExposure == 2 * 750)
         #expect(fleet.signal().absences == CohortAbsences(canary: .stale, control: nil))
         #expect(fleet.signal().verdict == .nodata)
         fleet.change("canary-0") { $0.sampleAge = .seconds(12) }
-        fleet.run(2)
+        fleet.run(2, canaryErrors: 0)
         #expect(fleet.signal().absence == nil)
         #expect(fleet.signal().counts.canaryExposure == 3 * 750, "the first fresh value is a base line")
     }
