@@ -200,6 +200,22 @@ import Testing
         }
     }
 
+    @Test func aBlockSpansTwoScrapesAndAGapInEitherPollDropsTheInstance() {
+        var plan = Fleet.plan()
+        plan.scrapeInterval = .seconds(15)
+        var fleet = Fleet(plan)
+        fleet.run(2)
+        #expect(fleet.signal().counts == CohortCounts())
+        fleet.run(1)
+        #expect(fleet.evidence.blockLength == .seconds(30))
+        #expect(fleet.signal().counts.canaryExposure == 2 * 750)
+        #expect(fleet.assessment.healthyTime == .seconds(30))
+        fleet.restart("control-0", isProven: false)
+        fleet.run(2)
+        #expect(fleet.signal().counts.canaryExposure == 4 * 750)
+        #expect(fleet.signal().counts.controlExposure == (2 * 3 + 2 * 2) * 750)
+    }
+
     @Test func pausedPollsAreNoHealthyTime() {
         var fleet = Fleet(Fleet.plan())
         fleet.run(3)
