@@ -77,7 +77,8 @@ extension RolloutMachine {
             // Since the step before was done the evidence has dried up: it goes on.
             return goOn(at: step - 1, at: now)
         }
-        guard findings.database == .within, findings.loss == nil, findings.share != .high, let read = findings.readBack.weight else { return }
+        guard findings.database == .within, findings.loss == nil, findings.share != .high, let read = findings.readBack.weight
+        else { return }
         if read == plan.steps[step].weight, entered ?? -1 >= step {
             // A raise that was given up has applied after all.
             wanted = read
@@ -96,6 +97,7 @@ extension RolloutMachine {
         guard !plan.isFinalStep(step) else {
             state = .watching(step: step, isOver: false)
             deadlines.disarm(.maxBake)
+            deadlines.disarm(.verification)
             deadlines.arm(.watch, due: now + plan.timing.watch)
             return
         }
