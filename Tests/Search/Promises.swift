@@ -133,7 +133,8 @@ extension World {
     private func isAllowedPoll(_ before: World, _ move: Move) -> Bool {
         guard case .polled(let poll, let read) = move, before.readBack(read).weight != nil else { return false }
         switch poll {
-        case .fail, .hardLimit, .security, .alert, .databaseBeyond, .databaseUnsure, .telemetryLost, .shareLow, .shareHigh: return false
+        case .fail, .hardLimit, .security, .alert, .databaseBeyond, .databaseUnsure, .telemetryLost, .shareLow, .shareHigh:
+            return false
         case .nodata, .inconclusive, .stepDone, .passWithoutBake, .pass: return true
         }
     }
@@ -153,14 +154,11 @@ extension World {
             if case .commanded(.rollback, _) = move { return }
             if hasReverted { throw Violation(promise: "S3", words: "the rollback action was run again without a person") }
             hasReverted = true
-            if balancer > .zero, before.faults.strangers == faults.strangers, before.faults.strangers == World.strangers {
+            if balancer > .zero, before.faults.strangers == faults.strangers, before.faults.strangers == strangersAtFirst {
                 throw Violation(promise: "S2", words: "code is taken back while the canary has \(balancer)")
             }
         }
     }
-
-    /// How many strangers there were at first: with none gone, nobody but Serin has moved the weight.
-    static let strangers: Int8 = 1
 
     private func checkLowering(_ before: World, _ move: Move, _ effects: [MachineEffect]) throws(Violation) {
         let isZeroUnderWay = calls.contains { $0.weight == .zero && $0.intent == machine.request?.intent }

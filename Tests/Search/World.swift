@@ -14,7 +14,6 @@ struct World: Hashable {
     struct Faults: Hashable {
         var strangers: Int8
         var crashes: Int8
-        var doubts: Int8
     }
 
     var machine: RolloutMachine
@@ -22,9 +21,11 @@ struct World: Hashable {
     var balancer = Weight.zero
     /// Requests under way, oldest first.
     var calls: [Call] = []
-    /// Requests that nobody waits for any more and that may still apply, ascending.
+    /// Raises that nobody waits for any more and that may still apply, ascending. (A 0 that applies late is a stranger who lowers.)
     var late: [Weight] = []
     var faults: Faults
+    /// How many strangers there were at first: with none gone, nobody but Serin has moved the weight.
+    let strangersAtFirst: Int8
 
     // What the promises are checked against, kept apart from the machine.
 
@@ -51,18 +52,35 @@ struct World: Hashable {
     init(plan: MachinePlan, faults: Faults) {
         machine = RolloutMachine(plan: plan)
         self.faults = faults
+        strangersAtFirst = faults.strangers
     }
 
     /// Numbers intents anew, so that a longer past does not make another state.
     mutating func canonicalise() {
         let live = machine.liveIntents
-        machine = machine.withIntentsRenumbered()
-        for index in calls.indices {
-            calls[index].intent = IntentID((live.firstIndex(of: calls[index].intent) ?? -1) + 1)
+        machine = machine.canonical
+        var waitedFor: [Call] = []
+        for call in calls {
+            if let index = live.firstIndex(of: call.intent) {
+                waitedFor.append(Call(intent: IntentID(index + 1), weight: call.weight))
+            } else if call.weight > .zero, !late.contains(call.weight) {
+                // Its answer would change nothing, but it may still apply.
+                late.append(call.weight)
+            }
         }
-        // Requests that are not waited for differ only in their weight.
-        calls.sort { ($0.intent, $0.weight) < ($1.intent, $1.weight) }
+        calls = waitedFor
         late.sort()
+        forget()
+    }
+
+    /// Drops memories that no promise asks about any more.
+    private mutating func forget() {
+        guard mayNotRise || machine.isPromotionStarted || machine.ending != nil else { return }
+        if mayNotRise { granted = .zero }
+        isStepProven = false
+        isWatchOver = false
+        approved = []
+        starters = []
     }
 }
 
