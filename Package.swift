@@ -71,7 +71,7 @@ let package = Package(
         room("Adapters/Postgres", ["Model", "Policies", "Ports", "Locks"], c: ["CLibPQ"]),
         room("Adapters/SQLite", ["Model", "Records", "Ports", "Locks", "Crypto"], c: ["CSQLite"]),
         room("Adapters/Traffic", ["Model", "Policies", "Ports", "Locks", "Transport"]),
-        room("Adapters/Actions", ["Model", "Policies", "Ports", "Transport", "Processes"]),
+        room("Adapters/Actions", ["Model", "Policies", "Rollouts", "Ports", "Transport", "Processes"]),
 
         // Faces.
         room("Faces/API", core + ["Ports", "Controller"]),
@@ -106,7 +106,7 @@ let package = Package(
 
         tests("ModelTests", ["SerinModel"]),
         tests("PoliciesTests", ["SerinModel", "SerinPolicies", "SerinYAML", "SerinTraffic"]),
-        tests("VerdictsTests", ["SerinModel", "SerinVerdicts"], resources: [.copy("Vectors")]),
+        tests("VerdictsTests", ["SerinModel", "SerinVerdicts", "SerinProcesses"], resources: [.copy("Vectors")]),
         tests("RolloutsTests", ["SerinModel", "SerinPolicies", "SerinVerdicts", "SerinRollouts"]),
         tests("RecordsTests", core.map { "Serin" + $0 } + ["SerinCrypto"]),
         tests("ControllerTests", core.map { "Serin" + $0 } + ["SerinPorts", "SerinController", "SerinLocks", "SerinCrypto"]),
@@ -134,7 +134,10 @@ let package = Package(
             ]),
         tests(
             "ActionsTests",
-            ["SerinModel", "SerinPolicies", "SerinPorts", "SerinTransport", "SerinProcesses", "SerinActions", "Testbed"]),
+            [
+                "SerinModel", "SerinPolicies", "SerinRollouts", "SerinPorts", "SerinTransport", "SerinProcesses", "SerinActions",
+                "Testbed",
+            ]),
         tests("APITests", core.map { "Serin" + $0 } + ["SerinPorts", "SerinController", "SerinAPI"]),
         tests("ServerTests", ["SerinModel", "SerinAPI", "SerinServer", "SerinTransport", "Testbed"]),
         tests("CommandLineTests", everything.map { "Serin" + $0 } + ["SerinCommandLine"]),

@@ -88,7 +88,9 @@ final class FakeTelemetry: Telemetry {
         let failure = Failure(.transient, "cannot POST http://prometheus: connection refused")
         return TelemetryReading(
             evaluatedAt: time,
-            series: request.queries.map { down ? SeriesReading(rows: [], failure: failure) : SeriesReading(rows: rows(of: $0, at: time)) },
+            series: request.queries.map {
+                down ? SeriesReading(rows: [], failure: failure) : SeriesReading(rows: rows(of: $0, at: time))
+            },
             instances: down ? [] : (0..<5).map { InstanceReading(instance: "i\($0)", up: 1, startedAt: nil) },
             alerts: request.alerts.map { _ in [] }, failures: down ? [failure] : [])
     }

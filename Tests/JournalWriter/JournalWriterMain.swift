@@ -16,9 +16,10 @@ import SerinSQLite
             await write(root: arguments[1], count: Int(arguments[2]) ?? 0, size: Int(arguments[3]) ?? 0)
         case "hold" where arguments.count == 2: await hold(root: arguments[1])
         case "verify" where arguments.count == 2: await verify(root: arguments[1])
+        case "measure" where arguments.count == 2: await measure(root: arguments[1])
         case "measure": measure()
         default:
-            say("usage: journal-writer write ROOT COUNT BYTES | hold ROOT | verify ROOT | measure")
+            say("usage: journal-writer write ROOT COUNT BYTES | hold ROOT | verify ROOT | measure [ROOT]")
             exit(2)
         }
     }
@@ -35,7 +36,7 @@ import SerinSQLite
         guard let folder = folder(root) else { return nil }
         do {
             let store = try await SQLiteStore.open(
-                folder, purpose: "journal-writer", at: Instant(millisecondsSince1970: 1_795_000_000_000), reserve: 2 << 20)
+                folder, purpose: "journal-writer", at: Instant(millisecondsSince1970: 1_795_000_000_000), reserve: 1 << 20)
             say("opened \(store.epoch)")
             return store
         } catch {
@@ -92,6 +93,23 @@ import SerinSQLite
         } catch {
             say("failed \(error)")
         }
+    }
+
+    /// The time of opening a journal and of durable appends.
+    static func measure(root: String) async {
+        let clock = ContinuousClock()
+        let start = clock.now
+        guard let store = await open(root) else { return }
+        let opening = clock.now - start
+        var times: [Swift.Duration] = []
+        for _ in 0..<500 {
+            let before = clock.now
+            do { _ = try await store.append([draft(400)]) } catch { say("failed \(error)") }
+            times.append(clock.now - before)
+        }
+        times.sort()
+        await store.close()
+        say("opening \(opening), append p50 \(times[250]), p99 \(times[495]), longest \(times[499])")
     }
 
     /// The cost of a large observation: ten histograms of six instances with 14 buckets each.

@@ -7,17 +7,33 @@ import Testbed
 struct HealthyCluster {
     let scratch: Scratch
     let cluster: PostgresCluster
+    let replica: PostgresServer
     var primary: PostgresServer { cluster.primary }
 
     static func start(
         withReplica: Bool = true, slot: String? = nil, settings: [String: String] = [:]
     ) async throws -> HealthyCluster {
         let scratch = try Scratch("serin-pg")
-        let cluster = try await PostgresCluster.start(in: scratch, withReplica: withReplica, slot: slot, settings: settings)
+        do {
+            return try await start(
+                in: scratch,
+                cluster: PostgresCluster.start(in: scratch, withReplica: withReplica, slot: slot, settings: settings))
+        } catch {
+            scratch.remove()
+            throw error
+        }
+    }
+
+    private static func start(in scratch: Scratch, cluster: PostgresCluster) async throws -> HealthyCluster {
         try await cluster.primary.sql(
             "CREATE ROLE watcher LOGIN; GRANT pg_monitor TO watcher; CREATE TABLE t (id int PRIMARY KEY, n int)")
         try await cluster.primary.sql("INSERT INTO t SELECT i, 0 FROM generate_series(1, 10) i")
-        return HealthyCluster(scratch: scratch, cluster: cluster)
+        if let replica = cluster.replica {
+            try await waitUntil("replay of the first rows") {
+                try await replica.sql("SELECT to_regclass('t') IS NOT NULL") == "t"
+            }
+        }
+        return HealthyCluster(scratch: scratch, cluster: cluster, replica: cluster.replica ?? cluster.primary)
     }
 
     /// A reader of all signals, or of some, as a role that has only `pg_monitor` unless said otherwise.

@@ -65,7 +65,7 @@ import Testing
         let start = clock.now
         let done = try await shell("yes", deadline: .milliseconds(300), grace: .milliseconds(300), limit: 10).run()
         #expect(done.termination == .timedOut)
-        #expect(clock.now - start < .seconds(5))
+        #expect(clock.now - start < .seconds(30))
     }
 
     @Test func theDeadlineEndsTheWholeGroup() async throws {
@@ -82,7 +82,7 @@ import Testing
         let done = try await shell(script, deadline: .milliseconds(300), grace: .milliseconds(300)).run()
         #expect(done.termination == .timedOut)
         #expect(clock.now - start >= .milliseconds(600))
-        #expect(clock.now - start < .seconds(5))
+        #expect(clock.now - start < .seconds(30))
         let child = try #require(Int32(done.text.prefix { $0.isNumber }))
         #expect(await isGone(child))
     }
@@ -105,7 +105,7 @@ import Testing
         let start = clock.now
         let done = try await shell("sleep 63 & echo $!", grace: .milliseconds(300)).run()
         #expect(done.termination == .exited(0))
-        #expect(clock.now - start < .seconds(5))
+        #expect(clock.now - start < .seconds(30))
         let child = try #require(Int32(done.text.prefix { $0.isNumber }))
         #expect(kill(child, 0) == 0)
         kill(child, SIGKILL)
@@ -128,7 +128,7 @@ import Testing
             return try #require(result)
         }
         #expect(done.termination == .timedOut)
-        #expect(clock.now - start < .seconds(5))
+        #expect(clock.now - start < .seconds(30))
         #expect(await isGone(try #require(Int32(done.text.prefix { $0.isNumber }))))
     }
 

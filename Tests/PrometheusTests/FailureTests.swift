@@ -45,7 +45,7 @@ private func json(_ status: Int, _ type: String) -> [ScriptedServer.Step] {
             "a cut connection", [.text("HTTP/1.1 200 OK\r\nContent-Length: 99\r\n\r\n{"), .close(reset: false)], .unknown,
             "cannot POST"),
         FailureCase("garbage", [.text("\0\u{1}garbage\r\n\r\n"), .close(reset: false)], .unknown, "the answer is not HTTP"),
-        FailureCase("silence", [.hang], .unknown, "no complete answer within 300ms"),
+        FailureCase("silence", [.hang], .unknown, "no complete answer within 1s"),
         FailureCase("too much", [.http(200, String(repeating: " ", count: 5000))], .invalid, "longer than 4000 bytes"),
         FailureCase(
             "too many", [.http(200, vector((0..<6).map { row("1", "\"instance\":\"\($0)\"") }.joined(separator: ",")))], .invalid,
@@ -61,7 +61,7 @@ private func json(_ status: Int, _ type: String) -> [ScriptedServer.Step] {
         let steps = failure.steps
         let scripted = try ScriptedPrometheus(limits: limits) { _ in steps }
         defer { scripted.server.stop() }
-        let telemetry = scripted.telemetry(timeout: .milliseconds(300))
+        let telemetry = scripted.telemetry(timeout: failure.description == "silence" ? .seconds(1) : .seconds(20))
         let reading = await telemetry.read(request(alerts: []), at: at(0), deadline: .seconds(30))
         let found = try #require(reading.series[0].failure)
         #expect(found.kind == failure.kind)
@@ -128,5 +128,55 @@ private func json(_ status: Int, _ type: String) -> [ScriptedServer.Step] {
             reading.series[0].rows[0].buckets
                 == [Bucket(edge: 0.5, count: 1), Bucket(edge: 1, count: 5), Bucket(edge: .infinity, count: 9)])
         #expect(reading.series[0].warnings == [#"h{instance="b"} is left out: its buckets are not a whole histogram"#])
+    }
+
+    @Test(arguments: [
+        (#"[{"labels":{"alertname":"A"},"status":{"silencedBy":[]}}]"#, ["alertmanager"], 0),
+        (#"[{"labels":{"alertname":"A"},"status":{"silencedBy":["x"]}}]"#, [], 0), ("[]", [], 0),
+        ("{}", nil, 1), ("garbage", nil, 1), (#"[{"labels":{}}]"#, nil, 1), ("[1]", nil, 1), ("[{", nil, 1),
+        (#"[{"labels":{"a":1},"status":{"silencedBy":[]}}]"#, nil, 1),
+    ])
+    func alertmanagersAnswersAreAlertsOrFailures(_ body: String, _ sources: [String]?, _ failures: Int) async throws {
+        let manager = try ScriptedServer { _ in [.http(200, body)] }
+        let scripted = try ScriptedPrometheus { _ in [.http(200, vector(""))] }
+        defer {
+            manager.stop()
+            scripted.server.stop()
+        }
+        let matchers = [LabelMatcher("alertname", .matches, "A|\"B"), LabelMatcher("x", .notEqual, "")]
+        let telemetry = scripted.telemetry(timeout: .seconds(20), alertmanager: manager.url)
+        let reading = await telemetry.read(request(alerts: matchers), at: at(0), deadline: .seconds(30))
+        #expect(reading.alerts?.map(\.source) == sources)
+        #expect(reading.failures.count == failures, "\(reading.failures)")
+        #expect(
+            manager.requests.map(\.target) == [
+                "/api/v2/alerts?active=true&silenced=true&inhibited=true&unprocessed=true"
+                    + "&filter=alertname%3D~%22A%7C%5C%22B%22&filter=x%21%3D%22%22"
+            ])
+    }
+
+    @Test func anAlertSeenAnywhereCountsEvenWhenTheOtherSourceIsDown() async throws {
+        let scripted = try ScriptedPrometheus { request in
+            let query = request.field("query") ?? ""
+            let alert = row("1", #""__name__":"ALERTS","alertname":"A","alertstate":"firing""#)
+            return [.http(200, vector(query.hasPrefix("ALERTS{") ? alert : ""))]
+        }
+        defer { scripted.server.stop() }
+        let telemetry = scripted.telemetry(timeout: .seconds(20), alertmanager: "http://127.0.0.1:\(try freePort())")
+        let reading = await telemetry.read(request(alerts: []), at: at(0), deadline: .seconds(30))
+        #expect(reading.alerts == [AlertReading(source: "prometheus", labels: [Label("alertname", "A")])])
+        #expect(reading.failures.map(\.kind) == [.transient])
+        #expect(scripted.server.requests.contains { $0.field("query") == #"ALERTS{alertstate="firing"}"# })
+    }
+
+    @Test func valuesWithoutAnAgeAreNamed() async throws {
+        let scripted = try ScriptedPrometheus { request in
+            let isAge = request.field("query")?.contains("timestamp(") ?? false
+            return [.http(200, vector(isAge ? row("1795217000.5") : row("7") + "," + row("8", #""instance":"b:1""#)))]
+        }
+        defer { scripted.server.stop() }
+        let reading = await scripted.telemetry().read(request(), at: at(0), deadline: .seconds(30))
+        #expect(reading.series[0].rows.map(\.sampledAt) == [Instant(millisecondsSince1970: 1_795_217_000_500), nil])
+        #expect(reading.series[0].warnings == ["the age of 1 of 2 rows of requests_total is not known"])
     }
 }

@@ -1,3 +1,4 @@
+import Glibc
 import SerinLocks
 import SerinModel
 import SerinPolicies
@@ -33,6 +34,15 @@ struct ScriptedPrometheus {
         let alerts = alertmanager.map { AlertsPolicy(match: [], alertmanager: HTTPEndpoint(url: $0)) }
         return hubs.telemetry(for: policy, alerts: alerts, poll: poll)
     }
+}
+
+/// Holds a scripted server's thread until the test opens it.
+final class Gate: Sendable {
+    private let isOpen = Locked(false)
+
+    func open() { isOpen.withLock { $0 = true } }
+
+    func wait() { while !isOpen.withLock({ $0 }) { usleep(2000) } }
 }
 
 let requests = SeriesQuery(kind: .counter, metric: "requests_total", matchers: [], groupedBy: ["instance"])
@@ -89,6 +99,20 @@ func row(_ value: String, _ labels: String = #""instance":"a:1""#) -> String {
         #expect(values.count <= 21, "\(values.count)")
     }
 
+    @Test func aFastReaderOfOtherShapesDoesNotKeepSlowOnesFromSharing() async throws {
+        let scripted = try ScriptedPrometheus { _ in [.http(200, vector(row("7")))] }
+        defer { scripted.server.stop() }
+        let fast = scripted.telemetry(poll: .seconds(2))
+        let other = SeriesQuery(kind: .counter, metric: "other_total", matchers: [], groupedBy: ["instance"])
+        let slow = (0..<10).map { _ in scripted.telemetry() }
+        for second in Int64(0)..<15 {
+            if second % 2 == 0 { _ = await fast.read(request([other]), at: at(second * 1000), deadline: .seconds(30)) }
+            if second < 10 { _ = await slow[Int(second)].read(request(), at: at(second * 1000 + 500), deadline: .seconds(30)) }
+        }
+        let values = scripted.server.requests.filter { $0.field("query")?.hasPrefix("sum by (instance) (requests") ?? false }
+        #expect(values.count <= 2, "\(values.count)")
+    }
+
     @Test func everyQueryOfAPollHasTheSameEvaluationTimeAndAServerSideTimeout() async throws {
         let scripted = try ScriptedPrometheus { _ in [.http(200, vector(row("7")))] }
         defer { scripted.server.stop() }
@@ -104,36 +128,60 @@ func row(_ value: String, _ labels: String = #""instance":"a:1""#) -> String {
         }
     }
 
+    /// A server that answers only once the gate is open.
+    private func gated(_ gate: Gate) throws -> ScriptedPrometheus {
+        try ScriptedPrometheus { _ in
+            gate.wait()
+            return [.http(200, vector(row("7")))]
+        }
+    }
+
     @Test func nobodyWaitsBeyondItsDeadlineForAnAnswerAndWhoCanWaitStillGetsIt() async throws {
-        let scripted = try ScriptedPrometheus { _ in [.pause(.milliseconds(800)), .http(200, vector(row("7")))] }
+        let gate = Gate()
+        let scripted = try gated(gate)
         defer { scripted.server.stop() }
-        let hasty = scripted.telemetry()
-        let patient = scripted.telemetry()
-        let clock = ContinuousClock()
-        async let late = patient.read(request(), at: at(0), deadline: .seconds(30))
-        let start = clock.now
+        let hasty = scripted.telemetry(timeout: .seconds(60))
+        let patient = scripted.telemetry(timeout: .seconds(60))
+        async let late = patient.read(request(), at: at(0), deadline: .seconds(60))
+        // The gate is still closed when this returns: it cannot have waited for the answer.
         let early = await hasty.read(request(), at: at(0), deadline: .milliseconds(100))
-        #expect(clock.now - start < .milliseconds(700))
         #expect(early.series[0].failure?.kind == .transient)
         #expect(early.series[0].failure?.message.hasSuffix("no answer within 100ms") ?? false)
         #expect(early.instances.isEmpty && !early.failures.isEmpty)
+        gate.open()
         #expect(await late.series[0].rows.map(\.value) == [7])
-        // Who comes after everybody gave up finds the answer that arrived meanwhile.
-        let again = await hasty.read(request(), at: at(1), deadline: .seconds(30))
+        // Who comes after giving up finds the answer that arrived meanwhile.
+        let again = await hasty.read(request(), at: at(1), deadline: .seconds(60))
+        #expect(again.series[0].rows.map(\.value) == [7])
+        #expect(scripted.server.requests.count == 4)
+    }
+
+    @Test func anAnswerThatNobodyWaitedForIsThereForWhoComesNext() async throws {
+        let gate = Gate()
+        let scripted = try gated(gate)
+        defer { scripted.server.stop() }
+        let telemetry = scripted.telemetry(timeout: .seconds(60))
+        let early = await telemetry.read(request(), at: at(0), deadline: .milliseconds(50))
+        #expect(early.series[0].failure != nil)
+        try await waitUntil("the queries arriving") { scripted.server.requests.count == 4 }
+        gate.open()
+        let again = await telemetry.read(request(), at: at(1), deadline: .seconds(60))
         #expect(again.series[0].rows.map(\.value) == [7])
         #expect(scripted.server.requests.count == 4)
     }
 
     @Test func aCancelledReaderLeavesTheQueryToTheOthers() async throws {
-        let scripted = try ScriptedPrometheus { _ in [.pause(.milliseconds(400)), .http(200, vector(row("7")))] }
+        let gate = Gate()
+        let scripted = try gated(gate)
         defer { scripted.server.stop() }
-        let first = scripted.telemetry()
-        let second = scripted.telemetry()
-        let cancelled = Task { await first.read(request(), at: at(0), deadline: .seconds(30)) }
+        let first = scripted.telemetry(timeout: .seconds(60))
+        let second = scripted.telemetry(timeout: .seconds(60))
+        let cancelled = Task { await first.read(request(), at: at(0), deadline: .seconds(60)) }
         try await waitUntil("the queries arriving") { scripted.server.requests.count == 4 }
-        async let kept = second.read(request(), at: at(0), deadline: .seconds(30))
+        async let kept = second.read(request(), at: at(0), deadline: .seconds(60))
         cancelled.cancel()
-        _ = await cancelled.value
+        #expect(await cancelled.value.series[0].failure != nil)
+        gate.open()
         #expect(await kept.series[0].rows.map(\.value) == [7])
         #expect(scripted.server.requests.count == 4)
     }

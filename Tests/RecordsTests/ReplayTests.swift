@@ -84,6 +84,7 @@ private struct Metronome: Replayable, Hashable {
         let report = PreflightReport(problems: [], warnings: [], weight: nil, database: nil)
         #expect(try replay(journal([.started])).openEffects == [.preflight, .readHistory])
         #expect(try replay(journal([.started, .preflightFinished(report)])).openEffects == [.readHistory])
+        #expect(try replay(journal([.started, .started])).openEffects == [.preflight, .readHistory])
         let halted = try replay(journal([halt, halt, .weightReported(IntentID(1), .confirmed(reading))]))
         #expect(
             halted.openEffects == [

@@ -90,7 +90,7 @@ import Testing
         let output = try await inject("pwrite64:error=ENOSPC:when=40", into: folder).text
         let lines = output.split(separator: "\n")
         let failure = try #require(lines.firstIndex { $0.hasPrefix("failed") }, "\(output)")
-        #expect(lines[failure].contains("the reserve of 2 MiB was released, so that a rollback can be journaled"), "\(output)")
+        #expect(lines[failure].contains("the reserve of 1024 KiB was released, so that a rollback can be journaled"), "\(output)")
         #expect(lines[failure + 1].hasPrefix("acked"), "\(output)")
         #expect(output.contains("done"))
         try await checkRecovery(folder, acknowledged: output, "no space once")
@@ -106,7 +106,7 @@ import Testing
         try await checkRecovery(folder, acknowledged: output, "file-size limit")
     }
 
-    /// A file system of 8 MiB in a mount namespace of its own.
+    /// A file system of 4 MiB in a mount namespace of its own.
     @Test(
         .enabled("needs the right to make a mount namespace") {
             try await run("unshare", ["-rm", "true"]).termination == .exited(0)
@@ -115,7 +115,7 @@ import Testing
         let folder = try Folder()
         let writer = try journalWriter()
         let script = """
-            mount -t tmpfs -o size=8m,mode=0777 serin \(folder.root) &&
+            mount -t tmpfs -o size=4m,mode=0777 serin \(folder.root) &&
             \(writer) write \(folder.root) 4000 8000; \(writer) verify \(folder.root); \(writer) write \(folder.root) 1 10
             """
         let output = try await run("unshare", ["-rm", "sh", "-c", script]).text

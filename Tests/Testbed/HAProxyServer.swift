@@ -17,14 +17,17 @@ public final class HAProxyServer: Sendable {
     public let map: String
     /// The key of the entry with the canary's share.
     public let key: String
+    private let canReload: Bool
     private let configuration: String
     private let log: String
     private let process: Locked<ServerProcess?>
 
-    /// Starts it in a folder with the ports of the origins, and waits until it serves.
+    /// Starts it in a folder with the ports of the origins, and waits until it serves; `canReload` gives it a master process.
     public init(
-        scratch: Scratch, name: String = "haproxy", control: [Int], canary: [Int], key: String = "app", threads: Int = 1
+        scratch: Scratch, name: String = "haproxy", control: [Int], canary: [Int], key: String = "app", threads: Int = 1,
+        canReload: Bool = false
     ) async throws {
+        self.canReload = canReload
         port = try freePort()
         socket = scratch.file(name + ".sock")
         operatorSocket = scratch.file(name + "-operator.sock")
@@ -79,16 +82,22 @@ public final class HAProxyServer: Sendable {
 
     /// Starts it, with the weight of the map file, and waits until it serves.
     public func start() async throws {
-        let next = try ServerProcess("haproxy", ["-W", "-db", "-f", configuration], log: log)
+        // Only a master process can reload; without one there is a single process, which is simpler to end.
+        let next = try ServerProcess("haproxy", (canReload ? ["-W"] : []) + ["-db", "-f", configuration], log: log)
         process.withLock { $0 = next }
-        try await waitUntil("HAProxy's start") { [port, socket] in
+        try await waitUntil("HAProxy's start") { [port, socket, operatorSocket] in
             guard next.isRunning else { throw Failure(.invalid, "haproxy ended: \(next.logTail())") }
-            return canConnect(port: port) && canConnect(path: socket)
+            return canConnect(port: port) && canConnect(path: socket) && canConnect(path: operatorSocket)
         }
     }
 
     /// Ends it.
-    public func stop() { process.withLock { $0 }?.stop() }
+    public func stop() {
+        guard let process = process.withLock({ $0 }), process.isRunning else { return }
+        process.stop()
+        // A master that was ended before it listened to signals leaves its worker behind, in the same process group.
+        if canReload { kill(-process.pid, SIGKILL) }
+    }
 
     /// Ends it and starts it again.
     public func restart() async throws {
@@ -98,7 +107,9 @@ public final class HAProxyServer: Sendable {
 
     /// Reads its configuration and map file again without closing the port. Returns when the new worker is on its way.
     public func reload() async throws {
-        guard let process = process.withLock({ $0 }) else { return }
+        guard canReload, let process = process.withLock({ $0 }) else {
+            throw Failure(.invalid, "this HAProxy was started without a master process and cannot reload")
+        }
         let before = reloads(in: process)
         // A master that has only just started does not hear the signal yet, so it is sent until the log speaks of it.
         try await waitUntil("HAProxy's reload") {

@@ -126,10 +126,11 @@ public struct LoadGenerator: Sendable {
         do throws(Failure) { return .success(try await transport.send(request)) } catch { return .failure(error) }
     }
 
-    /// libcurl's words for a connection that ended where an answer was to begin.
+    /// libcurl's words for a connection that ended before an answer began: CURLE_GOT_NOTHING, CURLE_RECV_ERROR, CURLE_SEND_ERROR.
     private func wasClosedWithoutAnswer(_ failure: Failure) -> Bool {
-        failure.kind == .unknown
-            && ["Server returned nothing (no headers, no data)", "Failure when receiving data from the peer"]
-                .contains(where: failure.message.hasSuffix)
+        [
+            "Server returned nothing (no headers, no data)", "Failure when receiving data from the peer",
+            "Failed sending data to the peer",
+        ].contains(where: failure.message.hasSuffix)
     }
 }

@@ -133,6 +133,11 @@ public final class PostgresServer: Sendable {
         try await waitUntil("replay \(wanted)") { try await sql("SELECT pg_get_wal_replay_pause_state()") == wanted }
     }
 
+    /// Kills one process of the server, whose title contains the word; the postmaster then restarts all the others.
+    public func crash(_ word: String) {
+        if let child = processes(word).first { kill(child, SIGKILL) }
+    }
+
     /// Ends the server at once, as after a crash; its data stays.
     public func stop() {
         thaw()

@@ -1,4 +1,5 @@
 internal import Glibc
+internal import SerinLocks
 public import SerinModel
 internal import SerinTransport
 
@@ -41,7 +42,8 @@ public final class PrometheusServer: Sendable {
     public let port: Int
     private let folder: Scratch
     private let settings: Settings
-    private let process: ServerProcess
+    private let arguments: [String]
+    private let running: Locked<ServerProcess>
 
     /// Starts a server and waits until it answers; a few other ports are tried when the first is taken meanwhile.
     public static func start(_ targets: [Targets], _ settings: Settings = Settings()) async throws -> PrometheusServer {
@@ -94,8 +96,22 @@ public final class PrometheusServer: Sendable {
         if let web = settings.webConfiguration {
             arguments.append("--web.config.file=\(try folder.write("web.yml", web))")
         }
-        process = try ServerProcess(
-            "/usr/bin/prometheus", arguments + settings.arguments, directory: folder.path, log: folder.file("log"))
+        self.arguments = arguments + settings.arguments
+        running = Locked(try PrometheusServer.launch(self.arguments, folder))
+    }
+
+    private static func launch(_ arguments: [String], _ folder: Scratch) throws(Failure) -> ServerProcess {
+        try ServerProcess("/usr/bin/prometheus", arguments, directory: folder.path, log: folder.file("log"))
+    }
+
+    private var process: ServerProcess { running.withLock { $0 } }
+
+    /// Ends it and starts it again on the same port with the same data; returns when it is ready.
+    public func restart() async throws {
+        process.stop()
+        let next = try PrometheusServer.launch(arguments, folder)
+        running.withLock { $0 = next }
+        try await awaitReady()
     }
 
     /// `http://127.0.0.1:port`.

@@ -37,15 +37,15 @@ protocol ConformanceBalancer: Sendable {
 enum BalancerKind: String, CaseIterable, Sendable {
     case haproxy, envoy, caddy
 
-    func start(scratch: Scratch, control: Int, canary: Int, transport: Transport) async throws -> any ConformanceBalancer {
+    func start(scratch: Scratch, control: [Int], canary: [Int], transport: Transport) async throws -> any ConformanceBalancer {
         switch self {
-        case .haproxy: HAProxyBalancer(server: try await HAProxyServer(scratch: scratch, control: [control], canary: [canary]))
+        case .haproxy: HAProxyBalancer(server: try await HAProxyServer(scratch: scratch, control: control, canary: canary))
         case .envoy:
             EnvoyBalancer(
-                server: try await EnvoyServer(scratch: scratch, control: [control], canary: [canary]), transport: transport)
+                server: try await EnvoyServer(scratch: scratch, control: control, canary: canary), transport: transport)
         case .caddy:
             CaddyBalancer(
-                server: try await CaddyServer(scratch: scratch, control: [control], canary: [canary]), transport: transport)
+                server: try await CaddyServer(scratch: scratch, control: control, canary: canary), transport: transport)
         }
     }
 }

@@ -51,6 +51,28 @@ import Testing
         }
     }
 
+    @Test func aClusterWithoutHealthyServersFailsPreflight() async throws {
+        try await withDriver { request in
+            if request.hasPrefix("GET /stats") {
+                let statistics = [("new.one", 0), ("old", 2)].map {
+                    #"{"name":"cluster.\#($0.0).membership_healthy","value":\#($0.1)}"#
+                }
+                return ScriptedAdmin.response(200, #"{"stats":[\#(statistics.joined(separator: ","))]}"#)
+            }
+            if request.hasPrefix("GET /runtime") { return ScriptedAdmin.response(200, #"{"entries":{}}"#) }
+            let clusters = #"[{"name":"old","weight":1},{"name":"new.one","weight":0}]"#
+            let routes = #"[{"route":{"weighted_clusters":{"runtime_key_prefix":"r.app","clusters":\#(clusters)}}}]"#
+            return ScriptedAdmin.response(200, #"{"configs":[{"route_config":{"virtual_hosts":[{"routes":\#(routes)}]}}]}"#)
+        } _: { driver, admin in
+            let reading = try await driver.read(deadline: .seconds(5))
+            #expect(reading.weight == .zero)
+            let failure = await outcome { try await driver.preflight(deadline: .seconds(5)) }
+            #expect(failure?.kind == .transient)
+            #expect(failure?.message.contains("cannot use cluster new.one") == true, "\(failure?.description ?? "")")
+            #expect(!admin.requests.contains { $0.hasPrefix("POST") })
+        }
+    }
+
     @Test func routesOfAControlPlaneCountAndTheHighestShareIsReported() throws {
         func dump(_ canary: Int, _ control: Int, other: String = "") throws -> JSONValue {
             let clusters = #"[{"name":"a","weight":\#(canary)},{"name":"b","weight":\#(control)}\#(other)]"#

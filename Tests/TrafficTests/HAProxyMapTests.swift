@@ -1,3 +1,4 @@
+import Glibc
 import SerinModel
 import SerinPolicies
 import SerinPorts
@@ -20,7 +21,7 @@ import Testing
         return try TrafficDrivers.make(settings, environment: .test(transport))
     }
 
-    private func withServer(_ body: (HAProxyServer, Scratch) async throws -> Void) async throws {
+    private func withServer(canReload: Bool = false, _ body: (HAProxyServer, Scratch) async throws -> Void) async throws {
         let scratch = try Scratch("serin-traffic")
         defer { scratch.remove() }
         let origins = [
@@ -28,7 +29,7 @@ import Testing
         ]
         defer { for origin in origins { origin.stop() } }
         let server = try await HAProxyServer(
-            scratch: scratch, control: [origins[0].port, origins[1].port], canary: [origins[2].port])
+            scratch: scratch, control: [origins[0].port, origins[1].port], canary: [origins[2].port], canReload: canReload)
         defer { server.stop() }
         try await body(server, scratch)
     }
@@ -56,7 +57,7 @@ import Testing
     }
 
     @Test func aReloadFallsBackToTheMapFileAndIsVisible() async throws {
-        try await withServer { server, _ in
+        try await withServer(canReload: true) { server, _ in
             let driver = try await make(settings(server))
             try await driver.apply(.all, expected: nil, deadline: .seconds(5))
             try await server.reload()
@@ -66,6 +67,16 @@ import Testing
                 return reading?.weight == .zero
             }
             try await waitUntil("zero after a reload") { (try? await driver.zero(deadline: .seconds(1))) != nil }
+        }
+    }
+
+    @Test(.enabled(if: geteuid() != 0, "to root no socket is closed"))
+    func aSocketOfSomeoneElseIsDenied() async throws {
+        try await withServer { server, _ in
+            #expect(chmod(server.socket, 0) == 0)
+            let driver = try await make(settings(server))
+            let failure = await outcome { try await driver.zero(deadline: .seconds(5)) }
+            #expect(failure?.kind == .denied && failure?.message.contains("Permission denied") == true)
         }
     }
 
@@ -90,7 +101,7 @@ import Testing
 
     @Test(arguments: [
         (["key": "app; shutdown sessions server be/x"], "a name of letters"), (["key": "app\nshow info"], "a name of letters"),
-        (["key": ""], "a name of letters"), (["map": "/m;x"], "cannot take"), (["map": "/m show"], "an absolute path"),
+        (["key": ""], "a name of letters"), (["map": "/m;x"], "cannot take"), (["map": "/m show"], "cannot take"),
         (["map": "relative"], "an absolute path"), (["map": "/m\\"], "cannot take"), (["canary": "a"], "both of"),
         (["canary": "a", "control": "a"], "two backends"), (["canary": "a\u{e9}", "control": "b"], "a name of letters"),
     ])

@@ -1,3 +1,4 @@
+import SerinLocks
 import SerinModel
 import SerinPolicies
 import SerinPorts
@@ -193,5 +194,30 @@ import Testing
         let settings = DriverSettings(driver: "http", settings: values)
         let failure = await outcome { _ = try TrafficDrivers.make(settings, environment: environment) }
         #expect(failure?.message.contains("cannot be used in a request") == true)
+    }
+
+    @Test func aSecretThatCannotBeReadStopsTheFirstRequestAndNoLaterOne() async throws {
+        let admin = try ScriptedAdmin { _ in ScriptedAdmin.response(200) }
+        defer { admin.stop() }
+        let transport = try Transport()
+        defer { transport.shutdown() }
+        let isGone = Locked(true)
+        let environment = TrafficEnvironment(transport: transport) { _ throws(Failure) in
+            if isGone.withLock({ $0 }) { throw Failure(.denied, "cannot read /key") }
+            return "old"
+        }
+        let values = [
+            "read_url": admin.url, "canary_pointer": "", "scale": "100", "write_body": "{{canary_percent}}",
+            "bearer_file": "/key",
+        ]
+        let driver = try TrafficDrivers.make(DriverSettings(driver: "http", settings: values), environment: environment)
+        let failure = await outcome { try await driver.zero(deadline: .seconds(5)) }
+        #expect(failure?.kind == .denied && failure?.message.hasSuffix("cannot read /key") == true)
+        #expect(admin.requests.isEmpty)
+        isGone.withLock { $0 = false }
+        try await driver.zero(deadline: .seconds(5))
+        isGone.withLock { $0 = true }
+        try await driver.zero(deadline: .seconds(5))
+        #expect(admin.requests.count { $0.contains("Authorization: Bearer old") } == 2)
     }
 }

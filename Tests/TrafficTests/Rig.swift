@@ -27,7 +27,7 @@ struct Rig: Sendable {
         let canary = try OriginServer(cohort: "canary")
         defer { canary.stop() }
         let balancer = try await kind.start(
-            scratch: scratch, control: control.port, canary: canary.port, transport: transport)
+            scratch: scratch, control: [control.port], canary: [canary.port], transport: transport)
         defer { balancer.stop() }
         let driver = try TrafficDrivers.make(balancer.settings, environment: .test(transport))
         try await body(

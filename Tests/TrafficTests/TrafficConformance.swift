@@ -2,6 +2,7 @@ import SerinLocks
 import SerinModel
 import SerinPolicies
 import SerinPorts
+import SerinTraffic
 import SerinTransport
 import Testbed
 import Testing
@@ -182,17 +183,18 @@ import Testing
         try await Rig.with(kind) { rig in
             let raise = try #require(Weight(percent: 5))
             let path = rig.scratch.file("cut.sock")
-            let cases: [(mode: CuttingProxy.Mode, left: Weight)] = [
-                (.losesTheAnswer, raise), (.losesTheRequest, .zero), (.keepsSilent, .zero),
+            let cases: [(mode: CuttingProxy.Mode, left: Weight, deadline: Duration)] = [
+                (.losesTheAnswer, raise, rig.deadline), (.losesTheRequest, .zero, rig.deadline),
+                (.keepsSilent, .zero, .milliseconds(400)),
             ]
-            for (mode, left) in cases {
+            for (mode, left, deadline) in cases {
                 let proxy = try CuttingProxy(before: rig.balancer.control, mode: mode, path: path)
                 defer { proxy.stop() }
                 let driver = try rig.make(rig.balancer.settings(socket: path))
-                let failure = await outcome { try await driver.apply(raise, expected: nil, deadline: .milliseconds(400)) }
+                let failure = await outcome { try await driver.apply(raise, expected: nil, deadline: deadline) }
                 #expect(failure?.kind == .unknown, "\(mode): \(failure?.description ?? "no failure")")
                 #expect(try await rig.weight() == left, "\(mode)")
-                let reading = await outcome { _ = try await driver.read(deadline: .milliseconds(400)) }
+                let reading = await outcome { _ = try await driver.read(deadline: deadline) }
                 #expect(reading?.kind == .transient, "\(mode): \(reading?.description ?? "no failure")")
                 try await rig.driver.zero(deadline: rig.deadline)
             }
@@ -229,15 +231,41 @@ import Testing
             try await rig.apply(try #require(Weight(percent: 50)))
             rig.canary.stop()
             let report = await rig.load().run(count: 400)
-            print("\(kind): \(report.serverErrors) of \(report.requests) failed with a dead canary at 50 %")
+            let failed = report.serverErrors + report.failureCount
+            print("\(kind): \(failed) of \(report.requests) failed with a dead canary at 50 % \(report.failures)")
             // Binomial with p = 1/2: four standard deviations are 40 requests.
-            #expect(abs(report.serverErrors - 200) <= (rig.balancer.isExact ? 2 : 40))
-            #expect(report.count(of: "control") == 400 - report.serverErrors)
+            #expect(abs(failed - 200) <= (rig.balancer.isExact ? 2 : 40))
+            #expect(report.count(of: "canary") == 0)
+            #expect(report.count(of: "control") == 400 - failed, "\(Set(report.answers.map(\.status)))")
             if kind == .haproxy {
                 // Its own health check: preflight names the backend without a server.
                 let failure = await outcome { try await rig.driver.preflight(deadline: rig.deadline) }
                 #expect(failure?.kind == .transient && failure?.message.contains("be_canary") == true)
             }
         }
+    }
+
+    @Test(arguments: BalancerKind.allCases)
+    func severalServersShareTheTrafficOfTheirCohort(_ kind: BalancerKind) async throws {
+        let scratch = try Scratch("serin-traffic")
+        defer { scratch.remove() }
+        let transport = try Transport()
+        defer { transport.shutdown() }
+        var origins: [OriginServer] = []
+        for number in 0..<5 { origins.append(try OriginServer(cohort: number < 3 ? "control" : "canary")) }
+        defer { for origin in origins { origin.stop() } }
+        let ports = origins.map(\.port)
+        let balancer = try await kind.start(
+            scratch: scratch, control: Array(ports[0..<3]), canary: Array(ports[3...]), transport: transport)
+        defer { balancer.stop() }
+        let driver = try TrafficDrivers.make(balancer.settings, environment: .test(transport))
+        try await driver.preflight(deadline: .seconds(5))
+        try await driver.apply(try #require(Weight(percent: 50)), expected: nil, deadline: .seconds(5))
+        let load = LoadGenerator(transport: transport, url: "http://127.0.0.1:\(balancer.port)/", runners: 4)
+        let report = await load.run(count: 400)
+        #expect(report.failureCount == 0 && report.serverErrors == 0, "\(report.failures)")
+        // Binomial with p = 1/2: four standard deviations are 10 % of 400.
+        #expect(abs(report.canaryShare - 0.5) <= 0.1)
+        #expect(origins.allSatisfy { $0.requests > 20 }, "\(origins.map(\.requests))")
     }
 }

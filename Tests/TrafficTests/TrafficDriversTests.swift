@@ -66,4 +66,16 @@ import Testing
         let weight = try #require(Weight(percent: 5))
         #expect(try RequestTemplate(text, words: ["version": "v2"]).filled(with: weight, scale: 1) == filled)
     }
+
+    @Test(arguments: [("250ms", 250), ("1s", 1000), ("2.5s", 2500), ("1m", 60_000), ("0s", 0)])
+    func theSettleTimeIsTheOneGiven(_ text: String, _ milliseconds: Int64) throws {
+        let transport = try Transport()
+        defer { transport.shutdown() }
+        let values = [
+            "read_url": "http://127.0.0.1:1/", "canary_pointer": "", "scale": "100", "write_body": "{{canary_percent}}",
+            "settle": text,
+        ]
+        let driver = try TrafficDrivers.make(DriverSettings(driver: "http", settings: values), environment: .test(transport))
+        #expect(driver.settleTime == .milliseconds(milliseconds))
+    }
 }

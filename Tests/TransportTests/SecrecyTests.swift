@@ -1,3 +1,4 @@
+import Glibc
 import SerinModel
 import SerinTransport
 import Testbed
@@ -48,5 +49,23 @@ import Testing
         #expect([301, 400, 404, 405, 422].allSatisfy { kind($0) == .invalid })
         #expect([429, 500, 502, 503, 504].map(kind) == [.throttled, .transient, .unknown, .transient, .unknown])
         #expect(HTTPResponse(status: 429, headers: [HTTPHeader("retry-after", "7")], body: []).retryAfter == .seconds(7))
+    }
+}
+
+@Suite struct ProxyTests {
+    @Test func aProxyOfTheEnvironmentIsUsedOnlyWhenAskedFor() async throws {
+        let proxy = try ScriptedServer { [.http(200, "proxy \($0.target)")] }
+        let server = try ScriptedServer { [.http(200, "server \($0.target)")] }
+        defer {
+            proxy.stop()
+            server.stop()
+        }
+        // Left set: every other request of these tests must ignore it too.
+        setenv("http_proxy", proxy.url, 1)
+        let transport = try Transport()
+        var request = HTTPRequest(url: server.url + "/x", timeout: .seconds(5))
+        #expect(String(decoding: try await transport.send(request).body, as: UTF8.self) == "server /x")
+        request.usesEnvironmentProxy = true
+        #expect(String(decoding: try await transport.send(request).body, as: UTF8.self) == "proxy \(server.url)/x")
     }
 }

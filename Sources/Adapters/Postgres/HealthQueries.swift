@@ -96,11 +96,14 @@ enum HealthQueries {
         ORDER BY 1, 2, 3 LIMIT 1000
         """
 
-    /// How far a standby is: paused or not, replayed position, age of the last replayed commit, and its receiver.
+    /// How far a standby is: paused or not, replayed position, age of the last replayed commit, its receiver, the position
+    /// received, and the age of the last message from the primary.
     static let replay = """
         SELECT CASE WHEN pg_is_in_recovery() THEN pg_is_wal_replay_paused() END,
           pg_wal_lsn_diff(pg_last_wal_replay_lsn(), '0/0'),
           extract(epoch FROM clock_timestamp() - pg_last_xact_replay_timestamp()),
-          (SELECT status FROM pg_stat_wal_receiver LIMIT 1)
+          (SELECT status FROM pg_stat_wal_receiver LIMIT 1),
+          pg_wal_lsn_diff(pg_last_wal_receive_lsn(), '0/0'),
+          (SELECT extract(epoch FROM clock_timestamp() - last_msg_receipt_time) FROM pg_stat_wal_receiver LIMIT 1)
         """
 }

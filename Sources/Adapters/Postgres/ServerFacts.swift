@@ -14,7 +14,7 @@ struct ServerFacts: Sendable, Hashable {
     var system: String
     /// The position of its log in bytes; nil on a standby.
     var position: Double?
-    /// How often a standby reports, in seconds; zero is never.
+    /// How often a standby reports, in seconds. With reports turned off it is asked at half of `wal_sender_timeout`, 30 s.
     var reportInterval: Double
 
     /// Reads the answer to `HealthQueries.facts`.
@@ -26,7 +26,8 @@ struct ServerFacts: Sendable, Hashable {
         started = text(3) ?? "?"
         system = text(4) ?? "?"
         position = text(5).flatMap(Double.init)
-        reportInterval = text(6).flatMap(Double.init) ?? 10
+        let interval = text(6).flatMap(Double.init) ?? 10
+        reportInterval = interval > 0 ? interval : 30
     }
 
     /// What must be granted before any count can be believed; nil when it is.

@@ -36,7 +36,7 @@ public final class AlertmanagerHub: Sendable {
         } catch {
             return .failure(error)
         }
-        return await rounds.value(of: path, in: rounds.join(at: time, age: age)) { () throws(Failure) in
+        return await rounds.value(of: path, in: rounds.join(at: time, age: age, key: path)) { () throws(Failure) in
             try server.request("GET", path)
         }
     }

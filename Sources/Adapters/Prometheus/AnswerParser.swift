@@ -115,26 +115,32 @@ public struct AnswerParser {
         return .series(series)
     }
 
-    /// One series; nil for one with native histograms.
+    /// One series; nil for one with native histograms. Written without `object`, for an answer may hold a hundred thousand.
     private mutating func oneSeries() throws(AnswerError) -> Series? {
         var labels: [Label]?
         var samples: [Sample]?
         var isRange = false
-        var hasHistograms = false
-        try object { (parser, key) throws(AnswerError) in
+        var others: [String] = []
+        try cursor.take(0x7B)
+        if cursor.takes(0x7D) { throw cursor.malformed("a series lacks its labels or values") }
+        repeat {
+            let key = try cursor.string()
+            try cursor.take(0x3A)
             switch key {
-            case "metric": labels = try parser.labels()
-            case "value", "values":
-                guard samples == nil else { throw parser.cursor.malformed("a series has both a value and values") }
-                isRange = key == "values"
-                samples = isRange ? try parser.samples() : [try parser.sample()]
-            case "histogram", "histograms":
-                hasHistograms = true
-                try parser.cursor.skip(depth: 4)
-            default: try parser.cursor.skip(depth: 4)
+            case "metric" where labels == nil: labels = try self.labels()
+            case "value" where samples == nil: samples = [try sample()]
+            case "values" where samples == nil:
+                isRange = true
+                samples = try self.samples()
+            case "metric", "value", "values": throw cursor.malformed("a series has its labels or values twice")
+            default:
+                guard !others.contains(key), others.count < 100 else { throw cursor.malformed("a series has a key twice") }
+                others.append(key)
+                try cursor.skip(depth: 4)
             }
-        }
-        if hasHistograms {
+        } while cursor.takes(0x2C)
+        try cursor.take(0x7D)
+        if others.contains("histogram") || others.contains("histograms") {
             refusedHistograms += 1
             return nil
         }
@@ -153,11 +159,16 @@ public struct AnswerParser {
             labels.append(Label(name, try cursor.string()))
         } while cursor.takes(0x2C)
         try cursor.take(0x7D)
-        labels.sort()
-        for (left, right) in zip(labels, labels.dropFirst()) where left.name == right.name {
-            throw cursor.malformed("the label '\(left.name.prefix(80))' stands twice")
+        // Prometheus sends them sorted; sorting again costs more than looking.
+        if !isAscending(labels) {
+            labels.sort()
+            guard isAscending(labels) else { throw cursor.malformed("a label stands twice") }
         }
         return labels
+    }
+
+    private func isAscending(_ labels: [Label]) -> Bool {
+        labels.indices.dropFirst().allSatisfy { labels[$0 - 1].name < labels[$0].name }
     }
 
     private mutating func samples() throws(AnswerError) -> [Sample] {

@@ -91,6 +91,13 @@ private let powersOfTen: [Double] = [
         let scale: [Int64] = [1000, 100, 10, 1]
         return Instant(millisecondsSince1970: milliseconds * scale[max(0, places)])
     }
-    guard let value = decimal(bytes, range), abs(value) < 9.2e15 else { return nil }
-    return Instant(millisecondsSince1970: Int64((value * 1000).rounded()))
+    return decimal(bytes, range).flatMap { instant(seconds: $0) }
+}
+
+/// The moment so many seconds after 1970, to the nearest millisecond; nil for NaN and beyond ±292 million years.
+///
+/// Written without `rounded()`, which would need the C mathematics library.
+func instant(seconds: Double) -> Instant? {
+    guard abs(seconds) < 9.2e15 else { return nil }
+    return Instant(millisecondsSince1970: Int64(seconds * 1000 + (seconds < 0 ? -0.5 : 0.5)))
 }

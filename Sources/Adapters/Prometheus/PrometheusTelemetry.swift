@@ -4,8 +4,7 @@ public import SerinPorts
 
 /// Reads a rollout's raw counters, buckets and gauges per instance from Prometheus, with the age of what was read.
 ///
-/// One value serves one rollout: it remembers the sums of the last poll, so that a sum that falls can be checked against
-/// `resets()`, and the instances seen, so that one that vanishes is still reported with its `up`. After a restart both are empty:
+/// One value serves one rollout: it remembers the sums it saw last, so that a sum that falls can be checked against `resets()`, and the instances seen, so that one that vanishes is still reported with its `up`. After a restart both are empty:
 /// a fall across the restart then carries no evidence of a reset.
 public final class PrometheusTelemetry: Telemetry {
     /// What is asked at a poll.
@@ -18,10 +17,15 @@ public final class PrometheusTelemetry: Telemetry {
         case firing
     }
 
+    /// A cumulative row as it was last seen.
+    struct Seen: Sendable {
+        var row: SeriesRow
+        var at: Instant
+    }
+
     struct Memory: Sendable {
-        var evaluatedAt: Instant?
-        /// The rows of each cumulative shape at the last poll.
-        var rows: [SeriesQuery: [[Label]: SeriesRow]] = [:]
+        /// The rows of each cumulative shape, those that vanished within the last hour included.
+        var rows: [SeriesQuery: [[Label]: Seen]] = [:]
         /// The instances met, and when last.
         var instances: [String: Instant] = [:]
         var scrapeInterval: Duration?
@@ -50,7 +54,7 @@ public final class PrometheusTelemetry: Telemetry {
     public func read(_ request: TelemetryRequest, at time: Instant, deadline: Duration) async -> TelemetryReading {
         let clock = ContinuousClock()
         let start = clock.now
-        let evaluatedAt = hub.evaluationTime(at: time, age: age)
+        let evaluatedAt = hub.evaluationTime(at: time, age: age, query: firstQuery(request))
         async let managed = managedAlerts(request, at: time, deadline: deadline)
         let answers = await ask(questions(request), at: evaluatedAt, within: deadline)
         var series: [SeriesReading] = []
@@ -68,6 +72,12 @@ public final class PrometheusTelemetry: Telemetry {
         remember(request, series, at: evaluatedAt)
         return TelemetryReading(
             evaluatedAt: evaluatedAt, series: series, instances: instances, alerts: alerts, failures: failures)
+    }
+
+    /// What tells readers of the same shapes from others. A shape that cannot be asked for fails later, by name.
+    private func firstQuery(_ request: TelemetryRequest) -> String {
+        guard let query = request.queries.first, let text = try? PromQL.values(query) else { return "" }
+        return text
     }
 
     private func questions(_ request: TelemetryRequest) -> [(Question, () throws(Failure) -> String?)] {
@@ -115,6 +125,8 @@ public final class PrometheusTelemetry: Telemetry {
                 warnings += answer.warnings.filter { !warnings.contains($0) }
                 let times = ageTable(answer, builder)
                 for index in rows.indices { rows[index].sampledAt = times[rows[index].labels] }
+                let ageless = rows.count { $0.sampledAt == nil }
+                if ageless > 0 { warnings.append("the age of \(ageless) of \(rows.count) rows of \(query.metric) is not known") }
             case .failure(let failure)?: warnings.append("the age of \(query.metric) is not known: \(failure.message)")
             case nil: break
             }
@@ -127,9 +139,7 @@ public final class PrometheusTelemetry: Telemetry {
     private func ageTable(_ answer: Answer, _ builder: Rows) -> [[Label]: Instant] {
         var times: [[Label]: Instant] = [:]
         for series in answer.series ?? [] {
-            // Sample times lie within a few centuries of 1970; anything else is no time.
-            guard let value = series.samples.first?.value, value.isFinite, abs(value) < 1e11 else { continue }
-            times[builder.group(series)] = Instant(millisecondsSince1970: Int64((value * 1000).rounded()))
+            if let value = series.samples.first?.value { times[builder.group(series)] = instant(seconds: value) }
         }
         return times
     }

@@ -23,13 +23,17 @@ final class SharedRounds<Value: Sendable>: Sendable {
         self.parse = parse
     }
 
-    /// The time of the round for a read at this moment.
-    func join(at time: Instant, age: Duration) -> Instant {
+    /// The time of the round for a read at this moment: of the newest young enough in which `key` is already asked, else of the newest
+    /// young enough, else of a new one.
+    ///
+    /// Without the key, readers with a fast poll would begin rounds between which slower readers could not find each other.
+    func join(at time: Instant, age: Duration, key: String) -> Instant {
         rounds.withLock { rounds in
-            let near = rounds.last { abs($0.time.millisecondsSince1970 - time.millisecondsSince1970) < age.milliseconds }
-            if let near { return near.time }
+            let near = rounds.filter { abs($0.time.millisecondsSince1970 - time.millisecondsSince1970) < age.milliseconds }
+            if let round = near.last(where: { $0.reads[key] != nil }) ?? near.last { return round.time }
+            rounds.removeAll { time - $0.time > .minutes(1) }
             rounds.append(Round(time: time))
-            if rounds.count > 4 { rounds.removeFirst() }
+            if rounds.count > 8 { rounds.removeFirst() }
             return time
         }
     }

@@ -19,11 +19,7 @@ extension PrometheusTelemetry {
         }
         guard let up else { return [] }
         return names.map { name in
-            // A start time outside a few centuries of 1970 is no time.
-            let start = starts?[name].flatMap {
-                abs($0) < 1e11 ? Instant(millisecondsSince1970: Int64(($0 * 1000).rounded())) : nil
-            }
-            return InstanceReading(instance: name, up: up[name], startedAt: start)
+            InstanceReading(instance: name, up: up[name], startedAt: starts?[name].flatMap { instant(seconds: $0) })
         }
     }
 

@@ -32,8 +32,8 @@ public final class TelemetryHub: Sendable {
         rounds = SharedRounds(transport: transport) { server.answer($0) }
     }
 
-    /// The evaluation time for a read at this moment by someone who takes values up to `age` old.
-    func evaluationTime(at time: Instant, age: Duration) -> Instant { rounds.join(at: time, age: age) }
+    /// The evaluation time for a read at this moment, which begins with `query`, by someone who takes values up to `age` old.
+    func evaluationTime(at time: Instant, age: Duration, query: String) -> Instant { rounds.join(at: time, age: age, key: query) }
 
     /// The answer to an instant query in a round; nil when the task is cancelled first.
     func answer(_ query: String, at time: Instant) async -> Result<Answer, Failure>? {

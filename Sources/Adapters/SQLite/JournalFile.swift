@@ -12,7 +12,7 @@ final class JournalFile: @unchecked Sendable {
 
     let path: String
     let chain: Chain
-    private var connection: Connection?
+    private(set) var connection: Connection?
     private var insert: Statement?
     private(set) var last: Entry?
     private var reserve: Reserve?
@@ -49,7 +49,7 @@ final class JournalFile: @unchecked Sendable {
             let connection = try Connection(path: path, flags: flags)
             // Exclusive before anything is read: one connection alone, with the WAL's index in its own memory.
             try connection.execute("PRAGMA locking_mode=EXCLUSIVE; PRAGMA busy_timeout=300; PRAGMA trusted_schema=OFF")
-            try identify(connection, isWritable: isWritable)
+            let isNew = try identify(connection, isWritable: isWritable)
             if isWritable {
                 guard try connection.text("PRAGMA journal_mode=WAL") == "wal" else {
                     throw StoreError.unavailable("cannot open the journal \(path): its disk does not allow write-ahead logging")
@@ -57,6 +57,7 @@ final class JournalFile: @unchecked Sendable {
                 // The log is folded into the file after 1 MiB (256 pages): far less than the reserve, which on a full disk must
                 // hold both what is written and what the file grows by.
                 try connection.execute("PRAGMA synchronous=FULL; PRAGMA cell_size_check=ON; PRAGMA wal_autocheckpoint=256")
+                if isNew { try createSchema(connection) }
                 insert = try connection.prepare(
                     "INSERT INTO entry(sequence, epoch, rollout, at, body, previous, hash) VALUES(?1, ?2, ?3, ?4, ?5, ?6, ?7)")
             } else {
@@ -72,11 +73,12 @@ final class JournalFile: @unchecked Sendable {
         }
     }
 
-    private func identify(_ connection: Connection, isWritable: Bool) throws {
+    /// Refuses what is no journal of this schema. True for a new file, which has nothing in it yet.
+    private func identify(_ connection: Connection, isWritable: Bool) throws -> Bool {
         let application = try connection.integer("PRAGMA application_id") ?? 0
         let version = try connection.integer("PRAGMA user_version") ?? 0
         let tables = try connection.integer("SELECT count(*) FROM sqlite_schema") ?? 0
-        if isWritable, application == 0, version == 0, tables == 0 { return try createSchema(connection) }
+        if isWritable, application == 0, version == 0, tables == 0 { return true }
         guard application == JournalFile.applicationID else {
             throw StoreError.unavailable(
                 "cannot open the journal \(path): it is another application's database (application id \(application))")
@@ -86,6 +88,7 @@ final class JournalFile: @unchecked Sendable {
                 "cannot open the journal \(path): it has schema \(version), and this build knows \(JournalFile.schemaVersion)\n"
                     + "hint: use the version of Serin that wrote it")
         }
+        return false
     }
 
     private func createSchema(_ connection: Connection) throws(SQLiteError) {
@@ -194,7 +197,7 @@ final class JournalFile: @unchecked Sendable {
             hasReserve = false
             return .unavailable(
                 wasReleased
-                    ? "\(what); the reserve of \((reserve?.size ?? 0) >> 20) MiB was released, so that a rollback can be journaled"
+                    ? "\(what); the reserve of \((reserve?.size ?? 0) >> 10) KiB was released, so that a rollback can be journaled"
                     : "\(what), and the reserve is used up\nhint: make room on the disk")
         }
         // A failed sync may have written the transaction all the same, and repeating it proves nothing.
@@ -203,110 +206,12 @@ final class JournalFile: @unchecked Sendable {
         return .unavailable(what)
     }
 
-    // MARK: Reading
-
-    enum Binding {
-        case integer(Int64)
-        case text(String)
-    }
-
-    static let columns = "sequence, epoch, rollout, at, body, previous, hash"
-
-    /// Entries after a number.
-    func entries(after sequence: Int64, rollout: RolloutID?, limit: Int) throws(StoreError) -> [Entry] {
-        let limit = Binding.integer(Int64(max(0, limit)))
-        guard let rollout else {
-            return try read(
-                "SELECT \(JournalFile.columns) FROM entry WHERE sequence > ?1 ORDER BY sequence LIMIT ?2",
-                [.integer(sequence), limit])
-        }
-        return try read(
-            "SELECT \(JournalFile.columns) FROM entry WHERE rollout = ?1 AND sequence > ?2 ORDER BY sequence LIMIT ?3",
-            [.text(rollout.description), .integer(sequence), limit])
-    }
-
-    /// The entries of no rollout.
-    func controllerEntries() throws(StoreError) -> [Entry] {
-        try read("SELECT \(JournalFile.columns) FROM entry WHERE rollout IS NULL ORDER BY sequence", [])
-    }
-
-    /// Every rollout, by its first entry. Walks the index from name to name instead of over every entry.
-    func rollouts() throws(StoreError) -> [RolloutID] {
-        let texts = try rows(
-            """
-            WITH RECURSIVE name(value) AS (
-                SELECT min(rollout) FROM entry
-                UNION ALL
-                SELECT (SELECT min(rollout) FROM entry WHERE rollout > value) FROM name WHERE value IS NOT NULL)
-            SELECT value FROM name WHERE value IS NOT NULL ORDER BY (SELECT min(sequence) FROM entry WHERE rollout = value)
-            """, []
-        ) { String(decoding: $0.bytes(0), as: UTF8.self) }
-        var rollouts: [RolloutID] = []
-        for text in texts {
-            guard let rollout = RolloutID(text) else { throw .damaged("the journal \(path) names a rollout '\(text)'") }
-            rollouts.append(rollout)
-        }
-        return rollouts
-    }
-
-    private func readLast() throws(StoreError) -> Entry? {
-        try read("SELECT \(JournalFile.columns) FROM entry ORDER BY sequence DESC LIMIT 1", []).first
-    }
-
-    private func read(_ query: String, _ bindings: [Binding]) throws(StoreError) -> [Entry] {
-        var entries: [Entry] = []
-        for row in try rows(query, bindings, StoredRow.init) {
-            guard let entry = row.entry else {
-                throw .damaged(
-                    "entry \(row.sequence) of the journal \(path) belongs to a rollout '\(row.rollout ?? "")', which is no name")
-            }
-            entries.append(entry)
-        }
-        return entries
-    }
-
-    private func rows<Row>(_ query: String, _ bindings: [Binding], _ row: (Statement) -> Row) throws(StoreError) -> [Row] {
-        guard let connection else { throw .unavailable("cannot read the journal \(path): it is closed") }
-        do {
-            let statement = try connection.prepare(query)
-            for (index, binding) in bindings.enumerated() {
-                switch binding {
-                case .integer(let value): try statement.bind(Int32(index + 1), value)
-                case .text(let value): try statement.bind(Int32(index + 1), text: Array(value.utf8))
-                }
-            }
-            var rows: [Row] = []
-            while try statement.step() { rows.append(row(statement)) }
-            return rows
-        } catch {
-            let text = "cannot read the journal \(path): \(words(error))"
-            throw error.primary == SQLITE_CORRUPT || error.primary == SQLITE_NOTADB ? .damaged(text) : .unavailable(text)
-        }
-    }
-
     /// Ends the connection; statements first.
     func close() {
         insert = nil
         connection = nil
     }
 
-    private func words(_ error: SQLiteError) -> String { "\(error.message) (SQLite error \(error.code))" }
-}
-
-/// One row as it is stored.
-private struct StoredRow {
-    var sequence: Int64
-    var rollout: String?
-    var entry: Entry?
-
-    init(_ statement: Statement) {
-        sequence = statement.integer(0)
-        rollout = statement.isNull(2) ? nil : String(decoding: statement.bytes(2), as: UTF8.self)
-        let name = rollout.map { RolloutID($0) }
-        if case .some(.none) = name { return }
-        entry = Entry(
-            sequence: sequence, epoch: statement.integer(1), rollout: name ?? nil,
-            at: Instant(millisecondsSince1970: statement.integer(3)), body: statement.bytes(4), previous: statement.bytes(5),
-            hash: statement.bytes(6))
-    }
+    /// SQLite's words with its code.
+    func words(_ error: SQLiteError) -> String { "\(error.message) (SQLite error \(error.code))" }
 }

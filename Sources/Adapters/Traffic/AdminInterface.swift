@@ -126,25 +126,6 @@ struct AdminInterface: Sendable {
     }
 }
 
-/// Every occurrence of a text replaced by another.
-func replacing(_ text: String, in whole: String, with replacement: String) -> String {
-    guard !text.isEmpty, whole.contains(text) else { return whole }
-    let sought = Array(text.utf8)
-    let bytes = Array(whole.utf8)
-    var result: [UInt8] = []
-    var index = 0
-    while index < bytes.count {
-        if bytes.count - index >= sought.count, bytes[index..<index + sought.count].elementsEqual(sought) {
-            result += replacement.utf8
-            index += sought.count
-        } else {
-            result.append(bytes[index])
-            index += 1
-        }
-    }
-    return String(decoding: result, as: UTF8.self)
-}
-
 /// Base 64 of a text's UTF-8 (RFC 4648, section 4).
 private func base64(_ text: String) -> String {
     let alphabet = Array("ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/".utf8)

@@ -61,7 +61,7 @@ struct DriverValues {
         switch form {
         case .text: return nil
         case .url: return isAddress(text) ? nil : "an http:// or https:// address without user, password or white space"
-        case .path: return text.hasPrefix("/") && text.utf8.allSatisfy { $0 > 0x20 && $0 != 0x7F } ? nil : "an absolute path"
+        case .path: return text.hasPrefix("/") && text.utf8.allSatisfy { $0 >= 0x20 && $0 != 0x7F } ? nil : "an absolute path"
         case .name: return isName(text) ? nil : "a name of letters, digits and . _ -"
         case .duration: return duration(parsing: text) == nil ? "a time with a unit, such as 500ms or 2s" : nil
         case .jsonPointer: return text.isEmpty || text.hasPrefix("/") ? nil : "a JSON pointer, such as /weights/1"
@@ -90,13 +90,13 @@ struct DriverValues {
     }
 
     private func duration(parsing text: String) -> Duration? {
-        let digits = text.prefix { ("0"..."9").contains($0) }
-        guard let count = Int64(digits), count < 1_000_000_000 else { return nil }
+        let digits = text.prefix { ("0"..."9").contains($0) || $0 == "." }
+        guard digits.first != ".", let count = Double(digits), count < 1_000_000_000 else { return nil }
         switch text.dropFirst(digits.count) {
-        case "ms": return .milliseconds(count)
-        case "s": return .seconds(count)
-        case "m": return .minutes(count)
-        case "h": return .hours(count)
+        case "ms": return .milliseconds(Int64(count.rounded()))
+        case "s": return .milliseconds(Int64((count * 1000).rounded()))
+        case "m": return .milliseconds(Int64((count * 60_000).rounded()))
+        case "h": return .milliseconds(Int64((count * 3_600_000).rounded()))
         default: return nil
         }
     }

@@ -5,13 +5,13 @@ internal import SerinPorts
 /// HAProxy with two backends and one map entry that holds the canary's share in basis points.
 ///
 /// The split is the configuration's (`use_backend … if` a random number is below the map's value), so one runtime command changes it
-/// as a whole; the socket needs no more than `level operator`. HAProxy answers an accepted command with an empty line and everything
+/// as a whole; a socket of `level operator` suffices. HAProxy answers an accepted command with an empty line and everything
 /// else with words; it does not look at values and has no compare-and-set. Protocol: HAProxy Management Guide, section 9.3.
 struct HAProxyMap: Traffic {
     static let schema = DriverSchema(
         name: "haproxy", help: "HAProxy by a map entry in basis points, over its runtime socket",
         fields: [
-            .init("socket", .path, help: "the runtime socket (`stats socket`), at least `level operator`"),
+            .init("socket", .path, help: "the runtime socket (`stats socket`); `level operator` suffices"),
             .init("map", .path, help: "the map file as the configuration names it"),
             .init("key", .name, help: "the key of the entry that holds the canary's share, 0…10000"),
             .init("canary", .name, help: "the canary's backend: checks it and counts its requests", isRequired: false),
@@ -144,6 +144,6 @@ struct HAProxyMap: Traffic {
         if answer.contains("No such proxy") {
             return failure(.invalid, to: goal, words, hint: "canary and control must name two backends of the configuration")
         }
-        return failure(.invalid, to: goal, "HAProxy answered '\(words)'", hint: "expected HAProxy 2.4 or later on this socket")
+        return failure(.invalid, to: goal, "HAProxy answered '\(words)'", hint: "is this HAProxy's runtime socket?")
     }
 }

@@ -96,6 +96,8 @@ private final class HAProxyExchange: Sendable {
         guard mayGoOn else { return .failure(Failure(.transient, "given up by the caller")) }
         do throws(Failure) {
             try connect(descriptor)
+            // Giving up before there was a connection to cut left only its mark.
+            guard !connection.withLock({ $0.isCancelled }) else { throw Failure(.transient, "given up by the caller") }
             try send(descriptor)
             return .success(try receive(descriptor))
         } catch {

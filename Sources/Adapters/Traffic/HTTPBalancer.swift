@@ -65,7 +65,7 @@ struct HTTPBalancer: Traffic {
         let answer = try json(try await interface.read(counts.url, to: goal, deadline: deadline), to: goal)
         func total(_ pointer: String) throws(Failure) -> Double {
             guard let total = number(answer.at(pointer: pointer)), total >= 0 else {
-                throw interface.failure(.invalid, to: goal, "there is no number at '\(pointer)' of \(counts.url)")
+                throw interface.failure(.invalid, to: goal, "there is no number at '\(pointer)' of counts_url")
             }
             return total
         }

@@ -84,7 +84,7 @@ extension EvidenceSignal {
             case .threshold: .threshold
             }
         self.init(
-            name: signal.name, source: source, matchers: signal.exclude, rule: rule, slack: signal.slack, judge: judge,
+            name: signal.name, source: source, matchers: signal.conditions, rule: rule, slack: signal.slack, judge: judge,
             hardLimit: signal.hardLimit, isSecurity: signal.isSecurity, isReportOnly: signal.isReportOnly)
     }
 }

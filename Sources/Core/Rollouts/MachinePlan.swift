@@ -28,6 +28,19 @@ public struct MachinePlan: Sendable, Hashable {
     /// The times.
     public var timing: TimingPolicy
 
+    /// A plan with the defaults of a policy, without actions.
+    public init(steps: [StepPolicy], author: Principal) {
+        self.steps = steps
+        self.author = author
+        allowsAuthorApproval = false
+        approvalsToStart = 0
+        onFailure = .rollback
+        onInconclusive = .hold
+        onTelemetryLoss = .hold
+        onDrift = .hold
+        timing = TimingPolicy()
+    }
+
     /// The plan of a charter. An override needs another person's agreement unless the policy says that it is a demonstration.
     public init(charter: Charter) {
         let policy = charter.policy
@@ -47,6 +60,9 @@ public struct MachinePlan: Sendable, Hashable {
         onDrift = policy.onDrift
         timing = policy.timing
     }
+
+    /// The steps tell plans apart well enough; the rest is compared, not hashed.
+    public func hash(into hasher: inout Hasher) { hasher.combine(steps) }
 
     /// Whether the last step gives the canary everything: entered only on a pass and watched, not judged.
     public var hasFinalStep: Bool { steps.last?.weight == .all }

@@ -5,7 +5,9 @@ internal import SerinVerdicts
 // Summing up a poll for the machine. Whatever is missing is missing here too: nothing becomes healthy by default.
 extension Rollout {
     mutating func summarise(_ observation: Observation, _ assessment: Assessment, at now: Instant) -> PollFindings {
-        let read = readBack(observation.traffic)
+        // A poll that began before the latest confirmation read an older weight.
+        let isOutdated = confirmedAt.map { observation.at < $0 } ?? false
+        let read = isOutdated ? .weight(machine.inForce) : readBack(observation.traffic)
         let weight = machine.request?.progress == .confirmed ? machine.inForce : .zero
         var seen = share.judge(weight, counts: observation.traffic.counts, telemetry: assessment.observedRequests)
         // Right after a raise the counts still hold requests of the weight before, so only "too high" is trusted then.

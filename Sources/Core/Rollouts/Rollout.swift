@@ -30,6 +30,8 @@ public struct Rollout: Sendable, Hashable {
     var findings: PollFindings?
     /// When the first raise was confirmed.
     var exposedSince: Instant?
+    /// When a weight was last confirmed: what a poll read before is older than that.
+    var confirmedAt: Instant?
     /// Why it is where it is.
     var cause = ""
     /// What the event under way says, for the cause of a change of state.
@@ -117,6 +119,7 @@ public struct Rollout: Sendable, Hashable {
             }
         }
         if machine.request?.progress == .confirmed, before.request != machine.request || before.inForce != machine.inForce {
+            confirmedAt = now
             share.weightConfirmed()
             feed.weightConfirmed(machine.inForce, at: now)
             if machine.inForce > .zero, exposedSince == nil { exposedSince = now }

@@ -66,15 +66,10 @@ extension RolloutMachine {
         guard refusal(of: verb, by: person) == nil else { return }
         switch verb {
         case .halt, .haltForSecurity:
-            if retreat != nil {
-                outbox.append(.note(.haltedAgain(verb)))
-                // Harmless, and whoever halts must see it tried.
-                if request?.progress != .confirmed { ask(.zero, at: now) }
-            }
+            if retreat != nil { outbox.append(.note(.haltedAgain(verb))) }
             rollBack(.command(verb), at: now)
         case .rollback:
             guard case .stranded(let retreat) = state else { return rollBack(.command(.rollback), at: now) }
-            deadlines.disarm(.reminder)
             runAction(.rollback, lasting: plan.rollback, at: now) { .reverting(retreat, $0) }
         case .hold: holdAsked(at: now)
         case .resume: resumeAsked(at: now)

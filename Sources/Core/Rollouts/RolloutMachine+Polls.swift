@@ -5,7 +5,7 @@ internal import SerinPolicies
 extension RolloutMachine {
     mutating func polled(_ findings: PollFindings, at now: Instant) {
         observed = findings.readBack.weight
-        allowsPromotion = findings.allowsPromotion
+        allowsPromotion = findings.allowsPromotion && retreat == nil
         switch state {
         case .created, .preflight, .zeroing, .finished: return
         case .lowering, .reverting, .confirming, .stranded: return keepAtZero(findings, at: now)
@@ -13,21 +13,29 @@ extension RolloutMachine {
             .verifying, .completing:
             break
         }
+        // First whatever leads back: nothing above 0 may be asked for at such a poll.
         if let veto = veto(findings) { return rollBack(veto, at: now) }
-        switch findings.readBack {
+        if !isPromotionStarted {
+            guard !isShareTooHigh(findings) else { return rollBack(.share, at: now) }
+            guard noteLoss(findings, at: now) else { return }
+        }
+        correct(findings.readBack, at: now)
+        // A broken promise may have been found on the way.
+        guard retreat == nil else { return }
+        if isPromotionStarted { promotionPolled(findings, at: now) } else { progress(findings, at: now) }
+    }
+
+    /// Lowers what is too high, at once and in every state.
+    private mutating func correct(_ readBack: ReadBack, at now: Instant) {
+        switch readBack {
         case .weight(let found):
             if found > wanted, !isAwaitedRaise(found) { lower(from: found, at: now) }
         case .meaningless:
             // Neither cohort has a weight: whatever the balancer does now, 0 is the only share that is known to be right.
-            if request?.progress == .confirmed { ask(.zero, at: now) }
+            let isAsked = request.map { $0.weight == .zero && $0.progress != .confirmed } ?? false
+            if isAsked { askAgain() } else { ask(.zero, at: now) }
         case .unreadable: break
         }
-        // A broken promise may have been found on the way.
-        guard retreat == nil else { return }
-        if isPromotionStarted { return promotionPolled(findings, at: now) }
-        guard !isShareTooHigh(findings) else { return rollBack(.share, at: now) }
-        guard noteLoss(findings, at: now) else { return }
-        progress(findings, at: now)
     }
 
     private func veto(_ findings: PollFindings) -> Cause? {
@@ -52,6 +60,8 @@ extension RolloutMachine {
     /// Keeps account of how long evidence or control is missing; false when the rollout is taken back for it.
     private mutating func noteLoss(_ findings: PollFindings, at now: Instant) -> Bool {
         guard let loss = findings.loss else {
+            // A hold that ends by itself keeps its deadline until it does.
+            if case .held(let held) = state, held.reason.endsByItself { return true }
             deadlines.disarm(.loss)
             return true
         }
@@ -78,7 +88,8 @@ extension RolloutMachine {
         case .baking(let step):
             if keep(step, findings, at: now) { bake(step, findings, at: now) }
         case .watching(let step, let isOver):
-            if keep(step, findings, at: now), isOver, findings.database == .within { startPromotion(at: now) }
+            guard keep(step, findings, at: now), isOver, findings.database == .within, findings.share != .high else { return }
+            startPromotion(at: now)
         case .held(let held): pollHold(held, findings, at: now)
         }
     }
@@ -106,6 +117,7 @@ extension RolloutMachine {
         case .reapply:
             deadlines.disarm(.warmup)
             deadlines.disarm(.watch)
+            deadlines.disarm(.verification)
             enter(step, at: now)
         }
         return false

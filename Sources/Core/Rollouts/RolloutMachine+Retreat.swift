@@ -5,36 +5,42 @@ internal import SerinPolicies
 extension RolloutMachine {
     /// Weight 0 now; then code. The first cause stays, because it decides how the rollout ends.
     mutating func rollBack(_ cause: Cause, at now: Instant) {
-        guard retreat == nil else { return }
+        // Whoever asks for it again must see it tried again.
+        guard retreat == nil else { return askAgain() }
         if case .finished = state { return }
         state = .lowering(Retreat(cause: cause))
         isPromotionAsked = false
+        allowsPromotion = false
+        isHoldAsked = false
+        highShares = 0
+        approvers = []
         deadlines.disarmAll(but: [.flight])
         deadlines.arm(.zero, due: now + plan.timing.haltDeadline)
         deadlines.arm(.rollback, due: now + plan.timing.rollbackDeadline)
         ask(.zero, at: now)
     }
 
-    /// Freezes the weight at what was last in force; a raise under way is taken back to that.
+    /// Freezes the weight at what was last in force. A raise under way is lowered again when it turns out to have applied; asking
+    /// for the old weight at once could raise what someone else has lowered meanwhile.
     mutating func hold(_ reason: HoldReason, at place: Place, now: Instant) {
-        let wasRaising: Bool
-        if case .raising = state { wasRaising = true } else { wasRaising = false }
+        if case .raising = state { wanted = inForce }
         state = .held(Hold(reason: reason, place: place))
         deadlines.disarm(.raise)
         deadlines.disarm(.warmup)
         deadlines.disarm(.watch)
+        deadlines.disarm(.verification)
         deadlines.disarm(.approval)
         if !reason.endsByItself {
             // A person has the rollout in hand; a hold that ends by itself must not stretch the bake for ever.
             deadlines.disarm(.maxBake)
             deadlines.arm(.hold, due: now + plan.timing.holdFor)
         }
-        if wasRaising { ask(inForce, at: now) }
     }
 
     /// Goes on after a hold.
     mutating func resume(_ held: Hold, at now: Instant) {
         deadlines.disarm(.hold)
+        deadlines.disarm(.loss)
         switch held.place {
         case .step(let step): goOn(at: step, at: now)
         case .deployed: enter(0, at: now)
@@ -54,7 +60,10 @@ extension RolloutMachine {
         case .maxBake: bakeOverdue(at: now)
         case .hold: if case .held(let held) = state { rollBack(held.reason.cause, at: now) }
         case .loss: lossOverdue(at: now)
-        case .watch: if case .watching(let step, _) = state { state = .watching(step: step, isOver: true) }
+        case .watch:
+            guard case .watching(let step, _) = state else { return }
+            state = .watching(step: step, isOver: true)
+            deadlines.arm(.verification, due: now + plan.timing.lossFor)
         case .zero: outbox.append(.note(.zeroOverdue))
         case .reask: zeroUnanswered(at: now)
         case .rollback: rollbackOverdue(at: now)

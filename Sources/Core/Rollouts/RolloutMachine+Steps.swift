@@ -73,7 +73,12 @@ extension RolloutMachine {
             isPromotionAsked = false
             return goOn(at: step - 1, at: now)
         }
-        guard findings.database == .within, findings.loss == nil, let read = findings.readBack.weight else { return }
+        if step > 0, entered ?? -1 < step, findings.verdict == .nodata {
+            // Since the step before was done the evidence has dried up: it goes on.
+            return goOn(at: step - 1, at: now)
+        }
+        guard findings.database == .within, findings.loss == nil, findings.share != .high, let read = findings.readBack.weight
+        else { return }
         if read == plan.steps[step].weight, entered ?? -1 >= step {
             // A raise that was given up has applied after all.
             wanted = read
@@ -92,6 +97,7 @@ extension RolloutMachine {
         guard !plan.isFinalStep(step) else {
             state = .watching(step: step, isOver: false)
             deadlines.disarm(.maxBake)
+            deadlines.disarm(.verification)
             deadlines.arm(.watch, due: now + plan.timing.watch)
             return
         }
@@ -122,7 +128,7 @@ extension RolloutMachine {
             isPromotionAsked = false
             outbox.append(.note(.promotionWithdrawn))
         }
-        guard !isLast, findings.isStepDone else { return }
+        guard !isLast, findings.isStepDone, findings.database == .within else { return }
         switch findings.verdict {
         case .pass, .inconclusive: enter(step + 1, findings: findings, at: now)
         case .nodata, .fail: break

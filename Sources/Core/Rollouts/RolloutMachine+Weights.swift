@@ -26,6 +26,7 @@ extension RolloutMachine {
             hasUnsettledRaise = mayStillRise
             openRaise = intent
             deadlines.arm(.flight, due: now + plan.timing.raiseDeadline)
+            deadlines.disarm(.reask)
         } else {
             deadlines.arm(.reask, due: now + plan.timing.haltDeadline)
         }
@@ -51,8 +52,10 @@ extension RolloutMachine {
         }
         request?.progress = .confirmed
         observed = weight
-        inForce = weight
         deadlines.disarm(.reask)
+        // A raise that was given up meanwhile has applied.
+        guard weight <= wanted else { return lower(from: weight, at: now) }
+        inForce = weight
         switch state {
         case .zeroing: zeroProven(at: now)
         case .raising(let step): raised(to: step, at: now)

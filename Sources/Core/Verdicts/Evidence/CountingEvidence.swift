@@ -88,8 +88,10 @@ struct CountingEvidence: Sendable, Hashable {
     ) -> InstanceTrack.Increase? {
         let key = tracks[k].key
         let eventRow = events?.row(key)
-        guard row.isSound, context.isFresh(row), context.seconds != nil || tracks[k].mark == nil,
-            events?.isAnswered != false, eventRow.map({ $0.isSound && context.isFresh($0) }) ?? true,
+        // After a pause of the polls the old base line is too far away; this poll is the new one.
+        if context.seconds == nil { tracks[k].gap() }
+        guard row.isSound, context.isFresh(row), events?.isAnswered != false,
+            eventRow.map({ $0.isSound && context.isFresh($0) }) ?? true,
             tails?.accepts(row.edges) ?? true
         else {
             tracks[k].gap()
@@ -112,7 +114,7 @@ struct CountingEvidence: Sendable, Hashable {
             if rows.isEmpty || !hasSeenEvents { return .noSeries }
             if !rows.contains(where: context.isFresh) { return .stale }
             if case .rate = signal.source { return nil }
-            return recent.isFull && recent.exposure(cohort) == 0 ? .zeroTraffic : nil
+            return recent.isSilent(cohort) ? .zeroTraffic : nil
         }
         return CohortAbsences(canary: absence(.canary), control: absence(.control))
     }

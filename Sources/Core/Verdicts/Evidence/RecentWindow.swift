@@ -7,15 +7,20 @@ struct RecentWindow: Sendable, Hashable {
         var at: Instant
         var canary = InstanceTrack.Increase()
         var control = InstanceTrack.Increase()
-        var isEmpty = true
+        /// Whether an instance of the cohort was counted, be it with nothing.
+        var hasCanary = false
+        var hasControl = false
 
         init(at: Instant) { self.at = at }
 
         mutating func add(_ increase: InstanceTrack.Increase, to cohort: Cohort) {
-            isEmpty = false
             switch cohort {
-            case .canary: canary += increase
-            case .control: control += increase
+            case .canary:
+                hasCanary = true
+                canary += increase
+            case .control:
+                hasControl = true
+                control += increase
             }
         }
     }
@@ -37,19 +42,18 @@ struct RecentWindow: Sendable, Hashable {
         return steps.drop { last.at - $0.at >= RecentWindow.length && $0.at != last.at }
     }
 
-    /// Whether polls cover the whole window.
-    var isFull: Bool {
-        guard let first = steps.first, let last = steps.last else { return false }
-        return last.at - first.at >= RecentWindow.length
+    /// Whether a cohort was counted at every poll of a whole window and did nothing.
+    func isSilent(_ cohort: Cohort) -> Bool {
+        guard let first = steps.first, let last = steps.last, last.at - first.at >= RecentWindow.length else { return false }
+        return inside.allSatisfy { cohort == .canary ? $0.hasCanary : $0.hasControl } && sum(cohort).exposure == 0
     }
 
     /// What a cohort did in the window.
     func sum(_ cohort: Cohort) -> InstanceTrack.Increase {
         var sum = InstanceTrack.Increase()
-        for step in inside where !step.isEmpty { sum += cohort == .canary ? step.canary : step.control }
+        for step in inside where cohort == .canary ? step.hasCanary : step.hasControl {
+            sum += cohort == .canary ? step.canary : step.control
+        }
         return sum
     }
-
-    /// A cohort's exposure in the window.
-    func exposure(_ cohort: Cohort) -> Double { sum(cohort).exposure }
 }

@@ -30,6 +30,15 @@ enum Numbers {
     /// A count, which may be a fraction of an event.
     static func count(_ value: Double) -> String { fixed(value, value == value.rounded() || abs(value) >= 100 ? 0 : 1) }
 
+    /// At most two digits after the point, without zeros at the end: `1.5`, `50`, `0.25`.
+    static func short(_ value: Double) -> String {
+        var text = fixed(value, 2)
+        guard text.contains(".") else { return text }
+        while text.last == "0" { text.removeLast() }
+        if text.last == "." { text.removeLast() }
+        return text
+    }
+
     /// A share of events with its counts: `2.10% (84/4,003)`; `-` without exposure.
     static func share(_ events: Double, of exposure: Double) -> String {
         guard exposure > 0 else { return "-" }

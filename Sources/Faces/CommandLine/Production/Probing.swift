@@ -3,6 +3,7 @@ internal import SerinModel
 internal import SerinPolicies
 internal import SerinPorts
 internal import SerinRollouts
+internal import SerinVerdicts
 
 /// Tries what a policy names, for `serin check` and `serin plan`; changes nothing.
 struct Probing: Sendable {
@@ -36,7 +37,44 @@ struct Probing: Sendable {
 
     /// How long the evidence takes at the present traffic.
     func forecast(_ loaded: LoadedPolicy, _ source: PolicySource) async -> Forecast {
-        Forecast(sentences: [])
+        do throws(Failure) {
+            let charter = try charter(loaded, source)
+            let telemetry = try Surroundings(environment: environment).world(of: charter).telemetry
+            let clock = SystemClock()
+            let request = Rollout(charter: charter, createdAt: clock.now()).telemetryRequest
+            let policy = loaded.policy
+            let start = clock.now()
+            let history = await telemetry.history(
+                request, of: policy.prometheus.control, from: start - .hours(6), to: start, deadline: .seconds(20))
+            var readings: [TelemetryReading] = []
+            // Two scrapes apart at the least, so that the counters have moved in between.
+            let pause = max(Duration(milliseconds: (history.scrapeInterval ?? .seconds(5)).milliseconds * 2), .seconds(2))
+            for index in 0..<3 {
+                if index > 0 { await clock.sleep(for: pause) }
+                readings.append(await telemetry.read(request, at: clock.now(), deadline: policy.prometheus.timeout))
+            }
+            let steps = StepForecast.steps(of: policy, history: history, readings: readings)
+            var warnings = history.warnings
+            if steps.allSatisfy(\.signals.isEmpty) { warnings.append("no forecast: no signal had traffic just now") }
+            return Forecast(
+                sentences: steps.flatMap { step in step.signals.map { sentence($0, at: step.weight) } }, warnings: warnings)
+        } catch {
+            return Forecast(sentences: [], warnings: [error.description])
+        }
+    }
+
+    private func sentence(_ forecast: SignalForecast, at weight: Weight) -> String {
+        func span(_ seconds: Double?) -> String {
+            guard let seconds, seconds < 86_400 * 365 else { return "never" }
+            return Numbers.span(Duration(milliseconds: Int64(seconds * 1000)))
+        }
+        let findings = forecast.findings.map { "x\(Numbers.short($0.ratio)) \(span($0.seconds))" }.joined(separator: ", ")
+        let rise = forecast.largestRiseNotExcluded.map { "; a pass does not exclude a rise up to x\(Numbers.short($0))" } ?? ""
+        let alarm = Numbers.short(forecast.thresholdFalseAlarm * 100)
+        return
+            "\(forecast.name): at the present \(Numbers.short(forecast.canaryTraffic + forecast.controlTraffic))/s and \(weight) a pass takes "
+            + "\(span(forecast.secondsToPass))\(rise); a regression is found: \(findings); "
+            + "judge: threshold would roll back \(alarm)% of equal canaries"
     }
 
     private func charter(_ loaded: LoadedPolicy, _ source: PolicySource) throws(Failure) -> Charter {

@@ -48,7 +48,7 @@ extension Assembly {
             verify: { service, rollout, head, state throws(OperationError) in
                 try await verifyJournal(service, rollout, head: head, state)
             },
-            policySchema: { "{}" },
+            policySchema: { SerinPolicies.policySchema(drivers: TrafficDrivers.schemas).canonicalText },
             watchdog: { service, state, after throws(OperationError) in
                 try await watch(service, state, after: after, surroundings: try surroundings())
             })
@@ -56,7 +56,27 @@ extension Assembly {
 
     /// Reads, validates and hashes a policy; every complaint at once.
     private static func loadPolicy(_ source: PolicySource) throws(OperationError) -> LoadedPolicy {
-        throw .unavailable("no policies yet")
+        let bytes = Array(source.text.utf8)
+        let document = readYAML(bytes, file: source.file)
+        let reading = PolicyReading(
+            of: document.node, file: source.file, earlier: document.diagnostics, drivers: TrafficDrivers.schemas,
+            version: source.version, previous: source.previous)
+        guard let policy = reading.policy else { throw .invalid(reading.diagnostics) }
+        let overridden: OverriddenPolicy
+        do throws(PolicyError) {
+            overridden = try policy.applying(overrides: source.overrides.map { ($0.key, $0.value) })
+        } catch {
+            throw .invalid(error.diagnostics)
+        }
+        return LoadedPolicy(policy: overridden.policy, hash: try hash(of: bytes))
+    }
+
+    private static func hash(of bytes: [UInt8]) throws(OperationError) -> String {
+        do throws(CryptoError) {
+            return Hexadecimal.text(of: try SHA256.digest(bytes))
+        } catch {
+            throw .unavailable("the policy cannot be hashed: \(error)")
+        }
     }
 
     private static func openJournal(

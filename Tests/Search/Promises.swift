@@ -1,0 +1,251 @@
+import SerinModel
+import SerinPolicies
+import SerinRollouts
+
+/// A promise that did not hold.
+struct Violation: Error {
+    var promise: String
+    var words: String
+}
+
+// Checking one transition. Each check is named after its promise; the world's own memory is brought up to date on the way.
+extension World {
+    mutating func check(from before: World, _ move: Move, _ effects: [MachineEffect]) throws(Violation) {
+        remember(before, move)
+        try checkIntents(before, effects)
+        for effect in effects {
+            switch effect {
+            case .setWeight(_, let weight):
+                if weight > .zero { try checkRaise(weight, before, move) }
+            case .runAction(_, let kind): try checkAction(kind, before, move)
+            case .preflight, .readHistory, .note: break
+            }
+        }
+        try checkLowering(before, move, effects)
+        try checkPromotion(before, move)
+        try checkEnd(before)
+        try checkProgress()
+    }
+
+    /// What the promises need to know of the past.
+    private mutating func remember(_ before: World, _ move: Move) {
+        switch move {
+        case .polled(let poll, let read):
+            let found = before.findings(poll, read)
+            if found.isStepDone && found.verdict != .nodata && found.database == .within || found.allowsPromotion {
+                isStepProven = true
+            }
+            switch poll {
+            case .fail: if !before.machine.isPromotionStarted { mayNotRise = isLive(before) }
+            case .hardLimit, .security, .alert, .databaseBeyond: mayNotRise = mayNotRise || isLive(before)
+            case .databaseUnsure, .telemetryLost, .shareLow, .shareHigh, .nodata, .inconclusive, .stepDone, .passWithoutBake,
+                .pass:
+                break
+            }
+        case .commanded(.halt, _), .commanded(.rollback, _), .doubted: mayNotRise = true
+        case .commanded(.approve, let person):
+            guard person != author || machine.plan.allowsAuthorApproval,
+                case .awaitingApproval(let awaited) = before.machine.state
+            else { break }
+            switch awaited {
+            case .step(let step): if !approved.contains(step) { approved = (approved + [step]).sorted() }
+            case .start: if !starters.contains(person) { starters = (starters + [person]).sorted() }
+            }
+        case .passed(.watch): isWatchOver = true
+        case .crashed: isWatchOver = false
+        case .started, .preflight, .historyRead, .answered, .appliedLate, .passed, .ticked, .commanded, .acted, .stranger: break
+        }
+        if case .watching(_, false) = machine.state { isWatchOver = false }
+        if machine.retreat != nil { mayNotRise = true }
+    }
+
+    private func isLive(_ before: World) -> Bool {
+        switch before.machine.state {
+        case .created, .preflight, .zeroing, .finished: false
+        case .awaitingApproval, .readingHistory, .deploying, .gate, .raising, .warmingUp, .baking, .watching, .held, .promoting,
+            .verifying,
+            .completing, .lowering, .reverting, .confirming, .stranded:
+            true
+        }
+    }
+
+    private func checkIntents(_ before: World, _ effects: [MachineEffect]) throws(Violation) {
+        var last = before.machine.lastIntent
+        for effect in effects {
+            let intent: IntentID
+            switch effect {
+            case .setWeight(let number, let weight):
+                // Asking again under the same intent is for 0 alone.
+                if weight == .zero, number == before.machine.request?.intent { continue }
+                intent = number
+            case .runAction(let number, _): intent = number
+            case .preflight, .readHistory, .note: continue
+            }
+            guard intent.number == last + 1 else { throw Violation(promise: "S3", words: "intent \(intent) after \(last)") }
+            last = intent.number
+        }
+    }
+
+    private mutating func checkRaise(_ weight: Weight, _ before: World, _ move: Move) throws(Violation) {
+        if mayNotRise { throw Violation(promise: "S2", words: "\(weight) asked for after a fail, halt or doubt") }
+        guard weight > granted else {
+            // Within what was granted: lowering what was read, or entering a step again at a poll that allows it.
+            guard isLoweringRead(weight, before, move) || isAllowedPoll(before, move) else {
+                throw Violation(promise: "S5", words: "\(weight) asked for without a poll that allows it")
+            }
+            return
+        }
+        guard isAllowedPoll(before, move) else {
+            throw Violation(promise: "S1", words: "raise to \(weight) without a poll that allows it")
+        }
+        let plan = machine.plan
+        guard let step = plan.steps.firstIndex(where: { $0.weight == weight }) else {
+            throw Violation(promise: "S1", words: "\(weight) is no step")
+        }
+        if plan.steps[step].needsApproval, !approved.contains(step) {
+            throw Violation(promise: "S1", words: "step \(weight) was entered without approval")
+        }
+        if starters.count < plan.approvalsToStart { throw Violation(promise: "S10", words: "raised without the people needed") }
+        if plan.isFinalStep(step) {
+            guard case .polled(let poll, let read) = move, before.findings(poll, read).allowsPromotion else {
+                throw Violation(promise: "S4", words: "the final step was entered without a pass")
+            }
+        } else if step > 0 {
+            guard plan.steps[step - 1].weight == granted, isStepProven else {
+                throw Violation(promise: "S1", words: "step \(weight) was entered before the one before it was done")
+            }
+        }
+        granted = weight
+        isStepProven = false
+    }
+
+    private func isLoweringRead(_ weight: Weight, _ before: World, _ move: Move) -> Bool {
+        switch move {
+        case .polled(_, let read): before.readBack(read).weight.map { $0 > weight } ?? false
+        case .crashed(let read, _, _): readBack(read).weight.map { $0 > weight } ?? false
+        case .answered(let index, .confirmed): before.calls[index].weight > weight
+        case .started, .preflight, .historyRead, .answered, .appliedLate, .passed, .ticked, .commanded, .acted, .stranger,
+            .doubted:
+            false
+        }
+    }
+
+    private func isAllowedPoll(_ before: World, _ move: Move) -> Bool {
+        guard case .polled(let poll, let read) = move, before.readBack(read).weight != nil else { return false }
+        switch poll {
+        case .fail, .hardLimit, .security, .alert, .databaseBeyond, .databaseUnsure, .telemetryLost, .shareLow, .shareHigh:
+            return false
+        case .nodata, .inconclusive, .stepDone, .passWithoutBake, .pass: return true
+        }
+    }
+
+    private mutating func checkAction(_ kind: ActionKind, _ before: World, _ move: Move) throws(Violation) {
+        switch kind {
+        case .deploy:
+            deploys += 1
+            if deploys > 1 { throw Violation(promise: "S3", words: "deployed twice") }
+            if starters.count < machine.plan.approvalsToStart {
+                throw Violation(promise: "S10", words: "deployed without the people needed")
+            }
+        case .promote:
+            promotes += 1
+            if promotes > 1 { throw Violation(promise: "S3", words: "promoted twice") }
+        case .rollback:
+            if case .commanded(.rollback, _) = move { return }
+            if hasReverted { throw Violation(promise: "S3", words: "the rollback action was run again without a person") }
+            hasReverted = true
+            if balancer > .zero, before.faults.strangers == faults.strangers, before.faults.strangers == strangersAtFirst {
+                throw Violation(promise: "S2", words: "code is taken back while the canary has \(balancer)")
+            }
+        }
+    }
+
+    private func checkLowering(_ before: World, _ move: Move, _ effects: [MachineEffect]) throws(Violation) {
+        let isZeroUnderWay = calls.contains { $0.weight == .zero && $0.intent == machine.request?.intent }
+        let isZeroRead = machine.request.map { $0.weight == .zero && $0.progress == .confirmed } ?? false
+        if case .finished = before.machine.state { return }
+        switch move {
+        case .commanded(.halt, _), .commanded(.haltForSecurity, _):
+            guard machine.retreat != nil, isZeroUnderWay || isZeroRead else {
+                throw Violation(promise: "S7", words: "a halt did not lead to weight 0 at once")
+            }
+        case .doubted:
+            guard machine.retreat != nil, isZeroUnderWay || isZeroRead else {
+                throw Violation(promise: "S15", words: "a doubt did not lead to weight 0 at once")
+            }
+        case .polled(let poll, let read):
+            if mayNotRise, machine.retreat != nil, before.readBack(read) != .weight(.zero), read != .unreadable, !isZeroUnderWay {
+                throw Violation(promise: "S2", words: "a poll shows a weight after a fail or halt, and nothing lowers it")
+            }
+            if read == .meaningless, isLive(before), !isZeroUnderWay {
+                throw Violation(promise: "S16", words: "neither cohort has a weight, and nothing is asked for")
+            }
+            let isVeto =
+                [.hardLimit, .security, .alert, .databaseBeyond].contains(poll)
+                || poll == .fail && !before.machine.isPromotionStarted
+            if isVeto, isLive(before), machine.retreat == nil {
+                throw Violation(promise: "L2", words: "\(poll.rawValue) does not lead back")
+            }
+        case .ticked:
+            if machine.retreat != nil, !isZeroUnderWay, !isZeroRead {
+                throw Violation(promise: "L1", words: "weight 0 is neither read nor asked for again")
+            }
+        case .crashed:
+            if machine.retreat != nil, !isStranded, !isZeroUnderWay {
+                throw Violation(promise: "L4", words: "after a restart nobody asks for weight 0")
+            }
+        case .started, .preflight, .historyRead, .answered, .appliedLate, .passed, .commanded, .acted, .stranger: break
+        }
+    }
+
+    private var isStranded: Bool {
+        if case .stranded = machine.state { return true }
+        return false
+    }
+
+    private mutating func checkPromotion(_ before: World, _ move: Move) throws(Violation) {
+        guard machine.isPromotionStarted, !before.machine.isPromotionStarted else {
+            if case .finished(.promoted) = machine.state, !isPromotionProven {
+                throw Violation(promise: "S4", words: "promoted without proof")
+            }
+            return
+        }
+        guard case .polled(let poll, let read) = move else { throw Violation(promise: "S4", words: "promotion without a poll") }
+        let found = before.findings(poll, read)
+        if machine.plan.hasFinalStep {
+            guard isAllowedPoll(before, move), isWatchOver, granted == .all, found.readBack == .weight(.all) else {
+                throw Violation(promise: "S4", words: "promotion before the final step was watched")
+            }
+        } else {
+            guard found.allowsPromotion else { throw Violation(promise: "S4", words: "promotion without a pass") }
+        }
+        isPromotionProven = true
+    }
+
+    private func checkEnd(_ before: World) throws(Violation) {
+        guard case .finished(let ending) = machine.state else { return }
+        if case .finished = before.machine.state {
+            guard balancer <= before.balancer else {
+                throw Violation(promise: "S2", words: "the weight rose to \(balancer) after the end")
+            }
+            return
+        }
+        let mayRise = calls.contains { $0.weight > .zero } || late.contains { $0 > .zero }
+        if mayRise { throw Violation(promise: "S2", words: "ended while a raise may still apply") }
+        // A refusal writes nothing or finds that 0 cannot be written; anyone else's weight is theirs.
+        if ending != .refused, balancer > .zero { throw Violation(promise: "S2", words: "ended with the canary at \(balancer)") }
+    }
+
+    /// Something is always expected: an answer, a deadline or a person.
+    private func checkProgress() throws(Violation) {
+        if case .finished = machine.state { return }
+        if case .created = machine.state { return }
+        if machine.deadlines.armed.isEmpty { throw Violation(promise: "L3", words: "no deadline is running in \(machine.state)") }
+        guard machine.mayStillRise || !(late.contains { $0 > .zero } || calls.contains { $0.weight > .zero }) else {
+            throw Violation(promise: "L7", words: "a raise may still apply and the machine has forgotten it")
+        }
+        if machine.mayStillRise, machine.deadlines.due(.flight) == nil {
+            throw Violation(promise: "L2", words: "a raise is waited for without a deadline")
+        }
+    }
+}

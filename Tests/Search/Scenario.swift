@@ -1,0 +1,55 @@
+import SerinModel
+import SerinPolicies
+import SerinRollouts
+
+/// A plan and the faults that may happen to it.
+struct Scenario {
+    var name: String
+    var plan: MachinePlan
+    var faults: World.Faults
+
+    /// Every choice of the policy that the machine looks at occurs in at least one.
+    static var all: [Scenario] {
+        [
+            Scenario(
+                name: "two steps, the second approved, actions, holds",
+                plan: plan([500, 2500], approved: [1], actions: true) { _ in },
+                faults: World.Faults(strangers: 0, crashes: 0)),
+            Scenario(
+                name: "one step, a stranger and a crash", plan: plan([2500], actions: true) { _ in },
+                faults: World.Faults(strangers: 1, crashes: 1)),
+            Scenario(
+                name: "a final step, overrides approved, drift reapplied",
+                plan: plan([500, 10_000], actions: true) {
+                    $0.approvalsToStart = 1
+                    $0.onDrift = .reapply
+                    $0.onInconclusive = .rollback
+                },
+                faults: World.Faults(strangers: 0, crashes: 0)),
+            Scenario(
+                name: "no actions, everything rolls back, drained",
+                plan: plan([500, 2500], actions: false) {
+                    $0.onDrift = .rollback
+                    $0.onTelemetryLoss = .rollback
+                    $0.onFailure = .drain
+                },
+                faults: World.Faults(strangers: 0, crashes: 0)),
+        ]
+    }
+
+    private static func plan(_ steps: [Int], approved: [Int] = [], actions: Bool, change: (inout MachinePlan) -> Void)
+        -> MachinePlan
+    {
+        var plan = MachinePlan(
+            steps: steps.enumerated().compactMap { index, points in
+                Weight(basisPoints: points).map { StepPolicy(weight: $0, needsApproval: approved.contains(index)) }
+            }, author: author)
+        if actions {
+            plan.deploy = .minutes(1)
+            plan.promote = .minutes(1)
+            plan.rollback = .minutes(1)
+        }
+        change(&plan)
+        return plan
+    }
+}

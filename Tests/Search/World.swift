@@ -1,0 +1,135 @@
+import SerinModel
+import SerinPolicies
+import SerinRollouts
+
+/// The machine and everything around it that matters to its promises: the balancer, requests under way, and what was seen.
+struct World: Hashable {
+    /// A request for a weight that the controller is carrying out.
+    struct Call: Hashable {
+        var intent: IntentID
+        var weight: Weight
+    }
+
+    /// How many of each fault may still happen.
+    struct Faults: Hashable {
+        var strangers: Int8
+        var crashes: Int8
+    }
+
+    var machine: RolloutMachine
+    /// What the balancer does now.
+    var balancer = Weight.zero
+    /// Requests under way, oldest first.
+    var calls: [Call] = []
+    /// Raises that nobody waits for any more and that may still apply, ascending. (A 0 that applies late is a stranger who lowers.)
+    var late: [Weight] = []
+    var faults: Faults
+    /// How many strangers there were at first: with none gone, nobody but Serin has moved the weight.
+    let strangersAtFirst: Int8
+
+    // What the promises are checked against, kept apart from the machine.
+
+    /// The highest weight that a poll has allowed.
+    var granted = Weight.zero
+    /// Whether a poll said that the granted step is done, or that everything passes.
+    var isStepProven = false
+    /// Whether a fail or halt is durable.
+    var mayNotRise = false
+    /// Whether the promotion was allowed by a poll.
+    var isPromotionProven = false
+    /// Whether the final step's watch is over.
+    var isWatchOver = false
+    /// Actions asked for so far.
+    var deploys: Int8 = 0
+    var promotes: Int8 = 0
+    /// Whether a rollback action was asked for without a person asking again.
+    var hasReverted = false
+    /// Steps approved by someone other than the author.
+    var approved: [Int] = []
+    /// Different people other than the author who agreed to the start, sorted.
+    var starters: [Principal] = []
+
+    init(plan: MachinePlan, faults: Faults) {
+        machine = RolloutMachine(plan: plan)
+        self.faults = faults
+        strangersAtFirst = faults.strangers
+    }
+
+    /// Numbers intents anew, so that a longer past does not make another state.
+    mutating func canonicalise() {
+        let live = machine.liveIntents
+        machine = machine.canonical
+        var waitedFor: [Call] = []
+        for call in calls {
+            if let index = live.firstIndex(of: call.intent) {
+                waitedFor.append(Call(intent: IntentID(index + 1), weight: call.weight))
+            } else if call.weight > .zero, !late.contains(call.weight) {
+                // Its answer would change nothing, but it may still apply.
+                late.append(call.weight)
+            }
+        }
+        calls = waitedFor
+        late.sort()
+        forget()
+    }
+
+    /// Drops memories that no promise asks about any more.
+    private mutating func forget() {
+        guard mayNotRise || machine.isPromotionStarted || machine.ending != nil else { return }
+        if mayNotRise { granted = .zero }
+        isStepProven = false
+        isWatchOver = false
+        approved = []
+        starters = []
+    }
+}
+
+/// One thing that can happen.
+enum Move: Hashable, CustomStringConvertible {
+    enum Answer: String, CaseIterable {
+        case confirmed, refused, appliedUnanswered, lateUnanswered
+    }
+
+    enum Poll: String, CaseIterable {
+        case fail, hardLimit, security, alert, databaseBeyond, databaseUnsure, telemetryLost, shareLow, shareHigh, nodata,
+            inconclusive
+        case stepDone, passWithoutBake, pass
+    }
+
+    enum Read: String, CaseIterable {
+        case truth, unreadable, meaningless, firstStep
+    }
+
+    case started
+    case preflight(Bool)
+    case historyRead
+    case answered(Int, Answer)
+    case appliedLate(Weight)
+    case polled(Poll, Read)
+    case passed(DeadlineKind)
+    case ticked
+    case commanded(Command.Verb, Principal)
+    case acted(TakenAction)
+    case stranger(Weight)
+    case crashed(Read, watchdogLowered: Bool, TakenAction)
+    case doubted
+
+    var description: String {
+        switch self {
+        case .started: "started"
+        case .preflight(let passes): "preflight \(passes ? "passes" : "refuses")"
+        case .historyRead: "history read"
+        case .answered(let index, let answer): "request \(index) \(answer.rawValue)"
+        case .appliedLate(let weight): "a request for \(weight) applies late"
+        case .polled(let poll, let read): "poll: \(poll.rawValue), weight read: \(read.rawValue)"
+        case .passed(let kind): "deadline passed: \(kind)"
+        case .ticked: "tick"
+        case .commanded(let verb, let person): "\(verb.rawValue) by \(person)"
+        case .acted(let outcome): "action \(outcome.rawValue)"
+        case .stranger(let weight): "a stranger sets \(weight)"
+        case .crashed(let read, let lowered, let action):
+            "crash and restart: weight read \(read.rawValue)\(lowered ? ", lowered by the watchdog" : ""), action \(action.rawValue)"
+        case .doubted: "doubt"
+        }
+    }
+}
