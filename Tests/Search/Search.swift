@@ -1,4 +1,3 @@
-import Glibc
 import SerinModel
 import SerinRollouts
 
@@ -49,7 +48,6 @@ struct Search {
             }
             starts.append(edges.count)
             current += 1
-            if current % 50000 == 0 { print("…", current, worlds.count, before.summary); fflush(nil) }
         }
         result.states = worlds.count
         try checkReachability()
