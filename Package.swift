@@ -71,7 +71,7 @@ let package = Package(
         room("Adapters/Postgres", ["Model", "Policies", "Ports", "Locks"], c: ["CLibPQ"]),
         room("Adapters/SQLite", ["Model", "Records", "Ports", "Locks", "Crypto"], c: ["CSQLite"]),
         room("Adapters/Traffic", ["Model", "Policies", "Ports", "Locks", "Transport"]),
-        room("Adapters/Actions", ["Model", "Policies", "Ports", "Transport", "Processes"]),
+        room("Adapters/Actions", ["Model", "Policies", "Rollouts", "Ports", "Transport", "Processes"]),
 
         // Faces.
         room("Faces/API", core + ["Ports", "Controller"]),
@@ -85,7 +85,8 @@ let package = Package(
             path: "Tests/Testbed",
             swiftSettings: strict),
         .executableTarget(
-            name: "checkout-service", dependencies: ["CMicroHTTPD", "CSerinHTTPD", "SerinLocks"], path: "examples/service",
+            name: "checkout-service", dependencies: ["CMicroHTTPD", "CSerinHTTPD", "CLibPQ", "SerinLocks"],
+            path: "examples/service",
             swiftSettings: strict),
         .executableTarget(
             name: "serin-demo", dependencies: ["Testbed", "SerinModel", "SerinTransport", "SerinProcesses", "SerinLocks"],
@@ -97,9 +98,15 @@ let package = Package(
             name: "serin-search", dependencies: ["SerinModel", "SerinPolicies", "SerinVerdicts", "SerinRollouts"],
             path: "Tests/Search", swiftSettings: strict),
 
+        // A process that writes a journal until it is killed or its disk is full, for the store's tests.
+        .executableTarget(
+            name: "journal-writer",
+            dependencies: (core + ["Ports", "SQLite", "Crypto"]).map { .byName(name: "Serin" + $0) },
+            path: "Tests/JournalWriter", swiftSettings: strict),
+
         tests("ModelTests", ["SerinModel"]),
         tests("PoliciesTests", ["SerinModel", "SerinPolicies", "SerinYAML", "SerinTraffic"]),
-        tests("VerdictsTests", ["SerinModel", "SerinVerdicts"], resources: [.copy("Vectors")]),
+        tests("VerdictsTests", ["SerinModel", "SerinVerdicts", "SerinProcesses"], resources: [.copy("Vectors")]),
         tests("RolloutsTests", ["SerinModel", "SerinPolicies", "SerinVerdicts", "SerinRollouts"]),
         tests("RecordsTests", core.map { "Serin" + $0 } + ["SerinCrypto"]),
         tests("ControllerTests", core.map { "Serin" + $0 } + ["SerinPorts", "SerinController", "SerinLocks", "SerinCrypto"]),
@@ -114,7 +121,11 @@ let package = Package(
             ],
             resources: [.copy("Samples")]),
         tests("PostgresTests", ["SerinModel", "SerinPolicies", "SerinPorts", "SerinPostgres", "Testbed", "SerinProcesses"]),
-        tests("SQLiteTests", core.map { "Serin" + $0 } + ["SerinPorts", "SerinSQLite", "SerinCrypto", "SerinProcesses"]),
+        tests(
+            "SQLiteTests",
+            core.map { "Serin" + $0 } + [
+                "SerinPorts", "SerinSQLite", "SerinCrypto", "SerinProcesses", "SerinLocks", "Testbed", "journal-writer",
+            ]),
         tests(
             "TrafficTests",
             [
@@ -123,7 +134,10 @@ let package = Package(
             ]),
         tests(
             "ActionsTests",
-            ["SerinModel", "SerinPolicies", "SerinPorts", "SerinTransport", "SerinProcesses", "SerinActions", "Testbed"]),
+            [
+                "SerinModel", "SerinPolicies", "SerinRollouts", "SerinPorts", "SerinTransport", "SerinProcesses", "SerinActions",
+                "Testbed",
+            ]),
         tests("APITests", core.map { "Serin" + $0 } + ["SerinPorts", "SerinController", "SerinAPI"]),
         tests("ServerTests", ["SerinModel", "SerinAPI", "SerinServer", "SerinTransport", "Testbed"]),
         tests("CommandLineTests", everything.map { "Serin" + $0 } + ["SerinCommandLine"]),

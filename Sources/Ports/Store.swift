@@ -29,9 +29,44 @@ public protocol Store: Sendable {
     /// Entries after a sequence number in order, at most `limit`; of one rollout when it is named.
     func entries(after sequence: Int64, rollout: RolloutID?, limit: Int) async throws(StoreError) -> [Entry]
 
+    /// Every rollout that has entries, in the order of their first ones.
+    func rollouts() async throws(StoreError) -> [RolloutID]
+
+    /// The controller's own entries, which belong to no rollout (openings, clock jumps), in order.
+    func controllerEntries() async throws(StoreError) -> [Entry]
+
     /// The last entry; nil in an empty store.
     func head() async throws(StoreError) -> Entry?
 
     /// Releases the store.
     func close() async
+}
+
+extension Store {
+    /// Reads through the whole journal; stores that have an index answer faster.
+    public func rollouts() async throws(StoreError) -> [RolloutID] {
+        var rollouts: [RolloutID] = []
+        var seen: Set<RolloutID> = []
+        var last: Int64 = 0
+        while true {
+            let page = try await entries(after: last, rollout: nil, limit: 64)
+            guard let end = page.last else { return rollouts }
+            for entry in page {
+                if let rollout = entry.rollout, seen.insert(rollout).inserted { rollouts.append(rollout) }
+            }
+            last = end.sequence
+        }
+    }
+
+    /// Reads through the whole journal; stores that have an index answer faster.
+    public func controllerEntries() async throws(StoreError) -> [Entry] {
+        var own: [Entry] = []
+        var last: Int64 = 0
+        while true {
+            let page = try await entries(after: last, rollout: nil, limit: 64)
+            guard let end = page.last else { return own }
+            own += page.filter { $0.rollout == nil }
+            last = end.sequence
+        }
+    }
 }

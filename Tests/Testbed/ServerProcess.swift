@@ -16,12 +16,11 @@ public final class ServerProcess: Sendable {
         _ path: String, _ arguments: [String], environment: [String: String] = [:], user: String? = nil, directory: String? = nil,
         log: String
     ) throws(Failure) {
-        var command = [path] + arguments
+        // The kernel ends the server when this process ends, however it ends. It forgets to when the user changes afterwards.
+        var command = ["setpriv", "--pdeathsig", "TERM", "--", path] + arguments
         if let user, geteuid() == 0 {
             command = ["setpriv", "--reuid=\(user)", "--regid=\(user)", "--clear-groups", "--"] + command
         }
-        // The kernel ends the server when this process ends, however it ends.
-        command = ["setpriv", "--pdeathsig", "TERM", "--"] + command
         let null = open("/dev/null", O_RDONLY | O_CLOEXEC)
         let output = open(log, O_WRONLY | O_CREAT | O_APPEND | O_CLOEXEC, 0o644)
         defer {
@@ -30,11 +29,8 @@ public final class ServerProcess: Sendable {
         }
         var full = environment
         if full["PATH"] == nil { full["PATH"] = "/usr/local/bin:/usr/bin:/bin:/usr/sbin:/sbin" }
-        var argv = command.map { strdup($0) as UnsafeMutablePointer<CChar>? } + [nil]
-        var envp = full.sorted { $0.key < $1.key }.map { strdup("\($0.key)=\($0.value)") as UnsafeMutablePointer<CChar>? } + [nil]
-        defer { for pointer in argv + envp { free(pointer) } }
-        var started: pid_t = 0
-        let code = serin_spawn("setpriv", &argv, &envp, directory, null, output, output, &started)
+        let launch = Launch(command: command, environment: full, directory: directory, input: null, output: output)
+        let (code, started) = launch.start()
         guard code == 0 else { throw Failure(.invalid, "cannot start \(path): \(String(cString: strerror(code)))") }
         pid = started
         self.log = log

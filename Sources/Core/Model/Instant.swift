@@ -41,7 +41,8 @@ public struct Instant: Sendable, Hashable, Comparable, Codable, CustomStringConv
     public var description: String {
         let parts = civil
         func two(_ value: Int64) -> String { value < 10 ? "0\(value)" : "\(value)" }
-        return "\(parts.year)-\(two(parts.month))-\(two(parts.day))T\(timeOfDay)"
+        let year = (0...999).contains(parts.year) ? "\(parts.year + 10_000)".dropFirst() : "\(parts.year)"
+        return "\(year)-\(two(parts.month))-\(two(parts.day))T\(timeOfDay)"
     }
 
     /// The time of day in UTC with seconds: `00:42:15Z`.

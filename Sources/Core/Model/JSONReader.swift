@@ -45,16 +45,21 @@ private struct JSONReader {
     }
 
     mutating func skipSpace() {
-        while offset < bytes.count, [0x20, 0x09, 0x0A, 0x0D].contains(bytes[offset]) { offset += 1 }
+        while offset < bytes.count {
+            switch bytes[offset] {
+            case 0x20, 0x09, 0x0A, 0x0D: offset += 1
+            default: return
+            }
+        }
     }
 
     mutating func value(depth: Int) throws(JSONError) -> JSONValue {
-        guard depth < depthLimit else { throw failure("nested more than \(depthLimit) levels deep") }
         skipSpace()
         guard offset < bytes.count else { throw failure("the document ends early") }
         switch bytes[offset] {
-        case 0x7B: return try object(depth: depth)
-        case 0x5B: return try array(depth: depth)
+        case 0x7B, 0x5B:
+            guard depth < depthLimit else { throw failure("nested more than \(depthLimit) levels deep") }
+            return bytes[offset] == 0x7B ? try object(depth: depth) : try array(depth: depth)
         case 0x22: return .string(try string())
         case 0x74: return try word("true", .bool(true))
         case 0x66: return try word("false", .bool(false))
@@ -75,14 +80,15 @@ private struct JSONReader {
     mutating func object(depth: Int) throws(JSONError) -> JSONValue {
         offset += 1
         var members: [JSONValue.Member] = []
-        var seen: Set<String> = []
+        // By bytes: texts that only look alike are different keys.
+        var seen: Set<[UInt8]> = []
         skipSpace()
         if take(0x7D) { return .object([]) }
         repeat {
             skipSpace()
             guard offset < bytes.count, bytes[offset] == 0x22 else { throw failure("expected a key in quotes") }
             let key = try string()
-            guard seen.insert(key).inserted else { throw failure("the key '\(key)' stands twice") }
+            guard seen.insert(Array(key.utf8)).inserted else { throw failure("the key '\(key)' stands twice") }
             skipSpace()
             guard take(0x3A) else { throw failure("expected ':'") }
             members.append(JSONValue.Member(key, try value(depth: depth + 1)))

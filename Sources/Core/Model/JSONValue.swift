@@ -34,8 +34,8 @@ public enum JSONValue: Sendable, Hashable {
 
     /// An object of pairs in any order. A later pair with the same key is dropped.
     public static func sortedObject(_ members: [Member]) -> JSONValue {
-        var seen: Set<String> = []
-        let unique = members.filter { seen.insert($0.key).inserted }
+        var seen: Set<[UInt8]> = []
+        let unique = members.filter { seen.insert(Array($0.key.utf8)).inserted }
         return .object(unique.sorted { $0.key.utf8.lexicographicallyPrecedes($1.key.utf8) })
     }
 
@@ -45,7 +45,7 @@ public enum JSONValue: Sendable, Hashable {
     /// The value of a key; nil when this is no object or has no such key.
     public subscript(key: String) -> JSONValue? {
         guard case .object(let members) = self else { return nil }
-        return members.first { $0.key == key }?.value
+        return members.first { $0.key.utf8.elementsEqual(key.utf8) }?.value
     }
 
     /// The text, when this is a string.
@@ -54,10 +54,10 @@ public enum JSONValue: Sendable, Hashable {
         return nil
     }
 
-    /// The number as a floating-point value, when this is a number.
+    /// The number as a floating-point value, when this is a number and not beyond what that can hold: never infinite.
     public var double: Double? {
-        if case .number(let text) = self { return Double(text) }
-        return nil
+        guard case .number(let text) = self, let value = Double(text), value.isFinite else { return nil }
+        return value
     }
 
     /// The number as a whole one, when this is one and it fits.
@@ -75,16 +75,19 @@ public enum JSONValue: Sendable, Hashable {
     /// Follows a JSON pointer (RFC 6901); nil when it leads nowhere or is malformed.
     public func at(pointer: String) -> JSONValue? {
         if pointer.isEmpty { return self }
-        guard pointer.hasPrefix("/") else { return nil }
+        guard pointer.utf8.first == 0x2F else { return nil }
         var value = self
-        for token in pointer.dropFirst().split(separator: "/", omittingEmptySubsequences: false) {
+        for token in pointer.utf8.dropFirst().split(separator: 0x2F, omittingEmptySubsequences: false) {
             guard let key = unescaped(pointerToken: token) else { return nil }
             switch value {
-            case .object(let members):
-                guard let next = members.first(where: { $0.key == key })?.value else { return nil }
+            case .object:
+                guard let next = value[key] else { return nil }
                 value = next
             case .array(let items):
-                guard key == "0" || !key.hasPrefix("0"), let index = Int(key), items.indices.contains(index) else { return nil }
+                // Digits alone, without leading zeros: `+1` and `01` are no index.
+                guard key == "0" || (key.utf8.first != 0x30 && key.utf8.allSatisfy { (0x30...0x39).contains($0) }),
+                    let index = Int(key), items.indices.contains(index)
+                else { return nil }
                 value = items[index]
             case .null, .bool, .number, .string: return nil
             }
@@ -93,21 +96,21 @@ public enum JSONValue: Sendable, Hashable {
     }
 
     /// `~1` is `/` and `~0` is `~`; any other use of `~` is malformed.
-    private func unescaped(pointerToken token: Substring) -> String? {
-        var result = ""
+    private func unescaped(pointerToken token: Substring.UTF8View) -> String? {
+        var result: [UInt8] = []
         var rest = token.makeIterator()
-        while let character = rest.next() {
-            guard character == "~" else {
-                result.append(character)
+        while let byte = rest.next() {
+            guard byte == 0x7E else {
+                result.append(byte)
                 continue
             }
             switch rest.next() {
-            case "0": result.append("~")
-            case "1": result.append("/")
+            case 0x30: result.append(0x7E)
+            case 0x31: result.append(0x2F)
             default: return nil
             }
         }
-        return result
+        return String(decoding: result, as: UTF8.self)
     }
 
     /// The canonical bytes: no white space, sorted keys, shortest escapes, UTF-8.

@@ -48,7 +48,7 @@ public struct SignalPolicy: Sendable, Hashable, Codable {
     public var name: String
     /// What is counted or measured.
     public var source: Source
-    /// Series that do not count: conditions that must not all hold… each is a regular expression to exclude.
+    /// What describes series that do not count, each alone: `equal` or `matches`. `conditions` has them the other way round.
     public var exclude: [LabelMatcher]
     /// Which way is worse.
     public var direction: Direction
@@ -97,5 +97,19 @@ public struct SignalPolicy: Sendable, Hashable, Codable {
         self.isSecurity = isSecurity
         self.isReportOnly = isReportOnly
         self.minExposure = minExposure
+    }
+}
+
+extension SignalPolicy {
+    /// The conditions that a series must meet to count: `exclude`, negated.
+    public var conditions: [LabelMatcher] {
+        exclude.map { matcher in
+            switch matcher.comparison {
+            case .equal: LabelMatcher(matcher.name, .notEqual, matcher.value)
+            case .notEqual: LabelMatcher(matcher.name, .equal, matcher.value)
+            case .matches: LabelMatcher(matcher.name, .notMatches, matcher.value)
+            case .notMatches: LabelMatcher(matcher.name, .matches, matcher.value)
+            }
+        }
     }
 }

@@ -2,36 +2,89 @@ internal import SerinModel
 internal import SerinPolicies
 internal import SerinVerdicts
 
-/// The evidence of one rollout, as the rollout needs it: the one file that knows how verdicts are reached.
+/// The evidence of one rollout, as the rollout needs it: the one file that translates a policy into what is judged.
 struct EvidenceFeed: Sendable, Hashable {
-    private let signals: [SignalPolicy]
+    private var evidence: Evidence
     private let instanceLabel: String
     private let alerts: [LabelMatcher]?
 
     init(policy: Policy) {
-        signals = policy.signals
+        evidence = Evidence(plan: EvidencePlan(policy))
         instanceLabel = policy.prometheus.instanceLabel
         alerts = policy.alerts?.match
     }
 
     /// What to ask of telemetry at every poll.
-    var request: TelemetryRequest { TelemetryRequest(queries: [], instanceLabel: instanceLabel, alerts: alerts) }
+    var request: TelemetryRequest {
+        TelemetryRequest(queries: evidence.telemetryQueries, instanceLabel: instanceLabel, alerts: alerts)
+    }
 
     /// Measures the control's noise on its past.
-    mutating func absorb(_ history: HistoryReading) {}
+    mutating func absorb(_ history: HistoryReading) { evidence.absorb(history: history) }
 
     /// Takes a poll's answer; nil when none came. Only what is collected becomes evidence.
     mutating func absorb(_ reading: TelemetryReading?, at now: Instant, isCollecting: Bool) -> Assessment {
-        let assessments = signals.map { signal in
-            var assessment = SignalAssessment(name: signal.name)
-            assessment.isReportOnly = signal.isReportOnly
-            assessment.isSecurity = signal.isSecurity
-            if reading == nil { assessment.absence = .sourceDown }
-            return assessment
-        }
-        return Assessment(signals: assessments, healthyTime: .zero, observedRequests: nil, isDegraded: false, failing: nil)
+        evidence.absorb(reading, at: now, isCollecting: isCollecting)
+        return evidence.assess(at: now, withIntervals: false)
     }
 
+    /// The same assessment with its intervals, which cost a bisection each.
+    func shown(at now: Instant) -> Assessment { evidence.assess(at: now, withIntervals: true) }
+
     /// A weight is in force from now on: the observed share is counted anew, and the evidence begins a new stratum.
-    mutating func weightConfirmed(_ weight: Weight, at now: Instant) {}
+    mutating func weightConfirmed(_ weight: Weight, at now: Instant) { evidence.weightConfirmed(at: now) }
+
+    /// How long it will take at the traffic seen so far, at a weight.
+    func forecast(weight: Weight?) -> [SignalForecast] { evidence.forecast(weight: weight) }
+}
+
+extension EvidencePlan {
+    /// The plan of a policy.
+    init(_ policy: Policy) {
+        let timing = policy.timing
+        // An override that shortens the evidence below the default means it with and without history.
+        let isShortened = timing.minEvidence < TimingPolicy().minEvidence
+        self.init(
+            signals: policy.signals.map(EvidenceSignal.init), canary: policy.prometheus.canary,
+            control: policy.prometheus.control, instanceLabel: policy.prometheus.instanceLabel, poll: timing.poll,
+            staleAfter: policy.prometheus.staleAfter, bake: timing.bake, minEvidence: timing.minEvidence,
+            minEvidenceWithoutHistory: isShortened ? timing.minEvidence : .minutes(3))
+    }
+}
+
+extension EvidenceSignal {
+    fileprivate init(_ signal: SignalPolicy) {
+        let source: SignalSource =
+            switch signal.source {
+            case .ratio(let counter, let bad): .ratio(counter: counter, bad: bad)
+            case .per(let counter, let exposure): .per(counter: counter, exposure: exposure)
+            case .rate(let counter): .rate(counter: counter)
+            case .latency(let histogram, let quantile): .latency(histogram: histogram, quantile: quantile)
+            case .gauge(let metric): .gauge(metric: metric)
+            case .expression(let text): .expression(text)
+            }
+        var rule = Rule()
+        switch signal.direction {
+        case .increase: rule.direction = .increase
+        case .decrease: rule.direction = .decrease
+        case .either: rule.direction = .either
+        }
+        rule.tolerance = signal.tolerance
+        rule.floor = signal.floor
+        rule.assureTolerance = signal.assureTolerance
+        rule.assureFloor = signal.assureFloor
+        switch signal.proof {
+        case .beyond: rule.proof = .beyond
+        case .any: rule.proof = .any
+        }
+        rule.minExposure = signal.minExposure
+        let judge: Judge =
+            switch signal.judge {
+            case .sequential: .sequential
+            case .threshold: .threshold
+            }
+        self.init(
+            name: signal.name, source: source, matchers: signal.conditions, rule: rule, slack: signal.slack, judge: judge,
+            hardLimit: signal.hardLimit, isSecurity: signal.isSecurity, isReportOnly: signal.isReportOnly)
+    }
 }

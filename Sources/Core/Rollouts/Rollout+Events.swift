@@ -39,8 +39,10 @@ extension Rollout {
         findings = found
         reason = ""
         apply(.polled(found), at: now, into: &effects)
-        if machine.ending == nil, exposedSince != nil {
-            effects += log.record(assessment, weight: machine.inForce, next: consequence, at: now)
+        if machine.ending == nil, exposedSince != nil, log.isDue(assessment, at: now) {
+            let shown = feed.shown(at: now)
+            self.assessment = shown
+            effects += log.record(shown, weight: machine.inForce, next: consequence, at: now)
         }
     }
 

@@ -55,6 +55,9 @@ public struct Rollout: Sendable, Hashable {
     /// What to ask of telemetry at a poll.
     public var telemetryRequest: TelemetryRequest { feed.request }
 
+    /// When it has to be told that time has passed, at the latest; nil when no deadline is running.
+    public var nextDeadline: Instant? { machine.deadlines.armed.map(\.due).min() }
+
     /// Why a command would not be accepted now; nil when it would.
     public func refusal(of command: Command, at now: Instant) -> Refusal? {
         guard var refusal = machine.refusal(of: command.verb, by: command.by) else { return nil }

@@ -16,9 +16,19 @@ struct VerdictLog: Sendable, Hashable {
         latest = Array(repeating: nil, count: signals.count)
     }
 
+    /// Whether a poll adds decisions.
+    func isDue(_ assessment: Assessment, at now: Instant) -> Bool {
+        isMinuteOver(at: now)
+            || assessment.signals.contains { signal in
+                sources.firstIndex { $0.name == signal.name }.map { latest[$0] != signal.verdict } ?? false
+            }
+    }
+
+    private func isMinuteOver(at now: Instant) -> Bool { writtenAt.map { now - $0 >= Self.interval } ?? true }
+
     /// The decisions that one poll adds.
     mutating func record(_ assessment: Assessment, weight: Weight, next: String, at now: Instant) -> [Effect] {
-        let isDue = writtenAt.map { now - $0 >= Self.interval } ?? true
+        let isDue = isMinuteOver(at: now)
         var effects: [Effect] = []
         for signal in assessment.signals {
             guard let index = sources.firstIndex(where: { $0.name == signal.name }) else { continue }

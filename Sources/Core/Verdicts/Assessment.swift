@@ -38,6 +38,12 @@ public struct SignalAssessment: Sendable, Hashable, Codable {
     public var noise: String
     /// When the regression most likely began, on a fail.
     public var onset: Instant?
+    /// Why each cohort gives no evidence; `absence` is the graver of the two.
+    public var absences: CohortAbsences
+    /// The common slow-down, canary over control, that the ratio of a latency signal means; nil for other kinds.
+    public var slowdown: Double?
+    /// What people should know about how this signal is tested.
+    public var notes: [String]
 
     /// An assessment of a signal about which nothing is known yet.
     public init(name: String) {
@@ -59,6 +65,9 @@ public struct SignalAssessment: Sendable, Hashable, Codable {
         phi = 1
         noise = ""
         onset = nil
+        absences = CohortAbsences()
+        slowdown = nil
+        notes = []
     }
 }
 
@@ -103,15 +112,19 @@ public struct Assessment: Sendable, Hashable, Codable {
     public var isDegraded: Bool
     /// The name of the signal that fails the family as a whole, when one does.
     public var failing: String?
+    /// Instances that were there and are down now; nothing passes while one of them is the canary's.
+    public var lost: [LostInstance]
 
     /// An assessment.
     public init(
-        signals: [SignalAssessment], healthyTime: Duration, observedRequests: TrafficCounts?, isDegraded: Bool, failing: String?
+        signals: [SignalAssessment], healthyTime: Duration, observedRequests: TrafficCounts?, isDegraded: Bool, failing: String?,
+        lost: [LostInstance] = []
     ) {
         self.signals = signals
         self.healthyTime = healthyTime
         self.observedRequests = observedRequests
         self.isDegraded = isDegraded
         self.failing = failing
+        self.lost = lost
     }
 }

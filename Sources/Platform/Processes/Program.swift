@@ -12,6 +12,14 @@ public enum Termination: Sendable, Hashable {
     case timedOut
 }
 
+/// Which part of an output that is too long is kept.
+public enum KeptOutput: Sendable, Hashable {
+    /// Its beginning.
+    case beginning
+    /// Its end.
+    case end
+}
+
 /// What a program run came to.
 public struct Completion: Sendable, Hashable {
     /// How it ended.
@@ -21,13 +29,20 @@ public struct Completion: Sendable, Hashable {
     /// Whether it wrote more than the limit.
     public var isTruncated: Bool
 
+    /// What a run came to.
+    public init(termination: Termination, output: [UInt8], isTruncated: Bool) {
+        self.termination = termination
+        self.output = output
+        self.isTruncated = isTruncated
+    }
+
     /// The output as text; bytes that are no UTF-8 are replaced.
     public var text: String { String(decoding: output, as: UTF8.self) }
 }
 
 /// A program with its arguments, environment and limits. No shell is involved.
 public struct Program: Sendable, Hashable {
-    /// The program: a path, or a name looked up in `PATH`.
+    /// The program: a path, or a name looked up in the `PATH` of its environment, or of the caller when that has none.
     public var path: String
     /// Its arguments, without the program's own name.
     public var arguments: [String]
@@ -43,11 +58,14 @@ public struct Program: Sendable, Hashable {
     public var grace: Duration
     /// How much output is kept, in bytes.
     public var outputLimit: Int
+    /// Which part is kept when there is more.
+    public var kept: KeptOutput
 
     /// A program to run.
     public init(
         _ path: String, _ arguments: [String] = [], environment: [String: String] = [:], directory: String? = nil,
-        input: [UInt8]? = nil, deadline: Duration, grace: Duration = .seconds(2), outputLimit: Int = 1 << 20
+        input: [UInt8]? = nil, deadline: Duration, grace: Duration = .seconds(2), outputLimit: Int = 1 << 20,
+        kept: KeptOutput = .beginning
     ) {
         self.path = path
         self.arguments = arguments
@@ -57,11 +75,17 @@ public struct Program: Sendable, Hashable {
         self.deadline = deadline
         self.grace = grace
         self.outputLimit = outputLimit
+        self.kept = kept
     }
 
     /// Runs it on a thread of its own. When the deadline passes or the task is cancelled its whole process group is asked to end
-    /// (TERM), then ended (KILL) after the grace period.
+    /// (TERM), then ended (KILL) after the grace period. When the program ends by itself and leaves others behind that hold its
+    /// output open, they are given the grace period to finish writing and are then left alone.
+    ///
+    /// Fails, without having started anything, as `invalid` when there is no such program or an argument holds a NUL, and as
+    /// `transient` when the system has no room for it or the task was cancelled before.
     public func run() async throws(Failure) -> Completion {
+        guard !Task.isCancelled else { throw Failure(.transient, "cannot start \(path): given up before") }
         let cancel = serin_event_create()
         guard cancel >= 0 else { throw Failure(.transient, "cannot start \(path): \(String(cString: strerror(errno)))") }
         defer { close(cancel) }
@@ -76,28 +100,5 @@ public struct Program: Sendable, Hashable {
             serin_event_signal(cancel)
         }
         return try result.get()
-    }
-}
-
-/// Runs blocking work on a thread of its own, so that neither the cooperative pool nor Dispatch's is starved.
-func onNewThread(_ body: @escaping @Sendable () -> Void) {
-    final class Box: Sendable {
-        let body: @Sendable () -> Void
-        init(_ body: @escaping @Sendable () -> Void) { self.body = body }
-    }
-    var thread = pthread_t()
-    let box = Unmanaged.passRetained(Box(body))
-    let code = pthread_create(
-        &thread, nil,
-        { context in
-            guard let context else { return nil }
-            Unmanaged<Box>.fromOpaque(context).takeRetainedValue().body()
-            return nil
-        }, box.toOpaque())
-    if code == 0 {
-        pthread_detach(thread)
-    } else {
-        // No thread to be had: blocking this one is better than never answering.
-        box.takeRetainedValue().body()
     }
 }

@@ -15,12 +15,14 @@ public struct HTTPHeader: Sendable, Hashable {
 }
 
 /// An HTTP request with all its limits.
+///
+/// Redirects are never followed, and proxies named in the environment are used only when asked for.
 public struct HTTPRequest: Sendable {
-    /// `GET`, `POST`, `PUT`, `PATCH`, `DELETE`.
+    /// `GET`, `HEAD`, `POST`, `PUT`, `PATCH`, `DELETE`.
     public var method: String
     /// The address, `http://` or `https://`.
     public var url: String
-    /// Header fields.
+    /// Header fields. One with a line break or NUL in it is refused before anything is sent.
     public var headers: [HTTPHeader]
     /// The body; nil sends none.
     public var body: [UInt8]?
@@ -30,12 +32,19 @@ public struct HTTPRequest: Sendable {
     public var certificateAuthorityFile: String?
     /// User and password for basic authentication.
     public var basic: (user: String, password: String)?
-    /// For the whole exchange.
+    /// For the whole exchange, from asking for it to the last byte of the answer.
     public var timeout: Duration
-    /// The longest body accepted, in bytes.
+    /// The longest body accepted, in bytes after decompression.
     public var bodyLimit: Int
+    /// The longest status line and headers accepted together, in bytes.
+    public var headerLimit: Int
+    /// Whether the server may see the request twice. When not, a connection that an earlier exchange left open is not used: it may
+    /// have been closed meanwhile, and libcurl would then quietly send the request again.
+    public var isIdempotent: Bool
+    /// Whether proxies named in the environment (`http_proxy`, …) are used.
+    public var usesEnvironmentProxy: Bool
 
-    /// A request.
+    /// A request. It is taken as idempotent unless it is a `POST` or `PATCH`.
     public init(
         method: String = "GET", url: String, headers: [HTTPHeader] = [], body: [UInt8]? = nil, timeout: Duration,
         bodyLimit: Int = 1 << 20
@@ -49,6 +58,31 @@ public struct HTTPRequest: Sendable {
         unixSocket = nil
         certificateAuthorityFile = nil
         basic = nil
+        headerLimit = 64 << 10
+        isIdempotent = method != "POST" && method != "PATCH"
+        usesEnvironmentProxy = false
+    }
+
+    /// The address as people may see it: without user, password, query and fragment.
+    public var publicURL: String {
+        let bare = url.prefix { $0 != "?" && $0 != "#" }
+        guard let scheme = bare.range(of: "://") else { return bare.contains("@") ? "…" : String(bare) }
+        // A password may hold a stray '/', so everything up to the last '@' is taken for user and password.
+        guard let at = bare.lastIndex(of: "@"), at >= scheme.upperBound else { return String(bare) }
+        return bare[..<scheme.upperBound] + "…@" + bare[bare.index(after: at)...]
+    }
+
+    /// Why the request can never be sent as it is; nil when nothing is wrong with it.
+    var defect: String? {
+        if !isToken(method) { return "the method is no HTTP token" }
+        if url.utf8.contains(where: { $0 <= 0x20 || $0 == 0x7F }) { return "the address contains a space or control character" }
+        for header in headers where !isToken(header.name) || header.value.utf8.contains(where: { [0, 10, 13].contains($0) }) {
+            return "a header's name or value contains a character that headers cannot hold"
+        }
+        let texts = [unixSocket, certificateAuthorityFile, basic?.user, basic?.password]
+        if texts.contains(where: { $0?.utf8.contains(0) ?? false }) { return "a setting contains a NUL character" }
+        if basic?.user.utf8.contains(0x3A) ?? false { return "the user name of basic authentication contains ':'" }
+        return nil
     }
 }
 
@@ -71,5 +105,48 @@ public struct HTTPResponse: Sendable, Hashable {
     /// The first value of a header field, whatever the case of its name.
     public func header(_ name: String) -> String? {
         headers.first { $0.name.lowercased() == name.lowercased() }?.value
+    }
+
+    /// What kind of failure the status means; nil for 2xx. A gateway that got no answer (502, 504) leaves it unknown whether the
+    /// request was carried out.
+    public var failureClass: FailureClass? {
+        switch status {
+        case 200..<300: nil
+        case 401, 403, 407: .denied
+        case 409, 412: .conflict
+        case 429: .throttled
+        case 502, 504: .unknown
+        case 408, 425, 500...: .transient
+        default: .invalid
+        }
+    }
+
+    /// How long the server asks to wait (`Retry-After` in seconds, at most a day); nil when it does not say.
+    public var retryAfter: Duration? {
+        guard let text = header("Retry-After"), let seconds = Int64(text), seconds >= 0 else { return nil }
+        return .seconds(min(seconds, 86_400))
+    }
+}
+
+/// Whether a text is a token of RFC 9110, section 5.6.2.
+private func isToken(_ text: String) -> Bool {
+    let marks = Set("!#$%&'*+-.^_`|~".utf8)
+    return !text.isEmpty
+        && text.utf8.allSatisfy {
+            (0x30...0x39).contains($0) || (0x41...0x5A).contains($0) || (0x61...0x7A).contains($0) || marks.contains($0)
+        }
+}
+
+extension StringProtocol {
+    /// The first place of a text; the standard library has none without Foundation.
+    fileprivate func range(of text: String) -> Range<Index>? {
+        var start = startIndex
+        while start < endIndex {
+            if self[start...].hasPrefix(text), let end = index(start, offsetBy: text.count, limitedBy: endIndex) {
+                return start..<end
+            }
+            start = index(after: start)
+        }
+        return nil
     }
 }

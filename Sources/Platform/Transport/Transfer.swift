@@ -5,10 +5,17 @@ internal import SerinModel
 
 /// One exchange on its way. Its request is fixed; what comes back is written by the loop's thread only.
 final class Transfer: Sendable {
+    /// Which limit an answer went over.
+    private enum Excess: Sendable {
+        case body
+        case headers
+    }
+
     private struct Received: Sendable {
         var headers: [HTTPHeader] = []
+        var headerBytes = 0
         var body: [UInt8] = []
-        var isTooLong = false
+        var excess: Excess?
     }
 
     // Unchecked: the list is made in `prepare` and freed in `release`, both on the loop's thread.
@@ -16,14 +23,15 @@ final class Transfer: Sendable {
 
     let id: UInt64
     let request: HTTPRequest
-    let continuation: CheckedContinuation<Result<HTTPResponse, Failure>, Never>
+    /// Called once with the outcome.
+    let completion: @Sendable (Result<HTTPResponse, Failure>) -> Void
     private let received = Locked(Received())
     private let headerList = Locked(HeaderList(list: nil))
 
-    init(id: UInt64, request: HTTPRequest, continuation: CheckedContinuation<Result<HTTPResponse, Failure>, Never>) {
+    init(id: UInt64, request: HTTPRequest, completion: @escaping @Sendable (Result<HTTPResponse, Failure>) -> Void) {
         self.id = id
         self.request = request
-        self.continuation = continuation
+        self.completion = completion
     }
 
     /// Sets every option of the easy handle; false when libcurl refuses one.
@@ -32,41 +40,66 @@ final class Transfer: Sendable {
         var codes = [
             serin_curl_set_text(easy, CURLOPT_URL, request.url),
             serin_curl_set_text(easy, CURLOPT_PROTOCOLS_STR, "http,https"),
-            serin_curl_set_text(easy, CURLOPT_CUSTOMREQUEST, request.method),
-            serin_curl_set_text(easy, CURLOPT_ACCEPT_ENCODING, ""),
+            serin_curl_set_long(easy, CURLOPT_HTTP_VERSION, 2),  // CURL_HTTP_VERSION_1_1, an enumeration's value
+            serin_curl_set_text(easy, CURLOPT_ACCEPT_ENCODING, "gzip"),
             serin_curl_set_long(easy, CURLOPT_NOSIGNAL, 1),
             serin_curl_set_long(easy, CURLOPT_FOLLOWLOCATION, 0),
+            // Without this, giving up on a name that does not resolve would stop the whole loop until the resolver answers.
+            serin_curl_set_long(easy, CURLOPT_QUICK_EXIT, 1),
+            serin_curl_set_long(easy, CURLOPT_BUFFERSIZE, 64 << 10),
             serin_curl_set_long(easy, CURLOPT_TIMEOUT_MS, Int(max(1, request.timeout.milliseconds))),
             serin_curl_set_long(easy, CURLOPT_CONNECTTIMEOUT_MS, Int(max(1, request.timeout.milliseconds))),
             serin_curl_set_pointer(easy, CURLOPT_PRIVATE, context),
             serin_curl_set_body_sink(easy, bodySink, context),
             serin_curl_set_header_sink(easy, headerSink, context),
         ]
-        if let body = request.body {
-            codes.append(
-                body.withUnsafeBytes { serin_curl_set_body(easy, $0.baseAddress ?? UnsafeRawPointer(easy), Int64($0.count)) })
-        }
+        if !request.usesEnvironmentProxy { codes.append(serin_curl_set_text(easy, CURLOPT_PROXY, "")) }
+        if !request.isIdempotent { codes.append(serin_curl_set_long(easy, CURLOPT_FRESH_CONNECT, 1)) }
         if let path = request.unixSocket { codes.append(serin_curl_set_text(easy, CURLOPT_UNIX_SOCKET_PATH, path)) }
-        if let file = request.certificateAuthorityFile { codes.append(serin_curl_set_text(easy, CURLOPT_CAINFO, file)) }
         if let basic = request.basic {
-            codes.append(serin_curl_set_long(easy, CURLOPT_HTTPAUTH, 1))
+            codes.append(serin_curl_set_long(easy, CURLOPT_HTTPAUTH, 1))  // CURLAUTH_BASIC
             codes.append(serin_curl_set_text(easy, CURLOPT_USERNAME, basic.user))
             codes.append(serin_curl_set_text(easy, CURLOPT_PASSWORD, basic.password))
         }
+        codes += setTrust(easy)
+        codes += setMethodAndBody(easy)
         codes.append(setHeaders(easy))
         return codes.allSatisfy { $0 == CURLE_OK }
     }
 
+    private func setTrust(_ easy: UnsafeMutableRawPointer) -> [CURLcode] {
+        guard let file = request.certificateAuthorityFile else { return [] }
+        return [
+            serin_curl_set_text(easy, CURLOPT_CAINFO, file),
+            // Debian's libcurl would go on trusting the system's folder of certificates besides the file.
+            serin_curl_set_text(easy, CURLOPT_CAPATH, nil),
+            // A replaced file counts after a minute instead of after a day.
+            serin_curl_set_long(easy, CURLOPT_CA_CACHE_TIMEOUT, 60),
+        ]
+    }
+
+    private func setMethodAndBody(_ easy: UnsafeMutableRawPointer) -> [CURLcode] {
+        var codes = [serin_curl_set_text(easy, CURLOPT_CUSTOMREQUEST, request.method)]
+        if request.method == "HEAD" { codes.append(serin_curl_set_long(easy, CURLOPT_NOBODY, 1)) }
+        let needsLength = ["POST", "PUT", "PATCH"].contains(request.method)
+        if let body = request.body ?? (needsLength ? [] : nil) {
+            codes.append(
+                body.withUnsafeBytes { serin_curl_set_body(easy, $0.baseAddress ?? UnsafeRawPointer(easy), Int64($0.count)) })
+        }
+        return codes
+    }
+
     private func setHeaders(_ easy: UnsafeMutableRawPointer) -> CURLcode {
-        // An empty Expect keeps curl from waiting a second for "100 Continue" before a long body.
-        let lines = request.headers.map { "\($0.name): \($0.value)" } + ["Expect:"]
+        // An empty Expect keeps curl from waiting a second for "100 Continue" before a long body. A field with an empty value is
+        // written with ';', for with ':' curl would drop it.
+        let lines = request.headers.map { $0.value.isEmpty ? "\($0.name);" : "\($0.name): \($0.value)" } + ["Expect:"]
         let list = lines.reduce(nil as UnsafeMutablePointer<curl_slist>?) { curl_slist_append($0, $1) ?? $0 }
         let box = HeaderList(list: list)
         headerList.withLock { $0 = box }
         return serin_curl_set_list(easy, CURLOPT_HTTPHEADER, list)
     }
 
-    /// Frees what belongs to libcurl; called once, after the easy handle is gone.
+    /// Frees what belongs to libcurl; called once, after the easy handle forgot it.
     func release() {
         let box = headerList.withLock { held in
             defer { held.list = nil }
@@ -78,7 +111,7 @@ final class Transfer: Sendable {
     func takeBody(_ bytes: UnsafeRawBufferPointer) -> Bool {
         received.withLock { received in
             guard received.body.count + bytes.count <= request.bodyLimit else {
-                received.isTooLong = true
+                received.excess = .body
                 return false
             }
             received.body.append(contentsOf: bytes)
@@ -87,21 +120,37 @@ final class Transfer: Sendable {
     }
 
     func takeHeader(_ bytes: UnsafeRawBufferPointer) -> Bool {
-        let line = String(decoding: bytes, as: UTF8.self)
-        return received.withLock { received in
+        received.withLock { received in
+            received.headerBytes += bytes.count
+            guard received.headerBytes <= request.headerLimit, received.headers.count < 200 else {
+                received.excess = .headers
+                return false
+            }
+            let line = String(decoding: bytes, as: UTF8.self)
             if line.hasPrefix("HTTP/") { received.headers = [] }
-            guard received.headers.count < 200 else { return false }
-            if let colon = line.firstIndex(of: ":") {
-                let value = line[line.index(after: colon)...].drop { $0 == " " || $0 == "\t" }
-                received.headers.append(
-                    HTTPHeader(String(line[..<colon]), String(value.prefix { $0 != "\r\n" && $0 != "\r" && $0 != "\n" })))
+            if let colon = line.firstIndex(of: ":"), !line.hasPrefix("HTTP/") {
+                let isSpace = { (character: Character) in character == " " || character == "\t" || character.isNewline }
+                var value = line[line.index(after: colon)...].drop(while: isSpace)
+                while let last = value.last, isSpace(last) { value.removeLast() }
+                received.headers.append(HTTPHeader(String(line[..<colon]), String(value)))
             }
             return true
         }
     }
+}
 
-    func failure(_ kind: FailureClass, _ reason: String) -> Failure {
-        Failure(kind, "cannot \(request.method) \(request.url): \(reason)")
+// MARK: - What came of it
+
+extension Transfer {
+    /// A failure of this exchange in words; user, password and query of the address are left out.
+    func failure(_ kind: FailureClass, _ reason: String, hint: String? = nil) -> Failure {
+        let place = request.unixSocket.map { " at unix socket \($0)" } ?? ""
+        return Failure(kind, "cannot \(request.method) \(request.publicURL)\(place): \(reason)", hint: hint)
+    }
+
+    /// The outcome for a caller who no longer waits.
+    func givenUp(_ easy: UnsafeMutableRawPointer) -> Result<HTTPResponse, Failure> {
+        .failure(failure(wasSent(easy) ? .unknown : .transient, "given up by the caller"))
     }
 
     /// The result of a finished transfer.
@@ -112,19 +161,42 @@ final class Transfer: Sendable {
             serin_curl_get_status(easy, &status)
             return .success(HTTPResponse(status: status, headers: received.headers, body: received.body))
         }
-        if received.isTooLong { return .failure(failure(.invalid, "the answer is longer than \(request.bodyLimit) bytes")) }
-        return .failure(failure(kind(of: easy, code: code), String(cString: curl_easy_strerror(code))))
+        // A read whose answer is too long is answered so again; a write may have been carried out.
+        let tooLong: FailureClass = request.isIdempotent ? .invalid : .unknown
+        switch received.excess {
+        case .body: return .failure(failure(tooLong, "the answer is longer than \(request.bodyLimit) bytes"))
+        case .headers: return .failure(failure(tooLong, "the answer's headers are longer than \(request.headerLimit) bytes"))
+        case nil: return .failure(failure(of: easy, code: code))
+        }
     }
 
-    private func kind(of easy: UnsafeMutableRawPointer, code: CURLcode) -> FailureClass {
+    private func wasSent(_ easy: UnsafeMutableRawPointer) -> Bool {
+        var sent = 0
+        serin_curl_get_request_size(easy, &sent)
+        return sent > 0
+    }
+
+    private func failure(of easy: UnsafeMutableRawPointer, code: CURLcode) -> Failure {
+        let words = String(cString: curl_easy_strerror(code))
+        if code == CURLE_OPERATION_TIMEDOUT {
+            return wasSent(easy)
+                ? failure(.unknown, "no complete answer within \(request.timeout)")
+                : failure(.transient, "no connection within \(request.timeout)")
+        }
+        if wasSent(easy) {
+            return code == CURLE_UNSUPPORTED_PROTOCOL ? failure(.unknown, "the answer is not HTTP") : failure(.unknown, words)
+        }
         switch code {
-        case CURLE_URL_MALFORMAT, CURLE_UNSUPPORTED_PROTOCOL: return .invalid
-        case CURLE_PEER_FAILED_VERIFICATION, CURLE_SSL_CACERT_BADFILE, CURLE_SSL_CERTPROBLEM: return .denied
-        default:
-            // Nothing was sent when no request bytes left: then it certainly did not happen.
-            var sent = 0
-            serin_curl_get_request_size(easy, &sent)
-            return sent > 0 ? .unknown : .transient
+        case CURLE_URL_MALFORMAT, CURLE_UNSUPPORTED_PROTOCOL: return failure(.invalid, words)
+        case CURLE_SSL_CACERT_BADFILE:
+            return failure(
+                .invalid, "cannot use the certificate file \(request.certificateAuthorityFile ?? "")",
+                hint: "it must be readable and hold certificates in PEM form")
+        case CURLE_PEER_FAILED_VERIFICATION, CURLE_SSL_CERTPROBLEM:
+            return failure(
+                .denied, "the server's certificate is not trusted (\(words))",
+                hint: "name the certificate authority's file, and use a host name that the certificate holds")
+        default: return failure(.transient, words)
         }
     }
 }

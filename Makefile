@@ -1,0 +1,52 @@
+# make demo    set-up and the main job on real servers      make test   set-up and all tests
+# make bench   a table of speed, memory and decision quality  make soak   what takes longer than a test run may
+SWIFT ?= swift
+JOBS ?= 2
+export SWIFT_BACKTRACE = enable=no
+
+.PHONY: all setup build release demo test unit search mutants bench soak lint format clean
+
+all: build
+
+setup:
+	@Tools/setup.sh
+
+build: setup
+	$(SWIFT) build -j $(JOBS)
+
+release: setup
+	$(SWIFT) build -c release -j $(JOBS)
+
+demo: setup
+	@Tools/demo.sh
+
+test: unit search mutants
+
+unit: setup
+	$(SWIFT) build --build-tests -j $(JOBS)
+	$(SWIFT) test --skip-build
+
+search: setup
+	$(SWIFT) build -c release -j $(JOBS) --product serin-search
+	.build/release/serin-search
+
+mutants: setup
+	Tools/mutants.sh
+
+bench: setup
+	$(SWIFT) build -c release -j $(JOBS)
+	.build/release/serin-bench
+
+soak: setup
+	$(SWIFT) build -c release -j $(JOBS)
+	Tools/soak.sh
+
+lint: setup
+	$(SWIFT) format lint --strict --recursive --parallel Sources Tests Tools examples Package.swift
+	Tools/tidy.sh
+
+format:
+	$(SWIFT) format --in-place --recursive --parallel Sources Tests Tools examples Package.swift
+
+clean:
+	rm -rf .build build

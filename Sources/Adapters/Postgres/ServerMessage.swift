@@ -1,0 +1,51 @@
+internal import SerinModel
+
+/// What libpq said about a failure, taken apart.
+struct ServerMessage {
+    /// The five characters of the SQLSTATE, when the server itself spoke.
+    let state: String?
+    /// The message on one line, without the place in the server's source.
+    let text: String
+
+    /// Takes a message apart that was made with `PQERRORS_VERBOSE`: `FATAL:  53300: sorry, too many clients already`.
+    init(_ message: String) {
+        let lines = message.split(whereSeparator: \.isNewline).map(String.init).filter { !$0.hasPrefix("LOCATION:") }
+        state = lines.lazy.compactMap(ServerMessage.code).first
+        text = lines.map { line in String(line.drop { $0 == " " || $0 == "\t" }) }.joined(separator: "; ")
+    }
+
+    /// Looks for `: 53300: ` between colons, whatever language the words around it are in.
+    private static func code(in line: String) -> String? {
+        line.split(separator: ":").lazy.map { part in String(part.drop { $0 == " " }) }
+            .first { part in
+                part.utf8.count == 5
+                    && part.utf8.allSatisfy { (0x30...0x39).contains($0) || (0x41...0x5A).contains($0) }
+                    && part.utf8.contains { (0x30...0x39).contains($0) }
+            }
+    }
+
+    /// Whether it can pass by itself.
+    var kind: FailureClass {
+        guard let state else { return .transient }
+        switch state {
+        case "28P01", "28000", "42501": return .denied
+        case "3D000": return .invalid
+        case SQLState.tooManyConnections: return .throttled
+        default: return state.hasPrefix("42") ? .invalid : .transient
+        }
+    }
+
+    /// What to do about it.
+    var hint: String? {
+        guard let state else { return nil }
+        switch state {
+        case "28P01": return "check the password in the connection string"
+        case "28000": return "let this role in with a line in pg_hba.conf"
+        case "42501": return "GRANT pg_monitor to the role in the connection string"
+        case "3D000": return "name an existing database in the connection string"
+        case SQLState.tooManyConnections: return "every connection is taken: raise max_connections or use a pooler"
+        case SQLState.queryCanceled: return "the server needed more than 2s for a query on its own state"
+        default: return nil
+        }
+    }
+}

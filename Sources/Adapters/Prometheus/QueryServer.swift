@@ -1,0 +1,146 @@
+public import SerinModel
+public import SerinPolicies
+internal import SerinTransport
+
+/// Finds the value of a secret; its failures name the reference, never the value.
+public typealias SecretReader = @Sendable (SecretReference) throws(Failure) -> String
+
+/// How one Prometheus or Alertmanager is reached, and what its answers mean.
+struct QueryServer: Sendable {
+    /// `prometheus` or `alertmanager`, for messages.
+    let name: String
+    let endpoint: HTTPEndpoint
+    /// For one answer.
+    let timeout: Duration
+    let secrets: SecretReader
+    let limits: AnswerLimits
+
+    /// A POST of form fields; the form is the only way that has no limit on a query's length.
+    func form(_ path: String, _ fields: [(name: String, value: String)]) throws(Failure) -> HTTPRequest {
+        let body = fields.map { "\($0.name)=\(percentEncoded($0.value))" }.joined(separator: "&")
+        var request = try request("POST", path)
+        request.body = Array(body.utf8)
+        request.headers.append(HTTPHeader("Content-Type", "application/x-www-form-urlencoded"))
+        // A query changes nothing: connections may be used again.
+        request.isIdempotent = true
+        return request
+    }
+
+    /// A request with the server's credentials.
+    func request(_ method: String, _ path: String) throws(Failure) -> HTTPRequest {
+        let base = endpoint.url.hasSuffix("/") ? String(endpoint.url.dropLast()) : endpoint.url
+        var request = HTTPRequest(method: method, url: base + path, timeout: timeout, bodyLimit: limits.bytes)
+        request.certificateAuthorityFile = endpoint.certificateAuthorityFile
+        switch endpoint.authentication {
+        case .basic(let username, let password): request.basic = (user: username, password: try secrets(password))
+        case .bearer(let token): request.headers.append(HTTPHeader("Authorization", "Bearer \(try secrets(token))"))
+        case nil: break
+        }
+        return request
+    }
+
+    /// An instant query at one time.
+    func instant(_ query: String, at time: Instant) throws(Failure) -> HTTPRequest {
+        try form("/api/v1/query", [("query", query), ("time", timeText(time)), ("timeout", "\(timeout.milliseconds)ms")])
+    }
+
+    /// A range query.
+    func range(_ query: String, from start: Instant, to end: Instant, step: Duration) throws(Failure) -> HTTPRequest {
+        try form(
+            "/api/v1/query_range",
+            [
+                ("query", query), ("start", timeText(start)), ("end", timeText(end)), ("step", "\(step.milliseconds / 1000)"),
+                ("timeout", "\(timeout.milliseconds)ms"),
+            ])
+    }
+
+    /// Reads what came back for a query, classifying every way in which it is no answer.
+    func answer(_ result: Result<HTTPResponse, Failure>) -> Result<Answer, Failure> {
+        switch result {
+        case .failure(let failure): return .failure(named(failure))
+        case .success(let response):
+            do throws(AnswerError) {
+                let answer = try AnswerParser.parse(response.body, limits: limits)
+                if let kind = response.failureClass { return .failure(refusal(response, kind, "it answered with data")) }
+                return .success(answer)
+            } catch {
+                return .failure(failure(error, response))
+            }
+        }
+    }
+
+    private func failure(_ error: AnswerError, _ response: HTTPResponse) -> Failure {
+        if case .refused(let type, let message) = error {
+            let kind: FailureClass =
+                switch type {
+                case "timeout", "canceled", "internal", "unavailable": .transient
+                case "bad_data", "execution", "not_acceptable", "not_found": .invalid
+                default: response.failureClass ?? .invalid
+                }
+            return refusal(response, kind, "\(type): \(message)")
+        }
+        if let kind = response.failureClass {
+            return refusal(response, kind, excerpt(response.body))
+        }
+        let place = "\(name) \(endpoint.publicURL)"
+        switch error {
+        case .truncated: return Failure(.transient, "cannot read from \(place): \(error)")
+        case .tooLarge:
+            return Failure(
+                .invalid, "cannot read from \(place): \(error)", hint: "narrow the signal's matchers or group by fewer labels")
+        case .malformed, .refused:
+            return Failure(.invalid, "cannot read from \(place): \(error)", hint: "check that the url is a Prometheus API")
+        }
+    }
+
+    /// A failure made of a status that is no success.
+    func refusal(_ response: HTTPResponse, _ kind: FailureClass, _ words: String) -> Failure {
+        let hint: String? =
+            switch response.status {
+            case 401, 403: "check the \(name) credentials, and what they may read"
+            case 404, 405, 300..<400: "check that the url is the base of a \(name) API; redirects are not followed"
+            case 422: "the query fails while it runs; a limit on samples asks for narrower matchers"
+            default: nil
+            }
+        let text = words.isEmpty ? "" : ": \(words)"
+        return Failure(
+            kind, "cannot read from \(name) \(endpoint.publicURL): status \(response.status)\(text)", hint: hint,
+            retryAfter: response.retryAfter)
+    }
+
+    /// A failure of the exchange itself, with the server's name.
+    func named(_ failure: Failure) -> Failure {
+        var named = failure
+        named.message = "\(name): \(failure.message)"
+        return named
+    }
+
+    /// The beginning of a body that is no answer, in one line.
+    func excerpt(_ body: [UInt8]) -> String {
+        String(decoding: body.prefix(200), as: UTF8.self).split(whereSeparator: \.isWhitespace).joined(separator: " ")
+    }
+}
+
+extension HTTPEndpoint {
+    /// The address without user, password and query.
+    var publicURL: String { HTTPRequest(url: url, timeout: .zero).publicURL }
+}
+
+/// A time in seconds with three decimals.
+func timeText(_ time: Instant) -> String {
+    let (whole, rest) = time.millisecondsSince1970.quotientAndRemainder(dividingBy: 1000)
+    return "\(whole).\(String(String(1000 + abs(rest)).dropFirst()))"
+}
+
+/// Percent-encodes everything but RFC 3986's unreserved characters.
+func percentEncoded(_ text: String) -> String {
+    let hexadecimal = Array("0123456789ABCDEF".utf8)
+    var bytes: [UInt8] = []
+    for byte in text.utf8 {
+        switch byte {
+        case 0x30...0x39, 0x41...0x5A, 0x61...0x7A, 0x2D, 0x2E, 0x5F, 0x7E: bytes.append(byte)
+        default: bytes += [0x25, hexadecimal[Int(byte >> 4)], hexadecimal[Int(byte & 15)]]
+        }
+    }
+    return String(decoding: bytes, as: UTF8.self)
+}

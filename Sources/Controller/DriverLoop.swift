@@ -1,0 +1,213 @@
+internal import SerinModel
+internal import SerinPorts
+internal import SerinRecords
+internal import SerinRollouts
+
+/// The decisions of a driver: what to journal, what to let out and when. No task, no wait: orders come back as values.
+struct DriverLoop {
+    /// Work for the driver's tasks.
+    enum Order: Sendable {
+        /// Append this to the journal and report.
+        case append([Draft])
+        /// Report when the journal had its time for this batch.
+        case watchJournal(batch: Int)
+        /// Report when the journal may be tried again.
+        case retryJournal
+        /// Report at this moment: a deadline passes, or something is to be tried again.
+        case wake(at: Instant)
+        /// Carry this out and report what came of it.
+        case effect(Effect, decidedAt: Instant, request: TelemetryRequest)
+        /// Read everything and report.
+        case poll(TelemetryRequest, at: Instant)
+    }
+
+    /// What one event led to, until it is durable.
+    private struct Batch {
+        var number: Int
+        var drafts: [Draft]
+        var effects: [Effect]
+        var decidedAt: Instant
+        var status: RolloutStatus
+        var reply: RolloutDriver.CommandReply?
+        /// Whether the lowering in it went ahead of the journal.
+        var wentAhead = false
+        /// Whether the journal failed under it, so that nothing but a lowering may come out of it.
+        var isVoid = false
+    }
+
+    private unowned let driver: RolloutDriver
+    private var rollout: Rollout
+    private var queue: [Batch] = []
+    /// How many batches of the queue are being appended.
+    private var appending = 0
+    private var lastBatch = 0
+    private var isPolling = false
+    private var isJournalBroken = false
+    private var isStopping = false
+    /// The earliest moment at which a wake-up is already ordered.
+    private var wakeAt: Instant?
+
+    init(driver: RolloutDriver, rollout: Rollout) {
+        self.driver = driver
+        self.rollout = rollout
+    }
+
+    /// Whether nothing is left to do: final and recorded, or stopped with nothing in the journal's queue.
+    var isOver: Bool {
+        guard queue.isEmpty, appending == 0 else { return isStopping && isJournalBroken }
+        return isStopping || driver.board.status.isFinal
+    }
+
+    /// Asks again for effects that were durable before a stop.
+    func resume(_ effects: [Effect]) -> [Order] {
+        let now = driver.clock.now()
+        return effects.map { .effect($0, decidedAt: now, request: rollout.telemetryRequest) }
+    }
+
+    /// Answers everyone who still waits when the driver ends.
+    func abandon() {
+        for batch in queue { batch.reply?.answer(.failure(.unavailable("the controller stopped before it was recorded"))) }
+    }
+
+    /// Takes one input and returns what is to be done about it.
+    mutating func take(_ input: RolloutDriver.Input, at now: Instant) -> [Order] {
+        switch input {
+        case .event(let event):
+            if case .observed = event { isPolling = false }
+            // With the journal broken only lowering goes on: evidence that cannot be recorded decides nothing.
+            if isJournalBroken, case .observed = event { return [] }
+            return handle(event, at: now)
+        case .command(let command, let reply): return take(command, reply, at: now)
+        case .journaled(.success): return recorded()
+        case .journaled(.failure(let error)): return journalFailed(error, at: now)
+        case .overdue(let batch): return goAhead(of: batch)
+        case .retryJournal: return append()
+        case .wake:
+            wakeAt = nil
+            return handle(.ticked, at: now) + wake(at: now)
+        case .pollDue:
+            var orders = handle(.ticked, at: now)
+            if !isPolling, !isJournalBroken, !rollout.status(at: now).isFinal {
+                isPolling = true
+                orders.append(.poll(rollout.telemetryRequest, at: now))
+            }
+            return orders
+        case .stop:
+            isStopping = true
+            return []
+        }
+    }
+
+    /// Lets the rollout handle an event and queues what it leads to.
+    mutating func handle(_ event: RolloutEvent, at now: Instant, reply: RolloutDriver.CommandReply? = nil) -> [Order] {
+        let before = rollout
+        let effects = rollout.handle(event, at: now)
+        // A tick that changes nothing is not worth an entry.
+        if case .ticked = event, effects.isEmpty, rollout == before { return [] }
+        let id = rollout.charter.id
+        let drafts =
+            [Draft(rollout: id, at: now, record: .event(event))]
+            + effects.map { Draft(rollout: id, at: now, record: .effect($0)) }
+        lastBatch += 1
+        queue.append(
+            Batch(
+                number: lastBatch, drafts: drafts, effects: effects, decidedAt: now, status: rollout.status(at: now), reply: reply
+            ))
+        var orders = append()
+        if isJournalBroken {
+            orders += goAhead(of: lastBatch)
+        } else if reply != nil || effects.contains(where: \.isLowering) {
+            orders.append(.watchJournal(batch: lastBatch))
+        }
+        return orders + wake(at: now, retrying: event.isUnconfirmedWeight)
+    }
+
+    /// Orders a wake-up for the next deadline, or sooner when a weight is to be asked for again.
+    private mutating func wake(at now: Instant, retrying: Bool = false) -> [Order] {
+        let retry = retrying ? now + driver.limits.weightRetry : nil
+        guard let next = [rollout.nextDeadline, retry].compactMap({ $0 }).min() else { return [] }
+        if let wakeAt, wakeAt <= next { return [] }
+        wakeAt = next
+        return [.wake(at: next)]
+    }
+
+    private mutating func take(_ command: Command, _ reply: RolloutDriver.CommandReply, at now: Instant) -> [Order] {
+        if let refusal = rollout.refusal(of: command, at: now) {
+            reply.answer(.failure(.refused(refusal)))
+            return []
+        }
+        return handle(.commanded(command), at: now, reply: reply)
+    }
+
+    /// Appends everything queued, in one transaction, unless an append is under way.
+    private mutating func append() -> [Order] {
+        guard appending == 0, !queue.isEmpty else { return [] }
+        appending = queue.count
+        return [.append(queue.flatMap(\.drafts))]
+    }
+
+    private mutating func recorded() -> [Order] {
+        let done = queue.prefix(appending)
+        queue.removeFirst(appending)
+        appending = 0
+        isJournalBroken = false
+        var orders: [Order] = []
+        for batch in done {
+            let request = rollout.telemetryRequest
+            for effect in batch.effects where !(effect.isLowering && batch.wentAhead) && (effect.isLowering || !batch.isVoid) {
+                orders.append(.effect(effect, decidedAt: batch.decidedAt, request: request))
+            }
+            batch.reply?.answer(.success(batch.status))
+        }
+        if let status = done.last?.status { driver.board.show(status) }
+        return orders + append()
+    }
+
+    /// On a broken journal nothing but a lowering leaves, now or later; the rollout is told and takes itself back.
+    private mutating func journalFailed(_ error: StoreError, at now: Instant) -> [Order] {
+        appending = 0
+        let isNews = !isJournalBroken
+        isJournalBroken = true
+        var orders: [Order] = [.retryJournal]
+        for index in queue.indices {
+            queue[index].isVoid = true
+            orders += goAhead(of: queue[index].number)
+        }
+        if isNews { orders += handle(.doubted("the journal cannot be written: \(error)"), at: now) }
+        return orders
+    }
+
+    /// Lets the lowering of a batch out although it is not durable yet, and says so to the one who asked.
+    private mutating func goAhead(of number: Int) -> [Order] {
+        guard let index = queue.firstIndex(where: { $0.number == number }) else { return [] }
+        queue[index].reply?.answer(
+            .failure(.unavailable("the journal does not answer: the weight is being lowered, but this is not recorded yet")))
+        queue[index].reply = nil
+        guard !queue[index].wentAhead else { return [] }
+        queue[index].wentAhead = true
+        let batch = queue[index]
+        return batch.effects.filter(\.isLowering).map {
+            .effect($0, decidedAt: batch.decidedAt, request: rollout.telemetryRequest)
+        }
+    }
+}
+
+extension RolloutEvent {
+    /// Whether it reports a weight that is not there yet.
+    fileprivate var isUnconfirmedWeight: Bool {
+        switch self {
+        case .weightReported(_, .failed), .weightReported(_, .unsettled): true
+        case .started, .ticked, .preflightFinished, .historyRead, .observed, .commanded, .weightReported(_, .confirmed),
+            .actionReported, .takenOver, .doubted:
+            false
+        }
+    }
+}
+
+extension Effect {
+    /// Whether it lowers the weight to 0, which anyone may do at any time.
+    var isLowering: Bool {
+        if case .setWeight(_, .zero) = self { return true }
+        return false
+    }
+}

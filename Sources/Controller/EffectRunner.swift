@@ -1,0 +1,106 @@
+internal import SerinModel
+internal import SerinPolicies
+internal import SerinPorts
+internal import SerinRollouts
+
+/// Carries effects out through the ports and turns what came of them into events.
+struct EffectRunner: Sendable {
+    let charter: Charter
+    let world: World
+    let clock: any Clock
+    let limits: CallLimits
+    let notifier: any Notifier
+    let weights: WeightSetter
+
+    init(charter: Charter, world: World, clock: any Clock, limits: CallLimits, notifier: any Notifier) {
+        self.charter = charter
+        self.world = world
+        self.clock = clock
+        self.limits = limits
+        self.notifier = notifier
+        weights = WeightSetter(traffic: world.traffic, clock: clock, limits: limits)
+    }
+
+    /// Carries one effect out; nil when nothing is to be reported.
+    func perform(_ effect: Effect, decidedAt: Instant, request: TelemetryRequest) async -> RolloutEvent? {
+        switch effect {
+        case .preflight:
+            let preflight = Preflight(charter: charter, world: world, limits: limits, writes: true)
+            return .preflightFinished(await preflight.run(request: request, at: clock.now()))
+        case .readHistory: return .historyRead(await history(request: request))
+        case .setWeight(let intent, let weight):
+            let lease = Duration(milliseconds: charter.policy.timing.watchdogAfter.milliseconds / 2)
+            return .weightReported(intent, await weights.set(weight, intent: intent, decidedAt: decidedAt, lease: lease))
+        case .runAction(let intent, let kind):
+            guard let action = charter.policy.action(kind) else {
+                return .actionReported(
+                    intent, .failed(Failure(.invalid, "the policy has no \(kind.rawValue) action"), output: ""))
+            }
+            return .actionReported(intent, await world.actions.run(action, context: context(intent)))
+        case .record: return nil
+        case .notify(let notice):
+            await notifier.notify(notice, of: charter.id)
+            return nil
+        }
+    }
+
+    /// How an action that was under way when a controller stopped turned out, by its check.
+    func settle(_ intent: IntentID, _ kind: ActionKind) async -> ActionOutcome {
+        guard let action = charter.policy.action(kind) else {
+            return .failed(Failure(.invalid, "the policy has no \(kind.rawValue) action"), output: "")
+        }
+        return await world.actions.check(action, context: context(intent))
+    }
+
+    /// Everything that one poll reads, each part within its own limit, side by side.
+    func poll(request: TelemetryRequest, at time: Instant) async -> Observation {
+        let limit = charter.policy.prometheus.timeout
+        async let telemetry = world.telemetry.read(request, at: time, deadline: limit)
+        async let database = databaseReading(deadline: limit)
+        async let traffic = trafficReading()
+        return Observation(at: time, telemetry: await telemetry, database: await database, traffic: await traffic)
+    }
+
+    /// The balancer's state, with its failure when it has none to show.
+    func trafficReading() async -> TrafficReading {
+        do throws(Failure) {
+            let reading = try await world.traffic.read(deadline: limits.traffic)
+            let counts: TrafficCounts?
+            do throws(Failure) {
+                counts = try await world.traffic.counts(deadline: limits.traffic)
+            } catch {
+                return TrafficReading(reading: reading, counts: nil, failure: error)
+            }
+            return TrafficReading(reading: reading, counts: counts)
+        } catch {
+            return TrafficReading(reading: nil, failure: error)
+        }
+    }
+
+    private func databaseReading(deadline: Duration) async -> DatabaseReading? {
+        await world.database?.read(deadline: deadline)
+    }
+
+    private func history(request: TelemetryRequest) async -> HistoryReading {
+        let now = clock.now()
+        return await world.telemetry.history(
+            request, of: charter.policy.prometheus.control, from: now - .hours(6), to: now, deadline: limits.history)
+    }
+
+    private func context(_ intent: IntentID) -> ActionContext {
+        ActionContext(
+            key: "\(charter.id)-\(intent.number)", service: charter.policy.service, version: charter.version,
+            previous: charter.previous)
+    }
+}
+
+extension Policy {
+    /// The action of a kind; nil when the policy has none.
+    func action(_ kind: ActionKind) -> ActionPolicy? {
+        switch kind {
+        case .deploy: deploy
+        case .promote: promote
+        case .rollback: rollback
+        }
+    }
+}

@@ -1,0 +1,134 @@
+public import SerinModel
+public import SerinPorts
+public import SerinRecords
+public import SerinRollouts
+
+/// Reads what a store's entries amount to: rollouts rebuilt by replay, decisions, and whether everything comes out as journaled.
+public struct JournalReader: Sendable {
+    private let store: any Store
+
+    /// A reader of a store.
+    public init(_ store: any Store) { self.store = store }
+
+    /// The last rollout of the store, rebuilt from its entries; nil in a store without one.
+    public func lastRollout() async throws(OperationError) -> Replayed<Rollout>? {
+        var engines = EngineHistory()
+        var replay: Replay<Rollout>?
+        do {
+            try await eachEntry { entry in
+                guard let id = entry.rollout else { return try engines.take(entry) }
+                if replay?.isOf(id) != true { replay = Replay(of: id, engines: engines) }
+                replay?.learn(engines)
+                try replay?.take(entry)
+            }
+            return try replay?.finish()
+        } catch {
+            throw .unavailable("the journal does not hold together: \(error)")
+        }
+    }
+
+    /// One rollout rebuilt from its entries.
+    public func rollout(_ id: RolloutID) async throws(OperationError) -> Replayed<Rollout> {
+        var engines = EngineHistory()
+        var replay = Replay<Rollout>(of: id, engines: engines)
+        do {
+            try await eachEntry { entry in
+                if entry.rollout == nil { try engines.take(entry) }
+                guard entry.rollout == id else { return }
+                replay.learn(engines)
+                try replay.take(entry)
+            }
+            return try replay.finish()
+        } catch ReplayError.notCreated {
+            throw .notFound("the journal has no rollout '\(id)'")
+        } catch {
+            throw .unavailable("the journal does not hold together: \(error)")
+        }
+    }
+
+    /// What a check of every verdict found.
+    public struct Check: Sendable {
+        /// How many entries were read.
+        public var entries: Int64 = 0
+        /// How many events were decided again.
+        public var replayed = 0
+        /// Where a replay differs from the journal, in words.
+        public var faults: [String] = []
+    }
+
+    /// Decides everything again from what was read, for one rollout or all.
+    public func replayAll(only wanted: RolloutID?) async throws(OperationError) -> Check {
+        var check = Check()
+        var engines = EngineHistory()
+        var replays: [RolloutID: Replay<Rollout>] = [:]
+        var broken: Set<RolloutID> = []
+        do {
+            try await eachEntry { entry in
+                check.entries += 1
+                guard let id = entry.rollout else { return try engines.take(entry) }
+                guard wanted == nil || wanted == id, !broken.contains(id) else { return }
+                var replay = replays[id] ?? Replay(of: id, engines: engines)
+                replay.learn(engines)
+                do throws(ReplayError) {
+                    try replay.take(entry)
+                    check.replayed += 1
+                } catch {
+                    check.faults.append("\(id): \(error)")
+                    broken.insert(id)
+                }
+                replays[id] = replay
+            }
+        } catch let error as StoreError {
+            throw .unavailable("\(error)")
+        } catch {
+            check.faults.append("\(error)")
+        }
+        return check
+    }
+
+    /// The decisions of a rollout after an entry's number, oldest first, at most `limit`.
+    public func decisions(of id: RolloutID, after sequence: Int64, limit: Int) async throws(OperationError) -> [LoggedDecision] {
+        let page = 500
+        var found: [LoggedDecision] = []
+        var last = sequence
+        while found.count < limit {
+            let entries: [Entry]
+            do throws(StoreError) {
+                entries = try await store.entries(after: last, rollout: id, limit: page)
+            } catch {
+                throw .unavailable("the journal cannot be read: \(error)")
+            }
+            for entry in entries {
+                if let decision = entry.decision {
+                    found.append(LoggedDecision(sequence: entry.sequence, at: entry.at, decision: decision))
+                }
+            }
+            guard let next = entries.last?.sequence, entries.count == page else { break }
+            last = next
+        }
+        return Array(found.prefix(limit))
+    }
+
+    private func eachEntry(_ body: (Entry) throws -> Void) async throws {
+        var sequence: Int64 = 0
+        while true {
+            let entries = try await store.entries(after: sequence, rollout: nil, limit: 500)
+            for entry in entries { try body(entry) }
+            guard let last = entries.last else { return }
+            sequence = last.sequence
+        }
+    }
+}
+
+extension Entry {
+    /// The decision that the entry records; nil when it records something else.
+    var decision: Decision? {
+        do throws(RecordError) {
+            guard case .effect(.record(let decision)) = try CanonicalDecoder.decode(Record.self, from: body) else { return nil }
+            return decision
+        } catch {
+            // A damaged body is found by `serin verify`; the log shows what can be read.
+            return nil
+        }
+    }
+}

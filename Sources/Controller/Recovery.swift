@@ -1,0 +1,56 @@
+internal import SerinModel
+internal import SerinPorts
+internal import SerinRecords
+internal import SerinRollouts
+
+/// Takes over what an earlier controller left: replays the journal and settles open effects by reading the world.
+struct Recovery: Sendable {
+    /// What the journal held.
+    struct Past: Sendable {
+        /// The last finished rollout, when none is live.
+        var finished: [RolloutStatus] = []
+        /// A driver for the live rollout.
+        var driver: RolloutDriver?
+    }
+
+    let parts: ServiceController.Parts
+
+    func run() async throws(OperationError) -> Past {
+        guard let replayed = try await JournalReader(parts.store).lastRollout() else { return Past() }
+        let now = max(parts.clock.now(), replayed.lastAt)
+        let status = replayed.machine.status(at: now)
+        guard !status.isFinal else { return Past(finished: [status]) }
+        let world: World
+        do throws(Failure) {
+            world = try parts.makeWorld(replayed.charter)
+        } catch {
+            throw .unavailable("rollout \(replayed.charter.id) is live and cannot be taken over: \(error)")
+        }
+        return Past(driver: await takeOver(replayed, world: world))
+    }
+
+    private func takeOver(_ replayed: Replayed<Rollout>, world: World) async -> RolloutDriver {
+        func driver(opening: [RolloutEvent], open: [Effect]) -> RolloutDriver {
+            RolloutDriver(
+                rollout: replayed.machine, opening: opening, openEffects: open, world: world, store: parts.store,
+                clock: parts.clock, notifier: parts.notifier, limits: parts.limits)
+        }
+        guard replayed.hasBegun else { return driver(opening: [.started], open: []) }
+        let runner = EffectRunner(
+            charter: replayed.charter, world: world, clock: parts.clock, limits: parts.limits, notifier: parts.notifier)
+        var actions: [Takeover.OpenAction] = []
+        var again: [Effect] = []
+        for effect in replayed.openEffects {
+            switch effect {
+            case .runAction(let intent, let kind):
+                actions.append(Takeover.OpenAction(intent: intent, outcome: await runner.settle(intent, kind)))
+            case .preflight, .readHistory: again.append(effect)
+            // The reading below settles weights; lines and notices wait for nobody.
+            case .setWeight, .record, .notify: break
+            }
+        }
+        let takeover = Takeover(
+            traffic: await runner.trafficReading(), watchdogLowered: parts.takeWatchdogMark(), actions: actions)
+        return driver(opening: [.takenOver(takeover)], open: again)
+    }
+}

@@ -1,0 +1,152 @@
+internal import SerinLocks
+internal import SerinModel
+internal import SerinPolicies
+internal import SerinPorts
+internal import SerinRecords
+public import SerinRollouts
+
+/// Drives one rollout: one task owns its state, journals every event with what it leads to, and only then lets effects out.
+///
+/// Events change the state at once; what they lead to is queued for the journal in the same order and let out when it is durable.
+/// One effect goes ahead of a slow or broken journal: lowering the weight to 0 (after `CallLimits.journal`).
+public final class RolloutDriver: Sendable {
+    enum Input: Sendable {
+        case event(RolloutEvent)
+        case command(Command, CommandReply)
+        case journaled(Result<[Entry], StoreError>)
+        case overdue(batch: Int)
+        case retryJournal
+        case wake
+        case pollDue
+        case stop
+    }
+
+    /// Where the answer to a command goes; answered exactly once.
+    final class CommandReply: Sendable {
+        private let continuation: Locked<CheckedContinuation<Result<RolloutStatus, OperationError>, Never>?>
+
+        init(_ continuation: CheckedContinuation<Result<RolloutStatus, OperationError>, Never>) {
+            self.continuation = Locked(continuation)
+        }
+
+        func answer(_ result: Result<RolloutStatus, OperationError>) {
+            let waiting = continuation.withLock { held in
+                defer { held = nil }
+                return held
+            }
+            waiting?.resume(returning: result)
+        }
+    }
+
+    /// Its latest durable status.
+    public let board: StatusBoard
+    /// What it was asked to be.
+    public let charter: Charter
+
+    let runner: EffectRunner
+    let store: any Store
+    let clock: any Clock
+    let limits: CallLimits
+    private let initial: Rollout
+    private let openEffects: [Effect]
+    private let opening: [RolloutEvent]
+    private let inbox: AsyncStream<Input>
+    private let outbox: AsyncStream<Input>.Continuation
+
+    /// A driver for a rollout whose charter is durable.
+    ///
+    /// - Parameters:
+    ///   - rollout: Its state, as replayed from the journal.
+    ///   - opening: Events that begin or resume it, such as `started` or `takenOver`.
+    ///   - openEffects: Journaled effects that were not answered before a stop and are asked for again.
+    init(
+        rollout: Rollout, opening: [RolloutEvent], openEffects: [Effect], world: World, store: any Store, clock: any Clock,
+        notifier: any Notifier, limits: CallLimits
+    ) {
+        charter = rollout.charter
+        initial = rollout
+        self.opening = opening
+        self.openEffects = openEffects
+        self.store = store
+        self.clock = clock
+        self.limits = limits
+        runner = EffectRunner(charter: rollout.charter, world: world, clock: clock, limits: limits, notifier: notifier)
+        board = StatusBoard(rollout.status(at: clock.now()))
+        (inbox, outbox) = AsyncStream.makeStream()
+    }
+
+    /// Hands a command over; returns once it is durable, or says that it could not be made so.
+    func perform(_ command: Command) async throws(OperationError) -> RolloutStatus {
+        let result: Result<RolloutStatus, OperationError> = await withCheckedContinuation { continuation in
+            let reply = CommandReply(continuation)
+            switch outbox.yield(.command(command, reply)) {
+            case .enqueued: break
+            case .dropped, .terminated: reply.answer(.failure(.unavailable("the rollout's driver has stopped")))
+            @unknown default: reply.answer(.failure(.unavailable("the rollout's driver has stopped")))
+            }
+        }
+        return try result.get()
+    }
+
+    /// Tells it that something happened outside.
+    func post(_ input: Input) { outbox.yield(input) }
+
+    /// Asks it to stop where it is; the rollout stays resumable.
+    func stop() { outbox.yield(.stop) }
+
+    /// Drives until the rollout is final and everything is recorded, or `stop` is asked for.
+    func run() async {
+        await withDiscardingTaskGroup { group in
+            var loop = DriverLoop(driver: self, rollout: initial)
+            func start(_ orders: [DriverLoop.Order]) {
+                for order in orders { group.addTask { await self.carryOut(order) } }
+            }
+            start(loop.resume(openEffects))
+            for event in opening { start(loop.handle(event, at: clock.now())) }
+            group.addTask { await self.pace() }
+            for await input in inbox {
+                start(loop.take(input, at: clock.now()))
+                if loop.isOver { break }
+            }
+            outbox.finish()
+            loop.abandon()
+            group.cancelAll()
+        }
+        // Commands that came in after the end are answered, not left hanging.
+        for await input in inbox {
+            if case .command(_, let reply) = input {
+                reply.answer(.failure(.unavailable("the rollout's driver has stopped")))
+            }
+        }
+    }
+
+    /// Asks for a poll at every period until the driver ends.
+    private func pace() async {
+        while !Task.isCancelled {
+            await clock.sleep(for: charter.policy.timing.poll)
+            outbox.yield(.pollDue)
+        }
+    }
+
+    private func carryOut(_ order: DriverLoop.Order) async {
+        switch order {
+        case .append(let drafts):
+            let result: Result<[Entry], StoreError>
+            do throws(StoreError) { result = .success(try await store.append(drafts)) } catch { result = .failure(error) }
+            outbox.yield(.journaled(result))
+        case .watchJournal(let batch):
+            await clock.sleep(for: limits.journal)
+            outbox.yield(.overdue(batch: batch))
+        case .retryJournal:
+            await clock.sleep(for: limits.journalRetry)
+            outbox.yield(.retryJournal)
+        case .wake(let moment):
+            await clock.sleep(for: max(.milliseconds(1), moment - clock.now()))
+            outbox.yield(.wake)
+        case .effect(let effect, let decidedAt, let request):
+            if let event = await runner.perform(effect, decidedAt: decidedAt, request: request) { outbox.yield(.event(event)) }
+        case .poll(let request, let time):
+            outbox.yield(.event(.observed(await runner.poll(request: request, at: time))))
+        }
+    }
+}

@@ -1,0 +1,191 @@
+internal import SerinLocks
+public import SerinModel
+internal import SerinPolicies
+public import SerinPorts
+internal import SerinRecords
+public import SerinRollouts
+
+/// Runs the rollouts of one service, one live at a time, on the service's own store.
+public final class ServiceController: RolloutOperations {
+    /// Everything it needs from outside.
+    public struct Parts: Sendable {
+        /// The service's journal, opened under the lock.
+        public var store: any Store
+        /// The controller's clock.
+        public var clock: any Clock
+        /// Where notices go.
+        public var notifier: any Notifier
+        /// Reads and freezes a policy: text in, charter out.
+        public var prepare: @Sendable (StartRequest, Principal) async throws(OperationError) -> Charter
+        /// Makes the outside parts that a frozen policy names.
+        public var makeWorld: @Sendable (Charter) throws(Failure) -> World
+        /// Whether the service's watchdog left the mark that it lowered the weight; reading it takes it away.
+        public var takeWatchdogMark: @Sendable () -> Bool
+        /// How long outside calls may take.
+        public var limits: CallLimits
+
+        /// The parts of a controller.
+        public init(
+            store: any Store, clock: any Clock, notifier: any Notifier,
+            prepare: @escaping @Sendable (StartRequest, Principal) async throws(OperationError) -> Charter,
+            makeWorld: @escaping @Sendable (Charter) throws(Failure) -> World,
+            takeWatchdogMark: @escaping @Sendable () -> Bool, limits: CallLimits = CallLimits()
+        ) {
+            self.store = store
+            self.clock = clock
+            self.notifier = notifier
+            self.prepare = prepare
+            self.makeWorld = makeWorld
+            self.takeWatchdogMark = takeWatchdogMark
+            self.limits = limits
+        }
+    }
+
+    fileprivate struct State: Sendable {
+        /// The rollouts known, oldest first; the last may be live.
+        var drivers: [RolloutDriver] = []
+        /// Finished rollouts of earlier runs, oldest first.
+        var finished: [RolloutStatus] = []
+        var isStarting = false
+        var isStopping = false
+    }
+
+    /// The service it is in charge of.
+    public let service: ServiceName
+    private let parts: Parts
+    fileprivate let state = Locked(State())
+    private let launches: AsyncStream<RolloutDriver>
+    private let launch: AsyncStream<RolloutDriver>.Continuation
+
+    /// A controller of one service; call `recover`, then `run`.
+    public init(service: ServiceName, parts: Parts) {
+        self.service = service
+        self.parts = parts
+        (launches, launch) = AsyncStream.makeStream()
+    }
+
+    /// Reads the journal, settles what was left open by reading the world, and takes over the live rollout, if there is one.
+    ///
+    /// - Returns: The rollout taken over; nil when none was live.
+    @discardableResult public func recover() async throws(OperationError) -> RolloutStatus? {
+        let recovery = Recovery(parts: parts)
+        let past = try await recovery.run()
+        state.withLock { state in
+            state.finished = past.finished
+            if let driver = past.driver { state.drivers.append(driver) }
+        }
+        if let driver = past.driver { launch.yield(driver) }
+        return past.driver?.board.status
+    }
+
+    /// Drives rollouts until `stop`; the live one stays resumable.
+    public func run() async {
+        await withDiscardingTaskGroup { group in
+            for await driver in launches { group.addTask { await driver.run() } }
+        }
+    }
+
+    /// Asks it to stop: rollouts stay where they are and can be taken over.
+    public func stop() {
+        let drivers = state.withLock { state in
+            state.isStopping = true
+            return state.drivers
+        }
+        for driver in drivers { driver.stop() }
+        launch.finish()
+    }
+
+    /// Starts a rollout; refused while another of this service is live.
+    public func start(_ request: StartRequest, by principal: Principal) async throws(OperationError) -> RolloutStatus {
+        let charter = try await parts.prepare(request, principal)
+        guard charter.policy.service == service else {
+            throw .refused(Refusal("the policy is for '\(charter.policy.service)', this controller is in charge of '\(service)'"))
+        }
+        try reserve()
+        defer { state.withLock { $0.isStarting = false } }
+        let now = parts.clock.now()
+        let driver: RolloutDriver
+        do throws(Failure) {
+            driver = RolloutDriver(
+                rollout: Rollout(charter: charter, createdAt: now), opening: [.started], openEffects: [],
+                world: try parts.makeWorld(charter), store: parts.store, clock: parts.clock, notifier: parts.notifier,
+                limits: parts.limits)
+        } catch {
+            throw .refused(Refusal(error.message, hint: error.hint))
+        }
+        do throws(StoreError) {
+            _ = try await parts.store.append([Draft(rollout: charter.id, at: now, record: .created(charter))])
+        } catch {
+            throw .unavailable("the rollout could not be recorded, nothing was changed: \(error)")
+        }
+        state.withLock { $0.drivers.append(driver) }
+        launch.yield(driver)
+        return driver.board.status
+    }
+
+    /// The live rollout, or the last finished one.
+    public func statuses() async throws(OperationError) -> [RolloutStatus] {
+        latest.map { [$0] } ?? []
+    }
+
+    /// One rollout by its identifier or the service's name.
+    public func status(of name: String) async throws(OperationError) -> RolloutStatus {
+        if let driver = driver(named: name) { return driver.board.status }
+        let finished = state.withLock { state in state.finished.last { $0.id.description == name || name == service.description }
+        }
+        guard let finished else { throw .notFound("there is no rollout '\(name)' of service '\(service)'") }
+        return finished
+    }
+
+    /// Asks something of the live rollout.
+    public func perform(_ command: Command, on name: String) async throws(OperationError) -> RolloutStatus {
+        let status = try await status(of: name)
+        guard let driver = driver(named: name), !status.isFinal else {
+            throw .refused(Refusal("rollout \(status.id) has ended: \(status.state)", hint: "start a new rollout"))
+        }
+        return try await driver.perform(command)
+    }
+
+    /// The decisions of a rollout after an entry's number.
+    public func decisions(of name: String, after sequence: Int64, limit: Int) async throws(OperationError) -> [LoggedDecision] {
+        let id = try await status(of: name).id
+        return try await JournalReader(parts.store).decisions(of: id, after: sequence, limit: limit)
+    }
+
+    /// Returns when the rollout's status differs from `seen` or the timeout is over.
+    public func statusChange(
+        of name: String, from seen: RolloutStatus?, timeout: Duration
+    ) async throws(OperationError) -> RolloutStatus {
+        guard let driver = driver(named: name) else { return try await status(of: name) }
+        return await driver.board.change(from: seen, timeout: timeout, clock: parts.clock)
+    }
+
+    fileprivate func driver(named name: String) -> RolloutDriver? {
+        state.withLock { state in
+            state.drivers.last { $0.charter.id.description == name || name == service.description }
+        }
+    }
+
+    private func reserve() throws(OperationError) {
+        let live = state.withLock { state -> String? in
+            if state.isStopping { return "the controller is stopping" }
+            if state.isStarting { return "another rollout of '\(service)' is being started" }
+            if let status = state.drivers.last?.board.status, !status.isFinal {
+                return "rollout \(status.id) of '\(service)' is live (\(status.state))"
+            }
+            state.isStarting = true
+            return nil
+        }
+        if let live { throw .refused(Refusal(live, hint: "one live rollout a service: wait for it, or halt it first")) }
+    }
+}
+
+extension ServiceController {
+    /// The latest durable status of the live rollout, or of the last one; nil when there was none.
+    public var latest: RolloutStatus? {
+        state.withLock { state in state.drivers.last?.board.status ?? state.finished.last }
+    }
+
+    /// What the live rollout was asked to be, for those who must watch over it; nil when it is not live.
+    public func handover(of rollout: RolloutID) -> Charter? { driver(named: rollout.description)?.charter }
+}

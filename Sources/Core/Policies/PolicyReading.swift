@@ -1,0 +1,33 @@
+/// What came of reading a policy: the policy, or everything that is wrong with it.
+public struct PolicyReading: Sendable {
+    /// The policy with its defaults; nil when there is any complaint.
+    public let policy: Policy?
+    /// Every complaint, in the order of the document.
+    public let diagnostics: [Diagnostic]
+
+    /// Reads a policy from its document.
+    ///
+    /// - Parameters:
+    ///   - node: The document's root; nil when it could not be read at all.
+    ///   - file: Its name, for complaints.
+    ///   - earlier: What was complained about while the document was read.
+    ///   - drivers: The load balancers that may stand under `traffic`.
+    ///   - version: What `{{version}}` stands for; nil leaves it as it is, to check a policy without a release.
+    ///   - previous: What `{{previous}}` stands for; nil leaves it as it is.
+    public init(
+        of node: MarkedNode?, file: String, earlier: [Diagnostic] = [], drivers: [DriverSchema], version: String? = nil,
+        previous: String? = nil
+    ) {
+        let root = policyShape(drivers: drivers)
+        var reader = ShapeReader(file: file, root: root)
+        var builder = PolicyBuilder(
+            file: file, drivers: drivers, placeholders: Placeholders(version: version, previous: previous))
+        var built: Policy?
+        if let node, case .section(let section)? = reader.read(node, as: .section(root), path: "") {
+            built = builder.policy(from: section)
+        }
+        let complaints = earlier + reader.diagnostics + builder.diagnostics
+        diagnostics = complaints.sorted { ($0.mark, $0.message) < ($1.mark, $1.message) }
+        policy = complaints.isEmpty ? built : nil
+    }
+}

@@ -1,0 +1,68 @@
+public import SerinController
+public import SerinModel
+internal import SerinRollouts
+
+/// The JSON document that starts a rollout.
+public enum StartDocument {
+    /// The document of a request.
+    public static func encode(_ request: StartRequest) -> JSONValue {
+        .object([
+            "policy": .object(["file": .string(request.policyFile), "text": .string(request.policyText)]),
+            "version": .string(request.version),
+            "previous": request.previous.map { .string($0) } ?? .null,
+            "overrides": .array(
+                request.overrides.map {
+                    .object(["key": .string($0.key), "value": .string($0.value), "reason": .string($0.reason)])
+                }),
+        ])
+    }
+
+    /// The request in a document; unknown members are refused.
+    public static func decode(_ value: JSONValue) throws(DocumentError) -> StartRequest {
+        let reader = try DocumentReader(value, name: "request")
+        try reader.allowOnly(["policy", "version", "previous", "overrides"])
+        let policy = try DocumentReader(value["policy"] ?? .null, name: "policy")
+        try policy.allowOnly(["file", "text"])
+        var overrides: [Override] = []
+        for item in try reader.optional("overrides", "a list", { $0.items }) ?? [] {
+            let override = try DocumentReader(item, name: "override")
+            try override.allowOnly(["key", "value", "reason"])
+            overrides.append(
+                Override(
+                    key: try override.text("key"), value: try override.text("value"), reason: try override.text("reason")))
+        }
+        return StartRequest(
+            policyText: try policy.text("text"), policyFile: try policy.optional("file", "a text") { $0.text } ?? "policy",
+            version: try reader.text("version"), previous: try reader.optional("previous", "a text") { $0.text },
+            overrides: overrides)
+    }
+}
+
+/// The JSON document that goes with a command: `{"reason": "…", "security": true}`, both optional.
+public struct CommandDocument: Sendable, Hashable {
+    /// Why; may be empty. At most 1,000 characters.
+    public var reason: String
+    /// Whether a halt is for a security reason.
+    public var security: Bool
+
+    /// The words that go with a command.
+    public init(reason: String, security: Bool = false) {
+        self.reason = reason
+        self.security = security
+    }
+
+    /// The document.
+    public func encode() -> JSONValue { .object(["reason": .string(reason), "security": .bool(security)]) }
+
+    /// What a document says; unknown members are refused.
+    public static func decode(_ value: JSONValue) throws(DocumentError) -> CommandDocument {
+        let reader = try DocumentReader(value, name: "request")
+        try reader.allowOnly(["reason", "security"])
+        let reason = try reader.optional("reason", "a text") { $0.text } ?? ""
+        guard reason.count <= 1000 else { throw reader.wrong("reason", "at most 1000 characters") }
+        return CommandDocument(
+            reason: reason,
+            security: try reader.optional("security", "true or false") { if case .bool(let value) = $0 { value } else { nil } }
+                ?? false)
+    }
+}

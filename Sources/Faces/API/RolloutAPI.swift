@@ -1,0 +1,137 @@
+public import SerinController
+internal import SerinModel
+internal import SerinRollouts
+
+/// The API over a controller's operations, as a table of routes.
+public struct RolloutAPI: Sendable {
+    /// The longest long poll.
+    static let waitLimit = Duration.seconds(60)
+    /// The most decisions in one answer.
+    static let decisionLimit = 1000
+
+    private let operations: any RolloutOperations
+
+    /// An API over operations.
+    public init(_ operations: any RolloutOperations) { self.operations = operations }
+
+    /// The routes.
+    public var router: Router {
+        Router(
+            [
+                Route("GET", "/healthz", summary: "whether the process answers") { _, _ in
+                    Response.json(200, .object(["status": .string("ok")]))
+                },
+                Route("POST", "/v1/rollouts", summary: "start a rollout", handler: start),
+                Route(
+                    "GET", "/v1/rollouts", summary: "every live rollout, and the last finished one of each service", handler: list
+                ),
+                Route("GET", "/v1/rollouts/{name}", summary: "one rollout, by its identifier or service", handler: status),
+                Route(
+                    "GET", "/v1/rollouts/{name}/wait", summary: "the status once it differs from ?seen=, or after ?timeout=",
+                    handler: wait),
+                Route(
+                    "GET", "/v1/rollouts/{name}/log",
+                    summary: "its decisions ?after= a number, at most ?limit=; ?follow=true goes on", handler: log),
+            ] + ["halt", "hold", "resume", "promote", "rollback", "approve"].map(commandRoute))
+    }
+
+    private func commandRoute(_ word: String) -> Route {
+        Route("POST", "/v1/rollouts/{name}:\(word)", summary: "\(word) a rollout") { request, names in
+            await answer(request) { principal in
+                let words = request.body.isEmpty ? CommandDocument(reason: "") : try read(request.body, CommandDocument.decode)
+                let verb: Command.Verb? = word == "halt" && words.security ? .haltForSecurity : Command.Verb(rawValue: word)
+                guard let verb else { throw Problem(.notFound, "there is no command '\(word)'") }
+                if words.security, verb != .haltForSecurity {
+                    throw Problem(.malformed, "'security' goes with a halt only")
+                }
+                let status = try await operations.perform(
+                    Command(verb, by: principal, reason: words.reason), on: names[0])
+                return .json(202, StatusDocument.encode(status))
+            }
+        }
+    }
+
+    private func start(_ request: Request, _: [String]) async -> Response {
+        await answer(request) { principal in
+            let status = try await operations.start(try read(request.body, StartDocument.decode), by: principal)
+            return .json(
+                201, StatusDocument.encode(status), headers: [Request.Pair("Location", "/v1/rollouts/\(status.id)")])
+        }
+    }
+
+    private func list(_ request: Request, _: [String]) async -> Response {
+        await answer(request) { _ in .json(200, StatusDocument.encode(try await operations.statuses())) }
+    }
+
+    private func status(_ request: Request, names: [String]) async -> Response {
+        await answer(request) { _ in tagged(try await operations.status(of: names[0])) }
+    }
+
+    private func wait(_ request: Request, names: [String]) async -> Response {
+        await answer(request) { _ in
+            let asked = request.parameter("timeout")
+            guard let timeout = asked.map(Notation.duration) ?? .seconds(30) else {
+                throw Problem(.malformed, "'timeout' is a length of time such as 30s")
+            }
+            let present = try await operations.status(of: names[0])
+            guard let seen = request.parameter("seen"), seen == StatusDocument.token(present) else { return tagged(present) }
+            return tagged(
+                try await operations.statusChange(of: names[0], from: present, timeout: min(timeout, Self.waitLimit)))
+        }
+    }
+
+    private func log(_ request: Request, names: [String]) async -> Response {
+        await answer(request) { _ in
+            let format = try LogFormat(request)
+            let last = request.header("Last-Event-ID")
+            guard let after = Int64(request.parameter("after") ?? last ?? "0"), after >= 0 else {
+                throw Problem(.malformed, "'after' is an entry's number")
+            }
+            guard let limit = Int(request.parameter("limit") ?? "200"), (1...Self.decisionLimit).contains(limit) else {
+                throw Problem(.malformed, "'limit' is 1…\(Self.decisionLimit)")
+            }
+            let first = try await operations.decisions(of: names[0], after: after, limit: limit)
+            let isFollowing = format == .events || request.parameter("follow") == "true"
+            if format == .document { return .json(200, DecisionDocument.encode(first, after: after)) }
+            let headers = [Request.Pair("Content-Type", format.mediaType), Request.Pair("Cache-Control", "no-store")]
+            guard isFollowing else {
+                return Response(status: 200, headers: headers, body: .bytes(first.flatMap { format.encode($0) }))
+            }
+            let follower = LogFollower(operations: operations, name: names[0], format: format, limit: limit)
+            return Response(
+                status: 200, headers: headers, body: .stream { sink in await follower.run(from: first, after: after, to: sink) })
+        }
+    }
+
+    private func tagged(_ status: RolloutStatus) -> Response {
+        .json(
+            200, StatusDocument.encode(status), headers: [Request.Pair("ETag", "\"\(StatusDocument.token(status))\"")])
+    }
+
+    private func read<Document>(
+        _ body: [UInt8], _ decode: (JSONValue) throws(DocumentError) -> Document
+    ) throws -> Document {
+        try decode(try JSONValue(parsing: body, depthLimit: 16))
+    }
+
+    /// Runs a handler for an identified peer, and turns what it throws into a problem document.
+    private func answer(_ request: Request, _ body: (Principal) async throws -> Response) async -> Response {
+        guard let principal = request.principal else {
+            let hint = "connect over the unix socket"
+            return Problem(.unidentified, "the peer of this connection has no identity", hint: hint).response
+        }
+        do {
+            return try await body(principal)
+        } catch let error as OperationError {
+            return Problem(error).response
+        } catch let problem as Problem {
+            return problem.response
+        } catch let error as JSONError {
+            return Problem(.malformed, "the body is no JSON document: \(error)").response
+        } catch let error as DocumentError {
+            return Problem(.malformed, error.description).response
+        } catch {
+            return Problem(.broken, "unexpected: \(error)").response
+        }
+    }
+}

@@ -1,0 +1,81 @@
+public import SerinModel
+public import SerinRollouts
+internal import SerinVerdicts
+
+/// The JSON document of a rollout's status, for people and programs: weights in per cent as decimal strings, lengths of time with
+/// their unit, times in RFC 3339.
+public enum StatusDocument {
+    /// What the document's `schema` says.
+    public static let schema = "serin.dev/rollout/v1"
+
+    /// The document of a status.
+    public static func encode(_ status: RolloutStatus) -> JSONValue {
+        .object([
+            "schema": .string(schema),
+            "id": .string(status.id.description),
+            "service": .string(status.service.description),
+            "version": .string(status.version),
+            "previous": .string(status.previous),
+            "state": .string(status.state),
+            "cause": .string(status.cause),
+            "next": .string(status.next),
+            "final": .bool(status.isFinal),
+            "rollback_incomplete": .bool(status.isRollbackIncomplete),
+            "ending": status.ending.map { .string($0.rawValue) } ?? .null,
+            "exit_code": ExitCode(status).map { .integer($0.rawValue) } ?? .null,
+            "step": .integer(status.step),
+            "steps": .integer(status.steps),
+            "weight": .object([
+                "wanted": .string(Notation.text(status.wantedWeight)),
+                "observed": status.observedWeight.map { .string(Notation.text($0)) } ?? .null,
+            ]),
+            "baked": .string(status.baked.description),
+            "bake": .string(status.bake.description),
+            "signals": .array(status.signals.map(SignalDocument.encode)),
+            "awaited_approval": status.awaitedApproval.map { .string($0) } ?? .null,
+            "started_at": .string(Notation.text(status.startedAt)),
+            "since": .string(Notation.text(status.since)),
+        ])
+    }
+
+    /// The document of several statuses.
+    public static func encode(_ statuses: [RolloutStatus]) -> JSONValue {
+        .object(["schema": .string("serin.dev/rollouts/v1"), "rollouts": .array(statuses.map(encode))])
+    }
+
+    /// The status in a document.
+    public static func decode(_ value: JSONValue) throws(DocumentError) -> RolloutStatus {
+        let reader = try DocumentReader(value, name: "rollout")
+        guard value["schema"]?.text == schema else { throw reader.wrong("schema", "'\(schema)'") }
+        let weight = try DocumentReader(value["weight"] ?? .null, name: "weight")
+        var signals: [SignalAssessment] = []
+        for item in try reader.get("signals", "a list", { $0.items }) { signals.append(try SignalDocument.decode(item)) }
+        return RolloutStatus(
+            id: try reader.get("id", "a rollout") { $0.text.flatMap { RolloutID($0) } },
+            service: try reader.get("service", "a service") { $0.text.flatMap { ServiceName($0) } },
+            version: try reader.text("version"), previous: try reader.text("previous"), state: try reader.text("state"),
+            cause: try reader.text("cause"), next: try reader.text("next"), isFinal: try reader.flag("final"),
+            isRollbackIncomplete: try reader.flag("rollback_incomplete"),
+            ending: try reader.optional("ending", "an ending") { $0.text.flatMap(Ending.init(rawValue:)) },
+            step: try reader.whole("step"), steps: try reader.whole("steps"),
+            wantedWeight: try weight.get("wanted", "a weight") { $0.text.flatMap(Notation.weight) },
+            observedWeight: try weight.optional("observed", "a weight") { $0.text.flatMap(Notation.weight) },
+            baked: try reader.duration("baked"), bake: try reader.duration("bake"), signals: signals,
+            awaitedApproval: try reader.optional("awaited_approval", "a text") { $0.text },
+            startedAt: try reader.instant("started_at"), since: try reader.instant("since"))
+    }
+
+    /// The statuses in a document of several.
+    public static func decodeList(_ value: JSONValue) throws(DocumentError) -> [RolloutStatus] {
+        let reader = try DocumentReader(value, name: "rollouts")
+        var statuses: [RolloutStatus] = []
+        for item in try reader.get("rollouts", "a list", { $0.items }) { statuses.append(try decode(item)) }
+        return statuses
+    }
+
+    /// A short text that differs whenever the status does: FNV-1a over the document, 64 bits. It guards nothing.
+    public static func token(_ status: RolloutStatus) -> String {
+        let hash = encode(status).canonicalBytes.reduce(0xcbf2_9ce4_8422_2325 as UInt64) { ($0 ^ UInt64($1)) &* 0x100_0000_01b3 }
+        return String(hash, radix: 16)
+    }
+}

@@ -1,0 +1,164 @@
+public import SerinAPI
+public import SerinController
+public import SerinModel
+public import SerinPolicies
+public import SerinRollouts
+
+/// A policy as someone named it on the command line.
+public struct PolicySource: Sendable, Hashable {
+    /// The file's name, for messages.
+    public var file: String
+    /// The file's text.
+    public var text: String
+    /// The version to release; nil where a command can do without.
+    public var version: String?
+    /// The version to go back to.
+    public var previous: String?
+    /// Logged deviations from the policy.
+    public var overrides: [Override]
+
+    /// A policy to read.
+    public init(file: String, text: String, version: String? = nil, previous: String? = nil, overrides: [Override] = []) {
+        self.file = file
+        self.text = text
+        self.version = version
+        self.previous = previous
+        self.overrides = overrides
+    }
+}
+
+/// A policy after validation.
+public struct LoadedPolicy: Sendable, Hashable {
+    /// The policy, with overrides applied and versions put in where they are known.
+    public var policy: Policy
+    /// SHA-256 of the file's text, lower-case hexadecimal.
+    public var hash: String
+
+    /// A policy.
+    public init(policy: Policy, hash: String) {
+        self.policy = policy
+        self.hash = hash
+    }
+}
+
+/// One thing that was tried before a rollout, and what came of it.
+public struct Probe: Sendable, Hashable {
+    /// How it ended.
+    public enum Outcome: String, Sendable, Hashable, CaseIterable {
+        /// It works.
+        case ok
+        /// It works, but people should know something.
+        case warning
+        /// A rollout would be refused.
+        case failed
+    }
+
+    /// What was tried: `traffic`, `prometheus errors canary`, `postgres`.
+    public var name: String
+    /// How it ended.
+    public var outcome: Outcome
+    /// What came back, or what to do.
+    public var detail: String
+
+    /// A result.
+    public init(_ name: String, _ outcome: Outcome, _ detail: String) {
+        self.name = name
+        self.outcome = outcome
+        self.detail = detail
+    }
+}
+
+/// What `plan` can say only with telemetry.
+public struct Forecast: Sendable, Hashable {
+    /// Sentences such as `errors: at the present 50 req/s and 5% this takes 4.0 h; at 25% 55 min`.
+    public var sentences: [String]
+    /// What could not be asked or is doubtful.
+    public var warnings: [String]
+
+    /// A forecast.
+    public init(sentences: [String], warnings: [String] = []) {
+        self.sentences = sentences
+        self.warnings = warnings
+    }
+}
+
+/// What `verify` found in one store.
+public struct Verification: Sendable, Hashable {
+    /// The service whose journal it is.
+    public var service: String
+    /// How many entries were read.
+    public var entries: Int64
+    /// How many verdicts were computed again from their inputs.
+    public var replayed: Int
+    /// The hash of the last entry, to be kept elsewhere; nil in an empty store.
+    public var head: String?
+    /// Every place where the journal does not hold together, in words; empty when it does.
+    public var faults: [String]
+
+    /// What was found.
+    public init(service: String, entries: Int64, replayed: Int, head: String?, faults: [String]) {
+        self.service = service
+        self.entries = entries
+        self.replayed = replayed
+        self.head = head
+        self.faults = faults
+    }
+}
+
+/// A controller that holds its state folder's lock.
+public protocol OpenedController: Sendable {
+    /// What may be asked of it.
+    var operations: any RolloutOperations { get }
+
+    /// Drives its rollouts, those found in the store first; returns after `stop`, or when it cannot go on.
+    func run() async throws(Failure)
+
+    /// Ends driving in order and releases the store. A live rollout is left as it is for the next controller or the watchdog.
+    func stop() async
+}
+
+/// How the parts of a controller are put together: all that the verbs need and do not know themselves.
+public struct Assembly: Sendable {
+    /// Reads and validates a policy; `invalid` carries every complaint.
+    public var readPolicy: @Sendable (PolicySource) throws(OperationError) -> LoadedPolicy
+    /// Tries everything that the policy names and changes nothing.
+    public var probe: @Sendable (LoadedPolicy, PolicySource) async -> [Probe]
+    /// Says how long the evidence will take at the present traffic.
+    public var forecast: @Sendable (LoadedPolicy, PolicySource) async -> Forecast
+    /// Opens the controller of one service and its store, under the folder's lock; `refused` when another process holds it.
+    public var openController: @Sendable (ServiceName, StateFolder) async throws(OperationError) -> any OpenedController
+    /// Opens a controller of all services, each in its folder as rollouts need it.
+    public var openDaemon: @Sendable (StateFolder) async throws(OperationError) -> any OpenedController
+    /// Opens one service's journal to read it only, while no controller holds it; nil when there is none.
+    public var openJournal: @Sendable (ServiceName, StateFolder) async throws(OperationError) -> (any RolloutOperations)?
+    /// Checks one service's hash chain against an expected head, and replays the verdicts of one or all rollouts.
+    public var verify:
+        @Sendable (ServiceName, RolloutID?, _ expectedHead: String?, StateFolder) async throws(OperationError) -> Verification
+    /// The JSON Schema of policies.
+    public var policySchema: @Sendable () -> String
+    /// Lowers a service's weight when no controller has held its lock for so long; returns when there is nothing to watch.
+    public var watchdog: @Sendable (ServiceName, StateFolder, _ after: Duration) async throws(OperationError) -> ExitCode
+
+    /// An assembly of parts.
+    public init(
+        readPolicy: @escaping @Sendable (PolicySource) throws(OperationError) -> LoadedPolicy,
+        probe: @escaping @Sendable (LoadedPolicy, PolicySource) async -> [Probe],
+        forecast: @escaping @Sendable (LoadedPolicy, PolicySource) async -> Forecast,
+        openController: @escaping @Sendable (ServiceName, StateFolder) async throws(OperationError) -> any OpenedController,
+        openDaemon: @escaping @Sendable (StateFolder) async throws(OperationError) -> any OpenedController,
+        openJournal: @escaping @Sendable (ServiceName, StateFolder) async throws(OperationError) -> (any RolloutOperations)?,
+        verify: @escaping @Sendable (ServiceName, RolloutID?, String?, StateFolder) async throws(OperationError) -> Verification,
+        policySchema: @escaping @Sendable () -> String,
+        watchdog: @escaping @Sendable (ServiceName, StateFolder, Duration) async throws(OperationError) -> ExitCode
+    ) {
+        self.readPolicy = readPolicy
+        self.probe = probe
+        self.forecast = forecast
+        self.openController = openController
+        self.openDaemon = openDaemon
+        self.openJournal = openJournal
+        self.verify = verify
+        self.policySchema = policySchema
+        self.watchdog = watchdog
+    }
+}

@@ -1,0 +1,59 @@
+internal import SerinController
+internal import SerinModel
+internal import SerinServer
+internal import SerinTransport
+
+/// Finds who is in charge of a rollout: the `serin run` that is its own controller, or the daemon of all services.
+struct ControllerLocator: Sendable {
+    let state: StateFolder
+    let timeout: Duration
+
+    init(_ session: Session) {
+        state = session.state
+        timeout = min(session.globals.timeout ?? .seconds(20), .seconds(20))
+    }
+
+    /// The sockets at which the one in charge of a name may answer, the nearest first.
+    func sockets(for name: String) -> [String] {
+        StateFolder.services(named: name).map(state.socket) + [state.daemonSocket]
+    }
+
+    /// The controller in charge of a rollout or service; nil when nobody answers.
+    func controller(for name: String) throws(OperationError) -> RemoteController? {
+        guard let socket = sockets(for: name).first(where: UnixSocket.answers) else { return nil }
+        return RemoteController(transport: try transport(), socket: socket, timeout: timeout)
+    }
+
+    /// Every controller that answers.
+    func controllers() throws(OperationError) -> [RemoteController] {
+        let sockets = (state.services().map(state.socket) + [state.daemonSocket]).filter(UnixSocket.answers)
+        guard !sockets.isEmpty else { return [] }
+        let transport = try transport()
+        return sockets.map { RemoteController(transport: transport, socket: $0, timeout: timeout) }
+    }
+
+    /// The daemon; nil when it does not answer.
+    func daemon() throws(OperationError) -> RemoteController? {
+        guard UnixSocket.answers(at: state.daemonSocket) else { return nil }
+        return RemoteController(transport: try transport(), socket: state.daemonSocket, timeout: timeout)
+    }
+
+    /// The controller in charge, or else the service's journal to read in.
+    func reader(for name: String, assembly: Assembly) async throws(OperationError) -> any RolloutOperations {
+        if let controller = try controller(for: name) { return controller }
+        let known = Set(state.services())
+        for service in StateFolder.services(named: name) where known.contains(service) {
+            if let journal = try await assembly.openJournal(service, state) { return journal }
+        }
+        throw .unavailable(nobodyAnswers(name))
+    }
+
+    /// What is said when nobody answers for a name.
+    func nobodyAnswers(_ name: String) -> String {
+        "no controller answers for '\(name)' (tried \(sockets(for: name).joined(separator: ", ")))"
+    }
+
+    private func transport() throws(OperationError) -> Transport {
+        do throws(Failure) { return try Transport(connectionLimit: 4) } catch { throw .unavailable(error.description) }
+    }
+}

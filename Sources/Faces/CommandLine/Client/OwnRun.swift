@@ -1,0 +1,150 @@
+internal import Glibc
+internal import SerinAPI
+internal import SerinController
+internal import SerinModel
+internal import SerinPolicies
+internal import SerinRollouts
+internal import SerinServer
+
+/// A rollout whose controller is this process: it drives, serves the service's socket, and watches for Ctrl-C.
+struct OwnRun: Sendable {
+    let session: Session
+    let source: PolicySource
+    let isContinued: Bool
+    let socketGroup: String?
+
+    private enum Part: Sendable {
+        case ended(RolloutWatch.Result)
+        case failed(OperationError)
+        case controllerEnded(String?)
+        case serverEnded
+        case signalsEnded
+    }
+
+    /// Runs to the end of the rollout, or to the deadline of its rollback.
+    func result() async throws -> RolloutWatch.Result {
+        let service = try session.assembly.readPolicy(source).policy.service
+        try session.state.create(for: service)
+        if let socketGroup { try session.state.admit(group: socketGroup, to: service) }
+        let controller = try await session.assembly.openController(service, session.state)
+        let server: HTTPServer
+        do {
+            let socket = try UnixSocket(listeningAt: session.state.socket(of: service), group: socketGroup)
+            server = try HTTPServer(socket: socket, router: RolloutAPI(controller.operations).router)
+        } catch {
+            await controller.stop()
+            throw error
+        }
+        return try await drive(controller, service, server)
+    }
+
+    private func drive(
+        _ controller: any OpenedController, _ service: ServiceName, _ server: HTTPServer
+    ) async throws -> RolloutWatch.Result {
+        try await withThrowingTaskGroup(of: Part.self) { group in
+            group.addTask {
+                await server.run()
+                return .serverEnded
+            }
+            group.addTask {
+                do throws(Failure) {
+                    try await controller.run()
+                    return .controllerEnded(nil)
+                } catch {
+                    return .controllerEnded(error.description)
+                }
+            }
+            group.addTask {
+                await haltWhenInterrupted(controller.operations, service)
+                return .signalsEnded
+            }
+            group.addTask {
+                do throws(OperationError) {
+                    return .ended(try await follow(controller.operations, service))
+                } catch {
+                    return .failed(error)
+                }
+            }
+            var outcome: Result<RolloutWatch.Result, any Error>?
+            var isServing = true
+            // Once there is an outcome, those who wait for it over the socket get their answers before the controller ends.
+            while outcome == nil || isServing, let part = try await group.next() {
+                switch part {
+                case .ended(let result): outcome = .success(result)
+                case .failed(let error): outcome = .failure(error)
+                case .controllerEnded(let reason):
+                    guard outcome == nil else { break }
+                    let words = reason ?? "it stopped by itself"
+                    outcome = .failure(
+                        Failure(
+                            .transient, "the controller ended before the rollout: \(words)",
+                            hint: "serin run \(source.file) --continue takes it up"))
+                case .serverEnded: isServing = false
+                case .signalsEnded: break
+                }
+                if outcome != nil { server.stop() }
+            }
+            await controller.stop()
+            group.cancelAll()
+            return try (outcome ?? .failure(CancellationError())).get()
+        }
+    }
+
+    private func follow(_ operations: any RolloutOperations, _ service: ServiceName) async throws(OperationError)
+        -> RolloutWatch.Result
+    {
+        let status: RolloutStatus
+        if isContinued {
+            status = try await operations.status(of: service.description)
+            guard !status.isFinal else {
+                throw .refused(
+                    Refusal(
+                        "the last rollout of \(service) is over: \(status.state)",
+                        hint: "serin run POLICY --version starts another"))
+            }
+        } else {
+            status = try await operations.start(source.startRequest, by: .uid(getuid()))
+        }
+        session.note(
+            "\(isContinued ? "took up" : "started") \(status.id); serin halt \(service) stops it, serin why \(service) explains it"
+        )
+        let watch = RolloutWatch(operations, name: status.id.description, session: session, timeout: nil)
+        return try await watch.run(after: isContinued ? try await watch.lastDecision() : 0)
+    }
+
+    /// The first signal halts the rollout, which lowers the weight and takes everything back; the second ends the process at once.
+    private func haltWhenInterrupted(_ operations: any RolloutOperations, _ service: ServiceName) async {
+        await withDiscardingTaskGroup { group in
+            var count = 0
+            for await signal in session.interruptions {
+                count += 1
+                guard count == 1 else {
+                    session.complain(
+                        "ended by a second signal; the weight is not confirmed at 0\nhint: serin run \(source.file) --continue, or set the weight to 0 at the load balancer"
+                    )
+                    session.endNow(.rollbackIncomplete)
+                    break
+                }
+                session.note("interrupted: the weight goes to 0 and everything is taken back; a second signal ends at once")
+                group.addTask { await halt(operations, service, signal) }
+            }
+            group.cancelAll()
+        }
+    }
+
+    /// Asks for a halt until it is accepted. Before the rollout is durable there is none to halt, or only a finished one, which
+    /// refuses; a live one never does.
+    private func halt(_ operations: any RolloutOperations, _ service: ServiceName, _ signal: Int32) async {
+        let name = signal == SIGINT ? "SIGINT" : signal == SIGTERM ? "SIGTERM" : "signal \(signal)"
+        let command = Command(.halt, by: Principal(channel: "signal", identity: name), reason: "interrupted by \(name)")
+        while !Task.isCancelled {
+            do throws(OperationError) {
+                _ = try await operations.perform(command, on: service.description)
+                return
+            } catch {
+                // A cancelled pause ends the loop.
+                try? await Task.sleep(for: .milliseconds(100))
+            }
+        }
+    }
+}

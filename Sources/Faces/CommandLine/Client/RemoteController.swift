@@ -1,0 +1,89 @@
+internal import SerinAPI
+internal import SerinController
+internal import SerinModel
+internal import SerinRollouts
+internal import SerinTransport
+
+/// A controller in another process, asked over its unix socket.
+struct RemoteController: RolloutOperations {
+    let transport: Transport
+    /// The socket's path.
+    let socket: String
+    /// For one answer.
+    let timeout: Duration
+
+    func start(_ request: StartRequest, by principal: Principal) async throws(OperationError) -> RolloutStatus {
+        // The controller reads the principal from the socket's peer; what a client says of itself is not sent.
+        try await status("POST", "/v1/rollouts", body: StartDocument.encode(request))
+    }
+
+    func statuses() async throws(OperationError) -> [RolloutStatus] {
+        try decode(await ask("GET", "/v1/rollouts"), StatusDocument.decodeList)
+    }
+
+    func status(of name: String) async throws(OperationError) -> RolloutStatus { try await status("GET", try path(name)) }
+
+    func perform(_ command: Command, on name: String) async throws(OperationError) -> RolloutStatus {
+        let isSecurity = command.verb == .haltForSecurity
+        let word = isSecurity ? "halt" : command.verb.rawValue
+        let words = CommandDocument(reason: command.reason, security: isSecurity)
+        return try await status("POST", try path(name) + ":" + word, body: words.encode())
+    }
+
+    func decisions(of name: String, after sequence: Int64, limit: Int) async throws(OperationError) -> [LoggedDecision] {
+        let document = try await ask("GET", try path(name) + "/log?after=\(sequence)&limit=\(limit)&format=json")
+        return try decode(document, DecisionDocument.decodeList)
+    }
+
+    func statusChange(
+        of name: String, from seen: RolloutStatus?, timeout: Duration
+    ) async throws(OperationError) -> RolloutStatus {
+        let token = seen.map { "&seen=\(StatusDocument.token($0))" } ?? ""
+        let path = try path(name) + "/wait?timeout=\(max(1, timeout.milliseconds))ms" + token
+        return try decode(await ask("GET", path, patience: timeout), StatusDocument.decode)
+    }
+
+    /// Names are checked here, so that they need no escaping.
+    private func path(_ name: String) throws(OperationError) -> String {
+        guard RolloutID(name) != nil else { throw .notFound("there is no rollout or service '\(name)'") }
+        return "/v1/rollouts/\(name)"
+    }
+
+    private func status(_ method: String, _ path: String, body: JSONValue? = nil) async throws(OperationError) -> RolloutStatus {
+        try decode(await ask(method, path, body: body), StatusDocument.decode)
+    }
+
+    private func ask(
+        _ method: String, _ path: String, body: JSONValue? = nil, patience: Duration = .zero
+    ) async throws(OperationError) -> JSONValue {
+        var request = HTTPRequest(
+            method: method, url: "http://serin" + path, headers: [HTTPHeader("Content-Type", "application/json")],
+            body: body?.canonicalBytes, timeout: timeout + patience, bodyLimit: 16 << 20)
+        request.unixSocket = socket
+        let response: HTTPResponse
+        do throws(Failure) {
+            response = try await transport.send(request)
+        } catch {
+            throw .unavailable("no answer from the controller at \(socket): \(error.message)")
+        }
+        let document: JSONValue
+        do throws(JSONError) {
+            document = try JSONValue(parsing: response.body)
+        } catch {
+            throw .unavailable("the controller at \(socket) answered \(response.status) with no JSON document")
+        }
+        if (200..<300).contains(response.status) { return document }
+        throw Problem.operationError(status: response.status, document: document)
+            ?? .unavailable("the controller at \(socket) answered \(response.status)")
+    }
+
+    private func decode<Value>(
+        _ document: JSONValue, _ read: (JSONValue) throws(DocumentError) -> Value
+    ) throws(OperationError) -> Value {
+        do throws(DocumentError) {
+            return try read(document)
+        } catch {
+            throw .unavailable("the controller at \(socket) answered something else than expected: \(error)")
+        }
+    }
+}

@@ -1,0 +1,107 @@
+internal import Glibc
+public import SerinAPI
+internal import SerinController
+internal import SerinModel
+
+/// The program `serin`: reads the command line, does what it asks for, and says how it ended.
+public struct CommandLineProgram: Sendable {
+    private let assembly: Assembly
+    private let console: Console
+    private let environment: [String: String]
+    private let interruptions: AsyncStream<Int32>
+    private let endNow: @Sendable (ExitCode) -> Void
+
+    /// A program of parts.
+    ///
+    /// - Parameters:
+    ///   - assembly: How a controller is put together.
+    ///   - console: Where it writes.
+    ///   - environment: The environment's variables.
+    ///   - interruptions: The signals that ask the process to end.
+    ///   - endNow: Ends the process at once.
+    public init(
+        assembly: Assembly, console: Console, environment: [String: String], interruptions: AsyncStream<Int32>,
+        endNow: @escaping @Sendable (ExitCode) -> Void
+    ) {
+        self.assembly = assembly
+        self.console = console
+        self.environment = environment
+        self.interruptions = interruptions
+        self.endNow = endNow
+    }
+
+    /// Every verb, in the order of the help.
+    static let table = CommandTable(verbs: [
+        .check, .plan, .run, .start, .status, .wait, .halt, .hold, .resume, .promote, .rollback, .approve, .why, .log, .verify,
+        .schema, .daemon, .version, .watchdog,
+    ])
+
+    /// Does what the arguments ask for.
+    public func run(_ arguments: [String]) async -> ExitCode {
+        let resolution: CommandTable.Resolution
+        do throws(UsageError) {
+            resolution = try Self.table.resolve(arguments)
+        } catch {
+            console.writeMessage(
+                "serin: \(error.description.split(separator: "\n").map { plain(String($0)) }.joined(separator: "\n"))\n")
+            return .usage
+        }
+        switch resolution {
+        case .help(let text):
+            console.writeData(text + "\n")
+            return .ok
+        case .run(let verb, let globals, let action):
+            let session = Session(
+                console: console, environment: environment, globals: globals,
+                state: StateFolder(option: globals.state, environment: environment, isRoot: geteuid() == 0), assembly: assembly,
+                interruptions: interruptions, endNow: endNow)
+            return await session.perform(action, interruption: verb.interruption)
+        }
+    }
+}
+
+extension Session {
+    /// Runs a verb and turns whatever it throws into words and an exit code.
+    func perform(_ action: @escaping Subcommand.Action, interruption: Subcommand.Interruption) async -> ExitCode {
+        do {
+            switch interruption {
+            case .handled: return try await action(self)
+            case .ends: return try await endingWhenInterrupted("interrupted", action)
+            case .leavesRollout: return try await leavingRolloutWhenInterrupted(action)
+            }
+        } catch let error as UsageError {
+            complain(error.description)
+            return .usage
+        } catch let error as OperationError {
+            return complain(error)
+        } catch let failure as Failure {
+            complain(failure.description)
+            return failure.kind == .conflict ? .refused : .unexpected
+        } catch {
+            complain("unexpected: \(error)")
+            return .unexpected
+        }
+    }
+
+    /// Runs an action of a client: a signal ends the waiting, never the rollout.
+    func leavingRolloutWhenInterrupted(_ action: @escaping Subcommand.Action) async throws -> ExitCode {
+        try await endingWhenInterrupted("interrupted; the rollout goes on", action)
+    }
+
+    private func endingWhenInterrupted(_ words: String, _ action: @escaping Subcommand.Action) async throws -> ExitCode {
+        try await withThrowingTaskGroup(of: ExitCode?.self) { group in
+            group.addTask { try await action(self) }
+            group.addTask {
+                for await _ in interruptions { return .interrupted }
+                return nil
+            }
+            defer { group.cancelAll() }
+            while let code = try await group.next() {
+                guard let code else { continue }
+                if code == .interrupted { complain(words) }
+                return code
+            }
+            return .unexpected
+        }
+    }
+}

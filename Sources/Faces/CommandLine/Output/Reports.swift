@@ -1,0 +1,143 @@
+internal import Glibc
+internal import SerinAPI
+internal import SerinModel
+internal import SerinRollouts
+internal import SerinVerdicts
+
+/// What release pipelines read after a rollout: JUnit XML, and the step summary and outputs of GitHub Actions.
+enum Reports {
+    /// Writes every report that was asked for. A report that cannot be written is only complained about.
+    static func write(_ status: RolloutStatus, code: ExitCode, junit: String?, session: Session) {
+        if let junit { append(JUnitReport.text(status, code: code), to: junit, replacing: true, session) }
+        guard session.isInGitHub else { return }
+        if let file = session.environment["GITHUB_STEP_SUMMARY"] {
+            append(GitHubReport.summary(status, code: code), to: file, replacing: false, session)
+        }
+        if let file = session.environment["GITHUB_OUTPUT"] {
+            append(GitHubReport.outputs(status, code: code), to: file, replacing: false, session)
+        }
+        if code != .ok { session.console.writeMessage(GitHubReport.annotation(status, code: code) + "\n") }
+    }
+
+    private static func append(_ text: String, to path: String, replacing: Bool, _ session: Session) {
+        let flags = O_WRONLY | O_CREAT | O_CLOEXEC | (replacing ? O_TRUNC : O_APPEND)
+        let descriptor = open(path, flags, 0o644)
+        guard descriptor >= 0 else { return session.complain("cannot write \(path): \(String(cString: strerror(errno)))") }
+        defer { close(descriptor) }
+        let bytes = Array(text.utf8)
+        if Glibc.write(descriptor, bytes, bytes.count) != bytes.count {
+            session.complain("cannot write \(path): \(String(cString: strerror(errno)))")
+        }
+    }
+}
+
+/// A report in JUnit's XML: one test case for the rollout and one for each signal.
+enum JUnitReport {
+    static func text(_ status: RolloutStatus, code: ExitCode) -> String {
+        let release = "\(status.service) \(status.version)"
+        let failing = status.signals.filter { $0.verdict == .fail && !$0.isReportOnly }
+        let undecided = status.signals.filter {
+            $0.verdict == .nodata || $0.verdict == .inconclusive || $0.isReportOnly && $0.verdict == .fail
+        }
+        var lines = [
+            "<?xml version=\"1.0\" encoding=\"UTF-8\"?>",
+            "<testsuite name=\"\(escaped("serin " + release))\" tests=\"\(status.signals.count + 1)\" failures=\"\(failing.count + (code == .ok ? 0 : 1))\" errors=\"0\" skipped=\"\(undecided.count)\" timestamp=\"\(status.startedAt.description.dropLast())\">",
+        ]
+        lines.append(
+            "  <testcase classname=\"\(escaped(status.service.description))\" name=\"rollout \(escaped(status.id.description))\">"
+        )
+        if code != .ok {
+            lines.append(
+                "    <failure message=\"\(escaped("\(status.state), exit \(code.rawValue)"))\">\(escaped(status.cause))</failure>"
+            )
+        }
+        lines.append("  </testcase>")
+        for signal in status.signals {
+            lines.append("  <testcase classname=\"\(escaped(status.service.description))\" name=\"\(escaped(signal.name))\">")
+            let reason = escaped(signal.reason)
+            if signal.verdict == .fail, !signal.isReportOnly {
+                lines.append("    <failure message=\"\(reason)\">\(escaped(evidence(signal)))</failure>")
+            } else if signal.verdict != .pass {
+                lines.append("    <skipped message=\"\(escaped(signal.verdict.rawValue)): \(reason)\"/>")
+            }
+            lines.append("  </testcase>")
+        }
+        return (lines + ["</testsuite>"]).joined(separator: "\n") + "\n"
+    }
+
+    private static func evidence(_ signal: SignalAssessment) -> String {
+        let canary = Numbers.share(signal.counts.canaryEvents, of: signal.counts.canaryExposure)
+        let control = Numbers.share(signal.counts.controlEvents, of: signal.counts.controlExposure)
+        return
+            "canary \(canary) control \(control), ratio \(Numbers.ratio(signal.ratio, signal.interval)) beyond \(Numbers.fixed(signal.boundary, 2))"
+    }
+
+    static func escaped(_ text: String) -> String {
+        plain(text).reduce(into: "") { result, character in
+            switch character {
+            case "&": result += "&amp;"
+            case "<": result += "&lt;"
+            case ">": result += "&gt;"
+            case "\"": result += "&quot;"
+            case "'": result += "&apos;"
+            default: result.append(character)
+            }
+        }
+    }
+}
+
+/// The step summary, outputs and annotation of GitHub Actions.
+enum GitHubReport {
+    static func summary(_ status: RolloutStatus, code: ExitCode) -> String {
+        var lines = [
+            "## Serin: \(cell("\(status.service) \(status.version)")) \(cell(status.state))", "",
+            "\(cell(status.cause))", "", "Exit \(code.rawValue). Safe now: \(cell(StatusView.safety(status))).", "",
+        ]
+        if !status.signals.isEmpty {
+            let table = StatusView.signalTable(status.signals)
+            lines += [
+                "| " + table.header.joined(separator: " | ") + " |", "|" + String(repeating: " --- |", count: table.header.count),
+            ]
+            lines += table.rows.map { row in "| " + row.map { cell($0.text) }.joined(separator: " | ") + " |" }
+        }
+        return lines.joined(separator: "\n") + "\n"
+    }
+
+    static func outputs(_ status: RolloutStatus, code: ExitCode) -> String {
+        let pairs = [
+            ("rollout", status.id.description), ("service", status.service.description), ("version", status.version),
+            ("state", status.state), ("ending", status.ending?.rawValue ?? ""), ("exit_code", "\(code.rawValue)"),
+            ("cause", status.cause),
+        ]
+        // One line each, and no value may begin a multi-line one.
+        return pairs.map { "\($0.0)=\(plain($0.1))\n" }.joined()
+    }
+
+    /// A workflow command, with the characters that have a meaning in one escaped.
+    static func annotation(_ status: RolloutStatus, code: ExitCode) -> String {
+        let kind = code == .inconclusive || code == .timedOut ? "warning" : "error"
+        let title = "serin \(status.service) \(status.version)"
+        return "::\(kind) title=\(property(title))::\(message("\(status.state): \(status.cause)"))"
+    }
+
+    private static func message(_ text: String) -> String {
+        plain(text).reduce(into: "") { $0 += $1 == "%" ? "%25" : String($1) }
+    }
+
+    private static func property(_ text: String) -> String {
+        message(text).reduce(into: "") { $0 += $1 == ":" ? "%3A" : $1 == "," ? "%2C" : String($1) }
+    }
+
+    /// A text inside Markdown: nothing of it is markup, a link, a mention or HTML.
+    private static func cell(_ text: String) -> String {
+        plain(text).reduce(into: "") { result, character in
+            switch character {
+            case "<": result += "&lt;"
+            case ">": result += "&gt;"
+            case "&": result += "&amp;"
+            case "|", "`", "*", "_", "[", "]", "#", "\\", "!", "~", "@": result += "\\\(character)"
+            default: result.append(character)
+            }
+        }
+    }
+}

@@ -1,0 +1,136 @@
+internal import SerinAPI
+internal import SerinModel
+internal import SerinRollouts
+internal import SerinVerdicts
+
+/// A rollout's status in words, for terminals and logs.
+enum StatusView {
+    /// How good a state is, said in colour besides the word.
+    static func colour(_ status: RolloutStatus) -> Style.Colour {
+        if status.isRollbackIncomplete { return .red }
+        switch status.ending {
+        case .promoted: return .green
+        case .failed, .halted: return .red
+        case .inconclusive, .refused: return .yellow
+        case nil: return status.awaitedApproval == nil && status.state != "held" ? .bold : .yellow
+        }
+    }
+
+    static func colour(_ verdict: Verdict) -> Style.Colour {
+        switch verdict {
+        case .pass: .green
+        case .fail: .red
+        case .inconclusive, .nodata: .yellow
+        }
+    }
+
+    /// `step 2 of 3`; nothing before the first raise.
+    static func step(_ status: RolloutStatus) -> String { status.step > 0 ? "step \(status.step) of \(status.steps)" : "" }
+
+    /// `25%`, or `25% wanted, 5% observed` while they differ.
+    static func weight(_ status: RolloutStatus) -> String {
+        guard status.observedWeight != status.wantedWeight else { return status.wantedWeight.description }
+        return "\(status.wantedWeight) wanted, \(status.observedWeight?.description ?? "unknown") observed"
+    }
+
+    /// One line: what changed.
+    static func line(_ status: RolloutStatus, at time: Instant) -> String {
+        var parts = [time.timeOfDay, status.id.description, status.state]
+        if status.step > 0 { parts.append(step(status) + ",") }
+        parts.append("weight \(weight(status)), healthy \(Numbers.span(status.baked)) of \(Numbers.span(status.bake))")
+        return plain(parts.joined(separator: " ") + (status.cause.isEmpty ? "" : ": " + status.cause))
+    }
+
+    /// What makes a new line worth writing: everything but the numbers that always move.
+    static func milestone(_ status: RolloutStatus) -> [String] {
+        [
+            status.id.description, status.state, "\(status.step)", status.wantedWeight.description,
+            status.observedWeight?.description ?? "", status.ending?.rawValue ?? "", status.awaitedApproval ?? "",
+            "\(status.isFinal) \(status.isRollbackIncomplete)",
+        ]
+    }
+
+    /// Whether users are safe from the canary now, as an answer to be read aloud.
+    static func safety(_ status: RolloutStatus) -> String {
+        if status.isFinal, status.ending == .promoted { return "yes, promoted: everyone is served by \(status.version)" }
+        guard let observed = status.observedWeight else { return "unknown: the weight could not be read" }
+        if observed == .zero { return "yes, the canary receives no traffic" }
+        if status.isRollbackIncomplete { return "NO, the canary still receives \(observed) and must not: act now" }
+        if status.ending != nil, status.ending != .promoted { return "not yet, the canary still receives \(observed)" }
+        return "the canary receives \(observed) and is watched"
+    }
+
+    /// The block that is redrawn on a terminal.
+    static func block(_ status: RolloutStatus, style: Style, width: Int) -> [String] {
+        let release = plain("\(status.service) \(status.version) (was \(status.previous))")
+        var lines = [
+            "\(style.paint(release, .bold))  \(style.paint(plain(status.state), colour(status)))  \(step(status))",
+            "  weight   \(weight(status))",
+            "  healthy  \(bar(status.baked, of: status.bake)) \(Numbers.span(status.baked)) of \(Numbers.span(status.bake))",
+            "  why      \(plain(status.cause))",
+            "  next     \(plain(status.next))",
+        ]
+        if let awaited = status.awaitedApproval { lines.append("  waits    \(plain(awaited))") }
+        if !status.signals.isEmpty { lines += signalTable(status.signals).lines(style).map { "  " + $0 } }
+        return lines.map { clipped($0, to: width) }
+    }
+
+    static func bar(_ part: Duration, of whole: Duration, cells: Int = 20) -> String {
+        let share = whole.milliseconds > 0 ? Double(part.milliseconds) / Double(whole.milliseconds) : 1
+        let full = min(cells, max(0, Int(share * Double(cells))))
+        return "[" + String(repeating: "#", count: full) + String(repeating: "-", count: cells - full) + "]"
+    }
+
+    /// Every signal: canary, control, ratio and interval against the boundary, verdict and reason.
+    static func signalTable(_ signals: [SignalAssessment]) -> Table {
+        var table = Table(header: ["SIGNAL", "VERDICT", "CANARY", "CONTROL", "RATIO", "BEYOND", "WHY"])
+        for signal in signals {
+            let verdict = signal.verdict == .fail ? "FAIL" : signal.verdict.rawValue
+            var marks: [String] = []
+            if signal.isSecurity { marks.append("security") }
+            if signal.isReportOnly { marks.append("report only") }
+            if signal.isBeyondHardLimit { marks.append("beyond its hard limit") }
+            if signal.isControlBeyondHardLimit { marks.append("control beyond its hard limit") }
+            if let onset = signal.onset { marks.append("since \(onset.timeOfDay)") }
+            let why = ([signal.reason] + marks).filter { !$0.isEmpty }.joined(separator: ", ")
+            table.rows.append([
+                Table.Cell(signal.name), Table.Cell(verdict, colour(signal.verdict)),
+                Table.Cell(Numbers.share(signal.counts.canaryEvents, of: signal.counts.canaryExposure)),
+                Table.Cell(Numbers.share(signal.counts.controlEvents, of: signal.counts.controlExposure)),
+                Table.Cell(Numbers.ratio(signal.ratio, signal.interval)), Table.Cell(Numbers.fixed(signal.boundary, 2)),
+                Table.Cell(why),
+            ])
+        }
+        return table
+    }
+
+    /// One row a rollout.
+    static func table(_ statuses: [RolloutStatus]) -> Table {
+        var table = Table(header: ["ROLLOUT", "VERSION", "STATE", "STEP", "WEIGHT", "HEALTHY", "WHY"])
+        for status in statuses {
+            table.rows.append([
+                Table.Cell(status.id.description), Table.Cell(status.version), Table.Cell(status.state, colour(status)),
+                Table.Cell(status.step > 0 ? "\(status.step)/\(status.steps)" : "-"), Table.Cell(weight(status)),
+                Table.Cell("\(Numbers.span(status.baked))/\(Numbers.span(status.bake))"), Table.Cell(status.cause),
+            ])
+        }
+        return table
+    }
+
+    /// Cuts a line to a terminal's width without cutting an escape sequence.
+    static func clipped(_ line: String, to width: Int) -> String {
+        var result = ""
+        var columns = 0
+        var isEscape = false
+        for character in line {
+            if character == "\u{1B}" { isEscape = true }
+            if isEscape || columns < width { result.append(character) }
+            if isEscape {
+                isEscape = character != "m"
+            } else {
+                columns += 1
+            }
+        }
+        return result
+    }
+}

@@ -1,0 +1,53 @@
+internal import SerinController
+internal import SerinModel
+internal import SerinRollouts
+internal import SerinVerdicts
+
+/// The page that is read at 3 a.m.: is it safe, why is it there, what happens next, what is the evidence, how to check all that.
+enum WhyPage {
+    static func lines(_ status: RolloutStatus, decisions: [LoggedDecision], state: StateFolder, style: Style) -> [String] {
+        let banner = status.isRollbackIncomplete ? "ROLLBACK INCOMPLETE" : status.state.uppercased()
+        var lines = [
+            "\(style.paint(plain(banner), StatusView.colour(status)))  \(plain("\(status.service) \(status.version) (was \(status.previous))"))",
+            "rollout   \(status.id)",
+            "safe now  \(StatusView.safety(status))",
+            "weight    wanted \(status.wantedWeight), observed \(status.observedWeight?.description ?? "unknown")",
+            "since     \(status.since), begun \(status.startedAt)",
+        ]
+        if status.step > 0 {
+            lines.append(
+                "progress  \(StatusView.step(status)), healthy \(Numbers.span(status.baked)) of \(Numbers.span(status.bake))")
+        }
+        lines += ["", style.paint("Why", .bold), "  \(plain(status.cause))"]
+        lines += ["", style.paint("What happens next", .bold), "  \(plain(status.next))"]
+        if let awaited = status.awaitedApproval {
+            lines += ["  waits for approval: \(plain(awaited))", "  approve it: serin approve \(status.id)"]
+        }
+        if !status.signals.isEmpty {
+            lines += ["", style.paint("Signals", .bold)]
+            lines += StatusView.signalTable(status.signals).lines(style).map { "  " + $0 }
+            lines += noise(status.signals)
+        }
+        if !decisions.isEmpty {
+            lines += ["", style.paint("Last decisions", .bold)] + decisions.map { "  " + plain($0.line) }
+        }
+        let folder = shellQuoted(state.path)
+        lines += ["", style.paint("Check it", .bold)]
+        lines += ["  serin verify \(status.id) --state \(folder)", "  serin log \(status.id) -o jsonl --state \(folder)"]
+        if !status.isFinal { lines += ["  serin halt \(status.id) --state \(folder)   stops it now"] }
+        return lines
+    }
+
+    private static func noise(_ signals: [SignalAssessment]) -> [String] {
+        signals.filter { !$0.noise.isEmpty }.map { plain("  \($0.name): \($0.noise)") }
+    }
+}
+
+/// A text as one word of a shell command.
+func shellQuoted(_ text: String) -> String {
+    let isSafe = text.utf8.allSatisfy {
+        (0x30...0x39).contains($0) || (0x41...0x5A).contains($0) || (0x61...0x7A).contains($0) || "/._-".utf8.contains($0)
+    }
+    return isSafe && !text.isEmpty
+        ? text : "'" + text.split(separator: "'", omittingEmptySubsequences: false).joined(separator: "'\\''") + "'"
+}

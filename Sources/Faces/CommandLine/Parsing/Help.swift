@@ -1,0 +1,48 @@
+/// The pages of `--help`: examples first, then the parameters.
+enum Help {
+    /// The page of the program.
+    static func overview(_ table: CommandTable) -> String {
+        var lines = [
+            "serin releases a version to a small share of traffic first, and promotes it or takes everything back.", "",
+            "Usage: serin COMMAND [options]", "", "Examples:",
+            "  serin check policy.yaml",
+            "  serin run policy.yaml --version 1.9.0 --previous 1.8.3",
+            "  serin halt checkout --reason 'checkout fails in the app'",
+            "  serin why checkout", "", "Commands:",
+        ]
+        lines += columns(table.verbs.filter { !$0.isHidden }.map { ($0.name, $0.summary) })
+        lines += ["", "Options of every command:"] + columns(Globals.describe().map { ($0.usage, $0.help) })
+        lines += ["", "Exit codes: 0 promoted or ok, 1 unexpected error, 2 usage or invalid policy, 3 failed and rolled back,"]
+        lines += ["  4 halted, 5 inconclusive, 6 rollback incomplete: act now, 7 refused, 8 verification failed,"]
+        lines += ["  75 no controller answers, 124 stopped waiting, 130 interrupted (after the last two the rollout goes on)"]
+        lines += ["", "serin COMMAND --help tells more about a command."]
+        return lines.joined(separator: "\n")
+    }
+
+    /// The page of one verb.
+    static func page(_ verb: Subcommand) -> String {
+        let parameters = verb.describe()
+        var usage = "Usage: serin \(verb.name)"
+        for parameter in parameters {
+            if case .positional(let isRequired) = parameter.kind {
+                usage += isRequired ? " \(parameter.names[0])" : " [\(parameter.names[0])]"
+            }
+        }
+        var lines = [verb.summary, "", usage + " [options]"]
+        if !verb.examples.isEmpty { lines += ["", "Examples:"] + verb.examples.map { "  " + $0 } }
+        if !parameters.isEmpty { lines += ["", "Parameters:"] + columns(parameters.map { ($0.usage, $0.help) }) }
+        if !verb.details.isEmpty { lines += ["", verb.details] }
+        lines += ["", "Options of every command:"] + columns(Globals.describe().map { ($0.usage, $0.help) })
+        return lines.joined(separator: "\n")
+    }
+
+    private static func columns(_ rows: [(String, String)]) -> [String] {
+        let width = min(30, rows.map(\.0.count).max() ?? 0)
+        return rows.map { left, right in
+            let gap =
+                left.count > width
+                ? "\n" + String(repeating: " ", count: width + 4) : String(repeating: " ", count: width - left.count + 2)
+            return "  " + left + gap + right
+        }
+    }
+}

@@ -1,0 +1,29 @@
+internal import Glibc
+internal import SerinAPI
+
+extension CommandLineProgram {
+    /// Runs the program on this process' own arguments, environment, output and signals.
+    ///
+    /// - Returns: The status to exit with.
+    public static func process(interruptions: AsyncStream<Int32>) async -> Int32 {
+        let environment = processEnvironment()
+        let program = CommandLineProgram(
+            assembly: .production(environment: environment), console: .standard(), environment: environment,
+            interruptions: interruptions,
+            endNow: { _exit($0.rawValue) })
+        return await program.run(Array(CommandLine.arguments.dropFirst())).rawValue
+    }
+
+    private static func processEnvironment() -> [String: String] {
+        var variables: [String: String] = [:]
+        var pointer = environ
+        while let entry = pointer.pointee {
+            let text = String(cString: entry)
+            if let equals = text.firstIndex(of: "=") {
+                variables[String(text[..<equals])] = String(text[text.index(after: equals)...])
+            }
+            pointer += 1
+        }
+        return variables
+    }
+}

@@ -1,0 +1,38 @@
+internal import SerinController
+internal import SerinModel
+internal import SerinRecords
+internal import SerinRollouts
+internal import SerinSQLite
+
+/// A journal that nobody controls, opened to be read: the last rollout and its log. Everything that changes is refused.
+struct JournalOperations: RolloutOperations {
+    let store: SQLiteStore
+
+    func start(_ request: StartRequest, by principal: Principal) async throws(OperationError) -> RolloutStatus { throw nobody }
+
+    func statuses() async throws(OperationError) -> [RolloutStatus] {
+        guard let last = try await JournalReader(store).lastRollout() else { return [] }
+        return [last.machine.status(at: last.lastAt)]
+    }
+
+    func status(of name: String) async throws(OperationError) -> RolloutStatus {
+        let last = try await statuses().last
+        if let last, last.id.description == name || last.service.description == name { return last }
+        guard let id = RolloutID(name) else { throw .notFound("there is no rollout '\(name)'") }
+        let replayed = try await JournalReader(store).rollout(id)
+        return replayed.machine.status(at: replayed.lastAt)
+    }
+
+    func perform(_ command: Command, on name: String) async throws(OperationError) -> RolloutStatus { throw nobody }
+
+    func decisions(of name: String, after sequence: Int64, limit: Int) async throws(OperationError) -> [LoggedDecision] {
+        try await JournalReader(store).decisions(of: try await status(of: name).id, after: sequence, limit: limit)
+    }
+
+    func statusChange(of name: String, from seen: RolloutStatus?, timeout: Duration) async throws(OperationError) -> RolloutStatus
+    {
+        try await status(of: name)
+    }
+
+    private var nobody: OperationError { .unavailable("no controller is in charge; this is the journal alone") }
+}

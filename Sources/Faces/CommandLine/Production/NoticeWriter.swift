@@ -1,0 +1,14 @@
+internal import Glibc
+internal import SerinModel
+internal import SerinPorts
+internal import SerinRollouts
+
+/// Writes notices to standard error, where whoever runs the controller reads them; calls stand out.
+struct NoticeWriter: Notifier {
+    func notify(_ notice: Notice, of rollout: RolloutID) async {
+        let line = "serin: \(notice.isCall ? "ACT NOW " : "")\(rollout): \(plain(notice.text))\n"
+        let bytes = Array(line.utf8)
+        // A notice that cannot be written stops nothing.
+        _ = write(STDERR_FILENO, bytes, bytes.count)
+    }
+}

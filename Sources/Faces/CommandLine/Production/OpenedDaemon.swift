@@ -1,0 +1,132 @@
+internal import Glibc
+internal import SerinAPI
+internal import SerinController
+internal import SerinLocks
+internal import SerinModel
+internal import SerinPolicies
+internal import SerinRollouts
+internal import SerinServer
+
+/// Many services in one process. Each keeps its own lock, journal and socket, so that none waits for another.
+final class OpenedDaemon: OpenedController, RolloutOperations {
+    typealias Open = @Sendable (ServiceName) async throws(OperationError) -> OpenedService
+
+    private struct Member: Sendable {
+        var service: OpenedService
+        var server: HTTPServer
+    }
+
+    private let state: StateFolder
+    private let open: Open
+    private let readPolicy: @Sendable (PolicySource) throws(OperationError) -> LoadedPolicy
+    private let members = Locked<[ServiceName: Member]>([:])
+    private let opening = Locked<Set<ServiceName>>([])
+    private let arrivals: AsyncStream<Member>
+    private let arrive: AsyncStream<Member>.Continuation
+
+    var operations: any RolloutOperations { self }
+
+    init(
+        state: StateFolder, open: @escaping Open,
+        readPolicy: @escaping @Sendable (PolicySource) throws(OperationError) -> LoadedPolicy
+    ) {
+        self.state = state
+        self.open = open
+        self.readPolicy = readPolicy
+        (arrivals, arrive) = AsyncStream.makeStream()
+    }
+
+    /// Opens every service that has a journal. One that cannot be opened is reported and left alone; the others go on.
+    func openAll(report: (String) -> Void) async {
+        for service in state.services() {
+            do throws(OperationError) {
+                _ = try await member(service)
+            } catch {
+                report("\(service): \(error)")
+            }
+        }
+    }
+
+    func run() async throws(Failure) {
+        await withDiscardingTaskGroup { group in
+            for await member in arrivals {
+                group.addTask { await member.server.run() }
+                group.addTask {
+                    // Its only failure is the end that is asked for.
+                    try? await member.service.run()
+                    member.server.stop()
+                }
+            }
+        }
+    }
+
+    func stop() async {
+        for member in sortedMembers() { await member.service.stop() }
+        arrive.finish()
+    }
+
+    func start(_ request: StartRequest, by principal: Principal) async throws(OperationError) -> RolloutStatus {
+        let loaded = try readPolicy(
+            PolicySource(
+                file: request.policyFile, text: request.policyText, version: request.version, previous: request.previous,
+                overrides: request.overrides))
+        return try await member(loaded.policy.service).service.operations.start(request, by: principal)
+    }
+
+    func statuses() async throws(OperationError) -> [RolloutStatus] {
+        var all: [RolloutStatus] = []
+        for member in sortedMembers() { all += try await member.service.operations.statuses() }
+        return all
+    }
+
+    func status(of name: String) async throws(OperationError) -> RolloutStatus {
+        try await operations(for: name).status(of: name)
+    }
+
+    func perform(_ command: Command, on name: String) async throws(OperationError) -> RolloutStatus {
+        try await operations(for: name).perform(command, on: name)
+    }
+
+    func decisions(of name: String, after sequence: Int64, limit: Int) async throws(OperationError) -> [LoggedDecision] {
+        try await operations(for: name).decisions(of: name, after: sequence, limit: limit)
+    }
+
+    func statusChange(of name: String, from seen: RolloutStatus?, timeout: Duration) async throws(OperationError) -> RolloutStatus
+    {
+        try await operations(for: name).statusChange(of: name, from: seen, timeout: timeout)
+    }
+
+    private func sortedMembers() -> [Member] {
+        members.withLock { members in members.sorted { $0.key < $1.key }.map(\.value) }
+    }
+
+    private func operations(for name: String) throws(OperationError) -> any RolloutOperations {
+        let found = members.withLock { members in
+            StateFolder.services(named: name).compactMap { members[$0]?.service }.first
+        }
+        guard let found else { throw .notFound("there is no rollout or service '\(name)'") }
+        return found.operations
+    }
+
+    /// The service's controller, opened when it is not yet.
+    private func member(_ service: ServiceName) async throws(OperationError) -> Member {
+        if let known = members.withLock({ $0[service] }) { return known }
+        guard opening.withLock({ $0.insert(service).inserted }) else {
+            throw .unavailable("service '\(service)' is being opened by another request")
+        }
+        defer { _ = opening.withLock { $0.remove(service) } }
+        let opened = try await open(service)
+        let server: HTTPServer
+        do {
+            server = try HTTPServer(
+                socket: try UnixSocket(listeningAt: state.socket(of: service)), router: RolloutAPI(opened.operations).router)
+        } catch {
+            await opened.stop()
+            throw .unavailable("cannot listen for service '\(service)': \(error)")
+        }
+        let member = Member(service: opened, server: server)
+        members.withLock { $0[service] = member }
+        arrive.yield(member)
+        return member
+    }
+}

@@ -1,0 +1,116 @@
+internal import Glibc
+internal import SerinController
+internal import SerinModel
+internal import SerinPolicies
+internal import SerinPorts
+internal import SerinRecords
+internal import SerinRollouts
+internal import SerinSQLite
+
+/// One service under this process' control: lock, journal, controller, watchdog and halt file.
+final class OpenedService: OpenedController {
+    let controller: ServiceController
+    private let folder: SerinSQLite.StateFolder
+    private let lock: ServiceLock
+    private let store: SQLiteStore
+    private let keeper: WatchdogKeeper
+
+    var operations: any RolloutOperations { controller }
+
+    private init(
+        controller: ServiceController, folder: SerinSQLite.StateFolder, lock: ServiceLock, store: SQLiteStore,
+        keeper: WatchdogKeeper
+    ) {
+        self.controller = controller
+        self.folder = folder
+        self.lock = lock
+        self.store = store
+        self.keeper = keeper
+    }
+
+    /// Takes the service's lock, opens its journal, and takes over what was left open.
+    static func open(
+        _ service: ServiceName, root: String, purpose: String, surroundings: Surroundings,
+        readPolicy: @escaping @Sendable (PolicySource) throws(OperationError) -> LoadedPolicy
+    ) async throws(OperationError) -> OpenedService {
+        let folder = SerinSQLite.StateFolder(under: root, service: service)
+        let lock: ServiceLock
+        let store: SQLiteStore
+        let clock: SystemClock
+        do throws(StoreError) {
+            lock = try ServiceLock.acquire(folder, purpose: purpose)
+            store = try await SQLiteStore.open(folder, lock: lock, purpose: purpose, at: SystemClock().now())
+            clock = SystemClock(notBefore: try await store.head()?.at)
+        } catch {
+            switch error {
+            case .locked(let text): throw .refused(Refusal(text))
+            case .unavailable(let text), .damaged(let text): throw .unavailable(text)
+            }
+        }
+        let mark = folder.watchdogMark
+        let parts = ServiceController.Parts(
+            store: store, clock: clock, notifier: NoticeWriter(),
+            prepare: { request, principal throws(OperationError) in
+                try charter(request, by: principal, at: clock.now(), readPolicy: readPolicy)
+            },
+            makeWorld: { charter throws(Failure) in try surroundings.world(of: charter) },
+            takeWatchdogMark: { unlink(mark) == 0 })
+        let controller = ServiceController(service: service, parts: parts)
+        do throws(OperationError) {
+            try await controller.recover()
+        } catch {
+            await store.close()
+            lock.release()
+            throw error
+        }
+        return OpenedService(
+            controller: controller, folder: folder, lock: lock, store: store,
+            keeper: WatchdogKeeper(folder: folder, root: root, environment: surroundings.environment))
+    }
+
+    func run() async throws(Failure) {
+        await withDiscardingTaskGroup { group in
+            group.addTask { await self.keeper.run(self.controller) }
+            group.addTask { await self.watchHaltFile() }
+            await controller.run()
+            group.cancelAll()
+        }
+        await store.close()
+        lock.release()
+    }
+
+    func stop() async { controller.stop() }
+
+    /// Halts the live rollout when the halt file appears, and takes the file away once the halt is durable.
+    private func watchHaltFile() async {
+        while !Task.isCancelled {
+            if access(folder.halt, F_OK) == 0 {
+                let command = Command(
+                    .halt, by: Principal(channel: "file", identity: folder.halt), reason: "the halt file appeared")
+                do throws(OperationError) {
+                    _ = try await controller.perform(command, on: controller.service.description)
+                    unlink(folder.halt)
+                } catch {
+                    // Not live yet, or not recorded yet: the file stays and is looked at again.
+                }
+            }
+            // A cancelled pause ends the loop.
+            try? await Task.sleep(for: .milliseconds(500))
+        }
+    }
+
+    private static func charter(
+        _ request: StartRequest, by principal: Principal, at now: Instant,
+        readPolicy: @Sendable (PolicySource) throws(OperationError) -> LoadedPolicy
+    ) throws(OperationError) -> Charter {
+        let loaded = try readPolicy(
+            PolicySource(
+                file: request.policyFile, text: request.policyText, version: request.version, previous: request.previous,
+                overrides: request.overrides))
+        let name = "\(loaded.policy.service)-\(String(now.millisecondsSince1970, radix: 32))"
+        guard let id = RolloutID(name) else { throw .unavailable("no identifier can be made of '\(name)'") }
+        return Charter(
+            id: id, policy: loaded.policy, policyHash: loaded.hash, version: request.version, previous: request.previous ?? "",
+            author: principal, overrides: request.overrides)
+    }
+}

@@ -1,0 +1,89 @@
+internal import SerinController
+internal import SerinModel
+internal import SerinPolicies
+internal import SerinPorts
+internal import SerinRollouts
+internal import SerinVerdicts
+
+/// Tries what a policy names, for `serin check` and `serin plan`; changes nothing.
+struct Probing: Sendable {
+    let environment: [String: String]
+
+    /// Everything that a preflight would try.
+    func probes(_ loaded: LoadedPolicy, _ source: PolicySource) async -> [Probe] {
+        do throws(Failure) {
+            let charter = try charter(loaded, source)
+            let world = try Surroundings(environment: environment).world(of: charter)
+            let now = SystemClock().now()
+            let rollout = Rollout(charter: charter, createdAt: now)
+            let report = await Preflight(charter: charter, world: world, writes: false).run(
+                request: rollout.telemetryRequest, at: now)
+            var probes =
+                report.problems.map { Probe("preflight", .failed, $0) } + report.warnings.map { Probe("preflight", .warning, $0) }
+            if let weight = report.weight { probes.append(Probe("traffic", .ok, "\(world.traffic.name) answers: \(weight.raw)")) }
+            for value in report.database?.values ?? [] {
+                let text = value.value.map { "\($0)" } ?? "no data"
+                probes.append(
+                    Probe("postgres \(value.signal.rawValue)", value.value == nil ? .failed : .ok, "\(text) \(value.detail)"))
+            }
+            if report.problems.isEmpty {
+                probes.append(Probe("prometheus", .ok, "every query is answered, and the control has series"))
+            }
+            return probes
+        } catch {
+            return [Probe("preflight", .failed, error.description)]
+        }
+    }
+
+    /// How long the evidence takes at the present traffic.
+    func forecast(_ loaded: LoadedPolicy, _ source: PolicySource) async -> Forecast {
+        do throws(Failure) {
+            let charter = try charter(loaded, source)
+            let telemetry = try Surroundings(environment: environment).world(of: charter).telemetry
+            let clock = SystemClock()
+            let request = Rollout(charter: charter, createdAt: clock.now()).telemetryRequest
+            let policy = loaded.policy
+            let start = clock.now()
+            let history = await telemetry.history(
+                request, of: policy.prometheus.control, from: start - .hours(6), to: start, deadline: .seconds(20))
+            var readings: [TelemetryReading] = []
+            // Two scrapes apart at the least, so that the counters have moved in between.
+            let pause = max(Duration(milliseconds: (history.scrapeInterval ?? .seconds(5)).milliseconds * 2), .seconds(2))
+            for index in 0..<3 {
+                if index > 0 { await clock.sleep(for: pause) }
+                readings.append(await telemetry.read(request, at: clock.now(), deadline: policy.prometheus.timeout))
+            }
+            let steps = StepForecast.steps(of: policy, history: history, readings: readings)
+            var warnings = history.warnings
+            if steps.allSatisfy(\.signals.isEmpty) { warnings.append("no forecast: no signal had traffic just now") }
+            return Forecast(
+                sentences: steps.flatMap { step in step.signals.map { sentence($0, at: step.weight) } }, warnings: warnings)
+        } catch {
+            return Forecast(sentences: [], warnings: [error.description])
+        }
+    }
+
+    private func sentence(_ forecast: SignalForecast, at weight: Weight) -> String {
+        func span(_ seconds: Double?) -> String {
+            guard let seconds, seconds < 86_400 * 365 else { return "never" }
+            return Numbers.span(Duration(milliseconds: Int64(seconds * 1000)))
+        }
+        let findings = forecast.findings.map { "x\(Numbers.short($0.ratio)) \(span($0.seconds))" }.joined(separator: ", ")
+        let rise = forecast.largestRiseNotExcluded.map { "; a pass does not exclude a rise up to x\(Numbers.short($0))" } ?? ""
+        let alarm = Numbers.short(forecast.thresholdFalseAlarm * 100)
+        return
+            "\(forecast.name): at the present \(Numbers.short(forecast.canaryTraffic + forecast.controlTraffic))/s and \(weight) a pass takes "
+            + "\(span(forecast.secondsToPass))\(rise); a regression is found: \(findings); "
+            + "judge: threshold would roll back \(alarm)% of equal canaries"
+    }
+
+    private func charter(_ loaded: LoadedPolicy, _ source: PolicySource) throws(Failure) -> Charter {
+        guard let id = RolloutID("\(loaded.policy.service)-check") else {
+            throw Failure(.invalid, "the service's name is too long")
+        }
+        return Charter(
+            id: id, policy: loaded.policy, policyHash: loaded.hash, version: source.version ?? "",
+            previous: source.previous ?? "",
+            author: .serin, overrides: source.overrides)
+    }
+}

@@ -1,0 +1,48 @@
+internal import Glibc
+internal import SerinModel
+internal import SerinPolicies
+
+/// Reads secrets where references point to, each time they are needed. Nothing is kept.
+struct Secrets: Sendable {
+    /// The longest secret read from a file, in bytes.
+    static let limit = 64 << 10
+
+    let environment: [String: String]
+
+    /// The text behind a reference, without a line end behind it.
+    func read(_ reference: SecretReference) throws(Failure) -> String {
+        switch reference {
+        case .environment(let name):
+            guard let value = environment[name], !value.isEmpty else {
+                throw Failure(
+                    .denied, "the environment variable \(name) is not set",
+                    hint: "set it for the process that controls the rollout")
+            }
+            return value
+        case .file(let path): return try contents(of: path)
+        case .credential(let name):
+            guard let folder = environment["CREDENTIALS_DIRECTORY"] else {
+                throw Failure(
+                    .denied, "there is no credential '\(name)': CREDENTIALS_DIRECTORY is not set",
+                    hint: "systemd sets it for services with LoadCredential=")
+            }
+            return try contents(of: folder + "/" + name)
+        }
+    }
+
+    private func contents(of path: String) throws(Failure) -> String {
+        let descriptor = open(path, O_RDONLY | O_CLOEXEC)
+        guard descriptor >= 0 else {
+            throw Failure(.denied, "cannot read the secret in \(path): \(String(cString: strerror(errno)))")
+        }
+        defer { close(descriptor) }
+        var bytes = [UInt8](repeating: 0, count: Self.limit + 1)
+        let count = Glibc.read(descriptor, &bytes, bytes.count)
+        guard count > 0 else { throw Failure(.denied, "the secret in \(path) is empty") }
+        guard count <= Self.limit, var text = String(validating: bytes.prefix(count), as: UTF8.self) else {
+            throw Failure(.invalid, "the secret in \(path) is no text of at most \(Self.limit) bytes")
+        }
+        while text.last == "\n" || text.last == "\r\n" || text.last == "\r" { text.removeLast() }
+        return text
+    }
+}

@@ -1,0 +1,57 @@
+internal import SerinActions
+internal import SerinController
+internal import SerinModel
+internal import SerinPolicies
+internal import SerinPorts
+internal import SerinPostgres
+internal import SerinPrometheus
+internal import SerinRollouts
+internal import SerinTraffic
+internal import SerinTransport
+
+/// The outside parts that all rollouts of this process share: HTTP, what is read from Prometheus, secrets.
+struct Surroundings: Sendable {
+    let environment: [String: String]
+    let secrets: Secrets
+    private let transport: Transport
+    private let hubs: TelemetryHubs
+
+    init(environment: [String: String]) throws(Failure) {
+        self.environment = environment
+        let secrets = Secrets(environment: environment)
+        self.secrets = secrets
+        transport = try Transport()
+        hubs = TelemetryHubs(transport: transport) { reference throws(Failure) in try secrets.read(reference) }
+    }
+
+    /// The parts that a rollout's policy names.
+    func world(of charter: Charter) throws(Failure) -> World {
+        let policy = charter.policy
+        let secrets = secrets
+        let traffic = try traffic(policy.traffic.driver, version: charter.version, previous: charter.previous)
+        let database: PostgresHealth?
+        if let postgres = policy.postgres {
+            database = try PostgresHealth(policy: postgres) { reference throws(Failure) in try secrets.read(reference) }
+        } else {
+            database = nil
+        }
+        return World(
+            traffic: traffic,
+            telemetry: hubs.telemetry(for: policy.prometheus, alerts: policy.alerts, poll: policy.timing.poll),
+            database: database,
+            actions: CommandActions(transport: transport, environment: environment) { reference throws(Failure) in
+                try secrets.read(reference)
+            })
+    }
+
+    /// A load balancer by its settings.
+    func traffic(_ settings: DriverSettings, version: String? = nil, previous: String? = nil) throws(Failure) -> any Traffic {
+        let secrets = secrets
+        return try TrafficDrivers.make(
+            settings,
+            environment: TrafficEnvironment(transport: transport, version: version, previous: previous) {
+                reference throws(Failure) in
+                try secrets.read(reference)
+            })
+    }
+}

@@ -1,0 +1,73 @@
+internal import FoundationEssentials
+internal import Glibc
+internal import SerinController
+internal import SerinModel
+internal import SerinPolicies
+internal import SerinProcesses
+internal import SerinRollouts
+internal import SerinSQLite
+
+/// Sees to it that a live rollout has a watchdog: writes the handover, starts the process, and ends both with the rollout.
+struct WatchdogKeeper: Sendable {
+    let folder: SerinSQLite.StateFolder
+    let root: String
+    let environment: [String: String]
+
+    /// Where the handover stands.
+    static func handoverPath(_ folder: SerinSQLite.StateFolder) -> String { folder.path + "/handover.json" }
+
+    /// Reads the handover; nil when there is none, or no whole one.
+    static func handover(_ folder: SerinSQLite.StateFolder) -> Handover? {
+        // No handover means that there is nothing to watch.
+        guard let data = try? Data(contentsOf: URL(fileURLWithPath: handoverPath(folder))), data.count <= 64 << 10 else {
+            return nil
+        }
+        // A damaged one is written anew by the next controller.
+        return (try? JSONValue(parsing: data)).flatMap(Handover.init)
+    }
+
+    /// Follows the controller's rollouts until the task is cancelled.
+    func run(_ controller: ServiceController) async {
+        var seen: RolloutStatus?
+        while !Task.isCancelled {
+            let status: RolloutStatus
+            do throws(OperationError) {
+                status = try await controller.statusChange(of: controller.service.description, from: seen, timeout: .seconds(5))
+            } catch {
+                // No rollout yet. A cancelled pause ends the loop.
+                try? await Task.sleep(for: .milliseconds(100))
+                continue
+            }
+            guard status != seen else { continue }
+            if status.isFinal {
+                // A file that is not there is what is wanted.
+                unlink(Self.handoverPath(folder))
+            } else if seen?.id != status.id || seen?.isFinal == true {
+                handOver(controller.handover(of: status.id))
+            }
+            seen = status
+        }
+    }
+
+    private func handOver(_ charter: Charter?) {
+        guard let charter else { return }
+        let handover = Handover(
+            rollout: charter.id, driver: charter.policy.traffic.driver, after: charter.policy.timing.watchdogAfter)
+        let path = Self.handoverPath(folder)
+        do {
+            try Data(handover.document.canonicalBytes).write(to: URL(fileURLWithPath: path), options: .atomic)
+            chmod(path, 0o600)
+            let program = Program(
+                try FileManager.default.destinationOfSymbolicLink(atPath: "/proc/self/exe"),
+                [
+                    "watchdog", charter.policy.service.description, "--state", root, "--after",
+                    charter.policy.timing.watchdogAfter.description,
+                ],
+                environment: environment, deadline: .zero)
+            try program.startDetached(log: folder.path + "/watchdog.log")
+        } catch {
+            let bytes = Array("serin: no watchdog for \(charter.id): \(error)\n".utf8)
+            _ = write(STDERR_FILENO, bytes, bytes.count)
+        }
+    }
+}

@@ -1,0 +1,91 @@
+internal import Glibc
+public import SerinModel
+
+/// The folder with everything that must survive: one folder a service inside, each with its lock, store and socket.
+public struct StateFolder: Sendable, Hashable {
+    /// Its path.
+    public let path: String
+
+    /// A state folder at a path.
+    public init(path: String) { self.path = path }
+
+    /// The folder that an environment asks for: `--state`, `SERIN_STATE`, `/var/lib/serin` for root, else the user's own.
+    init(option: String?, environment: [String: String], isRoot: Bool) {
+        if let option = option ?? environment["SERIN_STATE"], !option.isEmpty {
+            path = option
+        } else if isRoot {
+            path = "/var/lib/serin"
+        } else if let state = environment["XDG_STATE_HOME"], state.hasPrefix("/") {
+            path = state + "/serin"
+        } else {
+            path = (environment["HOME"] ?? "") + "/.local/state/serin"
+        }
+    }
+
+    /// Where a daemon of all services listens.
+    public var daemonSocket: String { path + "/daemon.sock" }
+
+    /// One service's own folder.
+    public func folder(of service: ServiceName) -> String { "\(path)/\(service)" }
+
+    /// Where the controller of one service listens.
+    public func socket(of service: ServiceName) -> String { folder(of: service) + "/serin.sock" }
+
+    /// A file whose appearance halts the service's rollout, for when nothing else works.
+    public func haltFile(of service: ServiceName) -> String { folder(of: service) + "/halt" }
+
+    /// Makes a service's folder for its owner alone, and what is missing above it.
+    public func create(for service: ServiceName) throws(Failure) { try Self.makeFolders(folder(of: service)) }
+
+    /// Makes the folder itself.
+    public func create() throws(Failure) { try Self.makeFolders(path) }
+
+    /// Lets a group's members reach the socket inside, without letting them list the folders or read anything that is not theirs.
+    func admit(group: String, to service: ServiceName? = nil) throws(Failure) {
+        var entry = Glibc.group()
+        var found: UnsafeMutablePointer<Glibc.group>?
+        var buffer = [CChar](repeating: 0, count: 16 << 10)
+        guard getgrnam_r(group, &entry, &buffer, buffer.count, &found) == 0, found != nil else {
+            throw Failure(.invalid, "cannot let the group '\(group)' in: there is no such group")
+        }
+        for folder in [path] + (service.map { [self.folder(of: $0)] } ?? []) {
+            guard chown(folder, uid_t.max, entry.gr_gid) == 0, chmod(folder, 0o710) == 0 else {
+                throw Failure(.denied, "cannot let the group '\(group)' into \(folder): \(String(cString: strerror(errno)))")
+            }
+        }
+    }
+
+    /// The services that have a folder, sorted.
+    public func services() -> [ServiceName] {
+        guard let folder = opendir(path) else { return [] }
+        defer { closedir(folder) }
+        var services: [ServiceName] = []
+        while let entry = readdir(folder) {
+            let name = withUnsafeBytes(of: &entry.pointee.d_name) { String(decoding: $0.prefix { $0 != 0 }, as: UTF8.self) }
+            var status = stat()
+            if let service = ServiceName(name), stat(self.folder(of: service), &status) == 0, status.st_mode & S_IFMT == S_IFDIR {
+                services.append(service)
+            }
+        }
+        return services.sorted()
+    }
+
+    /// The services that a name can mean: itself, or what stands before the last `-` of a rollout's identifier.
+    static func services(named name: String) -> [ServiceName] {
+        var names = [name]
+        if let dash = name.lastIndex(of: "-") { names.append(String(name[..<dash])) }
+        return names.compactMap { ServiceName($0) }
+    }
+
+    private static func makeFolders(_ path: String) throws(Failure) {
+        var made = path.hasPrefix("/") ? "" : "."
+        for part in path.split(separator: "/") {
+            made += "/" + part
+            if mkdir(made, 0o700) != 0, errno != EEXIST {
+                throw Failure(
+                    .denied, "cannot make the state folder \(made): \(String(cString: strerror(errno)))",
+                    hint: "name another with --state or SERIN_STATE")
+            }
+        }
+    }
+}

@@ -1,0 +1,58 @@
+internal import SerinAPI
+internal import SerinModel
+internal import SerinPolicies
+
+extension Subcommand {
+    static let check = Subcommand(
+        "check", summary: "validate a policy and try everything that it names",
+        details: "Changes nothing. Exit 2 when the policy is invalid, 7 when a rollout would be refused.",
+        examples: [
+            "serin check policy.yaml", "serin check policy.yaml --version 1.9.0 --previous 1.8.3",
+            "serin check policy.yaml --offline",
+        ],
+        interruption: .ends
+    ) { input throws(UsageError) in
+        let offline = try input.flag("--offline", help: "only validate the file")
+        let arguments = try PolicyArguments(&input, needsVersion: false)
+        return { session in
+            let source = try arguments.source()
+            let loaded = try session.assembly.readPolicy(source)
+            let probes = offline ? [] : await session.assembly.probe(loaded, source)
+            let isRefused = probes.contains { $0.outcome == .failed }
+            session.data(document(loaded, probes, isRefused: isRefused)) { style in
+                table(probes).lines(style)
+            }
+            let failed = probes.count { $0.outcome == .failed }
+            session.note(
+                isRefused
+                    ? "\(plain(source.file)): the policy is valid, but \(failed) of \(probes.count) probes failed"
+                    : "\(plain(source.file)): the policy is valid\(offline ? "" : " and everything it names works")")
+            return isRefused ? .refused : .ok
+        }
+    }
+
+    private static func table(_ probes: [Probe]) -> Table {
+        var table = Table(header: ["PROBE", "RESULT", "DETAIL"])
+        for probe in probes {
+            let cell: Table.Cell =
+                switch probe.outcome {
+                case .ok: Table.Cell("ok", .green)
+                case .warning: Table.Cell("warning", .yellow)
+                case .failed: Table.Cell("FAILED", .red)
+                }
+            table.rows.append([Table.Cell(probe.name), cell, Table.Cell(probe.detail)])
+        }
+        return table
+    }
+
+    private static func document(_ loaded: LoadedPolicy, _ probes: [Probe], isRefused: Bool) -> JSONValue {
+        .object([
+            "schema": .string("serin.dev/check/v1"), "service": .string(loaded.policy.service.description),
+            "policy_hash": .string(loaded.hash), "ok": .bool(!isRefused),
+            "probes": .array(
+                probes.map {
+                    .object(["name": .string($0.name), "outcome": .string($0.outcome.rawValue), "detail": .string($0.detail)])
+                }),
+        ])
+    }
+}

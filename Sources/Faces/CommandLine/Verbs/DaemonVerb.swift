@@ -1,0 +1,76 @@
+internal import SerinAPI
+internal import SerinController
+internal import SerinModel
+internal import SerinServer
+
+extension Subcommand {
+    static let daemon = Subcommand(
+        "daemon", summary: "a controller of many rollouts, asked over its unix socket",
+        details: "SIGTERM or Ctrl-C ends it in order; live rollouts wait for the next one, or for their watchdog.",
+        examples: ["serin daemon", "serin daemon --socket-group deploy --state /var/lib/serin"], interruption: .handled
+    ) { input throws(UsageError) in
+        let group = try input.text("--socket-group", value: "GROUP", help: "a group whose members may ask it too")
+        return { session in
+            try session.state.create()
+            if let group { try session.state.admit(group: group) }
+            let controller = try await session.assembly.openDaemon(session.state)
+            let server: HTTPServer
+            do {
+                let socket = try UnixSocket(listeningAt: session.state.daemonSocket, group: group)
+                server = try HTTPServer(socket: socket, router: RolloutAPI(controller.operations).router)
+            } catch {
+                await controller.stop()
+                throw error
+            }
+            session.note("listening at \(session.state.daemonSocket)")
+            return await serve(controller, server, session)
+        }
+    }
+
+    private static func serve(_ controller: any OpenedController, _ server: HTTPServer, _ session: Session) async -> ExitCode {
+        await withTaskGroup(of: ExitCode?.self) { group in
+            group.addTask {
+                await server.run()
+                return nil
+            }
+            group.addTask {
+                do throws(Failure) {
+                    try await controller.run()
+                    return .ok
+                } catch {
+                    session.complain(error.description)
+                    return .unexpected
+                }
+            }
+            group.addTask {
+                await stopWhenInterrupted(controller, server, session)
+                return nil
+            }
+            var code: ExitCode?
+            while code == nil, let ended = await group.next() { code = ended }
+            server.stop()
+            await controller.stop()
+            group.cancelAll()
+            return code ?? .ok
+        }
+    }
+
+    /// The first signal stops the daemon in order; the second ends the process at once, however far that has come.
+    private static func stopWhenInterrupted(
+        _ controller: any OpenedController, _ server: HTTPServer, _ session: Session
+    ) async {
+        await withDiscardingTaskGroup { group in
+            var count = 0
+            for await _ in session.interruptions {
+                count += 1
+                guard count == 1 else {
+                    session.endNow(.interrupted)
+                    continue
+                }
+                session.note("stopping; a second signal ends at once")
+                server.stop()
+                group.addTask { await controller.stop() }
+            }
+        }
+    }
+}

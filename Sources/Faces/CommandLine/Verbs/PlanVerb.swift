@@ -1,0 +1,121 @@
+internal import SerinAPI
+internal import SerinModel
+internal import SerinPolicies
+
+extension Subcommand {
+    static let plan = Subcommand(
+        "plan", summary: "what a rollout would do, how long it takes at least, and its way back",
+        examples: ["serin plan policy.yaml --version 1.9.0 --previous 1.8.3", "serin plan policy.yaml --offline -o json"],
+        interruption: .ends
+    ) { input throws(UsageError) in
+        let offline = try input.flag("--offline", help: "no forecast from present traffic")
+        let arguments = try PolicyArguments(&input, needsVersion: false)
+        return { session in
+            let source = try arguments.source()
+            let loaded = try session.assembly.readPolicy(source)
+            let forecast = offline ? Forecast(sentences: []) : await session.assembly.forecast(loaded, source)
+            let plan = Plan(loaded.policy, version: source.version, previous: source.previous)
+            session.data(plan.document(hash: loaded.hash, forecast)) { style in
+                plan.lines(hash: loaded.hash, forecast, style)
+            }
+            for warning in forecast.warnings { session.note("warning: \(plain(warning))") }
+            return .ok
+        }
+    }
+}
+
+/// What a policy makes of a rollout, before any of it happens.
+struct Plan: Sendable {
+    let policy: Policy
+    let version: String
+    let previous: String
+    /// The least time of each judged step: warm-up, then healthy time.
+    let stepFor: Duration
+
+    init(_ policy: Policy, version: String?, previous: String?) {
+        self.policy = policy
+        self.version = version ?? "the new version"
+        self.previous = previous ?? "the previous version"
+        let judged = max(1, policy.traffic.steps.count { $0.weight != .all })
+        stepFor = policy.timing.stepFor ?? Duration(milliseconds: policy.timing.bake.milliseconds / Int64(judged))
+    }
+
+    /// The least time from the first raise to the promotion, when nothing is ever missing.
+    var earliest: Duration {
+        let counted = Weight(percent: 5) ?? .zero
+        var total = Duration.zero
+        var baked = Duration.zero
+        for step in policy.traffic.steps {
+            if step.weight == .all {
+                total = total + policy.timing.watch
+            } else {
+                total = total + policy.timing.warmup + stepFor
+                if step.weight >= counted { baked = baked + stepFor }
+            }
+        }
+        // Whatever the steps leave of the bake is spent at the last one.
+        return baked < policy.timing.bake ? total + (policy.timing.bake - baked) : total
+    }
+
+    /// The way forward, a sentence a stage.
+    var stages: [String] {
+        var stages = ["preflight: try everything needed, weight 0 read, written and read back"]
+        if let deploy = policy.deploy { stages.append("deploy: \(Self.words(deploy))") }
+        for (index, step) in policy.traffic.steps.enumerated() {
+            let approval = step.needsApproval ? ", after an approval" : ""
+            stages.append(
+                step.weight == .all
+                    ? "step \(index + 1): 100%\(approval), entered only when every signal passes; watched for \(policy.timing.watch)"
+                    : "step \(index + 1): \(step.weight)\(approval); warm-up \(policy.timing.warmup), then \(stepFor) of healthy time"
+            )
+        }
+        stages.append("promote: " + (policy.promote.map(Self.words) ?? "left to the pipeline") + ", then weight 0")
+        return stages
+    }
+
+    /// The way back, a sentence a stage.
+    var wayBack: [String] {
+        var stages = [
+            "traffic: weight 0, read back; tried until it holds, a person is called after \(policy.timing.rollbackDeadline)"
+        ]
+        switch (policy.onFailure, policy.rollback) {
+        case (.rollback, let action?): stages.append("code: \(Self.words(action))")
+        case (.rollback, nil): stages.append("code: nothing to do, control still runs \(previous)")
+        case (.drain, _): stages.append("code: left as it is (on_failure: drain)")
+        }
+        return stages
+    }
+
+    private static func words(_ action: ActionPolicy) -> String {
+        switch action.call {
+        case .run(let arguments): arguments.map(shellQuoted).joined(separator: " ")
+        case .http(let method, let endpoint, _): "\(method) \(endpoint.url)"
+        }
+    }
+
+    func lines(hash: String, _ forecast: Forecast, _ style: Style) -> [String] {
+        var lines = [style.paint(plain("\(policy.service): \(previous) → \(version)"), .bold), ""]
+        lines += stages.map { "  " + plain($0) }
+        lines += ["", "earliest promotion  \(Numbers.span(earliest)) after the first raise"]
+        lines += ["", style.paint("Way back", .bold)] + wayBack.map { "  " + plain($0) }
+        if !forecast.sentences.isEmpty {
+            lines += ["", style.paint("Forecast", .bold)] + forecast.sentences.map { "  " + plain($0) }
+        }
+        return lines + ["", "policy hash  \(hash)"]
+    }
+
+    func document(hash: String, _ forecast: Forecast) -> JSONValue {
+        .object([
+            "schema": .string("serin.dev/plan/v1"), "service": .string(policy.service.description),
+            "version": .string(version), "previous": .string(previous), "policy_hash": .string(hash),
+            "stages": .array(stages.map { .string($0) }), "way_back": .array(wayBack.map { .string($0) }),
+            "steps": .array(
+                policy.traffic.steps.map {
+                    .object(["weight": .string(Notation.text($0.weight)), "needs_approval": .bool($0.needsApproval)])
+                }),
+            "earliest_promotion": .string(earliest.description), "step_for": .string(stepFor.description),
+            "bake": .string(policy.timing.bake.description),
+            "forecast": .array(forecast.sentences.map { .string($0) }), "warnings": .array(forecast.warnings.map { .string($0) }),
+        ])
+    }
+}

@@ -1,0 +1,69 @@
+internal import Glibc
+internal import SerinController
+internal import SerinModel
+internal import SerinPolicies
+internal import SerinRollouts
+
+/// What a command line says about a policy and its release.
+struct PolicyArguments: Sendable {
+    /// The longest policy read, in bytes.
+    static let limit = 1 << 20
+
+    var file: String
+    var version: String?
+    var previous: String?
+    var overrides: [Override]
+
+    init(_ input: inout Arguments, needsVersion: Bool) throws(UsageError) {
+        version = try input.text("-V", "--version", value: "VERSION", help: "the version to release")
+        previous = try input.text("--previous", value: "VERSION", help: "the version it is compared with and goes back to")
+        let pairs = try input.every(
+            "--override", value: "KEY=VALUE", help: "deviate from the policy, for the log, such as bake=40s; needs --reason"
+        ) { text -> (key: String, value: String)? in
+            guard let equals = text.firstIndex(of: "="), equals != text.startIndex else { return nil }
+            return (String(text[..<equals]), String(text[text.index(after: equals)...]))
+        }
+        let reason = try input.text("-m", "--reason", value: "TEXT", help: "why the policy is overridden")
+        file = try input.positional("POLICY", help: "a policy file; - reads standard input")
+        if needsVersion, version == nil, !input.isDescribing {
+            throw UsageError("missing --version VERSION", hint: "the version to release")
+        }
+        guard pairs.isEmpty || reason != nil && reason != "" || input.isDescribing else {
+            throw UsageError("missing --reason TEXT", hint: "an override is journaled with its reason")
+        }
+        overrides = pairs.map { Override(key: $0.key, value: $0.value, reason: reason ?? "") }
+    }
+
+    /// Reads the file.
+    func source() throws(OperationError) -> PolicySource {
+        let name = file == "-" ? "standard input" : file
+        let descriptor = file == "-" ? STDIN_FILENO : open(file, O_RDONLY | O_CLOEXEC)
+        guard descriptor >= 0 else { throw Self.invalid(name, "cannot be read: \(String(cString: strerror(errno)))") }
+        defer { if descriptor != STDIN_FILENO { close(descriptor) } }
+        var bytes: [UInt8] = []
+        var buffer = [UInt8](repeating: 0, count: 64 << 10)
+        while true {
+            let count = read(descriptor, &buffer, buffer.count)
+            if count == 0 { break }
+            guard count > 0 else {
+                if errno == EINTR { continue }
+                throw Self.invalid(name, "cannot be read: \(String(cString: strerror(errno)))")
+            }
+            bytes += buffer.prefix(count)
+            guard bytes.count <= Self.limit else { throw Self.invalid(name, "is longer than \(Self.limit) bytes") }
+        }
+        guard let text = String(validating: bytes, as: UTF8.self) else { throw Self.invalid(name, "is no UTF-8 text") }
+        return PolicySource(file: name, text: text, version: version, previous: previous, overrides: overrides)
+    }
+
+    private static func invalid(_ file: String, _ message: String) -> OperationError {
+        .invalid([Diagnostic(file: file, mark: Mark(line: 1, column: 1), message: "the policy \(message)")])
+    }
+}
+
+extension PolicySource {
+    /// What starts a rollout of it.
+    var startRequest: StartRequest {
+        StartRequest(policyText: text, policyFile: file, version: version ?? "", previous: previous, overrides: overrides)
+    }
+}

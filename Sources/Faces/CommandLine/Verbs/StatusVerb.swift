@@ -1,0 +1,71 @@
+internal import SerinAPI
+internal import SerinController
+internal import SerinModel
+internal import SerinRollouts
+
+extension Subcommand {
+    static let status = Subcommand(
+        "status", summary: "where rollouts stand",
+        examples: ["serin status", "serin status checkout --watch", "serin status -o json"]
+    ) { input throws(UsageError) in
+        let watch = try input.flag("-w", "--watch", help: "go on showing it until it is final")
+        let name = try input.optionalPositional("ROLLOUT", help: "a rollout or a service; all when left out")
+        return { session in
+            guard let name else {
+                guard !watch else { throw UsageError("--watch needs a rollout or a service") }
+                return try await showAll(session)
+            }
+            return watch ? try await watchOne(name, session) : try await showOne(name, session)
+        }
+    }
+
+    private static func showOne(_ name: String, _ session: Session) async throws -> ExitCode {
+        let reader = try await ControllerLocator(session).reader(for: name, assembly: session.assembly)
+        let status = try await reader.status(of: name)
+        session.data(StatusDocument.encode(status)) { style in
+            StatusView.block(status, style: style, width: session.console.isDataTerminal ? session.console.width() : .max)
+        }
+        return .ok
+    }
+
+    private static func watchOne(_ name: String, _ session: Session) async throws -> ExitCode {
+        let reader = try await ControllerLocator(session).reader(for: name, assembly: session.assembly)
+        let watch = RolloutWatch(reader, name: name, session: session, timeout: session.globals.timeout)
+        let result = try await watch.run(after: try await watch.lastDecision())
+        if session.globals.output != .jsonl {
+            session.data(StatusDocument.encode(result.status)) { style in
+                StatusView.block(
+                    result.status, style: style, width: session.console.isDataTerminal ? session.console.width() : .max)
+            }
+        }
+        // Looking on is done, however the rollout ended; `wait` is for its exit code.
+        return result.code == .timedOut ? .timedOut : .ok
+    }
+
+    private static func showAll(_ session: Session) async throws -> ExitCode {
+        let locator = ControllerLocator(session)
+        var statuses: [RolloutStatus] = []
+        for controller in try locator.controllers() { statuses += try await controller.statuses() }
+        let answered = Set(statuses.map(\.service))
+        for service in session.state.services() where !answered.contains(service) {
+            do throws(OperationError) {
+                if let journal = try await session.assembly.openJournal(service, session.state) {
+                    statuses += try await journal.statuses()
+                }
+            } catch {
+                // One service that cannot be read must not hide the others.
+                _ = session.complain(error)
+            }
+        }
+        statuses.sort { ($0.service, $0.id) < ($1.service, $1.id) }
+        if session.globals.output == .jsonl {
+            session.data(statuses.map { StatusDocument.encode($0).canonicalText })
+        } else {
+            session.data(StatusDocument.encode(statuses)) { style in
+                statuses.isEmpty ? [] : StatusView.table(statuses).lines(style)
+            }
+            if statuses.isEmpty { session.note("no rollouts in \(session.state.path)") }
+        }
+        return .ok
+    }
+}

@@ -1,0 +1,68 @@
+internal import SerinAPI
+internal import SerinController
+internal import SerinModel
+internal import SerinRollouts
+
+extension Subcommand {
+    static let wait = Subcommand(
+        "wait", summary: "wait for a rollout and end with its exit code",
+        details: "With --for step=N it ends with 0 once step N is entered.",
+        examples: ["serin wait checkout --timeout 90m", "serin wait checkout --for step=2"]
+    ) { input throws(UsageError) in
+        let goal = try input.option("--for", value: "final|step=N", help: "what to wait for (default: final)", read: Goal.init)
+        let junit = try input.text("--junit", value: "FILE", help: "write a report in JUnit's XML")
+        let name = try input.positional("ROLLOUT", help: "a rollout or a service")
+        return { session in
+            let locator = ControllerLocator(session)
+            let reader = try await locator.reader(for: name, assembly: session.assembly)
+            let watch = RolloutWatch(reader, name: name, session: session, timeout: session.globals.timeout)
+            let after = try await watch.lastDecision()
+            let result = try await watch.run(after: after) { goal?.isReached($0) ?? false }
+            return finish(result, junit: junit, session: session)
+        }
+    }
+
+    /// What `wait` waits for.
+    private enum Goal: Sendable {
+        case final
+        case step(Int)
+
+        init?(_ text: String) {
+            if text == "final" {
+                self = .final
+                return
+            }
+            guard text.hasPrefix("step="), let number = Int(text.dropFirst(5)), (1...100).contains(number) else { return nil }
+            self = .step(number)
+        }
+
+        func isReached(_ status: RolloutStatus) -> Bool {
+            switch self {
+            case .final: status.isFinal
+            case .step(let number): status.step >= number && status.ending == nil
+            }
+        }
+    }
+
+    /// Writes what a wait came to, and the reports; returns its exit code.
+    static func finish(_ result: RolloutWatch.Result, junit: String?, session: Session) -> ExitCode {
+        let status = result.status
+        if session.globals.output != .jsonl {
+            session.data(StatusDocument.encode(status)) { style in
+                let sentence = status.cause.isEmpty ? "" : ": " + status.cause
+                return [style.paint(plain(status.state), StatusView.colour(status)) + plain("  \(status.id)\(sentence)")]
+            }
+        }
+        Reports.write(status, code: result.code, junit: junit, session: session)
+        switch result.code {
+        case .timedOut: session.complain("stopped waiting; the rollout goes on\nhint: serin wait \(status.id) waits again")
+        case .rollbackIncomplete:
+            session.complain(
+                "ROLLBACK INCOMPLETE: the weight is not confirmed at 0\nhint: set it to 0 at the load balancer, then look at serin why \(status.id)"
+            )
+        case .failed, .halted, .inconclusive, .refused: session.note("serin why \(status.id) tells more")
+        case .ok, .unexpected, .usage, .verificationFailed, .unreachable, .interrupted: break
+        }
+        return result.code
+    }
+}

@@ -1,0 +1,127 @@
+internal import Glibc
+public import SerinModel
+
+/// A unix socket on which a server listens.
+public struct UnixSocket: Sendable, Hashable {
+    /// The longest path the kernel takes, in bytes.
+    public static let pathLimit = 107
+
+    /// Where it is.
+    public let path: String
+    /// Its descriptor, listening.
+    let descriptor: Int32
+    /// The file's identity, so that only our own is removed later.
+    private let inode: UInt64
+
+    /// Listens at a path. A socket left behind by a process that ended is replaced; one that answers is not touched.
+    ///
+    /// - Parameters:
+    ///   - path: Where, at most 107 bytes.
+    ///   - group: A group whose members may connect too; without it only the owner may (mode 0600).
+    public init(listeningAt path: String, group: String? = nil) throws(Failure) {
+        var address = try Self.address(path)
+        try Self.removeStale(path, address: &address)
+        let descriptor = socket(
+            AF_UNIX, Int32(SOCK_STREAM.rawValue) | Int32(SOCK_CLOEXEC.rawValue) | Int32(SOCK_NONBLOCK.rawValue), 0)
+        guard descriptor >= 0 else { throw Self.failure("cannot make a socket for \(path)", errno) }
+        var succeeded = false
+        var isBound = false
+        defer {
+            if !succeeded { close(descriptor) }
+            if !succeeded, isBound { unlink(path) }
+        }
+        guard Self.call(bind, descriptor, &address) == 0 else { throw Self.failure("cannot listen at \(path)", errno) }
+        isBound = true
+        // Nobody can connect before `listen`, so nobody gets in before the mode is right.
+        guard chmod(path, group == nil ? 0o600 : 0o660) == 0 else { throw Self.failure("cannot protect \(path)", errno) }
+        if let group { try Self.give(path, to: group) }
+        guard listen(descriptor, 128) == 0 else { throw Self.failure("cannot listen at \(path)", errno) }
+        var status = stat()
+        guard lstat(path, &status) == 0 else { throw Self.failure("cannot read \(path)", errno) }
+        succeeded = true
+        self.path = path
+        self.descriptor = descriptor
+        inode = UInt64(status.st_ino)
+    }
+
+    /// Removes the file, when it is still this socket's.
+    func unlinkFile() {
+        var status = stat()
+        if lstat(path, &status) == 0, UInt64(status.st_ino) == inode { unlink(path) }
+    }
+
+    /// Whether something listens at a path and takes a connection.
+    public static func answers(at path: String) -> Bool {
+        // A path that is too long answers nobody.
+        guard var address = try? Self.address(path) else { return false }
+        return connectError(&address) == 0
+    }
+
+    private static func address(_ path: String) throws(Failure) -> sockaddr_un {
+        let bytes = Array(path.utf8)
+        guard !bytes.isEmpty, bytes.count <= pathLimit, !bytes.contains(0) else {
+            throw Failure(
+                .invalid,
+                "cannot use the socket path \(path): it has \(bytes.count) bytes, the kernel takes at most \(pathLimit)",
+                hint: "choose a shorter state folder with --state or SERIN_STATE")
+        }
+        var address = sockaddr_un()
+        address.sun_family = sa_family_t(AF_UNIX)
+        withUnsafeMutableBytes(of: &address.sun_path) { $0.copyBytes(from: bytes) }
+        return address
+    }
+
+    private static func call(
+        _ function: (Int32, UnsafePointer<sockaddr>, socklen_t) -> Int32, _ descriptor: Int32, _ address: inout sockaddr_un
+    ) -> Int32 {
+        withUnsafePointer(to: &address) { pointer in
+            pointer.withMemoryRebound(to: sockaddr.self, capacity: 1) { generic in
+                function(descriptor, generic, socklen_t(MemoryLayout<sockaddr_un>.size))
+            }
+        }
+    }
+
+    /// The error of trying to connect, 0 when it worked.
+    private static func connectError(_ address: inout sockaddr_un) -> Int32 {
+        let descriptor = socket(
+            AF_UNIX, Int32(SOCK_STREAM.rawValue) | Int32(SOCK_CLOEXEC.rawValue) | Int32(SOCK_NONBLOCK.rawValue), 0)
+        guard descriptor >= 0 else { return errno }
+        defer { close(descriptor) }
+        return call(connect, descriptor, &address) == 0 ? 0 : errno
+    }
+
+    private static func removeStale(_ path: String, address: inout sockaddr_un) throws(Failure) {
+        var status = stat()
+        guard lstat(path, &status) == 0 else { return }
+        guard status.st_mode & S_IFMT == S_IFSOCK else {
+            throw Failure(
+                .conflict, "cannot listen at \(path): a file that is no socket is there", hint: "remove it or choose another path"
+            )
+        }
+        let code = connectError(&address)
+        // Only a refusal proves that nobody listens; a full queue (EAGAIN) or a lack of rights does not.
+        guard code == ECONNREFUSED else {
+            throw Failure(
+                .conflict, "cannot listen at \(path): another process answers there", hint: "ask it with serin status, or end it")
+        }
+        guard unlink(path) == 0 else { throw failure("cannot remove the old socket \(path)", errno) }
+    }
+
+    private static func give(_ path: String, to group: String) throws(Failure) {
+        var entry = group_t()
+        var found: UnsafeMutablePointer<group_t>?
+        var buffer = [CChar](repeating: 0, count: 16 << 10)
+        guard getgrnam_r(group, &entry, &buffer, buffer.count, &found) == 0, found != nil else {
+            throw Failure(.invalid, "cannot give \(path) to the group '\(group)': there is no such group")
+        }
+        guard chown(path, uid_t.max, entry.gr_gid) == 0 else {
+            throw failure("cannot give \(path) to the group '\(group)'", errno)
+        }
+    }
+
+    private static func failure(_ text: String, _ code: Int32) -> Failure {
+        Failure(.transient, "\(text): \(String(cString: strerror(code)))")
+    }
+}
+
+private typealias group_t = Glibc.group

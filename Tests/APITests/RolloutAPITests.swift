@@ -1,0 +1,205 @@
+import SerinAPI
+import SerinController
+import SerinModel
+import SerinPolicies
+import SerinRollouts
+import Synchronization
+import Testing
+
+@Suite struct RolloutAPITests {
+    private let fake = FakeOperations()
+    private var router: Router { RolloutAPI(fake).router }
+
+    private func ask(
+        _ method: String, _ path: String, query: [(String, String)] = [], headers: [(String, String)] = [], body: String = "",
+        principal: Principal? = .uid(1000)
+    ) async -> Response {
+        await router.respond(
+            to: Request(
+                method: method, path: path, query: query.map { Request.Pair($0.0, $0.1) },
+                headers: headers.map { Request.Pair($0.0, $0.1) }, body: Array(body.utf8), principal: principal))
+    }
+
+    private func json(_ response: Response) throws -> JSONValue { try JSONValue(parsing: response.bytes ?? []) }
+
+    @Test func healthNeedsNoIdentity() async {
+        #expect(await ask("GET", "/healthz", principal: nil).status == 200)
+    }
+
+    @Test func everythingElseNeedsAnIdentity() async throws {
+        for (method, path) in [("GET", "/v1/rollouts"), ("POST", "/v1/rollouts"), ("POST", "/v1/rollouts/checkout:halt")] {
+            let response = await ask(method, path, principal: nil)
+            #expect(response.status == 403)
+            #expect(response.header("Content-Type") == "application/problem+json")
+        }
+        #expect(fake.state.withLock { $0.commands.isEmpty && $0.started.isEmpty })
+    }
+
+    @Test func startIsCarriedOutForThePeer() async throws {
+        let request = StartRequest(policyText: "x", policyFile: "p.yaml", version: "1.9.0", previous: "1.8.3", overrides: [])
+        let response = await ask("POST", "/v1/rollouts", body: StartDocument.encode(request).canonicalText)
+        #expect(response.status == 201)
+        #expect(response.header("Location") == "/v1/rollouts/checkout-01k5")
+        #expect(try StatusDocument.decode(json(response)) == .sample())
+        #expect(fake.state.withLock { $0.started } == [request])
+        #expect(fake.state.withLock { $0.author } == .uid(1000))
+    }
+
+    @Test func aRolloutIsFoundByItsIdentifierAndItsService() async throws {
+        for name in ["checkout", "checkout-01k5"] {
+            let response = await ask("GET", "/v1/rollouts/\(name)")
+            #expect(response.status == 200)
+            #expect(response.header("ETag") == "\"\(StatusDocument.token(.sample()))\"")
+        }
+        #expect(try StatusDocument.decodeList(json(await ask("GET", "/v1/rollouts"))) == [.sample()])
+    }
+
+    @Test(
+        arguments: zip(
+            ["halt", "hold", "resume", "promote", "rollback", "approve"],
+            [Command.Verb.halt, .hold, .resume, .promote, .rollback, .approve]))
+    func everyCommandCarriesItsPrincipalAndReason(_ word: String, verb: Command.Verb) async {
+        let response = await ask("POST", "/v1/rollouts/checkout:\(word)", body: "{\"reason\":\"why\"}")
+        #expect(response.status == 202)
+        #expect(fake.state.withLock { $0.commands } == [Command(verb, by: .uid(1000), reason: "why")])
+    }
+
+    @Test func aHaltNeedsNoBody() async {
+        #expect(await ask("POST", "/v1/rollouts/checkout:halt").status == 202)
+        #expect(fake.state.withLock { $0.commands.first?.verb } == .halt)
+    }
+
+    @Test func aHaltMayBeForSecurityAndNothingElseMay() async {
+        #expect(await ask("POST", "/v1/rollouts/checkout:halt", body: "{\"security\":true}").status == 202)
+        #expect(fake.state.withLock { $0.commands.first?.verb } == .haltForSecurity)
+        #expect(await ask("POST", "/v1/rollouts/checkout:hold", body: "{\"security\":true}").status == 400)
+        #expect(await ask("POST", "/v1/rollouts/checkout:haltForSecurity").status == 404)
+    }
+
+    @Test(arguments: ["{", "[]", "{\"reason\":1}", "{\"resaon\":\"x\"}", "{\"reason\":\"x\",\"reason\":\"y\"}", "\u{0}"])
+    func aMalformedBodyIsAnsweredWith400(_ body: String) async throws {
+        let response = await ask("POST", "/v1/rollouts/checkout:hold", body: body)
+        #expect(response.status == 400)
+        #expect(try json(response)["type"]?.text == "https://serin.dev/problems/malformed")
+        #expect(fake.state.withLock { $0.commands.isEmpty })
+    }
+
+    @Test func operationErrorsBecomeProblems() async throws {
+        let cases: [(OperationError, Int, Bool)] = [
+            (.refused(Refusal("no")), 409, false), (.unavailable("full"), 503, true), (.notFound("x"), 404, false),
+            (.invalid([Diagnostic(file: "p", mark: Mark(line: 1, column: 2), message: "bad")]), 422, false),
+        ]
+        for (error, status, isRetryable) in cases {
+            fake.state.withLock { $0.failure = error }
+            let response = await ask("POST", "/v1/rollouts/checkout:halt")
+            #expect(response.status == status)
+            #expect(try json(response)["retryable"] == .bool(isRetryable))
+            #expect((response.header("Retry-After") != nil) == isRetryable)
+        }
+    }
+
+    @Test func anotherMethodIsAnsweredWithThoseAllowed() async {
+        let response = await ask("DELETE", "/v1/rollouts")
+        #expect(response.status == 405)
+        #expect(response.header("Allow") == "GET, POST")
+    }
+
+    @Test(arguments: [
+        "/", "/v1", "/v1/rollouts/", "/v1/rollouts/a/b", "/v1/rollouts/a:explode", "/v1/rollouts/:halt", "/v1/rollouts/a:b:halt",
+        "",
+    ])
+    func anotherPathIsAnsweredWith404(_ path: String) async {
+        #expect(await ask("POST", path).status == 404)
+    }
+
+    @Test func waitAnswersAtOnceWithoutAToken() async {
+        #expect(await ask("GET", "/v1/rollouts/checkout/wait").status == 200)
+    }
+
+    @Test func waitReturnsTheChange() async throws {
+        let token = StatusDocument.token(.sample())
+        async let answer = ask("GET", "/v1/rollouts/checkout/wait", query: [("seen", token), ("timeout", "20s")])
+        fake.state.withLock { $0.status.state = "held" }
+        #expect(try StatusDocument.decode(json(await answer)).state == "held")
+    }
+
+    @Test func waitEndsWithItsTimeout() async throws {
+        let token = StatusDocument.token(.sample())
+        let response = await ask("GET", "/v1/rollouts/checkout/wait", query: [("seen", token), ("timeout", "30ms")])
+        #expect(try StatusDocument.decode(json(response)) == .sample())
+        #expect(await ask("GET", "/v1/rollouts/checkout/wait", query: [("timeout", "30")]).status == 400)
+    }
+
+    @Test func theLogIsPaged() async throws {
+        fake.state.withLock { $0.decisions = (1...5).map { LoggedDecision.sample($0) } }
+        let response = await ask("GET", "/v1/rollouts/checkout/log", query: [("after", "2"), ("limit", "2")])
+        #expect(try DecisionDocument.decodeList(json(response)).map(\.sequence) == [3, 4])
+        #expect(try json(response)["next"] == .number("4"))
+        for (name, value) in [("limit", "0"), ("limit", "1001"), ("after", "-1"), ("after", "x"), ("format", "xml")] {
+            #expect(await ask("GET", "/v1/rollouts/checkout/log", query: [(name, value)]).status == 400)
+        }
+    }
+
+    @Test func theLogInLinesIsOneDocumentALine() async throws {
+        fake.state.withLock { $0.decisions = (1...3).map { LoggedDecision.sample($0, "a\nb") } }
+        let response = await ask("GET", "/v1/rollouts/checkout/log", query: [("format", "jsonl")])
+        let lines = (response.bytes ?? []).split(separator: 0x0A)
+        #expect(lines.count == 3)
+        #expect(try lines.map { try DecisionDocument.decode(JSONValue(parsing: $0)).sequence } == [1, 2, 3])
+    }
+
+    @Test func aFollowedLogEndsWithTheRollout() async throws {
+        fake.state.withLock { $0.decisions = [.sample(1), .sample(2)] }
+        let response = await ask(
+            "GET", "/v1/rollouts/checkout/log", headers: [("Accept", "text/event-stream"), ("Last-Event-ID", "1")])
+        #expect(response.header("Content-Type") == "text/event-stream")
+        guard case .stream(let write) = response.body else {
+            Issue.record("the log is no stream")
+            return
+        }
+        let sink = CollectingSink()
+        async let ended: Void = write(sink)
+        try await sink.wait(for: "id: 2\n")
+        fake.state.withLock {
+            $0.decisions.append(.sample(3))
+            $0.status = .sample(state: "promoted", isFinal: true, ending: .promoted)
+        }
+        await ended
+        let text = sink.text
+        #expect(!text.contains("id: 1\n"))
+        #expect(text.contains("id: 3\nevent: decision\ndata: {"))
+    }
+
+    @Test func aFollowedLogEndsWithItsReader() async {
+        fake.state.withLock { $0.decisions = [.sample(1)] }
+        let response = await ask("GET", "/v1/rollouts/checkout/log", query: [("follow", "true")])
+        guard case .stream(let write) = response.body else {
+            Issue.record("the log is no stream")
+            return
+        }
+        await write(GoneSink())
+    }
+}
+
+private final class CollectingSink: ResponseSink {
+    private let bytes = Mutex<[UInt8]>([])
+    var text: String { String(decoding: bytes.withLock { $0 }, as: UTF8.self) }
+
+    func send(_ more: [UInt8]) async -> Bool {
+        bytes.withLock { $0 += more }
+        return true
+    }
+
+    func wait(for part: String) async throws {
+        let clock = ContinuousClock()
+        let limit = clock.now + .seconds(10)
+        while !text.contains(part) {
+            try #require(clock.now < limit, "\(part) did not come")
+            try await Task.sleep(for: .milliseconds(5))
+        }
+    }
+}
+
+private struct GoneSink: ResponseSink {
+    func send(_: [UInt8]) async -> Bool { false }
+}

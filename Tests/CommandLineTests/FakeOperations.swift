@@ -1,0 +1,126 @@
+import SerinController
+import SerinLocks
+import SerinModel
+import SerinPolicies
+import SerinRollouts
+import SerinVerdicts
+
+/// A controller with one rollout whose answers are set by the test.
+final class FakeOperations: RolloutOperations {
+    struct State {
+        var status: RolloutStatus
+        var decisions: [LoggedDecision] = []
+        var commands: [Command] = []
+        var started: [StartRequest] = []
+        var author: Principal?
+        var failure: OperationError?
+        /// How many commands are still refused.
+        var refusedCommands = 0
+        /// What a command does to the status.
+        var onCommand: (@Sendable (Command, inout RolloutStatus) -> Void)?
+        /// What a start does to the status.
+        var onStart: (@Sendable (inout RolloutStatus) -> Void)?
+    }
+
+    let state: Locked<State>
+
+    init(_ status: RolloutStatus = .sample()) { state = Locked(State(status: status)) }
+
+    private func present(_ name: String) throws(OperationError) -> RolloutStatus {
+        let (status, failure) = state.withLock { ($0.status, $0.failure) }
+        if let failure { throw failure }
+        guard name == status.id.description || name == status.service.description else {
+            throw .notFound("there is no rollout or service '\(name)'")
+        }
+        return status
+    }
+
+    func start(_ request: StartRequest, by principal: Principal) async throws(OperationError) -> RolloutStatus {
+        state.withLock {
+            $0.started.append(request)
+            $0.author = principal
+            $0.onStart?(&$0.status)
+        }
+        return try present("checkout")
+    }
+
+    func statuses() async throws(OperationError) -> [RolloutStatus] { [try present("checkout")] }
+
+    func status(of name: String) async throws(OperationError) -> RolloutStatus { try present(name) }
+
+    func perform(_ command: Command, on name: String) async throws(OperationError) -> RolloutStatus {
+        _ = try present(name)
+        let isRefused = state.withLock { state in
+            defer { state.refusedCommands = max(0, state.refusedCommands - 1) }
+            return state.refusedCommands > 0
+        }
+        if isRefused { throw .refused(Refusal("it is over")) }
+        return state.withLock {
+            $0.commands.append(command)
+            $0.onCommand?(command, &$0.status)
+            return $0.status
+        }
+    }
+
+    func decisions(of name: String, after sequence: Int64, limit: Int) async throws(OperationError) -> [LoggedDecision] {
+        _ = try present(name)
+        return state.withLock { Array($0.decisions.filter { $0.sequence > sequence }.prefix(limit)) }
+    }
+
+    func statusChange(
+        of name: String, from seen: RolloutStatus?, timeout: Duration
+    ) async throws(OperationError) -> RolloutStatus {
+        let clock = ContinuousClock()
+        let limit = clock.now + .milliseconds(timeout.milliseconds)
+        while true {
+            let status = try present(name)
+            if status != seen || clock.now >= limit || Task.isCancelled { return status }
+            // A cancelled pause ends the loop.
+            try? await Task.sleep(for: .milliseconds(5))
+        }
+    }
+}
+
+extension RolloutStatus {
+    static func sample(state: String = "baking", isFinal: Bool = false, ending: Ending? = nil) -> RolloutStatus {
+        guard let id = RolloutID("checkout-01k5"), let service = ServiceName("checkout"), let weight = Weight(percent: 25) else {
+            preconditionFailure("the sample's names are valid")
+        }
+        return RolloutStatus(
+            id: id, service: service, version: "1.9.0", previous: "1.8.3", state: state, cause: "step 2 entered",
+            next: "step 3 at 00:52:15Z", isFinal: isFinal, isRollbackIncomplete: false, ending: ending, step: 2, steps: 3,
+            wantedWeight: weight, observedWeight: weight, baked: .seconds(725), bake: .minutes(30), signals: [.sample()],
+            awaitedApproval: nil, startedAt: Instant(millisecondsSince1970: 1_772_325_000_000),
+            since: Instant(millisecondsSince1970: 1_772_325_735_250))
+    }
+}
+
+extension SignalAssessment {
+    static func sample(_ name: String = "errors", verdict: Verdict = .fail) -> SignalAssessment {
+        var signal = SignalAssessment(name: name)
+        signal.verdict = verdict
+        signal.reason = "beyond 1.10"
+        signal.absence = .tooFewRequests
+        signal.absentCohort = .canary
+        signal.counts.canaryEvents = 84
+        signal.counts.canaryExposure = 4003
+        signal.counts.controlEvents = 122
+        signal.counts.controlExposure = 11980.5
+        signal.ratio = 2.0605
+        signal.interval = Interval(low: 1.56, high: .infinity)
+        signal.logEFail = 6.125
+        signal.logEPass = -.infinity
+        signal.phi = 1.3
+        signal.noise = "noise measured on 6 h of 4 control instances: 1.3"
+        signal.onset = Instant(millisecondsSince1970: 1_772_325_480_000)
+        return signal
+    }
+}
+
+extension LoggedDecision {
+    static func sample(_ sequence: Int64, _ text: String = "step 25% FAIL errors") -> LoggedDecision {
+        LoggedDecision(
+            sequence: sequence, at: Instant(millisecondsSince1970: 1_772_325_735_000 + sequence * 1000),
+            decision: Decision(topic: "verdict", text: text, signals: [.sample()]))
+    }
+}

@@ -1,0 +1,161 @@
+import SerinAPI
+import SerinModel
+import Testing
+
+@testable import SerinCommandLine
+
+@Suite struct ParsingTests {
+    private func mistake(_ arguments: [String]) -> String? {
+        do throws(UsageError) {
+            _ = try CommandLineProgram.table.resolve(arguments)
+            return nil
+        } catch {
+            return error.description
+        }
+    }
+
+    @Test(arguments: [
+        (["halt"], "missing ROLLOUT\nhint: ROLLOUT: a rollout or a service"),
+        (["hlat", "checkout"], "unknown command 'hlat'\nhint: did you mean serin halt?"),
+        (["frobnicate"], "unknown command 'frobnicate'\nhint: serin --help lists the commands"),
+        (["halt", "--resaon", "x", "checkout"], "unknown option '--resaon'\nhint: did you mean --reason?"),
+        (["run", "p.yaml", "--vesion", "1"], "unknown option '--vesion'\nhint: did you mean --version?"),
+        (["run", "p.yaml"], "missing --version VERSION\nhint: the version to release"),
+        (
+            ["run", "p.yaml", "--version", "1", "--override", "bake=40s"],
+            "missing --reason TEXT\nhint: an override is journaled with its reason"
+        ),
+        (
+            ["run", "p.yaml", "--version", "1", "--override", "bake", "--reason", "x"],
+            "--override does not accept 'bake'\nhint: --override KEY=VALUE: deviate from the policy, for the log, such as bake=40s; needs --reason"
+        ),
+        (
+            ["run", "p.yaml", "--continue", "--version", "1"],
+            "--continue takes up a rollout as it was started, without --version and --override"
+        ),
+        (["halt", "checkout", "other"], "unexpected argument 'other'"),
+        (
+            ["halt", "checkout", "--reason"],
+            "--reason needs a value: --reason TEXT\nhint: a value that starts with '-' is written --reason=VALUE"
+        ),
+        (["halt", "checkout", "--security=yes"], "--security takes no value"),
+        (["halt", "checkout", "--reason", "a", "-m", "b"], "--reason stands twice"),
+        (
+            ["wait", "checkout", "--timeout", "90"],
+            "--timeout does not accept '90'\nhint: --timeout TIME: give up waiting after this long, such as 90m"
+        ),
+        (
+            ["status", "-o", "xml"],
+            "-o does not accept 'xml'\nhint: -o table|json|jsonl|yaml: the form of the data on standard output (default: table)"
+        ),
+        (
+            ["wait", "checkout", "--for", "step=0"],
+            "--for does not accept 'step=0'\nhint: --for final|step=N: what to wait for (default: final)"
+        ),
+        (["--state"], "missing a command\nhint: serin --help lists them"),
+        (["verify", "--head", "9f"], "--head needs a rollout or a service"),
+        (["schema", "event"], "there is no schema of 'event'\nhint: serin schema policy"),
+    ])
+    func mistakesSayWhatWasExpected(_ arguments: [String], message: String) {
+        #expect(mistake(arguments) == message)
+    }
+
+    @Test func globalOptionsStandBeforeOrAfterTheVerb() throws {
+        for arguments in [["-o", "json", "--state", "/x", "status"], ["status", "--output=json", "--state=/x"]] {
+            guard case .run(let verb, let globals, _) = try CommandLineProgram.table.resolve(arguments) else {
+                Issue.record("no verb")
+                continue
+            }
+            #expect(verb.name == "status")
+            #expect(globals.output == .json)
+            #expect(globals.state == "/x")
+        }
+    }
+
+    @Test func whatFollowsTwoDashesIsNoOption() throws {
+        guard case .run(let verb, _, _) = try CommandLineProgram.table.resolve(["halt", "--", "--help"]) else {
+            Issue.record("no verb")
+            return
+        }
+        #expect(verb.name == "halt")
+    }
+
+    @Test func everyVerbDescribesItself() throws {
+        for verb in CommandLineProgram.table.verbs {
+            guard case .help(let page) = try CommandLineProgram.table.resolve([verb.name, "--help"]) else {
+                Issue.record("\(verb.name) has no help")
+                continue
+            }
+            #expect(page.hasPrefix(verb.summary))
+            for parameter in verb.describe() { #expect(page.contains("  " + parameter.usage), "\(verb.name)") }
+            for example in verb.examples { #expect(example.hasPrefix("serin \(verb.name)")) }
+        }
+    }
+
+    @Test func noVerbTakesAnOptionForItselfThatEveryVerbHas() {
+        let globals = Set(Globals.describe().flatMap(\.names))
+        for verb in CommandLineProgram.table.verbs {
+            #expect(globals.isDisjoint(with: verb.describe().flatMap(\.names)), "\(verb.name)")
+        }
+    }
+
+    @Test func theHelpOfAVerbLeadsWithExamples() throws {
+        guard case .help(let page) = try CommandLineProgram.table.resolve(["wait", "-h"]) else {
+            Issue.record("no help")
+            return
+        }
+        #expect(
+            page == """
+                wait for a rollout and end with its exit code
+
+                Usage: serin wait ROLLOUT [options]
+
+                Examples:
+                  serin wait checkout --timeout 90m
+                  serin wait checkout --for step=2
+
+                Parameters:
+                  --for final|step=N  what to wait for (default: final)
+                  --junit FILE        write a report in JUnit's XML
+                  ROLLOUT             a rollout or a service
+
+                With --for step=N it ends with 0 once step N is entered.
+
+                Options of every command:
+                  -o, --output table|json|jsonl|yaml
+                                                  the form of the data on standard output (default: table)
+                  -q, --quiet                     no progress, only data and errors
+                  --no-color                      no colours (also NO_COLOR=1)
+                  --no-input                      never ask anything
+                  --timeout TIME                  give up waiting after this long, such as 90m
+                  --state DIR                     the state folder (default: $SERIN_STATE)
+                """)
+    }
+
+    @Test func hiddenVerbsAreNotListed() throws {
+        guard case .help(let page) = try CommandLineProgram.table.resolve([]) else {
+            Issue.record("no help")
+            return
+        }
+        #expect(page.contains("  halt "))
+        #expect(!page.contains("watchdog"))
+    }
+
+    @Test func swappedNeighboursAreOneMistake() {
+        #expect(editDistance("hlat", "halt") == 1)
+        #expect(editDistance("", "abc") == 3)
+        #expect(editDistance("resume", "resume") == 0)
+        #expect(nearest(to: "xyz", among: ["halt", "hold"]) == nil)
+    }
+
+    @Test func theStateFolderComesFromOptionEnvironmentOrUser() {
+        func path(_ option: String?, _ environment: [String: String], isRoot: Bool = false) -> String {
+            StateFolder(option: option, environment: environment, isRoot: isRoot).path
+        }
+        #expect(path("/a", ["SERIN_STATE": "/b"]) == "/a")
+        #expect(path(nil, ["SERIN_STATE": "/b"]) == "/b")
+        #expect(path(nil, [:], isRoot: true) == "/var/lib/serin")
+        #expect(path(nil, ["XDG_STATE_HOME": "/c", "HOME": "/h"]) == "/c/serin")
+        #expect(path(nil, ["HOME": "/h"]) == "/h/.local/state/serin")
+    }
+}

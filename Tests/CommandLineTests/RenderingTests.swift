@@ -1,0 +1,204 @@
+import SerinAPI
+import SerinController
+import SerinModel
+import SerinRollouts
+import SerinVerdicts
+import Testing
+
+@testable import SerinCommandLine
+
+@Suite struct RenderingTests {
+    private let hostile = "\u{1B}[2J\u{7}red\u{1B}[31m\r\n::set-env name=PATH::x\u{202E}\u{9B}1m"
+
+    @Test func aChangeIsOneLine() {
+        let line = StatusView.line(.sample(), at: Instant(millisecondsSince1970: 1_772_325_735_000))
+        #expect(line == "00:42:15Z checkout-01k5 baking step 2 of 3, weight 25%, healthy 12m 5s of 30m: step 2 entered")
+    }
+
+    @Test func theBlockSaysWhereItStandsAndWhatIsNext() {
+        var status = RolloutStatus.sample()
+        status.observedWeight = .zero
+        status.awaitedApproval = "step 3"
+        #expect(
+            StatusView.block(status, style: .none, width: 200).joined(separator: "\n") == """
+                checkout 1.9.0 (was 1.8.3)  baking  step 2 of 3
+                  weight   25% wanted, 0% observed
+                  healthy  [########------------] 12m 5s of 30m
+                  why      step 2 entered
+                  next     step 3 at 00:52:15Z
+                  waits    step 3
+                  SIGNAL  VERDICT  CANARY            CONTROL             RATIO          BEYOND  WHY
+                  errors  FAIL     2.10% (84/4,003)  1.02% (122/11,981)  2.06 [1.56–∞]  1.10    beyond 1.10, since 00:38:00Z
+                """)
+    }
+
+    @Test func whyIsOnePage() {
+        var status = RolloutStatus.sample(state: "rolling back", ending: .failed)
+        status.wantedWeight = .zero
+        let page = WhyPage.lines(
+            status, decisions: [.sample(3)], state: StateFolder(path: "/var/lib/my serin"), style: .none)
+        #expect(
+            page.joined(separator: "\n") == """
+                ROLLING BACK  checkout 1.9.0 (was 1.8.3)
+                rollout   checkout-01k5
+                safe now  not yet, the canary still receives 25%
+                weight    wanted 0%, observed 25%
+                since     2026-03-01T00:42:15Z, begun 2026-03-01T00:30:00Z
+                progress  step 2 of 3, healthy 12m 5s of 30m
+
+                Why
+                  step 2 entered
+
+                What happens next
+                  step 3 at 00:52:15Z
+
+                Signals
+                  SIGNAL  VERDICT  CANARY            CONTROL             RATIO          BEYOND  WHY
+                  errors  FAIL     2.10% (84/4,003)  1.02% (122/11,981)  2.06 [1.56–∞]  1.10    beyond 1.10, since 00:38:00Z
+                  errors: noise measured on 6 h of 4 control instances: 1.3
+
+                Last decisions
+                  00:42:18Z step 25% FAIL errors
+
+                Check it
+                  serin verify checkout-01k5 --state '/var/lib/my serin'
+                  serin log checkout-01k5 -o jsonl --state '/var/lib/my serin'
+                  serin halt checkout-01k5 --state '/var/lib/my serin'   stops it now
+                """)
+    }
+
+    @Test func coloursOnlyAddToTheWords() {
+        let status = RolloutStatus.sample()
+        func stripped(_ line: String) -> String {
+            var result = ""
+            var isEscape = false
+            for character in line {
+                if character == "\u{1B}" { isEscape = true }
+                if !isEscape { result.append(character) }
+                if character == "m", isEscape { isEscape = false }
+            }
+            return result
+        }
+        let coloured = StatusView.block(status, style: Style(isColoured: true), width: 200)
+        #expect(coloured.contains { $0.contains("\u{1B}[31mFAIL\u{1B}[0m") })
+        #expect(coloured.map(stripped) == StatusView.block(status, style: .none, width: 200))
+    }
+
+    @Test func theBlockFitsItsTerminal() {
+        for line in StatusView.block(.sample(), style: .none, width: 40) { #expect(line.count <= 40) }
+    }
+
+    @Test func safetyIsAnsweredForEveryState() {
+        var status = RolloutStatus.sample()
+        #expect(StatusView.safety(status) == "the canary receives 25% and is watched")
+        status.observedWeight = nil
+        #expect(StatusView.safety(status) == "unknown: the weight could not be read")
+        status.observedWeight = .zero
+        #expect(StatusView.safety(status) == "yes, the canary receives no traffic")
+        status = .sample(isFinal: true, ending: .promoted)
+        status.observedWeight = .zero
+        #expect(StatusView.safety(status) == "yes, promoted: everyone is served by 1.9.0")
+        status = .sample(ending: .failed)
+        status.isRollbackIncomplete = true
+        #expect(StatusView.safety(status) == "NO, the canary still receives 25% and must not: act now")
+    }
+
+    @Test func hostileTextIsShownAndObeyedByNothing() {
+        var status = RolloutStatus.sample()
+        status.cause = hostile
+        status.version = hostile
+        status.signals[0].name = hostile
+        status.signals[0].reason = hostile
+        var decision = LoggedDecision.sample(1)
+        decision.decision.text = hostile
+        let lines =
+            StatusView.block(status, style: .none, width: 1000) + [StatusView.line(status, at: status.since)]
+            + WhyPage.lines(status, decisions: [decision], state: StateFolder(path: "/s"), style: .none)
+            + StatusView.table([status]).lines(.none)
+        for line in lines {
+            #expect(!line.unicodeScalars.contains { $0.properties.generalCategory == .control || $0.value == 0x202E })
+            #expect(!line.hasPrefix("::"))
+        }
+        #expect(plain("\u{1B}[31mx\ny") == "\\u{1b}[31mx y")
+    }
+
+    @Test func numbersReadTheSameEverywhere() {
+        #expect(Numbers.grouped(1_234_567) == "1,234,567")
+        #expect(Numbers.grouped(-1000) == "-1,000")
+        #expect(Numbers.fixed(0.005, 2) == "0.01")
+        #expect(Numbers.fixed(-0.001, 2) == "0.00")
+        #expect(Numbers.fixed(.nan, 2) == "?")
+        #expect(Numbers.share(0, of: 0) == "-")
+        #expect(Numbers.share(7.5, of: 3) == "2.50 (7.5/3)")
+        #expect(Numbers.span(.zero) == "0s")
+        #expect(Numbers.span(.milliseconds(250)) == "250ms")
+        #expect(Numbers.span(.hours(25)) == "1d 1h")
+        #expect(Numbers.span(.seconds(3601)) == "1h")
+    }
+
+    @Test func yamlQuotesWhatCouldBeReadAsSomethingElse() {
+        let value = JSONValue.object([
+            "a": .string("plain-word"), "b": .string("no"), "c": .string("1.5"), "d": .string("x: y"),
+            "e": .array([.null, .bool(true)]),
+            "f": .object([:]), "g": .array([.object(["k": .number("1"), "l": .array([.string("z")])]), .array([.number("2")])]),
+            "h": .string("\u{85}\n\"#"), "1": .string(""),
+        ])
+        #expect(
+            YAMLText.text(value) == """
+                "1": ""
+                a: plain-word
+                b: "no"
+                c: "1.5"
+                d: "x: y"
+                e:
+                  - null
+                  - true
+                f: {}
+                g:
+                  - k: 1
+                    l:
+                      - z
+                  - - 2
+                h: "\\u0085\\n\\"#"
+
+                """)
+    }
+
+    @Test func aJUnitReportHasATestCaseForEverySignal() {
+        var status = RolloutStatus.sample(state: "rolled back", isFinal: true, ending: .failed)
+        status.cause = "a <b> & \"c\"\u{1}"
+        status.signals.append(.sample("latency", verdict: .pass))
+        status.signals.append(.sample("auth", verdict: .nodata))
+        #expect(
+            JUnitReport.text(status, code: .failed) == """
+                <?xml version="1.0" encoding="UTF-8"?>
+                <testsuite name="serin checkout 1.9.0" tests="4" failures="2" errors="0" skipped="1" timestamp="2026-03-01T00:30:00">
+                  <testcase classname="checkout" name="rollout checkout-01k5">
+                    <failure message="rolled back, exit 3">a &lt;b&gt; &amp; &quot;c&quot;\\u{1}</failure>
+                  </testcase>
+                  <testcase classname="checkout" name="errors">
+                    <failure message="beyond 1.10">canary 2.10% (84/4,003) control 1.02% (122/11,981), ratio 2.06 [1.56–∞] beyond 1.10</failure>
+                  </testcase>
+                  <testcase classname="checkout" name="latency">
+                  </testcase>
+                  <testcase classname="checkout" name="auth">
+                    <skipped message="nodata: beyond 1.10"/>
+                  </testcase>
+                </testsuite>
+
+                """)
+    }
+
+    @Test func workflowCommandsCannotBeInjected() {
+        var status = RolloutStatus.sample(state: "rolled back", isFinal: true, ending: .failed)
+        status.version = "1,2::3"
+        status.cause = "100%\n::error::x | <script> [a](b) @team"
+        let annotation = GitHubReport.annotation(status, code: .failed)
+        #expect(
+            annotation
+                == "::error title=serin checkout 1%2C2%3A%3A3::rolled back: 100%25 ::error::x | <script> [a](b) @team")
+        #expect(GitHubReport.outputs(status, code: .failed).split(separator: "\n").count == 7)
+        let summary = GitHubReport.summary(status, code: .failed)
+        #expect(summary.contains("100% ::error::x \\| &lt;script&gt; \\[a\\](b) \\@team"))
+    }
+}

@@ -1,0 +1,171 @@
+import Glibc
+import SerinAPI
+import SerinController
+import SerinLocks
+import SerinModel
+import SerinPolicies
+import SerinRollouts
+import SerinServer
+import Testing
+
+@testable import SerinCommandLine
+
+/// A program under test: its state folder, what it wrote, and a controller that does what the test says.
+final class TestProgram: Sendable {
+    let state: StateFolder
+    let operations = FakeOperations()
+    let output = Locked("")
+    let messages = Locked("")
+    let endings = Locked<[ExitCode]>([])
+    let environment: [String: String]
+    /// Whether the service's lock is held by another process.
+    let isLocked = Locked(false)
+    let probes = Locked<[Probe]>([])
+    let verification = Locked(Verification(service: "checkout", entries: 12, replayed: 3, head: "9f2c", faults: []))
+    let hasJournal: Bool
+    private let signals: AsyncStream<Int32>
+    private let signalInlet: AsyncStream<Int32>.Continuation
+
+    init(environment: [String: String] = [:], hasJournal: Bool = false) throws {
+        var template = Array("/tmp/serin-cli-XXXXXX".utf8CString)
+        try #require(mkdtemp(&template) != nil)
+        state = StateFolder(path: String(decoding: template.dropLast().map { UInt8(bitPattern: $0) }, as: UTF8.self))
+        self.environment = environment
+        self.hasJournal = hasJournal
+        (signals, signalInlet) = AsyncStream.makeStream(of: Int32.self)
+    }
+
+    deinit {
+        for service in ["checkout", "other"] {
+            for file in ["serin.sock", "policy.yaml"] { unlink("\(state.path)/\(service)/\(file)") }
+            rmdir("\(state.path)/\(service)")
+        }
+        for file in ["policy.yaml", "junit.xml", "summary.md", "outputs", "daemon.sock"] { unlink("\(state.path)/\(file)") }
+        rmdir(state.path)
+    }
+
+    func file(_ name: String) -> String { "\(state.path)/\(name)" }
+
+    func contents(_ name: String) -> String {
+        guard let file = fopen(file(name), "r") else { return "" }
+        defer { fclose(file) }
+        var bytes: [UInt8] = []
+        while case let byte = getc(file), byte != EOF { bytes.append(UInt8(truncatingIfNeeded: byte)) }
+        return String(decoding: bytes, as: UTF8.self)
+    }
+
+    /// Writes a policy and returns its path.
+    func policy(_ text: String = "version: 1") -> String {
+        let path = file("policy.yaml")
+        let descriptor = open(path, O_WRONLY | O_CREAT | O_TRUNC, 0o600)
+        write(descriptor, text, text.utf8.count)
+        close(descriptor)
+        return path
+    }
+
+    func interrupt(_ signal: Int32 = SIGINT) { signalInlet.yield(signal) }
+
+    /// Runs one command line. With `terminal`, standard error is a terminal.
+    func run(_ arguments: String..., terminal: Bool = false) async -> ExitCode {
+        let console = Console(
+            writeData: { text in self.output.withLock { $0 += text } },
+            writeMessage: { text in self.messages.withLock { $0 += text } },
+            isDataTerminal: terminal, isMessageTerminal: terminal, width: { 60 })
+        let program = CommandLineProgram(
+            assembly: assembly, console: console, environment: environment.merging(["SERIN_STATE": state.path]) { old, _ in old },
+            interruptions: signals, endNow: { code in self.endings.withLock { $0.append(code) } })
+        return await program.run(arguments)
+    }
+
+    /// Serves the operations at a socket while the body runs.
+    func serve(
+        at socket: String? = nil, identify: @escaping @Sendable (Int32) -> Principal? = HTTPServer.peerCredentials,
+        _ body: () async throws -> Void
+    ) async throws {
+        try state.create(for: service)
+        let socket = try UnixSocket(listeningAt: socket ?? state.socket(of: service))
+        let server = try HTTPServer(socket: socket, router: RolloutAPI(operations).router, identify: identify)
+        try await withThrowingTaskGroup(of: Void.self) { group in
+            group.addTask { await server.run() }
+            do { try await body() } catch {
+                server.stop()
+                throw error
+            }
+            server.stop()
+            try await group.waitForAll()
+        }
+    }
+
+    var service: ServiceName { RolloutStatus.sample().service }
+
+    private var assembly: Assembly {
+        Assembly(
+            readPolicy: { source throws(OperationError) in
+                if source.text.contains("wrong") {
+                    throw .invalid([
+                        Diagnostic(
+                            file: source.file, mark: Mark(line: 1, column: 1), message: "unknown key 'wrong'",
+                            hint: "did you mean bake?"),
+                        Diagnostic(file: source.file, mark: Mark(line: 2, column: 3), message: "missing unit"),
+                    ])
+                }
+                return LoadedPolicy(policy: .sample(), hash: "ab12")
+            },
+            probe: { _, _ in self.probes.withLock { $0 } },
+            forecast: { _, _ in
+                Forecast(sentences: ["errors: at the present 50 req/s and 5% this takes 4.0 h"], warnings: ["thin traffic"])
+            },
+            openController: { service, _ throws(OperationError) in
+                if self.isLocked.withLock({ $0 }) { throw .refused(Refusal("another controller holds \(service)")) }
+                return FakeController(self.operations)
+            },
+            openDaemon: { _ throws(OperationError) in FakeController(self.operations) },
+            openJournal: { _, _ throws(OperationError) in self.hasJournal ? self.operations : nil },
+            verify: { _, _, _, _ throws(OperationError) in self.verification.withLock { $0 } },
+            policySchema: { "{\"title\":\"policy\"}" },
+            watchdog: { _, _, _ throws(OperationError) in .ok })
+    }
+}
+
+/// A controller that drives nothing and runs until it is stopped.
+final class FakeController: OpenedController {
+    let operations: any RolloutOperations
+    private let stops: AsyncStream<Void>
+    private let inlet: AsyncStream<Void>.Continuation
+
+    init(_ operations: any RolloutOperations) {
+        self.operations = operations
+        (stops, inlet) = AsyncStream.makeStream(of: Void.self)
+    }
+
+    func run() async throws(Failure) { for await _ in stops {} }
+    func stop() async { inlet.finish() }
+}
+
+extension Policy {
+    static func sample() -> Policy {
+        let weights = [5, 25, 100].compactMap { Weight(percent: $0) }
+        return Policy(
+            service: RolloutStatus.sample().service, environment: .production,
+            traffic: TrafficPolicy(
+                driver: DriverSettings(driver: "haproxy", settings: [:]),
+                steps: weights.map { StepPolicy(weight: $0, needsApproval: $0.basisPoints == 2500) }),
+            prometheus: PrometheusPolicy(
+                endpoint: HTTPEndpoint(url: "http://127.0.0.1:9090"), instanceLabel: "instance", canary: [], control: [],
+                staleAfter: nil, timeout: .seconds(5)),
+            signals: [], alerts: nil, postgres: nil,
+            deploy: ActionPolicy(call: .run(["deploy.sh", "the canary"]), check: nil, deadline: .minutes(5)),
+            promote: nil, rollback: nil, onFailure: .rollback, onInconclusive: .hold, onTelemetryLoss: .hold, onDrift: .hold,
+            timing: TimingPolicy())
+    }
+}
+
+/// Repeats a question until its answer is yes.
+func waitUntil(_ what: String, _ condition: () -> Bool) async throws {
+    let clock = ContinuousClock()
+    let limit = clock.now + .seconds(20)
+    while !condition() {
+        try #require(clock.now < limit, "\(what) did not happen")
+        try await Task.sleep(for: .milliseconds(10))
+    }
+}

@@ -1,0 +1,136 @@
+import SerinLocks
+import SerinModel
+import SerinPolicies
+import SerinPorts
+import SerinRollouts
+
+/// A balancer in memory that can be slow, refuse, lose answers or be changed by someone else.
+final class FakeBalancer: Traffic {
+    struct State: Sendable {
+        var weight = Weight.zero
+        /// Every weight written, in order.
+        var written: [Weight] = []
+        /// What the next writes answer instead of succeeding; `unknown` ones take effect all the same.
+        var writeFailures: [Failure] = []
+        var readFailure: Failure?
+    }
+
+    let state = Locked(State())
+    let name = "fake balancer"
+    let settleTime = Duration.milliseconds(200)
+
+    func read(deadline: Duration) async throws(Failure) -> WeightReading {
+        let result = state.withLock { state -> Result<WeightReading, Failure> in
+            if let failure = state.readFailure { return .failure(failure) }
+            return .success(WeightReading(weight: state.weight, raw: "\(state.weight.basisPoints)"))
+        }
+        return try result.get()
+    }
+
+    func apply(_ weight: Weight, expected: WeightReading?, deadline: Duration) async throws(Failure) { try write(weight) }
+
+    func zero(deadline: Duration) async throws(Failure) { try write(.zero) }
+
+    func counts(deadline: Duration) async throws(Failure) -> TrafficCounts? { nil }
+
+    func preflight(deadline: Duration) async throws(Failure) {}
+
+    private func write(_ weight: Weight) throws(Failure) {
+        let failure = state.withLock { state -> Failure? in
+            let failure = state.writeFailures.isEmpty ? nil : state.writeFailures.removeFirst()
+            if failure == nil || failure?.kind == .unknown {
+                state.weight = weight
+                state.written.append(weight)
+            }
+            return failure
+        }
+        if let failure { throw failure }
+    }
+}
+
+/// Telemetry of a service with steady traffic: four control instances and one canary, whose share follows the balancer's weight.
+final class FakeTelemetry: Telemetry {
+    struct State: Sendable {
+        /// Canary failures of a thousand requests.
+        var canaryFailPermille = 0.0
+        var controlFailPermille = 0.0
+        var isDown = false
+        /// Cumulative requests and failures, canary first, then the control instances.
+        var requests = [Double](repeating: 1000, count: 5)
+        var failures = [Double](repeating: 0, count: 5)
+        var last: Instant?
+    }
+
+    let state = Locked(State())
+    private let balancer: FakeBalancer
+    private let requestsPerSecond: Double
+
+    init(balancer: FakeBalancer, requestsPerSecond: Double = 1000) {
+        self.balancer = balancer
+        self.requestsPerSecond = requestsPerSecond
+    }
+
+    func read(_ request: TelemetryRequest, at time: Instant, deadline: Duration) async -> TelemetryReading {
+        let share = balancer.state.withLock { $0.weight.fraction }
+        let down = state.withLock { state -> Bool in
+            let seconds = state.last.map { (time - $0).seconds } ?? 0
+            state.last = time
+            let canary = (requestsPerSecond * seconds * share).rounded()
+            let control = (requestsPerSecond * seconds * (1 - share) / 4).rounded()
+            for index in 0..<5 {
+                let requests = index == 0 ? canary : control
+                state.requests[index] += requests
+                let permille = index == 0 ? state.canaryFailPermille : state.controlFailPermille
+                state.failures[index] += (requests * permille / 1000).rounded()
+            }
+            return state.isDown
+        }
+        let failure = Failure(.transient, "cannot POST http://prometheus: connection refused")
+        return TelemetryReading(
+            evaluatedAt: time,
+            series: request.queries.map {
+                down ? SeriesReading(rows: [], failure: failure) : SeriesReading(rows: rows(of: $0, at: time))
+            },
+            instances: down ? [] : (0..<5).map { InstanceReading(instance: "i\($0)", up: 1, startedAt: nil) },
+            alerts: request.alerts.map { _ in [] }, failures: down ? [failure] : [])
+    }
+
+    private func rows(of query: SeriesQuery, at time: Instant) -> [SeriesRow] {
+        let isBad = query.matchers.contains { $0.name == "code" }
+        return state.withLock { state in
+            (0..<5).map { index in
+                SeriesRow(
+                    labels: [Label("instance", "i\(index)"), Label("version", index == 0 ? "2" : "1")],
+                    value: isBad ? state.failures[index] : state.requests[index], sampledAt: time)
+            }
+        }
+    }
+
+    func history(
+        _ request: TelemetryRequest, of cohort: [Label], from start: Instant, to end: Instant, deadline: Duration
+    ) async -> HistoryReading {
+        HistoryReading(
+            start: start, step: .minutes(1), series: request.queries.map { _ in [] }, scrapeInterval: .seconds(5), warnings: [])
+    }
+
+    func scrapeInterval(of request: TelemetryRequest, at time: Instant, deadline: Duration) async -> Duration? { .seconds(5) }
+}
+
+/// Actions that always succeed and are counted.
+final class FakeActions: Actions {
+    let ran = Locked<[String]>([])
+
+    func run(_ action: ActionPolicy, context: ActionContext) async -> ActionOutcome {
+        ran.withLock { $0.append(context.key) }
+        return .done(output: "")
+    }
+
+    func check(_ action: ActionPolicy, context: ActionContext) async -> ActionOutcome { .done(output: "") }
+}
+
+/// Keeps what people were told.
+final class FakeNotifier: Notifier {
+    let notices = Locked<[Notice]>([])
+
+    func notify(_ notice: Notice, of rollout: RolloutID) async { notices.withLock { $0.append(notice) } }
+}

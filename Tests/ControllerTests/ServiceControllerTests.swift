@@ -1,0 +1,146 @@
+import SerinController
+import SerinLocks
+import SerinModel
+import SerinPolicies
+import SerinPorts
+import SerinRecords
+import SerinRollouts
+import Testing
+
+@Suite struct ServiceControllerTests {
+    private let person = Principal.uid(1000)
+
+    private func log(_ service: SimulatedService) async throws -> String {
+        let reader = JournalReader(service.store)
+        guard let id = try await reader.lastRollout()?.charter.id else { return "no rollout" }
+        return try await reader.decisions(of: id, after: 0, limit: 1000).map(\.line).joined(separator: "\n")
+    }
+
+    private func isOver(_ service: SimulatedService) -> Bool { service.status?.isFinal == true }
+
+    @Test func aGoodReleaseIsPromotedAndTheWeightIsBackAtZero() async throws {
+        let service = try SimulatedService()
+        try await service.running {
+            _ = try await service.start(by: person)
+            #expect(service.pass(atMost: .hours(2)) { isOver(service) })
+            let log = try await log(service)
+            #expect(service.status?.ending == .promoted, "\(log)")
+            #expect(service.weight == .zero)
+            #expect(service.balancer.state.withLock { $0.written.map(\.basisPoints) } == [0, 0, 500, 2500, 5000, 0])
+        }
+    }
+
+    @Test func aReleaseThatFailsThreePercentIsTakenBack() async throws {
+        let service = try SimulatedService()
+        service.telemetry.state.withLock { $0.canaryFailPermille = 30 }
+        try await service.running {
+            _ = try await service.start(by: person)
+            #expect(service.pass(atMost: .minutes(20)) { isOver(service) })
+            let log = try await log(service)
+            #expect(service.status?.ending == .failed, "\(log)")
+            #expect(service.weight == .zero)
+            #expect(log.contains("FAIL errors: canary 3.") && log.contains("→ rollback"), "\(log)")
+        }
+    }
+
+    @Test func aHaltIsDurableBeforeItIsAnsweredAndTheWeightGoesToZero() async throws {
+        let service = try SimulatedService()
+        try await service.running {
+            _ = try await service.start(by: person)
+            #expect(service.pass(atMost: .minutes(5)) { service.weight > .zero })
+            let before = service.clock.now()
+            let answer = await service.perform(Command(.halt, by: person, reason: "test"))
+            guard case .success = answer else {
+                Issue.record("\(String(describing: answer))")
+                return
+            }
+            let records = try await service.store.entries.map { try CanonicalDecoder.decode(Record.self, from: $0.body) }
+            #expect(records.contains(.event(.commanded(Command(.halt, by: person, reason: "test")))))
+            #expect(service.pass(atMost: .minutes(1)) { service.weight == .zero })
+            #expect(service.clock.now() - before <= .seconds(15))
+            #expect(service.pass(atMost: .minutes(5)) { isOver(service) })
+            #expect(service.status?.ending == .halted)
+        }
+    }
+
+    @Test func aSecondRolloutOfTheServiceIsRefusedWhileOneIsLive() async throws {
+        let service = try SimulatedService()
+        try await service.running {
+            _ = try await service.start(by: person)
+            await #expect(throws: OperationError.self) { _ = try await service.start(by: person) }
+        }
+    }
+
+    @Test func aHaltGoesAheadOfAStalledJournalAndIsNotAcknowledged() async throws {
+        let service = try SimulatedService()
+        try await service.running {
+            _ = try await service.start(by: person)
+            #expect(service.pass(atMost: .minutes(5)) { service.weight > .zero })
+            let clock = service.clock
+            await service.store.setFault { _ throws(StoreError) in await clock.sleep(for: .seconds(30)) }
+            let before = clock.now()
+            let answer = await service.perform(Command(.halt, by: person, reason: ""))
+            guard case .failure(.unavailable) = answer else {
+                Issue.record("the halt was acknowledged: \(String(describing: answer))")
+                return
+            }
+            #expect(service.pass(atMost: .seconds(10)) { service.weight == .zero })
+            #expect(clock.now() - before <= .seconds(3))
+            #expect(service.pass(atMost: .minutes(10)) { isOver(service) })
+            #expect(service.status?.ending == .halted)
+        }
+    }
+
+    @Test func aBrokenJournalLowersTheWeightAndNothingIsRaisedAgain() async throws {
+        let service = try SimulatedService()
+        try await service.running {
+            _ = try await service.start(by: person)
+            #expect(service.pass(atMost: .minutes(5)) { service.weight > .zero })
+            await service.store.setFault { _ throws(StoreError) in throw .unavailable("disk full") }
+            #expect(service.pass(atMost: .minutes(2)) { service.weight == .zero })
+            let written = service.balancer.state.withLock { $0.written.count }
+            _ = service.pass(atMost: .minutes(5)) { false }
+            await service.store.setFault(nil)
+            #expect(service.pass(atMost: .minutes(30)) { isOver(service) })
+            #expect(service.status?.ending != .promoted)
+            #expect(service.balancer.state.withLock { $0.written.dropFirst(written).allSatisfy { $0 == .zero } })
+        }
+    }
+
+    @Test func aNewControllerTakesTheRolloutOverAndTheJournalReplays() async throws {
+        let first = try SimulatedService()
+        try await first.running {
+            _ = try await first.start(by: person)
+            #expect(first.pass(atMost: .minutes(5)) { first.weight > .zero })
+        }
+        let second = try SimulatedService(store: first.store)
+        let weight = first.weight
+        second.balancer.state.withLock { $0.weight = weight }
+        second.clock.advance(to: first.clock.now())
+        let taken = try await second.controller.recover()
+        #expect(taken?.isFinal == false)
+        try await second.running {
+            #expect(second.pass(atMost: .hours(2)) { isOver(second) })
+            let log = try await log(second)
+            #expect(second.status?.ending == .promoted, "\(log)")
+        }
+        let check = try await JournalReader(second.store).replayAll(only: nil)
+        #expect(check.faults == [])
+    }
+
+    @Test func theWatchdogsLoweringIsNotDriftAndTheStepIsEnteredAgainThroughItsGate() async throws {
+        let first = try SimulatedService()
+        try await first.running {
+            _ = try await first.start(by: person)
+            #expect(first.pass(atMost: .minutes(5)) { first.weight > .zero })
+        }
+        let second = try SimulatedService(store: first.store, watchdogMark: true)
+        second.clock.advance(to: first.clock.now())
+        _ = try await second.controller.recover()
+        try await second.running {
+            #expect(second.pass(atMost: .hours(2)) { isOver(second) })
+            let log = try await log(second)
+            #expect(second.status?.ending == .promoted, "\(log)")
+        }
+    }
+}

@@ -1,0 +1,17 @@
+internal import FoundationEssentials
+internal import Glibc
+public import SerinModel
+
+/// The path of a server that is no package of the system: the environment's `SERIN_<NAME>`, else what `make setup` put in place.
+public func toolPath(_ name: String) throws(Failure) -> String {
+    let variable = "SERIN_" + name.uppercased()
+    if let path = getenv(variable) { return String(cString: path) }
+    // This file is Tests/Testbed/ToolPath.swift of the package.
+    var root = #filePath
+    for _ in 0..<3 { root = String(root[..<(root.lastIndex(of: "/") ?? root.startIndex)]) }
+    let path = root + "/build/tools/bin/" + name
+    guard FileManager.default.isExecutableFile(atPath: path) else {
+        throw Failure(.invalid, "there is no \(name)", hint: "run `make setup`, or name the program in \(variable)")
+    }
+    return path
+}

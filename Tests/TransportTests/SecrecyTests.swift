@@ -1,0 +1,71 @@
+import Glibc
+import SerinModel
+import SerinTransport
+import Testbed
+import Testing
+
+@Suite struct SecrecyTests {
+    let transport: Transport
+
+    init() throws { transport = try Transport() }
+
+    @Test(arguments: [
+        "http://user:hush@127.0.0.1:1/x?token=hush#hush", "http://user:hu/hush@127.0.0.1:1/", "http://user:hush@",
+        "user:hush@host",
+        "http://us er:hush@host/", "http://127.0.0.1:1/?key=hush", "gopher://user:hush@host/", "http://user:hush@[::1/",
+    ])
+    func failuresNameTheAddressWithoutUserPasswordOrQuery(_ url: String) async throws {
+        var request = HTTPRequest(url: url, headers: [HTTPHeader("Authorization", "Bearer hush")], timeout: .seconds(2))
+        request.basic = (user: "someone", password: "hush")
+        let failure = await fault(transport, request)
+        #expect(failure != nil)
+        #expect(!(failure?.description.contains("hush") ?? true), "\(failure?.description ?? "")")
+    }
+
+    @Test(arguments: ["a\r\nX-Evil: 1", "a\nb", "a\0b"]) func aHeaderThatWouldBreakOutIsRefused(_ value: String) async throws {
+        let server = try ScriptedServer { _ in [.http(200, "")] }
+        defer { server.stop() }
+        let request = HTTPRequest(url: server.url, headers: [HTTPHeader("Authorization", value)], timeout: .seconds(2))
+        let failure = await fault(transport, request)
+        #expect(failure?.kind == .invalid)
+        #expect(server.requests.isEmpty)
+    }
+
+    @Test func basicAuthenticationIsSentAndDropsOffTheNextRequest() async throws {
+        let server = try ScriptedServer { [.http(200, $0.header("authorization") ?? "none")] }
+        defer { server.stop() }
+        var request = HTTPRequest(url: server.url, timeout: .seconds(5))
+        request.basic = (user: "user", password: "päss:word")
+        #expect(String(decoding: try await transport.send(request).body, as: UTF8.self) == "Basic dXNlcjpww6Rzczp3b3Jk")
+        request.basic = nil
+        #expect(String(decoding: try await transport.send(request).body, as: UTF8.self) == "none")
+    }
+
+    @Test func statusesAreClassified() {
+        func kind(_ status: Int) -> FailureClass? { HTTPResponse(status: status, headers: [], body: []).failureClass }
+        #expect([200, 204].map(kind) == [nil, nil])
+        #expect([401, 403].map(kind) == [.denied, .denied])
+        #expect([409, 412].map(kind) == [.conflict, .conflict])
+        #expect([301, 400, 404, 405, 422].allSatisfy { kind($0) == .invalid })
+        #expect([429, 500, 502, 503, 504].map(kind) == [.throttled, .transient, .unknown, .transient, .unknown])
+        #expect(HTTPResponse(status: 429, headers: [HTTPHeader("retry-after", "7")], body: []).retryAfter == .seconds(7))
+    }
+}
+
+@Suite struct ProxyTests {
+    @Test func aProxyOfTheEnvironmentIsUsedOnlyWhenAskedFor() async throws {
+        let proxy = try ScriptedServer { [.http(200, "proxy \($0.target)")] }
+        let server = try ScriptedServer { [.http(200, "server \($0.target)")] }
+        defer {
+            proxy.stop()
+            server.stop()
+        }
+        // Left set: every other request of these tests must ignore it too.
+        setenv("http_proxy", proxy.url, 1)
+        let transport = try Transport()
+        var request = HTTPRequest(url: server.url + "/x", timeout: .seconds(5))
+        #expect(String(decoding: try await transport.send(request).body, as: UTF8.self) == "server /x")
+        request.usesEnvironmentProxy = true
+        #expect(String(decoding: try await transport.send(request).body, as: UTF8.self) == "proxy \(server.url)/x")
+    }
+}

@@ -1,3 +1,0 @@
-@main struct ServiceMain {
-    static func main() {}
-}
