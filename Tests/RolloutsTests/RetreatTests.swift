@@ -16,6 +16,7 @@ struct RetreatTests {
         scene.settle()
         #expect(scene.status.state == "rolled back")
         #expect(scene.status.ending == .failed)
+        #expect(scene.status.cause.contains("ratio 2.06 [1.56–2.72] beyond 1.10"))
     }
 
     @Test func aFailDuringTheWarmupCountsToo() throws {

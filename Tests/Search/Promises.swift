@@ -88,6 +88,11 @@ extension World {
 
     private mutating func checkRaise(_ weight: Weight, _ before: World, _ move: Move) throws(Violation) {
         if mayNotRise { throw Violation(promise: "S2", words: "\(weight) asked for after a fail, halt or doubt") }
+        if weight == .all {
+            guard case .polled(let poll, let read) = move, before.findings(poll, read).allowsPromotion else {
+                throw Violation(promise: "S4", words: "the final step was entered without a pass")
+            }
+        }
         guard weight > granted else {
             // Within what was granted: lowering what was read, or entering a step again at a poll that allows it.
             guard isLoweringRead(weight, before, move) || isAllowedPoll(before, move) else {
@@ -106,11 +111,7 @@ extension World {
             throw Violation(promise: "S1", words: "step \(weight) was entered without approval")
         }
         if starters.count < plan.approvalsToStart { throw Violation(promise: "S10", words: "raised without the people needed") }
-        if plan.isFinalStep(step) {
-            guard case .polled(let poll, let read) = move, before.findings(poll, read).allowsPromotion else {
-                throw Violation(promise: "S4", words: "the final step was entered without a pass")
-            }
-        } else if step > 0 {
+        if !plan.isFinalStep(step), step > 0 {
             guard plan.steps[step - 1].weight == granted, isStepProven else {
                 throw Violation(promise: "S1", words: "step \(weight) was entered before the one before it was done")
             }
@@ -174,6 +175,7 @@ extension World {
                 throw Violation(promise: "S15", words: "a doubt did not lead to weight 0 at once")
             }
         case .polled(let poll, let read):
+            try checkHold(before)
             if mayNotRise, machine.retreat != nil, before.readBack(read) != .weight(.zero), read != .unreadable, !isZeroUnderWay {
                 throw Violation(promise: "S2", words: "a poll shows a weight after a fail or halt, and nothing lowers it")
             }
@@ -196,6 +198,12 @@ extension World {
             }
         case .started, .preflight, .historyRead, .answered, .appliedLate, .passed, .commanded, .acted, .stranger: break
         }
+    }
+
+    /// Only a person ends a hold that a person has to end, except by going back.
+    private func checkHold(_ before: World) throws(Violation) {
+        guard case .held(let held) = before.machine.state, !held.reason.endsByItself, machine.retreat == nil else { return }
+        guard case .held = machine.state else { throw Violation(promise: "S10", words: "a hold ended without a person") }
     }
 
     private var isStranded: Bool {

@@ -27,14 +27,23 @@ struct Scenario {
                 },
                 faults: World.Faults(strangers: 0, crashes: 0)),
             Scenario(
+                name: "a final step and a crash, everything rolls back",
+                plan: plan([500, 10_000], actions: false) { rollBackAlways(&$0) },
+                faults: World.Faults(strangers: 0, crashes: 1)),
+            Scenario(
                 name: "no actions, everything rolls back, drained",
                 plan: plan([500, 2500], actions: false) {
-                    $0.onDrift = .rollback
-                    $0.onTelemetryLoss = .rollback
+                    rollBackAlways(&$0)
                     $0.onFailure = .drain
                 },
                 faults: World.Faults(strangers: 0, crashes: 0)),
         ]
+    }
+
+    private static func rollBackAlways(_ plan: inout MachinePlan) {
+        plan.onDrift = .rollback
+        plan.onTelemetryLoss = .rollback
+        plan.onInconclusive = .rollback
     }
 
     private static func plan(_ steps: [Int], approved: [Int] = [], actions: Bool, change: (inout MachinePlan) -> Void)

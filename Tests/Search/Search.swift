@@ -1,4 +1,3 @@
-import Glibc
 import SerinModel
 import SerinRollouts
 
@@ -49,7 +48,6 @@ struct Search {
             }
             starts.append(edges.count)
             current += 1
-            if current % 50000 == 0 { print("…", current, worlds.count, before.summary); fflush(nil) }
         }
         result.states = worlds.count
         try checkReachability()
@@ -133,6 +131,7 @@ struct Search {
     private func calmStep(from world: World) -> Int? {
         for move in world.calmMoves {
             var after = world
+            // The promises were checked when this transition was explored; here only the world's memory is brought up to date.
             _ = try? after.check(from: world, move, after.make(move))
             after.canonicalise()
             guard after != world, let known = index[after] else { continue }

@@ -55,6 +55,33 @@ struct World: Hashable {
         strangersAtFirst = faults.strangers
     }
 
+    /// Most of what tells worlds apart, packed into few words: hashing is what the search spends most of its time on.
+    func hash(into hasher: inout Hasher) {
+        hasher.combine(machine.state)
+        var bits = machine.deadlines.armed.reduce(0) { $0 | 1 << $1.kind.rawValue }
+        func add(_ value: Int, below limit: Int) { bits = bits &* limit &+ value }
+        add(
+            machine.request.map { $0.intent.number &* 4 &+ ($0.progress == .asked ? 1 : $0.progress == .confirmed ? 2 : 3) } ?? 0,
+            below: 16)
+        add(machine.hasUnsettledRaise ? 1 : 0, below: 2)
+        add(machine.allowsPromotion ? 1 : 0, below: 2)
+        add(machine.isPromotionAsked ? 1 : 0, below: 2)
+        add(machine.isHoldAsked ? 1 : 0, below: 2)
+        add(machine.highShares, below: 2)
+        add(isStepProven ? 1 : 0, below: 2)
+        add(mayNotRise ? 1 : 0, below: 2)
+        add(hasReverted ? 1 : 0, below: 2)
+        add(Int(faults.strangers) &* 2 &+ Int(faults.crashes), below: 4)
+        hasher.combine(bits)
+        var weights = machine.wanted.basisPoints
+        for weight in [machine.inForce, machine.observed ?? .zero, balancer, granted] {
+            weights = weights &* 10_007 &+ weight.basisPoints
+        }
+        for call in calls { weights = weights &* 31 &+ call.intent.number &* 10_007 &+ call.weight.basisPoints }
+        for weight in late { weights = weights &* 37 &+ weight.basisPoints }
+        hasher.combine(weights)
+    }
+
     /// Numbers intents anew, so that a longer past does not make another state.
     mutating func canonicalise() {
         let live = machine.liveIntents
