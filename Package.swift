@@ -89,8 +89,9 @@ let package = Package(
             path: "examples/service",
             swiftSettings: strict),
         .executableTarget(
-            name: "serin-demo", dependencies: ["Testbed", "SerinModel", "SerinTransport", "SerinProcesses", "SerinLocks"],
-            path: "examples/demo", swiftSettings: strict),
+            name: "serin-demo",
+            dependencies: ["Testbed", "SerinModel", "SerinTransport", "SerinProcesses", "SerinLocks", "CSerinProcess"],
+            path: "examples/demo", exclude: ["fleet.sh"], swiftSettings: strict),
         .executableTarget(
             name: "serin-bench", dependencies: (everything.map { "Serin" + $0 } + ["Testbed"]).map { .byName(name: $0) },
             path: "Tests/Bench", swiftSettings: strict),
