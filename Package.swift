@@ -97,7 +97,7 @@ let package = Package(
             path: "Tests/Bench", swiftSettings: strict),
         .executableTarget(
             name: "serin-search", dependencies: ["SerinModel", "SerinPolicies", "SerinVerdicts", "SerinRollouts"],
-            path: "Tests/Search", swiftSettings: strict),
+            path: "Tests/Search", exclude: ["mutants.py"], swiftSettings: strict),
 
         // A process that writes a journal until it is killed or its disk is full, for the store's tests.
         .executableTarget(

@@ -83,7 +83,7 @@ struct Stage: Sendable {
         signals:
           # A pass excludes a rise by one percentage point: what a bake of under a minute can tell.
           errors:      {counter: http_requests_total, bad: {code: "5.."}, assurance: {floor: 1%}}
-          latency_p95: {histogram: http_request_duration_seconds, quantile: 0.95}
+          latency_p95: {histogram: http_request_duration_seconds, quantile: 0.95, assurance: {tolerance: 50%}}
         postgres:
           url_env: DEMO_PRIMARY
           replicas: [{url_env: DEMO_REPLICA}]

@@ -105,8 +105,8 @@ final class Server: Sendable {
     /// A plausible spread of durations, in seconds: most short, one in ten longer, one in fifty long.
     private static func duration(of number: Int) -> Double {
         let place = Double(number * 313 % 100)
-        if place < 90 { return 0.002 + place / 20_000 }
-        return place < 98 ? 0.007 + (place - 90) * 0.0016 : 0.03 + (place - 98) * 0.02
+        if place < 90 { return 0.02 + place / 2_000 }
+        return place < 98 ? 0.07 + (place - 90) * 0.016 : 0.3 + (place - 98) * 0.2
     }
 
     private func send(_ connection: OpaquePointer, _ status: Int, _ text: String) -> MHD_Result {

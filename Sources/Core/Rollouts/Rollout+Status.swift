@@ -79,7 +79,8 @@ extension Rollout {
         case .finished(.promoted): return "nothing more to do, \(charter.version) serves everyone"
         case .finished(.refused): return "nothing was changed"
         case .finished(.failed), .finished(.halted), .finished(.inconclusive):
-            return "nothing more to do, \(charter.previous) serves everyone\(timing.bake == .zero ? "" : ", the canary has no traffic")"
+            return
+                "nothing more to do, \(charter.previous) serves everyone\(timing.bake == .zero ? "" : ", the canary has no traffic")"
         }
     }
 

@@ -45,6 +45,7 @@ extension HistoryReading {
             }
         }
         self.init(
-            start: first.evaluatedAt, step: second.evaluatedAt - first.evaluatedAt, series: series, scrapeInterval: nil, warnings: [])
+            start: first.evaluatedAt, step: second.evaluatedAt - first.evaluatedAt, series: series, scrapeInterval: nil,
+            warnings: [])
     }
 }
