@@ -24,14 +24,14 @@ test: unit search mutants
 
 unit: setup
 	$(SWIFT) build --build-tests -j $(JOBS)
-	$(SWIFT) test --skip-build
+	$(SWIFT) test --skip-build --no-parallel
 
 search: setup
 	$(SWIFT) build -c release -j $(JOBS) --product serin-search
 	.build/release/serin-search
 
 mutants: setup
-	Tools/mutants.sh
+	python3 Tests/Search/mutants.py
 
 bench: setup
 	$(SWIFT) build -c release -j $(JOBS)
