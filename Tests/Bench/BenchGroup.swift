@@ -1,0 +1,13 @@
+/// The parts of the bench that can be asked for.
+enum BenchGroup: String, CaseIterable, Sendable {
+    case verdict, parse, polls, quality
+
+    func run() async throws -> Section {
+        switch self {
+        case .verdict: VerdictBench().run()
+        case .parse: ParseBench().run()
+        case .polls: try await PollBench().run()
+        case .quality: await QualityBench().run()
+        }
+    }
+}
