@@ -40,7 +40,9 @@ struct PollBench {
     private func once() async throws -> (rate: Double, bytes: Int, isBaking: Bool) {
         guard let service = ServiceName("checkout"), let id = RolloutID("checkout-1") else { return (.nan, 0, false) }
         var now = Instant(millisecondsSince1970: 1_800_000_000_000)
-        let policy = BenchPolicy.policy(service: service, driver: DriverSettings(driver: "none", settings: [:]))
+        var policy = BenchPolicy.policy(service: service, driver: DriverSettings(driver: "none", settings: [:]))
+        // One step for the whole hour.
+        policy.timing.stepFor = .hours(10)
         let charter = Charter(
             id: id, policy: policy, policyHash: "00", version: "2", previous: "1", author: .uid(0), overrides: [])
         var rollout = Rollout(charter: charter, createdAt: now)
@@ -70,12 +72,14 @@ struct PollBench {
             effects = []
             guard events.isEmpty else { continue }
             if weight > .zero { break }
+            world.share = weight.fraction
             now = now + .seconds(15)
             events = [observed(&world, queries, weight, now)]
         }
         // Readings are made beforehand: they are the world's work, not the controller's.
         var observations: [RolloutEvent] = []
         let first = now
+        world.share = weight.fraction
         for k in 1...polls { observations.append(observed(&world, queries, weight, first + .seconds(15) * Int64(k))) }
         let store = try MemoryStore(at: now, digest: SHA256.digestOrEmpty)
         let clock = ContinuousClock()

@@ -45,7 +45,7 @@ struct VerdictBench {
                 note: "median of 2000: both e-values, ratio, verdict"),
             Row(
                 name: "one interval of \(blocks) blocks", value: interval.median, unit: "µs", aim: .below(2000),
-                note: "median of 100: two bisections to 1e-13"),
+                note: "median of 100: both ends, to 1e-13"),
         ]
     }
 
