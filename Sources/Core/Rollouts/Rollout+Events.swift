@@ -38,8 +38,10 @@ extension Rollout {
         found.isBakeDone = bake.isDone
         findings = found
         reason = ""
+        // On the way back, and once control receives the new version, the comparison decides nothing any more.
+        let isComparing = machine.retreat == nil && !machine.isPromotionStarted
         apply(.polled(found), at: now, into: &effects)
-        if machine.ending == nil, exposedSince != nil, log.isDue(assessment, at: now) {
+        if isComparing, machine.ending == nil, exposedSince != nil, log.isDue(assessment, at: now) {
             let shown = feed.shown(at: now)
             self.assessment = shown
             effects += log.record(shown, weight: machine.inForce, next: consequence, at: now)
