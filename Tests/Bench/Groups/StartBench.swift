@@ -4,7 +4,7 @@ internal import Testbed
 
 /// How long the program takes from its start to its first question to Prometheus.
 struct StartBench {
-    private let runs = 30
+    private let runs = 20
 
     func run() async throws -> Section {
         progress("start: \(runs) times serin run")
