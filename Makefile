@@ -1,5 +1,5 @@
 # make demo    set-up and the main job on real servers      make test   set-up and all tests
-# make bench   a table of speed, memory and decision quality  make soak   what takes longer than a test run may
+# make bench   a table of speed, memory and decision quality (BENCH="halt parse" for some)  make soak   what takes longer than a test run may
 SWIFT ?= swift
 JOBS ?= 2
 export SWIFT_BACKTRACE = enable=no
@@ -35,7 +35,7 @@ mutants: setup
 
 bench: setup
 	$(SWIFT) build -c release -j $(JOBS)
-	.build/release/serin-bench
+	.build/release/serin-bench $(BENCH)
 
 soak: setup
 	$(SWIFT) build -c release -j $(JOBS)
