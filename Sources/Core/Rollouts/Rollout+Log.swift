@@ -36,7 +36,8 @@ extension Rollout {
     private var explanation: String {
         if case .lowering(let retreat) = machine.state { return words(for: retreat.cause) }
         if case .held(let held) = machine.state { return words(for: held.reason) }
-        if case .finished = machine.state { return cause }
+        // The preflight's refusal is an end with a reason of its own; every other end keeps the cause that led to it.
+        if case .finished(let ending) = machine.state, ending != .refused { return cause }
         return reason
     }
 
