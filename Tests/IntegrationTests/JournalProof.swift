@@ -1,3 +1,4 @@
+import Glibc
 import SerinController
 import SerinCrypto
 import SerinModel
@@ -35,9 +36,15 @@ struct JournalProof: Sendable {
         journaledRaises.map(\.basisPoints).reduce(into: []) { list, next in if list.last != next { list.append(next) } }
     }
 
-    /// Reads a scene's journal.
+    /// Reads a scene's journal; one that is not there yet, or not made yet, proves nothing.
     init(of scene: Scene) async throws {
-        let store = try await SQLiteStore.read(scene.journal)
+        guard access(scene.journal, F_OK) == 0 else { return }
+        let store: SQLiteStore
+        do {
+            store = try await SQLiteStore.read(scene.journal)
+        } catch StoreError.unavailable(let text) where text.contains("there is nothing in it") {
+            return
+        }
         do {
             try await read(store)
             await store.close()
@@ -72,7 +79,7 @@ struct JournalProof: Sendable {
             }
             last = end.sequence
         }
-        let replayed = try #require(try await JournalReader(store).lastRollout())
+        guard let replayed = try await JournalReader(store).lastRollout() else { return }
         open = replayed.openEffects
         status = replayed.machine.status(at: replayed.lastAt)
     }
