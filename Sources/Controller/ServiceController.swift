@@ -41,7 +41,7 @@ public final class ServiceController: RolloutOperations {
         }
     }
 
-    private struct State: Sendable {
+    fileprivate struct State: Sendable {
         /// The rollouts known, oldest first; the last may be live.
         var drivers: [RolloutDriver] = []
         /// Finished rollouts of earlier runs, oldest first.
@@ -53,7 +53,7 @@ public final class ServiceController: RolloutOperations {
     /// The service it is in charge of.
     public let service: ServiceName
     private let parts: Parts
-    private let state = Locked(State())
+    fileprivate let state = Locked(State())
     private let launches: AsyncStream<RolloutDriver>
     private let launch: AsyncStream<RolloutDriver>.Continuation
 
@@ -125,7 +125,7 @@ public final class ServiceController: RolloutOperations {
 
     /// The live rollout, or the last finished one.
     public func statuses() async throws(OperationError) -> [RolloutStatus] {
-        state.withLock { state in (state.drivers.last?.board.status ?? state.finished.last).map { [$0] } ?? [] }
+        latest.map { [$0] } ?? []
     }
 
     /// One rollout by its identifier or the service's name.
@@ -181,6 +181,11 @@ public final class ServiceController: RolloutOperations {
 }
 
 extension ServiceController {
+    /// The latest durable status of the live rollout, or of the last one; nil when there was none.
+    public var latest: RolloutStatus? {
+        state.withLock { state in state.drivers.last?.board.status ?? state.finished.last }
+    }
+
     /// What the live rollout was asked to be, for those who must watch over it; nil when it is not live.
     public func handover(of rollout: RolloutID) -> Charter? { driver(named: rollout.description)?.charter }
 }

@@ -3,7 +3,7 @@ import SerinCommandLine
 
 @main struct Serin {
     static func main() async {
-        // First of all, so that every thread started later has the signals blocked.
+        // First of all, so that no signal is missed.
         let interruptions = Interruptions.catchSignals()
         exit(await CommandLineProgram.process(interruptions: interruptions))
     }

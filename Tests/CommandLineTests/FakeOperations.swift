@@ -14,6 +14,8 @@ final class FakeOperations: RolloutOperations {
         var started: [StartRequest] = []
         var author: Principal?
         var failure: OperationError?
+        /// How many commands are still refused.
+        var refusedCommands = 0
         /// What a command does to the status.
         var onCommand: (@Sendable (Command, inout RolloutStatus) -> Void)?
         /// What a start does to the status.
@@ -48,6 +50,11 @@ final class FakeOperations: RolloutOperations {
 
     func perform(_ command: Command, on name: String) async throws(OperationError) -> RolloutStatus {
         _ = try present(name)
+        let isRefused = state.withLock { state in
+            defer { state.refusedCommands = max(0, state.refusedCommands - 1) }
+            return state.refusedCommands > 0
+        }
+        if isRefused { throw .refused(Refusal("it is over")) }
         return state.withLock {
             $0.commands.append(command)
             $0.onCommand?(command, &$0.status)

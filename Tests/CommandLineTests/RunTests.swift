@@ -62,6 +62,46 @@ import Testing
         #expect(program.endings.withLock { $0.isEmpty })
     }
 
+    @Test func aSignalBeforeTheRolloutIsDurableHaltsItAllTheSame() async throws {
+        let program = try TestProgram()
+        program.operations.state.withLock {
+            // The service's last rollout is over: it refuses, as every finished rollout does.
+            $0.refusedCommands = 3
+            $0.onCommand = { _, status in status = .sample(state: "rolled back", isFinal: true, ending: .halted) }
+        }
+        program.interrupt()
+        #expect(await run(program) == .halted)
+        #expect(program.operations.state.withLock { $0.refusedCommands } == 0)
+    }
+
+    @Test func aSocketGroupMayReachTheSocketAndNothingElse() async throws {
+        let program = try TestProgram()
+        let group = try #require(getgrgid(getegid()))
+        async let code = program.run(
+            "run", program.policy(), "--version", "1", "--socket-group", String(cString: group.pointee.gr_name))
+        try await waitUntil("the run has started") { hasStarted(program) }
+        for (path, mode) in [
+            (program.state.path, 0o710), (program.state.folder(of: program.service), 0o710),
+            (program.state.socket(of: program.service), 0o660),
+        ] {
+            var status = stat()
+            #expect(lstat(path, &status) == 0)
+            #expect(status.st_mode & 0o777 == UInt32(mode), "\(path)")
+            #expect(status.st_gid == getegid())
+        }
+        program.operations.state.withLock { $0.status = .sample(state: "promoted", isFinal: true, ending: .promoted) }
+        #expect(await code == .ok)
+    }
+
+    @Test func withoutASocketGroupTheFolderIsTheOwnersAlone() throws {
+        let program = try TestProgram()
+        let inner = StateFolder(path: program.state.path + "/checkout")
+        try inner.create()
+        var status = stat()
+        #expect(lstat(inner.path, &status) == 0)
+        #expect(status.st_mode & 0o777 == 0o700)
+    }
+
     @Test func theSecondSignalEndsTheProcessAtOnce() async throws {
         let program = try TestProgram()
         async let code = run(program)

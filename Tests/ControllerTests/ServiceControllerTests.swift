@@ -10,21 +10,23 @@ import Testing
 @Suite struct ServiceControllerTests {
     private let person = Principal.uid(1000)
 
-    private func status(_ service: SimulatedService) async throws -> RolloutStatus {
-        try await service.controller.status(of: SimulatedService.name)
+    private func log(_ service: SimulatedService) async throws -> String {
+        let reader = JournalReader(service.store)
+        guard let id = try await reader.lastRollout()?.charter.id else { return "no rollout" }
+        return try await reader.decisions(of: id, after: 0, limit: 1000).map(\.line).joined(separator: "\n")
     }
+
+    private func isOver(_ service: SimulatedService) -> Bool { service.status?.isFinal == true }
 
     @Test func aGoodReleaseIsPromotedAndTheWeightIsBackAtZero() async throws {
         let service = try SimulatedService()
         try await service.running {
-            _ = try await service.controller.start(SimulatedService.request, by: person)
-            let ended = try await service.pass(atMost: .hours(2)) { try await status(service).isFinal }
-            let last = try await status(service)
-            #expect(ended, "\(last.state): \(last.cause); \(last.next)")
-            #expect(last.ending == .promoted, "\(last.cause)")
+            _ = try await service.start(by: person)
+            #expect(service.pass(atMost: .hours(2)) { isOver(service) })
+            let log = try await log(service)
+            #expect(service.status?.ending == .promoted, "\(log)")
             #expect(service.weight == .zero)
-            let written = service.balancer.state.withLock { $0.written.map(\.basisPoints) }
-            #expect(written == [0, 500, 2500, 5000, 0])
+            #expect(service.balancer.state.withLock { $0.written.map(\.basisPoints) } == [0, 0, 500, 2500, 5000, 0])
         }
     }
 
@@ -32,110 +34,113 @@ import Testing
         let service = try SimulatedService()
         service.telemetry.state.withLock { $0.canaryFailPermille = 30 }
         try await service.running {
-            _ = try await service.controller.start(SimulatedService.request, by: person)
-            #expect(try await service.pass(atMost: .minutes(20)) { try await status(service).isFinal })
-            let last = try await status(service)
-            #expect(last.ending == .failed, "\(last.cause)")
+            _ = try await service.start(by: person)
+            #expect(service.pass(atMost: .minutes(20)) { isOver(service) })
+            let log = try await log(service)
+            #expect(service.status?.ending == .failed, "\(log)")
             #expect(service.weight == .zero)
-            let lines = try await service.controller.decisions(of: SimulatedService.name, after: 0, limit: 500).map(\.line)
-            #expect(lines.contains { $0.contains("FAIL errors: canary") && $0.contains("→") }, "\(lines)")
+            #expect(log.contains("FAIL errors: canary 3.") && log.contains("→ rollback"), "\(log)")
         }
     }
 
-    @Test func aHaltIsDurableAndTheWeightGoesToZeroWithinTheDeadline() async throws {
+    @Test func aHaltIsDurableBeforeItIsAnsweredAndTheWeightGoesToZero() async throws {
         let service = try SimulatedService()
         try await service.running {
-            _ = try await service.controller.start(SimulatedService.request, by: person)
-            #expect(try await service.pass(atMost: .minutes(5)) { service.weight > .zero })
+            _ = try await service.start(by: person)
+            #expect(service.pass(atMost: .minutes(5)) { service.weight > .zero })
             let before = service.clock.now()
-            async let halted = service.controller.perform(Command(.halt, by: person, reason: "test"), on: SimulatedService.name)
-            #expect(try await service.pass(atMost: .minutes(1)) { service.weight == .zero })
+            let answer = await service.perform(Command(.halt, by: person, reason: "test"))
+            guard case .success = answer else {
+                Issue.record("\(String(describing: answer))")
+                return
+            }
+            let records = try await service.store.entries.map { try CanonicalDecoder.decode(Record.self, from: $0.body) }
+            #expect(records.contains(.event(.commanded(Command(.halt, by: person, reason: "test")))))
+            #expect(service.pass(atMost: .minutes(1)) { service.weight == .zero })
             #expect(service.clock.now() - before <= .seconds(15))
-            _ = try await halted
-            let entries = await service.store.entries
-            let records = try entries.map { try CanonicalDecoder.decode(Record.self, from: $0.body) }
-            #expect(
-                records.contains {
-                    if case .event(.commanded(let command)) = $0 { return command.verb == .halt }
-                    return false
-                })
-            #expect(try await service.pass(atMost: .minutes(5)) { try await status(service).isFinal })
-            #expect(try await status(service).ending == .halted)
+            #expect(service.pass(atMost: .minutes(5)) { isOver(service) })
+            #expect(service.status?.ending == .halted)
         }
     }
 
     @Test func aSecondRolloutOfTheServiceIsRefusedWhileOneIsLive() async throws {
         let service = try SimulatedService()
         try await service.running {
-            _ = try await service.controller.start(SimulatedService.request, by: person)
-            await #expect(throws: OperationError.self) {
-                _ = try await service.controller.start(SimulatedService.request, by: person)
-            }
+            _ = try await service.start(by: person)
+            await #expect(throws: OperationError.self) { _ = try await service.start(by: person) }
         }
     }
 
     @Test func aHaltGoesAheadOfAStalledJournalAndIsNotAcknowledged() async throws {
         let service = try SimulatedService()
         try await service.running {
-            _ = try await service.controller.start(SimulatedService.request, by: person)
-            #expect(try await service.pass(atMost: .minutes(5)) { service.weight > .zero })
+            _ = try await service.start(by: person)
+            #expect(service.pass(atMost: .minutes(5)) { service.weight > .zero })
             let clock = service.clock
             await service.store.setFault { _ throws(StoreError) in await clock.sleep(for: .seconds(30)) }
             let before = clock.now()
-            let answer = Locked<OperationError?>(nil)
-            await withTaskGroup(of: Void.self) { group in
-                group.addTask {
-                    do throws(OperationError) {
-                        _ = try await service.controller.perform(
-                            Command(.halt, by: person, reason: ""), on: SimulatedService.name)
-                    } catch {
-                        answer.withLock { $0 = error }
-                    }
-                }
-                #expect(await service.passed(atMost: .minutes(1)) { service.weight == .zero })
-            }
-            #expect(clock.now() - before <= .seconds(3))
-            guard case .unavailable = answer.withLock({ $0 }) else {
-                Issue.record("the halt was acknowledged: \(String(describing: answer.withLock { $0 }))")
+            let answer = await service.perform(Command(.halt, by: person, reason: ""))
+            guard case .failure(.unavailable) = answer else {
+                Issue.record("the halt was acknowledged: \(String(describing: answer))")
                 return
             }
+            #expect(service.pass(atMost: .seconds(10)) { service.weight == .zero })
+            #expect(clock.now() - before <= .seconds(3))
+            #expect(service.pass(atMost: .minutes(10)) { isOver(service) })
+            #expect(service.status?.ending == .halted)
         }
     }
 
     @Test func aBrokenJournalLowersTheWeightAndNothingIsRaisedAgain() async throws {
         let service = try SimulatedService()
         try await service.running {
-            _ = try await service.controller.start(SimulatedService.request, by: person)
-            #expect(try await service.pass(atMost: .minutes(5)) { service.weight > .zero })
+            _ = try await service.start(by: person)
+            #expect(service.pass(atMost: .minutes(5)) { service.weight > .zero })
             await service.store.setFault { _ throws(StoreError) in throw .unavailable("disk full") }
-            #expect(try await service.pass(atMost: .minutes(2)) { service.weight == .zero })
+            #expect(service.pass(atMost: .minutes(2)) { service.weight == .zero })
             let written = service.balancer.state.withLock { $0.written.count }
-            _ = try await service.pass(atMost: .minutes(5)) { false }
-            #expect(service.balancer.state.withLock { $0.written.dropFirst(written).allSatisfy { $0 == .zero } })
+            _ = service.pass(atMost: .minutes(5)) { false }
             await service.store.setFault(nil)
-            #expect(try await service.pass(atMost: .minutes(30)) { try await status(service).isFinal })
-            #expect(try await status(service).ending != .promoted)
+            #expect(service.pass(atMost: .minutes(30)) { isOver(service) })
+            #expect(service.status?.ending != .promoted)
             #expect(service.balancer.state.withLock { $0.written.dropFirst(written).allSatisfy { $0 == .zero } })
         }
     }
 
-    @Test func aNewControllerTakesTheRolloutOver() async throws {
+    @Test func aNewControllerTakesTheRolloutOverAndTheJournalReplays() async throws {
         let first = try SimulatedService()
         try await first.running {
-            _ = try await first.controller.start(SimulatedService.request, by: person)
-            #expect(try await first.pass(atMost: .minutes(5)) { first.weight > .zero })
+            _ = try await first.start(by: person)
+            #expect(first.pass(atMost: .minutes(5)) { first.weight > .zero })
         }
-        let weight = first.weight
         let second = try SimulatedService(store: first.store)
+        let weight = first.weight
         second.balancer.state.withLock { $0.weight = weight }
+        second.clock.advance(to: first.clock.now())
         let taken = try await second.controller.recover()
         #expect(taken?.isFinal == false)
         try await second.running {
-            #expect(try await second.pass(atMost: .hours(2)) { try await status(second).isFinal })
-            let last = try await status(second)
-            #expect(last.ending == .promoted, "\(last.cause)")
+            #expect(second.pass(atMost: .hours(2)) { isOver(second) })
+            let log = try await log(second)
+            #expect(second.status?.ending == .promoted, "\(log)")
         }
         let check = try await JournalReader(second.store).replayAll(only: nil)
         #expect(check.faults == [])
+    }
+
+    @Test func theWatchdogsLoweringIsNotDriftAndTheStepIsEnteredAgainThroughItsGate() async throws {
+        let first = try SimulatedService()
+        try await first.running {
+            _ = try await first.start(by: person)
+            #expect(first.pass(atMost: .minutes(5)) { first.weight > .zero })
+        }
+        let second = try SimulatedService(store: first.store, watchdogMark: true)
+        second.clock.advance(to: first.clock.now())
+        _ = try await second.controller.recover()
+        try await second.running {
+            #expect(second.pass(atMost: .hours(2)) { isOver(second) })
+            let log = try await log(second)
+            #expect(second.status?.ending == .promoted, "\(log)")
+        }
     }
 }

@@ -10,6 +10,7 @@ import SerinRollouts
 /// One service with its controller, on virtual time and parts in memory.
 final class SimulatedService: Sendable {
     let clock = VirtualClock()
+    let executor = StepExecutor()
     let balancer = FakeBalancer()
     let telemetry: FakeTelemetry
     let actions = FakeActions()
@@ -66,38 +67,55 @@ final class SimulatedService: Sendable {
     static let request = StartRequest(policyText: "", policyFile: "test", version: "2", previous: "1", overrides: [])
 
     /// Runs the controller while the body acts; ends it afterwards.
-    func running<Result: Sendable>(_ body: @Sendable () async throws -> Result) async throws -> Result {
+    func running(_ body: @Sendable () async throws -> Void) async throws {
         try await withThrowingTaskGroup(of: Void.self) { group in
-            group.addTask { await self.controller.run() }
-            defer { controller.stop() }
-            let result = try await body()
-            controller.stop()
-            return result
+            group.addTask(executorPreference: executor) { await self.controller.run() }
+            defer {
+                controller.stop()
+                // The driver ends on its own executor, and whoever sleeps is woken by the cancellation.
+                group.cancelAll()
+                executor.drain()
+            }
+            try await body()
+        }
+    }
+
+    /// Starts a rollout and asks until it is answered.
+    func start(by person: Principal) async throws(OperationError) -> RolloutStatus {
+        try await controller.start(SimulatedService.request, by: person)
+    }
+
+    /// Asks something of the rollout, letting the controller work until it answers.
+    func perform(_ command: Command, atMost limit: Duration = .minutes(1)) async -> Result<RolloutStatus, OperationError>? {
+        let answer = Locked<Result<RolloutStatus, OperationError>?>(nil)
+        return await withTaskGroup(of: Void.self) { group in
+            group.addTask(executorPreference: executor) {
+                let result: Result<RolloutStatus, OperationError>
+                do throws(OperationError) {
+                    result = .success(try await self.controller.perform(command, on: SimulatedService.name))
+                } catch {
+                    result = .failure(error)
+                }
+                answer.withLock { $0 = result }
+            }
+            _ = pass(atMost: limit) { answer.withLock { $0 } != nil }
+            return answer.withLock { $0 }
         }
     }
 
     /// Moves time on until the condition holds or `limit` of virtual time has passed; whether it held.
-    func pass(atMost limit: Duration, until condition: () async throws -> Bool) async throws -> Bool {
+    func pass(atMost limit: Duration, until condition: () -> Bool) -> Bool {
         let end = clock.now() + limit
-        while clock.now() < end {
-            // Everything that can happen now happens before time moves.
-            for _ in 0..<40 { await Task.yield() }
-            if try await condition() { return true }
+        while true {
+            executor.drain()
+            if condition() { return true }
+            guard clock.now() < end else { return false }
             clock.advance(atMost: .milliseconds(500))
         }
-        return try await condition()
     }
 
-    /// As `pass`, for a condition that cannot fail.
-    func passed(atMost limit: Duration, until condition: () -> Bool) async -> Bool {
-        let end = clock.now() + limit
-        while clock.now() < end {
-            for _ in 0..<40 { await Task.yield() }
-            if condition() { return true }
-            clock.advance(atMost: .milliseconds(500))
-        }
-        return condition()
-    }
+    /// The live rollout's latest durable status.
+    var status: RolloutStatus? { controller.latest }
 
     var weight: Weight { balancer.state.withLock { $0.weight } }
 }

@@ -49,8 +49,8 @@ final class VirtualClock: Clock {
         }
     }
 
-    /// How many tasks sleep.
-    var sleeperCount: Int { state.withLock { $0.sleepers.count } }
+    /// Moves time to a moment before anyone sleeps.
+    func advance(to moment: Instant) { state.withLock { $0.now = max($0.now, moment) } }
 
     /// Moves time to the next sleeper's due time, at most by `limit`, and wakes it.
     func advance(atMost limit: Duration) {

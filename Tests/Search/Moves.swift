@@ -35,7 +35,7 @@ extension World {
             if verb == .approve { moves.append(.commanded(verb, colleague)) }
         }
         if faults.strangers > 0 { moves += weights.filter { $0 != balancer }.map { .stranger($0) } }
-        if faults.doubts > 0 { moves.append(.doubted) }
+        moves.append(.doubted)
         if faults.crashes > 0 { moves += crashMoves }
         return moves
     }
@@ -59,7 +59,9 @@ extension World {
             .promoting,
             .verifying, .completing, .lowering, .reverting, .confirming, .stranded, .finished:
             var moves = Move.Poll.allCases.map { Move.polled($0, .truth) }
-            for read in Move.Read.allCases where read != .truth { moves += [.polled(.pass, read), .polled(.inconclusive, read)] }
+            for read in Move.Read.allCases where read != .truth && (read == .unreadable || faults.strangers > 0) {
+                moves += [.polled(.pass, read), .polled(.inconclusive, read)]
+            }
             return moves
         }
     }
@@ -75,10 +77,8 @@ extension World {
         return moves
     }
 
-    /// The weights that exist in this world: none, every step, and one between for a stranger.
-    var weights: [Weight] {
-        [.zero] + [Weight(basisPoints: 200), Weight(basisPoints: 7000)].compactMap { $0 } + machine.plan.steps.map(\.weight)
-    }
+    /// What a stranger may set: none, and a weight that is no step.
+    var weights: [Weight] { [.zero] + [Weight(percent: 70)].compactMap { $0 } }
 
     /// What the machine is told by a poll.
     func findings(_ poll: Move.Poll, _ read: Move.Read) -> PollFindings {
@@ -136,11 +136,14 @@ extension World {
         case .appliedLate(let weight):
             if let index = late.firstIndex(of: weight) { late.remove(at: index) }
             balancer = weight
-        case .polled(let poll, let read): effects = tell(.polled(findings(poll, read)))
+        case .polled(let poll, let read):
+            // A balancer without weights, and a read that is older than the last change, are a stranger's doing as well.
+            if read == .meaningless || read == .firstStep { faults.strangers -= 1 }
+            effects = tell(.polled(findings(poll, read)))
         case .passed(let kind):
             // Every raise asked for so far is past its timeout and settle time when its deadline passes.
             if kind == .flight {
-                late.removeAll { $0 > .zero }
+                late = []
                 calls.removeAll { $0.weight > .zero }
             }
             effects = tell(.deadlinePassed(kind))
@@ -153,11 +156,10 @@ extension World {
         case .crashed(let read, let lowered, let action):
             faults.crashes -= 1
             if lowered { balancer = .zero }
-            for call in calls where !late.contains(call.weight) { late.append(call.weight) }
+            for call in calls where call.weight > .zero && !late.contains(call.weight) { late.append(call.weight) }
             calls = []
             effects = tell(.takenOver(readBack(read), watchdogLowered: lowered, action: action))
         case .doubted:
-            faults.doubts -= 1
             effects = tell(.doubted)
         }
         take(effects)
@@ -176,7 +178,7 @@ extension World {
             balancer = call.weight
             return tell(.weightUnsettled(call.intent))
         case .lateUnanswered:
-            if !late.contains(call.weight) { late.append(call.weight) }
+            if call.weight > .zero, !late.contains(call.weight) { late.append(call.weight) }
             return tell(.weightUnsettled(call.intent))
         }
     }
@@ -197,7 +199,7 @@ extension World {
             calls.append(Call(intent: intent, weight: weight))
             if calls.count > 2 {
                 let given = calls.removeFirst()
-                if !late.contains(given.weight) { late.append(given.weight) }
+                if given.weight > .zero, !late.contains(given.weight) { late.append(given.weight) }
             }
         }
     }

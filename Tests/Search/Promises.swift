@@ -88,6 +88,11 @@ extension World {
 
     private mutating func checkRaise(_ weight: Weight, _ before: World, _ move: Move) throws(Violation) {
         if mayNotRise { throw Violation(promise: "S2", words: "\(weight) asked for after a fail, halt or doubt") }
+        if weight == .all {
+            guard case .polled(let poll, let read) = move, before.findings(poll, read).allowsPromotion else {
+                throw Violation(promise: "S4", words: "the final step was entered without a pass")
+            }
+        }
         guard weight > granted else {
             // Within what was granted: lowering what was read, or entering a step again at a poll that allows it.
             guard isLoweringRead(weight, before, move) || isAllowedPoll(before, move) else {
@@ -106,11 +111,7 @@ extension World {
             throw Violation(promise: "S1", words: "step \(weight) was entered without approval")
         }
         if starters.count < plan.approvalsToStart { throw Violation(promise: "S10", words: "raised without the people needed") }
-        if plan.isFinalStep(step) {
-            guard case .polled(let poll, let read) = move, before.findings(poll, read).allowsPromotion else {
-                throw Violation(promise: "S4", words: "the final step was entered without a pass")
-            }
-        } else if step > 0 {
+        if !plan.isFinalStep(step), step > 0 {
             guard plan.steps[step - 1].weight == granted, isStepProven else {
                 throw Violation(promise: "S1", words: "step \(weight) was entered before the one before it was done")
             }
@@ -133,7 +134,8 @@ extension World {
     private func isAllowedPoll(_ before: World, _ move: Move) -> Bool {
         guard case .polled(let poll, let read) = move, before.readBack(read).weight != nil else { return false }
         switch poll {
-        case .fail, .hardLimit, .security, .alert, .databaseBeyond, .databaseUnsure, .telemetryLost, .shareLow, .shareHigh: return false
+        case .fail, .hardLimit, .security, .alert, .databaseBeyond, .databaseUnsure, .telemetryLost, .shareLow, .shareHigh:
+            return false
         case .nodata, .inconclusive, .stepDone, .passWithoutBake, .pass: return true
         }
     }
@@ -153,14 +155,11 @@ extension World {
             if case .commanded(.rollback, _) = move { return }
             if hasReverted { throw Violation(promise: "S3", words: "the rollback action was run again without a person") }
             hasReverted = true
-            if balancer > .zero, before.faults.strangers == faults.strangers, before.faults.strangers == World.strangers {
+            if balancer > .zero, before.faults.strangers == faults.strangers, before.faults.strangers == strangersAtFirst {
                 throw Violation(promise: "S2", words: "code is taken back while the canary has \(balancer)")
             }
         }
     }
-
-    /// How many strangers there were at first: with none gone, nobody but Serin has moved the weight.
-    static let strangers: Int8 = 1
 
     private func checkLowering(_ before: World, _ move: Move, _ effects: [MachineEffect]) throws(Violation) {
         let isZeroUnderWay = calls.contains { $0.weight == .zero && $0.intent == machine.request?.intent }
@@ -176,6 +175,7 @@ extension World {
                 throw Violation(promise: "S15", words: "a doubt did not lead to weight 0 at once")
             }
         case .polled(let poll, let read):
+            try checkHold(before)
             if mayNotRise, machine.retreat != nil, before.readBack(read) != .weight(.zero), read != .unreadable, !isZeroUnderWay {
                 throw Violation(promise: "S2", words: "a poll shows a weight after a fail or halt, and nothing lowers it")
             }
@@ -198,6 +198,12 @@ extension World {
             }
         case .started, .preflight, .historyRead, .answered, .appliedLate, .passed, .commanded, .acted, .stranger: break
         }
+    }
+
+    /// Only a person ends a hold that a person has to end, except by going back.
+    private func checkHold(_ before: World) throws(Violation) {
+        guard case .held(let held) = before.machine.state, !held.reason.endsByItself, machine.retreat == nil else { return }
+        guard case .held = machine.state else { throw Violation(promise: "S10", words: "a hold ended without a person") }
     }
 
     private var isStranded: Bool {

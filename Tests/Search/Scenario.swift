@@ -14,7 +14,10 @@ struct Scenario {
             Scenario(
                 name: "two steps, the second approved, actions, holds",
                 plan: plan([500, 2500], approved: [1], actions: true) { _ in },
-                faults: World.Faults(strangers: 1, crashes: 1, doubts: 1)),
+                faults: World.Faults(strangers: 0, crashes: 0)),
+            Scenario(
+                name: "one step, a stranger and a crash", plan: plan([2500], actions: true) { _ in },
+                faults: World.Faults(strangers: 1, crashes: 1)),
             Scenario(
                 name: "a final step, overrides approved, drift reapplied",
                 plan: plan([500, 10_000], actions: true) {
@@ -22,16 +25,25 @@ struct Scenario {
                     $0.onDrift = .reapply
                     $0.onInconclusive = .rollback
                 },
-                faults: World.Faults(strangers: 1, crashes: 1, doubts: 0)),
+                faults: World.Faults(strangers: 0, crashes: 0)),
+            Scenario(
+                name: "a final step and a crash, everything rolls back",
+                plan: plan([500, 10_000], actions: false) { rollBackAlways(&$0) },
+                faults: World.Faults(strangers: 0, crashes: 1)),
             Scenario(
                 name: "no actions, everything rolls back, drained",
                 plan: plan([500, 2500], actions: false) {
-                    $0.onDrift = .rollback
-                    $0.onTelemetryLoss = .rollback
+                    rollBackAlways(&$0)
                     $0.onFailure = .drain
                 },
-                faults: World.Faults(strangers: 1, crashes: 1, doubts: 0)),
+                faults: World.Faults(strangers: 0, crashes: 0)),
         ]
+    }
+
+    private static func rollBackAlways(_ plan: inout MachinePlan) {
+        plan.onDrift = .rollback
+        plan.onTelemetryLoss = .rollback
+        plan.onInconclusive = .rollback
     }
 
     private static func plan(_ steps: [Int], approved: [Int] = [], actions: Bool, change: (inout MachinePlan) -> Void)

@@ -131,6 +131,7 @@ struct Search {
     private func calmStep(from world: World) -> Int? {
         for move in world.calmMoves {
             var after = world
+            // The promises were checked when this transition was explored; here only the world's memory is brought up to date.
             _ = try? after.check(from: world, move, after.make(move))
             after.canonicalise()
             guard after != world, let known = index[after] else { continue }

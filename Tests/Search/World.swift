@@ -14,7 +14,6 @@ struct World: Hashable {
     struct Faults: Hashable {
         var strangers: Int8
         var crashes: Int8
-        var doubts: Int8
     }
 
     var machine: RolloutMachine
@@ -22,9 +21,11 @@ struct World: Hashable {
     var balancer = Weight.zero
     /// Requests under way, oldest first.
     var calls: [Call] = []
-    /// Requests that nobody waits for any more and that may still apply, ascending.
+    /// Raises that nobody waits for any more and that may still apply, ascending. (A 0 that applies late is a stranger who lowers.)
     var late: [Weight] = []
     var faults: Faults
+    /// How many strangers there were at first: with none gone, nobody but Serin has moved the weight.
+    let strangersAtFirst: Int8
 
     // What the promises are checked against, kept apart from the machine.
 
@@ -51,18 +52,62 @@ struct World: Hashable {
     init(plan: MachinePlan, faults: Faults) {
         machine = RolloutMachine(plan: plan)
         self.faults = faults
+        strangersAtFirst = faults.strangers
+    }
+
+    /// Most of what tells worlds apart, packed into few words: hashing is what the search spends most of its time on.
+    func hash(into hasher: inout Hasher) {
+        hasher.combine(machine.state)
+        var bits = machine.deadlines.armed.reduce(0) { $0 | 1 << $1.kind.rawValue }
+        func add(_ value: Int, below limit: Int) { bits = bits &* limit &+ value }
+        add(
+            machine.request.map { $0.intent.number &* 4 &+ ($0.progress == .asked ? 1 : $0.progress == .confirmed ? 2 : 3) } ?? 0,
+            below: 16)
+        add(machine.hasUnsettledRaise ? 1 : 0, below: 2)
+        add(machine.allowsPromotion ? 1 : 0, below: 2)
+        add(machine.isPromotionAsked ? 1 : 0, below: 2)
+        add(machine.isHoldAsked ? 1 : 0, below: 2)
+        add(machine.highShares, below: 2)
+        add(isStepProven ? 1 : 0, below: 2)
+        add(mayNotRise ? 1 : 0, below: 2)
+        add(hasReverted ? 1 : 0, below: 2)
+        add(Int(faults.strangers) &* 2 &+ Int(faults.crashes), below: 4)
+        hasher.combine(bits)
+        var weights = machine.wanted.basisPoints
+        for weight in [machine.inForce, machine.observed ?? .zero, balancer, granted] {
+            weights = weights &* 10_007 &+ weight.basisPoints
+        }
+        for call in calls { weights = weights &* 31 &+ call.intent.number &* 10_007 &+ call.weight.basisPoints }
+        for weight in late { weights = weights &* 37 &+ weight.basisPoints }
+        hasher.combine(weights)
     }
 
     /// Numbers intents anew, so that a longer past does not make another state.
     mutating func canonicalise() {
         let live = machine.liveIntents
-        machine = machine.withIntentsRenumbered()
-        for index in calls.indices {
-            calls[index].intent = IntentID((live.firstIndex(of: calls[index].intent) ?? -1) + 1)
+        machine = machine.canonical
+        var waitedFor: [Call] = []
+        for call in calls {
+            if let index = live.firstIndex(of: call.intent) {
+                waitedFor.append(Call(intent: IntentID(index + 1), weight: call.weight))
+            } else if call.weight > .zero, !late.contains(call.weight) {
+                // Its answer would change nothing, but it may still apply.
+                late.append(call.weight)
+            }
         }
-        // Requests that are not waited for differ only in their weight.
-        calls.sort { ($0.intent, $0.weight) < ($1.intent, $1.weight) }
+        calls = waitedFor
         late.sort()
+        forget()
+    }
+
+    /// Drops memories that no promise asks about any more.
+    private mutating func forget() {
+        guard mayNotRise || machine.isPromotionStarted || machine.ending != nil else { return }
+        if mayNotRise { granted = .zero }
+        isStepProven = false
+        isWatchOver = false
+        approved = []
+        starters = []
     }
 }
 

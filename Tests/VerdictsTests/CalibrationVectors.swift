@@ -4,6 +4,11 @@ import Testing
 
 /// Noise measured on history, and what follows from it.
 struct CalibrationVectors {
+    /// The keys by which such a file is known.
+    static let keys = [
+        "calibrate", "calibrate_single", "pod_s2", "change_factor", "phi", "timed", "judge", "gauge", "sign_margin",
+    ]
+
     let root: JSONValue
 
     func compare(_ comparison: inout Comparison) throws {

@@ -84,14 +84,14 @@ import Testing
 
     @Test func staleSamplesAreAGapAndSaidToBeStale() {
         var fleet = Fleet(Fleet.plan())
-        fleet.run(3)
+        fleet.run(3, canaryErrors: 0)
         fleet.change("canary-0") { $0.sampleAge = .seconds(13) }
-        fleet.run(1)
+        fleet.run(1, canaryErrors: 0)
         #expect(fleet.signal().counts.canaryExposure == 2 * 750)
         #expect(fleet.signal().absences == CohortAbsences(canary: .stale, control: nil))
         #expect(fleet.signal().verdict == .nodata)
         fleet.change("canary-0") { $0.sampleAge = .seconds(12) }
-        fleet.run(2)
+        fleet.run(2, canaryErrors: 0)
         #expect(fleet.signal().absence == nil)
         #expect(fleet.signal().counts.canaryExposure == 3 * 750, "the first fresh value is a base line")
     }
@@ -198,6 +198,22 @@ import Testing
             fleet.run(1)
             #expect(fleet.signal().counts == before)
         }
+    }
+
+    @Test func aBlockSpansTwoScrapesAndAGapInEitherPollDropsTheInstance() {
+        var plan = Fleet.plan()
+        plan.scrapeInterval = .seconds(15)
+        var fleet = Fleet(plan)
+        fleet.run(2)
+        #expect(fleet.signal().counts == CohortCounts())
+        fleet.run(1)
+        #expect(fleet.evidence.blockLength == .seconds(30))
+        #expect(fleet.signal().counts.canaryExposure == 2 * 750)
+        #expect(fleet.assessment.healthyTime == .seconds(30))
+        fleet.restart("control-0", isProven: false)
+        fleet.run(2)
+        #expect(fleet.signal().counts.canaryExposure == 4 * 750)
+        #expect(fleet.signal().counts.controlExposure == (2 * 3 + 2 * 2) * 750)
     }
 
     @Test func pausedPollsAreNoHealthyTime() {

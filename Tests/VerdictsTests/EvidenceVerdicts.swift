@@ -27,6 +27,37 @@ import Testing
         #expect(try #require(interval).low > 1)
     }
 
+    @Test func signalsThatAgreeFailTogetherBeforeOneFailsAlone() {
+        var second = Fleet.errors()
+        second.name = "limits"
+        second.matchers = [LabelMatcher("path", .notEqual, "/health")]
+        var fleet = Fleet(Fleet.plan([Fleet.errors(), second]))
+        fleet.evidence.absorb(history: fleet.history())
+        var polls = 0
+        while fleet.assessment.failing == nil, polls < 200 {
+            fleet.run(1, canaryErrors: 0.014)
+            polls += 1
+        }
+        #expect(fleet.assessment.failing != nil)
+        #expect(fleet.assessment.signals.allSatisfy { $0.verdict != .fail })
+        fleet.run(100, canaryErrors: 0.014)
+        #expect(fleet.assessment.signals.allSatisfy { $0.verdict == .fail })
+    }
+
+    @Test func aReportOnlySignalFailsNoFamilyAndHoldsUpNoHealthyTime() {
+        var shown = Fleet.errors()
+        shown.isReportOnly = true
+        var other = Fleet.latency()
+        other.isReportOnly = false
+        var fleet = Fleet(Fleet.plan([shown, other]))
+        fleet.evidence.absorb(history: fleet.history())
+        fleet.run(20, canaryErrors: 0.2)
+        #expect(fleet.signal().verdict == .fail)
+        #expect(fleet.signal().isReportOnly)
+        #expect(fleet.assessment.failing == nil)
+        #expect(fleet.assessment.healthyTime == .seconds(15))
+    }
+
     @Test func warmupIsNoEvidenceAndBaseLinesMoveOn() {
         var fleet = Fleet(Fleet.plan())
         fleet.isCollecting = false

@@ -16,7 +16,7 @@ import Testing
             isKnown = true
             try FunctionVectors(root: file.root).compare(&comparison)
         }
-        if file.root["calibrate"] != nil || file.root["phi"] != nil || file.root["gauge"] != nil {
+        if CalibrationVectors.keys.contains(where: { file.root[$0] != nil }) {
             isKnown = true
             try CalibrationVectors(root: file.root).compare(&comparison)
         }

@@ -61,8 +61,8 @@ public struct MachinePlan: Sendable, Hashable {
         timing = policy.timing
     }
 
-    /// The steps tell plans apart well enough; the rest is compared, not hashed.
-    public func hash(into hasher: inout Hasher) { hasher.combine(steps) }
+    /// A plan never changes within a rollout, so next to nothing of it is hashed; all of it is compared.
+    public func hash(into hasher: inout Hasher) { hasher.combine(steps.count) }
 
     /// Whether the last step gives the canary everything: entered only on a pass and watched, not judged.
     public var hasFinalStep: Bool { steps.last?.weight == .all }

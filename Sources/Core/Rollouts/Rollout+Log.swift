@@ -32,13 +32,23 @@ extension Rollout {
         }
     }
 
-    /// Why the state is what it is now.
+    /// Why the state is what it is now; what led back stays the reason until the end.
     private var explanation: String {
-        if case .lowering(let retreat) = machine.state { return words(for: retreat.cause) }
-        if case .held(let held) = machine.state { return words(for: held.reason) }
-        // The preflight's refusal is an end with a reason of its own; every other end keeps the cause that led to it.
-        if case .finished(let ending) = machine.state, ending != .refused { return cause }
-        return reason
+        switch machine.state {
+        case .lowering(let retreat): words(for: retreat.cause)
+        case .held(let held): words(for: held.reason)
+        case .stranded: "\(cause); \(reason)"
+        case .reverting, .confirming: cause
+        case .finished(.refused): reason.isEmpty ? "weight 0 was not read back in time" : reason
+        case .finished: cause
+        case .watching, .promoting: "every judged signal passes and the bake is done"
+        case .completing:
+            machine.plan.promote == nil
+                ? "every judged signal passes and the bake is done" : "the new version is healthy on control"
+        case .created, .preflight, .zeroing, .awaitingApproval, .readingHistory, .deploying, .gate, .raising, .warmingUp, .baking,
+            .verifying:
+            reason
+        }
     }
 
     func words(for cause: Cause) -> String {

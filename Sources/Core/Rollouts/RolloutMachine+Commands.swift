@@ -70,7 +70,6 @@ extension RolloutMachine {
             rollBack(.command(verb), at: now)
         case .rollback:
             guard case .stranded(let retreat) = state else { return rollBack(.command(.rollback), at: now) }
-            deadlines.disarm(.reminder)
             runAction(.rollback, lasting: plan.rollback, at: now) { .reverting(retreat, $0) }
         case .hold: holdAsked(at: now)
         case .resume: resumeAsked(at: now)

@@ -5,7 +5,7 @@ internal import SerinPolicies
 extension RolloutMachine {
     mutating func polled(_ findings: PollFindings, at now: Instant) {
         observed = findings.readBack.weight
-        allowsPromotion = findings.allowsPromotion
+        allowsPromotion = findings.allowsPromotion && retreat == nil
         switch state {
         case .created, .preflight, .zeroing, .finished: return
         case .lowering, .reverting, .confirming, .stranded: return keepAtZero(findings, at: now)
@@ -88,7 +88,8 @@ extension RolloutMachine {
         case .baking(let step):
             if keep(step, findings, at: now) { bake(step, findings, at: now) }
         case .watching(let step, let isOver):
-            if keep(step, findings, at: now), isOver, findings.database == .within { startPromotion(at: now) }
+            guard keep(step, findings, at: now), isOver, findings.database == .within, findings.share != .high else { return }
+            startPromotion(at: now)
         case .held(let held): pollHold(held, findings, at: now)
         }
     }
@@ -116,6 +117,7 @@ extension RolloutMachine {
         case .reapply:
             deadlines.disarm(.warmup)
             deadlines.disarm(.watch)
+            deadlines.disarm(.verification)
             enter(step, at: now)
         }
         return false

@@ -10,6 +10,10 @@ extension RolloutMachine {
         if case .finished = state { return }
         state = .lowering(Retreat(cause: cause))
         isPromotionAsked = false
+        allowsPromotion = false
+        isHoldAsked = false
+        highShares = 0
+        approvers = []
         deadlines.disarmAll(but: [.flight])
         deadlines.arm(.zero, due: now + plan.timing.haltDeadline)
         deadlines.arm(.rollback, due: now + plan.timing.rollbackDeadline)
@@ -24,6 +28,7 @@ extension RolloutMachine {
         deadlines.disarm(.raise)
         deadlines.disarm(.warmup)
         deadlines.disarm(.watch)
+        deadlines.disarm(.verification)
         deadlines.disarm(.approval)
         if !reason.endsByItself {
             // A person has the rollout in hand; a hold that ends by itself must not stretch the bake for ever.
@@ -55,7 +60,10 @@ extension RolloutMachine {
         case .maxBake: bakeOverdue(at: now)
         case .hold: if case .held(let held) = state { rollBack(held.reason.cause, at: now) }
         case .loss: lossOverdue(at: now)
-        case .watch: if case .watching(let step, _) = state { state = .watching(step: step, isOver: true) }
+        case .watch:
+            guard case .watching(let step, _) = state else { return }
+            state = .watching(step: step, isOver: true)
+            deadlines.arm(.verification, due: now + plan.timing.lossFor)
         case .zero: outbox.append(.note(.zeroOverdue))
         case .reask: zeroUnanswered(at: now)
         case .rollback: rollbackOverdue(at: now)

@@ -97,6 +97,7 @@ extension RolloutMachine {
         guard !plan.isFinalStep(step) else {
             state = .watching(step: step, isOver: false)
             deadlines.disarm(.maxBake)
+            deadlines.disarm(.verification)
             deadlines.arm(.watch, due: now + plan.timing.watch)
             return
         }

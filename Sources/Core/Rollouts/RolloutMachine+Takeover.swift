@@ -94,6 +94,7 @@ extension RolloutMachine {
         accept(found)
         deadlines.disarm(.warmup)
         deadlines.disarm(.watch)
+        deadlines.disarm(.verification)
         enter(step, at: now)
     }
 }

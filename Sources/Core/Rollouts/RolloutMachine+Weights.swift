@@ -26,6 +26,7 @@ extension RolloutMachine {
             hasUnsettledRaise = mayStillRise
             openRaise = intent
             deadlines.arm(.flight, due: now + plan.timing.raiseDeadline)
+            deadlines.disarm(.reask)
         } else {
             deadlines.arm(.reask, due: now + plan.timing.haltDeadline)
         }

@@ -1,42 +1,66 @@
 internal import Glibc
 
 /// The signals that ask this process to end, as a stream.
+///
+/// A handler writes each signal's number into a pipe, and a thread of its own reads them there. Blocking the signals and waiting for
+/// them would not do: the thread that runs `main` lets every signal through once the program is asynchronous.
 public enum Interruptions {
-    /// Blocks SIGINT, SIGTERM and SIGHUP for this thread and those it starts later, ignores SIGPIPE, and waits for them on a thread
-    /// of its own. To be called first thing in the program, before any other thread exists.
+    /// Catches SIGINT, SIGTERM and SIGHUP from now on, and ignores SIGPIPE. Where that is not possible they keep their usual effect.
     public nonisolated static func catchSignals() -> AsyncStream<Int32> {
         signal(SIGPIPE, SIG_IGN)
-        var set = sigset_t()
-        sigemptyset(&set)
-        for number in [SIGINT, SIGTERM, SIGHUP] { sigaddset(&set, number) }
-        pthread_sigmask(SIG_BLOCK, &set, nil)
         let (stream, inlet) = AsyncStream.makeStream(of: Int32.self, bufferingPolicy: .bufferingOldest(8))
+        var ends: [Int32] = [-1, -1]
+        guard pipe(&ends) == 0 else { return stream }
+        for end in ends { _ = fcntl(end, F_SETFD, FD_CLOEXEC) }
+        // A writer that waited would hang inside a handler.
+        _ = fcntl(ends[1], F_SETFL, O_NONBLOCK)
+        signalPipe = ends[1]
+        guard startReading(ends[0], into: inlet) else { return stream }
+        var action = sigaction()
+        action.__sigaction_handler.sa_handler = { number in
+            let saved = errno
+            var byte = UInt8(truncatingIfNeeded: number)
+            // A full pipe means that many signals are waiting already.
+            _ = write(signalPipe, &byte, 1)
+            errno = saved
+        }
+        action.sa_flags = SA_RESTART
+        for number in [SIGINT, SIGTERM, SIGHUP] { sigaction(number, &action, nil) }
+        return stream
+    }
+
+    private nonisolated static func startReading(_ descriptor: Int32, into inlet: AsyncStream<Int32>.Continuation) -> Bool {
         final class Box: Sendable {
+            let descriptor: Int32
             let inlet: AsyncStream<Int32>.Continuation
-            init(_ inlet: AsyncStream<Int32>.Continuation) { self.inlet = inlet }
+            init(_ descriptor: Int32, _ inlet: AsyncStream<Int32>.Continuation) {
+                self.descriptor = descriptor
+                self.inlet = inlet
+            }
         }
         var thread = pthread_t()
-        let box = Unmanaged.passRetained(Box(inlet))
+        let box = Unmanaged.passRetained(Box(descriptor, inlet))
         let code = pthread_create(
             &thread, nil,
             { context in
                 guard let context else { return nil }
-                let inlet = Unmanaged<Box>.fromOpaque(context).takeRetainedValue().inlet
-                var set = sigset_t()
-                sigemptyset(&set)
-                for number in [SIGINT, SIGTERM, SIGHUP] { sigaddset(&set, number) }
+                let box = Unmanaged<Box>.fromOpaque(context).takeRetainedValue()
+                var byte: UInt8 = 0
                 while true {
-                    var number: Int32 = 0
-                    if sigwait(&set, &number) == 0 { inlet.yield(number) }
+                    let count = read(box.descriptor, &byte, 1)
+                    if count == 1 { box.inlet.yield(Int32(byte)) }
+                    if count == 0 || count < 0 && errno != EINTR { return nil }
                 }
             }, box.toOpaque())
-        if code == 0 {
-            pthread_detach(thread)
-        } else {
-            // Without a thread the signals get their usual effect back.
+        guard code == 0 else {
             box.release()
-            pthread_sigmask(SIG_UNBLOCK, &set, nil)
+            return false
         }
-        return stream
+        pthread_detach(thread)
+        return true
     }
 }
+
+/// The pipe into which the handler writes. Unsafe only in name: it is set once, before the handler is installed, and then only read;
+/// a handler has no context, so it cannot be told in another way.
+nonisolated(unsafe) private var signalPipe: Int32 = -1

@@ -42,7 +42,7 @@ def ratio(c, rule, t):
             pods.append((sum(yi), sum(b.y0 * x / b.n0 for b, x in zip(bs, ni) if b.n0 > 0)))
         phi = ref.phi_of(bs, pods, c["canary_pods"])
     out = verdict(ref.judge(bs, rule, phi), t)
-    o = ref.onset(bs, rule.floor, phi, 1 + rule.tolerance, rule.first_weight, rule.restart_mean)
+    o = ref.onset(bs, rule.floor, phi, 1 + rule.tolerance)
     out["onset"] = {"block": o[0], "multiple": o[1]}
     return out
 

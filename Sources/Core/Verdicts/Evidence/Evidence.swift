@@ -133,20 +133,23 @@ public struct Evidence: Sendable, Hashable {
             at: reading.evaluatedAt, seconds: seconds, answers: answers, down: down, restarted: restarted, stale: stale)
     }
 
-    /// Counts requests by the first signal that has them. Increases of a poll that began before the confirmation, or whose samples may
-    /// be older, are left out.
+    /// Counts requests by the first signal that counts all of them (without exclusions, where there is one). Increases of a poll that
+    /// began before the confirmation, or whose samples may be older, are left out.
     private mutating func countRequests(_ context: PollContext) {
         let scrape = scrapeInterval ?? plan.poll
         guard let observedSince, let lastReading, lastReading >= observedSince + scrape, context.seconds != nil else { return }
+        var counting: [CountingEvidence] = []
         for part in parts {
-            guard case .counting(let counting) = part else { continue }
-            if case .rate = counting.signal.source { continue }
-            guard counting.absences.canary != .sourceDown else { return }
-            observed.canary += counting.latest.canaryExposure
-            observed.control += counting.latest.controlExposure
-            hasObserved = true
-            return
+            guard case .counting(let one) = part else { continue }
+            if case .rate = one.signal.source { continue }
+            counting.append(one)
         }
+        guard let source = counting.first(where: \.signal.matchers.isEmpty) ?? counting.first,
+            source.absences.canary != .sourceDown
+        else { return }
+        observed.canary += source.latest.canaryExposure
+        observed.control += source.latest.controlExposure
+        hasObserved = true
     }
 
     private mutating func advanceBlock(_ context: PollContext, isCollecting: Bool) {

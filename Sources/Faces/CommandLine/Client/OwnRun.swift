@@ -25,6 +25,7 @@ struct OwnRun: Sendable {
     func result() async throws -> RolloutWatch.Result {
         let service = try session.assembly.readPolicy(source).policy.service
         try session.state.create(for: service)
+        if let socketGroup { try session.state.admit(group: socketGroup, to: service) }
         let controller = try await session.assembly.openController(service, session.state)
         let server: HTTPServer
         do {
@@ -131,7 +132,8 @@ struct OwnRun: Sendable {
         }
     }
 
-    /// Asks for a halt until it is accepted: the rollout may not have been created yet.
+    /// Asks for a halt until it is accepted. Before the rollout is durable there is none to halt, or only a finished one, which
+    /// refuses; a live one never does.
     private func halt(_ operations: any RolloutOperations, _ service: ServiceName, _ signal: Int32) async {
         let name = signal == SIGINT ? "SIGINT" : signal == SIGTERM ? "SIGTERM" : "signal \(signal)"
         let command = Command(.halt, by: Principal(channel: "signal", identity: name), reason: "interrupted by \(name)")
@@ -140,12 +142,8 @@ struct OwnRun: Sendable {
                 _ = try await operations.perform(command, on: service.description)
                 return
             } catch {
-                switch error {
-                case .refused, .invalid: return
-                case .notFound, .unavailable:
-                    // A cancelled pause ends the loop.
-                    try? await Task.sleep(for: .milliseconds(200))
-                }
+                // A cancelled pause ends the loop.
+                try? await Task.sleep(for: .milliseconds(100))
             }
         }
     }

@@ -12,6 +12,7 @@ extension Subcommand {
         let group = try input.text("--socket-group", value: "GROUP", help: "a group whose members may ask it too")
         return { session in
             try session.state.create()
+            if let group { try session.state.admit(group: group) }
             let controller = try await session.assembly.openDaemon(session.state)
             let server: HTTPServer
             do {
@@ -42,17 +43,7 @@ extension Subcommand {
                 }
             }
             group.addTask {
-                var count = 0
-                for await _ in session.interruptions {
-                    count += 1
-                    if count > 1 {
-                        session.endNow(.interrupted)
-                        continue
-                    }
-                    session.note("stopping; a second signal ends at once")
-                    server.stop()
-                    await controller.stop()
-                }
+                await stopWhenInterrupted(controller, server, session)
                 return nil
             }
             var code: ExitCode?
@@ -61,6 +52,25 @@ extension Subcommand {
             await controller.stop()
             group.cancelAll()
             return code ?? .ok
+        }
+    }
+
+    /// The first signal stops the daemon in order; the second ends the process at once, however far that has come.
+    private static func stopWhenInterrupted(
+        _ controller: any OpenedController, _ server: HTTPServer, _ session: Session
+    ) async {
+        await withDiscardingTaskGroup { group in
+            var count = 0
+            for await _ in session.interruptions {
+                count += 1
+                guard count == 1 else {
+                    session.endNow(.interrupted)
+                    continue
+                }
+                session.note("stopping; a second signal ends at once")
+                server.stop()
+                group.addTask { await controller.stop() }
+            }
         }
     }
 }

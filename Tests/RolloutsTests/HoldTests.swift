@@ -1,0 +1,138 @@
+import SerinModel
+import SerinPolicies
+import Testing
+
+@testable import SerinRollouts
+@testable import SerinVerdicts
+
+struct HoldTests {
+    @Test func nothingRisesWhileHeldAndResumeGoesOn() throws {
+        var scene = try Scene()
+        scene.toBake()
+        scene.command(.hold)
+        #expect(scene.status.state == "held")
+        for _ in 0..<5 { #expect(weights(scene.poll(.pass, healthy: .minutes(5))).isEmpty) }
+        #expect(scene.status.baked == .zero)
+        scene.command(.resume)
+        #expect(scene.state == .baking(step: 0))
+    }
+
+    @Test func aHoldDuringARaiseLowersTheRaiseWhenItAppliesAfterAll() throws {
+        var scene = try Scene()
+        scene.toBake()
+        scene.poll(healthy: .minutes(3))
+        scene.command(.hold)
+        #expect(weights(scene.confirm()) == [try Scene.weight(5)])
+    }
+
+    @Test func aHoldThatNobodyEndsIsRolledBack() throws {
+        var scene = try Scene()
+        scene.toBake()
+        scene.command(.hold)
+        scene.passes(.hours(24))
+        #expect(scene.status.ending == .inconclusive)
+    }
+
+    @Test func aHoldBeforeTheFirstStepBeginsThere() throws {
+        var scene = try Scene()
+        scene.toHistory()
+        scene.command(.hold)
+        scene.happens(
+            .historyRead(HistoryReading(start: scene.now, step: .seconds(60), series: [], scrapeInterval: nil, warnings: [])))
+        scene.act()
+        #expect(scene.status.state == "held")
+        #expect(weights(scene.poll()).isEmpty)
+    }
+
+    @Test func aHaltOutranksAHold() throws {
+        var scene = try Scene()
+        scene.toBake()
+        scene.command(.hold)
+        #expect(weights(scene.command(.halt)) == [.zero])
+        #expect(scene.rollout.refusal(of: Command(.resume, by: Scene.ann, reason: ""), at: scene.now) != nil)
+    }
+
+    @Test func lostTelemetryHoldsAtOnceGoesOnWhenItIsBackAndRollsBackAfterTenMinutes() throws {
+        var scene = try Scene()
+        scene.toBake()
+        scene.poll(.nodata, isLost: true)
+        #expect(scene.status.state == "held")
+        scene.poll()
+        #expect(scene.state == .baking(step: 0))
+        scene.poll(.nodata, isLost: true)
+        scene.passes(.minutes(10))
+        #expect(scene.status.ending == .inconclusive)
+    }
+
+    @Test func lostTelemetryRollsBackAtOnceWhereThePolicySaysSo() throws {
+        var scene = try Scene { $0.onTelemetryLoss = .rollback }
+        scene.toBake()
+        scene.poll(.nodata, isLost: true)
+        #expect(scene.status.ending == .inconclusive)
+    }
+
+    @Test func aCanaryWithoutSeriesIsLostTwoMinutesAfterItsFirstRaiseOnly() throws {
+        var scene = try Scene { $0.timing.warmup = .seconds(10) }
+        scene.toWarmup()
+        let isAbsent: (inout Assessment) -> Void = {
+            $0.signals[0].absence = .noSeries
+            $0.signals[0].absentCohort = .canary
+        }
+        for _ in 0..<7 { scene.poll(.nodata, change: isAbsent) }
+        #expect(scene.status.state == "baking")
+        scene.poll(.nodata, change: isAbsent)
+        #expect(scene.status.state == "held")
+    }
+
+    @Test func aMissingControlHoldsAndCalls() throws {
+        var scene = try Scene()
+        scene.toBake()
+        scene.poll(.nodata) {
+            $0.signals[0].absence = .noSeries
+            $0.signals[0].absentCohort = .control
+        }
+        #expect(scene.status.state == "held")
+        #expect(!scene.calls.isEmpty)
+    }
+
+    @Test func telemetryDownBeforeTheFirstRaiseBlocksIt() throws {
+        var scene = try Scene()
+        scene.toFirstGate()
+        #expect(weights(scene.poll(.nodata, isLost: true)).isEmpty)
+        #expect(weights(scene.poll()) == [try Scene.weight(5)])
+    }
+
+    @Test func theLongestBakeEndsInAHoldThatAPersonMayPromoteFromOnAPass() throws {
+        var scene = try Scene()
+        scene.toLastBake()
+        scene.passes(.minutes(24))
+        #expect(scene.status.state == "held")
+        #expect(scene.rollout.refusal(of: Command(.promote, by: Scene.ann, reason: ""), at: scene.now) != nil)
+        scene.command(.resume)
+        scene.poll(.pass, healthy: .minutes(6))
+        #expect(scene.status.state == "promoting")
+    }
+
+    @Test func theLongestBakeRollsBackWhereThePolicySaysSo() throws {
+        var scene = try Scene { $0.onInconclusive = .rollback }
+        scene.toBake()
+        scene.passes(.minutes(24))
+        #expect(scene.status.ending == .inconclusive)
+    }
+
+    @Test func anUnreadableWeightHoldsAndRollsBackAfterTenMinutes() throws {
+        var scene = try Scene()
+        scene.toBake()
+        scene.poll(read: .unreadable)
+        #expect(scene.status.state == "held")
+        scene.passes(.minutes(10))
+        #expect(scene.status.ending == .inconclusive)
+        #expect(weights(scene.effects).last == .zero)
+    }
+
+    @Test func aBalancerWithoutAnyWeightIsAskedForZero() throws {
+        var scene = try Scene()
+        scene.toBake()
+        #expect(weights(scene.poll(read: .meaningless)) == [.zero])
+    }
+}

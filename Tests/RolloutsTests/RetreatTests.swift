@@ -1,0 +1,215 @@
+import SerinModel
+import SerinPolicies
+import Testing
+
+@testable import SerinRollouts
+@testable import SerinVerdicts
+
+struct RetreatTests {
+    @Test func aFailLowersTheWeightInTheSameCallAndEndsAsFailed() throws {
+        var scene = try Scene()
+        scene.toBake()
+        #expect(weights(scene.poll(.fail)) == [.zero])
+        #expect(scene.status.state == "rolling back")
+        scene.confirm()
+        #expect(actions(scene.effects) == [.deploy, .rollback])
+        scene.settle()
+        #expect(scene.status.state == "rolled back")
+        #expect(scene.status.ending == .failed)
+        #expect(scene.status.cause.contains("ratio 2.06 [1.56–2.72] beyond 1.10"))
+    }
+
+    @Test func aFailDuringTheWarmupCountsToo() throws {
+        var scene = try Scene()
+        scene.toWarmup()
+        scene.poll { $0.signals[0].isBeyondHardLimit = true }
+        #expect(scene.status.ending == .failed)
+    }
+
+    @Test func aSecuritySignalHalts() throws {
+        var scene = try Scene()
+        scene.toBake()
+        scene.poll(.fail) { $0.signals[0].isSecurity = true }
+        #expect(scene.status.ending == .halted)
+    }
+
+    @Test func aReportOnlySignalDecidesNothing() throws {
+        var scene = try Scene()
+        scene.toBake()
+        scene.poll { assessment in
+            var other = SignalAssessment(name: "extra")
+            other.verdict = .fail
+            other.isReportOnly = true
+            other.isBeyondHardLimit = true
+            assessment.signals.append(other)
+        }
+        #expect(scene.state == .baking(step: 0))
+    }
+
+    @Test func theFamilyAsAWholeCanFail() throws {
+        var scene = try Scene()
+        scene.toBake()
+        scene.poll { $0.failing = "errors" }
+        #expect(scene.status.ending == .failed)
+    }
+
+    @Test(arguments: [Command.Verb.halt, .haltForSecurity, .rollback])
+    func aHaltLowersTheWeightInTheSameCall(verb: Command.Verb) throws {
+        let places: [(inout Scene) -> Void] = [
+            { $0.happens(.started) }, { $0.toPreflight() }, { $0.toHistory() }, { $0.toFirstGate() }, { $0.toRaise() },
+            { $0.toWarmup() },
+            { $0.toBake() }, { $0.toLastBake() }, { $0.toPromotion() },
+            {
+                $0.toPromotion()
+                $0.act()
+            },
+        ]
+        for place in places {
+            var scene = try Scene()
+            place(&scene)
+            #expect(weights(scene.command(verb, by: Scene.author)) == [.zero])
+            #expect(scene.status.ending == .halted)
+        }
+    }
+
+    @Test func zeroIsAskedForUntilItIsReadBack() throws {
+        var scene = try Scene()
+        scene.toBake()
+        scene.command(.halt)
+        for _ in 0..<5 {
+            scene.fail()
+            #expect(!scene.status.isFinal)
+            #expect(weights(scene.happens(.ticked)) == [.zero])
+        }
+        scene.confirm()
+        scene.settle()
+        #expect(scene.status.ending == .halted)
+    }
+
+    @Test func aRaiseOnTheWireKeepsTheRolloutFromEndingUntilItCanNoLongerApply() throws {
+        var scene = try Scene { $0.rollback = nil }
+        scene.toRaise()
+        let raise = try #require(scene.rollout.machine.request?.intent)
+        scene.command(.halt)
+        scene.confirm()
+        #expect(!scene.status.isFinal)
+        scene.happens(.weightReported(raise, .unsettled(Failure(.unknown, "timed out"))))
+        scene.confirm()
+        #expect(!scene.status.isFinal)
+        let lowered = scene.poll(read: .weight(try Scene.weight(5)))
+        #expect(weights(lowered) == [.zero])
+        scene.confirm()
+        scene.passes(.minutes(2))
+        #expect(!scene.status.isFinal)
+        scene.confirm()
+        #expect(scene.status.ending == .halted)
+    }
+
+    @Test func pastItsDeadlineARollbackIsIncompleteAndGoesOn() throws {
+        var scene = try Scene()
+        scene.toBake()
+        scene.command(.halt)
+        scene.fail()
+        scene.passes(.minutes(10))
+        #expect(scene.status.isRollbackIncomplete)
+        #expect(scene.status.state == "rollback incomplete")
+        #expect(!scene.status.isFinal)
+        #expect(!scene.calls.isEmpty)
+        scene.confirm()
+        scene.settle()
+        #expect(scene.status.isFinal)
+        #expect(!scene.status.isRollbackIncomplete)
+        #expect(scene.status.ending == .halted)
+    }
+
+    @Test func aFailedRollbackActionWaitsForAPersonWhoIsReminded() throws {
+        var scene = try Scene()
+        scene.toBake()
+        scene.poll(.fail)
+        scene.confirm()
+        scene.act(.failed(Failure(.transient, "exit status 1"), output: ""))
+        #expect(scene.status.isRollbackIncomplete)
+        let calls = scene.calls.count
+        scene.passes(.hours(1))
+        #expect(scene.calls.count > calls)
+        scene.command(.rollback)
+        scene.act()
+        scene.confirm()
+        #expect(scene.status.ending == .failed)
+    }
+
+    @Test func aPersonMaySayThatThePreviousVersionIsBack() throws {
+        var scene = try Scene()
+        scene.toBake()
+        scene.poll(.fail)
+        scene.confirm()
+        scene.act(.unknown(Failure(.unknown, "cut off")))
+        scene.command(.resume)
+        #expect(!scene.status.isFinal)
+        scene.confirm()
+        #expect(scene.status.ending == .failed)
+    }
+
+    @Test func drainLeavesTheCanaryRunning() throws {
+        var scene = try Scene { $0.onFailure = .drain }
+        scene.toBake()
+        scene.poll(.fail)
+        scene.confirm()
+        #expect(scene.status.ending == .failed)
+        #expect(actions(scene.effects) == [.deploy])
+    }
+
+    @Test func aFailedPromotionBringsThePreviousVersionBackEvenWhenDraining() throws {
+        var scene = try Scene { $0.onFailure = .drain }
+        scene.toPromotion()
+        #expect(weights(scene.act(.failed(Failure(.invalid, "exit status 2"), output: ""))) == [.zero])
+        scene.settle()
+        #expect(actions(scene.effects) == [.deploy, .promote, .rollback])
+        #expect(scene.status.ending == .failed)
+    }
+
+    @Test func aFailedDeployRollsBackAtWeightZero() throws {
+        var scene = try Scene()
+        scene.toHistory()
+        scene.happens(
+            .historyRead(HistoryReading(start: scene.now, step: .seconds(60), series: [], scrapeInterval: nil, warnings: [])))
+        scene.act(.failed(Failure(.invalid, "exit status 2"), output: ""))
+        scene.settle()
+        #expect(scene.status.ending == .failed)
+        #expect(weights(scene.effects).allSatisfy { $0 == .zero })
+    }
+
+    @Test func anUnknownDeployHoldsAtZeroAndCallsAPerson() throws {
+        var scene = try Scene()
+        scene.toHistory()
+        scene.happens(
+            .historyRead(HistoryReading(start: scene.now, step: .seconds(60), series: [], scrapeInterval: nil, warnings: [])))
+        scene.act(.unknown(Failure(.unknown, "cut off")))
+        #expect(scene.status.state == "held")
+        #expect(!scene.calls.isEmpty)
+        scene.confirm()
+        scene.poll()
+        #expect(scene.status.state == "held")
+        scene.command(.resume)
+        #expect(scene.state == .gate(step: 0))
+    }
+
+    @Test func aDoubtLowersAndSaysNothingAboutTheCanary() throws {
+        var scene = try Scene()
+        scene.toLastBake()
+        #expect(weights(scene.happens(.doubted("the journal is full"))) == [.zero])
+        scene.settle()
+        #expect(scene.status.ending == .inconclusive)
+        #expect(scene.log.contains { $0.contains("the journal is full") })
+    }
+
+    @Test func duringThePromotionOnlyVetoesCount() throws {
+        var scene = try Scene()
+        scene.toPromotion()
+        scene.poll(.fail, requests: TrafficCounts(canary: 0, control: 10_000))
+        scene.poll(.nodata, read: .weight(try Scene.weight(5)))
+        #expect(scene.status.state == "promoting")
+        scene.poll { $0.signals[0].isBeyondHardLimit = true }
+        #expect(scene.status.ending == .failed)
+    }
+}

@@ -1,0 +1,146 @@
+#!/usr/bin/env python3
+"""Seeds faults into a copy of the rollout machine and expects the search to find each one.
+
+The copy is made from the sources as they are: a fault whose place is no longer there, or not unique, is an error, so the list
+cannot fall behind the machine. All faults are compiled at once, each behind its number, and searched one by one.
+
+usage: mutants.py [number ...]      exit 0: every fault was found; 1: one was not
+"""
+
+import concurrent.futures
+import pathlib
+import re
+import subprocess
+import sys
+import tempfile
+import time
+
+ROOT = pathlib.Path(__file__).resolve().parents[2]
+CORE = ROOT / "Sources" / "Core"
+SOURCES = (
+    [path for path in sorted((CORE / "Model").glob("*.swift")) if not path.name.startswith("JSON")]
+    + [CORE / "Policies" / f"{name}.swift" for name in ("Policy", "ActionPolicy", "PostgresPolicy", "SignalPolicy", "DriverSettings")]
+    + [CORE / "Verdicts" / f"{name}.swift" for name in ("Verdict", "Assessment")]
+    + [
+        CORE / "Rollouts" / f"{name}.swift"
+        for name in ("Charter", "Command", "Cause", "Deadline", "Effect", "RolloutEvent", "RolloutStatus")
+    ]
+    + sorted((CORE / "Rollouts").glob("Machine*.swift"))
+    + sorted((CORE / "Rollouts").glob("RolloutMachine*.swift"))
+    + sorted((ROOT / "Tests" / "Search").glob("*.swift"))
+)
+
+# What is forgotten, the scenario that shows it, then for each place: the file after `RolloutMachine+`, the text, and the text with
+# the fault in it.
+FAULTS = [
+    ("ends while a raise may still apply", 1, "Weights",
+     "guard !mayStillRise else { return }", "guard FAULT || !mayStillRise else { return }"),
+    ("reads no fresh 0 after a raise was settled", 2, "Weights",
+     "case .lowering, .confirming, .completing: ask(.zero, at: now)",
+     "case .lowering, .confirming, .completing: if !FAULT { ask(.zero, at: now) } else { zeroRead(at: now) }"),
+    ("takes an unanswered raise for one that failed", 1, "Weights",
+     "if openRaise == intent, !isSettled { hasUnsettledRaise = true }",
+     "if openRaise == intent, !isSettled, !FAULT { hasUnsettledRaise = true }"),
+    ("gives a raise no time after which it can no longer apply", 1, "Weights",
+     "deadlines.arm(.flight, due: now + plan.timing.raiseDeadline)",
+     "if !FAULT { deadlines.arm(.flight, due: now + plan.timing.raiseDeadline) }"),
+    ("does not ask for 0 when it goes back", 1, "Retreat",
+     "deadlines.arm(.rollback, due: now + plan.timing.rollbackDeadline)\n        ask(.zero, at: now)",
+     "deadlines.arm(.rollback, due: now + plan.timing.rollbackDeadline)\n        if !FAULT { ask(.zero, at: now) }"),
+    ("gives up on a 0 that failed", 1, "Weights",
+     "guard let pending = request, pending.weight == .zero, pending.progress == .unconfirmed else { return }",
+     "guard !FAULT, let pending = request, pending.weight == .zero, pending.progress == .unconfirmed else { return }"),
+    ("raises while the database is unsure", 1, "Steps",
+     "guard findings.database == .within,", "guard FAULT || findings.database == .within,"),
+    ("raises while telemetry is lost", 1, "Polls",
+     "if let loss = findings.loss {\n            // People", "if !FAULT, let loss = findings.loss {\n            // People",
+     "Steps", "findings.loss == nil, findings.share", "FAULT || findings.loss == nil, findings.share"),
+    ("enters the final step without a pass", 3, "Steps",
+     "guard !plan.isFinalStep(step) || findings.allowsPromotion else {",
+     "guard FAULT || !plan.isFinalStep(step) || findings.allowsPromotion else {"),
+    ("enters a step without approval", 1, "Steps",
+     "guard !plan.steps[step].needsApproval || approvedSteps.contains(step) else {",
+     "guard FAULT || !plan.steps[step].needsApproval || approvedSteps.contains(step) else {"),
+    ("lets the author approve", 3, "Commands",
+     "guard plan.allowsAuthorApproval || person != plan.author else {",
+     "guard FAULT || plan.allowsAuthorApproval || person != plan.author else {"),
+    ("forgets raises under way after a restart", 2, "Takeover",
+     "if mayStillRise {", "if FAULT { openRaise = nil; hasUnsettledRaise = false } else if mayStillRise {"),
+    ("does not ask for 0 again after a restart", 4, "Takeover",
+     "case .zeroing, .completing, .lowering, .confirming: ask(.zero, at: now)",
+     "case .zeroing, .completing, .lowering, .confirming: if !FAULT { ask(.zero, at: now) }"),
+    ("does not lower what a poll shows on the way back", 1, "Polls",
+     "if found > .zero, request?.progress == .confirmed { return lower(from: found, at: now) }",
+     "if !FAULT, found > .zero, request?.progress == .confirmed { return lower(from: found, at: now) }"),
+    ("leaves a step without data", 5, "Steps",
+     "case .nodata, .fail: break",
+     "case .nodata where FAULT: enter(step + 1, findings: findings, at: now)\n        case .nodata, .fail: break",
+     "Steps", "entered ?? -1 < step, findings.verdict == .nodata", "entered ?? -1 < step, findings.verdict == .nodata, !FAULT"),
+    ("promotes without a pass", 1, "Steps",
+     "if findings.allowsPromotion, isLast", "if FAULT || findings.allowsPromotion, isLast"),
+    ("does not look at alerts during the promotion", 1, "Polls",
+     "if findings.isAlertFiring { return .alert }", "if findings.isAlertFiring, !FAULT || !isPromotionStarted { return .alert }"),
+    ("promotes when the watch is over, without a look", 3, "Retreat",
+     "state = .watching(step: step, isOver: true)", "if FAULT { return startPromotion(at: now) }\n            state = .watching(step: step, isOver: true)"),
+    ("does not begin the watch again after a restart", 4, "Takeover",
+     "if case .baking = state { return }", "if FAULT { return }\n            if case .baking = state { return }"),
+    ("leaves both cohorts without weight", 2, "Polls",
+     "if isAsked { askAgain() } else { ask(.zero, at: now) }", "if isAsked { askAgain() } else if !FAULT { ask(.zero, at: now) }"),
+    ("refuses a halt during the promotion", 1, "Commands",
+     "case .halt, .haltForSecurity: return nil", "case .halt, .haltForSecurity: return FAULT && isPromotionStarted ? Refusal(\"later\") : nil"),
+    ("waits for a person without a reminder", 1, "Steps",
+     "deadlines.arm(.reminder, due: now + .hours(1))", "if !FAULT { deadlines.arm(.reminder, due: now + .hours(1)) }"),
+    ("raises in the middle of a hold", 1, "Polls",
+     "guard held.reason.endsByItself, findings.loss == nil", "guard FAULT || held.reason.endsByItself, findings.loss == nil || FAULT"),
+]
+
+
+def build(folder: pathlib.Path) -> pathlib.Path:
+    """Compiles a copy with every fault behind its number; 0 is none."""
+    texts = {}
+    for path in SOURCES:
+        text = path.read_text()
+        text = re.sub(r"^(@testable |public |internal )?import Serin\w+\n", "", text, flags=re.M)
+        # Nothing is encoded here, and synthesised coding is most of the compiler's work.
+        texts[path.name] = re.sub(r", Codable\b", "", text)
+    for number, (name, _, *places) in enumerate(FAULTS, start=1):
+        for part, old, new in zip(places[::3], places[1::3], places[2::3]):
+            file = f"RolloutMachine+{part}.swift"
+            if texts[file].count(old) != 1:
+                sys.exit(f"fault {number} ({name}): its place occurs {texts[file].count(old)} times in {file}, expected once: {old}")
+            texts[file] = texts[file].replace(old, new.replace("FAULT", f"(fault == {number})"))
+    texts["Fault.swift"] = 'let fault = Int(CommandLine.arguments.count > 2 ? CommandLine.arguments[2] : "") ?? 0\n'
+    for name, text in texts.items():
+        (folder / name).write_text(text)
+    program = folder / "search"
+    files = [str(folder / name) for name in texts]
+    command = ["swiftc", "-O", "-wmo", "-parse-as-library", "-swift-version", "6", "-suppress-warnings", "-o", str(program), *files]
+    subprocess.run(command, check=True)
+    return program
+
+
+def search(program: pathlib.Path, number: int) -> tuple[bool, str]:
+    """Runs the search with one fault; whether it was found, and by which promise."""
+    scenario = FAULTS[number - 1][1]
+    run = subprocess.run([str(program), str(scenario), str(number)], capture_output=True, text=True, timeout=300)
+    line = next((line for line in run.stdout.splitlines() if "does not hold" in line), run.stdout.strip()[-200:])
+    return run.returncode == 1 and "does not hold" in line, line
+
+
+def main() -> int:
+    wanted = [int(word) for word in sys.argv[1:]] or list(range(1, len(FAULTS) + 1))
+    began = time.monotonic()
+    missed = 0
+    with tempfile.TemporaryDirectory(prefix="serin-mutants-") as folder:
+        program = build(pathlib.Path(folder))
+        print(f"built in {time.monotonic() - began:.1f} s")
+        with concurrent.futures.ThreadPoolExecutor(2) as pool:
+            for number, (found, line) in zip(wanted, pool.map(lambda number: search(program, number), wanted)):
+                missed += not found
+                print(f"{number:3} {'found ' if found else 'MISSED'} {FAULTS[number - 1][0]} — {line}", flush=True)
+    print(f"mutants: {len(wanted) - missed} of {len(wanted)} found, {time.monotonic() - began:.1f} s")
+    return 1 if missed else 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
