@@ -40,10 +40,11 @@ struct JournalProof: Sendable {
     init(of scene: Scene) async throws {
         guard access(scene.journal, F_OK) == 0 else { return }
         let store: SQLiteStore
-        do {
+        do throws(StoreError) {
             store = try await SQLiteStore.read(scene.journal)
-        } catch StoreError.unavailable(let text) where text.contains("there is nothing in it") {
-            return
+        } catch {
+            if error.description.contains("there is nothing in it") { return }
+            throw error
         }
         do {
             try await read(store)
