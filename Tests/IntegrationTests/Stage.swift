@@ -29,6 +29,8 @@ struct Stage: Sendable {
     /// The instance of the version `odd`.
     let oddInstance: SteadyExporter
     private let instances: [SteadyExporter]
+    /// The instances of what control runs.
+    var controlInstances: [SteadyExporter] { Array(instances.prefix(2)) }
 
     static func open() async throws -> Stage {
         let scratch = try Scratch("serin-stage")

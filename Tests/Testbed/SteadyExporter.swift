@@ -14,7 +14,10 @@ public final class SteadyExporter: Sendable {
         let counters = Locked(SteadyCounters(version: version, rate: rate, failing: failing))
         self.counters = counters
         server = try ScriptedServer { _ in
-            [.http(200, counters.withLock { $0.text() }, type: "text/plain; version=0.0.4")]
+            counters.withLock { counters in
+                let text = counters.text()
+                return [.http(counters.isDown ? 500 : 200, counters.isDown ? "" : text, type: "text/plain; version=0.0.4")]
+            }
         }
     }
 
@@ -32,6 +35,9 @@ public final class SteadyExporter: Sendable {
     /// Shows no series from now on, or shows them again.
     public func mute(_ isMuted: Bool) { counters.withLock { $0.isMuted = isMuted } }
 
+    /// Refuses scrapes from now on, so that it counts as down, or answers them again.
+    public func setDown(_ isDown: Bool) { counters.withLock { $0.isDown = isDown } }
+
     /// Becomes a new process of another version, with counters that begin at zero.
     public func redeploy(version: String, failing: Double = 0) {
         counters.withLock { $0 = SteadyCounters(version: version, rate: $0.rate, failing: failing) }
@@ -46,6 +52,7 @@ private struct SteadyCounters: Sendable {
     var rate: Double
     var failing: Double
     var isMuted = false
+    var isDown = false
     private var good = 0.0
     private var bad = 0.0
     private var last = ContinuousClock().now
