@@ -89,14 +89,15 @@ let package = Package(
             path: "examples/service",
             swiftSettings: strict),
         .executableTarget(
-            name: "serin-demo", dependencies: ["Testbed", "SerinModel", "SerinTransport", "SerinProcesses", "SerinLocks"],
-            path: "examples/demo", swiftSettings: strict),
+            name: "serin-demo",
+            dependencies: ["Testbed", "SerinModel", "SerinTransport", "SerinProcesses", "SerinLocks", "CSerinProcess"],
+            path: "examples/demo", exclude: ["fleet.sh"], swiftSettings: strict),
         .executableTarget(
             name: "serin-bench", dependencies: (everything.map { "Serin" + $0 } + ["Testbed"]).map { .byName(name: $0) },
             path: "Tests/Bench", swiftSettings: strict),
         .executableTarget(
             name: "serin-search", dependencies: ["SerinModel", "SerinPolicies", "SerinVerdicts", "SerinRollouts"],
-            path: "Tests/Search", swiftSettings: strict),
+            path: "Tests/Search", exclude: ["mutants.py"], swiftSettings: strict),
 
         // A process that writes a journal until it is killed or its disk is full, for the store's tests.
         .executableTarget(

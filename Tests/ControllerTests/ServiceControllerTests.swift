@@ -143,4 +143,17 @@ import Testing
             #expect(second.status?.ending == .promoted, "\(log)")
         }
     }
+
+    @Test func aJumpOfTheComputersClockIsJournaledAndMovesNothing() async throws {
+        let service = try SimulatedService()
+        try await service.running {
+            _ = try await service.start(by: person)
+            #expect(service.pass(atMost: .minutes(5)) { service.weight > .zero })
+            service.clock.jumpWallClock(by: 3_600_000)
+            #expect(service.pass(atMost: .hours(2)) { isOver(service) })
+            #expect(service.status?.ending == .promoted)
+            let records = try await service.store.entries.map { try CanonicalDecoder.decode(Record.self, from: $0.body) }
+            #expect(records.count { $0 == .clockJumped(milliseconds: 3_600_000) } == 1)
+        }
+    }
 }

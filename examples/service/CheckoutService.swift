@@ -5,7 +5,9 @@ import SerinLocks
 
 /// A small instrumented web service to release: it answers requests, counts them, and fails or stalls as told.
 ///
-///     checkout-service --port 8080 --version 1.0 [--fail-permille 30] [--database CONNECTION [--hold-locks]]
+///     checkout-service --port 8080 --version 1.0 [--fail-permille 30] [--database CONNECTION [--hold-locks]] [--owner PID]
+///
+/// With an owner it ends when that process has ended.
 @main struct CheckoutService {
     static func main() {
         let arguments = CommandLine.arguments
@@ -26,7 +28,10 @@ import SerinLocks
             OrderWriter(connection: connection, holdsLocks: arguments.contains("--hold-locks")).start()
         }
         // Served by libmicrohttpd's threads until a signal ends the process.
-        withExtendedLifetime(daemon) { while true { pause() } }
+        let owner = value("--owner").flatMap(Int32.init)
+        withExtendedLifetime(daemon) {
+            while owner.map({ kill($0, 0) == 0 }) ?? true { sleep(1) }
+        }
     }
 
     private static func stop(_ status: Int32, _ message: String) -> Never {
@@ -93,8 +98,15 @@ final class Server: Sendable {
         }
         // A step of a prime number modulo 1000 visits every remainder once in a thousand requests.
         let code = number * 617 % 1000 < failPermille ? 500 : 200
-        metrics.count(code: code, seconds: 0.002 + Double(number * 313 % 100) / 20_000)
+        metrics.count(code: code, seconds: Self.duration(of: number))
         return send(connection, code, "checkout \(version)\n")
+    }
+
+    /// A plausible spread of durations, in seconds: most short, one in ten longer, one in fifty long.
+    private static func duration(of number: Int) -> Double {
+        let place = Double(number * 313 % 100)
+        if place < 90 { return 0.02 + place / 2_000 }
+        return place < 98 ? 0.07 + (place - 90) * 0.016 : 0.3 + (place - 98) * 0.2
     }
 
     private func send(_ connection: OpaquePointer, _ status: Int, _ text: String) -> MHD_Result {

@@ -2,7 +2,7 @@ import SerinLocks
 
 /// What the service counts, in Prometheus' text format: requests by status code and how long they took.
 final class Metrics: Sendable {
-    private static let edges: [Double] = [0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1]
+    private static let edges: [Double] = [0.01, 0.025, 0.05, 0.1, 0.15, 0.2, 0.25, 0.5, 1, 2.5]
 
     private struct Counts: Sendable {
         var requests: [Int: Int] = [:]

@@ -76,10 +76,11 @@ extension Rollout {
         case .reverting: return "the previous version \(charter.previous) is brought back, within \(left(.action, at: now))"
         case .confirming: return "weight 0 is read back once more"
         case .stranded: return "a person has to bring \(charter.previous) back: rollback tries again, resume says that it is done"
-        case .finished(.promoted): return "nothing: \(charter.version) serves everyone"
-        case .finished(.refused): return "nothing: nothing was changed"
+        case .finished(.promoted): return "nothing more to do, \(charter.version) serves everyone"
+        case .finished(.refused): return "nothing was changed"
         case .finished(.failed), .finished(.halted), .finished(.inconclusive):
-            return "nothing: \(charter.previous) serves everyone\(timing.bake == .zero ? "" : ", the canary has no traffic")"
+            return
+                "nothing more to do, \(charter.previous) serves everyone\(timing.bake == .zero ? "" : ", the canary has no traffic")"
         }
     }
 

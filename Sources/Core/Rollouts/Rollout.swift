@@ -82,7 +82,8 @@ public struct Rollout: Sendable, Hashable {
             apply(.historyRead, at: now, into: &effects)
         case .observed(let observation):
             let assessment = feed.absorb(observation.telemetry, at: now, isCollecting: machine.isCollecting)
-            take(observation, assessment, at: now, into: &effects)
+            let feed = self.feed
+            take(observation, assessment, shown: { feed.shown(at: now) }, at: now, into: &effects)
         case .commanded(let command): take(command, at: now, into: &effects)
         case .weightReported(let intent, let outcome): take(outcome, of: intent, at: now, into: &effects)
         case .actionReported(let intent, let outcome): take(outcome, of: intent, at: now, into: &effects)

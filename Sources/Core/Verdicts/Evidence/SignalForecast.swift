@@ -16,6 +16,20 @@ public struct SignalForecast: Sendable, Hashable, Codable {
         }
     }
 
+    /// A rate of events in the canary, where the control has none, and how long it takes to be proven.
+    public struct FoundRate: Sendable, Hashable, Codable {
+        /// Events per unit of exposure in the canary.
+        public var rate: Double
+        /// Seconds until it is proven with a chance of 80 %; nil when it never is.
+        public var seconds: Double?
+
+        /// A rate and its time.
+        public init(rate: Double, seconds: Double?) {
+            self.rate = rate
+            self.seconds = seconds
+        }
+    }
+
     /// The signal's name.
     public var name: String
     /// Events per unit of exposure on which the forecast rests.
@@ -28,8 +42,10 @@ public struct SignalForecast: Sendable, Hashable, Codable {
     public var phi: Double
     /// Seconds until an equal canary passes with a chance of 80 %, the bake at least; nil when it never does.
     public var secondsToPass: Double?
-    /// Rises of x1.5, x2 and x5.
+    /// Rises of x1.5, x2 and x5; empty when there are no events to compare with.
     public var findings: [Finding]
+    /// Rates of 0.5 %, 1 % and 3 % in the canary, when the control has no events; else empty.
+    public var ratesFound: [FoundRate]
     /// The largest ratio of rates that a pass does not exclude; nil when there are no events to compare with.
     public var largestRiseNotExcluded: Double?
     /// The chance that `judge: threshold` would roll back an equal canary.
@@ -63,10 +79,11 @@ extension Evidence {
             return isFall ? 1 / (1 - tolerance) : 1 + tolerance
         }
         func seconds(_ ratio: Double, _ side: Growth.Side) -> Double? {
+            seconds(isFall ? traffic.rate : traffic.rate * ratio, isFall ? traffic.rate / ratio : traffic.rate, side)
+        }
+        func seconds(_ canaryRate: Double, _ controlRate: Double, _ side: Growth.Side) -> Double? {
             let growth = Growth.rate(
-                canaryRate: isFall ? traffic.rate : traffic.rate * ratio,
-                controlRate: isFall ? traffic.rate / ratio : traffic.rate,
-                canaryTraffic: worse, controlTraffic: better,
+                canaryRate: canaryRate, controlRate: controlRate, canaryTraffic: worse, controlTraffic: better,
                 boundary: boundary(side == .fail ? rule.tolerance : rule.assureTolerance),
                 floor: side == .fail ? rule.floor : rule.assureFloor, phi: phi, grid: side == .fail ? .fail : .pass)
             let level = side == .fail ? rule.alpha : rule.beta
@@ -77,7 +94,10 @@ extension Evidence {
         return SignalForecast(
             name: part.signal.name, rate: traffic.rate, canaryTraffic: traffic.canary, controlTraffic: traffic.control, phi: phi,
             secondsToPass: seconds(1, .pass).map { max(bake, $0) },
-            findings: [1.5, 2, 5].map { SignalForecast.Finding(ratio: $0, seconds: seconds($0, .fail)) },
+            findings: traffic.rate > 0
+                ? [1.5, 2, 5].map { SignalForecast.Finding(ratio: $0, seconds: seconds($0, .fail)) } : [],
+            ratesFound: traffic.rate > 0 || isFall
+                ? [] : [0.005, 0.01, 0.03].map { SignalForecast.FoundRate(rate: $0, seconds: seconds($0, 0, .fail)) },
             largestRiseNotExcluded: traffic.rate > 0 ? boundary(rule.assureTolerance) + rule.assureFloor / traffic.rate : nil,
             thresholdFalseAlarm: ThresholdRule.falseAlarm(
                 canaryExposure: traffic.canary * bake, controlExposure: traffic.control * bake, rate: traffic.rate, phi: phi,

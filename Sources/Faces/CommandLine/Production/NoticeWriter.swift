@@ -5,7 +5,11 @@ internal import SerinRollouts
 
 /// Writes notices to standard error, where whoever runs the controller reads them; calls stand out.
 struct NoticeWriter: Notifier {
+    /// Whether only calls are written, because the decisions are shown anyway.
+    let callsOnly: Bool
+
     func notify(_ notice: Notice, of rollout: RolloutID) async {
+        guard notice.isCall || !callsOnly else { return }
         let line = "serin: \(notice.isCall ? "ACT NOW " : "")\(rollout): \(plain(notice.text))\n"
         let bytes = Array(line.utf8)
         // A notice that cannot be written stops nothing.

@@ -39,7 +39,7 @@ final class OpenedService: OpenedController {
         let clock: SystemClock
         do throws(StoreError) {
             lock = try ServiceLock.acquire(folder, purpose: purpose)
-            store = try await SQLiteStore.open(folder, lock: lock, purpose: purpose, at: SystemClock().now())
+            store = try await openStore(folder, lock: lock, purpose: purpose)
             clock = SystemClock(notBefore: try await store.head()?.at)
         } catch {
             switch error {
@@ -49,7 +49,7 @@ final class OpenedService: OpenedController {
         }
         let mark = folder.watchdogMark
         let parts = ServiceController.Parts(
-            store: store, clock: clock, notifier: NoticeWriter(),
+            store: store, clock: clock, notifier: NoticeWriter(callsOnly: purpose == runPurpose),
             prepare: { request, principal throws(OperationError) in
                 try charter(request, by: principal, at: clock.now(), readPolicy: readPolicy)
             },
@@ -66,6 +66,25 @@ final class OpenedService: OpenedController {
         return OpenedService(
             controller: controller, folder: folder, lock: lock, store: store,
             keeper: WatchdogKeeper(folder: folder, root: root, environment: surroundings.environment))
+    }
+
+    /// What the controller of one `serin run` calls itself.
+    static let runPurpose = "serin run"
+
+    /// Opens the journal. Under the service's lock only a reader can be in the way, and readers are quick.
+    private static func openStore(
+        _ folder: SerinSQLite.StateFolder, lock: ServiceLock, purpose: String
+    ) async throws(StoreError) -> SQLiteStore {
+        let clock = SystemClock()
+        let limit = clock.now() + .seconds(5)
+        while true {
+            do throws(StoreError) {
+                return try await SQLiteStore.open(folder, lock: lock, purpose: purpose, at: clock.now())
+            } catch {
+                guard case .locked = error, clock.now() < limit else { throw error }
+                await clock.sleep(for: .milliseconds(50))
+            }
+        }
     }
 
     func run() async throws(Failure) {

@@ -28,7 +28,8 @@ extension Assembly {
             forecast: { policy, source in await Probing(environment: environment).forecast(policy, source) },
             openController: { service, state throws(OperationError) in
                 try await OpenedService.open(
-                    service, root: state.path, purpose: "serin run", surroundings: try surroundings(), readPolicy: read)
+                    service, root: state.path, purpose: OpenedService.runPurpose, surroundings: try surroundings(),
+                    readPolicy: read)
             },
             openDaemon: { state throws(OperationError) in
                 let shared = try surroundings()

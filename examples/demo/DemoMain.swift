@@ -1,3 +1,0 @@
-@main struct DemoMain {
-    static func main() {}
-}
