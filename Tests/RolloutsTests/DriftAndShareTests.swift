@@ -81,6 +81,13 @@ struct DriftAndShareTests {
         scene.poll(read: .weight(.zero), lasting: .seconds(16))
         #expect(scene.state == .warmingUp(step: 0))
     }
+
+    @Test func aPollThatBeganInTheMillisecondOfTheConfirmationIsNoDrift() throws {
+        var scene = try Scene()
+        scene.toWarmup()
+        scene.poll(read: .weight(.zero), lasting: .seconds(15))
+        #expect(scene.state == .warmingUp(step: 0))
+    }
 }
 
 struct DatabaseTests {

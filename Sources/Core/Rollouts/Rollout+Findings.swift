@@ -5,8 +5,8 @@ internal import SerinVerdicts
 // Summing up a poll for the machine. Whatever is missing is missing here too: nothing becomes healthy by default.
 extension Rollout {
     mutating func summarise(_ observation: Observation, _ assessment: Assessment, at now: Instant) -> PollFindings {
-        // A poll that began before the latest confirmation read an older weight.
-        let isOutdated = confirmedAt.map { observation.at < $0 } ?? false
+        // A poll that began before the latest confirmation, or in the same millisecond, may have read an older weight.
+        let isOutdated = confirmedAt.map { observation.at <= $0 } ?? false
         let read = isOutdated ? .weight(machine.inForce) : readBack(observation.traffic)
         let weight = machine.request?.progress == .confirmed ? machine.inForce : .zero
         var seen = share.judge(weight, counts: observation.traffic.counts, telemetry: assessment.observedRequests)
