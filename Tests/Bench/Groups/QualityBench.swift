@@ -65,7 +65,7 @@ struct QualityTable: Sendable {
 
 /// Fills the table, cells side by side on all cores.
 struct QualityBench {
-    var replicates = 500
+    var replicates = 300
 
     func run() async -> Section {
         let clock = ContinuousClock()
