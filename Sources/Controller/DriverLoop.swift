@@ -46,10 +46,13 @@ struct DriverLoop {
     private var isStopping = false
     /// The earliest moment at which a wake-up is already ordered.
     private var wakeAt: Instant?
+    /// By how much the computer's clock was ahead of the controller's when last looked at, in milliseconds.
+    private var wallClockOffset: Int64
 
     init(driver: RolloutDriver, rollout: Rollout) {
         self.driver = driver
         self.rollout = rollout
+        wallClockOffset = driver.clock.wallClockOffset()
     }
 
     /// Whether nothing is left to do: final and recorded, or stopped with nothing in the journal's queue.
@@ -86,7 +89,7 @@ struct DriverLoop {
             wakeAt = nil
             return handle(.ticked, at: now) + wake(at: now)
         case .pollDue:
-            var orders = handle(.ticked, at: now)
+            var orders = noteClockJump(at: now) + handle(.ticked, at: now)
             if !isPolling, !isJournalBroken, !rollout.status(at: now).isFinal {
                 isPolling = true
                 orders.append(.poll(rollout.telemetryRequest, at: now))
@@ -130,6 +133,24 @@ struct DriverLoop {
         wakeAt = next
         return [.wake(at: next)]
     }
+
+    /// Journals that someone set the computer's clock. The controller's own goes on as if nothing had happened.
+    private mutating func noteClockJump(at now: Instant) -> [Order] {
+        let offset = driver.clock.wallClockOffset()
+        let jump = offset - wallClockOffset
+        guard abs(jump) > Self.clockTolerance else { return [] }
+        wallClockOffset = offset
+        let id = rollout.charter.id
+        lastBatch += 1
+        queue.append(
+            Batch(
+                number: lastBatch, drafts: [Draft(rollout: id, at: now, record: .clockJumped(milliseconds: jump))], effects: [],
+                decidedAt: now, status: rollout.status(at: now)))
+        return append()
+    }
+
+    /// A smaller difference is the ordinary correction of a clock, in milliseconds.
+    private static let clockTolerance: Int64 = 2000
 
     private mutating func take(_ command: Command, _ reply: RolloutDriver.CommandReply, at now: Instant) -> [Order] {
         if let refusal = rollout.refusal(of: command, at: now) {

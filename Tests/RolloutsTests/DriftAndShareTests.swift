@@ -93,11 +93,7 @@ struct DriftAndShareTests {
     @Test func aPollThatBeganBeforeTheConfirmationIsNoDrift() throws {
         var scene = try Scene()
         scene.toWarmup()
-        let observation = Observation(
-            at: scene.now - .seconds(1),
-            telemetry: TelemetryReading(evaluatedAt: scene.now, series: [], instances: [], alerts: nil, failures: []),
-            database: nil, traffic: Scene.traffic(.weight(.zero)))
-        scene.happens(.observed(observation))
+        scene.poll(read: .weight(.zero), lasting: .seconds(16))
         #expect(scene.state == .warmingUp(step: 0))
     }
 }

@@ -63,7 +63,8 @@ struct Scene {
     /// One poll of a signal with a verdict; the weight read is the one in force unless said otherwise.
     @discardableResult mutating func poll(
         _ verdict: Verdict = .inconclusive, healthy: Duration = .zero, read: ReadBack? = nil, database: DatabaseReading? = nil,
-        requests: TrafficCounts? = nil, isLost: Bool = false, change: (inout Assessment) -> Void = { _ in }
+        requests: TrafficCounts? = nil, isLost: Bool = false, lasting: Duration = .zero,
+        change: (inout Assessment) -> Void = { _ in }
     ) -> [Effect] {
         now = now + .seconds(15)
         var signal = SignalAssessment(name: "errors")
@@ -79,10 +80,10 @@ struct Scene {
         change(&assessment)
         let telemetry = TelemetryReading(evaluatedAt: now, series: [], instances: [], alerts: nil, failures: [])
         let observation = Observation(
-            at: now, telemetry: isLost ? nil : telemetry, database: database,
+            at: now - lasting, telemetry: isLost ? nil : telemetry, database: database,
             traffic: Self.traffic(read ?? .weight(rollout.machine.inForce)))
         var asked: [Effect] = []
-        rollout.take(observation, assessment, at: now, into: &asked)
+        rollout.take(observation, assessment, shown: { assessment }, at: now, into: &asked)
         asked += rollout.handle(.ticked, at: now)
         effects += asked
         return asked

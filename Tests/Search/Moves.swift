@@ -30,7 +30,7 @@ extension World {
         moves += pollMoves
         moves += machine.deadlines.armed.map { .passed($0.kind) }
         moves.append(.ticked)
-        for verb in Command.Verb.allCases where verb != .haltForSecurity {
+        for verb in faults.isPlain ? [.halt] : Command.Verb.allCases where verb != .haltForSecurity {
             moves.append(.commanded(verb, author))
             if verb == .approve { moves.append(.commanded(verb, colleague)) }
         }
@@ -58,7 +58,8 @@ extension World {
         case .zeroing, .awaitingApproval, .readingHistory, .deploying, .gate, .raising, .warmingUp, .baking, .watching, .held,
             .promoting,
             .verifying, .completing, .lowering, .reverting, .confirming, .stranded, .finished:
-            var moves = Move.Poll.allCases.map { Move.polled($0, .truth) }
+            let polls = faults.isPlain ? [.pass, .fail, .nodata, .telemetryLost] : Move.Poll.allCases
+            var moves = polls.map { Move.polled($0, .truth) }
             for read in Move.Read.allCases where read != .truth && (read == .unreadable || faults.strangers > 0) {
                 moves += [.polled(.pass, read), .polled(.inconclusive, read)]
             }

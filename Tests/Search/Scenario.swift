@@ -3,7 +3,7 @@ import SerinPolicies
 import SerinRollouts
 
 /// A plan and the faults that may happen to it.
-struct Scenario {
+struct Scenario: Sendable {
     var name: String
     var plan: MachinePlan
     var faults: World.Faults
@@ -29,7 +29,7 @@ struct Scenario {
             Scenario(
                 name: "a final step and a crash, everything rolls back",
                 plan: plan([500, 10_000], actions: false) { rollBackAlways(&$0) },
-                faults: World.Faults(strangers: 0, crashes: 1)),
+                faults: World.Faults(strangers: 0, crashes: 2, isPlain: true)),
             Scenario(
                 name: "no actions, everything rolls back, drained",
                 plan: plan([500, 2500], actions: false) {

@@ -3,7 +3,7 @@ import SerinRollouts
 
 /// A breadth-first search of every reachable state, so that a counterexample is a shortest one.
 struct Search {
-    struct Result {
+    struct Result: Sendable {
         var states = 0
         var transitions = 0
         var longest = 0

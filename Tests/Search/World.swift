@@ -14,6 +14,8 @@ struct World: Hashable {
     struct Faults: Hashable {
         var strangers: Int8
         var crashes: Int8
+        /// Whether people only halt and polls only pass, fail or lack data: what many crashes have to do with.
+        var isPlain = false
     }
 
     var machine: RolloutMachine

@@ -20,10 +20,9 @@ CORE = ROOT / "Sources" / "Core"
 SOURCES = (
     [path for path in sorted((CORE / "Model").glob("*.swift")) if not path.name.startswith("JSON")]
     + [CORE / "Policies" / f"{name}.swift" for name in ("Policy", "ActionPolicy", "PostgresPolicy", "SignalPolicy", "DriverSettings")]
-    + [CORE / "Verdicts" / f"{name}.swift" for name in ("Verdict", "Assessment")]
     + [
         CORE / "Rollouts" / f"{name}.swift"
-        for name in ("Charter", "Command", "Cause", "Deadline", "Effect", "RolloutEvent", "RolloutStatus")
+        for name in ("Cause", "Charter", "Command", "Deadline", "Ending", "RolloutEvent")
     ]
     + sorted((CORE / "Rollouts").glob("Machine*.swift"))
     + sorted((CORE / "Rollouts").glob("RolloutMachine*.swift"))

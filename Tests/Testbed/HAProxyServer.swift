@@ -23,16 +23,17 @@ public final class HAProxyServer: Sendable {
     private let process: Locked<ServerProcess?>
 
     /// Starts it in a folder with the ports of the origins, and waits until it serves; `canReload` gives it a master process.
+    /// The entries of `moreKeys` are for more services, whose requests it does not split.
     public init(
-        scratch: Scratch, name: String = "haproxy", control: [Int], canary: [Int], key: String = "app", threads: Int = 1,
-        canReload: Bool = false
+        scratch: Scratch, name: String = "haproxy", control: [Int], canary: [Int], key: String = "app", moreKeys: [String] = [],
+        threads: Int = 1, canReload: Bool = false
     ) async throws {
         self.canReload = canReload
         port = try freePort()
         socket = scratch.file(name + ".sock")
         operatorSocket = scratch.file(name + "-operator.sock")
         self.key = key
-        map = try scratch.write(name + ".map", "\(key) 0\nother 1234\n")
+        map = try scratch.write(name + ".map", "\(key) 0\nother 1234\n" + moreKeys.map { "\($0) 0\n" }.joined())
         log = scratch.file(name + ".log")
         func servers(_ cohort: String, _ ports: [Int]) -> String {
             ports.enumerated().map {

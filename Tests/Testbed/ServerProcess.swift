@@ -9,7 +9,8 @@ public final class ServerProcess: Sendable {
     public let pid: Int32
     /// The file with its output.
     public let log: String
-    private let ended = Locked(false)
+    /// Its wait status once it has ended.
+    private let ended = Locked<Int32?>(nil)
 
     /// Starts a program. With `user`, it runs as that unprivileged user when the caller is root.
     public init(
@@ -42,12 +43,18 @@ public final class ServerProcess: Sendable {
     /// Whether it still runs.
     public var isRunning: Bool {
         ended.withLock { ended in
-            if !ended {
+            if ended == nil {
                 var status: Int32 = 0
-                ended = waitpid(pid, &status, WNOHANG) != 0
+                if waitpid(pid, &status, WNOHANG) != 0 { ended = status }
             }
-            return !ended
+            return ended == nil
         }
+    }
+
+    /// Its exit status, or 128 and the number of the signal that ended it; nil while it runs.
+    public var exitStatus: Int32? {
+        guard !isRunning else { return nil }
+        return ended.withLock { $0 }.map { $0 & 0x7F == 0 ? ($0 >> 8) & 0xFF : 128 + ($0 & 0x7F) }
     }
 
     /// Ends the server: TERM (or the given signal) to it, KILL to its group after the grace period; returns when it is gone.

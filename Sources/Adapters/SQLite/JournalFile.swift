@@ -48,7 +48,9 @@ final class JournalFile: @unchecked Sendable {
         do {
             let connection = try Connection(path: path, flags: flags)
             // Exclusive before anything is read: one connection alone, with the WAL's index in its own memory.
-            try connection.execute("PRAGMA locking_mode=EXCLUSIVE; PRAGMA busy_timeout=300; PRAGMA trusted_schema=OFF")
+            // A journal is appended to and read in order: pages kept in memory serve nobody, and a daemon has a journal a service.
+            try connection.execute(
+                "PRAGMA locking_mode=EXCLUSIVE; PRAGMA busy_timeout=300; PRAGMA trusted_schema=OFF; PRAGMA cache_size=-256")
             let isNew = try identify(connection, isWritable: isWritable)
             if isWritable {
                 guard try connection.text("PRAGMA journal_mode=WAL") == "wal" else {
@@ -78,7 +80,12 @@ final class JournalFile: @unchecked Sendable {
         let application = try connection.integer("PRAGMA application_id") ?? 0
         let version = try connection.integer("PRAGMA user_version") ?? 0
         let tables = try connection.integer("SELECT count(*) FROM sqlite_schema") ?? 0
-        if isWritable, application == 0, version == 0, tables == 0 { return true }
+        if application == 0, version == 0, tables == 0 {
+            guard !isWritable else { return true }
+            throw StoreError.unavailable(
+                "cannot read the journal \(path): there is nothing in it; the controller that was making it was stopped\n"
+                    + "hint: the next controller of the service makes it anew")
+        }
         guard application == JournalFile.applicationID else {
             throw StoreError.unavailable(
                 "cannot open the journal \(path): it is another application's database (application id \(application))")

@@ -24,9 +24,15 @@ extension Rollout {
         apply(problems.isEmpty ? .preflightPassed : .preflightRefused, at: now, into: &effects)
     }
 
-    /// One poll with what its evidence says.
-    mutating func take(_ observation: Observation, _ assessment: Assessment, at now: Instant, into effects: inout [Effect]) {
-        self.assessment = assessment
+    /// One poll with what its evidence says; `shown` is the same with the intervals, which are computed only where they are written.
+    mutating func take(
+        _ observation: Observation, _ assessment: Assessment, shown: () -> Assessment, at now: Instant,
+        into effects: inout [Effect]
+    ) {
+        // On the way back, and once control receives the new version, the comparison decides nothing any more.
+        let isComparing = machine.retreat == nil && !machine.isPromotionStarted
+        let isWritten = isComparing && exposedSince != nil && log.isDue(assessment, at: now)
+        self.assessment = isWritten ? shown() : assessment
         let wasCollecting = machine.isCollecting
         let step = machine.entered
         var found = summarise(observation, assessment, at: now)
@@ -38,13 +44,9 @@ extension Rollout {
         found.isBakeDone = bake.isDone
         findings = found
         reason = ""
-        // On the way back, and once control receives the new version, the comparison decides nothing any more.
-        let isComparing = machine.retreat == nil && !machine.isPromotionStarted
         apply(.polled(found), at: now, into: &effects)
-        if isComparing, machine.ending == nil, exposedSince != nil, log.isDue(assessment, at: now) {
-            let shown = feed.shown(at: now)
-            self.assessment = shown
-            effects += log.record(shown, weight: machine.inForce, next: consequence, at: now)
+        if machine.ending == nil, isWritten, let written = self.assessment {
+            effects += log.record(written, weight: machine.inForce, next: consequence, at: now)
         }
     }
 

@@ -65,6 +65,15 @@ extension RolloutMachine {
             deadlines.disarm(.loss)
             return true
         }
+        switch state {
+        case .awaitingApproval(.start), .readingHistory, .deploying:
+            // The canary has no traffic yet: the first gate will wait, nothing else has to.
+            return true
+        case .created, .preflight, .zeroing, .awaitingApproval, .gate, .raising, .warmingUp, .baking, .watching, .held,
+            .promoting,
+            .verifying, .completing, .lowering, .reverting, .confirming, .stranded, .finished:
+            break
+        }
         if loss == .telemetry, plan.onTelemetryLoss == .rollback {
             rollBack(.telemetry, at: now)
             return false

@@ -1,20 +1,6 @@
 public import SerinModel
 public import SerinVerdicts
 
-/// How a rollout ended or will end, which decides the exit code.
-public enum Ending: String, Sendable, Hashable, Codable, CaseIterable {
-    /// The new version serves everyone: exit 0.
-    case promoted
-    /// The canary failed and everything was taken back: exit 3.
-    case failed
-    /// A person, an alert or a security signal stopped it: exit 4.
-    case halted
-    /// Not enough evidence, telemetry lost or a deadline: exit 5.
-    case inconclusive
-    /// The preflight refused it; nothing was changed: exit 7.
-    case refused
-}
-
 /// Where a rollout stands, for people and programs; computed from the state, never stored.
 public struct RolloutStatus: Sendable, Hashable, Codable {
     /// The rollout.
@@ -53,6 +39,9 @@ public struct RolloutStatus: Sendable, Hashable, Codable {
     public var signals: [SignalAssessment]
     /// What waits for approval and by whom it may not be given; nil when nothing waits.
     public var awaitedApproval: String?
+    /// Whether the next rollout of the service needs more people, because this one was stopped for security, or was to have them and
+    /// never got past them.
+    public var isSecurityHalt: Bool
     /// When it began.
     public var startedAt: Instant
     /// When it last changed state.
@@ -63,7 +52,7 @@ public struct RolloutStatus: Sendable, Hashable, Codable {
         id: RolloutID, service: ServiceName, version: String, previous: String, state: String, cause: String, next: String,
         isFinal: Bool, isRollbackIncomplete: Bool, ending: Ending?, step: Int, steps: Int, wantedWeight: Weight,
         observedWeight: Weight?, baked: Duration, bake: Duration, signals: [SignalAssessment], awaitedApproval: String?,
-        startedAt: Instant, since: Instant
+        startedAt: Instant, since: Instant, isSecurityHalt: Bool = false
     ) {
         self.id = id
         self.service = service
@@ -85,5 +74,6 @@ public struct RolloutStatus: Sendable, Hashable, Codable {
         self.awaitedApproval = awaitedApproval
         self.startedAt = startedAt
         self.since = since
+        self.isSecurityHalt = isSecurityHalt
     }
 }

@@ -12,20 +12,18 @@ struct ShareGuard: Sendable, Hashable {
     static let deviations = 5.0
 
     private var base: TrafficCounts?
-    private var latest: TrafficCounts?
     /// What was seen, for people: `received 310 of 4,003 requests`.
     private(set) var sentence = ""
 
     /// A weight is in force from now on: requests are counted anew.
     mutating func weightConfirmed() {
-        base = latest
+        base = nil
         sentence = ""
     }
 
     /// Judges one poll: the balancer's own counters where it has them, else the requests that telemetry saw since the confirmation.
     mutating func judge(_ weight: Weight, counts: TrafficCounts?, telemetry: TrafficCounts?) -> PollFindings.Share {
         let seen = since(counts) ?? telemetry
-        latest = counts ?? latest
         guard weight > .zero, let seen else { return .unknown }
         let total = seen.canary + seen.control
         guard total.isFinite, total >= Self.fewest else { return .unknown }
@@ -43,7 +41,7 @@ struct ShareGuard: Sendable, Hashable {
     private mutating func since(_ counts: TrafficCounts?) -> TrafficCounts? {
         guard let counts else { return nil }
         guard let base, counts.canary >= base.canary, counts.control >= base.control else {
-            // The first sight, or the balancer began to count anew.
+            // The first sight under this weight, or the balancer began to count anew.
             self.base = counts
             return nil
         }

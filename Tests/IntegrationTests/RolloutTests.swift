@@ -1,0 +1,121 @@
+import Glibc
+import SerinModel
+import SerinProcesses
+import SerinRollouts
+import Testbed
+import Testing
+
+extension Integration {
+    /// Whole rollouts by `serin run`, with no daemon.
+    @Suite(.serialized) struct WholeRollouts {
+        @Test func aGoodReleaseIsPromoted() async throws {
+            try await Scene.play { scene in
+                let watch = WeightWatch(scene)
+                let completion = try await scene.serin("run", scene.policy, "--version", Stage.good, "--previous", Stage.old)
+                #expect(completion.termination == .exited(0), "\(completion.text)")
+                let proof = try await JournalProof(of: scene)
+                #expect(proof.raises == [1000, 5000], "\(completion.text)")
+                watch.check(proof)
+                #expect(watch.changes.map(\.basisPoints) == [0, 1000, 5000, 0])
+                try await proof.check(scene)
+            }
+        }
+
+        @Test func aReleaseOfWhichFourPerCentFailIsRolledBack() async throws {
+            try await Scene.play { scene in
+                let completion = try await scene.serin("run", scene.policy, "--version", Stage.bad, "--previous", Stage.old)
+                #expect(completion.termination == .exited(3), "\(completion.text)")
+                #expect(completion.text.contains("FAIL errors"), "\(completion.text)")
+                try await JournalProof(of: scene).check(scene)
+                let why = try await scene.serin("why", scene.service)
+                #expect(why.termination == .exited(0))
+                #expect(why.text.contains("errors"), "\(why.text)")
+            }
+        }
+
+        @Test func aHaltFromASecondProcessEndsItAtZero() async throws {
+            try await Scene.play { scene in
+                let run = try scene.start(scene.release(Stage.good))
+                try await scene.awaitWeight(1000)
+                let halt = try await scene.serin("halt", scene.service, "--reason", "payments fail in the app")
+                #expect(halt.termination == .exited(0), "\(halt.text)")
+                #expect(try await scene.end(of: run) == 4, "\(scene.output())")
+                #expect(scene.output().contains("payments fail in the app"))
+                let proof = try await JournalProof(of: scene)
+                #expect(proof.halts.count == 1)
+                try await proof.check(scene)
+                let late = try await scene.serin("halt", scene.service)
+                #expect(late.termination == .exited(75), "\(late.text)")
+            }
+        }
+
+        @Test(arguments: [SIGINT, SIGTERM]) func aSignalEndsItAtZero(signal: Int32) async throws {
+            try await Scene.play { scene in
+                let run = try scene.start(scene.release(Stage.good))
+                try await scene.awaitWeight(1000)
+                run.signal(signal)
+                #expect(try await scene.end(of: run) == 4, "\(scene.output())")
+                try await JournalProof(of: scene).check(scene)
+            }
+        }
+
+        @Test func aHaltFileEndsItAtZero() async throws {
+            try await Scene.play { scene in
+                let run = try scene.start(scene.release(Stage.good))
+                try await scene.awaitWeight(1000)
+                close(open("\(scene.state)/\(scene.service)/halt", O_WRONLY | O_CREAT, 0o600))
+                #expect(try await scene.end(of: run) == 4, "\(scene.output())")
+                try await JournalProof(of: scene).check(scene)
+            }
+        }
+
+        @Test func s17ASecondRunOfTheSameServiceIsRefused() async throws {
+            try await Scene.play { scene in
+                let run = try scene.start(scene.release(Stage.good))
+                try await scene.awaitWeight(1000)
+                let second = try await scene.serin("run", scene.policy, "--version", Stage.good, "--previous", Stage.old)
+                #expect(second.termination == .exited(7), "\(second.text)")
+                #expect(second.text.contains("process \(run.pid)"), "\(second.text)")
+                #expect(try await scene.end(of: run) == 0, "\(scene.output())")
+                try await JournalProof(of: scene).check(scene)
+            }
+        }
+
+        @Test func twoServicesRunSideBySide() async throws {
+            try await Scene.play { scene in
+                try await Scene.play(Stage.services[1]) { other in
+                    let first = try scene.start(scene.release(Stage.good))
+                    let second = try other.start(other.release(Stage.bad))
+                    #expect(try await scene.end(of: first) == 0, "\(scene.output())")
+                    #expect(try await other.end(of: second) == 3, "\(other.output())")
+                    try await JournalProof(of: scene).check(scene)
+                    try await JournalProof(of: other).check(other)
+                }
+            }
+        }
+
+        @Test func s13AWeightThatIsNotZeroRefusesTheRolloutAndNothingIsWritten() async throws {
+            try await Scene.play { scene in
+                await scene.stage.move(scene.service, to: 700)
+                let completion = try await scene.serin("run", scene.policy, "--version", Stage.good, "--previous", Stage.old)
+                #expect(completion.termination == .exited(7), "\(completion.text)")
+                #expect(await scene.weight() == 700)
+                let proof = try await JournalProof(of: scene)
+                #expect(proof.status?.ending == .refused)
+                #expect(proof.status?.cause.contains("7%") == true, "\(proof.status?.cause ?? "")")
+            }
+        }
+
+        @Test func aRunThatIsOverCannotBeContinued() async throws {
+            try await Scene.play { scene in
+                let nothing = try await scene.serin("run", scene.policy, "--continue")
+                #expect(nothing.termination == .exited(7) || nothing.termination == .exited(2), "\(nothing.text)")
+                let completion = try await scene.serin("run", scene.policy, "--version", Stage.bad, "--previous", Stage.old)
+                #expect(completion.termination == .exited(3), "\(completion.text)")
+                let continued = try await scene.serin("run", scene.policy, "--continue")
+                #expect(continued.termination == .exited(7), "\(continued.text)")
+                #expect(continued.text.contains("is over"), "\(continued.text)")
+            }
+        }
+    }
+}

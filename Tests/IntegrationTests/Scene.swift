@@ -1,0 +1,142 @@
+import FoundationEssentials
+import Glibc
+import SerinModel
+import SerinProcesses
+import Testbed
+import Testing
+
+/// One service on the stage with its own state folder, and the program to release it with.
+struct Scene: Sendable {
+    let stage: Stage
+    let service: String
+    /// The policy's file.
+    let policy: String
+    private let scratch: Scratch
+    private let environment: [String: String]
+
+    /// Sets the scene, plays it, and leaves the balancer at 0 for the next one.
+    static func play(
+        _ service: String = Stage.services[0], _ policy: PolicyText = PolicyText(), environment: [String: String] = [:],
+        state: Scratch? = nil, _ body: (Scene) async throws -> Void
+    ) async throws {
+        let stage = try #require(Stage.current)
+        let scratch = try state ?? Scratch()
+        defer { if state == nil { scratch.remove() } }
+        await stage.move(service, to: 0)
+        let text = policy.text(service: service, stage: stage)
+        let full = [
+            "PATH": "/usr/local/bin:/usr/bin:/bin:/usr/sbin:/sbin", "LC_ALL": "C.UTF-8", "HOME": scratch.path,
+            "SERIN_STATE": scratch.file("state"), "NO_COLOR": "1", "SWIFT_BACKTRACE": "enable=no",
+        ].merging(environment) { $1 }
+        let scene = Scene(
+            stage: stage, service: service, policy: try scratch.write("\(service).yaml", text), scratch: scratch,
+            environment: full)
+        try await body(scene)
+        await stage.move(service, to: 0)
+    }
+
+    private init(stage: Stage, service: String, policy: String, scratch: Scratch, environment: [String: String]) {
+        self.stage = stage
+        self.service = service
+        self.policy = policy
+        self.scratch = scratch
+        self.environment = environment
+    }
+
+    /// The state folder.
+    var state: String { scratch.file("state") }
+    /// The service's journal.
+    var journal: String { "\(state)/\(service)/journal.sqlite" }
+    /// A place for a file of the test's own.
+    func file(_ name: String) -> String { scratch.file(name) }
+
+    /// The program, built beside these tests.
+    static func program(_ name: String = "serin") throws -> String {
+        let tests = try FileManager.default.destinationOfSymbolicLink(atPath: "/proc/self/exe")
+        return String(tests[..<(try #require(tests.lastIndex(of: "/")))]) + "/" + name
+    }
+
+    /// Runs the program to its end.
+    func serin(_ arguments: String..., deadline: Duration = .seconds(60)) async throws -> Completion {
+        try await Program(Scene.program(), arguments, environment: environment, deadline: deadline).run()
+    }
+
+    /// Starts the program, with others such as strace before it.
+    func start(_ arguments: [String], by wrapper: [String] = [], log: String = "serin.log") throws -> ServerProcess {
+        let command = wrapper + [try Scene.program()] + arguments
+        return try ServerProcess(command[0], Array(command.dropFirst()), environment: environment, log: scratch.file(log))
+    }
+
+    /// The arguments that release a version.
+    func release(_ version: String) -> [String] { ["run", policy, "--version", version, "--previous", Stage.old] }
+
+    /// The arguments that take an unfinished rollout up.
+    var continuation: [String] { ["run", policy, "--continue"] }
+
+    /// What a process has written so far, for messages and conditions.
+    func output(_ log: String = "serin.log") -> String {
+        FileManager.default.contents(atPath: scratch.file(log)).map { String(decoding: $0, as: UTF8.self) } ?? ""
+    }
+
+    /// The weight that the balancer itself shows, in basis points.
+    func weight() async -> Int? { await stage.weight(of: service) }
+
+    /// Waits until the balancer shows a weight.
+    func awaitWeight(_ basisPoints: Int, within deadline: Duration = .seconds(30)) async throws {
+        try await waitUntil("weight \(basisPoints) of \(service); the program said:\n\(output())", within: deadline) {
+            await weight() == basisPoints
+        }
+    }
+
+    /// Waits for the end of a process and returns its exit status.
+    func end(of process: ServerProcess, within deadline: Duration = .seconds(60)) async throws -> Int32 {
+        do {
+            try await waitUntil("end of the program", within: deadline) { !process.isRunning }
+        } catch {
+            throw Failure(.transient, "\(error)\n\(process.logTail(8000))")
+        }
+        return try #require(process.exitStatus)
+    }
+}
+
+/// A policy of a demonstration with short times; tests change what they are about.
+struct PolicyText: Sendable {
+    var steps = "[10, 50]"
+    /// Where Prometheus is; nil is the stage's own.
+    var prometheus: String?
+    var times: [String: String] = [
+        "bake": "2s", "warmup": "0s", "min_evidence": "1s", "poll": "500ms", "watch": "1s", "loss_for": "3s",
+        "preflight_deadline": "15s", "raise_deadline": "10s", "halt_deadline": "10s", "rollback_deadline": "30s",
+        "max_bake": "60s", "watchdog_after": "30s",
+    ]
+    /// More lines at the end.
+    var more = ""
+
+    /// The text for a service.
+    func text(service: String, stage: Stage) -> String {
+        let lines = times.sorted { $0.key < $1.key }.map { "\($0.key): \($0.value)" }.joined(separator: "\n")
+        return """
+            version: 1
+            service: \(service)
+            environment: demo
+            traffic:
+              haproxy:
+                socket: \(stage.balancer.socket)
+                map: \(stage.balancer.map)
+                key: \(service)
+                canary: be_canary
+                control: be_control
+              steps: \(steps)
+            prometheus:
+              url: \(prometheus ?? stage.prometheus.url)
+              canary: {version: "{{version}}"}
+              control: {version: "{{previous}}"}
+              stale_after: 2s
+            signals:
+              errors: {counter: http_requests_total, bad: {code: "5.."}}
+            \(lines)
+            \(more)
+
+            """
+    }
+}
