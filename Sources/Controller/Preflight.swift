@@ -53,10 +53,31 @@ public struct Preflight: Sendable {
         }
         if reading.series.count != request.queries.count {
             report.problems.append("telemetry answered \(reading.series.count) of \(request.queries.count) queries")
-        } else if !request.queries.isEmpty, !reading.series.contains(where: { $0.rows.contains(where: isControl) }) {
-            let labels = charter.policy.prometheus.control.map { "\($0.name)=\"\($0.value)\"" }.joined(separator: ", ")
-            report.problems.append("no series of the control: nothing that the signals name has \(labels)")
+        } else {
+            for signal in charter.policy.signals { check(signal, request: request, reading, &report) }
         }
+    }
+
+    /// A signal of which the control shows nothing could never be judged: its metric or a label is misspelt, or not scraped.
+    private func check(
+        _ signal: SignalPolicy, request: TelemetryRequest, _ reading: TelemetryReading, _ report: inout PreflightReport
+    ) {
+        let answers = zip(request.queries, reading.series).filter { query, _ in
+            query.metric == signal.exposure
+                && (query.kind == .expression || signal.conditions.allSatisfy(query.matchers.contains))
+        }
+        // An answer that failed was reported as such.
+        guard answers.allSatisfy({ $0.1.failure == nil }) else { return }
+        if !answers.contains(where: { $0.1.rows.contains(where: isControl) }) {
+            let labels = charter.policy.prometheus.control.map { "\($0.name)=\"\($0.value)\"" }.joined(separator: ", ")
+            let text = "signal \(signal.name): no series of the control: nothing of \(signal.exposure) has \(labels)"
+            if signal.isReportOnly { report.warnings.append(text) } else { report.problems.append(text) }
+        }
+        guard case .per(let counter, _) = signal.source else { return }
+        let isSeen = zip(request.queries, reading.series).contains {
+            $0.metric == counter && ($1.failure != nil || !$1.rows.isEmpty)
+        }
+        if !isSeen { report.warnings.append("signal \(signal.name): nobody has \(counter) yet; until then there is no data") }
     }
 
     private func isControl(_ row: SeriesRow) -> Bool {
@@ -85,6 +106,19 @@ public struct Preflight: Sendable {
             }
         } catch {
             report.problems.append(error.message)
+        }
+    }
+}
+
+extension SignalPolicy {
+    /// The metric without which nothing can be said: the exposure, or the only one.
+    fileprivate var exposure: String {
+        switch source {
+        case .ratio(let counter, _), .rate(let counter): counter
+        case .per(_, let exposure): exposure
+        case .latency(let histogram, _): histogram
+        case .gauge(let metric): metric
+        case .expression(let text): text
         }
     }
 }

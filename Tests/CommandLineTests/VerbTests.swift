@@ -65,6 +65,15 @@ import Testing
         }
     }
 
+    @Test func aRolloutOfTheDaemonIsListedOnce() async throws {
+        let program = try TestProgram()
+        try await program.serve(at: program.state.daemonSocket) {
+            try await program.serve { #expect(await program.run("status") == .ok) }
+        }
+        let lines = program.output.withLock { $0 }.split(separator: "\n")
+        #expect(lines.count { $0.contains("checkout-01k5") } == 1)
+    }
+
     @Test func aRefusalIsExit7WithItsHint() async throws {
         let program = try TestProgram()
         program.operations.state.withLock { $0.failure = .refused(Refusal("errors is inconclusive", hint: "wait for it")) }

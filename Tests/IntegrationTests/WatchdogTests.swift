@@ -49,6 +49,27 @@ extension Integration {
             }
         }
 
+        @Test func s15ARolloutThatCannotBeTakenOverIsLoweredAllTheSame() async throws {
+            try await Scene.play(policy) { scene in
+                let run = try scene.start(scene.release(Stage.good))
+                try await scene.awaitWeight(1000)
+                run.signal(SIGKILL)
+                #expect(try await scene.end(of: run) == 128 + SIGKILL)
+                // As after a restart of the machine: the watchdog is gone as well.
+                _ = try await Program(
+                    "pkill", ["-9", "-f", "watchdog \(scene.service) --state \(scene.state)"], deadline: .seconds(5)
+                ).run()
+                _ = try await Program(
+                    "sqlite3",
+                    ["\(scene.state)/\(scene.service)/journal.sqlite", "UPDATE entry SET body = '{}' WHERE sequence = 3"],
+                    deadline: .seconds(5)
+                ).run()
+                let continued = try scene.start(scene.continuation, log: "continued.log")
+                #expect(try await scene.end(of: continued) == 75, "\(scene.output("continued.log"))")
+                try await scene.awaitWeight(0, within: .seconds(15))
+            }
+        }
+
         @Test func theWatchdogEndsWithItsRollout() async throws {
             try await Scene.play(policy) { scene in
                 let run = try scene.start(scene.release(Stage.bad))

@@ -34,14 +34,24 @@ final class OpenedService: OpenedController {
         readPolicy: @escaping @Sendable (PolicySource) throws(OperationError) -> LoadedPolicy
     ) async throws(OperationError) -> OpenedService {
         let folder = SerinSQLite.StateFolder(under: root, service: service)
+        let keeper = WatchdogKeeper(folder: folder, root: root, environment: surroundings.environment)
         let lock: ServiceLock
+        do throws(StoreError) {
+            lock = try ServiceLock.acquire(folder, purpose: purpose)
+        } catch {
+            switch error {
+            case .locked(let text): throw .refused(Refusal(text))
+            case .unavailable(let text), .damaged(let text): throw .unavailable(text)
+            }
+        }
         let store: SQLiteStore
         let clock: SystemClock
         do throws(StoreError) {
-            lock = try ServiceLock.acquire(folder, purpose: purpose)
             store = try await openStore(folder, lock: lock, purpose: purpose)
             clock = SystemClock(notBefore: try await store.head()?.at)
         } catch {
+            lock.release()
+            keeper.lowerUnattended(service)
             switch error {
             case .locked(let text): throw .refused(Refusal(text))
             case .unavailable(let text), .damaged(let text): throw .unavailable(text)
@@ -61,11 +71,12 @@ final class OpenedService: OpenedController {
         } catch {
             await store.close()
             lock.release()
+            keeper.lowerUnattended(service)
             throw error
         }
         return OpenedService(
             controller: controller, folder: folder, lock: lock, store: store,
-            keeper: WatchdogKeeper(folder: folder, root: root, environment: surroundings.environment))
+            keeper: keeper)
     }
 
     /// What the controller of one `serin run` calls itself.

@@ -59,17 +59,32 @@ struct WatchdogKeeper: Sendable {
         do {
             try Data(handover.document.canonicalBytes).write(to: URL(fileURLWithPath: path), options: .atomic)
             chmod(path, 0o600)
-            let program = Program(
-                try FileManager.default.destinationOfSymbolicLink(atPath: "/proc/self/exe"),
-                [
-                    "watchdog", charter.policy.service.description, "--state", root, "--after",
-                    charter.policy.timing.watchdogAfter.description,
-                ],
-                environment: environment, deadline: .zero)
-            try program.startDetached(log: folder.path + "/watchdog.log")
+            try startWatchdog(of: charter.policy.service, after: handover.after)
         } catch {
-            let bytes = Array("serin: no watchdog for \(charter.id): \(error)\n".utf8)
-            _ = write(STDERR_FILENO, bytes, bytes.count)
+            say("no watchdog for \(charter.id): \(error)")
         }
+    }
+
+    /// A rollout was left behind that cannot be taken over, by a damaged journal for example: nobody but a watchdog lowers its weight.
+    func lowerUnattended(_ service: ServiceName) {
+        guard let handover = Self.handover(folder) else { return }
+        do {
+            try startWatchdog(of: service, after: handover.after)
+        } catch {
+            say("no watchdog for \(handover.rollout): \(error)")
+        }
+    }
+
+    private func startWatchdog(of service: ServiceName, after: Duration) throws {
+        let program = Program(
+            try FileManager.default.destinationOfSymbolicLink(atPath: "/proc/self/exe"),
+            ["watchdog", service.description, "--state", root, "--after", after.description], environment: environment,
+            deadline: .zero)
+        try program.startDetached(log: folder.path + "/watchdog.log")
+    }
+
+    private func say(_ text: String) {
+        let bytes = Array("serin: \(text)\n".utf8)
+        _ = write(STDERR_FILENO, bytes, bytes.count)
     }
 }

@@ -46,7 +46,12 @@ extension Subcommand {
     private static func showAll(_ session: Session) async throws -> ExitCode {
         let locator = ControllerLocator(session)
         var statuses: [RolloutStatus] = []
-        for controller in try locator.controllers() { statuses += try await controller.statuses() }
+        // A service of the daemon answers at its own socket as well as at the daemon's.
+        for controller in try locator.controllers() {
+            for status in try await controller.statuses() where !statuses.contains(where: { $0.id == status.id }) {
+                statuses.append(status)
+            }
+        }
         let answered = Set(statuses.map(\.service))
         for service in session.state.services() where !answered.contains(service) {
             do throws(OperationError) {
