@@ -1,5 +1,5 @@
 # make demo    set-up and the main job on real servers      make test   set-up and all tests
-# make bench   a table of speed, memory and decision quality  make soak   what takes longer than a test run may
+# make bench   a table of speed, memory and decision quality (BENCH="halt parse" for some)  make soak   what takes longer than a test run may
 SWIFT ?= swift
 JOBS ?= 2
 export SWIFT_BACKTRACE = enable=no
@@ -24,18 +24,18 @@ test: unit search mutants
 
 unit: setup
 	$(SWIFT) build --build-tests -j $(JOBS)
-	$(SWIFT) test --skip-build
+	$(SWIFT) test --skip-build --no-parallel
 
 search: setup
 	$(SWIFT) build -c release -j $(JOBS) --product serin-search
 	.build/release/serin-search
 
 mutants: setup
-	Tools/mutants.sh
+	python3 Tests/Search/mutants.py
 
 bench: setup
 	$(SWIFT) build -c release -j $(JOBS)
-	.build/release/serin-bench
+	.build/release/serin-bench $(BENCH)
 
 soak: setup
 	$(SWIFT) build -c release -j $(JOBS)

@@ -97,12 +97,15 @@ public final class ServiceController: RolloutOperations {
 
     /// Starts a rollout; refused while another of this service is live.
     public func start(_ request: StartRequest, by principal: Principal) async throws(OperationError) -> RolloutStatus {
-        let charter = try await parts.prepare(request, principal)
+        var charter = try await parts.prepare(request, principal)
         guard charter.policy.service == service else {
             throw .refused(Refusal("the policy is for '\(charter.policy.service)', this controller is in charge of '\(service)'"))
         }
         try reserve()
         defer { state.withLock { $0.isStarting = false } }
+        if latest?.isSecurityHalt == true {
+            charter.requiredApprovals = max(charter.requiredApprovals, charter.policy.securityApprovals)
+        }
         let now = parts.clock.now()
         let driver: RolloutDriver
         do throws(Failure) {

@@ -52,6 +52,19 @@ import Testing
         }
     }
 
+    @Test func aLiveRolloutThatNobodyControlsIsNotCalledWatched() async throws {
+        let program = try TestProgram(hasJournal: true)
+        try program.state.create(for: program.service)
+        #expect(await program.run("why", "checkout") == .ok)
+        #expect(!program.output.withLock { $0 }.contains("is watched"))
+        #expect(program.output.withLock { $0 }.contains("no controller is in charge"))
+        for arguments in [["status", "checkout"], ["status"]] {
+            program.messages.withLock { $0 = "" }
+            #expect(await program.run(arguments[0], arguments.count > 1 ? arguments[1] : "-q") == .ok)
+            #expect(program.messages.withLock { $0 }.contains("no controller is in charge of checkout-01k5"))
+        }
+    }
+
     @Test func aRefusalIsExit7WithItsHint() async throws {
         let program = try TestProgram()
         program.operations.state.withLock { $0.failure = .refused(Refusal("errors is inconclusive", hint: "wait for it")) }

@@ -156,4 +156,28 @@ import Testing
             #expect(records.count { $0 == .clockJumped(milliseconds: 3_600_000) } == 1)
         }
     }
+
+    @Test func afterASecurityHaltANewRolloutWaitsForTwoOtherPeople() async throws {
+        var policy = SimulatedService.policy()
+        policy.environment = .production
+        let service = try SimulatedService(policy: policy)
+        try await service.running {
+            _ = try await service.start(by: person)
+            #expect(service.pass(atMost: .minutes(5)) { service.weight > .zero })
+            _ = await service.perform(Command(.haltForSecurity, by: person, reason: "leak"))
+            #expect(service.pass(atMost: .minutes(5)) { isOver(service) })
+            _ = try await service.start(by: person)
+            #expect(service.pass(atMost: .minutes(5)) { service.status?.state == "awaiting approval" })
+            func isRefused(_ approver: Principal) async -> Bool {
+                if case .failure(.refused) = await service.perform(Command(.approve, by: approver, reason: "")) { return true }
+                return false
+            }
+            #expect(await isRefused(person))
+            #expect(await !isRefused(.uid(1001)))
+            _ = service.pass(atMost: .minutes(2)) { false }
+            #expect(service.status?.state == "awaiting approval")
+            #expect(await !isRefused(.uid(1002)))
+            #expect(service.pass(atMost: .minutes(10)) { service.weight > .zero })
+        }
+    }
 }

@@ -75,6 +75,21 @@ struct DriftAndShareTests {
         #expect(scene.state == .baking(step: 0))
     }
 
+    @Test func theShareIsWatchedAgainAfterARaiseThatDidNotTake() throws {
+        var scene = try Scene { $0.traffic.steps = (try? Scene.steps(5, 25, 100)) ?? [] }
+        scene.toLastBake()
+        #expect(weights(scene.poll(.pass, healthy: .minutes(3))) == [.all])
+        scene.fail()
+        let judged = try Scene.weight(25)
+        scene.poll(read: .weight(judged))
+        scene.poll(read: .weight(judged))
+        #expect(scene.state == .warmingUp(step: 1))
+        scene.passes(.minutes(1))
+        #expect(scene.state == .baking(step: 1))
+        scene.poll(read: .weight(judged), requests: TrafficCounts(canary: 5, control: 4000))
+        #expect(scene.status.state == "held")
+    }
+
     @Test func aPollThatBeganBeforeTheConfirmationIsNoDrift() throws {
         var scene = try Scene()
         scene.toWarmup()

@@ -85,6 +85,18 @@ struct ProgressTests {
         #expect(weights(scene.effects).last == .zero)
     }
 
+    @Test func aGateThatIsLeftAgainTakesItsDeadlineWithIt() throws {
+        var scene = try Scene { $0.traffic.steps = (try? Scene.steps(5, 25, approved: [25])) ?? [] }
+        scene.toBake()
+        scene.poll(healthy: .minutes(3))
+        scene.command(.approve)
+        #expect(scene.state == .gate(step: 1))
+        scene.poll(.nodata)
+        #expect(scene.state == .baking(step: 0))
+        scene.passes(.minutes(2))
+        #expect(scene.state == .baking(step: 0))
+    }
+
     @Test func healthyTimeDuringTheWarmupDoesNotCount() throws {
         var scene = try Scene()
         scene.toWarmup()

@@ -152,6 +152,7 @@ public struct AnswerParser {
         var labels: [Label] = []
         try cursor.take(0x7B)
         if cursor.takes(0x7D) { return [] }
+        labels.reserveCapacity(4)
         repeat {
             guard labels.count < limits.labels else { throw .tooLarge("a series has more than \(limits.labels) labels") }
             let name = try cursor.string()

@@ -48,7 +48,9 @@ final class JournalFile: @unchecked Sendable {
         do {
             let connection = try Connection(path: path, flags: flags)
             // Exclusive before anything is read: one connection alone, with the WAL's index in its own memory.
-            try connection.execute("PRAGMA locking_mode=EXCLUSIVE; PRAGMA busy_timeout=300; PRAGMA trusted_schema=OFF")
+            // A journal is appended to and read in order: pages kept in memory serve nobody, and a daemon has a journal a service.
+            try connection.execute(
+                "PRAGMA locking_mode=EXCLUSIVE; PRAGMA busy_timeout=300; PRAGMA trusted_schema=OFF; PRAGMA cache_size=-256")
             let isNew = try identify(connection, isWritable: isWritable)
             if isWritable {
                 guard try connection.text("PRAGMA journal_mode=WAL") == "wal" else {

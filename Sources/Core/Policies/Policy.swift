@@ -66,6 +66,8 @@ public struct Policy: Sendable, Hashable, Codable {
     public var onTelemetryLoss: OnDoubt
     /// When someone else lowered the weight.
     public var onDrift: OnDrift
+    /// How many different people must approve the first rollout after a security halt, 1…10.
+    public var securityApprovals: Int
     /// The times.
     public var timing: TimingPolicy
 
@@ -74,7 +76,8 @@ public struct Policy: Sendable, Hashable, Codable {
         service: ServiceName, environment: Environment, traffic: TrafficPolicy, prometheus: PrometheusPolicy,
         signals: [SignalPolicy], alerts: AlertsPolicy?, postgres: PostgresPolicy?, deploy: ActionPolicy?,
         promote: ActionPolicy?, rollback: ActionPolicy?, onFailure: OnFailure, onInconclusive: OnDoubt,
-        onTelemetryLoss: OnDoubt, onDrift: OnDrift, timing: TimingPolicy
+        onTelemetryLoss: OnDoubt, onDrift: OnDrift, timing: TimingPolicy,
+        securityApprovals: Int = 2
     ) {
         self.service = service
         self.environment = environment
@@ -91,6 +94,7 @@ public struct Policy: Sendable, Hashable, Codable {
         self.onTelemetryLoss = onTelemetryLoss
         self.onDrift = onDrift
         self.timing = timing
+        self.securityApprovals = securityApprovals
     }
 }
 

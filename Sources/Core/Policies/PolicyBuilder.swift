@@ -43,7 +43,8 @@ struct PolicyBuilder {
             alerts: alerts,
             postgres: postgres, deploy: deploy, promote: promote, rollback: rollback,
             onFailure: word(root, "on_failure") ?? .rollback, onInconclusive: word(root, "on_inconclusive") ?? .hold,
-            onTelemetryLoss: word(root, "on_telemetry_loss") ?? .hold, onDrift: word(root, "on_drift") ?? .hold, timing: timing)
+            onTelemetryLoss: word(root, "on_telemetry_loss") ?? .hold, onDrift: word(root, "on_drift") ?? .hold, timing: timing,
+            securityApprovals: root.number("security_approvals").map { Int($0) } ?? 2)
         for finding in policy.findings + policy.safeguardFindings {
             let place = root.mark(ofPath: finding.key)
             complain(place, "\(finding.key): \(finding.message)", hint: finding.hint)

@@ -32,7 +32,7 @@ struct DatabaseGate: Sendable, Hashable {
             let limit = watches[index].limit
             let found = reading?.values.first { $0.signal == limit.signal }
             watches[index].baseline = found?.value
-            guard let value = found?.value else {
+            guard let value = found?.value, !value.isNaN else {
                 problems.append("postgres \(limit.signal.rawValue): no data" + (found.map { detail($0) } ?? ""))
                 continue
             }
@@ -51,8 +51,8 @@ struct DatabaseGate: Sendable, Hashable {
         for index in watches.indices {
             let limit = watches[index].limit
             let found = reading?.values.first { $0.signal == limit.signal }
-            guard let value = found?.value else {
-                watches[index].exceededSince = nil
+            // A value that could not be read is no sign of recovery: a limit that was passed before stays passed since then.
+            guard let value = found?.value, !value.isNaN else {
                 let since = watches[index].unknownSince ?? now
                 watches[index].unknownSince = since
                 note("\(limit.signal.rawValue) is unknown since \(since.timeOfDay)" + (found.map { detail($0) } ?? ""))

@@ -12,8 +12,11 @@ extension Rollout {
             isRollbackIncomplete: isRollbackIncomplete, ending: machine.ending ?? machine.retreat?.ending,
             step: machine.entered.map { $0 + 1 } ?? 0, steps: machine.plan.steps.count, wantedWeight: machine.wanted,
             observedWeight: machine.observed, baked: bake.total, bake: charter.policy.timing.bake,
-            signals: assessment?.signals ?? [], awaitedApproval: awaitedApproval, startedAt: createdAt, since: since)
+            signals: assessment?.signals ?? [], awaitedApproval: awaitedApproval, startedAt: createdAt, since: since,
+            isSecurityHalt: isSecurityHalt)
     }
+
+    private var isSecurityHalt: Bool { wasStoppedForSecurity || charter.requiredApprovals > 0 && machine.entered == nil }
 
     /// Past the deadline, or stopped with code that is not back.
     var isRollbackIncomplete: Bool {

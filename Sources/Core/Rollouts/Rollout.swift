@@ -32,6 +32,8 @@ public struct Rollout: Sendable, Hashable {
     var exposedSince: Instant?
     /// When a weight was last confirmed: what a poll read before is older than that.
     var confirmedAt: Instant?
+    /// Whether a security signal or a halt for security stopped it.
+    var wasStoppedForSecurity = false
     /// Why it is where it is.
     var cause = ""
     /// What the event under way says, for the cause of a change of state.
@@ -124,6 +126,12 @@ public struct Rollout: Sendable, Hashable {
             share.weightConfirmed()
             feed.weightConfirmed(machine.inForce, at: now)
             if machine.inForce > .zero, exposedSince == nil { exposedSince = now }
+        }
+        switch machine.retreat?.cause {
+        case .security, .command(.haltForSecurity): wasStoppedForSecurity = true
+        case .verdict, .hardLimit, .alert, .database, .share, .drift, .actionFailed, .actionUnknown, .command, .inconclusive,
+            .telemetry, .unreadable, .deadline, .doubt, nil:
+            break
         }
         guard machine.state != before.state else { return }
         changed(from: before.state, at: now, into: &effects)

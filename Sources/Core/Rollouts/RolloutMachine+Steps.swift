@@ -83,6 +83,8 @@ extension RolloutMachine {
             // A raise that was given up has applied after all.
             wanted = read
             inForce = read
+            // What was read back is as good as an answer. Without it the share of requests would not be compared with this weight.
+            if let current = request { request = WeightRequest(intent: current.intent, weight: read, progress: .confirmed) }
             return raised(to: step, at: now)
         }
         guard read == wanted else { return }
@@ -112,6 +114,7 @@ extension RolloutMachine {
             return enter(step, at: now)
         }
         if plan.isFinalStep(step) { return raised(to: step, at: now) }
+        deadlines.disarm(.raise)
         state = .baking(step: step)
         if deadlines.due(.maxBake) == nil { deadlines.arm(.maxBake, due: now + plan.maxBake) }
     }

@@ -39,6 +39,9 @@ public struct RolloutStatus: Sendable, Hashable, Codable {
     public var signals: [SignalAssessment]
     /// What waits for approval and by whom it may not be given; nil when nothing waits.
     public var awaitedApproval: String?
+    /// Whether the next rollout of the service needs more people, because this one was stopped for security, or was to have them and
+    /// never got past them.
+    public var isSecurityHalt: Bool
     /// When it began.
     public var startedAt: Instant
     /// When it last changed state.
@@ -49,7 +52,7 @@ public struct RolloutStatus: Sendable, Hashable, Codable {
         id: RolloutID, service: ServiceName, version: String, previous: String, state: String, cause: String, next: String,
         isFinal: Bool, isRollbackIncomplete: Bool, ending: Ending?, step: Int, steps: Int, wantedWeight: Weight,
         observedWeight: Weight?, baked: Duration, bake: Duration, signals: [SignalAssessment], awaitedApproval: String?,
-        startedAt: Instant, since: Instant
+        startedAt: Instant, since: Instant, isSecurityHalt: Bool = false
     ) {
         self.id = id
         self.service = service
@@ -71,5 +74,6 @@ public struct RolloutStatus: Sendable, Hashable, Codable {
         self.awaitedApproval = awaitedApproval
         self.startedAt = startedAt
         self.since = since
+        self.isSecurityHalt = isSecurityHalt
     }
 }

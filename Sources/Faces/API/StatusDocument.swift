@@ -21,6 +21,7 @@ public enum StatusDocument {
             "next": .string(status.next),
             "final": .bool(status.isFinal),
             "rollback_incomplete": .bool(status.isRollbackIncomplete),
+            "security_halt": .bool(status.isSecurityHalt),
             "ending": status.ending.map { .string($0.rawValue) } ?? .null,
             "exit_code": ExitCode(status).map { .integer($0.rawValue) } ?? .null,
             "step": .integer(status.step),
@@ -62,7 +63,8 @@ public enum StatusDocument {
             observedWeight: try weight.optional("observed", "a weight") { $0.text.flatMap(Notation.weight) },
             baked: try reader.duration("baked"), bake: try reader.duration("bake"), signals: signals,
             awaitedApproval: try reader.optional("awaited_approval", "a text") { $0.text },
-            startedAt: try reader.instant("started_at"), since: try reader.instant("since"))
+            startedAt: try reader.instant("started_at"), since: try reader.instant("since"),
+            isSecurityHalt: try reader.flag("security_halt"))
     }
 
     /// The statuses in a document of several.

@@ -18,6 +18,9 @@ func policyShape(drivers: [DriverSchema]) -> Section {
             Field(
                 "promote", .section(actionShape), .optional, "gives the new version to control after the verdict; needs rollback"),
             Field("rollback", .section(actionShape), .optional, "brings the previous version back"),
+            Field(
+                "security_approvals", .integer(1...10), .fallback("2"),
+                "how many different people must approve the first rollout after a security halt"),
         ] + reactionFields + timingFields)
     section.planned = ["backup", "backups", "migrations", "notify", "notifications", "approvals", "schedule", "freeze", "stores"]
     return section

@@ -1,5 +1,6 @@
 internal import SerinController
 internal import SerinModel
+internal import SerinRollouts
 internal import SerinServer
 internal import SerinTransport
 
@@ -46,6 +47,12 @@ struct ControllerLocator: Sendable {
             if let journal = try await assembly.openJournal(service, state) { return journal }
         }
         throw .unavailable(nobodyAnswers(name))
+    }
+
+    /// What has to be said about a rollout that is not over and that nobody controls: its status is as old as the journal.
+    static func unattended(_ status: RolloutStatus) -> String {
+        "no controller is in charge of \(status.id): this is what its journal said last, and the weight may have changed since\n"
+            + "hint: serin run POLICY --continue takes it up; serin halt \(status.service) then stops it"
     }
 
     /// What is said when nobody answers for a name.

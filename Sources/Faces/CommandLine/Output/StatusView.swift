@@ -51,7 +51,10 @@ enum StatusView {
     }
 
     /// Whether users are safe from the canary now, as an answer to be read aloud.
-    static func safety(_ status: RolloutStatus) -> String {
+    ///
+    /// - Parameter isAttended: Whether a controller told the status; else it is what the journal said last, and nobody has looked since.
+    static func safety(_ status: RolloutStatus, isAttended: Bool = true) -> String {
+        if !status.isFinal, !isAttended { return "UNKNOWN, no controller is in charge: look at the load balancer" }
         if status.isFinal, status.ending == .promoted { return "yes, promoted: everyone is served by \(status.version)" }
         guard let observed = status.observedWeight else { return "unknown: the weight could not be read" }
         if observed == .zero { return "yes, the canary receives no traffic" }

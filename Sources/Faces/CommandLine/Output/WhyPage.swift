@@ -5,12 +5,14 @@ internal import SerinVerdicts
 
 /// The page that is read at 3 a.m.: is it safe, why is it there, what happens next, what is the evidence, how to check all that.
 enum WhyPage {
-    static func lines(_ status: RolloutStatus, decisions: [LoggedDecision], state: StateFolder, style: Style) -> [String] {
+    static func lines(
+        _ status: RolloutStatus, decisions: [LoggedDecision], state: StateFolder, style: Style, isAttended: Bool = true
+    ) -> [String] {
         let banner = status.isRollbackIncomplete ? "ROLLBACK INCOMPLETE" : status.state.uppercased()
         var lines = [
             "\(style.paint(plain(banner), StatusView.colour(status)))  \(plain("\(status.service) \(status.version) (was \(status.previous))"))",
             "rollout   \(status.id)",
-            "safe now  \(StatusView.safety(status))",
+            "safe now  \(StatusView.safety(status, isAttended: isAttended))",
             "weight    wanted \(status.wantedWeight), observed \(status.observedWeight?.description ?? "unknown")",
             "since     \(status.since), begun \(status.startedAt)",
         ]
@@ -34,7 +36,7 @@ enum WhyPage {
         let folder = shellQuoted(state.path)
         lines += ["", style.paint("Check it", .bold)]
         lines += ["  serin verify \(status.id) --state \(folder)", "  serin log \(status.id) -o jsonl --state \(folder)"]
-        if !status.isFinal { lines += ["  serin halt \(status.id) --state \(folder)   stops it now"] }
+        if !status.isFinal, isAttended { lines += ["  serin halt \(status.id) --state \(folder)   stops it now"] }
         return lines
     }
 

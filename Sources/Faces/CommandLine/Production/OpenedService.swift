@@ -94,6 +94,8 @@ final class OpenedService: OpenedController {
             await controller.run()
             group.cancelAll()
         }
+        // The keeper may have been stopped before it saw the end.
+        if controller.latest?.isFinal == true { keeper.end() }
         await store.close()
         lock.release()
     }

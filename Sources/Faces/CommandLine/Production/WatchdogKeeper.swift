@@ -40,14 +40,16 @@ struct WatchdogKeeper: Sendable {
             }
             guard status != seen else { continue }
             if status.isFinal {
-                // A file that is not there is what is wanted.
-                unlink(Self.handoverPath(folder))
+                end()
             } else if seen?.id != status.id || seen?.isFinal == true {
                 handOver(controller.handover(of: status.id))
             }
             seen = status
         }
     }
+
+    /// Takes the handover away, which ends the watchdog. A file that is not there is what is wanted.
+    func end() { unlink(Self.handoverPath(folder)) }
 
     private func handOver(_ charter: Charter?) {
         guard let charter else { return }

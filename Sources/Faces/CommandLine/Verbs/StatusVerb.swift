@@ -22,6 +22,7 @@ extension Subcommand {
     private static func showOne(_ name: String, _ session: Session) async throws -> ExitCode {
         let reader = try await ControllerLocator(session).reader(for: name, assembly: session.assembly)
         let status = try await reader.status(of: name)
+        if !status.isFinal, !(reader is RemoteController) { session.complain(ControllerLocator.unattended(status)) }
         session.data(StatusDocument.encode(status)) { style in
             StatusView.block(status, style: style, width: session.console.isDataTerminal ? session.console.width() : .max)
         }
@@ -50,7 +51,9 @@ extension Subcommand {
         for service in session.state.services() where !answered.contains(service) {
             do throws(OperationError) {
                 if let journal = try await session.assembly.openJournal(service, session.state) {
-                    statuses += try await journal.statuses()
+                    let found = try await journal.statuses()
+                    for status in found where !status.isFinal { session.complain(ControllerLocator.unattended(status)) }
+                    statuses += found
                 }
             } catch {
                 // One service that cannot be read must not hide the others.

@@ -11,6 +11,8 @@ extension Subcommand {
         return { session in
             let reader = try await ControllerLocator(session).reader(for: name, assembly: session.assembly)
             let status = try await reader.status(of: name)
+            let isAttended = reader is RemoteController
+            if !isAttended, !status.isFinal { session.complain(ControllerLocator.unattended(status)) }
             var last: [LoggedDecision] = []
             var sequence: Int64 = 0
             while true {
@@ -21,9 +23,12 @@ extension Subcommand {
             }
             let document = JSONValue.object([
                 "schema": .string("serin.dev/why/v1"), "rollout": StatusDocument.encode(status),
-                "safe_now": .string(StatusView.safety(status)), "decisions": .array(last.map(DecisionDocument.encode)),
+                "safe_now": .string(StatusView.safety(status, isAttended: isAttended)),
+                "decisions": .array(last.map(DecisionDocument.encode)),
             ])
-            session.data(document) { WhyPage.lines(status, decisions: last, state: session.state, style: $0) }
+            session.data(document) {
+                WhyPage.lines(status, decisions: last, state: session.state, style: $0, isAttended: isAttended)
+            }
             return .ok
         }
     }

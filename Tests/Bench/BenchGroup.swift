@@ -1,0 +1,16 @@
+/// The parts of the bench that can be asked for.
+enum BenchGroup: String, CaseIterable, Sendable {
+    case verdict, parse, polls, start, memory, halt, quality
+
+    func run() async throws -> Section {
+        switch self {
+        case .verdict: VerdictBench().run()
+        case .parse: ParseBench().run()
+        case .polls: try await PollBench().run()
+        case .start: try await StartBench().run()
+        case .memory: try await MemoryBench().run()
+        case .halt: try await HaltBench().run()
+        case .quality: await QualityBench().run()
+        }
+    }
+}
