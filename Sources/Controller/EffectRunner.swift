@@ -11,6 +11,7 @@ struct EffectRunner: Sendable {
     let limits: CallLimits
     let notifier: any Notifier
     let weights: WeightSetter
+    private let actionTurn = ActionTurn()
 
     init(charter: Charter, world: World, clock: any Clock, limits: CallLimits, notifier: any Notifier) {
         self.charter = charter
@@ -36,7 +37,8 @@ struct EffectRunner: Sendable {
                 return .actionReported(
                     intent, .failed(Failure(.invalid, "the policy has no \(kind.rawValue) action"), output: ""))
             }
-            return .actionReported(intent, await world.actions.run(action, context: context(intent)))
+            let context = context(intent)
+            return .actionReported(intent, await actionTurn.run { await world.actions.run(action, context: context) })
         case .record: return nil
         case .notify(let notice):
             await notifier.notify(notice, of: charter.id)

@@ -58,13 +58,22 @@ struct Scene: Sendable {
 
     /// Runs the program to its end.
     func serin(_ arguments: String..., deadline: Duration = .seconds(60)) async throws -> Completion {
+        try await serin(arguments, deadline: deadline)
+    }
+
+    /// Runs the program to its end.
+    func serin(_ arguments: [String], deadline: Duration = .seconds(60)) async throws -> Completion {
         try await Program(Scene.program(), arguments, environment: environment, deadline: deadline).run()
     }
 
     /// Starts the program, with others such as strace before it.
     func start(_ arguments: [String], by wrapper: [String] = [], log: String = "serin.log") throws -> ServerProcess {
-        let command = wrapper + [try Scene.program()] + arguments
-        return try ServerProcess(command[0], Array(command.dropFirst()), environment: environment, log: scratch.file(log))
+        try run(wrapper + [try Scene.program()] + arguments, log: log)
+    }
+
+    /// Starts any program in the scene's environment.
+    func run(_ command: [String], log: String = "serin.log") throws -> ServerProcess {
+        try ServerProcess(command[0], Array(command.dropFirst()), environment: environment, log: scratch.file(log))
     }
 
     /// The arguments that release a version.
@@ -80,6 +89,15 @@ struct Scene: Sendable {
 
     /// The weight that the balancer itself shows, in basis points.
     func weight() async -> Int? { await stage.weight(of: service) }
+
+    /// Waits until the program has written a text.
+    func awaitOutput(_ text: String, log: String = "serin.log", within deadline: Duration = .seconds(20)) async throws {
+        do {
+            try await waitUntil("'\(text)'", within: deadline) { output(log).contains(text) }
+        } catch {
+            throw Failure(.transient, "\(error); the program said:\n\(output(log))")
+        }
+    }
 
     /// Waits until the balancer shows a weight.
     func awaitWeight(_ basisPoints: Int, within deadline: Duration = .seconds(30)) async throws {
@@ -101,6 +119,7 @@ struct Scene: Sendable {
 
 /// A policy of a demonstration with short times; tests change what they are about.
 struct PolicyText: Sendable {
+    var environment = "demo"
     var steps = "[10, 50]"
     /// Where Prometheus is; nil is the stage's own.
     var prometheus: String?
@@ -118,7 +137,7 @@ struct PolicyText: Sendable {
         return """
             version: 1
             service: \(service)
-            environment: demo
+            environment: \(environment)
             traffic:
               haproxy:
                 socket: \(stage.balancer.socket)

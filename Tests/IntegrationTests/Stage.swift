@@ -36,10 +36,12 @@ struct Stage: Sendable {
         let scratch = try Scratch("serin-stage")
         let control = try OriginServer(cohort: "control")
         let canary = try OriginServer(cohort: "canary")
-        let rate = 5000.0
+        // A canary has a tenth of all requests, which is the share of the first step.
+        let rate = 10_000.0
+        let most = 45_000.0
         let odd = try SteadyExporter(version: Self.odd, rate: rate)
         let instances = [
-            try SteadyExporter(version: old, rate: rate), try SteadyExporter(version: old, rate: rate),
+            try SteadyExporter(version: old, rate: most), try SteadyExporter(version: old, rate: most),
             try SteadyExporter(version: good, rate: rate), try SteadyExporter(version: bad, rate: rate, failing: 0.04), odd,
         ]
         var settings = PrometheusServer.Settings()

@@ -10,7 +10,9 @@ extension Integration {
     @Suite(.serialized) struct TelemetryFaults {
         private static let losses: [FickleRelay.Mode] = [.garbage, .half, .silence, .unavailable]
 
-        private func eachLoss(_ body: @escaping @Sendable (FickleRelay.Mode, Scene, FickleRelay) async throws -> Void) async throws {
+        private func eachLoss(_ body: @escaping @Sendable (FickleRelay.Mode, Scene, FickleRelay) async throws -> Void)
+            async throws
+        {
             let stage = try #require(Stage.current)
             try await withThrowingTaskGroup(of: Void.self) { group in
                 for (mode, service) in zip(Self.losses, Stage.services) {

@@ -134,8 +134,8 @@ import Testing
         #expect(HAProxyAnswers.entry("") == nil)
         #expect(HAProxyAnswers.entry("type=str, found=yes, value=\"25") == nil, "half an answer")
         #expect(HAProxyAnswers.statRows("No such proxy.\n\n") == nil)
-        #expect(HAProxyAnswers.statRows("# pxname,svname,stot,status,\nbe,BACKEND\n") == nil, "half a row")
-        let rows = "# pxname,svname,stot,status,\nbe,BACKEND,12,UP,\n\n# pxname,svname,stot,status,\nb2,s,3,DOWN 1/2,\n"
+        #expect(HAProxyAnswers.statRows("# pxname,svname,lbtot,status,\nbe,BACKEND\n") == nil, "half a row")
+        let rows = "# pxname,svname,lbtot,status,\nbe,BACKEND,12,UP,\n\n# pxname,svname,lbtot,status,\nb2,s,3,DOWN 1/2,\n"
         #expect(
             HAProxyAnswers.statRows(rows) == [
                 .init(proxy: "be", server: "BACKEND", status: "UP", total: 12),

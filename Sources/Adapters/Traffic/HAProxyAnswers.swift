@@ -10,7 +10,7 @@ enum HAProxyAnswers {
         var server: String
         /// `status`
         var status: String
-        /// `stot`, the cumulative number of sessions, which in HTTP mode is of requests
+        /// `lbtot`, for how many requests a server was chosen
         var total: Double?
 
         /// A server that takes traffic; one without a health check does.
@@ -62,7 +62,8 @@ enum HAProxyAnswers {
                 return String(cells[index])
             }
             guard let proxy = cell("# pxname"), let server = cell("svname"), let status = cell("status") else { return nil }
-            rows.append(StatRow(proxy: proxy, server: server, status: status, total: cell("stot").flatMap(Double.init)))
+            // Requests for which a server was chosen: those that HAProxy answered itself, because no server was up, reached nobody.
+            rows.append(StatRow(proxy: proxy, server: server, status: status, total: cell("lbtot").flatMap(Double.init)))
         }
         return columns.isEmpty ? nil : rows
     }

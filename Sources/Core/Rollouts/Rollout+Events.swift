@@ -42,6 +42,10 @@ extension Rollout {
         // A step's time may have been completed by this very poll.
         found.isStepDone = step.map { bake.isDone(step: $0) } ?? false
         found.isBakeDone = bake.isDone
+        if machine.retreat == nil, found.database != findings?.database ?? .within {
+            let text = database.sentence.isEmpty ? "postgres is within its limits again" : "postgres: \(database.sentence)"
+            effects.append(.record(Decision(topic: "gate", text: text)))
+        }
         findings = found
         reason = ""
         apply(.polled(found), at: now, into: &effects)

@@ -6,7 +6,7 @@ internal import SerinVerdicts
 extension Rollout {
     mutating func changed(from old: RolloutMachine.State, at now: Instant, into effects: inout [Effect]) {
         // A watch that is over, or a retreat that is late, is the same state with a mark; notes tell of those.
-        if old.word == machine.state.word { return }
+        if old.word == machine.state.word, old.holdReason == machine.state.holdReason { return }
         since = now
         let words = explanation
         if !words.isEmpty { cause = words }
@@ -170,5 +170,13 @@ extension Rollout {
         }
         effects.append(.record(Decision(topic: topic, text: text)))
         if let isCall { effects.append(.notify(Notice(isCall: isCall, text: headline + text))) }
+    }
+}
+
+extension RolloutMachine.State {
+    /// Why it is held; nil when it is not.
+    fileprivate var holdReason: HoldReason? {
+        if case .held(let held) = self { return held.reason }
+        return nil
     }
 }

@@ -154,7 +154,14 @@ extension RolloutMachine {
     }
 
     private mutating func pollHold(_ held: Hold, _ findings: PollFindings, at now: Instant) {
-        if let found = findings.readBack.weight, found < wanted { accept(found) }
+        if let found = findings.readBack.weight, found < wanted {
+            if held.reason.endsByItself, findings.loss == nil, case .step(let step) = held.place {
+                // Lowered by someone, or by the balancer's restart, while it could not be seen: drift as at any other poll.
+                deadlines.disarm(.loss)
+                return _ = drifted(to: found, at: step, now: now)
+            }
+            accept(found)
+        }
         guard held.reason.endsByItself, findings.loss == nil, request?.progress != .asked else { return }
         resume(held, at: now)
         guard case .gate(let step) = state else { return }

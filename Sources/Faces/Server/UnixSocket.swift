@@ -117,6 +117,22 @@ public struct UnixSocket: Sendable, Hashable {
         guard chown(path, uid_t.max, entry.gr_gid) == 0 else {
             throw failure("cannot give \(path) to the group '\(group)'", errno)
         }
+        try letThrough(path, entry.gr_gid)
+    }
+
+    /// Lets a group pass through the folders above a socket that are closed to everyone but this user: to pass, not to list.
+    private static func letThrough(_ path: String, _ group: gid_t) throws(Failure) {
+        var folder = path
+        while let slash = folder.lastIndex(of: "/"), slash != folder.startIndex {
+            folder = String(folder[..<slash])
+            var status = stat()
+            guard stat(folder, &status) == 0, status.st_uid == geteuid(), status.st_mode & 0o077 == 0 || status.st_gid == group,
+                status.st_mode & 0o001 == 0
+            else { return }
+            guard chown(folder, uid_t.max, group) == 0, chmod(folder, (status.st_mode & 0o7700) | 0o010) == 0 else {
+                throw failure("cannot let a group through \(folder)", errno)
+            }
+        }
     }
 
     private static func failure(_ text: String, _ code: Int32) -> Failure {

@@ -108,7 +108,8 @@ struct OwnRun: Sendable {
         session.note(
             "\(isContinued ? "took up" : "started") \(status.id); serin halt \(service) stops it, serin why \(service) explains it"
         )
-        let watch = RolloutWatch(operations, name: status.id.description, session: session, timeout: nil)
+        var watch = RolloutWatch(operations, name: status.id.description, session: session, timeout: nil)
+        if isContinued { watch.grace = .seconds(15) }
         return try await watch.run(after: isContinued ? try await watch.lastDecision() : 0)
     }
 

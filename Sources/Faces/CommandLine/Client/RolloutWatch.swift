@@ -12,6 +12,8 @@ struct RolloutWatch {
     let deadline: ContinuousClock.Instant?
     /// How often an unreachable controller is asked again, a second apart.
     var retries = 30
+    /// For how long "rollback incomplete" is no answer yet: who takes such a rollout up gives it this time to reach 0.
+    var grace = Duration.zero
 
     /// What a wait came to.
     struct Result: Sendable {
@@ -35,16 +37,19 @@ struct RolloutWatch {
         var seen: RolloutStatus?
         var last = sequence
         var failures = 0
+        let graceEnd = ContinuousClock().now + .milliseconds(grace.milliseconds)
         while true {
             do throws(OperationError) {
                 let status = try await operations.statusChange(
-                    of: seen?.id.description ?? name, from: seen, timeout: patience(progress))
+                    of: seen?.id.description ?? name, from: seen, timeout: patience(progress, until: graceEnd))
                 let decisions = try await operations.decisions(of: status.id.description, after: last, limit: 1000)
                 failures = 0
                 seen = status
                 last = decisions.last?.sequence ?? last
                 await progress.show(status, decisions: decisions)
-                if let code = ExitCode(status) { return Result(status: status, code: code) }
+                if let code = ExitCode(status), code != .rollbackIncomplete || ContinuousClock().now >= graceEnd {
+                    return Result(status: status, code: code)
+                }
                 if isEnough(status) { return Result(status: status, code: .ok) }
                 if let deadline, ContinuousClock().now >= deadline { return Result(status: status, code: .timedOut) }
             } catch {
@@ -58,9 +63,10 @@ struct RolloutWatch {
         }
     }
 
-    private func patience(_ progress: Progress) -> Duration {
-        guard let deadline else { return progress.patience }
-        let left = (deadline - ContinuousClock().now).components
+    private func patience(_ progress: Progress, until graceEnd: ContinuousClock.Instant) -> Duration {
+        let isInGrace = grace > .zero && ContinuousClock().now < graceEnd
+        guard let end = isInGrace ? min(deadline ?? graceEnd, graceEnd) : deadline else { return progress.patience }
+        let left = (end - ContinuousClock().now).components
         let milliseconds = left.seconds * 1000 + left.attoseconds / 1_000_000_000_000_000
         return min(progress.patience, .milliseconds(max(1, milliseconds)))
     }

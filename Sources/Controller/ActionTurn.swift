@@ -1,0 +1,46 @@
+internal import SerinLocks
+internal import SerinModel
+internal import SerinRollouts
+
+/// Lets one action of a rollout run at a time: a newer one ends the one under way and waits until it is gone.
+///
+/// A promotion that still ran while the previous version is brought back would undo it.
+final class ActionTurn: Sendable {
+    private struct Running: Sendable {
+        /// Finished to ask it to end.
+        var end: AsyncStream<Never>.Continuation
+        /// Finishes when it has ended. Only the next action waits for it.
+        var ended: AsyncStream<Never>
+    }
+
+    private let latest = Locked<Running?>(nil)
+
+    /// Runs an action once the one before has ended; its outcome is reported even when it was ended for a newer one.
+    func run(_ action: @escaping @Sendable () async -> ActionOutcome) async -> ActionOutcome {
+        let (end, endInlet) = AsyncStream.makeStream(of: Never.self)
+        let (ended, endedInlet) = AsyncStream.makeStream(of: Never.self)
+        let before = latest.withLock { latest in
+            defer { latest = Running(end: endInlet, ended: ended) }
+            return latest
+        }
+        defer { endedInlet.finish() }
+        if let before {
+            before.end.finish()
+            for await _ in before.ended {}
+        }
+        return await withTaskGroup(of: ActionOutcome?.self) { group in
+            group.addTask { await action() }
+            group.addTask {
+                for await _ in end {}
+                return nil
+            }
+            var outcome: ActionOutcome?
+            for await result in group {
+                outcome = result ?? outcome
+                // Either it is done, or it is asked to end and says how it ended.
+                group.cancelAll()
+            }
+            return outcome ?? .unknown(Failure(.unknown, "the action was ended for a newer one"))
+        }
+    }
+}
