@@ -84,6 +84,11 @@ let package = Package(
             name: "Testbed", dependencies: ["SerinModel", "SerinLocks", "SerinProcesses", "SerinTransport", "CSerinProcess"],
             path: "Tests/Testbed",
             swiftSettings: strict),
+        // A controller whose answers a test sets, for the faces.
+        .target(
+            name: "FakeController",
+            dependencies: core.map { .byName(name: "Serin" + $0) } + ["SerinController", "SerinLocks"],
+            path: "Tests/FakeController", swiftSettings: strict),
         .executableTarget(
             name: "checkout-service", dependencies: ["CMicroHTTPD", "CSerinHTTPD", "CLibPQ", "SerinLocks"],
             path: "examples/service",
@@ -139,9 +144,11 @@ let package = Package(
                 "SerinModel", "SerinPolicies", "SerinRollouts", "SerinPorts", "SerinTransport", "SerinProcesses", "SerinActions",
                 "Testbed",
             ]),
-        tests("APITests", core.map { "Serin" + $0 } + ["SerinPorts", "SerinController", "SerinAPI"]),
+        tests(
+            "APITests",
+            core.map { "Serin" + $0 } + ["SerinPorts", "SerinController", "SerinAPI", "FakeController", "Testbed", "SerinLocks"]),
         tests("ServerTests", ["SerinModel", "SerinAPI", "SerinServer", "SerinTransport", "Testbed"]),
-        tests("CommandLineTests", everything.map { "Serin" + $0 } + ["SerinCommandLine"]),
+        tests("CommandLineTests", everything.map { "Serin" + $0 } + ["SerinCommandLine", "FakeController", "Testbed"]),
         tests("IntegrationTests", everything.map { "Serin" + $0 } + ["SerinCommandLine", "Testbed"]),
     ],
     cLanguageStandard: .gnu17

@@ -1,3 +1,4 @@
+import FakeController
 import SerinAPI
 import SerinController
 import SerinModel

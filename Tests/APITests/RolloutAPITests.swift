@@ -1,9 +1,12 @@
+import FakeController
 import SerinAPI
 import SerinController
+import SerinLocks
 import SerinModel
 import SerinPolicies
 import SerinRollouts
 import Synchronization
+import Testbed
 import Testing
 
 @Suite struct RolloutAPITests {
@@ -191,12 +194,7 @@ private final class CollectingSink: ResponseSink {
     }
 
     func wait(for part: String) async throws {
-        let clock = ContinuousClock()
-        let limit = clock.now + .seconds(10)
-        while !text.contains(part) {
-            try #require(clock.now < limit, "\(part) did not come")
-            try await Task.sleep(for: .milliseconds(5))
-        }
+        try await waitUntil(part) { text.contains(part) }
     }
 }
 

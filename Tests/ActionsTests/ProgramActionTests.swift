@@ -149,5 +149,6 @@ extension ActionContext {
     /// A context whose version would do harm in a shell.
     static let sample = ActionContext(
         key: "key-1", service: ServiceName("checkout") ?? sampleName, version: "v2 \"$(id)\"", previous: "v1")
+    // traps: this name is written here and valid
     private static var sampleName: ServiceName { preconditionFailure("checkout is a name") }
 }

@@ -1,3 +1,4 @@
+import FakeController
 import Glibc
 import SerinAPI
 import SerinController
@@ -157,15 +158,5 @@ extension Policy {
             deploy: ActionPolicy(call: .run(["deploy.sh", "the canary"]), check: nil, deadline: .minutes(5)),
             promote: nil, rollback: nil, onFailure: .rollback, onInconclusive: .hold, onTelemetryLoss: .hold, onDrift: .hold,
             timing: TimingPolicy())
-    }
-}
-
-/// Repeats a question until its answer is yes.
-func waitUntil(_ what: String, _ condition: () -> Bool) async throws {
-    let clock = ContinuousClock()
-    let limit = clock.now + .seconds(20)
-    while !condition() {
-        try #require(clock.now < limit, "\(what) did not happen")
-        try await Task.sleep(for: .milliseconds(10))
     }
 }

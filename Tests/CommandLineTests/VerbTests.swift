@@ -1,3 +1,4 @@
+import FakeController
 import Glibc
 import SerinAPI
 import SerinController
@@ -6,6 +7,7 @@ import SerinModel
 import SerinPolicies
 import SerinRollouts
 import SerinServer
+import Testbed
 import Testing
 
 @testable import SerinCommandLine

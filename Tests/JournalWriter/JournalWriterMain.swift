@@ -77,7 +77,8 @@ import SerinSQLite
     /// Holds the journal until it is killed.
     static func hold(root: String) async {
         guard let store = await open(root) else { exit(1) }
-        // Whoever started it ends it; a sleep that is cut short does no harm.
+        // A pause that is cut short does no harm.
+        // sleeps: until whoever started it ends it
         try? await Task.sleep(for: .seconds(3600))
         await store.close()
     }

@@ -118,6 +118,7 @@ import Testing
         let done = try await withThrowingTaskGroup(of: Completion?.self) { group in
             group.addTask { try await program.run() }
             group.addTask {
+                // sleeps: the program has to be under way, which it says only at its end
                 try await Task.sleep(for: .milliseconds(300))
                 return nil
             }
@@ -212,6 +213,7 @@ import Testing
             if kill(pid, 0) != 0 { return true }
             let state = try? await shell("cut -d' ' -f3 /proc/\(pid)/stat").run().text
             if state?.hasPrefix("Z") ?? false { return true }
+            // sleeps: between two looks at another process
             try? await Task.sleep(for: .milliseconds(30))
         }
         return false

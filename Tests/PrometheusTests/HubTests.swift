@@ -42,6 +42,7 @@ final class Gate: Sendable {
 
     func open() { isOpen.withLock { $0 = true } }
 
+    // sleeps: the server's thread, not the test
     func wait() { while !isOpen.withLock({ $0 }) { usleep(2000) } }
 }
 

@@ -101,6 +101,10 @@ let byCode = SeriesQuery(
         #expect(reading.series[0].rows.allSatisfy { $0.label("version") == "1" })
         #expect(reading.series[0].failure == nil && reading.failures.isEmpty)
 
+        try await readsAcrossOutages(real, control)
+    }
+
+    private func readsAcrossOutages(_ real: RealPrometheus, _ control: ScriptedExporter) async throws {
         // Frozen: no answer, then answers that say how old they are.
         real.server.freeze()
         let frozen = await real.telemetry.read(request([byCode]), at: now(), deadline: .milliseconds(300))

@@ -161,6 +161,7 @@ private final class Stall: Sendable {
 
     /// Blocks the store's own thread, as a stalled disk does.
     func passes() {
+        // sleeps: the disk that is simulated
         while isStalled.withLock({ $0 }) { usleep(1000) }
     }
 }

@@ -44,6 +44,7 @@ extension RolloutID {
     static var second: RolloutID { named("checkout-2") }
 
     private static func named(_ name: String) -> RolloutID {
+        // traps: these names are written here and valid
         guard let rollout = RolloutID(name) else { preconditionFailure("\(name) is a valid name") }
         return rollout
     }

@@ -75,9 +75,16 @@ private let whoAmI = Route("GET", "/me", summary: "") { request, _ in
 /// Answers once the task is cancelled or the time is over.
 private let slow = Route("GET", "/slow", summary: "") { request, _ in
     let time = request.parameter("ms").flatMap { Int64($0) } ?? 60_000
-    // A cancelled sleep answers early, which is the point.
+    // Cancelled, it answers early, which is the point.
+    // sleeps: a slow answer is simulated
     try? await Task.sleep(for: .milliseconds(time))
     return .json(200, .object(["cancelled": .bool(Task.isCancelled)]))
+}
+
+/// Returns when a request has most likely reached its handler.
+private func isAsked() async throws {
+    // sleeps: nothing outside shows that a request has arrived
+    try await Task.sleep(for: .milliseconds(200))
 }
 
 @Suite struct HTTPServerTests {
@@ -213,7 +220,7 @@ private let slow = Route("GET", "/slow", summary: "") { request, _ in
                 body: .stream { sink in
                     for number in 0..<5 {
                         guard await sink.send(Array("line \(number)\n".utf8)) else { return }
-                        // A pause between the lines, so that the connection is suspended in between.
+                        // sleeps: the connection is to be suspended between the lines
                         try? await Task.sleep(for: .milliseconds(20))
                     }
                 })
@@ -268,7 +275,7 @@ private let slow = Route("GET", "/slow", summary: "") { request, _ in
             try await withThrowingTaskGroup(of: Int.self) { group in
                 group.addTask { try await server.send("GET", "/slow?ms=500").status }
                 group.addTask {
-                    try await Task.sleep(for: .milliseconds(200))
+                    try await isAsked()
                     server.server.stop()
                     return 200
                 }
@@ -286,7 +293,7 @@ private let slow = Route("GET", "/slow", summary: "") { request, _ in
             try await withThrowingTaskGroup(of: String.self) { group in
                 group.addTask { text(try await server.send("GET", "/slow?ms=60000")) }
                 group.addTask {
-                    try await Task.sleep(for: .milliseconds(200))
+                    try await isAsked()
                     server.server.stop()
                     return ""
                 }
@@ -311,7 +318,7 @@ private let slow = Route("GET", "/slow", summary: "") { request, _ in
             group.addTask {
                 try await withThrowingTaskGroup(of: Void.self) { inner in
                     inner.addTask { await server.run() }
-                    try await Task.sleep(for: .milliseconds(200))
+                    try await isAsked()
                     inner.cancelAll()
                     try await inner.waitForAll()
                 }

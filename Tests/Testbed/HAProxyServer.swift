@@ -126,7 +126,7 @@ public final class HAProxyServer: Sendable {
     /// Sends one line to its runtime socket, as a person with an admin's rights would, and returns the answer.
     public func command(_ line: String) async -> String {
         await withCheckedContinuation { continuation in
-            onThread { [socket] in continuation.resume(returning: answer(to: line, at: socket)) }
+            onNewThread { [socket] in continuation.resume(returning: answer(to: line, at: socket)) }
         }
     }
 

@@ -24,20 +24,8 @@ final class Launch: Sendable {
 
     /// Returns an errno, or 0 and the process.
     func start() -> (code: Int32, pid: pid_t) {
-        var thread = pthread_t()
-        let box = Unmanaged.passRetained(self)
-        let code = pthread_create(
-            &thread, nil,
-            { context in
-                guard let context else { return nil }
-                Unmanaged<Launch>.fromOpaque(context).takeRetainedValue().run()
-                return nil
-            }, box.toOpaque())
-        guard code == 0 else {
-            box.release()
-            return (code, 0)
-        }
-        pthread_detach(thread)
+        let code = startThread { self.run() }
+        guard code == 0 else { return (code, 0) }
         // A start takes about a millisecond.
         while true {
             if let result = result.withLock({ $0 }) { return result }

@@ -54,7 +54,7 @@ public final class LoopbackListener: Sendable {
         }
         state.withLock { $0.listener = descriptor }
         let state = self.state
-        onThread {
+        onNewThread {
             while true {
                 let connection = accept(descriptor, nil, nil)
                 if connection < 0 {
@@ -69,7 +69,7 @@ public final class LoopbackListener: Sendable {
                     close(connection)
                     continue
                 }
-                onThread {
+                onNewThread {
                     serve(connection)
                     // Closed under the lock, so that `stop` never shuts down a descriptor that has become another's.
                     state.withLock { state in

@@ -104,7 +104,7 @@ public final class ScriptedServer: Sendable {
             (descriptor, port) = try listenTCP()
         }
         listener = descriptor
-        onThread { [self] in accept() }
+        onNewThread { [self] in accept() }
     }
 
     /// `http://127.0.0.1:port`.
@@ -143,7 +143,7 @@ public final class ScriptedServer: Sendable {
                 Glibc.close(descriptor)
                 break
             }
-            onThread { [self] in
+            onNewThread { [self] in
                 serve(descriptor, number)
                 state.withLock { _ = $0.open.removeValue(forKey: number) }
                 Glibc.close(descriptor)

@@ -71,10 +71,12 @@ import Testing
             async let load = rig.load(runners: 4).run(for: .seconds(20), limit: 100_000) { !isOver.withLock { $0 } }
             for points in [500, 2500, 5000, 3333, 0, 10_000] {
                 try await rig.apply(try #require(Weight(basisPoints: points)))
+                // sleeps: requests are to flow at each weight
                 try await Task.sleep(for: .milliseconds(150))
             }
             try await rig.driver.zero(deadline: rig.deadline)
             let accepted = ContinuousClock().now
+            // sleeps: what may still reach the canary is measured over the promised time
             try await Task.sleep(for: .milliseconds(rig.driver.settleTime.milliseconds + 200))
             isOver.withLock { $0 = true }
             let report = await load

@@ -1,5 +1,6 @@
 import CLibPQ
 import Glibc
+import SerinLocks
 
 /// Writes an order to the database ten times a second, as the service's users would; a bad release locks the table instead.
 final class OrderWriter: Sendable {
@@ -13,15 +14,7 @@ final class OrderWriter: Sendable {
 
     /// Starts writing on a thread of its own and goes on until the process ends.
     nonisolated func start() {
-        var thread = pthread_t()
-        let code = pthread_create(
-            &thread, nil,
-            { context in
-                guard let context else { return nil }
-                Unmanaged<OrderWriter>.fromOpaque(context).takeRetainedValue().run()
-                return nil
-            }, Unmanaged.passRetained(self).toOpaque())
-        if code == 0 { pthread_detach(thread) }
+        _ = startThread { self.run() }
     }
 
     private func run() {

@@ -111,22 +111,3 @@ extension Locked {
         waiting?.resume(returning: value)
     }
 }
-
-/// Runs the body on a detached thread of its own; returns 0 or an errno.
-private func startThread(_ body: @escaping @Sendable () -> Void) -> Int32 {
-    final class Box: Sendable {
-        let body: @Sendable () -> Void
-        init(_ body: @escaping @Sendable () -> Void) { self.body = body }
-    }
-    var thread = pthread_t()
-    let box = Unmanaged.passRetained(Box(body))
-    let code = pthread_create(
-        &thread, nil,
-        { context in
-            guard let context else { return nil }
-            Unmanaged<Box>.fromOpaque(context).takeRetainedValue().body()
-            return nil
-        }, box.toOpaque())
-    if code == 0 { pthread_detach(thread) } else { box.release() }
-    return code
-}

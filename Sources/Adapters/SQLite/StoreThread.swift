@@ -14,7 +14,7 @@ final class StoreThread: Sendable {
     /// Starts the thread; nil when the system has none to give.
     static func start() -> StoreThread? {
         let thread = StoreThread()
-        return startThread { thread.loop() } ? thread : nil
+        return startThread { thread.loop() } == 0 ? thread : nil
     }
 
     /// Runs a job on the thread and returns its answer. The wait does not end early when the task is cancelled.
@@ -64,26 +64,4 @@ private final class Semaphore: @unchecked Sendable {
     func wait() {
         while sem_wait(semaphore) != 0, errno == EINTR {}
     }
-}
-
-private func startThread(_ body: @escaping @Sendable () -> Void) -> Bool {
-    final class Box: Sendable {
-        let body: @Sendable () -> Void
-        init(_ body: @escaping @Sendable () -> Void) { self.body = body }
-    }
-    let box = Unmanaged.passRetained(Box(body))
-    var thread = pthread_t()
-    let code = pthread_create(
-        &thread, nil,
-        { context in
-            guard let context else { return nil }
-            Unmanaged<Box>.fromOpaque(context).takeRetainedValue().body()
-            return nil
-        }, box.toOpaque())
-    if code == 0 {
-        pthread_detach(thread)
-    } else {
-        box.release()
-    }
-    return code == 0
 }

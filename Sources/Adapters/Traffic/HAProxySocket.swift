@@ -32,16 +32,6 @@ private final class HAProxyExchange: Sendable {
         var isCancelled = false
     }
 
-    private final class Run: Sendable {
-        let exchange: HAProxyExchange
-        let finish: @Sendable (Result<String, Failure>) -> Void
-
-        init(_ exchange: HAProxyExchange, _ finish: @escaping @Sendable (Result<String, Failure>) -> Void) {
-            self.exchange = exchange
-            self.finish = finish
-        }
-    }
-
     private let path: String
     private let line: [UInt8]
     private let limit: ContinuousClock.Instant
@@ -56,22 +46,8 @@ private final class HAProxyExchange: Sendable {
     }
 
     func start(_ finish: @escaping @Sendable (Result<String, Failure>) -> Void) {
-        var thread = pthread_t()
-        let box = Unmanaged.passRetained(Run(self, finish))
-        let code = pthread_create(
-            &thread, nil,
-            { context in
-                guard let context else { return nil }
-                let run = Unmanaged<Run>.fromOpaque(context).takeRetainedValue()
-                run.finish(run.exchange.result())
-                return nil
-            }, box.toOpaque())
-        if code == 0 {
-            pthread_detach(thread)
-        } else {
-            box.release()
-            finish(.failure(Failure(.transient, "no thread to be had: \(String(cString: strerror(code)))")))
-        }
+        let code = startThread { finish(self.result()) }
+        if code != 0 { finish(.failure(Failure(.transient, "no thread to be had: \(String(cString: strerror(code)))"))) }
     }
 
     /// Wakes the thread wherever it waits.

@@ -1,4 +1,5 @@
 internal import Glibc
+internal import SerinLocks
 
 /// The signals that ask this process to end, as a stream.
 ///
@@ -30,34 +31,14 @@ public enum Interruptions {
     }
 
     private nonisolated static func startReading(_ descriptor: Int32, into inlet: AsyncStream<Int32>.Continuation) -> Bool {
-        final class Box: Sendable {
-            let descriptor: Int32
-            let inlet: AsyncStream<Int32>.Continuation
-            init(_ descriptor: Int32, _ inlet: AsyncStream<Int32>.Continuation) {
-                self.descriptor = descriptor
-                self.inlet = inlet
+        startThread {
+            var byte: UInt8 = 0
+            while true {
+                let count = read(descriptor, &byte, 1)
+                if count == 1 { inlet.yield(Int32(byte)) }
+                if count == 0 || count < 0 && errno != EINTR { return }
             }
-        }
-        var thread = pthread_t()
-        let box = Unmanaged.passRetained(Box(descriptor, inlet))
-        let code = pthread_create(
-            &thread, nil,
-            { context in
-                guard let context else { return nil }
-                let box = Unmanaged<Box>.fromOpaque(context).takeRetainedValue()
-                var byte: UInt8 = 0
-                while true {
-                    let count = read(box.descriptor, &byte, 1)
-                    if count == 1 { box.inlet.yield(Int32(byte)) }
-                    if count == 0 || count < 0 && errno != EINTR { return nil }
-                }
-            }, box.toOpaque())
-        guard code == 0 else {
-            box.release()
-            return false
-        }
-        pthread_detach(thread)
-        return true
+        } == 0
     }
 }
 

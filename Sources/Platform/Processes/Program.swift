@@ -1,5 +1,6 @@
 internal import CSerinProcess
 internal import Glibc
+internal import SerinLocks
 public import SerinModel
 
 /// How a program ended.

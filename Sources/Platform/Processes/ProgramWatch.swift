@@ -1,5 +1,6 @@
 internal import CSerinProcess
 internal import Glibc
+internal import SerinLocks
 internal import SerinModel
 
 /// Feeds a running program, collects its output and ends it when its time is up.

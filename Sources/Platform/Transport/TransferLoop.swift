@@ -43,21 +43,11 @@ final class TransferLoop: Sendable {
 
     deinit { curl_multi_cleanup(multi.handle) }
 
-    func startThread() throws(Failure) {
-        var thread = pthread_t()
-        let box = Unmanaged.passRetained(self)
-        let code = pthread_create(
-            &thread, nil,
-            { context in
-                guard let context else { return nil }
-                Unmanaged<TransferLoop>.fromOpaque(context).takeRetainedValue().run()
-                return nil
-            }, box.toOpaque())
+    func start() throws(Failure) {
+        let code = startThread { self.run() }
         guard code == 0 else {
-            box.release()
             throw Failure(.invalid, "cannot start a thread for HTTP: \(String(cString: strerror(code)))")
         }
-        pthread_detach(thread)
     }
 
     func makeID() -> UInt64 {

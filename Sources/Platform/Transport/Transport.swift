@@ -11,7 +11,7 @@ public final class Transport: Sendable {
     /// - Parameter connectionLimit: How many idle connections are kept open.
     public init(connectionLimit: Int = 256) throws(Failure) {
         loop = try TransferLoop(connectionLimit: connectionLimit)
-        try loop.startThread()
+        try loop.start()
     }
 
     deinit { loop.stop() }

@@ -25,10 +25,11 @@ struct OwnRun: Sendable {
     func result() async throws -> RolloutWatch.Result {
         let service = try session.assembly.readPolicy(source).policy.service
         try session.state.create(for: service)
-        if let socketGroup { try session.state.admit(group: socketGroup, to: service) }
         let controller = try await session.assembly.openController(service, session.state)
         let server: HTTPServer
         do {
+            // Only now: taking the lock closes the folder to everyone but its owner.
+            if let socketGroup { try session.state.admit(group: socketGroup, to: service) }
             let socket = try UnixSocket(listeningAt: session.state.socket(of: service), group: socketGroup)
             server = try HTTPServer(socket: socket, router: RolloutAPI(controller.operations).router)
         } catch {

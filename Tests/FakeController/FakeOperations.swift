@@ -1,30 +1,39 @@
-import SerinController
-import SerinLocks
-import SerinModel
-import SerinPolicies
-import SerinRollouts
-import SerinVerdicts
+public import SerinController
+public import SerinLocks
+public import SerinModel
+internal import SerinPolicies
+public import SerinRollouts
+public import SerinVerdicts
 
 /// A controller with one rollout whose answers are set by the test.
-final class FakeOperations: RolloutOperations {
-    struct State {
-        var status: RolloutStatus
-        var decisions: [LoggedDecision] = []
-        var commands: [Command] = []
-        var started: [StartRequest] = []
-        var author: Principal?
-        var failure: OperationError?
+public final class FakeOperations: RolloutOperations {
+    /// What it answers, and what it was asked.
+    public struct State: Sendable {
+        /// The rollout's status.
+        public var status: RolloutStatus
+        /// Its log.
+        public var decisions: [LoggedDecision] = []
+        /// The commands that were accepted.
+        public var commands: [Command] = []
+        /// The starts that were asked for.
+        public var started: [StartRequest] = []
+        /// Who asked for the last start.
+        public var author: Principal?
+        /// What every question is answered with, if anything.
+        public var failure: OperationError?
         /// How many commands are still refused.
-        var refusedCommands = 0
+        public var refusedCommands = 0
         /// What a command does to the status.
-        var onCommand: (@Sendable (Command, inout RolloutStatus) -> Void)?
+        public var onCommand: (@Sendable (Command, inout RolloutStatus) -> Void)?
         /// What a start does to the status.
-        var onStart: (@Sendable (inout RolloutStatus) -> Void)?
+        public var onStart: (@Sendable (inout RolloutStatus) -> Void)?
     }
 
-    let state: Locked<State>
+    /// May be changed at any time.
+    public let state: Locked<State>
 
-    init(_ status: RolloutStatus = .sample()) { state = Locked(State(status: status)) }
+    /// A controller with this rollout.
+    public init(_ status: RolloutStatus = .sample()) { state = Locked(State(status: status)) }
 
     private func present(_ name: String) throws(OperationError) -> RolloutStatus {
         let (status, failure) = state.withLock { ($0.status, $0.failure) }
@@ -35,7 +44,7 @@ final class FakeOperations: RolloutOperations {
         return status
     }
 
-    func start(_ request: StartRequest, by principal: Principal) async throws(OperationError) -> RolloutStatus {
+    public func start(_ request: StartRequest, by principal: Principal) async throws(OperationError) -> RolloutStatus {
         state.withLock {
             $0.started.append(request)
             $0.author = principal
@@ -44,11 +53,11 @@ final class FakeOperations: RolloutOperations {
         return try present("checkout")
     }
 
-    func statuses() async throws(OperationError) -> [RolloutStatus] { [try present("checkout")] }
+    public func statuses() async throws(OperationError) -> [RolloutStatus] { [try present("checkout")] }
 
-    func status(of name: String) async throws(OperationError) -> RolloutStatus { try present(name) }
+    public func status(of name: String) async throws(OperationError) -> RolloutStatus { try present(name) }
 
-    func perform(_ command: Command, on name: String) async throws(OperationError) -> RolloutStatus {
+    public func perform(_ command: Command, on name: String) async throws(OperationError) -> RolloutStatus {
         _ = try present(name)
         let isRefused = state.withLock { state in
             defer { state.refusedCommands = max(0, state.refusedCommands - 1) }
@@ -62,12 +71,12 @@ final class FakeOperations: RolloutOperations {
         }
     }
 
-    func decisions(of name: String, after sequence: Int64, limit: Int) async throws(OperationError) -> [LoggedDecision] {
+    public func decisions(of name: String, after sequence: Int64, limit: Int) async throws(OperationError) -> [LoggedDecision] {
         _ = try present(name)
         return state.withLock { Array($0.decisions.filter { $0.sequence > sequence }.prefix(limit)) }
     }
 
-    func statusChange(
+    public func statusChange(
         of name: String, from seen: RolloutStatus?, timeout: Duration
     ) async throws(OperationError) -> RolloutStatus {
         let clock = ContinuousClock()
@@ -76,14 +85,17 @@ final class FakeOperations: RolloutOperations {
             let status = try present(name)
             if status != seen || clock.now >= limit || Task.isCancelled { return status }
             // A cancelled pause ends the loop.
+            // sleeps: the status has no condition to wait for, as tests change it behind the controller's back
             try? await Task.sleep(for: .milliseconds(5))
         }
     }
 }
 
 extension RolloutStatus {
-    static func sample(state: String = "baking", isFinal: Bool = false, ending: Ending? = nil) -> RolloutStatus {
+    /// An example.
+    public static func sample(state: String = "baking", isFinal: Bool = false, ending: Ending? = nil) -> RolloutStatus {
         guard let id = RolloutID("checkout-01k5"), let service = ServiceName("checkout"), let weight = Weight(percent: 25) else {
+            // traps: these names are written here and valid
             preconditionFailure("the sample's names are valid")
         }
         return RolloutStatus(
@@ -96,7 +108,8 @@ extension RolloutStatus {
 }
 
 extension SignalAssessment {
-    static func sample(_ name: String = "errors", verdict: Verdict = .fail) -> SignalAssessment {
+    /// An example.
+    public static func sample(_ name: String = "errors", verdict: Verdict = .fail) -> SignalAssessment {
         var signal = SignalAssessment(name: name)
         signal.verdict = verdict
         signal.reason = "beyond 1.10"
@@ -118,7 +131,8 @@ extension SignalAssessment {
 }
 
 extension LoggedDecision {
-    static func sample(_ sequence: Int64, _ text: String = "step 25% FAIL errors") -> LoggedDecision {
+    /// An example.
+    public static func sample(_ sequence: Int64, _ text: String = "step 25% FAIL errors") -> LoggedDecision {
         LoggedDecision(
             sequence: sequence, at: Instant(millisecondsSince1970: 1_772_325_735_000 + sequence * 1000),
             decision: Decision(topic: "verdict", text: text, signals: [.sample()]))

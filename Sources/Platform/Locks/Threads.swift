@@ -1,7 +1,9 @@
 internal import Glibc
 
-/// Runs blocking work of a test server on a thread of its own, so that the cooperative pool stays free for the tests.
-func onThread(_ body: @escaping @Sendable () -> Void) {
+/// Starts a detached thread of its own for blocking work, so that neither the cooperative pool nor Dispatch's is starved.
+///
+/// Returns 0, or the errno of `pthread_create`; then the body does not run.
+nonisolated public func startThread(_ body: @escaping @Sendable () -> Void) -> Int32 {
     final class Box: Sendable {
         let body: @Sendable () -> Void
         init(_ body: @escaping @Sendable () -> Void) { self.body = body }
@@ -16,4 +18,10 @@ func onThread(_ body: @escaping @Sendable () -> Void) {
             return nil
         }, box.toOpaque())
     if code == 0 { pthread_detach(thread) } else { box.release() }
+    return code
+}
+
+/// Runs the body on a thread of its own, or on this one if there is none to be had: blocking it is better than never answering.
+nonisolated public func onNewThread(_ body: @escaping @Sendable () -> Void) {
+    if startThread(body) != 0 { body() }
 }
