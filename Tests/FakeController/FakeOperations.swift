@@ -44,6 +44,7 @@ public final class FakeOperations: RolloutOperations {
         return status
     }
 
+    /// Notes the request, and answers with the rollout.
     public func start(_ request: StartRequest, by principal: Principal) async throws(OperationError) -> RolloutStatus {
         state.withLock {
             $0.started.append(request)
@@ -53,10 +54,13 @@ public final class FakeOperations: RolloutOperations {
         return try present("checkout")
     }
 
+    /// The one rollout.
     public func statuses() async throws(OperationError) -> [RolloutStatus] { [try present("checkout")] }
 
+    /// The rollout, by its name or its service's.
     public func status(of name: String) async throws(OperationError) -> RolloutStatus { try present(name) }
 
+    /// Notes the command, unless commands are still refused.
     public func perform(_ command: Command, on name: String) async throws(OperationError) -> RolloutStatus {
         _ = try present(name)
         let isRefused = state.withLock { state in
@@ -71,11 +75,13 @@ public final class FakeOperations: RolloutOperations {
         }
     }
 
+    /// The log that the test set.
     public func decisions(of name: String, after sequence: Int64, limit: Int) async throws(OperationError) -> [LoggedDecision] {
         _ = try present(name)
         return state.withLock { Array($0.decisions.filter { $0.sequence > sequence }.prefix(limit)) }
     }
 
+    /// Returns when the test has changed the status, or the time is over.
     public func statusChange(
         of name: String, from seen: RolloutStatus?, timeout: Duration
     ) async throws(OperationError) -> RolloutStatus {

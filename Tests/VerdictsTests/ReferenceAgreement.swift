@@ -16,7 +16,7 @@ import Testing
         print("ReferenceAgreement: SERIN_SEED=\(seed)")
         var cases = RandomCases(seed: seed)
         let program = Program(
-            "/usr/bin/python3", ["-B", VectorFile.folder + "/expect.py"], input: cases.document().canonicalBytes,
+            "python3", ["-B", VectorFile.folder + "/expect.py"], input: cases.document().canonicalBytes,
             deadline: .minutes(3), outputLimit: 64 << 20)
         let completion = try await program.run()
         #expect(completion.termination == .exited(0), "\(completion.text.suffix(2000)) (seed \(seed))")
