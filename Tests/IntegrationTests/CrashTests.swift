@@ -114,6 +114,7 @@ private struct Lane: Sendable {
             switch completion.termination {
             case .exited(0): return true
             case .exited(7): return false
+            // sleeps: between two tries, while the controller is started again
             case .exited, .signalled, .timedOut: try await Task.sleep(for: .milliseconds(50))
             }
         }

@@ -51,7 +51,7 @@ extension Integration {
                 try await scene.awaitWeight(1000)
                 cluster.primary.stop()
                 try await scene.awaitOutput("is unknown since")
-                // Longer than the step would have taken.
+                // sleeps: longer than the step would have taken, for nothing is to happen
                 try await Task.sleep(for: .seconds(4))
                 #expect(await scene.weight() == 1000)
                 let halt = try await scene.serin("halt", scene.service, "--reason", "the database is gone")

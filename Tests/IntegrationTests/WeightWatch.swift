@@ -24,6 +24,7 @@ final class WeightWatch: Sendable {
                     samples.withLock { if $0.last?.basisPoints != weight { $0.append(sample) } }
                 }
                 // A cancelled pause ends the loop.
+                // sleeps: between two looks at the balancer
                 try? await Task.sleep(for: .milliseconds(30))
             }
         }
