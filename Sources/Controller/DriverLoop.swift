@@ -175,13 +175,25 @@ struct DriverLoop {
         var orders: [Order] = []
         for batch in done {
             let request = rollout.telemetryRequest
-            for effect in batch.effects where !(effect.isLowering && batch.wentAhead) && (effect.isLowering || !batch.isVoid) {
+            for effect in batch.effects where !(effect.isLowering && batch.wentAhead) && (!batch.isVoid || isStillWanted(effect))
+            {
                 orders.append(.effect(effect, decidedAt: batch.decidedAt, request: request))
             }
             batch.reply?.answer(.success(batch.status))
         }
         if let status = done.last?.status { driver.board.show(status) }
         return orders + append()
+    }
+
+    /// Whether an effect that was held back by a broken journal is let out all the same: nothing that raises or goes forward, but
+    /// people are told, and a rollback action that the rollout waits for is carried out.
+    private func isStillWanted(_ effect: Effect) -> Bool {
+        switch effect {
+        case .setWeight: effect.isLowering
+        case .notify: true
+        case .runAction(let intent, .rollback): rollout.machine.openAction?.intent == intent
+        case .runAction(_, .deploy), .runAction(_, .promote), .preflight, .readHistory, .record: false
+        }
     }
 
     /// On a broken journal nothing but a lowering leaves, now or later; the rollout is told and takes itself back.

@@ -30,7 +30,10 @@ struct EffectRunner: Sendable {
             return .preflightFinished(await preflight.run(request: request, at: clock.now()))
         case .readHistory: return .historyRead(await history(request: request))
         case .setWeight(let intent, let weight):
-            let lease = Duration(milliseconds: charter.policy.timing.watchdogAfter.milliseconds / 2)
+            let timing = charter.policy.timing
+            // Sent later than this it could apply after the rollout has given it up, or after another controller took over.
+            let flight = timing.raiseDeadline - world.traffic.settleTime - limits.traffic * 2
+            let lease = min(Duration(milliseconds: timing.watchdogAfter.milliseconds / 2), max(.zero, flight))
             return .weightReported(intent, await weights.set(weight, intent: intent, decidedAt: decidedAt, lease: lease))
         case .runAction(let intent, let kind):
             guard let action = charter.policy.action(kind) else {

@@ -12,37 +12,28 @@ public struct JournalReader: Sendable {
 
     /// The last rollout of the store, rebuilt from its entries; nil in a store without one.
     public func lastRollout() async throws(OperationError) -> Replayed<Rollout>? {
-        var engines = EngineHistory()
-        var replay: Replay<Rollout>?
-        do {
-            try await eachEntry { entry in
-                guard let id = entry.rollout else { return try engines.take(entry) }
-                if replay?.isOf(id) != true { replay = Replay(of: id, engines: engines) }
-                replay?.learn(engines)
-                try replay?.take(entry)
-            }
-            return try replay?.finish()
+        let last: RolloutID?
+        do throws(StoreError) {
+            last = try await store.rollouts().last
         } catch {
-            throw .unavailable("the journal does not hold together: \(error)")
+            throw .unavailable("the journal cannot be read: \(error)")
         }
+        guard let last else { return nil }
+        return try await rollout(last)
     }
 
     /// One rollout rebuilt from its entries.
     public func rollout(_ id: RolloutID) async throws(OperationError) -> Replayed<Rollout> {
-        var engines = EngineHistory()
-        var replay = Replay<Rollout>(of: id, engines: engines)
-        do {
-            try await eachEntry { entry in
-                if entry.rollout == nil { try engines.take(entry) }
-                guard entry.rollout == id else { return }
-                replay.learn(engines)
-                try replay.take(entry)
-            }
-            return try replay.finish()
-        } catch ReplayError.notCreated {
-            throw .notFound("the journal has no rollout '\(id)'")
+        let result: Result<Replayed<Rollout>, ReplayError>
+        do throws(StoreError) {
+            result = try await store.replay(id)
         } catch {
-            throw .unavailable("the journal does not hold together: \(error)")
+            throw .unavailable("the journal cannot be read: \(error)")
+        }
+        switch result {
+        case .success(let replayed): return replayed
+        case .failure(.notCreated): throw .notFound("the journal has no rollout '\(id)'")
+        case .failure(let error): throw .unavailable("the journal does not hold together: \(error)")
         }
     }
 

@@ -26,31 +26,36 @@ struct Recovery: Sendable {
         } catch {
             throw .unavailable("rollout \(replayed.charter.id) is live and cannot be taken over: \(error)")
         }
-        return Past(driver: await takeOver(replayed, world: world))
+        return Past(driver: takeOver(replayed, world: world))
     }
 
-    private func takeOver(_ replayed: Replayed<Rollout>, world: World) async -> RolloutDriver {
-        func driver(opening: [RolloutEvent], open: [Effect]) -> RolloutDriver {
+    private func takeOver(_ replayed: Replayed<Rollout>, world: World) -> RolloutDriver {
+        func driver(open: [Effect], opening: @escaping @Sendable () async -> [RolloutEvent]) -> RolloutDriver {
             RolloutDriver(
                 rollout: replayed.machine, opening: opening, openEffects: open, world: world, store: parts.store,
                 clock: parts.clock, notifier: parts.notifier, limits: parts.limits)
         }
-        guard replayed.hasBegun else { return driver(opening: [.started], open: []) }
+        guard replayed.hasBegun else { return driver(open: []) { [.started] } }
         let runner = EffectRunner(
             charter: replayed.charter, world: world, clock: parts.clock, limits: parts.limits, notifier: parts.notifier)
-        var actions: [Takeover.OpenAction] = []
-        var again: [Effect] = []
-        for effect in replayed.openEffects {
+        let takeWatchdogMark = parts.takeWatchdogMark
+        let effects = replayed.openEffects
+        let again = effects.filter { effect in
             switch effect {
-            case .runAction(let intent, let kind):
-                actions.append(Takeover.OpenAction(intent: intent, outcome: await runner.settle(intent, kind)))
-            case .preflight, .readHistory: again.append(effect)
-            // The reading below settles weights; lines and notices wait for nobody.
-            case .setWeight, .record, .notify: break
+            case .preflight, .readHistory: true
+            // Weights are settled by the reading, actions by their checks; lines and notices wait for nobody.
+            case .setWeight, .runAction, .record, .notify: false
             }
         }
-        let takeover = Takeover(
-            traffic: await runner.trafficReading(), watchdogLowered: parts.takeWatchdogMark(), actions: actions)
-        return driver(opening: [.takenOver(takeover)], open: again)
+        return driver(open: again) {
+            var actions: [Takeover.OpenAction] = []
+            for case .runAction(let intent, let kind) in effects {
+                actions.append(Takeover.OpenAction(intent: intent, outcome: await runner.settle(intent, kind)))
+            }
+            return [
+                .takenOver(
+                    Takeover(traffic: await runner.trafficReading(), watchdogLowered: takeWatchdogMark(), actions: actions))
+            ]
+        }
     }
 }

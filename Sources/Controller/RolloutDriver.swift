@@ -49,7 +49,7 @@ public final class RolloutDriver: Sendable {
     let limits: CallLimits
     private let initial: Rollout
     private let openEffects: [Effect]
-    private let opening: [RolloutEvent]
+    private let opening: @Sendable () async -> [RolloutEvent]
     private let inbox: AsyncStream<Input>
     private let outbox: AsyncStream<Input>.Continuation
 
@@ -57,10 +57,11 @@ public final class RolloutDriver: Sendable {
     ///
     /// - Parameters:
     ///   - rollout: Its state, as replayed from the journal.
-    ///   - opening: Events that begin or resume it, such as `started` or `takenOver`.
+    ///   - opening: Reads what has to be read and returns the events that begin or resume it: `started` or `takenOver`.
     ///   - openEffects: Journaled effects that were not answered before a stop and are asked for again.
     init(
-        rollout: Rollout, opening: [RolloutEvent], openEffects: [Effect], world: World, store: any Store, clock: any Clock,
+        rollout: Rollout, opening: @escaping @Sendable () async -> [RolloutEvent], openEffects: [Effect], world: World,
+        store: any Store, clock: any Clock,
         notifier: any Notifier, limits: CallLimits
     ) {
         charter = rollout.charter
@@ -102,8 +103,11 @@ public final class RolloutDriver: Sendable {
                 for order in orders { group.addTask { await self.carryOut(order) } }
             }
             start(loop.resume(openEffects))
-            for event in opening { start(loop.handle(event, at: clock.now())) }
-            group.addTask { await self.pace() }
+            // Polls begin after the opening; commands are taken at once, however long a check of the world takes.
+            group.addTask {
+                for event in await self.opening() { self.outbox.yield(.event(event)) }
+                await self.pace()
+            }
             for await input in inbox {
                 start(loop.take(input, at: clock.now()))
                 if loop.isOver { break }

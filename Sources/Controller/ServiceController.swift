@@ -110,7 +110,7 @@ public final class ServiceController: RolloutOperations {
         let driver: RolloutDriver
         do throws(Failure) {
             driver = RolloutDriver(
-                rollout: Rollout(charter: charter, createdAt: now), opening: [.started], openEffects: [],
+                rollout: Rollout(charter: charter, createdAt: now), opening: { [.started] }, openEffects: [],
                 world: try parts.makeWorld(charter), store: parts.store, clock: parts.clock, notifier: parts.notifier,
                 limits: parts.limits)
         } catch {

@@ -36,8 +36,13 @@ extension Rollout {
         let wasCollecting = machine.isCollecting
         let step = machine.entered
         var found = summarise(observation, assessment, at: now)
-        if wasCollecting, let step, counts(found) {
-            bake.add(assessment.healthyTime, step: step, weight: machine.plan.steps[step].weight)
+        if !counts(found) { wasUnhealthy = true }
+        if assessment.healthyTime > .zero {
+            // One unhealthy poll makes the whole block unhealthy, not only the one that completes it.
+            if wasCollecting, let step, !wasUnhealthy {
+                bake.add(assessment.healthyTime, step: step, weight: machine.plan.steps[step].weight)
+            }
+            wasUnhealthy = !counts(found)
         }
         // A step's time may have been completed by this very poll.
         found.isStepDone = step.map { bake.isDone(step: $0) } ?? false
@@ -104,6 +109,7 @@ extension Rollout {
 
     mutating func take(_ outcome: ActionOutcome, of intent: IntentID, at now: Instant, into effects: inout [Effect]) {
         guard let action = machine.openAction, action.intent == intent else { return }
+        actionEndedAt = now
         switch outcome {
         case .done:
             reason = "\(action.kind.rawValue) action done"

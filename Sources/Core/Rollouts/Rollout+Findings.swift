@@ -18,8 +18,14 @@ extension Rollout {
             isSecurityFlagged: assessment.signals.contains { $0.isSecurity && !$0.isReportOnly && $0.verdict == .fail },
             isAlertFiring: !(observation.telemetry?.alerts ?? []).isEmpty,
             database: database.judge(observation.database, at: now),
-            isTelemetryLost: isTelemetryLost(observation, assessment, at: now),
+            isTelemetryLost: isTelemetryLost(observation, assessment, at: now) || isBeforePromotion(observation),
             share: seen, readBack: read)
+    }
+
+    /// Whether a poll that is to show the promoted version began before the promotion action had ended.
+    private func isBeforePromotion(_ observation: Observation) -> Bool {
+        guard case .verifying = machine.state, let actionEndedAt else { return false }
+        return observation.at <= actionEndedAt
     }
 
     func readBack(_ traffic: TrafficReading) -> ReadBack {

@@ -32,6 +32,10 @@ public struct Rollout: Sendable, Hashable {
     var exposedSince: Instant?
     /// When a weight was last confirmed: what a poll read before is older than that.
     var confirmedAt: Instant?
+    /// Whether a poll since the last completed block was not healthy.
+    var wasUnhealthy = false
+    /// When an action last ended: what a poll read before knows nothing of it.
+    var actionEndedAt: Instant?
     /// Whether a security signal or a halt for security stopped it.
     var wasStoppedForSecurity = false
     /// Why it is where it is.
