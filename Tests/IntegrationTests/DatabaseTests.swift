@@ -52,8 +52,11 @@ extension Integration {
                 cluster.primary.stop()
                 try await scene.awaitOutput("is unknown since")
                 // Longer than the step would have taken.
-                try await Task.sleep(for: .seconds(4))
-                #expect(await scene.weight() == 1000)
+                let end = ContinuousClock().now + .seconds(4)
+                try await waitUntil("four seconds") {
+                    #expect(await scene.weight() == 1000)
+                    return ContinuousClock().now >= end
+                }
                 let halt = try await scene.serin("halt", scene.service, "--reason", "the database is gone")
                 #expect(halt.termination == .exited(0), "\(halt.text)")
                 #expect(try await scene.end(of: run) == 4, "\(scene.output())")
