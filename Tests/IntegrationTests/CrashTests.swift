@@ -109,15 +109,12 @@ private struct Lane: Sendable {
     private func haltWhenRaised(_ scene: Scene) async throws -> Bool {
         guard story == .halted else { return false }
         try await scene.awaitWeight(1000, within: .seconds(40))
-        for _ in 0..<100 {
+        var wasHalted = false
+        try await waitUntil("an answer to the halt of lane \(number)", within: .seconds(60)) {
             let completion = try await scene.serin("halt", scene.service, "--reason", "lane \(number)")
-            switch completion.termination {
-            case .exited(0): return true
-            case .exited(7): return false
-            // sleeps: between two tries, while the controller is started again
-            case .exited, .signalled, .timedOut: try await Task.sleep(for: .milliseconds(50))
-            }
+            wasHalted = completion.termination == .exited(0)
+            return wasHalted || completion.termination == .exited(7)
         }
-        return false
+        return wasHalted
     }
 }

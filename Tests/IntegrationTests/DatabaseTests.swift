@@ -51,9 +51,12 @@ extension Integration {
                 try await scene.awaitWeight(1000)
                 cluster.primary.stop()
                 try await scene.awaitOutput("is unknown since")
-                // sleeps: longer than the step would have taken, for nothing is to happen
-                try await Task.sleep(for: .seconds(4))
-                #expect(await scene.weight() == 1000)
+                // Longer than the step would have taken.
+                let end = ContinuousClock().now + .seconds(4)
+                try await waitUntil("four seconds") {
+                    #expect(await scene.weight() == 1000)
+                    return ContinuousClock().now >= end
+                }
                 let halt = try await scene.serin("halt", scene.service, "--reason", "the database is gone")
                 #expect(halt.termination == .exited(0), "\(halt.text)")
                 #expect(try await scene.end(of: run) == 4, "\(scene.output())")

@@ -101,8 +101,10 @@ struct Scene: Sendable {
 
     /// Waits until the balancer shows a weight.
     func awaitWeight(_ basisPoints: Int, within deadline: Duration = .seconds(30)) async throws {
-        try await waitUntil("weight \(basisPoints) of \(service); the program said:\n\(output())", within: deadline) {
-            await weight() == basisPoints
+        do {
+            try await waitUntil("weight \(basisPoints) of \(service)", within: deadline) { await weight() == basisPoints }
+        } catch {
+            throw Failure(.transient, "\(error); the program said:\n\(output())")
         }
     }
 

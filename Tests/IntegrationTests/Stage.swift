@@ -59,12 +59,20 @@ struct Stage: Sendable {
 
     /// Waits until every instance was scraped often enough to know the rhythm.
     private func awaitScrapes() async throws {
+        try await awaitAnswer("\(instances.count * 2)", to: "count(count_over_time(http_requests_total%5B1m%5D)%3E3)")
+    }
+
+    /// Waits until Prometheus has the series of control's instances, which were away.
+    func awaitControl() async throws {
+        try await awaitAnswer("\(controlInstances.count * 2)", to: "count(http_requests_total%7Bversion=%22\(Stage.old)%22%7D)")
+    }
+
+    private func awaitAnswer(_ value: String, to query: String) async throws {
         let transport = try Transport()
         defer { transport.shutdown() }
-        let query = "count(count_over_time(http_requests_total%5B1m%5D)%3E3)"
         let request = HTTPRequest(url: prometheus.url + "/api/v1/query?query=" + query, timeout: .seconds(2))
-        try await waitUntil("the first scrapes") {
-            String(decoding: try await transport.send(request).body, as: UTF8.self).contains("\"\(instances.count * 2)\"")
+        try await waitUntil("the answer \(value) to \(query)") {
+            String(decoding: try await transport.send(request).body, as: UTF8.self).contains("\"\(value)\"")
         }
     }
 

@@ -88,8 +88,10 @@ extension Integration {
                 let run = try scene.start(scene.release(Stage.good))
                 try await scene.awaitWeight(1000)
                 for instance in scene.stage.controlInstances { instance.mute(true) }
-                defer { for instance in scene.stage.controlInstances { instance.mute(false) } }
-                #expect(try await scene.end(of: run) == 5, "\(scene.output())")
+                let status = try await scene.end(of: run)
+                for instance in scene.stage.controlInstances { instance.mute(false) }
+                #expect(status == 5, "\(scene.output())")
+                try await scene.stage.awaitControl()
                 try await JournalProof(of: scene).check(scene)
             }
         }

@@ -1,6 +1,7 @@
 import Glibc
 import SerinLocks
 import SerinModel
+import Testbed
 import Testing
 
 /// Looks at a service's weight at the balancer all the time, past the program.
@@ -18,14 +19,13 @@ final class WeightWatch: Sendable {
     init(_ scene: Scene) {
         let samples = self.samples
         task = Task {
-            while !Task.isCancelled {
+            // It ends by being cancelled.
+            try? await waitUntil("the end of a test", within: .hours(1)) {
                 if let weight = await scene.weight() {
                     let sample = Sample(at: .wall, basisPoints: weight)
                     samples.withLock { if $0.last?.basisPoints != weight { $0.append(sample) } }
                 }
-                // A cancelled pause ends the loop.
-                // sleeps: between two looks at the balancer
-                try? await Task.sleep(for: .milliseconds(30))
+                return Task.isCancelled
             }
         }
     }
