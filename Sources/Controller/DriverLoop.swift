@@ -44,6 +44,8 @@ struct DriverLoop {
     private var isPolling = false
     private var isJournalBroken = false
     private var isStopping = false
+    /// How many requests for a weight have no answer yet; each has a deadline of its own.
+    private var weightsUnderWay = 0
     /// The earliest moment at which a wake-up is already ordered.
     private var wakeAt: Instant?
     /// By how much the computer's clock was ahead of the controller's when last looked at, in milliseconds.
@@ -55,10 +57,15 @@ struct DriverLoop {
         wallClockOffset = driver.clock.wallClockOffset()
     }
 
-    /// Whether nothing is left to do: final and recorded, or stopped with nothing in the journal's queue.
+    /// Whether nothing is left to do: final, recorded and every weight answered, or stopped with nothing in the journal's queue.
     var isOver: Bool {
         guard queue.isEmpty, appending == 0 else { return isStopping && isJournalBroken }
-        return isStopping || driver.board.status.isFinal
+        return isStopping || driver.board.status.isFinal && weightsUnderWay == 0
+    }
+
+    /// Takes note of an order that a task carries out from now on.
+    mutating func began(_ order: Order) {
+        if case .effect(.setWeight, _, _) = order { weightsUnderWay += 1 }
     }
 
     /// Asks again for effects that were durable before a stop.
@@ -77,6 +84,7 @@ struct DriverLoop {
         switch input {
         case .event(let event):
             if case .observed = event { isPolling = false }
+            if case .weightReported = event { weightsUnderWay -= 1 }
             // With the journal broken only lowering goes on: evidence that cannot be recorded decides nothing.
             if isJournalBroken, case .observed = event { return [] }
             return handle(event, at: now)

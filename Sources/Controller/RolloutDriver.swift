@@ -100,7 +100,10 @@ public final class RolloutDriver: Sendable {
         await withDiscardingTaskGroup { group in
             var loop = DriverLoop(driver: self, rollout: initial)
             func start(_ orders: [DriverLoop.Order]) {
-                for order in orders { group.addTask { await self.carryOut(order) } }
+                for order in orders {
+                    loop.began(order)
+                    group.addTask { await self.carryOut(order) }
+                }
             }
             start(loop.resume(openEffects))
             // Polls begin after the opening; commands are taken at once, however long a check of the world takes.

@@ -42,7 +42,7 @@ extension Rollout {
             if wasCollecting, let step, !wasUnhealthy {
                 bake.add(assessment.healthyTime, step: step, weight: machine.plan.steps[step].weight)
             }
-            wasUnhealthy = !counts(found)
+            wasUnhealthy = false
         }
         // A step's time may have been completed by this very poll.
         found.isStepDone = step.map { bake.isDone(step: $0) } ?? false

@@ -11,7 +11,8 @@ struct ControllerLocator: Sendable {
 
     init(_ session: Session) {
         state = session.state
-        timeout = min(session.globals.timeout ?? .seconds(20), .seconds(20))
+        // A short wait is for the rollout; an answer from a busy controller may take longer than that.
+        timeout = min(max(session.globals.timeout ?? .seconds(20), .seconds(5)), .seconds(20))
     }
 
     /// The sockets at which the one in charge of a name may answer, the nearest first.
