@@ -51,6 +51,10 @@ struct Show: Sendable {
         _ title: String, _ version: String, from previous: String, expecting code: Int32, _ words: String,
         meanwhile: @Sendable @escaping () async throws -> Void = {}
     ) async throws -> Int {
+        // What the release before left behind in the database ends by itself; a preflight would refuse to start on it.
+        try await waitUntil("a database without waiting sessions", within: .seconds(30)) {
+            try await stage.database.primary.sql("SELECT count(*) FROM pg_locks WHERE NOT granted") == "0"
+        }
         say("\n== \(title): \(previous) → \(version), has to be \(words) (exit \(code)) ==")
         let pid = try startVisibly(
             serin,
