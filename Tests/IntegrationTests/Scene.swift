@@ -23,6 +23,11 @@ struct Scene: Sendable {
         let scratch = try state ?? Scratch()
         defer { if state == nil { scratch.remove() } }
         await stage.move(service, to: 0)
+        // A test before this one may have stopped an origin or the balancer; its health checks need a moment to see them again.
+        try await waitUntil("healthy origins at HAProxy") {
+            let table = await stage.balancer.command("show stat")
+            return table.contains(",UP,") && !table.contains(",DOWN,")
+        }
         let text = policy.text(service: service, stage: stage)
         let full = [
             "PATH": "/usr/local/bin:/usr/bin:/bin:/usr/sbin:/sbin", "LC_ALL": "C.UTF-8", "HOME": scratch.path,
