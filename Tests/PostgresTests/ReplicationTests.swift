@@ -14,6 +14,10 @@ import Testing
             let health = try await settled(cluster, namesReplica: namesReplica)
             // A change of segment leaves a hole that nobody will ever replay.
             try await cluster.primary.sql("SELECT pg_switch_wal()")
+            // Until the replica has reported the switch, the rest of the segment is a gap like any other.
+            try await waitUntil("the switch is reported") {
+                await health.read(deadline: deadline).value(.replicationLagBytes) == 0
+            }
             // Long enough for the lag columns to turn NULL and for the last commit to grow old.
             let clock = ContinuousClock()
             let start = clock.now
