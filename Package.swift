@@ -25,11 +25,11 @@ func tests(_ name: String, _ dependencies: [String], resources: [Resource] = [])
         resources: resources, swiftSettings: strict)
 }
 
-let core = ["Model", "Policies", "Verdicts", "Rollouts", "Records"]
+let core = ["Model", "Policies", "Verdicts", "Rollouts", "Records", "Catalogue"]
 let everything =
     core + [
-        "Ports", "Controller", "Locks", "Transport", "Processes", "Crypto", "YAML", "Prometheus", "Postgres", "SQLite",
-        "Traffic", "Actions", "API", "Server",
+        "Ports", "Controller", "Locks", "Transport", "Processes", "Crypto", "Compression", "Database", "YAML", "Prometheus",
+        "Postgres", "SQLite", "Traffic", "Actions", "Backups", "API", "Server",
     ]
 
 let package = Package(
@@ -44,6 +44,8 @@ let package = Package(
         .systemLibrary(
             name: "CMicroHTTPD", path: "Sources/C/CMicroHTTPD", pkgConfig: "libmicrohttpd",
             providers: [.apt(["libmicrohttpd-dev"])]),
+        .systemLibrary(name: "CZstd", path: "Sources/C/CZstd", pkgConfig: "libzstd", providers: [.apt(["libzstd-dev"])]),
+        .systemLibrary(name: "CZlib", path: "Sources/C/CZlib", pkgConfig: "zlib", providers: [.apt(["zlib1g-dev"])]),
         .target(name: "CSerinCurl", dependencies: ["CCurl"], path: "Sources/C/CSerinCurl"),
         .target(name: "CSerinHTTPD", dependencies: ["CMicroHTTPD"], path: "Sources/C/CSerinHTTPD"),
         .target(name: "CSerinProcess", path: "Sources/C/CSerinProcess"),
@@ -55,22 +57,31 @@ let package = Package(
         room("Core/Verdicts", ["Model"], c: ["CSerinMath"]),
         room("Core/Rollouts", ["Model", "Policies", "Verdicts"]),
         room("Core/Records", ["Model", "Policies", "Verdicts", "Rollouts"]),
+        room("Core/Catalogue", ["Model", "Policies", "Records"]),
 
         room("Ports", core),
         room("Controller", core + ["Ports", "Locks"]),
 
         // Platform: knows no rollout.
         room("Platform/Locks", []),
-        room("Platform/Transport", ["Model", "Locks"], c: ["CCurl", "CSerinCurl"]),
+        room("Platform/Transport", ["Model", "Locks", "Crypto"], c: ["CCurl", "CSerinCurl"]),
         room("Platform/Processes", ["Model", "Locks"], c: ["CSerinProcess"]),
         room("Platform/Crypto", [], c: ["COpenSSL"]),
+        room("Platform/Compression", ["Model"], c: ["CZstd", "CZlib"]),
+        room("Platform/Database", ["Model", "Locks"], c: ["CLibPQ"]),
         room("Platform/YAML", ["Model", "Policies"], c: ["CYAML"]),
 
         // Adapters: each knows Ports, Core's values, Platform and its C library.
         room("Adapters/Prometheus", ["Model", "Policies", "Ports", "Locks", "Transport"]),
-        room("Adapters/Postgres", ["Model", "Policies", "Ports", "Locks"], c: ["CLibPQ"]),
-        room("Adapters/SQLite", ["Model", "Records", "Ports", "Locks", "Crypto"], c: ["CSQLite"]),
+        room("Adapters/Postgres", ["Model", "Policies", "Ports", "Locks", "Database"]),
+        room("Adapters/SQLite", ["Model", "Records", "Catalogue", "Ports", "Locks", "Crypto"], c: ["CSQLite"]),
         room("Adapters/Traffic", ["Model", "Policies", "Ports", "Locks", "Transport"]),
+        room(
+            "Adapters/Backups",
+            [
+                "Model", "Policies", "Records", "Catalogue", "Ports", "Locks", "Transport", "Processes", "Crypto", "Compression",
+                "Database",
+            ]),
         room("Adapters/Actions", ["Model", "Policies", "Rollouts", "Ports", "Transport", "Processes"]),
 
         // Faces.
@@ -115,6 +126,14 @@ let package = Package(
         tests("VerdictsTests", ["SerinModel", "SerinVerdicts", "SerinProcesses"], resources: [.copy("Vectors")]),
         tests("RolloutsTests", ["SerinModel", "SerinPolicies", "SerinVerdicts", "SerinRollouts"]),
         tests("RecordsTests", core.map { "Serin" + $0 } + ["SerinCrypto"]),
+        tests("CatalogueTests", ["SerinModel", "SerinPolicies", "SerinRecords", "SerinCatalogue", "SerinYAML", "SerinCrypto"]),
+        tests("CompressionTests", ["SerinModel", "SerinCompression", "SerinProcesses", "Testbed"]),
+        tests(
+            "BackupsTests",
+            core.map { "Serin" + $0 } + [
+                "SerinPorts", "SerinBackups", "SerinSQLite", "SerinTransport", "SerinProcesses", "SerinCrypto",
+                "SerinCompression", "SerinDatabase", "SerinLocks", "SerinYAML", "Testbed",
+            ]),
         tests("ControllerTests", core.map { "Serin" + $0 } + ["SerinPorts", "SerinController", "SerinLocks", "SerinCrypto"]),
         tests("TransportTests", ["SerinModel", "SerinTransport", "Testbed", "SerinProcesses"]),
         tests("ProcessesTests", ["SerinModel", "SerinProcesses"]),
@@ -126,7 +145,9 @@ let package = Package(
                 "SerinLocks",
             ],
             resources: [.copy("Samples")]),
-        tests("PostgresTests", ["SerinModel", "SerinPolicies", "SerinPorts", "SerinPostgres", "Testbed", "SerinProcesses"]),
+        tests(
+            "PostgresTests",
+            ["SerinModel", "SerinPolicies", "SerinPorts", "SerinPostgres", "SerinDatabase", "Testbed", "SerinProcesses"]),
         tests(
             "SQLiteTests",
             core.map { "Serin" + $0 } + [

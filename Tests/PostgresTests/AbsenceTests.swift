@@ -1,3 +1,4 @@
+internal import SerinDatabase
 import SerinModel
 import SerinPolicies
 import Testbed
@@ -132,7 +133,7 @@ import Testing
 
     @Test func theSessionIsLimitedAndCannotWrite() async throws {
         try await withCluster(withReplica: false) { cluster in
-            let connection = try Connection(cluster.primary.url(), name: "test", limit: .now + .seconds(5))
+            let connection = try Connection(cluster.primary.url(), name: "test", purpose: .health, limit: .now + .seconds(5))
             let settings = [
                 "application_name", "statement_timeout", "lock_timeout", "idle_in_transaction_session_timeout", "search_path",
             ]

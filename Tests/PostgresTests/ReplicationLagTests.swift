@@ -1,3 +1,4 @@
+internal import SerinDatabase
 import Testing
 
 @testable import SerinPostgres

@@ -1,3 +1,4 @@
+internal import SerinDatabase
 internal import SerinLocks
 internal import SerinModel
 

@@ -1,3 +1,4 @@
+internal import SerinDatabase
 internal import SerinLocks
 public import SerinModel
 public import SerinPolicies

@@ -1,4 +1,5 @@
 internal import Glibc
+internal import SerinDatabase
 internal import SerinModel
 
 /// What one look at the primary brought.

@@ -1,4 +1,5 @@
 internal import Glibc
+internal import SerinDatabase
 internal import SerinModel
 internal import SerinPolicies
 
@@ -72,8 +73,19 @@ final class Session {
                     hint: "expected postgresql://user@host:5432/database or host=… port=… dbname=… user=…"),
                 state: nil, isConnectionLost: true)
         }
-        return try Connection(text, name: "postgres \(role) \(shown)", limit: limit)
+        return try Connection(text, name: "postgres \(role) \(shown)", purpose: .health, limit: limit)
     }
+}
+
+extension SessionPurpose {
+    /// Reads the server's own state, quickly or not at all. The search path keeps others' functions out.
+    static let health = SessionPurpose(
+        applicationName: "serin-health",
+        setUp: """
+            SET statement_timeout = '2s'; SET lock_timeout = '500ms'; SET idle_in_transaction_session_timeout = '10s';
+            SET default_transaction_read_only = on; SET search_path = pg_catalog; SET datestyle = 'ISO'
+            """,
+        deniedHint: "GRANT pg_monitor to the role in the connection string")
 }
 
 extension SecretReference {

@@ -1,36 +1,62 @@
 internal import CLibPQ
 internal import Glibc
-internal import SerinModel
+public import SerinModel
 
 /// The monotonic moment after which nothing is waited for any more.
-typealias TimeLimit = ContinuousClock.Instant
+public typealias TimeLimit = ContinuousClock.Instant
 
 /// The rows of one answer, every value as text.
-struct Rows: Sendable {
+public struct Rows: Sendable {
     /// The values by row and column; nil is SQL's NULL.
-    var values: [[String?]]
+    public var values: [[String?]]
 
     /// The first row, which a query without `FROM` always has.
-    var first: [String?] { values.first ?? [] }
+    public var first: [String?] { values.first ?? [] }
+}
+
+/// What a session is for, and what it may do.
+public struct SessionPurpose: Sendable, Hashable {
+    /// The name under which `pg_stat_activity` shows the session.
+    public var applicationName: String
+    /// The statements sent right after connecting: time limits, search path, whether it may write.
+    public var setUp: String
+    /// What to do when the server refuses the role something.
+    public var deniedHint: String
+
+    /// A purpose.
+    public init(applicationName: String, setUp: String, deniedHint: String) {
+        self.applicationName = applicationName
+        self.setUp = setUp
+        self.deniedHint = deniedHint
+    }
 }
 
 /// Why the database did not answer: a failure for people, and the server's code for the reader.
-struct DatabaseError: Error {
+public struct DatabaseError: Error {
     /// The words and the class.
-    var failure: Failure
+    public var failure: Failure
     /// The SQLSTATE the server sent; nil when it sent none.
-    var state: String?
+    public var state: String?
     /// Whether the connection is of no more use.
-    var isConnectionLost: Bool
+    public var isConnectionLost: Bool
+
+    /// An error with its words.
+    public init(failure: Failure, state: String?, isConnectionLost: Bool) {
+        self.failure = failure
+        self.state = state
+        self.isConnectionLost = isConnectionLost
+    }
 
     /// Whether the server is gone, stopped or just starting or ending (class 57P), as opposed to refusing us.
-    var isAbsence: Bool { isConnectionLost && failure.kind == .transient && (state?.hasPrefix("57P") ?? true) }
+    public var isAbsence: Bool { isConnectionLost && failure.kind == .transient && (state?.hasPrefix("57P") ?? true) }
 }
 
 /// Codes of the server (PostgreSQL documentation, appendix A).
-enum SQLState {
-    static let tooManyConnections = "53300"
-    static let queryCanceled = "57014"
+public enum SQLState {
+    /// No connection is free.
+    public static let tooManyConnections = "53300"
+    /// A time limit or another session cancelled the statement.
+    public static let queryCanceled = "57014"
 }
 
 /// One libpq connection, used by one thread, on which every wait ends at a given moment.
@@ -38,16 +64,24 @@ enum SQLState {
 /// libpq's blocking calls would wait for ever on a server that is stopped but keeps its sockets open, so only the non-blocking
 /// interface is used. A query that is given up is not cancelled with `PQcancel`, which waits for that same server: the connection
 /// is closed, and `statement_timeout` ends the query on the server's side.
-final class Connection {
+public final class Connection {
     private let handle: OpaquePointer
+    private let purpose: SessionPurpose
     /// The server's name in messages.
-    let name: String
+    public let name: String
 
     /// Connects and limits what the session may do; libpq looks a host name up without a limit, so the caller keeps a limit too.
-    init(_ text: String, name: String, limit: TimeLimit) throws(DatabaseError) {
+    ///
+    /// - Parameters:
+    ///   - text: The connection string, as libpq reads it.
+    ///   - name: What the server is called in messages.
+    ///   - limit: For connecting and setting up; connecting itself takes 3 s at most.
+    public init(_ text: String, name: String, purpose: SessionPurpose, limit: TimeLimit) throws(DatabaseError) {
         self.name = name
+        self.purpose = purpose
         let settings: [(String, String)] = [
-            ("dbname", text), ("application_name", "serin-health"), ("connect_timeout", "3"), ("tcp_user_timeout", "5000"),
+            ("dbname", text), ("application_name", purpose.applicationName), ("connect_timeout", "3"),
+            ("tcp_user_timeout", "5000"),
             ("keepalives_idle", "15"), ("client_encoding", "UTF8"),
         ]
         var keywords = settings.map { strdup($0.0).map { UnsafePointer($0) } } + [nil]
@@ -63,18 +97,14 @@ final class Connection {
         PQsetNoticeProcessor(handle, { _, _ in }, nil)
         try connect(min(limit, ContinuousClock.now + .seconds(3)))
         PQsetnonblocking(handle, 1)
-        // `SET` and not `options`: connection poolers refuse the latter. The search path keeps others' functions out.
-        _ = try query(
-            """
-            SET statement_timeout = '2s'; SET lock_timeout = '500ms'; SET idle_in_transaction_session_timeout = '10s';
-            SET default_transaction_read_only = on; SET search_path = pg_catalog; SET datestyle = 'ISO'
-            """, limit: limit)
+        // `SET` and not `options`: connection poolers refuse the latter.
+        _ = try query(purpose.setUp, limit: limit)
     }
 
     deinit { PQfinish(handle) }
 
     /// The server's version as a number, such as 150020.
-    var version: Int { Int(PQserverVersion(handle)) }
+    public var version: Int { Int(PQserverVersion(handle)) }
 
     private func connect(_ limit: TimeLimit) throws(DatabaseError) {
         guard PQstatus(handle) != CONNECTION_BAD else { throw lost("connect to") }
@@ -89,7 +119,7 @@ final class Connection {
     }
 
     /// Sends one statement, or several without parameters, and returns the rows of the last.
-    func query(_ sql: String, limit: TimeLimit) throws(DatabaseError) -> Rows {
+    public func query(_ sql: String, limit: TimeLimit) throws(DatabaseError) -> Rows {
         guard PQsendQuery(handle, sql) == 1 else { throw lost("ask") }
         while true {
             let left = PQflush(handle)
@@ -154,7 +184,8 @@ final class Connection {
     private func failure(_ verb: String, _ message: String, isLost: Bool) -> DatabaseError {
         let said = ServerMessage(message)
         return DatabaseError(
-            failure: Failure(said.kind, "cannot \(verb) \(name): \(said.text)", hint: said.hint), state: said.state,
+            failure: Failure(said.kind, "cannot \(verb) \(name): \(said.text)", hint: said.hint(ofDenial: purpose.deniedHint)),
+            state: said.state,
             isConnectionLost: isLost)
     }
 }

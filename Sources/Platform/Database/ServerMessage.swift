@@ -1,14 +1,14 @@
-internal import SerinModel
+public import SerinModel
 
 /// What libpq said about a failure, taken apart.
-struct ServerMessage {
+public struct ServerMessage {
     /// The five characters of the SQLSTATE, when the server itself spoke.
-    let state: String?
+    public let state: String?
     /// The message on one line, without the place in the server's source.
-    let text: String
+    public let text: String
 
     /// Takes a message apart that was made with `PQERRORS_VERBOSE`: `FATAL:  53300: sorry, too many clients already`.
-    init(_ message: String) {
+    public init(_ message: String) {
         let lines = message.split(whereSeparator: \.isNewline).map(String.init).filter { !$0.hasPrefix("LOCATION:") }
         state = lines.lazy.compactMap(ServerMessage.code).first
         text = lines.map { line in String(line.drop { $0 == " " || $0 == "\t" }) }.joined(separator: "; ")
@@ -25,7 +25,7 @@ struct ServerMessage {
     }
 
     /// Whether it can pass by itself.
-    var kind: FailureClass {
+    public var kind: FailureClass {
         guard let state else { return .transient }
         switch state {
         case "28P01", "28000", "42501": return .denied
@@ -36,15 +36,15 @@ struct ServerMessage {
     }
 
     /// What to do about it.
-    var hint: String? {
+    public func hint(ofDenial denied: String) -> String? {
         guard let state else { return nil }
         switch state {
         case "28P01": return "check the password in the connection string"
         case "28000": return "let this role in with a line in pg_hba.conf"
-        case "42501": return "GRANT pg_monitor to the role in the connection string"
+        case "42501": return denied
         case "3D000": return "name an existing database in the connection string"
         case SQLState.tooManyConnections: return "every connection is taken: raise max_connections or use a pooler"
-        case SQLState.queryCanceled: return "the server needed more than 2s for a query on its own state"
+        case SQLState.queryCanceled: return "the statement took longer than its time limit"
         default: return nil
         }
     }

@@ -2,9 +2,9 @@ internal import CLibPQ
 internal import SerinModel
 
 /// What may be shown of a connection string.
-enum ConnectionText {
+public enum ConnectionText {
     /// `host:port/database`; nil when libpq cannot read the string. libpq's own complaint quotes the string, so it is never shown.
-    static func name(_ text: String) -> String? {
+    public static func name(_ text: String) -> String? {
         var complaint: UnsafeMutablePointer<CChar>?
         defer { PQfreemem(complaint) }
         guard !text.isEmpty, let options = PQconninfoParse(text, &complaint) else { return nil }
