@@ -1,0 +1,148 @@
+public import SerinModel
+
+/// What a reading of a copy found.
+public struct CopyEvidence: Sendable, Hashable, Codable {
+    /// The size in bytes.
+    public var size: Int64
+    /// SHA-256 of all bytes read, in hexadecimal.
+    public var sha256: String
+    /// The version read, where the destination keeps versions.
+    public var versionID: String?
+    /// Until when the destination says that it refuses deletion.
+    public var lockedUntil: Instant?
+
+    /// What was found.
+    public init(size: Int64, sha256: String, versionID: String? = nil, lockedUntil: Instant? = nil) {
+        self.size = size
+        self.sha256 = sha256
+        self.versionID = versionID
+        self.lockedUntil = lockedUntil
+    }
+}
+
+/// One thing that was looked at, with its answer.
+public struct BackupCheck: Sendable, Hashable, Codable {
+    /// What was looked at: `mac`, `end marker`, `table of contents`, `rows`, `foreign keys`, `smoke: …`.
+    public var name: String
+    /// Whether it is as it must be.
+    public var passed: Bool
+    /// What was found: the command's exit status, the numbers; without secrets.
+    public var detail: String
+
+    /// A check.
+    public init(_ name: String, passed: Bool, detail: String = "") {
+        self.name = name
+        self.passed = passed
+        self.detail = detail
+    }
+}
+
+/// A later and independent reading of a backup with all that can be checked without a server.
+public struct VerificationResult: Sendable, Hashable, Codable {
+    /// When it ended.
+    public var at: Instant
+    /// The destination whose copy was read.
+    public var destination: String
+    /// What was read.
+    public var evidence: CopyEvidence
+    /// What was checked; at least one.
+    public var checks: [BackupCheck]
+
+    /// A result.
+    public init(at: Instant, destination: String, evidence: CopyEvidence, checks: [BackupCheck]) {
+        self.at = at
+        self.destination = destination
+        self.evidence = evidence
+        self.checks = checks
+    }
+
+    /// Whether something was checked and everything passed.
+    public var passed: Bool { !checks.isEmpty && checks.allSatisfy(\.passed) }
+}
+
+/// A restore into an isolated server, with the checks on what came out.
+public struct DrillResult: Sendable, Hashable, Codable {
+    /// The drill's own identifier.
+    public var id: String
+    /// When it ended.
+    public var at: Instant
+    /// The destination that it was restored from.
+    public var destination: String
+    /// Whether a database was restored at all. Without one a drill is never a success.
+    public var restored: Bool
+    /// What was checked.
+    public var checks: [BackupCheck]
+    /// The clock of its phases.
+    public var clock: DrillClock
+    /// Data lost: from the newest row found to the incident declared; nil when it could not be measured.
+    public var recoveryPoint: Duration?
+    /// What is to be done.
+    public var actionItems: [String]
+
+    /// A result.
+    public init(
+        id: String, at: Instant, destination: String, restored: Bool, checks: [BackupCheck], clock: DrillClock,
+        recoveryPoint: Duration?, actionItems: [String] = []
+    ) {
+        self.id = id
+        self.at = at
+        self.destination = destination
+        self.restored = restored
+        self.checks = checks
+        self.clock = clock
+        self.recoveryPoint = recoveryPoint
+        self.actionItems = actionItems
+    }
+
+    /// Whether a database was restored, something was checked, and everything passed.
+    public var passed: Bool { restored && !checks.isEmpty && checks.allSatisfy(\.passed) }
+}
+
+/// Why a backup must not be deleted.
+public struct Hold: Sendable, Hashable, Codable {
+    /// What kind of reason.
+    public enum Kind: Sendable, Hashable, Codable {
+        /// The law asks for it.
+        case legal
+        /// Kept for ever, for the archive.
+        case permanent
+        /// The restore point of a rollout.
+        case rollout(RolloutID)
+        /// A restore or drill reads it; its identifier.
+        case use(String)
+    }
+
+    /// What kind.
+    public var kind: Kind
+    /// Why, in the words of whoever set it.
+    public var reason: String
+    /// Until when; nil until it is released. A legal one never ends by itself.
+    public var until: Instant?
+
+    /// A hold.
+    public init(_ kind: Kind, reason: String, until: Instant? = nil) {
+        self.kind = kind
+        self.reason = reason
+        self.until = kind == .legal ? nil : until
+    }
+
+    /// Whether it holds at a time.
+    public func holds(at now: Instant) -> Bool { until.map { now < $0 } ?? true }
+}
+
+/// What stays of a backup that was deleted.
+public struct Tombstone: Sendable, Hashable, Codable {
+    /// When the last copy's absence was confirmed.
+    public var at: Instant
+    /// Who deleted it.
+    public var by: Principal
+    /// Why.
+    public var reason: String
+
+    /// A tombstone.
+    public init(at: Instant, by: Principal, reason: String) {
+        self.at = at
+        self.by = by
+        self.reason = reason
+    }
+}

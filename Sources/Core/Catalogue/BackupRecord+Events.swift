@@ -1,0 +1,193 @@
+internal import SerinModel
+
+extension BackupRecord {
+    /// Takes an event in that is not the first one.
+    mutating func apply(_ event: CatalogueEvent) throws(CatalogueRefusal) {
+        switch event.change {
+        case .begun: throw CatalogueRefusal("backup \(id) is known already")
+        case .imported(let manifest): try takeCopy(manifest.copy, facts: manifest.facts, at: event.at)
+        case .stored(let copy, let facts): try takeCopy(copy, facts: facts, at: event.at)
+        case .confirmed(let destination, let evidence): try confirm(destination, evidence, at: event.at)
+        case .verified(let result): try verify(result)
+        case .drilled(let result): try note(result)
+        case .failed(let failure):
+            try become(.failed)
+            self.failure = failure
+            failedAt = event.at
+        case .quarantined(let destination, let failure): try quarantine(destination, failure, at: event.at)
+        case .held(let hold):
+            guard state != .deleting, state != .deleted else { throw refusal("cannot be held") }
+            holds.removeAll { $0.kind == hold.kind }
+            holds.append(hold)
+            expiresAt = nil
+            warnedAt = nil
+        case .released(let kind):
+            guard holds.contains(where: { $0.kind == kind }) else { throw refusal("has no such hold to release") }
+            holds.removeAll { $0.kind == kind }
+        case .warned(let date):
+            guard state != .deleting, state != .deleted else { throw refusal("is being deleted already") }
+            expiresAt = date
+            warnedAt = event.at
+        case .spared:
+            expiresAt = nil
+            warnedAt = nil
+        case .deleting(let destination, let reason): try beginDeletion(destination, reason: reason, of: event)
+        case .deleted(let destination): try endDeletion(destination, of: event)
+        }
+    }
+
+    /// A copy that was written. It is usable only once it was read back.
+    mutating func takeCopy(_ copy: BackupCopy, facts: BackupFacts, at time: Instant) throws(CatalogueRefusal) {
+        guard copy.state == .stored, copy.confirmedAt == nil, copy.verifiedAt == nil else {
+            throw refusal("cannot take a copy that says of itself that it was read back")
+        }
+        if let known = self.facts, known != facts {
+            throw refusal("has a copy at \(copy.destination) with other facts than the first one")
+        }
+        switch state {
+        case .running, .uploaded, .available, .verified, .drilled: break
+        case .failed, .quarantined, .deleting, .deleted: throw refusal("cannot take a copy")
+        }
+        if let place = copies.firstIndex(where: { $0.destination == copy.destination }) {
+            guard copies[place].state == .deleted || copies[place].state == .damaged else {
+                throw refusal("has a copy at \(copy.destination) already")
+            }
+            copies.remove(at: place)
+        }
+        self.facts = facts
+        copies.append(copy)
+        if state == .running { try become(.uploaded) }
+    }
+
+    private mutating func confirm(
+        _ destination: String, _ evidence: CopyEvidence, at time: Instant
+    ) throws(CatalogueRefusal) {
+        let place = try self.place(of: destination)
+        guard copies[place].state == .stored else { throw refusal("is at \(destination) in state \(copies[place].state)") }
+        try compare(evidence, with: copies[place])
+        copies[place].state = .confirmed
+        copies[place].confirmedAt = time
+        copies[place].lockedUntil = latest(copies[place].lockedUntil, evidence.lockedUntil)
+        if state == .uploaded { try become(.available) }
+    }
+
+    private mutating func verify(_ result: VerificationResult) throws(CatalogueRefusal) {
+        let place = try self.place(of: result.destination)
+        switch copies[place].state {
+        case .confirmed, .verified, .damaged: break
+        case .stored, .deleting, .deleted: throw refusal("is at \(result.destination) in state \(copies[place].state)")
+        }
+        guard let confirmedAt = copies[place].confirmedAt, result.at > confirmedAt else {
+            throw refusal("can be verified only later than it was read back")
+        }
+        guard result.passed else {
+            verification = result
+            return try quarantine(result.destination, Failure(.invalid, result.failureText), at: result.at)
+        }
+        try compare(result.evidence, with: copies[place])
+        if state != .drilled { try become(.verified) }
+        verification = result
+        copies[place].state = .verified
+        copies[place].verifiedAt = result.at
+        copies[place].lockedUntil = latest(copies[place].lockedUntil, result.evidence.lockedUntil)
+        failure = nil
+        failedAt = nil
+    }
+
+    private mutating func note(_ result: DrillResult) throws(CatalogueRefusal) {
+        guard state.isVerified else { throw refusal("must be verified before it is drilled") }
+        drill = result
+        if result.passed { try become(.drilled) }
+    }
+
+    /// One bad copy leaves the backup good as long as another one is usable.
+    private mutating func quarantine(
+        _ destination: String?, _ failure: Failure, at time: Instant
+    ) throws(CatalogueRefusal) {
+        if let destination {
+            let place = try self.place(of: destination)
+            guard copies[place].state != .deleting, copies[place].state != .deleted else {
+                throw refusal("is being deleted at \(destination)")
+            }
+            copies[place].state = .damaged
+        }
+        self.failure = failure
+        failedAt = time
+        if destination == nil || usableCopies.isEmpty { if state != .quarantined { try become(.quarantined) } }
+    }
+
+    private mutating func beginDeletion(
+        _ destination: String?, reason: String, of event: CatalogueEvent
+    ) throws(CatalogueRefusal) {
+        if let hold = holds(at: event.at).first { throw refusal("is held: \(hold.reason)") }
+        if let destination {
+            let place = try self.place(of: destination)
+            guard copies[place].state != .deleting, copies[place].state != .deleted else {
+                throw refusal("is being deleted at \(destination) already")
+            }
+            if let locked = copies[place].lockedUntil, event.at < locked {
+                throw refusal("is locked at \(destination) until \(locked)")
+            }
+            copies[place].state = .deleting
+        } else if copies.contains(where: { $0.state != .deleted }) {
+            throw refusal("has copies, which are deleted one by one")
+        }
+        if copies.allSatisfy({ $0.state == .deleting || $0.state == .deleted }) {
+            try become(.deleting)
+            tombstone = Tombstone(at: event.at, by: event.by, reason: reason)
+        }
+    }
+
+    private mutating func endDeletion(_ destination: String?, of event: CatalogueEvent) throws(CatalogueRefusal) {
+        if let destination {
+            let place = try self.place(of: destination)
+            guard copies[place].state == .deleting else { throw refusal("has no deletion begun at \(destination)") }
+            copies[place].state = .deleted
+        }
+        guard copies.allSatisfy({ $0.state == .deleted }) else { return }
+        try become(.deleted)
+        tombstone?.at = event.at
+    }
+
+    // MARK: Small parts
+
+    private mutating func become(_ next: BackupState) throws(CatalogueRefusal) {
+        guard state.successors.contains(next) else { throw refusal("cannot become \(next)") }
+        state = next
+    }
+
+    private func place(of destination: String) throws(CatalogueRefusal) -> Int {
+        guard let place = copies.firstIndex(where: { $0.destination == destination }) else {
+            throw refusal("has no copy at \(destination)")
+        }
+        return place
+    }
+
+    private func compare(_ evidence: CopyEvidence, with copy: BackupCopy) throws(CatalogueRefusal) {
+        guard let envelope = facts?.envelope else { throw refusal("was never stored") }
+        guard evidence.size == envelope.storedSize else {
+            throw refusal("has \(evidence.size) bytes at \(copy.destination), not \(envelope.storedSize)")
+        }
+        guard evidence.sha256 == envelope.storedSHA256 else {
+            throw refusal("reads at \(copy.destination) otherwise than written")
+        }
+        if let version = copy.versionID, let found = evidence.versionID, version != found {
+            throw refusal("was read at \(copy.destination) in version \(found), not \(version)")
+        }
+    }
+
+    private func latest(_ left: Instant?, _ right: Instant?) -> Instant? {
+        guard let left, let right else { return left ?? right }
+        return max(left, right)
+    }
+
+    private func refusal(_ words: String) -> CatalogueRefusal { CatalogueRefusal("backup \(id), \(state.rawValue), \(words)") }
+}
+
+extension VerificationResult {
+    /// What did not pass.
+    fileprivate var failureText: String {
+        let bad = checks.filter { !$0.passed }.map { $0.detail.isEmpty ? $0.name : "\($0.name): \($0.detail)" }
+        return "verification at \(destination) failed: " + (bad.isEmpty ? "nothing was checked" : bad.joined(separator: "; "))
+    }
+}

@@ -1,0 +1,130 @@
+internal import SerinModel
+internal import SerinRecords
+
+/// What is stored beside each copy: enough to know the backup again without the catalogue, and to see that nobody has put an older
+/// one in its place.
+///
+/// The bytes are one canonical JSON document (sorted keys, no white space). `mac` is HMAC-SHA-256 over the document without it.
+/// `previous` is SHA-256 of the bytes of the manifest before, for the same target and destination, so that they form a chain.
+public struct Manifest: Sendable, Hashable, Codable {
+    /// The version of this form.
+    public static let currentVersion = 1
+    /// What `previous` is for the first one.
+    public static let genesis = String(repeating: "0", count: 64)
+
+    /// The version of the form.
+    public var version: Int
+    /// Its number in the chain of its target and destination, from 1.
+    public var sequence: Int64
+    /// SHA-256 of the manifest before, in hexadecimal.
+    public var previous: String
+    /// What was asked for.
+    public var order: BackupOrder
+    /// What was produced.
+    public var facts: BackupFacts
+    /// The copy beside which it stands, as it was written.
+    public var copy: BackupCopy
+    /// HMAC-SHA-256 over the rest, in hexadecimal; empty until it is sealed.
+    public var mac: String
+
+    /// A manifest that is not sealed yet.
+    public init(
+        order: BackupOrder, facts: BackupFacts, copy: BackupCopy, sequence: Int64 = 1, previous: String = Manifest.genesis
+    ) {
+        version = Manifest.currentVersion
+        self.sequence = sequence
+        self.previous = previous
+        self.order = order
+        self.facts = facts
+        var written = copy
+        written.state = .stored
+        written.confirmedAt = nil
+        written.verifiedAt = nil
+        self.copy = written
+        mac = ""
+    }
+
+    /// Computes an authentication code over bytes, in hexadecimal: HMAC-SHA-256 with the key that the caller holds.
+    public typealias Authentication = ([UInt8]) -> String
+
+    /// The manifest with its authentication code.
+    public func sealed(by authenticate: Authentication) throws(ManifestError) -> Manifest {
+        var sealed = self
+        sealed.mac = authenticate(try authenticatedBytes())
+        guard sealed.mac.utf8.count == 64 else { throw ManifestError("the authentication code could not be computed") }
+        return sealed
+    }
+
+    /// The bytes to store.
+    public func bytes() throws(ManifestError) -> [UInt8] {
+        guard !mac.isEmpty else { throw ManifestError("the manifest of \(order.id) is not sealed") }
+        return try Manifest.canonical(self)
+    }
+
+    /// Reads a manifest. Anything but the very bytes that were stored, and any other author, is refused.
+    ///
+    /// - Parameters:
+    ///   - bytes: What was stored.
+    ///   - authenticate: The authentication with the same key; nil reads without proof, to show what there is.
+    public init(reading bytes: [UInt8], authenticate: Authentication?) throws(ManifestError) {
+        let document: JSONValue
+        do {
+            document = try JSONValue(parsing: bytes, depthLimit: 32)
+        } catch {
+            throw ManifestError("the manifest is cut short or no JSON document: \(error)")
+        }
+        guard let version = document["version"]?.integer else { throw ManifestError("the manifest names no version") }
+        guard version == Int64(Manifest.currentVersion) else {
+            throw ManifestError("the manifest has version \(version), and only version \(Manifest.currentVersion) is understood")
+        }
+        do {
+            self = try CanonicalDecoder.decode(Manifest.self, from: document)
+        } catch {
+            throw ManifestError("the manifest lacks something or has a wrong value \(error)")
+        }
+        guard try Manifest.canonical(self) == bytes else {
+            throw ManifestError("the manifest of \(order.id) has keys or a form that were not written here")
+        }
+        if let authenticate {
+            guard Manifest.equal(authenticate(try authenticatedBytes()), mac) else {
+                throw ManifestError("the manifest of \(order.id) does not bear the right authentication code")
+            }
+        }
+    }
+
+    /// Whether this one follows another directly, whose stored bytes have a digest.
+    public func follows(_ earlier: Manifest, digest: String) -> Bool {
+        sequence == earlier.sequence + 1 && previous == digest && order.target == earlier.order.target
+            && copy.destination == earlier.copy.destination
+    }
+
+    private func authenticatedBytes() throws(ManifestError) -> [UInt8] {
+        var rest = self
+        rest.mac = ""
+        return try Manifest.canonical(rest)
+    }
+
+    private static func canonical(_ manifest: Manifest) throws(ManifestError) -> [UInt8] {
+        do {
+            return try CanonicalEncoder.bytes(of: manifest)
+        } catch {
+            throw ManifestError("the manifest of \(manifest.order.id) cannot be written \(error)")
+        }
+    }
+
+    /// Compares every character, so that the time taken tells nothing.
+    private static func equal(_ left: String, _ right: String) -> Bool {
+        let (left, right) = (Array(left.utf8), Array(right.utf8))
+        guard left.count == right.count, left.count == 64 else { return false }
+        return zip(left, right).reduce(0) { $0 | ($1.0 ^ $1.1) } == 0
+    }
+}
+
+/// Why a manifest cannot be written or believed.
+public struct ManifestError: Error, Sendable, Hashable, CustomStringConvertible {
+    /// What is wrong; lower case.
+    public var description: String
+
+    /// An error.
+    public init(_ description: String) { self.description = description }
+}
