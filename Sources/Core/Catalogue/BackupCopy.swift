@@ -51,8 +51,8 @@ public struct BackupCopy: Sendable, Hashable, Codable {
     public var versionID: String?
     /// The parts in order, where the destination keeps it in pieces; empty when it is one object.
     public var parts: [Part]
-    /// Until when the destination refuses to delete it.
-    public var lockedUntil: Instant?
+    /// The destination's promise not to delete it.
+    public var lock: ObjectLock?
     /// How well it is known.
     public var state: State
     /// When it was written.
@@ -64,14 +64,14 @@ public struct BackupCopy: Sendable, Hashable, Codable {
 
     /// A copy that was written.
     public init(
-        destination: String, key: ObjectKey, versionID: String? = nil, parts: [Part] = [], lockedUntil: Instant? = nil,
+        destination: String, key: ObjectKey, versionID: String? = nil, parts: [Part] = [], lock: ObjectLock? = nil,
         state: State = .stored, storedAt: Instant, confirmedAt: Instant? = nil, verifiedAt: Instant? = nil
     ) {
         self.destination = destination
         self.key = key
         self.versionID = versionID
         self.parts = parts
-        self.lockedUntil = lockedUntil
+        self.lock = lock
         self.state = state
         self.storedAt = storedAt
         self.confirmedAt = confirmedAt

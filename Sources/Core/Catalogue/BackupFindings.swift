@@ -8,15 +8,15 @@ public struct CopyEvidence: Sendable, Hashable, Codable {
     public var sha256: String
     /// The version read, where the destination keeps versions.
     public var versionID: String?
-    /// Until when the destination says that it refuses deletion.
-    public var lockedUntil: Instant?
+    /// The lock that the destination says to keep.
+    public var lock: ObjectLock?
 
     /// What was found.
-    public init(size: Int64, sha256: String, versionID: String? = nil, lockedUntil: Instant? = nil) {
+    public init(size: Int64, sha256: String, versionID: String? = nil, lock: ObjectLock? = nil) {
         self.size = size
         self.sha256 = sha256
         self.versionID = versionID
-        self.lockedUntil = lockedUntil
+        self.lock = lock
     }
 }
 

@@ -31,6 +31,10 @@ extension BackupRecord {
         case .spared:
             expiresAt = nil
             warnedAt = nil
+        case .rewrapped(let keyIDs, let wrappedKey):
+            guard facts != nil else { throw refusal("was never stored") }
+            facts?.envelope.keyIDs = keyIDs
+            facts?.envelope.wrappedKey = wrappedKey
         case .deleting(let destination, let reason): try beginDeletion(destination, reason: reason, of: event)
         case .deleted(let destination): try endDeletion(destination, of: event)
         }
@@ -67,7 +71,7 @@ extension BackupRecord {
         try compare(evidence, with: copies[place])
         copies[place].state = .confirmed
         copies[place].confirmedAt = time
-        copies[place].lockedUntil = latest(copies[place].lockedUntil, evidence.lockedUntil)
+        copies[place].lock = later(copies[place].lock, evidence.lock)
         if state == .uploaded { try become(.available) }
     }
 
@@ -89,7 +93,7 @@ extension BackupRecord {
         verification = result
         copies[place].state = .verified
         copies[place].verifiedAt = result.at
-        copies[place].lockedUntil = latest(copies[place].lockedUntil, result.evidence.lockedUntil)
+        copies[place].lock = later(copies[place].lock, result.evidence.lock)
         failure = nil
         failedAt = nil
     }
@@ -125,8 +129,8 @@ extension BackupRecord {
             guard copies[place].state != .deleting, copies[place].state != .deleted else {
                 throw refusal("is being deleted at \(destination) already")
             }
-            if let locked = copies[place].lockedUntil, event.at < locked {
-                throw refusal("is locked at \(destination) until \(locked)")
+            if let lock = copies[place].lock, event.at < lock.until {
+                throw refusal("is locked at \(destination) until \(lock.until)")
             }
             copies[place].state = .deleting
         } else if copies.contains(where: { $0.state != .deleted }) {
@@ -165,8 +169,8 @@ extension BackupRecord {
 
     private func compare(_ evidence: CopyEvidence, with copy: BackupCopy) throws(CatalogueRefusal) {
         guard let envelope = facts?.envelope else { throw refusal("was never stored") }
-        guard evidence.size == envelope.storedSize else {
-            throw refusal("has \(evidence.size) bytes at \(copy.destination), not \(envelope.storedSize)")
+        guard evidence.size == Int64(envelope.storedBytes) else {
+            throw refusal("has \(evidence.size) bytes at \(copy.destination), not \(envelope.storedBytes)")
         }
         guard evidence.sha256 == envelope.storedSHA256 else {
             throw refusal("reads at \(copy.destination) otherwise than written")
@@ -176,9 +180,10 @@ extension BackupRecord {
         }
     }
 
-    private func latest(_ left: Instant?, _ right: Instant?) -> Instant? {
-        guard let left, let right else { return left ?? right }
-        return max(left, right)
+    /// A lock is only ever prolonged.
+    private func later(_ known: ObjectLock?, _ found: ObjectLock?) -> ObjectLock? {
+        guard let known, let found else { return known ?? found }
+        return found.until < known.until ? known : found
     }
 
     private func refusal(_ words: String) -> CatalogueRefusal { CatalogueRefusal("backup \(id), \(state.rawValue), \(words)") }

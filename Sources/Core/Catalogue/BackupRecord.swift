@@ -45,7 +45,7 @@ public struct BackupRecord: Sendable, Hashable, Codable {
     /// When it was begun.
     public var createdAt: Instant { order.createdAt }
     /// The mirrored table's size: as stored, in bytes.
-    public var size: Int64? { facts?.envelope.storedSize }
+    public var size: Int64? { facts.map { Int64($0.envelope.storedBytes) } }
     /// The mirrored table's `file_id`: the first copy that may be read, or the first one at all.
     public var fileReference: String? { (copies.first { $0.state.isUsable } ?? copies.first)?.reference }
     /// The copy at a destination.

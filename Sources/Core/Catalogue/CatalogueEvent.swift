@@ -26,6 +26,8 @@ public struct CatalogueEvent: Sendable, Hashable, Codable {
         case warned(expiresAt: Instant)
         /// The plan no longer wants it gone: a warning is taken back.
         case spared
+        /// Its data key was wrapped to other recipients; the bytes stay.
+        case rewrapped(keyIDs: [String], wrappedKey: String)
         /// The deletion of the copy at a destination was begun; nil for a backup without copies.
         case deleting(destination: String?, reason: String)
         /// The absence of the copy at a destination was confirmed; nil for a backup without copies.
