@@ -38,12 +38,7 @@ public struct Instant: Sendable, Hashable, Comparable, Codable, CustomStringConv
     }
 
     /// RFC 3339 in UTC with seconds: `2026-03-01T00:42:15Z`.
-    public var description: String {
-        let parts = civil
-        func two(_ value: Int64) -> String { value < 10 ? "0\(value)" : "\(value)" }
-        let year = (0...999).contains(parts.year) ? "\(parts.year + 10_000)".dropFirst() : "\(parts.year)"
-        return "\(year)-\(two(parts.month))-\(two(parts.day))T\(timeOfDay)"
-    }
+    public var description: String { "\(date)T\(timeOfDay)" }
 
     /// The time of day in UTC with seconds: `00:42:15Z`.
     public var timeOfDay: String {
@@ -52,21 +47,4 @@ public struct Instant: Sendable, Hashable, Comparable, Codable, CustomStringConv
         func two(_ value: Int64) -> String { value < 10 ? "0\(value)" : "\(value)" }
         return "\(two(inDay / 3600)):\(two(inDay / 60 % 60)):\(two(inDay % 60))Z"
     }
-
-    /// Gregorian date from the day number, by counting days of 400-year eras that begin on 1 March.
-    private var civil: (year: Int64, month: Int64, day: Int64) {
-        let days = floorDivide(millisecondsSince1970, 86_400_000) + 719_468
-        let era = floorDivide(days, 146_097)
-        let dayOfEra = days - era * 146_097
-        let yearOfEra = (dayOfEra - dayOfEra / 1460 + dayOfEra / 36_524 - dayOfEra / 146_096) / 365
-        let dayOfYear = dayOfEra - (365 * yearOfEra + yearOfEra / 4 - yearOfEra / 100)
-        let shifted = (5 * dayOfYear + 2) / 153
-        let month = shifted < 10 ? shifted + 3 : shifted - 9
-        return (yearOfEra + era * 400 + (month <= 2 ? 1 : 0), month, dayOfYear - (153 * shifted + 2) / 5 + 1)
-    }
-}
-
-private func floorDivide(_ value: Int64, _ divisor: Int64) -> Int64 {
-    let quotient = value / divisor
-    return value % divisor < 0 ? quotient - 1 : quotient
 }
