@@ -101,13 +101,3 @@ public struct Retention: Sendable {
         return brakes
     }
 }
-
-extension BackupPlan {
-    /// The oldest that the newest good backup of a kind may be: the shortest that a schedule of the kind asks for, else the plan's
-    /// when a schedule makes the kind.
-    public func maximumAge(of kind: BackupKind) -> Duration? {
-        let own = schedules.filter { $0.kind == kind }
-        guard !own.isEmpty || kind == source.defaultKind else { return nil }
-        return own.compactMap(\.maximumAge).min() ?? maximumAge
-    }
-}

@@ -5,6 +5,13 @@ public func policyReference(drivers: [DriverSchema]) -> String {
     return writer.text
 }
 
+/// The reference of every key of a backup plan as Markdown tables, from the same declarations that the parser follows.
+public var backupPlanReference: String {
+    var writer = ReferenceWriter()
+    writer.write(backupPlanShape, title: "The plan", path: "")
+    return writer.text
+}
+
 private struct ReferenceWriter {
     var text = ""
     /// Sections already written under another path, by their keys, so that equal ones are described once.

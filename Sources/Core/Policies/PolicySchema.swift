@@ -3,12 +3,23 @@ public import SerinModel
 /// The JSON Schema (draft 2020-12) of policies, from the same declarations that the parser follows. What needs more than one key to
 /// see – ascending steps, disjoint cohorts, a timeout within half a poll – only the parser checks.
 public func policySchema(drivers: [DriverSchema]) -> JSONValue {
+    document(policyShape(drivers: drivers), title: "Serin policy", description: "What the rollouts of one service must do.")
+}
+
+/// The JSON Schema (draft 2020-12) of backup plans, from the same declarations that the parser follows.
+public var backupPlanSchema: JSONValue {
+    document(
+        backupPlanShape, title: "Serin backup plan",
+        description: "How one target is backed up, kept, checked, restored and drilled.")
+}
+
+private func document(_ root: Section, title: String, description: String) -> JSONValue {
     var members: [JSONValue.Member] = [
         .init("$schema", .string("https://json-schema.org/draft/2020-12/schema")),
-        .init("title", .string("Serin policy")),
-        .init("description", .string("What the rollouts of one service must do.")),
+        .init("title", .string(title)),
+        .init("description", .string(description)),
     ]
-    if case .object(let own) = schema(of: policyShape(drivers: drivers)) { members += own }
+    if case .object(let own) = schema(of: root) { members += own }
     return .sortedObject(members)
 }
 
@@ -78,8 +89,14 @@ private func schema(of form: ScalarForm) -> JSONValue {
     case .weight:
         let number = JSONValue.object(["type": .string("number"), "exclusiveMinimum": .integer(0), "maximum": .integer(100)])
         return .object(["anyOf": .array([number, text(form)])])
+    case .backup(.keep):
+        return .object([
+            "anyOf": .array([
+                .object(["type": .string("integer"), "minimum": .integer(1), "maximum": .integer(10_000)]), text(form),
+            ])
+        ])
     case .text, .anyText, .name, .signalName, .metric, .labelName, .url, .path, .environmentName, .credentialName, .jsonPointer,
-        .duration, .share, .perSecond, .bytes:
+        .duration, .share, .perSecond, .bytes, .backup:
         return text(form)
     }
 }
@@ -108,6 +125,7 @@ func pattern(of form: ScalarForm) -> String {
     case .perSecond: "^[0-9]{1,9}(\\.[0-9]{1,6})?/[smh]$"
     case .bytes: "^[0-9]{1,9}(\\.[0-9]{1,6})?([kMGT]|[KMGT]i)?B$"
     case .word(let words): "^(\(words.joined(separator: "|")))$"
+    case .backup(let form): form.pattern
     case .flag, .integer, .number, .quantile: "^$"
     }
 }

@@ -32,6 +32,9 @@ func refusal(of text: String, type: ScalarForm.PlainType, form: ScalarForm) -> (
         return (found, "write \(form.example); units are ms, s, m, h and d")
     case .share, .perSecond, .bytes:
         return (found, "write \(form.example)")
+    case .backup(let own):
+        return own.complaint(about: text).map { ($0, own.example.isEmpty ? nil : "write \(own.example)") }
+            ?? (found, own.example.isEmpty ? nil : "write \(own.example)")
     case .text, .anyText, .name, .signalName, .metric, .labelName, .url, .path, .environmentName, .credentialName, .jsonPointer:
         switch type {
         case .number, .flag: return ("\(expected), found \(shown(text))", "put it into quotes: \"\(shown(text))\"")

@@ -44,6 +44,8 @@ enum ScalarForm: Sendable, Hashable {
     case perSecond
     /// An amount of data, read in bytes.
     case bytes
+    /// A form of backup plans.
+    case backup(BackupForm)
 }
 
 /// A value that was read.
@@ -101,6 +103,7 @@ extension ScalarForm {
             "a share above 0 and at most 100 per cent, like 5, 2.5 or 5%, in steps of \(plainText(Double(granularity) / 100))%"
         case .perSecond: "events with a unit of time, like 0.5/s"
         case .bytes: "an amount with a unit, like 100MB"
+        case .backup(let form): form.expectation
         }
     }
 
@@ -113,6 +116,7 @@ extension ScalarForm {
         case .perSecond: "0.5/s"
         case .bytes: "100MB"
         case .weight: "5"
+        case .backup(let form): form.example
         default: ""
         }
     }

@@ -50,6 +50,7 @@ extension ScalarForm {
             guard type == .text, let read = quantity(text, units: byteUnits) else { return nil }
             scalar.number = (Double(read.text) ?? .nan) * Double(read.factor)
             return scalar
+        case .backup(let form): return form.read(text, type: type, mark: mark)
         }
     }
 
@@ -70,7 +71,7 @@ extension ScalarForm {
         case .path: return bytes.first == 0x2F && bytes.count > 1 && bytes.allSatisfy { $0 >= 0x20 && $0 != 0x7F }
         case .url: return isAddress(bytes)
         case .jsonPointer: return isPointer(bytes)
-        case .flag, .integer, .number, .quantile, .duration, .share, .weight, .perSecond, .bytes: return false
+        case .flag, .integer, .number, .quantile, .duration, .share, .weight, .perSecond, .bytes, .backup: return false
         }
     }
 }

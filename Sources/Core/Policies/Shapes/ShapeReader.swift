@@ -7,8 +7,15 @@ struct ShapeReader {
     /// What was complained about.
     private(set) var diagnostics: [Diagnostic] = []
 
-    init(file: String, root: Section) {
+    /// What the document is called in messages.
+    private let document: String
+    /// Keys of other tools, with what says the same here.
+    private let foreign: [String: String]
+
+    init(file: String, root: Section, document: String = "policy", foreign: [String: String] = foreignKeys) {
         self.file = file
+        self.document = document
+        self.foreign = foreign
         rootKeys = root.fields.map(\.key)
     }
 
@@ -179,14 +186,14 @@ struct ShapeReader {
         if section.planned.contains(pair.key) {
             complain(
                 pair.keyMark, "", "'\(name)' is not supported yet",
-                hint: "remove it; a policy is never applied in part, so it is refused and not ignored")
+                hint: "remove it; a \(document) is never applied in part, so it is refused and not ignored")
             return nil
         }
         let keys = section.fields.map(\.key)
         let shownName = shown(name)
         if let key = secretReplacement(for: pair.key, among: keys) {
             complain(
-                pair.keyMark, "", "'\(shownName)': a secret is never written into a policy",
+                pair.keyMark, "", "'\(shownName)': a secret is never written into a \(document)",
                 hint: key.isEmpty
                     ? "secrets are given by reference only, under keys that end in _env, _file or _cred where those are offered"
                     : "refer to it: \(key)_env (a variable), \(key)_file (a path) or \(key)_cred (a systemd credential)")
@@ -196,14 +203,14 @@ struct ShapeReader {
             complain(pair.keyMark, "", "unknown key '\(shownName)'", hint: "did you mean '\(key)'?")
             return key
         }
-        if let hint = foreignKeys[pair.key] {
+        if let hint = foreign[pair.key] {
             complain(pair.keyMark, "", "unknown key '\(shownName)'", hint: "did you mean \(hint)?")
             return nil
         }
         if !path.isEmpty, rootKeys.contains(pair.key) {
             complain(
                 pair.keyMark, "", "unknown key '\(shownName)'",
-                hint: "'\(pair.key)' stands at the top of the policy, not in \(path)")
+                hint: "'\(pair.key)' stands at the top of the \(document), not in \(path)")
             return nil
         }
         complain(

@@ -1,0 +1,114 @@
+internal import SerinModel
+
+extension BackupPlanBuilder {
+    mutating func schedules(from root: ReadSection, source: BackupSource?) -> [BackupSchedule] {
+        guard root["schedules"] != nil else {
+            return preset?.schedules.filter { source?.kinds.contains($0.kind) ?? false } ?? []
+        }
+        let schedules = root.list("schedules").enumerated().compactMap { index, value -> BackupSchedule? in
+            guard case .section(let section) = value, let trigger = trigger(from: section, path: "schedules[\(index)]") else {
+                return nil
+            }
+            let kind: BackupKind? = word(section, "kind")
+            if let kind, let source, !source.kinds.contains(kind) {
+                complain(
+                    section.mark(of: "kind"), "schedules[\(index)].kind: \(source.word) makes no \(kind.rawValue)",
+                    hint: "possible are \(source.kinds.map(\.rawValue).joined(separator: ", "))")
+            }
+            return BackupSchedule(
+                trigger, kind: kind ?? source?.defaultKind ?? .command, label: section.text("label"),
+                zone: section.text("zone") ?? "UTC", jitter: section.duration("jitter") ?? .zero,
+                maximumAge: section.duration("max_age"))
+        }
+        let needsFull = schedules.contains { [.baseIncremental, .baseDifferential].contains($0.kind) }
+        if needsFull, !schedules.contains(where: { $0.kind == .baseFull }) {
+            complain(
+                root.mark(of: "schedules"), "schedules: incremental backups need a full one to begin with",
+                hint: "add {cron: \"0 2 * * sun\", kind: base_full}")
+        }
+        return schedules
+    }
+
+    mutating func drills(from root: ReadSection) -> [DrillPolicy] {
+        guard root["drills"] != nil else { return preset?.drills ?? [] }
+        return root.list("drills").enumerated().compactMap { index, value in
+            guard case .section(let section) = value, let trigger = trigger(from: section, path: "drills[\(index)]") else {
+                return nil
+            }
+            return DrillPolicy(
+                trigger, zone: section.text("zone") ?? "UTC", selection: word(section, "select") ?? .latest,
+                within: section.duration("within") ?? .hours(24 * 31), deadline: section.duration("deadline") ?? .hours(4))
+        }
+    }
+
+    private mutating func trigger(from section: ReadSection, path: String) -> BackupTrigger? {
+        if let zone = section.text("zone"), fixedZoneOffset(zone) == nil, offsets(zone, Instant(millisecondsSince1970: 0)) == nil
+        {
+            complain(
+                section.mark(of: "zone"), "\(path).zone: no time zone '\(shown(zone))' is known",
+                hint: "write UTC, a distance like +02:00, or a name like Europe/Berlin")
+        }
+        // The form was checked; what is wrong with it was said there.
+        if let text = section.text("cron") { return (try? CronExpression(text)).map(BackupTrigger.cron) }
+        if let length = section.duration("every") { return .every(length) }
+        let occasion: BackupOccasion? = word(section, "before")
+        return occasion.map(BackupTrigger.before)
+    }
+
+    func windows(from root: ReadSection) -> BackupWindows {
+        // The forms were checked; what is wrong with them was said there.
+        let allowed = texts(root, "windows").compactMap { try? DayWindow($0) }
+        let blackouts = texts(root, "blackout").compactMap { try? Blackout($0) }
+        return BackupWindows(
+            allowed: root["windows"] == nil ? preset?.windows ?? [] : allowed, mode: word(root, "windows_mode") ?? .warn,
+            blackouts: blackouts)
+    }
+
+    func verify(from section: ReadSection?) -> VerifyPolicy {
+        VerifyPolicy(
+            every: section?.duration("every") ?? preset?.verifyEvery ?? .hours(24 * 30),
+            minimumSizeRatio: section?.number("min_size") ?? 0.5, maximumSizeRatio: section?.number("max_size") ?? 2,
+            maximumRowDrop: section?.number("max_row_drop") ?? 0.2)
+    }
+
+    func restore(from section: ReadSection?) -> RestorePolicy {
+        var policy = RestorePolicy(approvals: preset?.approvals ?? 1, selfService: preset?.selfService ?? false)
+        guard let section else { return policy }
+        if let approvals = section.number("approvals") { policy.approvals = Int(approvals) }
+        policy.allowsInPlace = section.flag("in_place")
+        policy.keepReplaced = section.duration("keep_replaced") ?? policy.keepReplaced
+        if section.isGiven("self_service") { policy.selfService = section.flag("self_service") }
+        policy.url = secret("url", in: section)
+        policy.quiesce = section.section("quiesce").map { hook(from: $0) }
+        policy.resume = section.section("resume").map { hook(from: $0) }
+        policy.deadline = section.duration("deadline") ?? policy.deadline
+        if let checks = section.section("checks") { policy.checks = self.checks(from: checks) }
+        return policy
+    }
+
+    private func checks(from section: ReadSection) -> RestoreChecks {
+        RestoreChecks(
+            tables: texts(section, "tables"),
+            recent: section.list("recent").compactMap { value in
+                guard case .section(let own) = value, let table = own.text("table"), let column = own.text("column") else {
+                    return nil
+                }
+                return RestoreChecks.Recency(table: table, column: column, within: own.duration("within") ?? .hours(24))
+            },
+            foreignKeys: section.flag("foreign_keys"), sqlFile: section.text("sql_file"),
+            smoke: section.list("smoke").compactMap { if case .section(let own) = $0 { hook(from: own) } else { nil } },
+            probes: texts(section, "probes"))
+    }
+
+    private func hook(from section: ReadSection) -> BackupHook {
+        BackupHook(run: texts(section, "run"), deadline: section.duration("deadline") ?? .minutes(5))
+    }
+
+    func notify(from section: ReadSection?) -> NotifyPolicy {
+        guard let section else { return NotifyPolicy() }
+        let words = texts(section, "on").compactMap(NotifyPolicy.Occasion.init(rawValue:))
+        return NotifyPolicy(
+            on: words.isEmpty ? NotifyPolicy().on : words, email: texts(section, "email"),
+            run: section["run"] == nil ? nil : texts(section, "run"))
+    }
+}

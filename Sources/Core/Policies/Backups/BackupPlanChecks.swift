@@ -1,0 +1,161 @@
+internal import SerinModel
+
+extension BackupPlanBuilder {
+    /// What only the whole plan shows.
+    mutating func check(_ plan: BackupPlan, root: ReadSection) {
+        checkEncryption(plan, root: root)
+        checkWindows(plan, root: root)
+        checkRetention(plan, root: root)
+        if let preset { checkStrength(plan, against: preset, root: root) }
+        if !plan.destinations.contains(where: \.isOffsite) {
+            warn(
+                root.mark(of: "destinations"), "destinations: every copy is on the machine that is backed up",
+                hint: "add one elsewhere, or offsite: true on one that is")
+        }
+        if !plan.destinations.contains(where: \.isRequired) {
+            complain(
+                root.mark(of: "destinations"), "destinations: none is required, so no copy at all would count as a success",
+                hint: "remove required: false from one of them")
+        }
+        if (plan.restore.quiesce == nil) != (plan.restore.resume == nil), let section = root.section("restore") {
+            complain(section.mark, "restore: quiesce and resume belong together", hint: "give both or none")
+        }
+        for kind in plan.schedules.map(\.kind) {
+            guard let limit = plan.maximumAge(of: kind) else { continue }
+            let longest = plan.schedules.filter { $0.kind == kind }.compactMap(\.trigger.longestGap).min()
+            guard let gap = longest, gap > limit, !warnings.contains(where: { $0.message.hasPrefix("max_age: \(kind.rawValue)") })
+            else {
+                continue
+            }
+            warn(
+                root.mark(of: root["max_age"] == nil ? "schedules" : "max_age"),
+                "max_age: \(kind.rawValue) may be \(limit) old, and is made only every \(gap)",
+                hint: "it would be too old between two backups: make them more often, or allow more")
+        }
+    }
+
+    private mutating func checkEncryption(_ plan: BackupPlan, root: ReadSection) {
+        guard plan.encryption.profile == .none else { return }
+        for place in plan.destinations {
+            guard case .telegram = place.place else { continue }
+            complain(
+                root.mark(ofPath: "destinations.\(place.name)"),
+                "destinations.\(place.name): backups go to Telegram only encrypted",
+                hint: "write encryption: {profile: enc1, recipients: […]}")
+        }
+        if plan.preset != nil {
+            complain(
+                root.mark(of: "encryption"), "encryption: the preset \(plan.preset?.rawValue ?? "") asks for encryption",
+                hint: "write profile: enc1 with a key")
+        }
+    }
+
+    /// Runs outside the windows: every clock time once.
+    private mutating func checkWindows(_ plan: BackupPlan, root: ReadSection) {
+        guard !plan.windows.allowed.isEmpty, plan.windows.mode == .warn else { return }
+        let items = root.list("schedules")
+        for (index, schedule) in plan.schedules.enumerated() {
+            var outside: [String] = []
+            // A week that begins on a Sunday, in winter; a zone's other hour is not looked for.
+            var time = Instant(dayNumber: CivilDate(year: 2026, month: 1, day: 4).dayNumber) - .milliseconds(1)
+            let end = time + .hours(24 * 7)
+            for _ in 0..<2000 {
+                guard let next = schedule.trigger.next(after: time, zone: schedule.zone, offsets: offsets), next <= end else {
+                    break
+                }
+                let text = String(next.timeOfDay.prefix(5))
+                if !plan.windows.isInWindow(next), !outside.contains(text) { outside.append(text) }
+                time = next
+            }
+            guard !outside.isEmpty else { continue }
+            let shownTimes = outside.sorted().prefix(8).joined(separator: ", ") + (outside.count > 8 ? ", …" : "")
+            var mark = root.mark(of: root["schedules"] == nil ? "preset" : "schedules")
+            if items.indices.contains(index), case .section(let section) = items[index] { mark = section.mark }
+            warn(
+                mark, "schedules[\(index)]: \(schedule.kind.rawValue) begins outside the windows at \(shownTimes) UTC",
+                hint: "move it, add a window, or write windows_mode: enforce to make it wait")
+        }
+    }
+
+    private mutating func checkRetention(_ plan: BackupPlan, root: ReadSection) {
+        for place in plan.destinations {
+            guard case .s3(let bucket) = place.place, let lock = bucket.lock else { continue }
+            let policy = plan.retention(at: place.name)[plan.source.defaultKind]
+            let ages = [policy.keepAll] + policy.tiers.map(\.rule.age)
+            guard let longest = ages.compactMap({ $0 }).max(), .hours(24 * Int64(lock.days)) > longest else { continue }
+            warn(
+                root.mark(ofPath: "destinations.\(place.name)"),
+                "destinations.\(place.name): locked for \(lock.days) days, which is longer than anything is kept",
+                hint: "the bucket will refuse the deletions until then")
+        }
+        if plan.retentionClass != "standard",
+            !plan.destinations.contains(where: { plan.retention(at: $0.name).classes.contains { $0.name == plan.retentionClass } }
+            )
+        {
+            complain(
+                root.mark(of: "class"), "class: no retention has a class '\(plan.retentionClass)'",
+                hint: "add retention.classes: {\(plan.retentionClass): 2557d}")
+        }
+    }
+
+    // MARK: Against the preset
+
+    /// What the plan itself says, and says weaker than its preset.
+    private mutating func checkStrength(_ plan: BackupPlan, against preset: BackupPreset, root: ReadSection) {
+        let name = preset.name.rawValue
+        func hint() -> String { "the plan's own value holds; remove it to get the preset's" }
+        if root["retention"] != nil, plan.retention.union(preset.retention) != plan.retention {
+            warn(root.mark(of: "retention"), "retention: keeps less than the preset \(name)", hint: hint())
+        }
+        if root["schedules"] != nil {
+            for kind in plan.source.kinds {
+                let wanted = preset.schedules.filter { $0.kind == kind }
+                guard !wanted.isEmpty else { continue }
+                if BackupPreset.gap(plan.schedules.filter { $0.kind == kind }) > BackupPreset.gap(wanted) {
+                    warn(
+                        root.mark(of: "schedules"), "schedules: \(kind.rawValue) is made less often than the preset \(name) asks",
+                        hint: hint())
+                }
+            }
+        }
+        if let age = root.duration("max_age"), age > preset.maximumAge {
+            warn(root.mark(of: "max_age"), "max_age: more than the preset \(name) allows", hint: hint())
+        }
+        if root["drills"] != nil {
+            let own = plan.drills.compactMap(\.trigger.longestGap).min() ?? BackupPreset.never
+            if own > (preset.drills.compactMap(\.trigger.longestGap).min() ?? BackupPreset.never) {
+                warn(root.mark(of: "drills"), "drills: less often than the preset \(name) asks", hint: hint())
+            }
+        }
+        if plan.restore.approvals < preset.approvals {
+            warn(root.mark(ofPath: "restore.approvals"), "restore.approvals: fewer than the preset \(name) asks", hint: hint())
+        }
+        if plan.restore.selfService, !preset.selfService {
+            warn(root.mark(ofPath: "restore.self_service"), "restore.self_service: the preset \(name) forbids it", hint: hint())
+        }
+        if let every = plan.verify.every, every > preset.verifyEvery {
+            warn(root.mark(ofPath: "verify.every"), "verify.every: less often than the preset \(name) asks", hint: hint())
+        }
+        for place in plan.destinations { checkStrength(place, against: preset, root: root) }
+    }
+
+    private mutating func checkStrength(_ place: BackupDestination, against preset: BackupPreset, root: ReadSection) {
+        let path = "destinations.\(place.name)"
+        let mark = root.mark(ofPath: path)
+        if place.minimumTLS < preset.minimumTLS {
+            warn(mark, "\(path).tls_min: less than the preset \(preset.name.rawValue) asks", hint: "write \"1.3\"")
+        }
+        guard case .s3(let bucket) = place.place else { return }
+        let strength: BackupPreset.ServerSide =
+            switch bucket.encryption {
+            case .none: .none
+            case .aes256: .aes256
+            case .kms: .kms
+            }
+        if strength < preset.serverSide {
+            warn(
+                mark, "\(path).s3.sse: weaker than the preset \(preset.name.rawValue) asks", hint: "remove it to get the preset's"
+            )
+        }
+    }
+}

@@ -1,0 +1,193 @@
+internal import SerinModel
+
+/// The declaration of a whole backup plan.
+let backupPlanShape = Section(fields: [
+    Field("version", .integer(1...1), .required, "the version of this format"),
+    Field("target", .name, .required, "what is backed up; there is one run at a time for it"),
+    Field("project", .name, .derived("the target"), "the project that owns it"),
+    Field(
+        "preset", .word(BackupPreset.Name.allCases.map(\.rawValue)), .optional,
+        "defaults of a whole practice; what the plan says itself holds, and is reported where it is weaker"),
+    Field("purpose", .text, .optional, "what the backups are for"),
+    Field("class", .name, .fallback("standard"), "the retention class that they bear"),
+    Field("personal_data", .flag, .fallback("true"), "whether they hold personal data"),
+    Field("source", .section(sourceShape), .required, "what is backed up, and how"),
+    Field("destinations", .map(keys: .name, .section(destinationShape), least: 1), .required, "where to, each under a name"),
+    Field("compression", .section(compressionShape), .optional, "how bytes are made smaller"),
+    Field("encryption", .section(encryptionShape), .required, "how bytes are made unreadable and unchangeable"),
+    Field("retention", .section(retentionShape), .derived("the preset's; without one everything is kept"), "what is kept"),
+    Field(
+        "schedules", .list(.section(scheduleShape), least: 1), .derived("the preset's; without one none"),
+        "when; each on its own"),
+    Field(
+        "windows", .list(.scalar(.backup(.window)), least: 1), .derived("the preset's; without one any time"),
+        "hours in UTC in which backups should begin"),
+    Field(
+        "windows_mode", .word(BackupWindows.Mode.allCases.map(\.rawValue)), .fallback("warn"),
+        "outside the windows: warn runs and says so when the plan is checked, enforce waits"),
+    Field("blackout", .list(.scalar(.backup(.blackout)), least: 1), .optional, "times in which no scheduled backup begins"),
+    Field("max_age", planTime, .derived("the preset's"), "the oldest that the newest good backup may be"),
+    Field("verify", .section(verifyShape), .optional, "how stored backups are checked"),
+    Field("restore", .section(restoreShape), .optional, "how they are restored"),
+    Field("drills", .list(.section(drillShape), least: 1), .derived("the preset's"), "when restores are rehearsed"),
+    Field(
+        "targets",
+        .section(
+            Section(fields: [
+                Field("rpo", planTime, .derived("the preset's"), "how much time of changes may be lost"),
+                Field("rto", planTime, .derived("the preset's"), "how long a recovery may take"),
+            ])), .optional, "what a recovery is measured against"),
+    Field("notify", .section(notifyShape), .optional, "who is told"),
+])
+
+/// A time of a plan: from a second to thirty years.
+let planTime = ScalarForm.duration(.seconds(1)...(.hours(24 * 366 * 30)))
+
+private let compressionShape = Section(fields: [
+    Field("method", .word(BackupPlan.Compression.Method.allCases.map(\.rawValue)), .fallback("zstd"), "with what"),
+    Field("level", .integer(1...19), .derived("3 for zstd, 6 for gzip"), "how hard it tries; at most 9 for gzip"),
+])
+
+private let encryptionShape = Section(
+    fields: [
+        Field(
+            "profile", .word(EncryptionPolicy.Profile.allCases.map(\.rawValue)), .fallback("enc1"),
+            "enc1 is readable by openssl enc, gcm1 is AES-256-GCM in chunks, none needs a reason"),
+        Field(
+            "recipients", .list(.scalar(.path), least: 1), .optional,
+            "certificates whose owners can open it, so that this machine need not be able to; at least two, or a reason"),
+    ] + secretFields("key", "the passphrase")
+        + [Field("reason", .text, .optional, "why it is not encrypted, or for a single recipient")],
+    atMostOne: [["recipients"] + secretKeys("key")])
+
+let retentionShape = Section(
+    fields: tierFields + [
+        Field(
+            "kinds", .map(keys: .word(BackupKind.allCases.map(\.rawValue)), .section(Section(fields: tierFields)), least: 1),
+            .optional,
+            "other rules for backups of a kind, in place of these"),
+        Field("classes", .map(keys: .name, .scalar(planTime), least: 1), .optional, "for how long each compliance class is kept"),
+        Field("point_in_time", planTime, .optional, "for how long any point in time must be reachable"),
+        Field(
+            "warn_before", .duration(.zero...(.hours(24 * 90))), .fallback("7d"), "how long before a deletion its owners are told"
+        ),
+        Field(
+            "after_rollout", .duration(.zero...(.hours(24 * 366))), .fallback("7d"),
+            "how long a rollout's restore point is kept after its end"),
+        Field(
+            "propose_only", .flag, .derived("false, or the preset's"),
+            "whether deletions are only proposed, because a person must delete"),
+    ])
+
+private let tierFields: [Field] =
+    [Field("keep_all", planTime, .optional, "everything not older is kept")]
+    + RetentionTier.allCases.map { tier in
+        Field(
+            tier.rawValue, .either([.init("a number or a time", .scalar(.backup(.keep))), .init("both", .section(bothShape))]),
+            .optional, "the first of each \(tier.noun): so many of them, or all that are not older")
+    } + [
+        Field("week_start", .word(Weekday.allCases.map(\.word)), .fallback("sun"), "the first day of a week"),
+        Field("floor", .integer(1...1000), .fallback("3"), "so many verified ones are kept in any case"),
+    ]
+
+private let bothShape = Section(
+    fields: [
+        Field("count", .integer(1...10_000), .optional, "so many"),
+        Field("for", planTime, .optional, "all that are not older"),
+    ], atLeastOne: [["count", "for"]])
+
+extension RetentionTier {
+    fileprivate var noun: String {
+        switch self {
+        case .hourly: "hour"
+        case .daily: "day"
+        case .weekly: "week"
+        case .monthly: "month"
+        case .yearly: "year"
+        }
+    }
+}
+
+private let triggerFields = [
+    Field("cron", .backup(.cron), .optional, "at times of the calendar"),
+    Field("every", .duration(.minutes(1)...(.hours(24 * 366))), .optional, "at a regular distance, whatever restarts"),
+    Field("zone", .backup(.zone), .fallback("UTC"), "the time zone of cron"),
+]
+
+private let scheduleShape = Section(
+    fields: triggerFields + [
+        Field("before", .word(BackupOccasion.allCases.map(\.rawValue)), .optional, "before something that Serin does"),
+        Field("kind", .word(BackupKind.allCases.map(\.rawValue)), .derived("the source's first"), "what is made"),
+        Field("label", .name, .optional, "what its backups are labelled"),
+        Field("jitter", .duration(.zero...(.hours(6))), .fallback("0s"), "at most so much later, by chance"),
+        Field("max_age", planTime, .derived("the plan's"), "the oldest that the newest good one of this kind may be"),
+    ], exactlyOne: [["cron", "every", "before"]])
+
+private let drillShape = Section(
+    fields: triggerFields + [
+        Field("select", .word(DrillPolicy.Selection.allCases.map(\.rawValue)), .fallback("latest"), "which backup is restored"),
+        Field("within", planTime, .fallback("31d"), "how far back random looks"),
+        Field("deadline", planTime, .fallback("4h"), "how long it may take"),
+    ], exactlyOne: [["cron", "every"]])
+
+private let verifyShape = Section(fields: [
+    Field("every", planTime, .derived("30d, or the preset's"), "how often each stored backup is read again completely"),
+    Field("min_size", .share(most: 1, canBeZero: true), .fallback("50%"), "of the median of the last ones: smaller is a warning"),
+    Field("max_size", .share(most: 100, canBeZero: false), .fallback("200%"), "of the median: larger is a warning"),
+    Field(
+        "max_row_drop", .share(most: 1, canBeZero: true), .fallback("20%"),
+        "of a table's rows since the backup before: more is a warning"),
+])
+
+private let hookShape = Section(fields: [
+    Field("run", .list(.scalar(.anyText), least: 1), .required, "a program and its arguments, without a shell"),
+    Field("deadline", planTime, .fallback("5m"), "how long it may take"),
+])
+
+private let restoreShape = Section(
+    fields: secretFields("url", "the connection string of the role that restores") + [
+        Field(
+            "approvals", .integer(0...10), .derived("1, or the preset's"),
+            "how many people must approve that it takes a live database's place"),
+        Field("in_place", .flag, .fallback("false"), "whether a live database may be overwritten; otherwise only a swap"),
+        Field("keep_replaced", planTime, .fallback("7d"), "how long the database that was replaced is kept"),
+        Field(
+            "self_service", .flag, .derived("false, or the preset's"),
+            "whether a project may restore beside its own database without approval"),
+        Field("quiesce", .section(hookShape), .optional, "stops what writes"),
+        Field("resume", .section(hookShape), .optional, "starts it again"),
+        Field("deadline", planTime, .fallback("4h"), "how long a restore may take"),
+        Field(
+            "checks",
+            .section(
+                Section(fields: [
+                    Field("tables", .list(.scalar(.backup(.table)), least: 1), .optional, "tables that must have rows"),
+                    Field(
+                        "recent",
+                        .list(
+                            .section(
+                                Section(fields: [
+                                    Field("table", .backup(.table), .required, "the table"),
+                                    Field("column", .backup(.identifier), .required, "the column that holds the time"),
+                                    Field(
+                                        "within", planTime, .fallback("24h"),
+                                        "how old the newest row may be at the backup's moment"),
+                                ])), least: 1), .optional, "tables that must have a recent row"),
+                    Field("foreign_keys", .flag, .fallback("true"), "whether every foreign key is searched for orphans"),
+                    Field("sql_file", .path, .optional, "a file of SQL, each statement of which must return no row"),
+                    Field(
+                        "smoke", .list(.section(hookShape), least: 1), .optional,
+                        "programs that must exit with 0; {{url}} is the restored database"),
+                    Field(
+                        "probes", .list(.scalar(.url), least: 1), .optional, "addresses of the application that must answer 2xx"),
+                ])), .optional, "what must hold before the swap, and in drills"),
+    ], atMostOne: [secretKeys("url")])
+
+private let notifyShape = Section(fields: [
+    Field(
+        "on", .list(.scalar(.word(NotifyPolicy.Occasion.allCases.map(\.rawValue))), least: 1),
+        .derived("failure, expiring, drill"),
+        "what is told"),
+    Field("email", .list(.scalar(.backup(.mail)), least: 1), .optional, "mail addresses"),
+    Field("run", .list(.scalar(.anyText), least: 1), .optional, "a program that gets the message as JSON on its standard input"),
+])
