@@ -71,7 +71,8 @@ private final class ZstdDecoder: Decoder {
             let wanted = ZSTD_decompressStream(context, &output, &input)
             guard ZSTD_isError(wanted) == 0 else {
                 let words = String(cString: ZSTD_getErrorName(wanted))
-                throw ZSTD_getErrorCode(wanted) == ZSTD_error_frameParameter_windowTooLarge ? .needsTooMuchMemory : .corrupt(words)
+                throw ZSTD_getErrorCode(wanted) == ZSTD_error_frameParameter_windowTooLarge
+                    ? .needsTooMuchMemory : .corrupt(words)
             }
             isAtEnd = wanted == 0
             try give(buffer, output.pos)

@@ -68,7 +68,8 @@ public enum KeyDerivation {
         let length = output.withUnsafeMutableBufferPointer { out in
             passphrase.withUnsafeBytes { raw in
                 EVP_BytesToKey(
-                    EVP_aes_256_cbc(), digest == .sha256 ? EVP_sha256() : EVP_md5(), salt, raw.bindMemory(to: UInt8.self).baseAddress,
+                    EVP_aes_256_cbc(), digest == .sha256 ? EVP_sha256() : EVP_md5(), salt,
+                    raw.bindMemory(to: UInt8.self).baseAddress,
                     Int32(clamping: raw.count), 1, out.baseAddress, out.baseAddress.map { $0 + 32 })
             }
         }

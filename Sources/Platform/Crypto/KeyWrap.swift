@@ -78,7 +78,8 @@ public enum KeyWrap {
         defer { OPENSSL_cleanse(&letters, letters.count) }
         guard isFilled, let key = PEM_read_bio_PrivateKey(bio, nil, nil, &letters) else {
             throw CryptoError(
-                operation: "reading a private key", .unusableKey("it holds no private key in PEM, or its passphrase is another one"))
+                operation: "reading a private key",
+                .unusableKey("it holds no private key in PEM, or its passphrase is another one"))
         }
         return key
     }
