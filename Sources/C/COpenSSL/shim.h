@@ -1,7 +1,6 @@
 // pem.h first: cms.h declares its PEM functions only when it has been read.
 #include <openssl/pem.h>
 #include <openssl/cms.h>
-#include <openssl/core_names.h>
 #include <openssl/crypto.h>
 #include <openssl/err.h>
 #include <openssl/evp.h>

@@ -4,40 +4,22 @@ internal import COpenSSL
 public enum KeyDerivation {
     /// HKDF with SHA-256 (RFC 5869): `count` bytes, 1…8160, from a key that is random already.
     public static func hkdf(_ key: Secret, salt: [UInt8], info: [UInt8], count: Int) throws(CryptoError) -> Secret {
-        let operation = "HKDF-SHA-256"
-        guard (1...255 * SHA256.byteCount).contains(count), let kdf = EVP_KDF_fetch(nil, "HKDF", nil) else {
-            throw CryptoError(operation: operation)
+        let refusal = CryptoError(operation: "HKDF-SHA-256")
+        guard (1...255 * SHA256.byteCount).contains(count), let context = EVP_PKEY_CTX_new_id(EVP_PKEY_HKDF, nil) else {
+            throw refusal
         }
-        defer { EVP_KDF_free(kdf) }
-        guard let context = EVP_KDF_CTX_new(kdf) else { throw CryptoError(operation: operation) }
-        defer { EVP_KDF_CTX_free(context) }
+        defer { EVP_PKEY_CTX_free(context) }
         var output = [UInt8](repeating: 0, count: count)
-        var digest = Array("SHA256".utf8CString)
-        var salt = salt
-        var info = info
-        // The library takes pointers to mutable bytes and only reads them.
-        let code = key.withUnsafeBytes { key in
-            digest.withUnsafeMutableBufferPointer { digest in
-                salt.withUnsafeMutableBytes { salt in
-                    info.withUnsafeMutableBytes { info in
-                        var parameters = [
-                            OSSL_PARAM_construct_utf8_string(OSSL_KDF_PARAM_DIGEST, digest.baseAddress, 0),
-                            OSSL_PARAM_construct_octet_string(
-                                OSSL_KDF_PARAM_KEY, UnsafeMutableRawPointer(mutating: key.baseAddress), key.count),
-                            OSSL_PARAM_construct_octet_string(OSSL_KDF_PARAM_INFO, info.baseAddress, info.count),
-                        ]
-                        // An absent salt is a string of zeros (RFC 5869, 2.2), as is an empty one.
-                        if salt.count > 0 {
-                            parameters.append(
-                                OSSL_PARAM_construct_octet_string(OSSL_KDF_PARAM_SALT, salt.baseAddress, salt.count))
-                        }
-                        parameters.append(OSSL_PARAM_construct_end())
-                        return EVP_KDF_derive(context, &output, count, parameters)
-                    }
-                }
-            }
+        var length = count
+        let isDone = key.withUnsafeBytes { key in
+            EVP_PKEY_derive_init(context) == 1 && EVP_PKEY_CTX_set_hkdf_md(context, EVP_sha256()) == 1
+                && EVP_PKEY_CTX_set1_hkdf_key(context, key.bindMemory(to: UInt8.self).baseAddress, Int32(key.count)) == 1
+                // An absent salt is a string of zeros (RFC 5869, 2.2), as is an empty one.
+                && (salt.isEmpty || EVP_PKEY_CTX_set1_hkdf_salt(context, salt, Int32(salt.count)) == 1)
+                && (info.isEmpty || EVP_PKEY_CTX_add1_hkdf_info(context, info, Int32(info.count)) == 1)
+                && EVP_PKEY_derive(context, &output, &length) == 1
         }
-        guard code == 1 else { throw CryptoError(operation: operation) }
+        guard isDone, length == count else { throw refusal }
         return Secret(wiping: &output)
     }
 

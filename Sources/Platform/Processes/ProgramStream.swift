@@ -67,6 +67,24 @@ public final class ProgramStream {
         return 0
     }
 
+    /// Reads to the end and gives every piece to the body, at most 256 KiB at a time.
+    ///
+    /// - Throws: What the body throws, having ended the program; else as `read`.
+    public func readAll(_ body: (UnsafeRawBufferPointer) throws(Failure) -> Void) throws(Failure) {
+        let buffer = UnsafeMutableRawBufferPointer.allocate(byteCount: 1 << 18, alignment: 16)
+        defer { buffer.deallocate() }
+        while true {
+            let count = try read(into: buffer)
+            if count == 0 { return }
+            do throws(Failure) {
+                try body(UnsafeRawBufferPointer(rebasing: buffer.prefix(count)))
+            } catch {
+                giveUp()
+                throw error
+            }
+        }
+    }
+
     /// Writes all of the bytes.
     ///
     /// - Throws: When the program ends, or closes its input, before it has taken them; `end` then holds how.

@@ -25,6 +25,14 @@ public struct StreamEnd: Sendable, Hashable {
     /// The end of what it wrote as errors (when written to: and as output), without secrets.
     public var diagnostics: String
 
+    /// An end.
+    public init(termination: Termination, cause: Cause, bytes: Int, diagnostics: String) {
+        self.termination = termination
+        self.cause = cause
+        self.bytes = bytes
+        self.diagnostics = diagnostics
+    }
+
     /// Whether everything was moved and it ended by itself with status 0.
     public var isComplete: Bool { termination == .exited(0) && cause == .itself }
 }
