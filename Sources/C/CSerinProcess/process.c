@@ -50,5 +50,6 @@ int serin_wait_pidfd(int pidfd, int *code, int *signal) {
 }
 
 int serin_pipe(int descriptors[2]) { return pipe2(descriptors, O_CLOEXEC); }
+void serin_pipe_capacity(int descriptor, int bytes) { (void)fcntl(descriptor, F_SETPIPE_SZ, bytes); }
 int serin_event_create(void) { return eventfd(0, EFD_CLOEXEC); }
 void serin_event_signal(int descriptor) { eventfd_write(descriptor, 1); }

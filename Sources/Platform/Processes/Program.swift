@@ -1,6 +1,3 @@
-internal import CSerinProcess
-internal import Glibc
-internal import SerinLocks
 public import SerinModel
 
 /// How a program ended.
@@ -87,19 +84,10 @@ public struct Program: Sendable, Hashable {
     /// `transient` when the system has no room for it or the task was cancelled before.
     public func run() async throws(Failure) -> Completion {
         guard !Task.isCancelled else { throw Failure(.transient, "cannot start \(path): given up before") }
-        let cancel = serin_event_create()
-        guard cancel >= 0 else { throw Failure(.transient, "cannot start \(path): \(String(cString: strerror(errno)))") }
-        defer { close(cancel) }
-        let result: Result<Completion, Failure> = await withTaskCancellationHandler {
-            await withCheckedContinuation { continuation in
-                onNewThread {
-                    let run = ProgramRun(program: self, cancel: cancel)
-                    continuation.resume(returning: run.result())
-                }
-            }
-        } onCancel: {
-            serin_event_signal(cancel)
+        return try await onOwnThread { (stop) throws(Failure) in
+            let running = try ProgramLaunch(program: self).start(.outputTogether)
+            var watch = ProgramWatch(program: self, running: running, stop: stop)
+            return withoutPipeSignal { watch.run() }
         }
-        return try result.get()
     }
 }

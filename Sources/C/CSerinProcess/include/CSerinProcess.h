@@ -11,6 +11,8 @@ int serin_pidfd_open(pid_t pid);
 // Waits for the process; on return *code is its exit status or -1, *signal the signal that ended it or 0. Returns 0 or an errno.
 int serin_wait_pidfd(int pidfd, int *code, int *signal);
 int serin_pipe(int descriptors[2]);
+// Asks for a larger pipe; a system that refuses leaves it as it is.
+void serin_pipe_capacity(int descriptor, int bytes);
 int serin_event_create(void);
 void serin_event_signal(int descriptor);
 #endif

@@ -1,0 +1,99 @@
+import Glibc
+import SerinBackups
+import SerinCatalogue
+import SerinCrypto
+import SerinModel
+import SerinProcesses
+import Testbed
+
+/// Keys and files for the tests of the envelope.
+struct EnvelopeFixture {
+    let scratch: Scratch
+    let keyFile: KeyFile
+
+    init() throws {
+        scratch = try Scratch("serin-envelope")
+        keyFile = try KeyFile(path: try scratch.write("key", "0123456789 a passphrase of a team\nnot this line\n", mode: 0o600))
+    }
+
+    /// Half noise, half something that compresses.
+    static func sample(_ count: Int, seed: UInt64 = 1) -> [UInt8] {
+        var generator = SplitMix(seed: seed)
+        return (0..<count).map {
+            $0 & 4096 == 0 ? UInt8(truncatingIfNeeded: generator.next()) : UInt8(truncatingIfNeeded: $0 / 64)
+        }
+    }
+
+    /// Writes an object in pieces and gives its facts. The fewest rounds allowed, for speed.
+    func write(
+        _ plain: [UInt8], to name: String, _ profile: EnvelopeProfile, _ compression: EnvelopeCompression = .zstd,
+        key: EnvelopeKey? = nil, piece: Int = 100_000
+    ) throws -> EnvelopeFacts {
+        let usual: EnvelopeKey = profile == .none ? .unencrypted : .keyFile(keyFile)
+        let settings = EnvelopeSettings(profile, compression: compression, iterations: 10_000)
+        let writer = try EnvelopeWriter(scratch.file(name), settings, key: key ?? usual)
+        for start in stride(from: 0, to: plain.count, by: piece) {
+            try Array(plain[start..<min(start + piece, plain.count)]).withUnsafeBytes { try writer.write($0) }
+        }
+        return try writer.finish()
+    }
+
+    /// What came of reading: the bytes that were given, and the failure, if any.
+    func read(
+        _ name: String, _ facts: EnvelopeFacts, identities: [EnvelopeIdentity]? = nil
+    ) -> (bytes: [UInt8], failure: EnvelopeFailure?) {
+        var bytes: [UInt8] = []
+        do throws(EnvelopeFailure) {
+            try EnvelopeReader(facts, identities: identities ?? [.keyFile(keyFile)]).read(scratch.file(name)) { bytes += $0 }
+            return (bytes, nil)
+        } catch { return (bytes, error) }
+    }
+
+    /// Runs a tool in the scratch folder; its output.
+    func run(_ script: String) async throws -> [UInt8] {
+        let done = try await Program(
+            "/bin/bash", ["-o", "pipefail", "-e", "-c", script], environment: ["PATH": "/usr/bin:/bin:/usr/sbin:/sbin"],
+            directory: scratch.path, deadline: .seconds(60), outputLimit: 1 << 25
+        ).run()
+        guard done.termination == .exited(0) else { throw Failure(.invalid, "\(script): \(done.termination): \(done.text)") }
+        return done.output
+    }
+
+    /// The bytes of a file of the scratch folder.
+    func bytes(_ name: String) throws -> [UInt8] {
+        let descriptor = open(scratch.file(name), O_RDONLY)
+        guard descriptor >= 0 else { throw Failure(.invalid, "no file \(name)") }
+        defer { close(descriptor) }
+        var result: [UInt8] = []
+        var buffer = [UInt8](repeating: 0, count: 1 << 20)
+        while true {
+            let count = Glibc.read(descriptor, &buffer, buffer.count)
+            guard count > 0 else { return result }
+            result += buffer.prefix(count)
+        }
+    }
+
+    /// Replaces a file of the scratch folder.
+    func replace(_ name: String, _ bytes: [UInt8]) throws {
+        let descriptor = open(scratch.file(name), O_WRONLY | O_CREAT | O_TRUNC, 0o600)
+        defer { close(descriptor) }
+        guard descriptor >= 0, Glibc.write(descriptor, bytes, bytes.count) == bytes.count else {
+            throw Failure(.transient, "cannot write \(name)")
+        }
+    }
+}
+
+/// SplitMix64: the same numbers for the same seed.
+struct SplitMix: RandomNumberGenerator {
+    private var state: UInt64
+
+    init(seed: UInt64) { state = seed }
+
+    mutating func next() -> UInt64 {
+        state &+= 0x9E37_79B9_7F4A_7C15
+        var mixed = state
+        mixed = (mixed ^ (mixed >> 30)) &* 0xBF58_476D_1CE4_E5B9
+        mixed = (mixed ^ (mixed >> 27)) &* 0x94D0_49BB_1331_11EB
+        return mixed ^ (mixed >> 31)
+    }
+}
