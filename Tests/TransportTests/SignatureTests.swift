@@ -16,7 +16,8 @@ import Testing
             method: method, host: "examplebucket.s3.amazonaws.com", path: path, query: query, headers: headers, payload: payload,
             keys: keys, at: moment)
         let line = added.first { $0.name == "Authorization" }?.value ?? ""
-        #expect(line.hasPrefix("AWS4-HMAC-SHA256 Credential=AKIAIOSFODNN7EXAMPLE/20130524/us-east-1/s3/aws4_request, SignedHeaders="))
+        #expect(
+            line.hasPrefix("AWS4-HMAC-SHA256 Credential=AKIAIOSFODNN7EXAMPLE/20130524/us-east-1/s3/aws4_request, SignedHeaders="))
         return String(line.suffix(64))
     }
 
@@ -40,7 +41,9 @@ import Testing
     }
 
     @Test func aListIsSignedAsPublishedWhateverTheOrderOfItsQuery() throws {
-        for query in [[HTTPHeader("max-keys", "2"), HTTPHeader("prefix", "J")], [HTTPHeader("prefix", "J"), HTTPHeader("max-keys", "2")]] {
+        for query in [
+            [HTTPHeader("max-keys", "2"), HTTPHeader("prefix", "J")], [HTTPHeader("prefix", "J"), HTTPHeader("max-keys", "2")],
+        ] {
             #expect(try signature("GET", "/", query: query) == "34b48302e7b5fa45bde8084f4b7868a86f0a534bc59db6670ed5711ef69dc6f7")
         }
     }

@@ -59,7 +59,8 @@ public struct SignatureV4: Sendable, Hashable {
     ///   - query: As sent: `canonicalQuery` of the same pairs.
     ///   - payload: The SHA-256 of the body in hexadecimal, or `unsignedPayload`.
     public func headers(
-        method: String, host: String, path: String, query: [HTTPHeader], headers: [HTTPHeader], payload: String, keys: SigningKeys,
+        method: String, host: String, path: String, query: [HTTPHeader], headers: [HTTPHeader], payload: String,
+        keys: SigningKeys,
         at moment: Instant
     ) throws(CryptoError) -> [HTTPHeader] {
         let time = moment.description.filter { $0 != "-" && $0 != ":" }

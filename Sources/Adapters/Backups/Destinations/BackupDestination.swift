@@ -78,7 +78,8 @@ extension BackupDestination {
         if let lock = stored.lock, lock.covers(wanted) { return }
         let found = stored.lock.map { "\($0.mode.rawValue) until \($0.until)" } ?? "none"
         throw Failure(
-            .invalid, "\(stored.key) at \(name) is not locked: \(wanted.mode.rawValue) until \(wanted.until) was asked for, \(found) found",
+            .invalid,
+            "\(stored.key) at \(name) is not locked: \(wanted.mode.rawValue) until \(wanted.until) was asked for, \(found) found",
             hint: "object lock must be switched on for the bucket, and the identity must be allowed to set it")
     }
 

@@ -146,10 +146,12 @@ extension BackupDestination {
         if let limit = traits.objectLimit, upload.size > limit {
             throw Failure(.invalid, "\(what): \(upload.size) bytes, at most \(limit) are taken")
         }
-        guard upload.sha256.utf8.count == 64, upload.sha256.utf8.allSatisfy({ (0x30...0x39).contains($0) || (0x61...0x66).contains($0) })
+        guard upload.sha256.utf8.count == 64,
+            upload.sha256.utf8.allSatisfy({ (0x30...0x39).contains($0) || (0x61...0x66).contains($0) })
         else { throw Failure(.invalid, "\(what): its SHA-256 is no 64 hexadecimal digits") }
         for (name, value) in upload.metadata {
-            let isName = !name.isEmpty && name.utf8.allSatisfy { (0x61...0x7A).contains($0) || (0x30...0x39).contains($0) || $0 == 0x2D }
+            let isName =
+                !name.isEmpty && name.utf8.allSatisfy { (0x61...0x7A).contains($0) || (0x30...0x39).contains($0) || $0 == 0x2D }
             guard isName, value.utf8.allSatisfy({ (0x20...0x7E).contains($0) }), name.utf8.count + value.utf8.count <= 1024 else {
                 throw Failure(.invalid, "\(what): the metadata '\(name)' cannot be kept")
             }

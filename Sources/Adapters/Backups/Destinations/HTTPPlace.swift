@@ -21,7 +21,8 @@ struct HTTPPlace: Sendable {
         DriverSchema.Field("tls_min", .oneOf(["1.2", "1.3"]), help: "the oldest TLS spoken", isRequired: false, fallback: "1.2"),
         DriverSchema.Field("ca_file", .path, help: "certificates to trust instead of the system's", isRequired: false),
         DriverSchema.Field(
-            "plain_http", .oneOf(["yes", "no"]), help: "whether http:// is allowed, for a loopback address only", isRequired: false,
+            "plain_http", .oneOf(["yes", "no"]), help: "whether http:// is allowed, for a loopback address only",
+            isRequired: false,
             fallback: "no"),
         DriverSchema.Field(
             "timeout", .duration, help: "for one request; an upload also ends when nothing moves for a minute", isRequired: false,
@@ -44,7 +45,8 @@ struct HTTPPlace: Sendable {
         while path.hasSuffix("/") { path.removeLast() }
         basePath = path
         let bare = host.hasPrefix("[") ? String(host.prefix { $0 != "]" }) + "]" : String(host.prefix { $0 != ":" })
-        let isLoopback = ["localhost", "[::1]"].contains(bare) || (bare.hasPrefix("127.") && bare.split(separator: ".").count == 4)
+        let isLoopback =
+            ["localhost", "[::1]"].contains(bare) || (bare.hasPrefix("127.") && bare.split(separator: ".").count == 4)
         guard !isPlain || (isLoopback && values.isOn("plain_http")) else {
             throw Failure(
                 .invalid, "the destination at \(url) would be reached without encryption",

@@ -73,9 +73,12 @@ struct LocalFolder: BackupDestination {
             defer { close(source) }
             let copied = try copy(source, upload.file, to: descriptor, "\(upload.key) at \(name)", limit: upload.size)
             guard copied.size == upload.size, copied.sha256 == upload.sha256 else {
-                throw Failure(.invalid, "cannot store \(upload.file): it is not the file that was described (size or SHA-256 differ)")
+                throw Failure(
+                    .invalid, "cannot store \(upload.file): it is not the file that was described (size or SHA-256 differ)")
             }
-            guard fsync(descriptor) == 0 else { throw Failure(.transient, "cannot sync \(upload.key) at \(name): \(systemWords())") }
+            guard fsync(descriptor) == 0 else {
+                throw Failure(.transient, "cannot sync \(upload.key) at \(name): \(systemWords())")
+            }
             guard linkat(folder, temporary, folder, tree.leaf(upload.key), 0) == 0 else {
                 throw Failure(
                     errno == EEXIST ? .conflict : .transient, "cannot store \(upload.key) at \(name): \(systemWords())")

@@ -10,7 +10,8 @@ extension ObjectStore {
     /// The keys, read anew for every exchange.
     func keys() async throws(Failure) -> SigningKeys {
         SigningKeys(
-            accessKey: try await environment.secret(settings.accessKey), secretKey: try await environment.secret(settings.secretKey),
+            accessKey: try await environment.secret(settings.accessKey),
+            secretKey: try await environment.secret(settings.secretKey),
             sessionToken: try await settings.sessionToken.asyncMap(environment.secret))
     }
 
@@ -88,7 +89,8 @@ extension ObjectStore {
             let theirs = answer.header("Date").map { ", its clock says \($0)" } ?? ""
             failure.hint = "the request was signed at \(environment.now())\(theirs): set this machine's clock"
         } else if answer.status == 403 {
-            failure.hint = method == "HEAD"
+            failure.hint =
+                method == "HEAD"
                 ? "the identity needs the right to read; without the right to list, a missing object is answered so too"
                 : "the identity lacks a right, or the object is locked"
         }

@@ -36,7 +36,8 @@ extension ObjectStore {
 
     private func publicAccess(_ facts: inout DestinationFacts) async {
         let switches = ["BlockPublicAcls", "IgnorePublicAcls", "BlockPublicPolicy", "RestrictPublicBuckets"]
-        if dialect.hasParts, let found = await question("publicAccessBlock", none: "NoSuchPublicAccessBlockConfiguration", &facts),
+        if dialect.hasParts,
+            let found = await question("publicAccessBlock", none: "NoSuchPublicAccessBlockConfiguration", &facts),
             let block = found, switches.allSatisfy({ block[$0]?.text == "true" })
         {
             facts.publicAccess = false
@@ -57,7 +58,9 @@ extension ObjectStore {
         do throws(Failure) {
             let answer = try await environment.retries.run { _ throws(Failure) in
                 let answer = try await send("GET", nil, query: [HTTPHeader(name, "")])
-                if let kind = answer.failureClass, kind != .invalid, kind != .denied { throw refusal("GET ?\(name) of", nil, answer) }
+                if let kind = answer.failureClass, kind != .invalid, kind != .denied {
+                    throw refusal("GET ?\(name) of", nil, answer)
+                }
                 return answer
             }
             if answer.failureClass == nil { return .some(try root("GET ?\(name) of", nil, answer)) }

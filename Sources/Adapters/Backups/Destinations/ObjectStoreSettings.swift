@@ -129,24 +129,24 @@ extension ObjectStore {
     private static let s3Schema = DriverSchema(
         name: "s3", help: "a bucket of S3 or of a store that speaks its protocol",
         fields: fields + [
-                DriverSchema.Field("region", .name, help: "the region", isRequired: false, fallback: "us-east-1"),
-                DriverSchema.Field("endpoint", .url, help: "the address of another store than Amazon's", isRequired: false),
-                DriverSchema.Field(
-                    "style", .oneOf(["virtual", "path"]),
-                    help: "whether the bucket stands in the host name; without an endpoint it does", isRequired: false),
-                DriverSchema.Field(
-                    "sse", .oneOf(["none", "aes256", "kms"]), help: "encryption at rest that is asked for", isRequired: false,
-                    fallback: "none"),
-                DriverSchema.Field("tags", .text, help: "tags of every object: name=value,name=value", isRequired: false),
-                DriverSchema.Field(
-                    "part_size", .text, help: "longer objects go in parts of this size", isRequired: false, fallback: "64MiB"),
-            ] + DriverValues.secretFields("session_token", help: "the token of keys with an end"))
+            DriverSchema.Field("region", .name, help: "the region", isRequired: false, fallback: "us-east-1"),
+            DriverSchema.Field("endpoint", .url, help: "the address of another store than Amazon's", isRequired: false),
+            DriverSchema.Field(
+                "style", .oneOf(["virtual", "path"]),
+                help: "whether the bucket stands in the host name; without an endpoint it does", isRequired: false),
+            DriverSchema.Field(
+                "sse", .oneOf(["none", "aes256", "kms"]), help: "encryption at rest that is asked for", isRequired: false,
+                fallback: "none"),
+            DriverSchema.Field("tags", .text, help: "tags of every object: name=value,name=value", isRequired: false),
+            DriverSchema.Field(
+                "part_size", .text, help: "longer objects go in parts of this size", isRequired: false, fallback: "64MiB"),
+        ] + DriverValues.secretFields("session_token", help: "the token of keys with an end"))
 
     private static let googleSchema = DriverSchema(
         name: "gcs", help: "a bucket of Google Cloud Storage, by its XML API",
         fields: fields + [
-                DriverSchema.Field("region", .name, help: "the location that is signed", isRequired: false, fallback: "auto"),
-                DriverSchema.Field("endpoint", .url, help: "another address of the API", isRequired: false),
+            DriverSchema.Field("region", .name, help: "the location that is signed", isRequired: false, fallback: "auto"),
+            DriverSchema.Field("endpoint", .url, help: "another address of the API", isRequired: false),
         ])
 
     private static let fields =

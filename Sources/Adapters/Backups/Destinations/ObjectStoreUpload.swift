@@ -16,7 +16,8 @@ extension ObjectStore {
             throw Failure(.invalid, "cannot store \(upload.key) at \(name): it was accepted, but there is no such object")
         }
         if let etag = stored.etag, let now = found.etag, etag != now {
-            throw Failure(.invalid, "cannot store \(upload.key) at \(name): its ETag is \(now) where the upload was given \(etag)")
+            throw Failure(
+                .invalid, "cannot store \(upload.key) at \(name): its ETag is \(now) where the upload was given \(etag)")
         }
         guard found.size == upload.size else {
             throw Failure(
@@ -153,11 +154,15 @@ extension ObjectStore {
             let query = [HTTPHeader("uploads", ""), HTTPHeader("prefix", settings.full(""))] + marker
             let page = try await document("GET", nil, query: query)
             for upload in page.all("Upload") {
-                guard let full = upload["Key"]?.text, let id = upload["UploadId"]?.text, let key = settings.key(of: full) else { continue }
+                guard let full = upload["Key"]?.text, let id = upload["UploadId"]?.text, let key = settings.key(of: full) else {
+                    continue
+                }
                 found.append(
                     PendingUpload(key: key, reference: id, started: upload["Initiated"].flatMap { moment(rfc3339: $0.text) }))
             }
-            guard page["IsTruncated"]?.text == "true", let key = page["NextKeyMarker"]?.text, found.count < 10_000 else { return found }
+            guard page["IsTruncated"]?.text == "true", let key = page["NextKeyMarker"]?.text, found.count < 10_000 else {
+                return found
+            }
             let next = [HTTPHeader("key-marker", key), HTTPHeader("upload-id-marker", page["NextUploadIdMarker"]?.text ?? "")]
             guard next != marker else { throw Failure(.invalid, "\(name) lists the same page again and again") }
             marker = next
