@@ -25,6 +25,8 @@ public enum BackupDestinations {
         LocalFolder.definition,
         ObjectStore.s3,
         ObjectStore.googleCloud,
+        TelegramChat.definition,
+        CommandDestination.definition,
     ]
 
     /// What the settings of each kind may be.

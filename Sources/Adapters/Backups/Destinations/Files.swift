@@ -24,6 +24,12 @@ func temporaryPath() throws(Failure) -> String {
     return "\(folder)/serin-\(try randomName())"
 }
 
+/// The path, or a temporary one when there is none.
+func target(_ path: String?) throws(Failure) -> String {
+    guard let path else { return try temporaryPath() }
+    return path
+}
+
 /// 32 random hexadecimal digits.
 func randomName() throws(Failure) -> String {
     Hexadecimal.text(of: try hashing { () throws(CryptoError) in try randomBytes(16) })
@@ -135,4 +141,15 @@ private func forEachPiece(
 /// The digest of bytes in hexadecimal.
 func digest(of bytes: [UInt8]) throws(Failure) -> String {
     Hexadecimal.text(of: try hashing { () throws(CryptoError) in try SHA256.digest(bytes) })
+}
+
+/// Adds what one file holds to the end of another.
+func append(_ path: String, to target: String) throws(Failure) {
+    let source = open(path, O_RDONLY | O_NOFOLLOW | O_CLOEXEC)
+    guard source >= 0 else { throw Failure(.invalid, "cannot open \(path): \(systemWords())") }
+    defer { close(source) }
+    let end = open(target, O_WRONLY | O_APPEND | O_NOFOLLOW | O_CLOEXEC)
+    guard end >= 0 else { throw Failure(.invalid, "cannot open \(target): \(systemWords())") }
+    defer { close(end) }
+    _ = try copy(source, path, to: end, target, limit: .max)
 }
