@@ -67,10 +67,12 @@ struct CommandDestination: BackupDestination {
         try refuseUnfit(upload)
         return try await environment.retries.run { _ throws(Failure) in
             if let found = try await headOnce(upload.key, nil) {
-                if found.size == upload.size, try await fetch(upload.key, nil, to: nil, limit: found.size).sha256 == upload.sha256 {
+                if found.size == upload.size, try await fetch(upload.key, nil, to: nil, limit: found.size).sha256 == upload.sha256
+                {
                     return found
                 }
-                throw Failure(.conflict, "cannot store \(upload.key) at \(name): the key holds another object of \(found.size) bytes")
+                throw Failure(
+                    .conflict, "cannot store \(upload.key) at \(name): the key holds another object of \(found.size) bytes")
             }
             let metadata = upload.metadata.map { JSONValue.Member($0.key, .string($0.value)) }
             let answer = try await run(
@@ -109,7 +111,9 @@ struct CommandDestination: BackupDestination {
         try await environment.retries.run { _ throws(Failure) in try await fetch(key, version, to: path, limit: limit) }
     }
 
-    private func fetch(_ key: ObjectKey, _ version: String?, to path: String?, limit: Int64) async throws(Failure) -> FetchedObject {
+    private func fetch(_ key: ObjectKey, _ version: String?, to path: String?, limit: Int64) async throws(Failure)
+        -> FetchedObject
+    {
         // Its size is asked for first: the program writes the file, so nothing else limits it.
         guard let found = try await headOnce(key, version) else { throw missing(key, version) }
         guard found.size <= limit else { throw Failure(.invalid, "\(key) at \(name) is longer than \(limit) bytes") }
@@ -183,7 +187,8 @@ struct CommandDestination: BackupDestination {
         let words = (templates[verb] ?? []).map { word in
             given.reduce(word) { $0.replacing("{{\($1.0)}}", with: $1.1 ?? "") }
         }
-        let members = [JSONValue.Member("verb", .string(verb.rawValue))]
+        let members =
+            [JSONValue.Member("verb", .string(verb.rawValue))]
             + given.compactMap { name, value in value.map { JSONValue.Member(name, .string($0)) } } + more
         var variables = ["PATH": "/usr/local/bin:/usr/bin:/bin"]
         if let secret { variables["SERIN_SECRET"] = try await environment.secret(secret) }

@@ -51,7 +51,8 @@ struct TelegramBot: Sendable {
     func download(_ file: String, to path: String?, limit: Int64) async throws(Failure) -> Downloaded {
         let result = try await call("getFile", fields: [("file_id", file)])
         guard let remote = result["file_path"]?.text, !remote.isEmpty, !remote.hasPrefix("/"),
-            !remote.split(separator: "/").contains(".."), remote.utf8.allSatisfy({ $0 > 0x20 && $0 < 0x7F && $0 != 0x3F && $0 != 0x23 })
+            !remote.split(separator: "/").contains(".."),
+            remote.utf8.allSatisfy({ $0 > 0x20 && $0 < 0x7F && $0 != 0x3F && $0 != 0x23 })
         else {
             throw Failure(
                 .invalid, "cannot read a file of the chat \(chat): the Bot API names no path to fetch it by",
@@ -115,7 +116,8 @@ struct TelegramBot: Sendable {
         let words = String((value?["description"]?.text ?? "").prefix(300)).replacing(token, with: "…")
         var failure = Failure(
             answer.failureClass ?? .transient, "cannot \(method) for the chat \(chat): \(answer.status) \(words)")
-        failure.retryAfter = value?.at(pointer: "/parameters/retry_after")?.integer.map { .seconds(min($0, 86_400)) }
+        failure.retryAfter =
+            value?.at(pointer: "/parameters/retry_after")?.integer.map { .seconds(min($0, 86_400)) }
             ?? answer.retryAfter
         return failure
     }

@@ -35,7 +35,8 @@ struct TelegramChat: BackupDestination {
     private init(_ settings: DriverSettings, _ environment: DestinationEnvironment) throws(Failure) {
         let values = try DriverValues(settings, schema: Self.schema)
         let chat = try values.required("chat")
-        let isName = chat.hasPrefix("@") && chat.dropFirst().allSatisfy { $0.isASCII && ($0.isLetter || $0.isNumber || $0 == "_") }
+        let isName =
+            chat.hasPrefix("@") && chat.dropFirst().allSatisfy { $0.isASCII && ($0.isLetter || $0.isNumber || $0 == "_") }
         guard isName || Int64(chat) != nil else { throw Failure(.invalid, "setting 'chat': expected a number or @name") }
         guard let token = try values.secret("token") else {
             throw Failure(.invalid, "a chat needs one of token_env, token_file and token_cred")
@@ -134,7 +135,8 @@ struct TelegramChat: BackupDestination {
                 return try await bot.download(part.file, to: piece, limit: part.size)
             }
             guard downloaded.byteCount == part.size, Hexadecimal.text(of: downloaded.sha256) == part.sha256 else {
-                throw Failure(.invalid, "part \(index + 1) of \(key) at \(name) is not what was stored: its size or SHA-256 differs")
+                throw Failure(
+                    .invalid, "part \(index + 1) of \(key) at \(name) is not what was stored: its size or SHA-256 differs")
             }
             try await onOwnThread { () throws(Failure) in try append(piece, to: collected) }
         }
