@@ -132,4 +132,21 @@ import Testing
             await failure { () throws(Failure) in _ = try await destination.confirm(stored, sha256: upload.sha256) }?.message
                 .contains("there is no such object") == true)
     }
+
+    @Test(.enabled(if: geteuid() == 0, "only root may mount a small disk")) func aFullDiskIsDeniedAndLeavesNothing() async throws {
+        defer { scratch.remove() }
+        mkdir(scratch.file("root"), 0o700)
+        try #require(mount("tmpfs", scratch.file("root"), "tmpfs", 0, "size=256k") == 0)
+        defer { umount2(scratch.file("root"), 2) }  // MNT_DETACH
+        let destination = try folder()
+        let contract = DestinationContract(destination: destination, scratch: scratch)
+        let first = try contract.makeUpload("first", contract.bytes(100_000))
+        let stored = try await destination.put(first)
+        let upload = try contract.makeUpload("second", contract.bytes(300_000))
+        let refused = await failure { () throws(Failure) in _ = try await destination.put(upload) }
+        #expect(refused?.kind == .denied && refused?.message.contains("No space left on device") == true)
+        #expect(try await destination.pending() == [])
+        #expect(try await destination.head(upload.key, version: nil) == nil)
+        _ = try await destination.confirm(stored, sha256: first.sha256)
+    }
 }

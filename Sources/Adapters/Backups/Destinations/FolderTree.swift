@@ -130,15 +130,15 @@ struct FolderTree: Sendable {
     }
 
     /// Every regular file below the root; nothing when there is no root yet.
-    func walk(limit: Int) throws(Failure) -> [File] {
+    func walk() throws(Failure) -> [File] {
         if access(root, F_OK) != 0, errno == ENOENT { return [] }
         var files: [File] = []
         let descriptor = try openRoot(makes: false)
-        try walk(descriptor, "", 0, limit, &files)
+        try walk(descriptor, "", 0, &files)
         return files
     }
 
-    private func walk(_ folder: Int32, _ prefix: String, _ depth: Int, _ limit: Int, _ files: inout [File]) throws(Failure) {
+    private func walk(_ folder: Int32, _ prefix: String, _ depth: Int, _ files: inout [File]) throws(Failure) {
         guard let entries = fdopendir(folder) else {
             close(folder)
             throw Failure(.transient, "cannot list \(root)/\(prefix): \(systemWords())")
@@ -155,9 +155,9 @@ struct FolderTree: Sendable {
             guard fstatat(folder, name, &status, AT_SYMLINK_NOFOLLOW) == 0 else { continue }
             if status.st_mode & S_IFMT == S_IFDIR {
                 let next = openat(folder, name, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC)
-                if next >= 0 { try walk(next, prefix + name + "/", depth + 1, limit, &files) }
+                if next >= 0 { try walk(next, prefix + name + "/", depth + 1, &files) }
             } else if status.st_mode & S_IFMT == S_IFREG {
-                guard files.count < limit else { throw Failure(.invalid, "there are more than \(limit) files in \(root)") }
+                guard files.count < 1_000_000 else { throw Failure(.invalid, "there are more than a million files in \(root)") }
                 files.append(
                     File(
                         path: prefix + name, size: Int64(status.st_size), modified: moment(status),

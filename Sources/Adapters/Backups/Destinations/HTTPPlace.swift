@@ -10,6 +10,8 @@ struct HTTPPlace: Sendable {
     let authority: String
     /// What stands before every path; without a slash behind.
     let basePath: String
+    /// Whether it is this machine.
+    let isLoopback: Bool
     let tlsMinimum: TLSVersion
     let certificateAuthorityFile: String?
     /// For one exchange, however long its body.
@@ -45,7 +47,7 @@ struct HTTPPlace: Sendable {
         while path.hasSuffix("/") { path.removeLast() }
         basePath = path
         let bare = host.hasPrefix("[") ? String(host.prefix { $0 != "]" }) + "]" : String(host.prefix { $0 != ":" })
-        let isLoopback =
+        isLoopback =
             ["localhost", "[::1]"].contains(bare) || (bare.hasPrefix("127.") && bare.split(separator: ".").count == 4)
         guard !isPlain || (isLoopback && values.isOn("plain_http")) else {
             throw Failure(

@@ -44,7 +44,7 @@ struct LocalFolder: BackupDestination {
                 throw Failure(.transient, "cannot ask for the free space of \(tree.root): \(systemWords())")
             }
             var free = Int64(clamping: UInt64(status.f_bavail) * UInt64(status.f_frsize))
-            if let quota { free = min(free, max(0, quota - (try tree.walk(limit: .max)).reduce(0) { $0 + $1.size })) }
+            if let quota { free = min(free, max(0, quota - (try tree.walk()).reduce(0) { $0 + $1.size })) }
             var facts = DestinationFacts(isWritable: true, freeBytes: free)
             facts.versioning = false
             facts.objectLock = false
@@ -105,7 +105,7 @@ struct LocalFolder: BackupDestination {
     private func checkQuota(_ size: Int64, for key: ObjectKey) async throws(Failure) {
         guard let quota else { return }
         let tree = self.tree
-        let used = try await onOwnThread { () throws(Failure) in try tree.walk(limit: .max).reduce(0) { $0 + $1.size } }
+        let used = try await onOwnThread { () throws(Failure) in try tree.walk().reduce(0) { $0 + $1.size } }
         guard used + size <= quota else {
             throw Failure(
                 .denied, "cannot store \(key) at \(name): \(size) bytes, and \(used) of its quota of \(quota) are taken",
@@ -145,7 +145,10 @@ struct LocalFolder: BackupDestination {
     func list(prefix: String, limit: Int) async throws(Failure) -> Listing {
         let tree = self.tree
         return try await onOwnThread { () throws(Failure) in
-            let files = try tree.walk(limit: limit).filter { !$0.isTemporary && $0.path.hasPrefix(prefix) }
+            let files = try tree.walk().filter { !$0.isTemporary && $0.path.hasPrefix(prefix) }
+            guard files.count <= limit else {
+                throw Failure(.invalid, "there are more than \(limit) objects at \(name) that begin with '\(prefix)'")
+            }
             return Listing(
                 objects: files.compactMap { file in
                     ObjectKey(file.path).map { StoredObject(key: $0, size: file.size, modified: file.modified) }
@@ -164,7 +167,7 @@ struct LocalFolder: BackupDestination {
     func pending() async throws(Failure) -> [PendingUpload] {
         let tree = self.tree
         return try await onOwnThread { () throws(Failure) in
-            try tree.walk(limit: .max).filter(\.isTemporary).map {
+            try tree.walk().filter(\.isTemporary).map {
                 PendingUpload(key: nil, reference: $0.path, started: $0.modified)
             }
         }

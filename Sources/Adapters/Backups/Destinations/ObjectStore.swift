@@ -17,7 +17,7 @@ struct ObjectStore: BackupDestination {
         self.environment = environment
         name = "\(settings.dialect.urlScheme)://\(settings.bucket)" + (settings.prefix.isEmpty ? "" : "/" + settings.prefix)
         traits = DestinationTraits(
-            isOffsite: !settings.place.authority.hasPrefix("127."), locks: true, keepsVersions: true,
+            isOffsite: !settings.place.isLoopback, locks: true, keepsVersions: true,
             objectLimit: settings.objectLimit)
     }
 
