@@ -133,7 +133,8 @@ import Testing
                 .contains("there is no such object") == true)
     }
 
-    @Test(.enabled(if: geteuid() == 0, "only root may mount a small disk")) func aFullDiskIsDeniedAndLeavesNothing() async throws {
+    @Test(.enabled(if: geteuid() == 0, "only root may mount a small disk")) func aFullDiskIsDeniedAndLeavesNothing() async throws
+    {
         defer { scratch.remove() }
         mkdir(scratch.file("root"), 0o700)
         try #require(mount("tmpfs", scratch.file("root"), "tmpfs", 0, "size=256k") == 0)

@@ -25,6 +25,7 @@ public enum BackupDestinations {
         LocalFolder.definition,
         ObjectStore.s3,
         ObjectStore.googleCloud,
+        AzureBlob.definition,
         TelegramChat.definition,
         CommandDestination.definition,
     ]
