@@ -1,5 +1,6 @@
 public import SerinCatalogue
 public import SerinModel
+internal import SerinProcesses
 
 /// A place that keeps objects. Every call has its own deadline; what comes back is what the place says, which proves nothing:
 /// `confirm` reads the object.
@@ -89,6 +90,6 @@ extension BackupDestination {
         let path = try temporaryPath()
         defer { removeFile(path) }
         _ = try await get(key, version: version, to: path, limit: Int64(limit))
-        return try await onOwnThread { () throws(Failure) in try readFile(path, limit: limit) }
+        return try await onOwnThread { _ throws(Failure) in try readFile(path, limit: limit) }
     }
 }

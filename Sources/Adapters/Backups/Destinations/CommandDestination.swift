@@ -121,9 +121,9 @@ struct CommandDestination: BackupDestination {
         var isKept = false
         defer { if path == nil || !isKept { removeFile(target) } }
         // Made here, so that it is private whatever the program does.
-        try await onOwnThread { () throws(Failure) in try writeFile(target, []) }
+        try await onOwnThread { _ throws(Failure) in try writeFile(target, []) }
         guard try await run(.get, key, version: version, file: target) != nil else { throw missing(key, version) }
-        let result = try await onOwnThread { () throws(Failure) in try SerinBackups.fetched(target) }
+        let result = try await onOwnThread { _ throws(Failure) in try SerinBackups.fetched(target) }
         guard result.size <= limit else { throw Failure(.invalid, "\(key) at \(name) is longer than \(limit) bytes") }
         isKept = true
         return result
@@ -167,7 +167,7 @@ struct CommandDestination: BackupDestination {
 
     func replace(_ key: ObjectKey, with bytes: [UInt8]) async throws(Failure) -> StoredObject {
         let path = try temporaryPath()
-        try await onOwnThread { () throws(Failure) in try writeFile(path, bytes) }
+        try await onOwnThread { _ throws(Failure) in try writeFile(path, bytes) }
         defer { removeFile(path) }
         return try await environment.retries.run { _ throws(Failure) in
             _ = try await run(.replace, key, file: path, more: [JSONValue.Member("size", .integer(bytes.count))])

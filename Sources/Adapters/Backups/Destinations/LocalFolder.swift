@@ -2,6 +2,7 @@ internal import Glibc
 internal import SerinCatalogue
 internal import SerinModel
 internal import SerinPolicies
+internal import SerinProcesses
 
 /// A folder of this machine, with an optional quota.
 ///
@@ -33,7 +34,7 @@ struct LocalFolder: BackupDestination {
     func probe() async throws(Failure) -> DestinationFacts {
         let tree = self.tree
         let quota = self.quota
-        return try await onOwnThread { () throws(Failure) in
+        return try await onOwnThread { _ throws(Failure) in
             let root = try tree.openRoot(makes: true)
             defer { close(root) }
             let (descriptor, temporary) = try tree.makeTemporary(in: root)
@@ -60,7 +61,7 @@ struct LocalFolder: BackupDestination {
         let tree = self.tree
         if let found = try await existing(upload) { return found }
         try await checkQuota(upload.size, for: upload.key)
-        try await onOwnThread { () throws(Failure) in
+        try await onOwnThread { _ throws(Failure) in
             let folder = try tree.openFolder(of: upload.key, makes: true)
             defer { close(folder) }
             let (descriptor, temporary) = try tree.makeTemporary(in: folder)
@@ -105,7 +106,7 @@ struct LocalFolder: BackupDestination {
     private func checkQuota(_ size: Int64, for key: ObjectKey) async throws(Failure) {
         guard let quota else { return }
         let tree = self.tree
-        let used = try await onOwnThread { () throws(Failure) in try tree.walk().reduce(0) { $0 + $1.size } }
+        let used = try await onOwnThread { _ throws(Failure) in try tree.walk().reduce(0) { $0 + $1.size } }
         guard used + size <= quota else {
             throw Failure(
                 .denied, "cannot store \(key) at \(name): \(size) bytes, and \(used) of its quota of \(quota) are taken",
@@ -115,7 +116,7 @@ struct LocalFolder: BackupDestination {
 
     func head(_ key: ObjectKey, version: String?) async throws(Failure) -> StoredObject? {
         let tree = self.tree
-        return try await onOwnThread { () throws(Failure) in
+        return try await onOwnThread { _ throws(Failure) in
             guard let descriptor = try tree.open(key) else { return nil }
             defer { close(descriptor) }
             return try tree.object(key, descriptor)
@@ -124,7 +125,7 @@ struct LocalFolder: BackupDestination {
 
     func get(_ key: ObjectKey, version: String?, to path: String?, limit: Int64) async throws(Failure) -> FetchedObject {
         let tree = self.tree
-        let found = try await onOwnThread { () throws(Failure) -> FetchedObject? in
+        let found = try await onOwnThread { _ throws(Failure) -> FetchedObject? in
             guard let descriptor = try tree.open(key) else { return nil }
             defer { close(descriptor) }
             guard let path else { return try copy(descriptor, "\(key)", to: nil, "", limit: limit) }
@@ -144,7 +145,7 @@ struct LocalFolder: BackupDestination {
 
     func list(prefix: String, limit: Int) async throws(Failure) -> Listing {
         let tree = self.tree
-        return try await onOwnThread { () throws(Failure) in
+        return try await onOwnThread { _ throws(Failure) in
             let files = try tree.walk().filter { !$0.isTemporary && $0.path.hasPrefix(prefix) }
             guard files.count <= limit else {
                 throw Failure(.invalid, "there are more than \(limit) objects at \(name) that begin with '\(prefix)'")
@@ -158,7 +159,7 @@ struct LocalFolder: BackupDestination {
 
     func delete(_ key: ObjectKey, version: String?) async throws(Failure) {
         let tree = self.tree
-        try await onOwnThread { () throws(Failure) in try tree.remove(key) }
+        try await onOwnThread { _ throws(Failure) in try tree.remove(key) }
         if try await head(key, version: version) != nil {
             throw Failure(.transient, "\(key) is still at \(name) after it was deleted")
         }
@@ -166,7 +167,7 @@ struct LocalFolder: BackupDestination {
 
     func pending() async throws(Failure) -> [PendingUpload] {
         let tree = self.tree
-        return try await onOwnThread { () throws(Failure) in
+        return try await onOwnThread { _ throws(Failure) in
             try tree.walk().filter(\.isTemporary).map {
                 PendingUpload(key: nil, reference: $0.path, started: $0.modified)
             }
@@ -175,13 +176,13 @@ struct LocalFolder: BackupDestination {
 
     func abort(_ upload: PendingUpload) async throws(Failure) {
         let tree = self.tree
-        try await onOwnThread { () throws(Failure) in try tree.removeTemporary(upload.reference) }
+        try await onOwnThread { _ throws(Failure) in try tree.removeTemporary(upload.reference) }
     }
 
     func replace(_ key: ObjectKey, with bytes: [UInt8]) async throws(Failure) -> StoredObject {
         try await checkQuota(Int64(bytes.count), for: key)
         let tree = self.tree
-        try await onOwnThread { () throws(Failure) in
+        try await onOwnThread { _ throws(Failure) in
             let folder = try tree.openFolder(of: key, makes: true)
             defer { close(folder) }
             let (descriptor, temporary) = try tree.makeTemporary(in: folder)

@@ -1,6 +1,7 @@
 internal import SerinCatalogue
 internal import SerinCrypto
 internal import SerinModel
+internal import SerinProcesses
 internal import SerinTransport
 
 /// Uploads: whole or in parts, write-once, and looked at again before they count.
@@ -100,7 +101,7 @@ extension ObjectStore {
     private func putPart(
         _ upload: Upload, _ id: String, _ number: Int, _ offset: Int64, _ count: Int64
     ) async throws(Failure) -> (etag: String, digest: String) {
-        let sum = try await onOwnThread { () throws(Failure) in try digest(of: upload.file, offset: offset, count: count) }
+        let sum = try await onOwnThread { _ throws(Failure) in try digest(of: upload.file, offset: offset, count: count) }
         let query = [HTTPHeader("partNumber", "\(number)"), HTTPHeader("uploadId", id)]
         return try await environment.retries.run { _ throws(Failure) in
             let answer = try await send(

@@ -2,6 +2,7 @@ internal import SerinCatalogue
 internal import SerinCrypto
 internal import SerinModel
 internal import SerinPolicies
+internal import SerinProcesses
 internal import SerinTransport
 
 /// A chat of Telegram, written by a bot. Objects go in parts, and only encrypted: a chat is no vault.
@@ -84,7 +85,7 @@ struct TelegramChat: BackupDestination {
             while offset < upload.size {
                 let count = min(partSize, upload.size - offset)
                 let start = offset
-                let sum = try await onOwnThread { () throws(Failure) in try digest(of: upload.file, offset: start, count: count) }
+                let sum = try await onOwnThread { _ throws(Failure) in try digest(of: upload.file, offset: start, count: count) }
                 try await add(
                     [.file(path: upload.file, offset: offset, count: count)], count, sum, to: &entry,
                     caption: "\(upload.key) part \(entry.parts.count + 1)")
@@ -126,7 +127,7 @@ struct TelegramChat: BackupDestination {
         let collected = try target(path)
         var isKept = false
         defer { if path == nil || !isKept { removeFile(collected) } }
-        try await onOwnThread { () throws(Failure) in try writeFile(collected, []) }
+        try await onOwnThread { _ throws(Failure) in try writeFile(collected, []) }
         for (index, part) in entry.parts.enumerated() {
             let piece = try temporaryPath()
             defer { removeFile(piece) }
@@ -138,9 +139,9 @@ struct TelegramChat: BackupDestination {
                 throw Failure(
                     .invalid, "part \(index + 1) of \(key) at \(name) is not what was stored: its size or SHA-256 differs")
             }
-            try await onOwnThread { () throws(Failure) in try append(piece, to: collected) }
+            try await onOwnThread { _ throws(Failure) in try append(piece, to: collected) }
         }
-        let result = try await onOwnThread { () throws(Failure) in try fetched(collected) }
+        let result = try await onOwnThread { _ throws(Failure) in try fetched(collected) }
         isKept = true
         return result
     }
@@ -204,7 +205,7 @@ struct TelegramChat: BackupDestination {
             let path = try temporaryPath()
             defer { removeFile(path) }
             _ = try await bot.download(pinned.file, to: path, limit: 19 << 20)
-            let bytes = try await onOwnThread { () throws(Failure) in try readFile(path, limit: 19 << 20) }
+            let bytes = try await onOwnThread { _ throws(Failure) in try readFile(path, limit: 19 << 20) }
             guard let directory = TelegramDirectory(bytes, message: pinned.message) else {
                 throw Failure(
                     .conflict, "the message pinned in the chat of \(name) is no directory of Serin's",

@@ -1,19 +1,6 @@
 internal import Glibc
 internal import SerinCrypto
-internal import SerinLocks
 internal import SerinModel
-
-/// Runs blocking work on a thread of its own.
-func onOwnThread<Value: Sendable>(_ body: @escaping @Sendable () throws(Failure) -> Value) async throws(Failure) -> Value {
-    let result: Result<Value, Failure> = await withCheckedContinuation { continuation in
-        onNewThread {
-            do throws(Failure) { continuation.resume(returning: .success(try body())) } catch {
-                continuation.resume(returning: .failure(error))
-            }
-        }
-    }
-    return try result.get()
-}
 
 /// The words of the last error of the C library.
 func systemWords() -> String { String(cString: strerror(errno)) }
