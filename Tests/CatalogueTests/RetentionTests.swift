@@ -44,7 +44,8 @@ import Testing
     @Test func theLastCopyIsDeletedOnlyAWeekAfterItsWarning() throws {
         var records = try nightly(4)
         let first = plan(twoDays, records)
-        #expect(steps(first) == ["warn", "warn", "warn", "warn"])
+        // The newest will be outlived by tomorrow's; the one before it is kept for want of today's, with no end in sight.
+        #expect(steps(first) == ["warn", "warn", "keep", "warn"])
         #expect(first.entries[0].step == .warn(expiresAt: now + day * 7))
         records[0].warnedAt = now
         records[0].expiresAt = now + day * 7
