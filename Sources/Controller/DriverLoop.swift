@@ -54,6 +54,8 @@ struct DriverLoop {
     private var appending = 0
     private var lastBatch = 0
     private var isPolling = false
+    /// When the latest poll began.
+    private var pollBegan: Instant
     private var isJournalBroken = false
     private var isStopping = false
     /// How many requests for a weight have no answer yet; each has a deadline of its own.
@@ -76,6 +78,7 @@ struct DriverLoop {
         wallClockOffset = driver.clock.wallClockOffset()
         lastTaken = driver.clock.now()
         readFrom = lastTaken
+        pollBegan = lastTaken
     }
 
     /// Whether nothing is left to do: final, recorded and every weight answered, or stopped with nothing in the journal's queue.
@@ -126,8 +129,13 @@ struct DriverLoop {
             return handle(.ticked, at: now) + wake(at: now)
         case .pollDue:
             var orders = noteClockJump(at: now) + handle(.ticked, at: now)
+            // Without polls nobody would notice that evidence is missing.
+            if isPolling, now - max(pollBegan, readFrom) > driver.longestPoll, rollout.machine.retreat == nil {
+                orders += handle(.doubted("the poll of \(pollBegan.timeOfDay) has not ended"), at: now)
+            }
             if !isPolling, !isJournalBroken, !rollout.status(at: now).isFinal {
                 isPolling = true
+                pollBegan = now
                 orders.append(.poll(rollout.telemetryRequest, at: now))
             }
             return orders

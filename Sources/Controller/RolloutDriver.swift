@@ -143,6 +143,11 @@ public final class RolloutDriver: Sendable {
     /// How long nothing may have been decided before what was read until then counts as old: half of the watchdog's patience.
     var standstill: Duration { Duration(milliseconds: charter.policy.timing.watchdogAfter.milliseconds / 2) }
 
+    /// A poll that takes longer than this never ends: each of its parts has a limit, and this is twice all of them.
+    var longestPoll: Duration {
+        max(charter.policy.timing.lossFor, (charter.policy.prometheus.timeout * 2 + limits.traffic * 2) * 2)
+    }
+
     /// Sends a pulse through the driver's own queue, so that only a driver that decides shows life.
     private func beat() async {
         let period = min(.seconds(1), Duration(milliseconds: max(1, standstill.milliseconds / 2)))

@@ -88,6 +88,17 @@ import Testing
         }
     }
 
+    @Test func s15APollThatNeverEndsTakesTheRolloutBack() async throws {
+        try await atFirstStep { service in
+            let (gate, opening) = AsyncStream.makeStream(of: Never.self)
+            service.telemetry.state.withLock { $0.gate = gate }
+            #expect(service.pass(atMost: .minutes(11)) { service.weight == .zero })
+            #expect(service.pass(atMost: .minutes(5)) { service.status?.isFinal == true })
+            #expect(service.status?.ending != .promoted)
+            opening.finish()
+        }
+    }
+
     @Test func aWeightThatWasLoweredWhileTheBalancerCouldNotBeReadIsDrift() async throws {
         try await atFirstStep { service in
             let failure = Failure(.transient, "cannot reach the balancer")
