@@ -119,10 +119,11 @@ final class OpenedService: OpenedController {
         let file = HaltFile(path: folder.halt)
         while !Task.isCancelled {
             if file.command() != nil {
-                // A moment for whoever made it to write the reason. A cancelled pause ends the loop.
+                // A moment for whoever made it to write the reason. A cancelled pause ends early.
                 try? await Task.sleep(for: .milliseconds(50))
                 if let command = file.command() { await halt(command, file) }
             }
+            // A cancelled pause ends the loop.
             try? await Task.sleep(for: .milliseconds(500))
         }
     }
