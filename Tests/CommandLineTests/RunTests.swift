@@ -124,6 +124,18 @@ import Testing
         #expect(await code == .rollbackIncomplete)
     }
 
+    @Test func aContinuedRollbackPastItsDeadlineHasTimeToReachZero() async throws {
+        let program = try TestProgram()
+        program.operations.state.withLock {
+            $0.status.isRollbackIncomplete = true
+            $0.decisions = [LoggedDecision(sequence: 1, at: $0.status.since, decision: Decision(topic: "state", text: "before"))]
+        }
+        async let code = program.run("run", program.policy(), "--continue")
+        try await waitUntil("the run has taken it up") { program.messages.withLock { $0.contains("took up checkout-01k5") } }
+        program.operations.state.withLock { $0.status = .sample(state: "rolled back", isFinal: true, ending: .failed) }
+        #expect(await code == .failed)
+    }
+
     @Test func aSecondRunOfTheServiceIsRefused() async throws {
         let program = try TestProgram()
         program.isLocked.withLock { $0 = true }

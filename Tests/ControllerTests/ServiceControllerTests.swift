@@ -134,7 +134,8 @@ import Testing
             _ = try await first.start(by: person)
             #expect(first.pass(atMost: .minutes(5)) { first.weight > .zero })
         }
-        let second = try SimulatedService(store: first.store, watchdogMark: true)
+        let second = try SimulatedService(store: first.store)
+        second.watchdogMark.withLock { $0 = true }
         second.clock.advance(to: first.clock.now())
         _ = try await second.controller.recover()
         try await second.running {

@@ -69,6 +69,25 @@ extension Integration {
             }
         }
 
+        @Test func s19AHaltFileWorksWithoutTheSocketAndSaysWhoAndWhy() async throws {
+            try await Scene.play { scene in
+                let run = try scene.start(scene.release(Stage.good))
+                try await scene.awaitWeight(1000)
+                let folder = "\(scene.state)/\(scene.service)"
+                #expect(unlink("\(folder)/serin.sock") == 0)
+                let file = open("\(folder)/halt", O_WRONLY | O_CREAT, 0o600)
+                let reason = "payments fail\n"
+                #expect(write(file, reason, reason.utf8.count) == reason.utf8.count)
+                close(file)
+                #expect(try await scene.end(of: run) == 4, "\(scene.output())")
+                #expect(access("\(folder)/halt", F_OK) != 0, "the file is still there")
+                #expect(scene.output().contains("halt by uid:\(geteuid()): payments fail"), "\(scene.output())")
+                let proof = try await JournalProof(of: scene)
+                #expect(proof.halts.count == 1)
+                try await proof.check(scene)
+            }
+        }
+
         @Test func s17ASecondRunOfTheSameServiceIsRefused() async throws {
             try await Scene.play { scene in
                 let run = try scene.start(scene.release(Stage.good))

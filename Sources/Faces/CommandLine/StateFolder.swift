@@ -40,21 +40,6 @@ public struct StateFolder: Sendable, Hashable {
     /// Makes the folder itself.
     public func create() throws(Failure) { try Self.makeFolders(path) }
 
-    /// Lets a group's members reach the socket inside, without letting them list the folders or read anything that is not theirs.
-    func admit(group: String, to service: ServiceName? = nil) throws(Failure) {
-        var entry = Glibc.group()
-        var found: UnsafeMutablePointer<Glibc.group>?
-        var buffer = [CChar](repeating: 0, count: 16 << 10)
-        guard getgrnam_r(group, &entry, &buffer, buffer.count, &found) == 0, found != nil else {
-            throw Failure(.invalid, "cannot let the group '\(group)' in: there is no such group")
-        }
-        for folder in [path] + (service.map { [self.folder(of: $0)] } ?? []) {
-            guard chown(folder, uid_t.max, entry.gr_gid) == 0, chmod(folder, 0o710) == 0 else {
-                throw Failure(.denied, "cannot let the group '\(group)' into \(folder): \(String(cString: strerror(errno)))")
-            }
-        }
-    }
-
     /// The services that have a folder, sorted.
     public func services() -> [ServiceName] {
         guard let folder = opendir(path) else { return [] }

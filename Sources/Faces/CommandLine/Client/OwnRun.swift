@@ -28,8 +28,7 @@ struct OwnRun: Sendable {
         let controller = try await session.assembly.openController(service, session.state)
         let server: HTTPServer
         do {
-            // Only now: taking the lock closes the folder to everyone but its owner.
-            if let socketGroup { try session.state.admit(group: socketGroup, to: service) }
+            // Only now: taking the lock closes the folder to everyone but its owner, and the socket lets its group in.
             let socket = try UnixSocket(listeningAt: session.state.socket(of: service), group: socketGroup)
             server = try HTTPServer(socket: socket, router: RolloutAPI(controller.operations).router)
         } catch {

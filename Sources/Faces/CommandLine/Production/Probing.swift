@@ -13,11 +13,14 @@ struct Probing: Sendable {
     func probes(_ loaded: LoadedPolicy, _ source: PolicySource) async -> [Probe] {
         do throws(Failure) {
             let charter = try charter(loaded, source)
-            let world = try Surroundings(environment: environment).world(of: charter)
-            let now = SystemClock().now()
-            let rollout = Rollout(charter: charter, createdAt: now)
-            let report = await Preflight(charter: charter, world: world, writes: false).run(
-                request: rollout.telemetryRequest, at: now)
+            let surroundings = try Surroundings(environment: environment)
+            let world = try surroundings.world(of: charter)
+            let clock = SystemClock()
+            let rollout = Rollout(charter: charter, createdAt: clock.now())
+            // One try: whoever asks can ask again, and need not wait for what is not there.
+            let report = await Preflight(
+                charter: charter, world: world, clock: clock, retries: surroundings.retries, deadline: .zero, writes: false
+            ).run(request: rollout.telemetryRequest)
             var probes =
                 report.problems.map { Probe("preflight", .failed, $0) } + report.warnings.map { Probe("preflight", .warning, $0) }
             if let weight = report.weight { probes.append(Probe("traffic", .ok, "\(world.traffic.name) answers: \(weight.raw)")) }

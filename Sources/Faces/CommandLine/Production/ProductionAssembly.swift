@@ -131,12 +131,14 @@ extension Assembly {
     ) async throws(OperationError) -> ExitCode {
         let folder = SerinSQLite.StateFolder(under: state.path, service: service)
         guard let handover = WatchdogKeeper.handover(folder) else { return .ok }
+        let sight = ControllerSight(folder: folder)
+        let mark = WatchdogMark(path: folder.watchdogMark)
         let watchdog: Watchdog
         do throws(Failure) {
             watchdog = Watchdog(
                 parts: Watchdog.Parts(
-                    handover: { WatchdogKeeper.handover(folder) }, isHeld: { ServiceLock.holder(of: folder) != nil },
-                    leaveMark: { () throws(Failure) in try leaveMark(folder.watchdogMark) },
+                    handover: { WatchdogKeeper.handover(folder) }, look: { sight.look() },
+                    leaveMark: { () async throws(Failure) in try await mark.leave() },
                     say: { text in
                         let bytes = Array("\(SystemClock().now()) \(text)\n".utf8)
                         _ = write(STDERR_FILENO, bytes, bytes.count)
@@ -146,13 +148,5 @@ extension Assembly {
         }
         await watchdog.run()
         return .ok
-    }
-
-    private static func leaveMark(_ path: String) throws(Failure) {
-        let descriptor = open(path, O_WRONLY | O_CREAT | O_CLOEXEC, 0o600)
-        guard descriptor >= 0 else {
-            throw Failure(.transient, "cannot leave the mark \(path): \(String(cString: strerror(errno)))")
-        }
-        close(descriptor)
     }
 }

@@ -12,7 +12,6 @@ extension Subcommand {
         let group = try input.text("--socket-group", value: "GROUP", help: "a group whose members may ask it too")
         return { session in
             try session.state.create()
-            if let group { try session.state.admit(group: group) }
             let controller = try await session.assembly.openDaemon(session.state)
             let server: HTTPServer
             do {
