@@ -1,5 +1,6 @@
 internal import SerinController
 internal import SerinModel
+internal import SerinPorts
 internal import SerinRecords
 internal import SerinRollouts
 internal import SerinSQLite
@@ -27,6 +28,14 @@ struct JournalOperations: RolloutOperations {
 
     func decisions(of name: String, after sequence: Int64, limit: Int) async throws(OperationError) -> [LoggedDecision] {
         try await JournalReader(store).decisions(of: try await status(of: name).id, after: sequence, limit: limit)
+    }
+
+    func entries(of service: ServiceName, after sequence: Int64, limit: Int) async throws(OperationError) -> [Entry] {
+        do throws(StoreError) {
+            return try await store.entries(after: sequence, rollout: nil, limit: limit)
+        } catch {
+            throw .unavailable("\(error)")
+        }
     }
 
     func statusChange(of name: String, from seen: RolloutStatus?, timeout: Duration) async throws(OperationError) -> RolloutStatus

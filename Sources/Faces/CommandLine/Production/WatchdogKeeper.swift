@@ -9,15 +9,15 @@ internal import SerinSQLite
 
 /// Sees to it that a live rollout has a watchdog: writes the handover, starts the process, and ends both with the rollout.
 struct WatchdogKeeper: Sendable {
-    let folder: SerinSQLite.StateFolder
+    let folder: StateFolder
     let root: String
     let environment: [String: String]
 
     /// Where the handover stands.
-    static func handoverPath(_ folder: SerinSQLite.StateFolder) -> String { folder.path + "/handover.json" }
+    static func handoverPath(_ folder: StateFolder) -> String { folder.path + "/handover.json" }
 
     /// Reads the handover; nil when there is none, or no whole one.
-    static func handover(_ folder: SerinSQLite.StateFolder) -> Handover? {
+    static func handover(_ folder: StateFolder) -> Handover? {
         // No handover means that there is nothing to watch.
         guard let data = try? Data(contentsOf: URL(fileURLWithPath: handoverPath(folder))), data.count <= 64 << 10 else {
             return nil

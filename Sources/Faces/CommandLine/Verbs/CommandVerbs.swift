@@ -32,10 +32,10 @@ extension Subcommand {
     }
 
     /// What a person can do when no controller answers.
-    private static func byHand(_ verb: Command.Verb, _ name: String, _ state: StateFolder) -> String {
+    private static func byHand(_ verb: Command.Verb, _ name: String, _ state: StateRoot) -> String {
         switch verb {
         case .halt, .haltForSecurity, .rollback:
-            let file = StateFolder.services(named: name).first { state.services().contains($0) }.map(state.haltFile)
+            let file = StateRoot.services(named: name).first(where: state.hasFolder).map(state.haltFile)
             let touch = file.map { "if a controller still runs, touch \(shellQuoted($0)) halts it; otherwise " } ?? ""
             return touch
                 + "set the canary's weight to 0 at the load balancer itself, then serin run --continue takes the rest back"

@@ -36,7 +36,7 @@ struct PolicyArguments: Sendable {
 
     /// Reads the file.
     func source() throws(OperationError) -> PolicySource {
-        let name = file == "-" ? "standard input" : file
+        let name = file == "-" ? PolicySource.standardInput : file
         let descriptor = file == "-" ? STDIN_FILENO : open(file, O_RDONLY | O_CLOEXEC)
         guard descriptor >= 0 else { throw Self.invalid(name, "cannot be read: \(String(cString: strerror(errno)))") }
         defer { if descriptor != STDIN_FILENO { close(descriptor) } }
@@ -62,6 +62,12 @@ struct PolicyArguments: Sendable {
 }
 
 extension PolicySource {
+    /// What a policy is called that came by no file.
+    static let standardInput = "standard input"
+
+    /// Whether there is no file to name in a command.
+    var isStandardInput: Bool { file == Self.standardInput }
+
     /// What starts a rollout of it.
     var startRequest: StartRequest {
         StartRequest(policyText: text, policyFile: file, version: version ?? "", previous: previous, overrides: overrides)

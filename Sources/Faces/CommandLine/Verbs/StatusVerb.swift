@@ -47,13 +47,14 @@ extension Subcommand {
         let locator = ControllerLocator(session)
         var statuses: [RolloutStatus] = []
         // A service of the daemon answers at its own socket as well as at the daemon's.
-        for controller in try locator.controllers() {
+        let services = try locator.services()
+        for controller in try locator.controllers(of: services) {
             for status in try await controller.statuses() where !statuses.contains(where: { $0.id == status.id }) {
                 statuses.append(status)
             }
         }
         let answered = Set(statuses.map(\.service))
-        for service in session.state.services() where !answered.contains(service) {
+        for service in services where !answered.contains(service) {
             do throws(OperationError) {
                 if let journal = try await session.assembly.openJournal(service, session.state) {
                     let found = try await journal.statuses()
