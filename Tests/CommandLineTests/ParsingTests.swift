@@ -125,7 +125,8 @@ import Testing
                   --junit FILE        write a report in JUnit's XML
                   ROLLOUT             a rollout or a service
 
-                With --for step=N it ends with 0 once step N is entered.
+                Exit 0 promoted, 3 failed, 4 halted, 5 inconclusive, 6 rollback incomplete; 124 when --timeout is over first. With
+                --for step=N it ends with 0 once step N is entered. Ctrl-C ends the waiting, never the rollout.
 
                 Options of every command:
                   -o, --output table|json|jsonl|yaml
@@ -134,7 +135,7 @@ import Testing
                   --no-color                      no colours (also NO_COLOR=1)
                   --no-input                      never ask anything
                   --timeout TIME                  give up waiting after this long, such as 90m
-                  --state DIR                     the state folder (default: $SERIN_STATE)
+                  --state DIR                     the state folder (default: $SERIN_STATE, else /var/lib/serin for root and ~/.local/state/serin for others)
                 """)
     }
 

@@ -56,7 +56,10 @@ struct ControllerLocator: Sendable {
         for service in StateRoot.services(named: name) {
             if let journal = try await assembly.openJournal(service, state) { return journal }
         }
-        throw .unavailable(nobodyAnswers(name))
+        throw .unavailable(
+            nobodyAnswers(name)
+                + ", and there is no journal of it in \(state.path)\nhint: serin status lists what is there; --state or "
+                + "SERIN_STATE names another state folder")
     }
 
     /// What has to be said about a rollout that is not over and that nobody controls: its status is as old as the journal.

@@ -18,8 +18,13 @@ struct Probing: Sendable {
             let rollout = Rollout(charter: charter, createdAt: now)
             let report = await Preflight(charter: charter, world: world, writes: false).run(
                 request: rollout.telemetryRequest, at: now)
-            var probes =
-                report.problems.map { Probe("preflight", .failed, $0) } + report.warnings.map { Probe("preflight", .warning, $0) }
+            // What fails for both cohorts is said once.
+            var probes: [Probe] = []
+            for problem in report.problems.map({ Probe("preflight", .failed, $0) })
+                + report.warnings.map({ Probe("preflight", .warning, $0) }) where !probes.contains(problem)
+            {
+                probes.append(problem)
+            }
             if let weight = report.weight { probes.append(Probe("traffic", .ok, "\(world.traffic.name) answers: \(weight.raw)")) }
             for value in report.database?.values ?? [] {
                 let text = value.value.map { Numbers.short($0) } ?? "no data"

@@ -90,7 +90,7 @@ extension Assembly {
         let folder = StateFolder(under: state.path, service: service)
         guard access(folder.journal, F_OK) == 0 else { return nil }
         do throws(StoreError) {
-            return JournalOperations(store: try await readStore(folder))
+            return JournalOperations(service: service, store: try await readStore(folder))
         } catch {
             throw .unavailable("\(error)")
         }

@@ -2,6 +2,7 @@ internal import SerinAPI
 internal import SerinController
 internal import SerinModel
 internal import SerinRecords
+internal import SerinServer
 
 extension Subcommand {
     static let verify = Subcommand(
@@ -83,6 +84,8 @@ extension Subcommand {
                 }
             } catch .notFound {
                 // A daemon answers that has not opened this service: nobody holds the journal.
+            } catch .unavailable where !UnixSocket.answers(at: controller.socket) {
+                // The controller ended meanwhile, and its journal is free.
             }
         }
         return try await session.assembly.verify(service, rollout, head, session.state)
