@@ -38,7 +38,7 @@ extension Subcommand {
             let file = StateRoot.services(named: name).first(where: state.hasFolder).map(state.haltFile)
             let touch = file.map { "if a controller still runs, touch \(shellQuoted($0)) halts it; otherwise " } ?? ""
             return touch
-                + "set the canary's weight to 0 at the load balancer itself, then serin run --continue takes the rest back"
+                + "set the canary's weight to 0 at the load balancer itself, then serin run POLICY --continue takes the rest back"
         case .hold, .resume, .promote, .approve:
             return "serin run POLICY --continue takes a rollout up again; SERIN_STATE or --state names another state folder"
         }

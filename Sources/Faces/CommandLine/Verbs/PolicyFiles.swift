@@ -38,7 +38,7 @@ struct PolicyArguments: Sendable {
     func source() throws(OperationError) -> PolicySource {
         let name = file == "-" ? PolicySource.standardInput : file
         let descriptor = file == "-" ? STDIN_FILENO : open(file, O_RDONLY | O_CLOEXEC)
-        guard descriptor >= 0 else { throw Self.invalid(name, "cannot be read: \(String(cString: strerror(errno)))") }
+        guard descriptor >= 0 else { throw Self.unreadable(name) }
         defer { if descriptor != STDIN_FILENO { close(descriptor) } }
         var bytes: [UInt8] = []
         var buffer = [UInt8](repeating: 0, count: 64 << 10)
@@ -47,13 +47,17 @@ struct PolicyArguments: Sendable {
             if count == 0 { break }
             guard count > 0 else {
                 if errno == EINTR { continue }
-                throw Self.invalid(name, "cannot be read: \(String(cString: strerror(errno)))")
+                throw Self.unreadable(name)
             }
             bytes += buffer.prefix(count)
             guard bytes.count <= Self.limit else { throw Self.invalid(name, "is longer than \(Self.limit) bytes") }
         }
         guard let text = String(validating: bytes, as: UTF8.self) else { throw Self.invalid(name, "is no UTF-8 text") }
         return PolicySource(file: name, text: text, version: version, previous: previous, overrides: overrides)
+    }
+
+    private static func unreadable(_ file: String) -> OperationError {
+        .notFound("cannot read the policy \(file): \(String(cString: strerror(errno)))")
     }
 
     private static func invalid(_ file: String, _ message: String) -> OperationError {
