@@ -37,7 +37,7 @@ public struct JournalReader: Sendable {
             throw .refused(
                 Refusal(
                     "rollout \(id) is left as it is, its journal is never guessed at: \(error)",
-                    hint: "end it with the version of Serin that wrote it; when it is over, move its journal.sqlite away and keep it"))
+                    hint: "end it with the version of Serin that wrote it; once it is over, move its journal.sqlite away"))
         case .failure(let error): throw .unavailable("the journal does not hold together: \(error)")
         }
     }
