@@ -74,7 +74,7 @@ let package = Package(
         room("Adapters/Actions", ["Model", "Policies", "Rollouts", "Ports", "Transport", "Processes"]),
 
         // Faces.
-        room("Faces/API", core + ["Ports", "Controller"]),
+        room("Faces/API", core + ["Ports", "Controller", "Crypto"]),
         room("Faces/Server", ["Model", "Locks", "API"], c: ["CMicroHTTPD", "CSerinHTTPD"]),
         room("Faces/CommandLine", everything),
         .executableTarget(name: "serin", dependencies: ["SerinCommandLine"], path: "Sources/serin", swiftSettings: strict),
@@ -114,7 +114,7 @@ let package = Package(
         tests("PoliciesTests", ["SerinModel", "SerinPolicies", "SerinYAML", "SerinTraffic"]),
         tests("VerdictsTests", ["SerinModel", "SerinVerdicts", "SerinProcesses"], resources: [.copy("Vectors")]),
         tests("RolloutsTests", ["SerinModel", "SerinPolicies", "SerinVerdicts", "SerinRollouts"]),
-        tests("RecordsTests", core.map { "Serin" + $0 } + ["SerinCrypto"]),
+        tests("RecordsTests", core.map { "Serin" + $0 } + ["SerinCrypto"], resources: [.copy("Golden")]),
         tests("ControllerTests", core.map { "Serin" + $0 } + ["SerinPorts", "SerinController", "SerinLocks", "SerinCrypto"]),
         tests("TransportTests", ["SerinModel", "SerinTransport", "Testbed", "SerinProcesses"]),
         tests("ProcessesTests", ["SerinModel", "SerinProcesses"]),

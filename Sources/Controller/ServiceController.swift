@@ -2,7 +2,7 @@ internal import SerinLocks
 public import SerinModel
 internal import SerinPolicies
 public import SerinPorts
-internal import SerinRecords
+public import SerinRecords
 public import SerinRollouts
 
 /// Runs the rollouts of one service, one live at a time, on the service's own store.
@@ -155,6 +155,18 @@ public final class ServiceController: RolloutOperations {
     public func decisions(of name: String, after sequence: Int64, limit: Int) async throws(OperationError) -> [LoggedDecision] {
         let id = try await status(of: name).id
         return try await JournalReader(parts.store).decisions(of: id, after: sequence, limit: limit)
+    }
+
+    /// Entries of the service's journal, read between two appends: a halt waits for one page at the most.
+    public func entries(
+        of service: ServiceName, after sequence: Int64, limit: Int
+    ) async throws(OperationError) -> [Entry] {
+        guard service == self.service else { throw .notFound("the journal of '\(service)' is not kept here") }
+        do throws(StoreError) {
+            return try await parts.store.entries(after: sequence, rollout: nil, limit: limit)
+        } catch {
+            throw .unavailable("the journal cannot be read: \(error)")
+        }
     }
 
     /// Returns when the rollout's status differs from `seen` or the timeout is over.

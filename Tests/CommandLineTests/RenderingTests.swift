@@ -37,7 +37,7 @@ import Testing
         var status = RolloutStatus.sample(state: "rolling back", ending: .failed)
         status.wantedWeight = .zero
         let page = WhyPage.lines(
-            status, decisions: [.sample(3)], state: StateFolder(path: "/var/lib/my serin"), style: .none)
+            status, decisions: [.sample(3)], state: StateRoot(path: "/var/lib/my serin"), style: .none)
         #expect(
             page.joined(separator: "\n") == """
                 ROLLING BACK  checkout 1.9.0 (was 1.8.3)
@@ -114,7 +114,7 @@ import Testing
         decision.decision.text = hostile
         let lines =
             StatusView.block(status, style: .none, width: 1000) + [StatusView.line(status, at: status.since)]
-            + WhyPage.lines(status, decisions: [decision], state: StateFolder(path: "/s"), style: .none)
+            + WhyPage.lines(status, decisions: [decision], state: StateRoot(path: "/s"), style: .none)
             + StatusView.table([status]).lines(.none)
         for line in lines {
             #expect(!line.unicodeScalars.contains { $0.properties.generalCategory == .control || $0.value == 0x202E })

@@ -95,6 +95,14 @@ import Testing
         ),
         ("service: checkout", "service: checkout\npostgres: {url_env: A}", "postgres: limits nothing"),
         (
+            "service: checkout", "service: checkout\ndeploy: {run: [x], env: [A=b]}",
+            "deploy.env[0]: expected the name of an environment"
+        ),
+        (
+            "service: checkout", "service: checkout\ndeploy: {http: {url: \"http://127.0.0.1/\"}, env: [A]}",
+            "env: an HTTP request has no environment"
+        ),
+        (
             "service: checkout", "service: checkout\non_drift: ignore",
             "on_drift: expected one of hold, rollback, reapply, found 'ignore'"
         ),

@@ -9,7 +9,7 @@ internal import SerinSQLite
 /// One service under this process' control: lock, journal, controller, watchdog and halt file.
 final class OpenedService: OpenedController {
     let controller: ServiceController
-    private let folder: SerinSQLite.StateFolder
+    private let folder: StateFolder
     private let lock: ServiceLock
     private let store: SQLiteStore
     private let keeper: WatchdogKeeper
@@ -17,7 +17,7 @@ final class OpenedService: OpenedController {
     var operations: any RolloutOperations { controller }
 
     private init(
-        controller: ServiceController, folder: SerinSQLite.StateFolder, lock: ServiceLock, store: SQLiteStore,
+        controller: ServiceController, folder: StateFolder, lock: ServiceLock, store: SQLiteStore,
         keeper: WatchdogKeeper
     ) {
         self.controller = controller
@@ -32,7 +32,7 @@ final class OpenedService: OpenedController {
         _ service: ServiceName, root: String, purpose: String, surroundings: Surroundings,
         readPolicy: @escaping @Sendable (PolicySource) throws(OperationError) -> LoadedPolicy
     ) async throws(OperationError) -> OpenedService {
-        let folder = SerinSQLite.StateFolder(under: root, service: service)
+        let folder = StateFolder(under: root, service: service)
         let keeper = WatchdogKeeper(folder: folder, root: root, surroundings: surroundings)
         let lock: ServiceLock
         do throws(StoreError) {
@@ -85,7 +85,7 @@ final class OpenedService: OpenedController {
 
     /// Opens the journal. Under the service's lock only a reader can be in the way, and readers are quick.
     private static func openStore(
-        _ folder: SerinSQLite.StateFolder, lock: ServiceLock, purpose: String
+        _ folder: StateFolder, lock: ServiceLock, purpose: String
     ) async throws(StoreError) -> SQLiteStore {
         let clock = SystemClock()
         let limit = clock.now() + .seconds(5)

@@ -21,13 +21,20 @@ struct Probing: Sendable {
             let report = await Preflight(
                 charter: charter, world: world, clock: clock, retries: surroundings.retries, deadline: .zero, writes: false
             ).run(request: rollout.telemetryRequest)
-            var probes =
-                report.problems.map { Probe("preflight", .failed, $0) } + report.warnings.map { Probe("preflight", .warning, $0) }
+            // What fails for both cohorts is said once.
+            var probes: [Probe] = []
+            for problem in report.problems.map({ Probe("preflight", .failed, $0) })
+                + report.warnings.map({ Probe("preflight", .warning, $0) }) where !probes.contains(problem)
+            {
+                probes.append(problem)
+            }
             if let weight = report.weight { probes.append(Probe("traffic", .ok, "\(world.traffic.name) answers: \(weight.raw)")) }
             for value in report.database?.values ?? [] {
-                let text = value.value.map { "\($0)" } ?? "no data"
+                let text = value.value.map { Numbers.short($0) } ?? "no data"
                 probes.append(
-                    Probe("postgres \(value.signal.rawValue)", value.value == nil ? .failed : .ok, "\(text) \(value.detail)"))
+                    Probe(
+                        "postgres \(value.signal.rawValue)", value.value == nil ? .failed : .ok,
+                        value.detail.isEmpty ? text : "\(text) (\(value.detail))"))
             }
             if report.problems.isEmpty {
                 probes.append(Probe("prometheus", .ok, "every query is answered, and the control has series"))

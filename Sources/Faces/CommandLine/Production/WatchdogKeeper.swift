@@ -11,7 +11,7 @@ internal import SerinSQLite
 /// Sees to it that a live rollout has a watchdog: writes the handover, starts the process with a line to this one, starts another
 /// when it ends, and ends both with the rollout.
 final class WatchdogKeeper: Sendable {
-    private let folder: SerinSQLite.StateFolder
+    private let folder: StateFolder
     private let root: String
     private let environment: [String: String]
     private let retries: RetryBudget
@@ -19,7 +19,7 @@ final class WatchdogKeeper: Sendable {
     /// the other's end, and takes what nobody reads without waiting.
     private let line = Locked<Int32?>(nil)
 
-    init(folder: SerinSQLite.StateFolder, root: String, surroundings: Surroundings) {
+    init(folder: StateFolder, root: String, surroundings: Surroundings) {
         self.folder = folder
         self.root = root
         environment = surroundings.environment
@@ -29,10 +29,10 @@ final class WatchdogKeeper: Sendable {
     deinit { leave() }
 
     /// Where the handover stands.
-    static func handoverPath(_ folder: SerinSQLite.StateFolder) -> String { folder.path + "/handover.json" }
+    static func handoverPath(_ folder: StateFolder) -> String { folder.path + "/handover.json" }
 
     /// Reads the handover; nil when there is none, or no whole one.
-    static func handover(_ folder: SerinSQLite.StateFolder) -> Handover? {
+    static func handover(_ folder: StateFolder) -> Handover? {
         // No handover means that there is nothing to watch.
         guard let data = try? Data(contentsOf: URL(fileURLWithPath: handoverPath(folder))), data.count <= 64 << 10 else {
             return nil
