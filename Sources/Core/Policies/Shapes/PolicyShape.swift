@@ -62,7 +62,7 @@ let timingFields: [Field] = [
         "how long telemetry or the observed share may be wrong before a rollback"),
     Field("min_evidence", time(.seconds(1), .hours(24)), .fallback("30s"), "least evidence before a fail"),
     Field("preflight_deadline", time(.seconds(1), .hours(1)), .fallback("2m"), "for the preflight"),
-    Field("raise_deadline", time(.seconds(1), .hours(1)), .fallback("2m"), "for a raise until it is read back"),
+    Field("raise_deadline", time(.seconds(10), .hours(1)), .fallback("2m"), "for a raise until it is read back"),
     Field("halt_deadline", time(.seconds(1), .minutes(10)), .fallback("15s"), "for an accepted halt until 0 is read back"),
     Field("rollback_deadline", time(.seconds(1), .hours(24)), .fallback("10m"), "for a whole rollback until a person is called"),
     Field(
