@@ -20,7 +20,9 @@ struct RetreatTests {
     }
 
     @Test func aHaltDuringADeployWithoutARollbackWaitsForItsOutcome() throws {
-        for outcome in [ActionOutcome.done(output: ""), .failed(Failure(.transient, "x"), output: ""), .unknown(Failure(.unknown, "x"))] {
+        for outcome in [
+            ActionOutcome.done(output: ""), .failed(Failure(.transient, "x"), output: ""), .unknown(Failure(.unknown, "x")),
+        ] {
             var scene = try Scene { ($0.promote, $0.rollback) = (nil, nil) }
             scene.toHistory()
             scene.happens(
