@@ -218,6 +218,21 @@ struct ProgressTests {
         #expect(scene.status.cause.contains("the series do not tell what control runs"))
     }
 
+    @Test(
+        arguments: [
+            (["version": "2"], ["version": "1"], ["version"]), (["image": "shop:2"], ["image": "shop:1"], ["image"]),
+            (["version": "2", "track": "canary"], ["track": "stable"], ["version"]), (["pool": "a2"], ["pool": "b7"], []),
+            (["track": "canary"], ["track": "stable"], []),
+        ] as [([String: String], [String: String], [String])])
+    func theLabelThatNamesTheVersionIsFound(canary: [String: String], control: [String: String], naming: [String]) throws {
+        let scene = try Scene {
+            $0.prometheus.canary = canary.map { Label($0.key, $0.value) }
+            $0.prometheus.control = control.map { Label($0.key, $0.value) }
+        }
+        let plan = EvidencePlan(scene.rollout.charter.policy, version: "2", previous: "1")
+        #expect(plan.newVersion.map(\.name) == naming)
+    }
+
     @Test func afterTheFinalStepControlGetsItsShareBackToBeSeen() throws {
         var scene = try Scene { $0.traffic.steps = (try? Scene.steps(5, 25, 100)) ?? [] }
         scene.toLastBake()

@@ -8,8 +8,8 @@ struct EvidenceFeed: Sendable, Hashable {
     private let instanceLabel: String
     private let alerts: [LabelMatcher]?
 
-    init(policy: Policy, version: String) {
-        evidence = Evidence(plan: EvidencePlan(policy, version: version))
+    init(policy: Policy, version: String, previous: String) {
+        evidence = Evidence(plan: EvidencePlan(policy, version: version, previous: previous))
         instanceLabel = policy.prometheus.instanceLabel
         alerts = policy.alerts?.match
     }
@@ -43,10 +43,15 @@ struct EvidenceFeed: Sendable, Hashable {
 
 extension EvidencePlan {
     /// The plan of a policy for a version.
-    init(_ policy: Policy, version: String) {
+    init(_ policy: Policy, version: String, previous: String) {
         let timing = policy.timing
         let prometheus = policy.prometheus
-        let naming = prometheus.canary.filter { $0.value.contains(version) && !prometheus.control.contains($0) }
+        // A value that only happens to hold the version (`pool-1` of version 1) names none: control's would hold the previous one.
+        let naming = prometheus.canary.filter { label in
+            guard label.value.contains(version), !prometheus.control.contains(label) else { return false }
+            guard let other = prometheus.control.first(where: { $0.name == label.name }) else { return true }
+            return label.value == version || other.value == label.value.replacing(version, with: previous)
+        }
         // An override that shortens the evidence below the default means it with and without history.
         let isShortened = timing.minEvidence < TimingPolicy().minEvidence
         self.init(

@@ -53,7 +53,7 @@ public struct Rollout: Sendable, Hashable {
         self.createdAt = createdAt
         let plan = MachinePlan(charter: charter)
         machine = RolloutMachine(plan: plan)
-        feed = EvidenceFeed(policy: charter.policy, version: charter.version)
+        feed = EvidenceFeed(policy: charter.policy, version: charter.version, previous: charter.previous)
         database = DatabaseGate(policy: charter.policy.postgres)
         bake = BakeLedger(timing: charter.policy.timing, steps: plan.judgedSteps)
         log = VerdictLog(signals: charter.policy.signals)
