@@ -120,7 +120,7 @@ struct DriverLoop {
             if case .weightReported = event { weightsUnderWay -= 1 }
             return handle(event, at: now)
         case .command(let command, let reply): return take(command, reply, at: now)
-        case .journaled(.success): return recorded()
+        case .journaled(.success): return recorded(at: now)
         case .journaled(.failure(let error)): return journalFailed(error, at: now)
         case .overdue(let batch): return goAhead(of: batch)
         case .retryJournal: return append()
@@ -232,23 +232,28 @@ struct DriverLoop {
         return [.append(queue.flatMap(\.drafts))]
     }
 
-    private mutating func recorded() -> [Order] {
+    private mutating func recorded(at now: Instant) -> [Order] {
         let done = queue.prefix(appending)
         queue.removeFirst(appending)
         appending = 0
         isJournalBroken = false
         journalFailures = 0
         var orders: [Order] = []
+        var dropped: [RolloutEvent] = []
         for batch in done {
             if batch.settlesMark { orders.append(.clearMark) }
             let request = rollout.telemetryRequest
-            for effect in batch.effects where !(effect.isLowering && batch.wentAhead) && (!batch.isVoid || isStillWanted(effect))
-            {
-                orders.append(.effect(effect, decidedAt: batch.decidedAt, request: request))
+            for effect in batch.effects where !(effect.isLowering && batch.wentAhead) {
+                if !batch.isVoid || isStillWanted(effect) {
+                    orders.append(.effect(effect, decidedAt: batch.decidedAt, request: request))
+                } else if case .runAction(let intent, let kind) = effect {
+                    dropped.append(.notBegun(intent, kind))
+                }
             }
             batch.reply?.answer(.success(batch.status))
         }
         if let status = done.last?.status { driver.board.show(status) }
+        for event in dropped { orders += handle(event, at: now) }
         return orders + append()
     }
 
@@ -292,6 +297,14 @@ struct DriverLoop {
         return batch.effects.filter(\.isLowering).map {
             .effect($0, decidedAt: batch.decidedAt, request: rollout.telemetryRequest)
         }
+    }
+}
+
+extension RolloutEvent {
+    /// An action that was asked for and held back by a broken journal: the rollout must not wait for it.
+    fileprivate static func notBegun(_ intent: IntentID, _ kind: ActionKind) -> RolloutEvent {
+        let words = "the \(kind.rawValue) action was not begun, because the journal could not be written"
+        return .actionReported(intent, .failed(Failure(.transient, words), output: ""))
     }
 }
 

@@ -74,6 +74,8 @@ final class FakeTelemetry: Telemetry {
     }
 
     let state = Locked(State())
+    /// Happens while history is read.
+    let whileReadingHistory = Locked<(@Sendable () async -> Void)?>(nil)
     private let balancer: FakeBalancer
     private let requestsPerSecond: Double
 
@@ -126,7 +128,8 @@ final class FakeTelemetry: Telemetry {
     func history(
         _ request: TelemetryRequest, of cohort: [Label], from start: Instant, to end: Instant, deadline: Duration
     ) async -> HistoryReading {
-        HistoryReading(
+        await whileReadingHistory.withLock { $0 }?()
+        return HistoryReading(
             start: start, step: .minutes(1), series: request.queries.map { _ in [] }, scrapeInterval: .seconds(5), warnings: [])
     }
 

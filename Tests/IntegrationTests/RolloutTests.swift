@@ -33,6 +33,30 @@ extension Integration {
             }
         }
 
+        @Test(arguments: [true, false]) func promotedMeansThatControlWasSeenOnTheNewVersion(isReal: Bool) async throws {
+            let service = Stage.services[0]
+            let mark = try #require(Stage.current).promotionMark(of: service)
+            defer { unlink(mark) }
+            var policy = PolicyText()
+            policy.times["loss_for"] = "6s"
+            policy.more = """
+                promote: {run: [touch, \(isReal ? mark : "\(mark).elsewhere")]}
+                rollback: {run: ["true"]}
+                """
+            try await Scene.play(service, policy) { scene in
+                let completion = try await scene.serin(scene.release(Stage.good))
+                let proof = try await JournalProof(of: scene)
+                if isReal {
+                    #expect(completion.termination == .exited(0), "\(completion.text)")
+                    #expect(completion.text.contains("the new version is seen healthy on control"), "\(completion.text)")
+                } else {
+                    #expect(completion.termination == .exited(3), "\(completion.text)")
+                    #expect(proof.status?.cause.contains("2.0 was not seen healthy on control within 6s") == true)
+                }
+                try await proof.check(scene)
+            }
+        }
+
         @Test func aHaltFromASecondProcessEndsItAtZero() async throws {
             try await Scene.play { scene in
                 let run = try scene.start(scene.release(Stage.good))

@@ -107,6 +107,10 @@ import Testing
             "on_drift: expected one of hold, rollback, reapply, found 'ignore'"
         ),
         ("service: checkout", "service:", "service: expected a name of letters"),
+        (
+            "service: checkout", "service: checkout\nraise_deadline: 9s",
+            "raise_deadline: expected a time with a unit from 10s to 1h"
+        ),
     ])
     func aMistakeIsExplained(old: String, new: String, expected: String) {
         let found = complaints(changed(old, new))

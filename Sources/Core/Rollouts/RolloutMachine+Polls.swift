@@ -172,8 +172,24 @@ extension RolloutMachine {
     private mutating func promotionPolled(_ findings: PollFindings, at now: Instant) {
         if let found = findings.readBack.weight, found < wanted { accept(found) }
         guard case .verifying = state else { return }
-        guard findings.database == .within, !findings.isTelemetryLost else { return }
+        guard findings.database == .within, !findings.isTelemetryLost else {
+            state = .verifying(isUnseen: false)
+            return
+        }
+        guard findings.isControlRenewed else {
+            state = .verifying(isUnseen: true)
+            return showControl(findings.readBack, at: now)
+        }
         complete(at: now)
+    }
+
+    /// After the final step control has no traffic, and without traffic it may show no series: it gets back what it had at the last
+    /// judged step.
+    private mutating func showControl(_ readBack: ReadBack, at now: Instant) {
+        guard plan.hasFinalStep, let judged = plan.steps.dropLast().last?.weight, let found = readBack.weight, found > judged,
+            wanted > judged
+        else { return }
+        ask(judged, at: now)
     }
 
     /// On the way back every poll that does not show 0 leads to another request for it.

@@ -18,7 +18,7 @@ enum WhyPage {
         ]
         if status.step > 0 {
             lines.append(
-                "progress  \(StatusView.step(status)), healthy \(Numbers.span(status.baked)) of \(Numbers.span(status.bake))")
+                "progress  \(StatusView.step(status)), healthy \(Numbers.time(status.baked)) of \(Numbers.time(status.bake))")
         }
         lines += ["", style.paint("Why", .bold), "  \(plain(status.cause))"]
         lines += ["", style.paint("What happens next", .bold), "  \(plain(status.next))"]

@@ -76,17 +76,18 @@ struct Probing: Sendable {
     private func sentence(_ forecast: SignalForecast, at weight: Weight) -> String {
         func span(_ seconds: Double?) -> String {
             guard let seconds, seconds < 86_400 * 365 else { return "not at all" }
-            return "in " + Numbers.span(Duration(milliseconds: Int64(seconds * 1000)))
+            return "in " + Numbers.time(Duration(milliseconds: Int64(seconds * 1000)))
         }
-        let traffic = "\(Numbers.fixed(forecast.canaryTraffic + forecast.controlTraffic, 0))/s"
-        let rise = forecast.largestRiseNotExcluded.map { ", which does not exclude a rise up to x\(Numbers.short($0))" } ?? ""
+        let traffic = "\(Numbers.fixed(forecast.canaryTraffic + forecast.controlTraffic, decimals: 0))/s"
+        let rise =
+            forecast.largestRiseNotExcluded.map { ", which does not exclude a rise up to x\(EvidenceNumbers.trimmed($0))" } ?? ""
         let findings =
-            forecast.findings.map { "x\(Numbers.short($0.ratio)) \(span($0.seconds))" }
-            + forecast.ratesFound.map { "\(Numbers.short($0.rate * 100))% \(span($0.seconds))" }
+            forecast.findings.map { "x\(EvidenceNumbers.trimmed($0.ratio)) \(span($0.seconds))" }
+            + forecast.ratesFound.map { "\(EvidenceNumbers.trimmed($0.rate * 100))% \(span($0.seconds))" }
         let found = forecast.findings.isEmpty ? "there is none now; of the canary's requests is found" : "a rise is found:"
         return "\(weight) \(forecast.name): at \(traffic) a pass \(span(forecast.secondsToPass))\(rise); "
             + "\(found) \(findings.joined(separator: ", ")); judge: threshold would roll back "
-            + "\(Numbers.short(forecast.thresholdFalseAlarm * 100))% of equal canaries"
+            + "\(EvidenceNumbers.trimmed(forecast.thresholdFalseAlarm * 100))% of equal canaries"
     }
 
     private func charter(_ loaded: LoadedPolicy, _ source: PolicySource) throws(Failure) -> Charter {

@@ -1,6 +1,7 @@
 internal import SerinAPI
 internal import SerinModel
 internal import SerinPolicies
+internal import SerinRollouts
 
 extension Subcommand {
     static let plan = Subcommand(
@@ -112,7 +113,7 @@ struct Plan: Sendable {
     func lines(hash: String, _ forecast: Forecast, _ style: Style) -> [String] {
         var lines = [style.paint(plain("\(policy.service): \(previous) → \(version)"), .bold), ""]
         lines += stages.map { "  " + plain($0) }
-        lines += ["", "earliest promotion  \(Numbers.span(earliest)) after the first raise"]
+        lines += ["", "earliest promotion  \(Numbers.time(earliest)) after the first raise"]
         lines += ["", style.paint("Way back", .bold)] + wayBack.map { "  " + plain($0) }
         if !forecast.sentences.isEmpty {
             lines += ["", style.paint("Forecast", .bold)] + forecast.sentences.map { "  " + plain($0) }
