@@ -41,7 +41,7 @@ bench: setup
 soak: setup
 	Tools/soak.sh
 
-# Whole rollouts are other processes, of which the sanitizer would see little; everything they are made of is tested here.
+# Whole rollouts have deadlines that a watched program does not always keep.
 tsan = --sanitize=thread -Xswiftc -DSERIN_TSAN --scratch-path build/tsan
 sanitize: setup
 	$(SWIFT) build --build-tests -j $(JOBS) $(tsan)
