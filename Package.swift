@@ -93,9 +93,13 @@ let package = Package(
             name: "checkout-service", dependencies: ["CMicroHTTPD", "CSerinHTTPD", "CLibPQ", "SerinLocks"],
             path: "examples/service",
             swiftSettings: strict),
+        // With the two programs it runs, so that building it builds them.
         .executableTarget(
             name: "serin-demo",
-            dependencies: ["Testbed", "SerinModel", "SerinTransport", "SerinProcesses", "SerinLocks", "CSerinProcess"],
+            dependencies: [
+                "Testbed", "SerinModel", "SerinTransport", "SerinProcesses", "SerinLocks", "CSerinProcess", "serin",
+                "checkout-service",
+            ],
             path: "examples/demo", exclude: ["fleet.sh"], swiftSettings: strict),
         .executableTarget(
             name: "serin-bench", dependencies: (everything.map { "Serin" + $0 } + ["Testbed"]).map { .byName(name: $0) },

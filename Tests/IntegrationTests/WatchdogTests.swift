@@ -17,7 +17,7 @@ extension Integration {
         @Test func l6TheWatchdogLowersAnAbandonedCanaryAndItsStepIsEnteredAgain() async throws {
             try await Scene.play(policy) { scene in
                 let run = try scene.start(scene.release(Stage.good))
-                try await scene.awaitWeight(1000)
+                try await scene.awaitFirstStep()
                 run.signal(SIGKILL)
                 #expect(try await scene.end(of: run) == 128 + SIGKILL)
                 try await scene.awaitWeight(0, within: .seconds(15))
