@@ -34,7 +34,7 @@ import Testing
     @Test func aForgedOrChangedManifestIsNotImported() async throws {
         var bucket = try Bucket(1...3)
         let key = try #require(Manifest.key(beside: try Sample.copy(2).key))
-        let changed = try #require(bucket.bytes[key]).map { $0 == UInt8(ascii: "O") ? UInt8(ascii: "0") : $0 }
+        let changed = try #require(bucket.bytes[key]).map { $0 == UInt8(ascii: "'") ? UInt8(ascii: "`") : $0 }
         bucket.bytes[key] = changed
         let (_, report) = try await rebuilt(bucket)
         #expect(report.imported == [Sample.id(1), Sample.id(3)])

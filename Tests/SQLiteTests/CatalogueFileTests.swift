@@ -3,6 +3,7 @@ import Glibc
 import SerinCatalogue
 import SerinModel
 import SerinPorts
+import SerinProcesses
 import SerinSQLite
 import Testing
 
@@ -54,6 +55,7 @@ import Testing
         let acknowledged = numbers(after: "acked", in: output).max() ?? 0
         let store = try await open(folder)
         let count = Int64(try await store.state().records.count)
+        #expect(number < 36 || acknowledged > 3, "the late kills come after some entries: \(output)")
         #expect(count >= acknowledged, "acknowledged entries are lost")
         #expect(count <= acknowledged + 1, "more than the one open transaction came to light")
         #expect(try await store.append([Sample.begun(1)]) == count + 1)
