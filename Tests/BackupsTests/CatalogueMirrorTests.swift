@@ -37,17 +37,33 @@ import Testing
         return [job]
     }
 
-    @Test func theStatementsOfTheTablesRunUnchanged() async throws {
+    /// Mirrors the sample to a fresh server and asks it.
+    private func mirrored(_ ask: (PostgresServer, CatalogueState) async throws -> Void) async throws {
         let scratch = try Scratch()
         defer { scratch.remove() }
         let cluster = try await PostgresCluster.start(in: scratch, withReplica: false)
         defer { cluster.stop() }
-        let server = cluster.primary
         let (state, expiries) = try sample()
-        let mirror = CatalogueMirror(connection: server.url(), name: "the mirror")
+        let mirror = CatalogueMirror(connection: cluster.primary.url(), name: "the mirror")
         let report = try await mirror.update(state, jobs: try jobs(), expiries: expiries)
         #expect(report.written == 9 && report.removed == 0)
+        try await ask(cluster.primary, state)
+    }
 
+    @Test func theStatementsOfTheTablesRunUnchanged() async throws {
+        try await mirrored { server, state in
+            try await askHistory(server, state)
+            try await askDates(server)
+            try await askNumbers(server)
+            try await askJobs(server)
+        }
+    }
+
+    @Test func columnsAndIndexesHaveTheNamesThatOthersRelyOn() async throws {
+        try await mirrored { server, _ in try await askShape(server) }
+    }
+
+    private func askHistory(_ server: PostgresServer, _ state: CatalogueState) async throws {
         let history = try await server.sql(
             """
             SELECT
@@ -89,7 +105,9 @@ import Testing
             WHERE project_id = 'shop';
             """)
         #expect(statistics.hasPrefix("5|150|3|1|1|"), "\(statistics)")
+    }
 
+    private func askDates(_ server: PostgresServer) async throws {
         let expiring = try await server.sql(
             """
             SELECT
@@ -108,7 +126,9 @@ import Testing
         let soon = try await server.sql(
             "SELECT * FROM control_plane.backups\nWHERE expires_at <= NOW() + INTERVAL '7 days'\n  AND expires_at > NOW();")
         #expect(soon.hasPrefix(Sample.id(2).description) && !soon.contains("\n"), "\(soon)")
+    }
 
+    private func askNumbers(_ server: PostgresServer) async throws {
         let ages = try await server.sql(
             """
             SELECT
@@ -135,7 +155,9 @@ import Testing
             GROUP BY type;
             """)
         #expect(integrity.contains("database|3|60|") && integrity.contains("storage|1|40|"), "\(integrity)")
+    }
 
+    private func askJobs(_ server: PostgresServer) async throws {
         let job = try await server.sql(
             "SELECT * FROM control_plane.jobs\nWHERE id = '\(Sample.id(100))'\nORDER BY created_at DESC;")
         #expect(job.contains("export_backup"))
@@ -155,7 +177,9 @@ import Testing
         #expect(failed.contains("|failed|no space left on 'device'|"), "\(failed)")
         let tombstones = try await server.sql("SELECT id, deleted_reason FROM control_plane.backup_tombstones ORDER BY id")
         #expect(tombstones == "\(Sample.id(7))|\n\(Sample.id(8))|expired")
+    }
 
+    private func askShape(_ server: PostgresServer) async throws {
         let indexes = try await server.sql(
             "SELECT indexname FROM pg_indexes WHERE schemaname = 'control_plane' AND indexname LIKE 'idx_backups%' ORDER BY 1")
         #expect(
