@@ -14,6 +14,7 @@ import Testing
         func open() { gate.withLock { $0 = true } }
 
         func put(_ text: String, _ descriptor: Int32) {
+            // sleeps: the writing thread, not the test
             while !gate.withLock({ $0 }) { usleep(1000) }
             read.withLock { $0 += text }
         }

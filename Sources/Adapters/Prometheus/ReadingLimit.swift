@@ -23,7 +23,8 @@ struct ReadingLimit: Sendable {
     private mutating func take(_ size: Int, _ count: Int, _ query: SeriesQuery) -> Failure? {
         guard size <= left else {
             return Failure(
-                .invalid, "cannot take \(count) rows of \(query.metric): with the queries before they are more than can be journaled",
+                .invalid,
+                "cannot take \(count) rows of \(query.metric): with the queries before they are more than can be journaled",
                 hint: "narrow the matchers, or read fewer instances or buckets")
         }
         left -= size

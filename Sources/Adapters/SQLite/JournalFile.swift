@@ -210,7 +210,7 @@ final class JournalFile: @unchecked Sendable {
         // A failed sync may have written the transaction all the same, and repeating it proves nothing.
         let mayRetry = isCertain && !wasCommitting && error.primary != SQLITE_IOERR && error.primary != SQLITE_CORRUPT
         guard !mayRetry else { return .unavailable(what) }
-        let refusal = StoreError.uncertain("\(what); nobody knows whether it was written, so the journal must be opened again")
+        let refusal = StoreError.uncertain("\(what); nobody knows whether it was written, so the store must be opened again")
         writesRefused = refusal
         return refusal
     }

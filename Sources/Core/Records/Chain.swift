@@ -40,7 +40,8 @@ public struct Chain: Sendable {
                 sequence: sequence, epoch: epoch, rollout: draft.rollout, at: draft.at,
                 body: try CanonicalEncoder.bytes(of: draft.record), previous: previous, hash: [])
             guard entry.body.count <= bodyLimit else {
-                throw RecordError("entry \(sequence) would have \(entry.body.count) bytes and could not be read back: at most \(bodyLimit)")
+                throw RecordError(
+                    "entry \(sequence) would have \(entry.body.count) bytes and could not be read back: at most \(bodyLimit)")
             }
             entry.hash = hash(of: entry)
             guard entry.hash.count == 32 else { throw RecordError("the digest of entry \(sequence) could not be computed") }

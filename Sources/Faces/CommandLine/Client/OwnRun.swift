@@ -31,7 +31,8 @@ struct OwnRun: Sendable {
         let server: HTTPServer
         do {
             // Only now: taking the lock closes the folder to everyone but its owner, and the socket lets its group in.
-            let socket = try UnixSocket(listeningAt: session.state.socket(of: service), group: socketGroup, within: session.state.path)
+            let socket = try UnixSocket(
+                listeningAt: session.state.socket(of: service), group: socketGroup, within: session.state.path)
             server = try HTTPServer(socket: socket, router: RolloutAPI(controller.operations).router)
         } catch {
             await controller.abandon()

@@ -18,7 +18,8 @@ public struct Console: Sendable {
     /// A console of parts.
     public init(
         writeData: @escaping @Sendable (String) -> Void, writeMessage: @escaping @Sendable (String) -> Void,
-        neverWait: @escaping @Sendable () -> Void = {}, isDataTerminal: Bool = false, isMessageTerminal: Bool = false, width: @escaping @Sendable () -> Int = { 100 }
+        neverWait: @escaping @Sendable () -> Void = {}, isDataTerminal: Bool = false, isMessageTerminal: Bool = false,
+        width: @escaping @Sendable () -> Int = { 100 }
     ) {
         self.writeData = writeData
         self.writeMessage = writeMessage
@@ -32,7 +33,8 @@ public struct Console: Sendable {
     static func standard(_ output: Output) -> Console {
         Console(
             writeData: { output.write($0, to: STDOUT_FILENO) }, writeMessage: { output.write($0) },
-            neverWait: { output.neverWait() }, isDataTerminal: isatty(STDOUT_FILENO) == 1, isMessageTerminal: isatty(STDERR_FILENO) == 1,
+            neverWait: { output.neverWait() }, isDataTerminal: isatty(STDOUT_FILENO) == 1,
+            isMessageTerminal: isatty(STDERR_FILENO) == 1,
             width: {
                 var size = winsize()
                 return ioctl(STDERR_FILENO, UInt(TIOCGWINSZ), &size) == 0 && size.ws_col > 0 ? Int(size.ws_col) : 100
