@@ -71,6 +71,7 @@ public struct Preflight: Sendable {
         async let databaseReading = world.database?.read(deadline: limit)
         var found = Findings()
         checkWayBack(&found)
+        checkRaises(&found)
         check(telemetry: await telemetryReading, request: request, &found)
         let database = await databaseReading
         found.report.database = database
@@ -91,6 +92,19 @@ public struct Preflight: Sendable {
                 "the policy has no rollback action: after a failure the canary's instances are left running at weight 0")
         }
     }
+
+    /// A raise that cannot be sent, settled and read back within its deadline is never sent.
+    private func checkRaises(_ found: inout Findings) {
+        let (timing, settle) = (charter.policy.timing, world.traffic.settleTime)
+        guard limits.raiseLease(timing, settleTime: settle) < Self.shortestLease else { return }
+        let least = settle + limits.traffic * 2 + Self.shortestLease
+        found.problem(
+            "raise_deadline \(timing.raiseDeadline) is too short for \(world.traffic.name), which settles in \(settle): no raise could be sent; expected at least \(least)"
+        )
+    }
+
+    /// A raise is sent once its intent is durable, which takes a moment.
+    private static let shortestLease = Duration.seconds(1)
 
     private func check(telemetry reading: TelemetryReading, request: TelemetryRequest, _ found: inout Findings) {
         for failure in reading.failures { found.problem(failure.message, failure) }

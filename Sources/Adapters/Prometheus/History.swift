@@ -44,6 +44,7 @@ extension PrometheusTelemetry {
         }
         let answers = await gather(jobs, within: deadline)
         var series: [[HistoryRow]] = []
+        var limit = ReadingLimit(bytes: readingLimit)
         for (index, query) in request.queries.enumerated() {
             var table = HistoryTable(query: query, cohort: cohort, start: start, step: step, count: count)
             for part in parts where part.query == index {
@@ -53,7 +54,10 @@ extension PrometheusTelemetry {
                     table.warnings.append("\(query.metric) from \(part.start) to \(part.end): \(failure.message)")
                 }
             }
-            series.append(table.rows())
+            let rows = table.rows()
+            let failure = limit.take(rows, of: query)
+            if let failure { table.warnings.append("the past is left out: \(failure.message)") }
+            series.append(failure == nil ? rows : [])
             warnings += table.warnings.filter { !warnings.contains($0) }
         }
         return HistoryReading(start: start, step: step, series: series, scrapeInterval: await interval, warnings: warnings)

@@ -36,6 +36,7 @@ public final class PrometheusTelemetry: Telemetry {
     /// How old a shared answer may be.
     let age: Duration
     let memory = Locked(Memory())
+    let readingLimit: Int
 
     /// Telemetry of one rollout.
     ///
@@ -43,8 +44,10 @@ public final class PrometheusTelemetry: Telemetry {
     ///   - hub: The server, shared with every other rollout that reads from it.
     ///   - poll: The time between polls; answers evaluated less than half of it ago are shared.
     ///   - alertmanager: An Alertmanager to ask for alerts besides Prometheus.
-    public init(hub: TelemetryHub, poll: Duration, alertmanager: AlertmanagerHub? = nil) {
+    ///   - readingLimit: How much one reading may hold, in bytes of the journal.
+    public init(hub: TelemetryHub, poll: Duration, alertmanager: AlertmanagerHub? = nil, readingLimit: Int = 16 << 20) {
         self.hub = hub
+        self.readingLimit = readingLimit
         self.alertmanager = alertmanager
         age = Duration(milliseconds: poll.milliseconds / 2)
     }
@@ -58,8 +61,11 @@ public final class PrometheusTelemetry: Telemetry {
         async let managed = managedAlerts(request, at: time, deadline: deadline)
         let answers = await ask(questions(request), at: evaluatedAt, within: deadline)
         var series: [SeriesReading] = []
+        var limit = ReadingLimit(bytes: readingLimit)
         for (index, query) in request.queries.enumerated() {
-            series.append(reading(query, values: answers[.values(index)], ages: answers[.ages(index)]))
+            let found = reading(query, values: answers[.values(index)], ages: answers[.ages(index)])
+            let failure = limit.take(found.rows, of: query)
+            series.append(failure.map { SeriesReading(rows: [], warnings: found.warnings, failure: $0) } ?? found)
         }
         let spent = clock.now - start
         let left =

@@ -21,6 +21,8 @@ public struct Rollout: Sendable, Hashable {
     let createdAt: Instant
     var feed: EvidenceFeed
     var database: DatabaseGate
+    /// What the database is compared with, as the latest reading says; nil before the first that succeeds.
+    public private(set) var databaseStart: DatabaseStart?
     var share = ShareGuard()
     var bake: BakeLedger
     var log: VerdictLog
@@ -84,11 +86,14 @@ public struct Rollout: Sendable, Hashable {
         switch event {
         case .started: apply(.started, at: now, into: &effects)
         case .ticked: apply(.ticked, at: now, into: &effects)
-        case .preflightFinished(let report): preflightFinished(report, at: now, into: &effects)
+        case .preflightFinished(let report):
+            databaseStart = report.database?.start ?? databaseStart
+            preflightFinished(report, at: now, into: &effects)
         case .historyRead(let history):
             feed.absorb(history)
             apply(.historyRead, at: now, into: &effects)
         case .observed(let observation):
+            databaseStart = observation.database?.start ?? databaseStart
             let assessment = feed.absorb(observation.telemetry, at: now, isCollecting: machine.isCollecting)
             let feed = self.feed
             take(observation, assessment, shown: { feed.shown(at: now) }, at: now, into: &effects)

@@ -13,19 +13,19 @@ internal import SerinYAML
 
 extension Assembly {
     /// The parts that the program is made of: the one place that names concrete adapters.
-    public static func production(environment: [String: String]) -> Assembly {
+    static func production(environment: [String: String], output: Output) -> Assembly {
         let read: @Sendable (PolicySource) throws(OperationError) -> LoadedPolicy = { source throws(OperationError) in
             try loadPolicy(source)
         }
         let surroundings: @Sendable () throws(OperationError) -> Surroundings = { () throws(OperationError) in
-            do throws(Failure) { return try Surroundings(environment: environment) } catch {
+            do throws(Failure) { return try Surroundings(environment: environment, output: output) } catch {
                 throw .unavailable(error.description)
             }
         }
         return Assembly(
             readPolicy: read,
-            probe: { policy, source in await Probing(environment: environment).probes(policy, source) },
-            forecast: { policy, source in await Probing(environment: environment).forecast(policy, source) },
+            probe: { policy, source in await Probing(environment: environment, output: output).probes(policy, source) },
+            forecast: { policy, source in await Probing(environment: environment, output: output).forecast(policy, source) },
             openController: { service, state throws(OperationError) in
                 try await OpenedService.open(
                     service, root: state.path, purpose: OpenedService.runPurpose, surroundings: try surroundings(),
@@ -34,16 +34,14 @@ extension Assembly {
             openDaemon: { state throws(OperationError) in
                 let shared = try surroundings()
                 let daemon = OpenedDaemon(
-                    state: state,
+                    state: state, retries: shared.retries,
+                    report: { text in shared.output.write("serin: \(plain(text))\n", isKept: true) },
                     open: { service throws(OperationError) in
                         try await OpenedService.open(
                             service, root: state.path, purpose: "serin daemon", surroundings: shared, readPolicy: read)
                     }, readPolicy: read)
                 do throws(Failure) {
-                    try await daemon.openAll { text in
-                        let bytes = Array("serin: \(plainLines(text))\n".utf8)
-                        _ = write(STDERR_FILENO, bytes, bytes.count)
-                    }
+                    try await daemon.openAll()
                 } catch {
                     throw .unavailable(error.description)
                 }
@@ -118,7 +116,7 @@ extension Assembly {
             switch error {
             case .damaged(let text):
                 return Verification(service: service.description, entries: 0, replayed: 0, head: nil, faults: [text])
-            case .locked(let text), .unavailable(let text): throw .unavailable(text)
+            case .locked(let text), .unavailable(let text), .uncertain(let text): throw .unavailable(text)
             }
         }
     }
@@ -141,19 +139,30 @@ extension Assembly {
         _ service: ServiceName, _ state: StateRoot, after: Duration, surroundings: Surroundings
     ) async throws(OperationError) -> ExitCode {
         let folder = StateFolder(under: state.path, service: service)
-        guard let handover = WatchdogKeeper.handover(folder) else { return .ok }
+        let handover: Handover
+        do throws(Failure) {
+            guard let found = try WatchdogKeeper.handover(folder) else { return .ok }
+            handover = found
+        } catch {
+            throw .unavailable(error.description)
+        }
+        // A log whose disk stands still must not keep the weight up.
+        surroundings.output.neverWait()
         let sight = ControllerSight(folder: folder)
         let mark = WatchdogMark(path: folder.watchdogMark)
         let watchdog: Watchdog
         do throws(Failure) {
             watchdog = Watchdog(
                 parts: Watchdog.Parts(
-                    handover: { WatchdogKeeper.handover(folder) }, look: { sight.look() },
+                    handover: {
+                        // One that cannot be read now is no sign of the rollout's end.
+                        do throws(Failure) { return try WatchdogKeeper.handover(folder) } catch { return handover }
+                    }, look: { sight.look() },
                     leaveMark: { () async throws(Failure) in try await mark.leave() },
-                    say: { text in
-                        let bytes = Array("\(SystemClock().now()) \(text)\n".utf8)
-                        _ = write(STDERR_FILENO, bytes, bytes.count)
-                    }, clock: SystemClock(), traffic: try surroundings.traffic(handover.driver)), handover: handover)
+                    say: { surroundings.output.write("\(SystemClock().now()) \($0)\n", isKept: true) },
+                    clock: SystemClock(),
+                    traffic: try surroundings.traffic(
+                        handover.driver, version: handover.version, previous: handover.previous)), handover: handover)
         } catch {
             throw .unavailable(error.description)
         }

@@ -15,13 +15,14 @@ extension Subcommand {
         let group = try input.text("--socket-group", value: "GROUP", help: "a group whose members may ask it too")
         return { session in
             try session.state.create()
+            try UnixSocket.check(session.state.daemonSocket, group: group)
             let controller = try await session.assembly.openDaemon(session.state)
             let server: HTTPServer
             do {
                 let socket = try UnixSocket(listeningAt: session.state.daemonSocket, group: group)
                 server = try HTTPServer(socket: socket, router: RolloutAPI(controller.operations).router)
             } catch {
-                await controller.stop()
+                await controller.abandon()
                 throw error
             }
             session.note("listening at \(session.state.daemonSocket)")

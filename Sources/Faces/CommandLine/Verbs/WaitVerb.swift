@@ -61,7 +61,9 @@ extension Subcommand {
         case .timedOut: session.complain("stopped waiting; the rollout goes on\nhint: serin wait \(status.id) waits again")
         case .rollbackIncomplete:
             session.complain(
-                "ROLLBACK INCOMPLETE: the weight is not confirmed at 0\nhint: set it to 0 at the load balancer, then look at serin why \(status.id)"
+                status.observedWeight == .zero && status.wantedWeight == .zero
+                    ? "ROLLBACK INCOMPLETE: the weight is 0, but \(status.previous.isEmpty ? "the previous version" : status.previous) is not back: \(status.cause)\nhint: serin rollback \(status.id) tries again; serin resume \(status.id) says that it is done"
+                    : "ROLLBACK INCOMPLETE: the weight is not confirmed at 0\nhint: set it to 0 at the load balancer, then look at serin why \(status.id)"
             )
         case .failed, .halted, .inconclusive, .refused: session.note("serin why \(status.id) tells more")
         case .ok, .unexpected, .usage, .verificationFailed, .unreachable, .interrupted: break
