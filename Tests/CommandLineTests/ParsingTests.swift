@@ -126,7 +126,6 @@ import Testing
                                                   the form of the data on standard output (default: table)
                   -q, --quiet                     no progress, only data and errors
                   --no-color                      no colours (also NO_COLOR=1)
-                  --no-input                      never ask anything
                   --timeout TIME                  give up waiting after this long, such as 90m
                   --state DIR                     the state folder (default: $SERIN_STATE)
                 """)
@@ -139,13 +138,6 @@ import Testing
         }
         #expect(page.contains("  halt "))
         #expect(!page.contains("watchdog"))
-    }
-
-    @Test func swappedNeighboursAreOneMistake() {
-        #expect(editDistance("hlat", "halt") == 1)
-        #expect(editDistance("", "abc") == 3)
-        #expect(editDistance("resume", "resume") == 0)
-        #expect(nearest(to: "xyz", among: ["halt", "hold"]) == nil)
     }
 
     @Test func theStateFolderComesFromOptionEnvironmentOrUser() {

@@ -1,6 +1,7 @@
 import Glibc
 import SerinModel
 import SerinPolicies
+import SerinPorts
 import SerinPrometheus
 import SerinTransport
 import Testbed
@@ -169,10 +170,10 @@ let byCode = SeriesQuery(
         #expect(history.series[3][0].values.last == 14)
         let interval = try #require(history.scrapeInterval)
         #expect(abs(interval.milliseconds - 1000) < 300, "\(interval)")
-        let same = await real.telemetry.scrapeInterval(of: request(queries), at: now(), deadline: .seconds(20))
+        let same = try await real.telemetry.clock(of: request(queries), deadline: .seconds(20)).interval
         #expect(same.map { abs($0.milliseconds - 1000) < 300 } ?? false)
         let none = SeriesQuery(kind: .counter, metric: "nothing_total", matchers: [], groupedBy: ["instance"])
-        #expect(await real.telemetry.scrapeInterval(of: request([none]), at: now(), deadline: .seconds(20)) == nil)
+        #expect(try await real.telemetry.clock(of: request([none]), deadline: .seconds(20)).interval == nil)
     }
 
     @Test func alertsFireFromPrometheusAndAlertmanagerUnlessSilenced() async throws {

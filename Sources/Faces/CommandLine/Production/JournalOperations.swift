@@ -1,37 +1,73 @@
 internal import SerinController
 internal import SerinModel
+internal import SerinPorts
 internal import SerinRecords
 internal import SerinRollouts
 internal import SerinSQLite
 
-/// A journal that nobody controls, opened to be read: the last rollout and its log. Everything that changes is refused.
+/// A journal that nobody controls: the last rollout and its log. Everything that changes is refused, and so is waiting for a change
+/// of a rollout that is not over, since nothing can change it.
+///
+/// The file is open for the time of one answer only: whoever reads keeps out the controller that is to take the rollout up.
 struct JournalOperations: RolloutOperations {
-    let store: SQLiteStore
+    /// The journal's file.
+    let path: String
 
     func start(_ request: StartRequest, by principal: Principal) async throws(OperationError) -> RolloutStatus { throw nobody }
 
     func statuses() async throws(OperationError) -> [RolloutStatus] {
-        guard let last = try await JournalReader(store).lastRollout() else { return [] }
-        return [last.machine.status(at: last.lastAt)]
+        try await reading { reader throws(OperationError) in
+            guard let last = try await reader.lastRollout() else { return [] }
+            return [last.machine.status(at: last.lastAt)]
+        }
     }
 
     func status(of name: String) async throws(OperationError) -> RolloutStatus {
-        let last = try await statuses().last
-        if let last, last.id.description == name || last.service.description == name { return last }
-        guard let id = RolloutID(name) else { throw .notFound("there is no rollout '\(name)'") }
-        let replayed = try await JournalReader(store).rollout(id)
-        return replayed.machine.status(at: replayed.lastAt)
+        try await reading { reader throws(OperationError) in try await status(of: name, in: reader) }
     }
 
     func perform(_ command: Command, on name: String) async throws(OperationError) -> RolloutStatus { throw nobody }
 
     func decisions(of name: String, after sequence: Int64, limit: Int) async throws(OperationError) -> [LoggedDecision] {
-        try await JournalReader(store).decisions(of: try await status(of: name).id, after: sequence, limit: limit)
+        try await reading { reader throws(OperationError) in
+            try await reader.decisions(of: try await status(of: name, in: reader).id, after: sequence, limit: limit)
+        }
     }
 
     func statusChange(of name: String, from seen: RolloutStatus?, timeout: Duration) async throws(OperationError) -> RolloutStatus
     {
-        try await status(of: name)
+        let status = try await status(of: name)
+        guard status.isFinal else { throw .unavailable(ControllerLocator.unattended(status)) }
+        return status
+    }
+
+    private func status(of name: String, in reader: JournalReader) async throws(OperationError) -> RolloutStatus {
+        if let last = try await reader.lastRollout() {
+            let status = last.machine.status(at: last.lastAt)
+            if status.id.description == name || status.service.description == name { return status }
+        }
+        guard let id = RolloutID(name) else { throw .notFound("there is no rollout '\(name)'") }
+        let replayed = try await reader.rollout(id)
+        return replayed.machine.status(at: replayed.lastAt)
+    }
+
+    private func reading<Answer: Sendable>(
+        _ body: (JournalReader) async throws(OperationError) -> Answer
+    ) async throws(OperationError) -> Answer {
+        let store: SQLiteStore
+        do throws(StoreError) {
+            store = try await SQLiteStore.read(path)
+        } catch {
+            throw .unavailable("\(error)")
+        }
+        let result: Result<Answer, OperationError>
+        do throws(OperationError) {
+            result = .success(try await body(JournalReader(store)))
+        } catch {
+            result = .failure(error)
+        }
+        await store.close()
+        return try result.get()
     }
 
     private var nobody: OperationError { .unavailable("no controller is in charge; this is the journal alone") }

@@ -10,8 +10,12 @@ struct NoticeWriter: Notifier {
 
     func notify(_ notice: Notice, of rollout: RolloutID) async {
         guard notice.isCall || !callsOnly else { return }
-        let line = "serin: \(notice.isCall ? "ACT NOW " : "")\(rollout): \(plain(notice.text))\n"
-        let bytes = Array(line.utf8)
+        say("\(notice.isCall ? "ACT NOW " : "")\(rollout): \(plain(notice.text))")
+    }
+
+    /// Writes what concerns no single rollout.
+    func say(_ text: String) {
+        let bytes = Array("serin: \(text)\n".utf8)
         // A notice that cannot be written stops nothing.
         _ = write(STDERR_FILENO, bytes, bytes.count)
     }

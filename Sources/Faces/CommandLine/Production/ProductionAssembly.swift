@@ -45,7 +45,7 @@ extension Assembly {
                 }
                 return daemon
             },
-            openJournal: { service, state throws(OperationError) in try await openJournal(service, state) },
+            openJournal: { service, state in journal(of: service, state) },
             verify: { service, rollout, head, state throws(OperationError) in
                 try await verifyJournal(service, rollout, head: head, state)
             },
@@ -80,16 +80,10 @@ extension Assembly {
         }
     }
 
-    private static func openJournal(
-        _ service: ServiceName, _ state: StateFolder
-    ) async throws(OperationError) -> (any RolloutOperations)? {
+    private static func journal(of service: ServiceName, _ state: StateFolder) -> (any RolloutOperations)? {
         let folder = SerinSQLite.StateFolder(under: state.path, service: service)
         guard access(folder.journal, F_OK) == 0 else { return nil }
-        do throws(StoreError) {
-            return JournalOperations(store: try await SQLiteStore.read(folder.journal))
-        } catch {
-            throw .unavailable("\(error)")
-        }
+        return JournalOperations(path: folder.journal)
     }
 
     private static func verifyJournal(

@@ -36,8 +36,7 @@ struct Plan: Sendable {
         self.policy = policy
         self.version = version ?? "the new version"
         self.previous = previous ?? "the previous version"
-        let judged = max(1, policy.traffic.steps.count { $0.weight != .all })
-        stepFor = policy.timing.stepFor ?? Duration(milliseconds: policy.timing.bake.milliseconds / Int64(judged))
+        stepFor = policy.effectiveStepFor
     }
 
     /// The least time from the first raise to the promotion, when nothing is ever missing.

@@ -6,7 +6,10 @@ internal import SerinRollouts
 extension Subcommand {
     static let wait = Subcommand(
         "wait", summary: "wait for a rollout and end with its exit code",
-        details: "With --for step=N it ends with 0 once step N is entered.",
+        details: """
+            With --for step=N it ends with 0 once step N is entered. An unfinished rollout that no controller is in charge of cannot be waited
+            for: exit 75.
+            """,
         examples: ["serin wait checkout --timeout 90m", "serin wait checkout --for step=2"]
     ) { input throws(UsageError) in
         let goal = try input.option("--for", value: "final|step=N", help: "what to wait for (default: final)", read: Goal.init)
