@@ -102,7 +102,8 @@ let package = Package(
             dependencies: ["Testbed", "SerinModel", "SerinTransport", "SerinProcesses", "SerinLocks", "CSerinProcess"],
             path: "examples/demo", exclude: ["fleet.sh"], swiftSettings: strict),
         .executableTarget(
-            name: "serin-bench", dependencies: (everything.map { "Serin" + $0 } + ["Testbed", "MemoryJournal"]).map { .byName(name: $0) },
+            name: "serin-bench",
+            dependencies: (everything.map { "Serin" + $0 } + ["Testbed", "MemoryJournal"]).map { .byName(name: $0) },
             path: "Tests/Bench", swiftSettings: strict),
         .executableTarget(
             name: "serin-search", dependencies: ["SerinModel", "SerinPolicies", "SerinVerdicts", "SerinRollouts"],

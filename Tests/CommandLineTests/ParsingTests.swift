@@ -120,6 +120,7 @@ import Testing
                   ROLLOUT             a rollout or a service
 
                 With --for step=N it ends with 0 once step N is entered.
+                A rollout that nobody controls ends the wait at once, with 75.
 
                 Options of every command:
                   -o, --output table|json|jsonl|yaml

@@ -7,7 +7,8 @@ import SerinRollouts
 import Testing
 
 @Suite struct PreflightTests {
-    private func report(of readings: [SeriesReading], ahead: Duration = .zero, change: (inout SignalPolicy) -> Void = { _ in }) async throws
+    private func report(of readings: [SeriesReading], ahead: Duration = .zero, change: (inout SignalPolicy) -> Void = { _ in })
+        async throws
         -> PreflightReport
     {
         var policy = SimulatedService.policy()

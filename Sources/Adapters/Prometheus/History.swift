@@ -73,10 +73,13 @@ extension PrometheusTelemetry {
     /// The server's own time and the usual time between samples, for those who compare clocks.
     public func clock(of request: TelemetryRequest, deadline: Duration) async throws(Failure) -> SourceClock {
         let stopwatch = Stopwatch()
-        let job = Job(key: 0) { [hub] in await hub.unshared { () throws(Failure) in try hub.server.now() } as Result<Answer, Failure>? }
+        let job = Job(key: 0) { [hub] in
+            await hub.unshared { () throws(Failure) in try hub.server.now() } as Result<Answer, Failure>?
+        }
         let answer = await gather([job], within: deadline)[0] ?? .failure(hub.server.late(deadline))
         guard let now = try answer.get().time else {
-            throw Failure(.invalid, "cannot read the time of \(hub.server.name) \(hub.server.endpoint.publicURL): no number came back")
+            throw Failure(
+                .invalid, "cannot read the time of \(hub.server.name) \(hub.server.endpoint.publicURL): no number came back")
         }
         return SourceClock(
             now: now,

@@ -65,12 +65,12 @@ public final class PrometheusTelemetry: Telemetry {
                 evaluatedAt: evaluatedAt, series: request.queries.map { _ in SeriesReading(rows: [], failure: error) },
                 instances: [], alerts: nil, failures: [error])
         }
-        let answers = await ask(questions(request), at: evaluatedAt, lead: lead, within: deadline - stopwatch.elapsed)
+        let answers = await ask(questions(request), at: evaluatedAt, lead: lead, within: deadline, since: stopwatch)
         var series: [SeriesReading] = []
         for (index, query) in request.queries.enumerated() {
             series.append(reading(query, values: answers[.values(index)], ages: answers[.ages(index)], lead: lead))
         }
-        await attachResets(request, &series, at: evaluatedAt, lead: lead, within: deadline - stopwatch.elapsed)
+        await attachResets(request, &series, at: evaluatedAt, lead: lead, within: deadline, since: stopwatch)
         var failures: [Failure] = []
         let instances = instances(request, series, answers, at: evaluatedAt, &failures)
         let alerts = alerts(request, answers[.firing], await managed, &failures)
@@ -84,6 +84,7 @@ public final class PrometheusTelemetry: Telemetry {
     func serverLead(in round: Instant, at time: Instant, within deadline: Duration) async throws(Failure) -> Duration {
         let stopwatch = Stopwatch()
         let job = Job(key: Question.clock) { [hub] in await hub.serverTime(in: round) }
+        // A server that cannot be reached fails the questions that follow.
         let shown = try? await gather([job], within: deadline)[.clock]?.get().time
         return try memory.withLock { memory throws(Failure) in
             if let shown { try memory.clock.take(shown, between: round, and: time + stopwatch.elapsed) }
@@ -111,7 +112,8 @@ public final class PrometheusTelemetry: Telemetry {
 
     /// Asks all at once. A question without a query is left out; one that cannot be put, or is not answered in time, is a failure.
     func ask(
-        _ questions: [(Question, () throws(Failure) -> String?)], at time: Instant, lead: Duration, within deadline: Duration
+        _ questions: [(Question, () throws(Failure) -> String?)], at time: Instant, lead: Duration, within deadline: Duration,
+        since stopwatch: Stopwatch
     ) async -> [Question: Result<Answer, Failure>] {
         var answers: [Question: Result<Answer, Failure>] = [:]
         var jobs: [Job<Question, Result<Answer, Failure>>] = []
@@ -124,7 +126,7 @@ public final class PrometheusTelemetry: Telemetry {
             }
         }
         let asked = jobs.map(\.key)
-        let answered = await gather(jobs, within: deadline)
+        let answered = await gather(jobs, within: deadline - stopwatch.elapsed)
         for question in asked { answers[question] = answered[question] ?? .failure(hub.server.late(deadline)) }
         return answers
     }

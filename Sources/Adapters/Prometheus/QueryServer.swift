@@ -84,7 +84,9 @@ struct QueryServer: Sendable {
         case .success(let response):
             do throws(AnswerError) {
                 let answer = try AnswerParser.parse(response.body, limits: limits)
-                if let kind = response.failureClass(ofWrite: false) { return .failure(refusal(response, kind, "it answered with data")) }
+                if let kind = response.failureClass(ofWrite: false) {
+                    return .failure(refusal(response, kind, "it answered with data"))
+                }
                 return .success(answer)
             } catch {
                 return .failure(failure(error, response))

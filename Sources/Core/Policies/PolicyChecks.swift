@@ -68,7 +68,8 @@ extension Policy {
             timing.bake < timing.poll * 2, "bake", "\(timing.bake) is less than two polls of \(timing.poll)",
             "bake longer, or poll more often")
         check(
-            timing.effectiveMaxBake < timing.bake, "max_bake", "\(timing.effectiveMaxBake) is less than the bake of \(timing.bake)",
+            timing.effectiveMaxBake < timing.bake, "max_bake",
+            "\(timing.effectiveMaxBake) is less than the bake of \(timing.bake)",
             "write \(timing.bake) or more, or leave it out for \(timing.bake * 4)")
         let all = effectiveStepFor * Int64(max(1, judgedSteps.count))
         check(

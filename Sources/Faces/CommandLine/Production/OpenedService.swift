@@ -50,7 +50,9 @@ final class OpenedService: OpenedController {
             store = try await openStore(folder, lock: lock, purpose: purpose)
             clock = SystemClock(notBefore: try await store.head()?.at)
             if !(try await store.hasReserve) {
-                notices.say("\(service): no room for the journal's reserve \(folder.reserve); on a full disk a rollback may not be recorded")
+                notices.say(
+                    "\(service): no room for the journal's reserve \(folder.reserve); on a full disk a rollback may not be recorded"
+                )
                 notices.say("hint: make room on the disk")
             }
         } catch {

@@ -15,7 +15,8 @@ extension Subcommand {
         examples: ["serin daemon", "serin daemon --socket-group deploy --state /var/lib/serin"], interruption: .handled
     ) { input throws(UsageError) in
         let group = try input.text("--socket-group", value: "GROUP", help: "a group whose members may ask it too")
-        let groupMayStart = try input.flag("--group-may-start", help: "let the group start rollouts, and so run programs as this user")
+        let groupMayStart = try input.flag(
+            "--group-may-start", help: "let the group start rollouts, and so run programs as this user")
         guard !groupMayStart || group != nil || input.isDescribing else {
             throw UsageError("--group-may-start needs --socket-group GROUP")
         }
@@ -25,7 +26,8 @@ extension Subcommand {
             let server: HTTPServer
             do {
                 let socket = try UnixSocket(listeningAt: session.state.daemonSocket, group: group)
-                server = try HTTPServer(socket: socket, router: RolloutAPI(controller.operations, anyoneMayStart: groupMayStart).router)
+                server = try HTTPServer(
+                    socket: socket, router: RolloutAPI(controller.operations, anyoneMayStart: groupMayStart).router)
             } catch {
                 await controller.stop()
                 throw error

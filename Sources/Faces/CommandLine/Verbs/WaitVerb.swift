@@ -7,8 +7,8 @@ extension Subcommand {
     static let wait = Subcommand(
         "wait", summary: "wait for a rollout and end with its exit code",
         details: """
-            With --for step=N it ends with 0 once step N is entered. An unfinished rollout that no controller is in charge of cannot be waited
-            for: exit 75.
+            With --for step=N it ends with 0 once step N is entered.
+            A rollout that nobody controls ends the wait at once, with 75.
             """,
         examples: ["serin wait checkout --timeout 90m", "serin wait checkout --for step=2"]
     ) { input throws(UsageError) in
