@@ -69,10 +69,12 @@ public struct Preflight: Sendable {
         let limit = charter.policy.prometheus.timeout
         async let telemetryReading = world.telemetry.read(request, at: time, deadline: limit)
         async let databaseReading = world.database?.read(deadline: limit)
+        async let clockWarning = compareClocks(request, deadline: limit)
         var found = Findings()
         checkWayBack(&found)
         checkRaises(&found)
         check(telemetry: await telemetryReading, request: request, &found)
+        if let warning = await clockWarning { found.report.warnings.append(warning) }
         let database = await databaseReading
         found.report.database = database
         if let database, database.values.contains(where: { $0.value == nil }), database.failures.contains(where: \.mayPass) {
@@ -105,6 +107,22 @@ public struct Preflight: Sendable {
 
     /// A raise is sent once its intent is durable, which takes a moment.
     private static let shortestLease = Duration.seconds(1)
+
+    /// What is to be said of two clocks that are more than a scrape apart. Evidence is asked for at the source's own time, so it is not
+    /// harmed; but one of the two computers tells people and other programs the wrong time.
+    private func compareClocks(_ request: TelemetryRequest, deadline: Duration) async -> String? {
+        func wall() -> Instant { clock.now() + .milliseconds(clock.wallClockOffset()) }
+        let before = wall()
+        do throws(Failure) {
+            let source = try await world.telemetry.clock(of: request, deadline: deadline)
+            let isAhead = source.now > before
+            let apart = isAhead ? source.now - wall() : before - source.now
+            guard apart > source.interval ?? .seconds(30) else { return nil }
+            return "the clock of prometheus is \(apart) \(isAhead ? "ahead of" : "behind") this computer's: one of them is wrong"
+        } catch {
+            return "the clock of prometheus cannot be compared with this computer's: \(error.message)"
+        }
+    }
 
     private func check(telemetry reading: TelemetryReading, request: TelemetryRequest, _ found: inout Findings) {
         for failure in reading.failures { found.problem(failure.message, failure) }

@@ -133,7 +133,9 @@ final class FakeTelemetry: Telemetry {
             start: start, step: .minutes(1), series: request.queries.map { _ in [] }, scrapeInterval: .seconds(5), warnings: [])
     }
 
-    func scrapeInterval(of request: TelemetryRequest, at time: Instant, deadline: Duration) async -> Duration? { .seconds(5) }
+    func clock(of request: TelemetryRequest, deadline: Duration) async throws(Failure) -> SourceClock {
+        throw Failure(.transient, "a fake has no clock")
+    }
 }
 
 /// Actions that always succeed and are counted.

@@ -10,8 +10,8 @@ import Testing
     @Test func aShorterBakeNeedsApproval() throws {
         let result = try apply([("bake", "40s"), ("poll", "1s"), ("warmup", "2s")])
         #expect(result.policy.timing.bake == .seconds(40))
-        #expect(result.policy.effectiveStepFor == .milliseconds(13_334))
-        #expect(result.policy.effectiveMaxBake == .seconds(160))
+        #expect(result.policy.effectiveStepFor == .milliseconds(13_333))
+        #expect(result.policy.timing.effectiveMaxBake == .seconds(160))
         #expect(result.policy.prometheus.timeout == .milliseconds(500))
         #expect(result.weakened == ["bake", "warmup"])
         #expect(result.needsApproval)

@@ -68,12 +68,13 @@ extension Policy {
             timing.bake < timing.poll * 2, "bake", "\(timing.bake) is less than two polls of \(timing.poll)",
             "bake longer, or poll more often")
         check(
-            effectiveMaxBake < timing.bake, "max_bake", "\(effectiveMaxBake) is less than the bake of \(timing.bake)",
+            timing.effectiveMaxBake < timing.bake, "max_bake",
+            "\(timing.effectiveMaxBake) is less than the bake of \(timing.bake)",
             "write \(timing.bake) or more, or leave it out for \(timing.bake * 4)")
         let all = effectiveStepFor * Int64(max(1, judgedSteps.count))
         check(
-            timing.stepFor != nil && all > effectiveMaxBake, "step_for",
-            "\(judgedSteps.count) steps of \(effectiveStepFor) take \(all), longer than max_bake (\(effectiveMaxBake))",
+            timing.stepFor != nil && all > timing.effectiveMaxBake, "step_for",
+            "\(judgedSteps.count) steps of \(effectiveStepFor) take \(all), longer than max_bake (\(timing.effectiveMaxBake))",
             "shorten step_for, or give a longer max_bake")
         check(
             timing.minEvidence > timing.bake, "min_evidence", "\(timing.minEvidence) is longer than the bake of \(timing.bake)",

@@ -57,7 +57,7 @@ public struct Rollout: Sendable, Hashable {
         machine = RolloutMachine(plan: plan)
         feed = EvidenceFeed(policy: charter.policy, version: charter.version, previous: charter.previous)
         database = DatabaseGate(policy: charter.policy.postgres)
-        bake = BakeLedger(timing: charter.policy.timing, steps: plan.judgedSteps)
+        bake = BakeLedger(charter.policy)
         log = VerdictLog(signals: charter.policy.signals)
         since = createdAt
     }

@@ -1,3 +1,4 @@
+internal import MemoryJournal
 internal import SerinCrypto
 internal import SerinModel
 internal import SerinPolicies

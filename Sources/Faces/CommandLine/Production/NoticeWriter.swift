@@ -10,7 +10,13 @@ struct NoticeWriter: Notifier {
 
     func notify(_ notice: Notice, of rollout: RolloutID) async {
         guard notice.isCall || !callsOnly else { return }
-        let line = "serin: \(notice.isCall ? "ACT NOW " : "")\(rollout): \(plain(notice.text))\n"
-        output.write(line, isKept: notice.isCall)
+        line("\(notice.isCall ? "ACT NOW " : "")\(rollout): \(plain(notice.text))", isKept: notice.isCall)
+    }
+
+    /// Writes what concerns no single rollout.
+    func say(_ text: String) { line(text, isKept: true) }
+
+    private func line(_ text: String, isKept: Bool) {
+        output.write("serin: \(text)\n", isKept: isKept)
     }
 }

@@ -43,11 +43,18 @@ final class OpenedService: OpenedController {
             case .unavailable(let text), .uncertain(let text), .damaged(let text): throw .unavailable(text)
             }
         }
+        let notices = NoticeWriter(callsOnly: purpose == runPurpose, output: surroundings.output)
         let store: SQLiteStore
         let clock: SystemClock
         do throws(StoreError) {
             store = try await openStore(folder, lock: lock, purpose: purpose)
             clock = SystemClock(notBefore: try await store.head()?.at)
+            if !(try await store.hasReserve) {
+                notices.say(
+                    "\(service): no room for the journal's reserve \(folder.reserve); on a full disk a rollback may not be recorded"
+                )
+                notices.say("hint: make room on the disk")
+            }
         } catch {
             lock.release()
             keeper.lowerUnattended(service)
@@ -58,7 +65,7 @@ final class OpenedService: OpenedController {
         }
         let mark = WatchdogMark(path: folder.watchdogMark)
         let parts = ServiceController.Parts(
-            store: store, clock: clock, notifier: NoticeWriter(callsOnly: purpose == runPurpose, output: surroundings.output),
+            store: store, clock: clock, notifier: notices,
             prepare: { request, principal throws(OperationError) in
                 try charter(request, by: principal, at: clock.now(), readPolicy: readPolicy)
             },

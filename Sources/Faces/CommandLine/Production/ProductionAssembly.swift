@@ -47,7 +47,7 @@ extension Assembly {
                 }
                 return daemon
             },
-            openJournal: { service, state throws(OperationError) in try await openJournal(service, state) },
+            openJournal: { service, state in journal(of: service, state) },
             verify: { service, rollout, noted, state throws(OperationError) in
                 try await verifyJournal(service, rollout, against: noted, state)
             },
@@ -82,16 +82,10 @@ extension Assembly {
         }
     }
 
-    private static func openJournal(
-        _ service: ServiceName, _ state: StateRoot
-    ) async throws(OperationError) -> (any RolloutOperations)? {
+    private static func journal(of service: ServiceName, _ state: StateRoot) -> (any RolloutOperations)? {
         let folder = StateFolder(under: state.path, service: service)
         guard access(folder.journal, F_OK) == 0 else { return nil }
-        do throws(StoreError) {
-            return JournalOperations(service: service, store: try await readStore(folder))
-        } catch {
-            throw .unavailable("\(error)")
-        }
+        return JournalOperations(service: service, folder: folder)
     }
 
     private static func verifyJournal(
@@ -106,7 +100,7 @@ extension Assembly {
             guard access(folder.journal, F_OK) == 0 else {
                 return try await Verification(of: service, nil, against: noted) { _ throws(StoreError) in [] }
             }
-            let store = try await readStore(folder)
+            let store = try await JournalOperations.open(folder)
             let result = try await Verification(of: service, rollout, against: noted) { after throws(StoreError) in
                 try await store.entries(after: after, rollout: nil, limit: 64)
             }
@@ -117,20 +111,6 @@ extension Assembly {
             case .damaged(let text):
                 return Verification(service: service.description, entries: 0, replayed: 0, head: nil, faults: [text])
             case .locked(let text), .unavailable(let text), .uncertain(let text): throw .unavailable(text)
-            }
-        }
-    }
-
-    /// Opens a journal to read it. Another reader is waited for; a controller is not, it answers for itself.
-    private static func readStore(_ folder: StateFolder) async throws(StoreError) -> SQLiteStore {
-        let clock = SystemClock()
-        let limit = clock.now() + .seconds(5)
-        while true {
-            do throws(StoreError) {
-                return try await SQLiteStore.read(folder.journal)
-            } catch {
-                guard case .locked = error, ServiceLock.holder(of: folder) == nil, clock.now() < limit else { throw error }
-                await clock.sleep(for: .milliseconds(50))
             }
         }
     }
