@@ -89,7 +89,10 @@ struct DriverLoop {
 
     /// Takes note of an order that a task carries out from now on.
     mutating func began(_ order: Order) {
-        if case .effect(.setWeight, _, _) = order { weightsUnderWay += 1 }
+        switch order {
+        case .effect(.setWeight, _, _), .effect(.lowerWeight, _, _): weightsUnderWay += 1
+        default: break
+        }
     }
 
     /// Asks again for effects that were durable before a stop.
@@ -261,7 +264,7 @@ struct DriverLoop {
     /// people are told, and a rollback action that the rollout waits for is carried out.
     private func isStillWanted(_ effect: Effect) -> Bool {
         switch effect {
-        case .setWeight: effect.isLowering
+        case .setWeight, .lowerWeight: effect.isLowering
         case .notify: true
         case .runAction(let intent, .rollback): rollout.machine.openAction?.intent == intent
         case .runAction(_, .deploy), .runAction(_, .promote), .preflight, .readHistory, .record: false

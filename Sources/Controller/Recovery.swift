@@ -43,7 +43,7 @@ struct Recovery: Sendable {
             switch effect {
             case .preflight, .readHistory: true
             // Weights are settled by the reading, actions by their checks; lines and notices wait for nobody.
-            case .setWeight, .runAction, .record, .notify: false
+            case .setWeight, .lowerWeight, .runAction, .record, .notify: false
             }
         }
         return driver(open: again) {

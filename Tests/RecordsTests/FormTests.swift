@@ -65,6 +65,7 @@ import Testing
             case .preflight: "preflight"
             case .readHistory: "readHistory"
             case .setWeight: "setWeight"
+            case .lowerWeight: "lowerWeight"
             case .runAction: "runAction"
             case .record: "record"
             case .notify: "notify"
