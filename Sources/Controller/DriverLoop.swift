@@ -89,10 +89,7 @@ struct DriverLoop {
 
     /// Takes note of an order that a task carries out from now on.
     mutating func began(_ order: Order) {
-        switch order {
-        case .effect(.setWeight, _, _), .effect(.lowerWeight, _, _): weightsUnderWay += 1
-        default: break
-        }
+        if case .effect(let effect, _, _) = order, effect.isWeight { weightsUnderWay += 1 }
     }
 
     /// Asks again for effects that were durable before a stop.
@@ -312,6 +309,14 @@ extension RolloutEvent {
 }
 
 extension Effect {
+    /// Whether it asks for a weight.
+    fileprivate var isWeight: Bool {
+        switch self {
+        case .setWeight, .lowerWeight: true
+        case .preflight, .readHistory, .runAction, .record, .notify: false
+        }
+    }
+
     /// Whether it lowers the weight to 0, which anyone may do at any time.
     var isLowering: Bool {
         if case .setWeight(_, .zero) = self { return true }
