@@ -97,7 +97,7 @@ struct DriverLoop {
 
     /// Takes note of an order that a task carries out from now on.
     mutating func began(_ order: Order) {
-        if case .effect(.setWeight, _, _) = order { weightsUnderWay += 1 }
+        if case .effect(let effect, _, _) = order, effect.isWeight { weightsUnderWay += 1 }
     }
 
     /// Answers everyone who still waits when the driver ends.
@@ -264,7 +264,7 @@ struct DriverLoop {
     /// people are told, and a rollback action that the rollout waits for is carried out.
     private func isStillWanted(_ effect: Effect) -> Bool {
         switch effect {
-        case .setWeight: effect.isLowering
+        case .setWeight, .lowerWeight: effect.isLowering
         case .notify: true
         case .runAction(let intent, .rollback): rollout.machine.openAction?.intent == intent
         case .runAction(_, .deploy), .runAction(_, .promote), .preflight, .readHistory, .record: false
@@ -318,6 +318,14 @@ extension RolloutEvent {
 }
 
 extension Effect {
+    /// Whether it asks for a weight.
+    fileprivate var isWeight: Bool {
+        switch self {
+        case .setWeight, .lowerWeight: true
+        case .preflight, .readHistory, .runAction, .record, .notify: false
+        }
+    }
+
     /// Whether it lowers the weight to 0, which anyone may do at any time.
     var isLowering: Bool {
         if case .setWeight(_, .zero) = self { return true }

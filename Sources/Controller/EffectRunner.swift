@@ -32,8 +32,9 @@ struct EffectRunner: Sendable {
             return .preflightFinished(await preflight.run(request: request))
         case .readHistory: return .historyRead(await history(request: request))
         case .setWeight(let intent, let weight):
-            let lease = limits.raiseLease(charter.policy.timing, settleTime: world.traffic.settleTime)
-            return .weightReported(intent, await weights.set(weight, intent: intent, decidedAt: decidedAt, lease: lease))
+            return .weightReported(intent, await set(weight, intent, atMost: false, decidedAt: decidedAt))
+        case .lowerWeight(let intent, let weight):
+            return .weightReported(intent, await set(weight, intent, atMost: true, decidedAt: decidedAt))
         case .runAction(let intent, let kind):
             guard let action = charter.policy.action(kind) else {
                 return .actionReported(
@@ -44,6 +45,11 @@ struct EffectRunner: Sendable {
         // The driver passes notices on by itself.
         case .record, .notify: return nil
         }
+    }
+
+    private func set(_ weight: Weight, _ intent: IntentID, atMost: Bool, decidedAt: Instant) async -> WeightOutcome {
+        let lease = limits.raiseLease(charter.policy.timing, settleTime: world.traffic.settleTime)
+        return await weights.set(weight, intent: intent, atMost: atMost, decidedAt: decidedAt, lease: lease)
     }
 
     /// How an action that was under way when a controller stopped turned out, by its check.
