@@ -29,7 +29,8 @@ public struct Preflight: Sendable {
         }
 
         mutating func problem(_ text: String, _ failure: Failure) {
-            report.problems.append(text)
+            // A server that does not answer is named once, not for every question.
+            if !report.problems.contains(where: { $0 == text || $0 == failure.message }) { report.problems.append(text) }
             if failure.mayPass { mayPass = true } else { isLasting = true }
         }
     }
@@ -50,15 +51,16 @@ public struct Preflight: Sendable {
 
     /// Tries it all, and all of it again while nothing is wrong but what may pass, as long as a try fits into the deadline.
     public func run(request: TelemetryRequest) async -> PreflightReport {
-        // One try reads everything side by side and then asks the balancer at most five times.
-        let longestTry = charter.policy.prometheus.timeout + limits.traffic * 5
-        let end = clock.now() + deadline - longestTry
+        let end = clock.now() + deadline
         var failures = 0
         while true {
-            let found = await tryOnce(request, at: clock.now())
+            let begun = clock.now()
+            let found = await tryOnce(request, at: begun)
             failures += 1
+            // The next try is expected to take as long as this one, or as Prometheus may.
+            let nextTry = max(clock.now() - begun, charter.policy.prometheus.timeout)
             guard found.mayPass, !found.isLasting, !Task.isCancelled,
-                let pause = retries.pauseIfAllowed(limits.preflightRetry, after: failures), clock.now() + pause < end
+                let pause = retries.pauseIfAllowed(limits.preflightRetry, after: failures), clock.now() + pause + nextTry < end
             else { return found.report }
             await clock.sleep(for: pause)
         }

@@ -49,7 +49,7 @@ extension Integration {
                 let run = try scene.start(scene.release(Stage.good))
                 #expect(try await scene.end(of: run) == 0, "\(scene.output())")
                 let proof = try await JournalProof(of: scene)
-                #expect(proof.raises == [1000, 5000])
+                #expect(proof.raises == [1000, 1200])
                 let check = try await scene.serin("check", scene.policy)
                 #expect(check.text.contains("this computer's: one of them is wrong"), "\(check.text)")
                 try await proof.check(scene)

@@ -96,7 +96,7 @@ struct Scene: Sendable {
     func weight() async -> Int? { await stage.weight(of: service) }
 
     /// Waits until the program has written a text.
-    func awaitOutput(_ text: String, log: String = "serin.log", within deadline: Duration = .seconds(20)) async throws {
+    func awaitOutput(_ text: String, log: String = "serin.log", within deadline: Duration = .seconds(60)) async throws {
         do {
             try await waitUntil("'\(text)'", within: deadline) { output(log).contains(text) }
         } catch {
@@ -108,7 +108,7 @@ struct Scene: Sendable {
     func awaitFirstStep() async throws { try await awaitOutput("weight 10% confirmed") }
 
     /// Waits until the balancer shows a weight.
-    func awaitWeight(_ basisPoints: Int, within deadline: Duration = .seconds(30)) async throws {
+    func awaitWeight(_ basisPoints: Int, within deadline: Duration = .seconds(60)) async throws {
         do {
             try await waitUntil("weight \(basisPoints) of \(service)", within: deadline) { await weight() == basisPoints }
         } catch {
@@ -117,7 +117,7 @@ struct Scene: Sendable {
     }
 
     /// Waits for the end of a process and returns its exit status.
-    func end(of process: ServerProcess, within deadline: Duration = .seconds(60)) async throws -> Int32 {
+    func end(of process: ServerProcess, within deadline: Duration = .seconds(90)) async throws -> Int32 {
         do {
             try await waitUntil("end of the program", within: deadline) { !process.isRunning }
         } catch {

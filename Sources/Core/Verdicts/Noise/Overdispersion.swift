@@ -102,4 +102,22 @@ public enum Overdispersion {
             controlInstances: instances.count)
         return combined([between, overTime(blocks)], prior: prior, priorDegrees: priorDegrees)
     }
+
+    /// Least squares of φ on the split variance over past control data of several window lengths: φ = base + noise²·v, base ≥ 1.
+    public static func fit(_ history: [(variance: Double, phi: Double)]) -> (base: Double, instanceNoise: Double) {
+        if history.isEmpty { return (2, 0.05) }
+        let count = Double(history.count)
+        let meanVariance = total(history.map(\.variance)) / count
+        let meanPhi = total(history.map(\.phi)) / count
+        let spread = total(history.map { ($0.variance - meanVariance) * ($0.variance - meanVariance) })
+        let common = total(history.map { ($0.variance - meanVariance) * ($0.phi - meanPhi) })
+        var slope = spread == 0 ? 0 : max(0, common / spread)
+        var base = meanPhi - slope * meanVariance
+        if base < 1 {
+            base = 1
+            let squares = total(history.map { $0.variance * $0.variance })
+            slope = squares == 0 ? 0 : max(0, total(history.map { $0.variance * ($0.phi - 1) }) / squares)
+        }
+        return (base, squareRoot(slope))
+    }
 }
