@@ -72,10 +72,10 @@ let package = Package(
         room("Platform/YAML", ["Model", "Policies"], c: ["CYAML"]),
 
         // Adapters: each knows Ports, Core's values, Platform and its C library.
-        room("Adapters/Prometheus", ["Model", "Policies", "Ports", "Locks", "Transport"]),
+        room("Adapters/Prometheus", ["Model", "Policies", "Ports", "Locks", "Transport", "Processes"]),
         room("Adapters/Postgres", ["Model", "Policies", "Ports", "Locks", "Database"]),
         room("Adapters/SQLite", ["Model", "Records", "Catalogue", "Ports", "Locks", "Crypto"], c: ["CSQLite"]),
-        room("Adapters/Traffic", ["Model", "Policies", "Ports", "Locks", "Transport"]),
+        room("Adapters/Traffic", ["Model", "Policies", "Ports", "Locks", "Transport", "Processes"]),
         room(
             "Adapters/Backups",
             [
@@ -100,6 +100,10 @@ let package = Package(
             name: "FakeController",
             dependencies: core.map { .byName(name: "Serin" + $0) } + ["SerinController", "SerinLocks"],
             path: "Tests/FakeController", swiftSettings: strict),
+        // The store port's reference: a journal in memory.
+        .target(
+            name: "MemoryJournal", dependencies: ["SerinModel", "SerinRecords", "SerinPorts"], path: "Tests/MemoryJournal",
+            swiftSettings: strict),
         .executableTarget(
             name: "checkout-service", dependencies: ["CMicroHTTPD", "CSerinHTTPD", "CLibPQ", "SerinLocks"],
             path: "examples/service",
@@ -113,7 +117,8 @@ let package = Package(
             ],
             path: "examples/demo", exclude: ["fleet.sh"], swiftSettings: strict),
         .executableTarget(
-            name: "serin-bench", dependencies: (everything.map { "Serin" + $0 } + ["Testbed"]).map { .byName(name: $0) },
+            name: "serin-bench",
+            dependencies: (everything.map { "Serin" + $0 } + ["Testbed", "MemoryJournal"]).map { .byName(name: $0) },
             path: "Tests/Bench", swiftSettings: strict),
         .executableTarget(
             name: "serin-search", dependencies: ["SerinModel", "SerinPolicies", "SerinVerdicts", "SerinRollouts"],
@@ -138,7 +143,9 @@ let package = Package(
                 "SerinPorts", "SerinBackups", "SerinSQLite", "SerinTransport", "SerinProcesses", "SerinCrypto",
                 "SerinCompression", "SerinDatabase", "SerinLocks", "SerinYAML", "Testbed",
             ]),
-        tests("ControllerTests", core.map { "Serin" + $0 } + ["SerinPorts", "SerinController", "SerinLocks", "SerinCrypto"]),
+        tests(
+            "ControllerTests",
+            core.map { "Serin" + $0 } + ["SerinPorts", "SerinController", "SerinLocks", "SerinCrypto", "MemoryJournal"]),
         tests("TransportTests", ["SerinModel", "SerinTransport", "Testbed", "SerinProcesses"]),
         tests("ProcessesTests", ["SerinModel", "SerinProcesses"]),
         tests("CryptoTests", ["SerinCrypto"]),
@@ -155,7 +162,8 @@ let package = Package(
         tests(
             "SQLiteTests",
             core.map { "Serin" + $0 } + [
-                "SerinPorts", "SerinSQLite", "SerinCrypto", "SerinProcesses", "SerinLocks", "Testbed", "journal-writer",
+                "SerinPorts", "SerinSQLite", "SerinCrypto", "SerinProcesses", "SerinLocks", "Testbed", "MemoryJournal",
+                "journal-writer",
             ]),
         tests(
             "TrafficTests",

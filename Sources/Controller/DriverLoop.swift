@@ -57,6 +57,8 @@ struct DriverLoop {
     /// When the latest poll began.
     private var pollBegan: Instant
     private var isJournalBroken = false
+    /// Why this opening of the journal takes nothing any more; nil while it may be tried again.
+    private(set) var journalLoss: StoreError?
     private var isStopping = false
     /// How many requests for a weight have no answer yet; each has a deadline of its own.
     private var weightsUnderWay = 0
@@ -81,21 +83,21 @@ struct DriverLoop {
         pollBegan = lastTaken
     }
 
-    /// Whether nothing is left to do: final, recorded and every weight answered, or stopped with nothing in the journal's queue.
+    /// Whether nothing is left to do: final, recorded and every weight answered, or stopped with nothing in the journal's queue, or
+    /// 0 confirmed and no journal to go on with.
     var isOver: Bool {
+        if journalLoss != nil { return weightsUnderWay == 0 && (isStopping || isAtZero) }
         guard queue.isEmpty, appending == 0 else { return isStopping && isJournalBroken }
         return isStopping || driver.board.status.isFinal && weightsUnderWay == 0
     }
 
-    /// Takes note of an order that a task carries out from now on.
-    mutating func began(_ order: Order) {
-        if case .effect(.setWeight, _, _) = order { weightsUnderWay += 1 }
+    private var isAtZero: Bool {
+        rollout.machine.ending != nil || rollout.machine.request.map { $0.weight == .zero && $0.progress == .confirmed } ?? false
     }
 
-    /// Asks again for effects that were durable before a stop.
-    func resume(_ effects: [Effect]) -> [Order] {
-        let now = driver.clock.now()
-        return effects.map { .effect($0, decidedAt: now, request: rollout.telemetryRequest) }
+    /// Takes note of an order that a task carries out from now on.
+    mutating func began(_ order: Order) {
+        if case .effect(let effect, _, _) = order, effect.isWeight { weightsUnderWay += 1 }
     }
 
     /// Answers everyone who still waits when the driver ends.
@@ -123,7 +125,7 @@ struct DriverLoop {
         case .journaled(.success): return recorded(at: now)
         case .journaled(.failure(let error)): return journalFailed(error, at: now)
         case .overdue(let batch): return goAhead(of: batch)
-        case .retryJournal: return append()
+        case .retryJournal: return append(again: true)
         case .wake:
             wakeAt = nil
             return handle(.ticked, at: now) + wake(at: now)
@@ -225,9 +227,10 @@ struct DriverLoop {
         return handle(.commanded(command), at: now, reply: reply)
     }
 
-    /// Appends everything queued, in one transaction, unless an append is under way.
-    private mutating func append() -> [Order] {
-        guard appending == 0, !queue.isEmpty else { return [] }
+    /// Appends everything queued, in one transaction, unless an append is under way. A broken journal is tried only `again`, by the
+    /// one timer.
+    private mutating func append(again: Bool = false) -> [Order] {
+        guard appending == 0, !queue.isEmpty, again || !isJournalBroken else { return [] }
         appending = queue.count
         return [.append(queue.flatMap(\.drafts))]
     }
@@ -261,7 +264,7 @@ struct DriverLoop {
     /// people are told, and a rollback action that the rollout waits for is carried out.
     private func isStillWanted(_ effect: Effect) -> Bool {
         switch effect {
-        case .setWeight: effect.isLowering
+        case .setWeight, .lowerWeight: effect.isLowering
         case .notify: true
         case .runAction(let intent, .rollback): rollout.machine.openAction?.intent == intent
         case .runAction(_, .deploy), .runAction(_, .promote), .preflight, .readHistory, .record: false
@@ -274,9 +277,12 @@ struct DriverLoop {
         let isNews = !isJournalBroken
         isJournalBroken = true
         journalFailures += 1
-        var orders: [Order] = [
-            .retryJournal(driver.retries.pause(driver.limits.journalRetry, after: journalFailures))
-        ]
+        var orders: [Order] = []
+        if case .uncertain = error {
+            journalLoss = error
+        } else {
+            orders.append(.retryJournal(driver.retries.pause(driver.limits.journalRetry, after: journalFailures)))
+        }
         for index in queue.indices {
             queue[index].isVoid = true
             orders += goAhead(of: queue[index].number)
@@ -285,11 +291,14 @@ struct DriverLoop {
         return orders
     }
 
-    /// Lets the lowering of a batch out although it is not durable yet, and says so to the one who asked.
+    /// Lets the lowering of a batch out although it is not durable yet, and says to the one who asked what is not recorded.
     private mutating func goAhead(of number: Int) -> [Order] {
         guard let index = queue.firstIndex(where: { $0.number == number }) else { return [] }
-        queue[index].reply?.answer(
-            .failure(.unavailable("the journal does not answer: the weight is being lowered, but this is not recorded yet")))
+        let words =
+            queue[index].effects.contains(where: \.isLowering)
+            ? "the weight is being lowered, but this is not recorded yet"
+            : "this is not recorded yet and has no effect until it is\nhint: serin status shows whether it was taken"
+        queue[index].reply?.answer(.failure(.unavailable("the journal does not answer: \(words)")))
         queue[index].reply = nil
         guard !queue[index].wentAhead else { return [] }
         queue[index].wentAhead = true
@@ -309,6 +318,14 @@ extension RolloutEvent {
 }
 
 extension Effect {
+    /// Whether it asks for a weight.
+    fileprivate var isWeight: Bool {
+        switch self {
+        case .setWeight, .lowerWeight: true
+        case .preflight, .readHistory, .runAction, .record, .notify: false
+        }
+    }
+
     /// Whether it lowers the weight to 0, which anyone may do at any time.
     var isLowering: Bool {
         if case .setWeight(_, .zero) = self { return true }

@@ -9,7 +9,6 @@ struct EffectRunner: Sendable {
     let world: World
     let clock: any Clock
     let limits: CallLimits
-    let notifier: any Notifier
     let retries: RetryBudget
     let weights: WeightSetter
     private let actionTurn = ActionTurn()
@@ -19,7 +18,6 @@ struct EffectRunner: Sendable {
         self.world = world
         clock = parts.clock
         limits = parts.limits
-        notifier = parts.notifier
         retries = parts.retries
         weights = WeightSetter(traffic: world.traffic, clock: clock, limits: limits)
     }
@@ -34,11 +32,9 @@ struct EffectRunner: Sendable {
             return .preflightFinished(await preflight.run(request: request))
         case .readHistory: return .historyRead(await history(request: request))
         case .setWeight(let intent, let weight):
-            let timing = charter.policy.timing
-            // Sent later than this it could apply after the rollout has given it up, or after another controller took over.
-            let flight = timing.raiseDeadline - world.traffic.settleTime - limits.traffic * 2
-            let lease = min(Duration(milliseconds: timing.watchdogAfter.milliseconds / 2), max(.zero, flight))
-            return .weightReported(intent, await weights.set(weight, intent: intent, decidedAt: decidedAt, lease: lease))
+            return .weightReported(intent, await set(weight, intent, atMost: false, decidedAt: decidedAt))
+        case .lowerWeight(let intent, let weight):
+            return .weightReported(intent, await set(weight, intent, atMost: true, decidedAt: decidedAt))
         case .runAction(let intent, let kind):
             guard let action = charter.policy.action(kind) else {
                 return .actionReported(
@@ -46,11 +42,14 @@ struct EffectRunner: Sendable {
             }
             let context = context(intent)
             return .actionReported(intent, await actionTurn.run { await world.actions.run(action, context: context) })
-        case .record: return nil
-        case .notify(let notice):
-            await notifier.notify(notice, of: charter.id)
-            return nil
+        // The driver passes notices on by itself.
+        case .record, .notify: return nil
         }
+    }
+
+    private func set(_ weight: Weight, _ intent: IntentID, atMost: Bool, decidedAt: Instant) async -> WeightOutcome {
+        let lease = limits.raiseLease(charter.policy.timing, settleTime: world.traffic.settleTime)
+        return await weights.set(weight, intent: intent, atMost: atMost, decidedAt: decidedAt, lease: lease)
     }
 
     /// How an action that was under way when a controller stopped turned out, by its check.

@@ -50,7 +50,8 @@ public struct JournalCheck: Sendable {
             return
         }
         guard wanted == nil || wanted == id, !broken.contains(id) else { return }
-        var replay = replays[id] ?? Replay(of: id, engines: engines)
+        // Taken out, because a rollout that two hold is copied whole at every entry.
+        var replay = replays.removeValue(forKey: id) ?? Replay(of: id, engines: engines)
         replay.learn(engines)
         do throws(ReplayError) {
             try replay.take(entry)

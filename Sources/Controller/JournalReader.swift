@@ -12,14 +12,26 @@ public struct JournalReader: Sendable {
 
     /// The last rollout of the store, rebuilt from its entries; nil in a store without one.
     public func lastRollout() async throws(OperationError) -> Replayed<Rollout>? {
-        let last: RolloutID?
+        guard let last = try await rollouts().last else { return nil }
+        return try await rollout(last)
+    }
+
+    /// The rollouts of the store, oldest first, whether or not this build can replay them.
+    public func rollouts() async throws(OperationError) -> [RolloutID] {
         do throws(StoreError) {
-            last = try await store.rollouts().last
+            return try await store.rollouts()
         } catch {
             throw .unavailable("the journal cannot be read: \(error)")
         }
-        guard let last else { return nil }
-        return try await rollout(last)
+    }
+
+    /// Entries after a number as they are stored, of one rollout or of all, at most `limit`.
+    public func entries(after sequence: Int64, rollout: RolloutID? = nil, limit: Int) async throws(OperationError) -> [Entry] {
+        do throws(StoreError) {
+            return try await store.entries(after: sequence, rollout: rollout, limit: limit)
+        } catch {
+            throw .unavailable("the journal cannot be read: \(error)")
+        }
     }
 
     /// One rollout rebuilt from its entries.
@@ -48,12 +60,7 @@ public struct JournalReader: Sendable {
         var found: [LoggedDecision] = []
         var last = sequence
         while found.count < limit {
-            let entries: [Entry]
-            do throws(StoreError) {
-                entries = try await store.entries(after: last, rollout: id, limit: page)
-            } catch {
-                throw .unavailable("the journal cannot be read: \(error)")
-            }
+            let entries = try await entries(after: last, rollout: id, limit: page)
             for entry in entries {
                 if let decision = entry.decision {
                     found.append(LoggedDecision(sequence: entry.sequence, at: entry.at, decision: decision))

@@ -29,7 +29,8 @@ public struct Preflight: Sendable {
         }
 
         mutating func problem(_ text: String, _ failure: Failure) {
-            report.problems.append(text)
+            // A server that does not answer is named once, not for every question.
+            if !report.problems.contains(where: { $0 == text || $0 == failure.message }) { report.problems.append(text) }
             if failure.mayPass { mayPass = true } else { isLasting = true }
         }
     }
@@ -50,15 +51,16 @@ public struct Preflight: Sendable {
 
     /// Tries it all, and all of it again while nothing is wrong but what may pass, as long as a try fits into the deadline.
     public func run(request: TelemetryRequest) async -> PreflightReport {
-        // One try reads everything side by side and then asks the balancer at most four times.
-        let longestTry = charter.policy.prometheus.timeout + limits.traffic * 4
-        let end = clock.now() + deadline - longestTry
+        let end = clock.now() + deadline
         var failures = 0
         while true {
-            let found = await tryOnce(request, at: clock.now())
+            let begun = clock.now()
+            let found = await tryOnce(request, at: begun)
             failures += 1
+            // The next try is expected to take as long as this one, or as Prometheus may.
+            let nextTry = max(clock.now() - begun, charter.policy.prometheus.timeout)
             guard found.mayPass, !found.isLasting, !Task.isCancelled,
-                let pause = retries.pauseIfAllowed(limits.preflightRetry, after: failures), clock.now() + pause < end
+                let pause = retries.pauseIfAllowed(limits.preflightRetry, after: failures), clock.now() + pause + nextTry < end
             else { return found.report }
             await clock.sleep(for: pause)
         }
@@ -69,9 +71,12 @@ public struct Preflight: Sendable {
         let limit = charter.policy.prometheus.timeout
         async let telemetryReading = world.telemetry.read(request, at: time, deadline: limit)
         async let databaseReading = world.database?.read(deadline: limit)
+        async let clockWarning = compareClocks(request, deadline: limit)
         var found = Findings()
         checkWayBack(&found)
+        checkRaises(&found)
         check(telemetry: await telemetryReading, request: request, &found)
+        if let warning = await clockWarning { found.report.warnings.append(warning) }
         let database = await databaseReading
         found.report.database = database
         if let database, database.values.contains(where: { $0.value == nil }), database.failures.contains(where: \.mayPass) {
@@ -89,6 +94,35 @@ public struct Preflight: Sendable {
         } else if charter.policy.deploy != nil {
             found.report.warnings.append(
                 "the policy has no rollback action: after a failure the canary's instances are left running at weight 0")
+        }
+    }
+
+    /// A raise that cannot be sent, settled and read back within its deadline is never sent.
+    private func checkRaises(_ found: inout Findings) {
+        let (timing, settle) = (charter.policy.timing, world.traffic.settleTime)
+        guard limits.raiseLease(timing, settleTime: settle) < Self.shortestLease else { return }
+        let least = settle + limits.traffic * 2 + Self.shortestLease
+        found.problem(
+            "raise_deadline \(timing.raiseDeadline) is too short for \(world.traffic.name), which settles in \(settle): no raise could be sent; expected at least \(least)"
+        )
+    }
+
+    /// A raise is sent once its intent is durable, which takes a moment.
+    private static let shortestLease = Duration.seconds(1)
+
+    /// What is to be said of two clocks that are more than a scrape apart. Evidence is asked for at the source's own time, so it is not
+    /// harmed; but one of the two computers tells people and other programs the wrong time.
+    private func compareClocks(_ request: TelemetryRequest, deadline: Duration) async -> String? {
+        func wall() -> Instant { clock.now() + .milliseconds(clock.wallClockOffset()) }
+        let before = wall()
+        do throws(Failure) {
+            let source = try await world.telemetry.clock(of: request, deadline: deadline)
+            let isAhead = source.now > before
+            let apart = isAhead ? source.now - wall() : before - source.now
+            guard apart > source.interval ?? .seconds(30) else { return nil }
+            return "the clock of prometheus is \(apart) \(isAhead ? "ahead of" : "behind") this computer's: one of them is wrong"
+        } catch {
+            return "the clock of prometheus cannot be compared with this computer's: \(error.message)"
         }
     }
 
@@ -147,6 +181,12 @@ public struct Preflight: Sendable {
                 found.problem(
                     "the weight at \(world.traffic.name) is \(shown) (\(before.raw)), not 0: nothing was written")
                 return
+            }
+            // A canary that receives nothing would look healthy.
+            if !charter.policy.countsRequests, try await world.traffic.counts(deadline: limits.traffic) == nil {
+                found.problem(
+                    "nothing counts the requests of canary and control: no signal does, and \(world.traffic.name) is not "
+                        + "asked for its counters; add a signal with 'bad', 'per' or 'histogram', or the driver's counters")
             }
             // Nothing is written for a rollout that is refused anyway.
             guard writes, found.report.problems.isEmpty else { return }

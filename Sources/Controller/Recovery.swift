@@ -22,7 +22,7 @@ struct Recovery: Sendable {
         guard !status.isFinal else { return Past(finished: [status]) }
         let world: World
         do throws(Failure) {
-            world = try parts.makeWorld(replayed.charter)
+            world = try parts.makeWorld(replayed.charter, replayed.machine.databaseStart)
         } catch {
             throw .unavailable("rollout \(replayed.charter.id) is live and cannot be taken over: \(error)")
         }
@@ -30,23 +30,16 @@ struct Recovery: Sendable {
     }
 
     private func takeOver(_ replayed: Replayed<Rollout>, world: World) -> RolloutDriver {
-        func driver(open: [Effect], opening: @escaping @Sendable () async -> [RolloutEvent]) -> RolloutDriver {
-            RolloutDriver(
-                rollout: replayed.machine, opening: opening, openEffects: open, world: world, parts: parts)
+        func driver(opening: @escaping @Sendable () async -> [RolloutEvent]) -> RolloutDriver {
+            RolloutDriver(rollout: replayed.machine, opening: opening, world: world, parts: parts)
         }
-        guard replayed.hasBegun else { return driver(open: []) { [.started] } }
+        guard replayed.hasBegun else { return driver { [.started] } }
         let runner = EffectRunner(
             charter: replayed.charter, world: world, parts: parts)
         let watchdog = parts.watchdog
         let effects = replayed.openEffects
-        let again = effects.filter { effect in
-            switch effect {
-            case .preflight, .readHistory: true
-            // Weights are settled by the reading, actions by their checks; lines and notices wait for nobody.
-            case .setWeight, .runAction, .record, .notify: false
-            }
-        }
-        return driver(open: again) {
+        // Weights are settled by the reading, actions by their checks; for a preflight or the past the machine asks again by itself.
+        return driver {
             var actions: [Takeover.OpenAction] = []
             for case .runAction(let intent, let kind) in effects {
                 actions.append(Takeover.OpenAction(intent: intent, outcome: await runner.settle(intent, kind)))

@@ -50,8 +50,8 @@ public final class RolloutDriver: Sendable {
     let limits: CallLimits
     let watchdog: WatchdogLink
     let retries: RetryBudget
+    private let notifier: any Notifier
     private let initial: Rollout
-    private let openEffects: [Effect]
     private let opening: @Sendable () async -> [RolloutEvent]
     private let inbox: AsyncStream<Input>
     private let outbox: AsyncStream<Input>.Continuation
@@ -61,20 +61,18 @@ public final class RolloutDriver: Sendable {
     /// - Parameters:
     ///   - rollout: Its state, as replayed from the journal.
     ///   - opening: Reads what has to be read and returns the events that begin or resume it: `started` or `takenOver`.
-    ///   - openEffects: Journaled effects that were not answered before a stop and are asked for again.
     init(
-        rollout: Rollout, opening: @escaping @Sendable () async -> [RolloutEvent], openEffects: [Effect], world: World,
-        parts: ServiceController.Parts
+        rollout: Rollout, opening: @escaping @Sendable () async -> [RolloutEvent], world: World, parts: ServiceController.Parts
     ) {
         charter = rollout.charter
         initial = rollout
         self.opening = opening
-        self.openEffects = openEffects
         store = parts.store
         clock = parts.clock
         limits = parts.limits
         watchdog = parts.watchdog
         retries = parts.retries
+        notifier = parts.notifier
         runner = EffectRunner(charter: rollout.charter, world: world, parts: parts)
         board = StatusBoard(rollout.status(at: clock.now()))
         (inbox, outbox) = AsyncStream.makeStream()
@@ -99,17 +97,38 @@ public final class RolloutDriver: Sendable {
     /// Asks it to stop where it is; the rollout stays resumable.
     func stop() { outbox.yield(.stop) }
 
-    /// Drives until the rollout is final and everything is recorded, or `stop` is asked for.
-    func run() async {
+    /// Drives until the rollout is final and everything is recorded, or `stop` is asked for. Notices outlast it, each within its
+    /// limit.
+    ///
+    /// - Throws: The journal's error, when nothing can be recorded any more before the journal is opened again. The weight is 0 then,
+    ///   or `stop` was asked for.
+    func run() async throws(StoreError) {
+        let loss = await withDiscardingTaskGroup { notices in
+            await drive { notice in notices.addTask { await self.deliver(notice) } }
+        }
+        // Commands that came in after the end are answered, not left hanging.
+        for await input in inbox {
+            if case .command(_, let reply) = input {
+                reply.answer(.failure(.unavailable("the rollout's driver has stopped")))
+            }
+        }
+        if let loss { throw loss }
+    }
+
+    /// One driving from beginning to end; returns why the journal was lost, if it was.
+    private func drive(deliver: (Notice) -> Void) async -> StoreError? {
         await withDiscardingTaskGroup { group in
             var loop = DriverLoop(driver: self, rollout: initial)
             func start(_ orders: [DriverLoop.Order]) {
                 for order in orders {
                     loop.began(order)
+                    if case .effect(.notify(let notice), _, _) = order {
+                        deliver(notice)
+                        continue
+                    }
                     group.addTask { await self.carryOut(order) }
                 }
             }
-            start(loop.resume(openEffects))
             group.addTask { await self.beat() }
             // Polls begin after the opening; commands are taken at once, however long a check of the world takes.
             group.addTask {
@@ -123,12 +142,17 @@ public final class RolloutDriver: Sendable {
             outbox.finish()
             loop.abandon()
             group.cancelAll()
+            return loop.journalLoss
         }
-        // Commands that came in after the end are answered, not left hanging.
-        for await input in inbox {
-            if case .command(_, let reply) = input {
-                reply.answer(.failure(.unavailable("the rollout's driver has stopped")))
-            }
+    }
+
+    /// Passes a notice on, and gives it up after its limit.
+    private func deliver(_ notice: Notice) async {
+        await withTaskGroup(of: Void.self) { group in
+            group.addTask { await self.notifier.notify(notice, of: self.charter.id) }
+            group.addTask { await self.clock.sleep(for: self.limits.notice) }
+            await group.next()
+            group.cancelAll()
         }
     }
 

@@ -17,8 +17,8 @@ public final class ServiceController: RolloutOperations {
         public var notifier: any Notifier
         /// Reads and freezes a policy: text in, charter out.
         public var prepare: @Sendable (StartRequest, Principal) async throws(OperationError) -> Charter
-        /// Makes the outside parts that a frozen policy names.
-        public var makeWorld: @Sendable (Charter) throws(Failure) -> World
+        /// Makes the outside parts that a frozen policy names. At a takeover it is given what the database was compared with before.
+        public var makeWorld: @Sendable (Charter, DatabaseStart?) throws(Failure) -> World
         /// The service's watchdog.
         public var watchdog: WatchdogLink
         /// What all rollouts of the process together may retry.
@@ -30,7 +30,7 @@ public final class ServiceController: RolloutOperations {
         public init(
             store: any Store, clock: any Clock, notifier: any Notifier,
             prepare: @escaping @Sendable (StartRequest, Principal) async throws(OperationError) -> Charter,
-            makeWorld: @escaping @Sendable (Charter) throws(Failure) -> World,
+            makeWorld: @escaping @Sendable (Charter, DatabaseStart?) throws(Failure) -> World,
             watchdog: WatchdogLink, retries: RetryBudget, limits: CallLimits = CallLimits()
         ) {
             self.store = store
@@ -45,10 +45,12 @@ public final class ServiceController: RolloutOperations {
     }
 
     fileprivate struct State: Sendable {
-        /// The rollouts known, oldest first; the last may be live.
+        /// Those that have not ended, oldest first; the last may be live.
         var drivers: [RolloutDriver] = []
-        /// Finished rollouts of earlier runs, oldest first.
+        /// Finished rollouts, oldest first.
         var finished: [RolloutStatus] = []
+        /// Why nothing can be recorded any more before the journal is opened again.
+        var journalLoss: StoreError?
         var isStarting = false
         var isStopping = false
     }
@@ -82,9 +84,30 @@ public final class ServiceController: RolloutOperations {
     }
 
     /// Drives rollouts until `stop`; the live one stays resumable.
-    public func run() async {
+    ///
+    /// - Throws: When nothing can be recorded any more before the journal is opened again; the live rollout stays resumable.
+    public func run() async throws(Failure) {
         await withDiscardingTaskGroup { group in
-            for await driver in launches { group.addTask { await driver.run() } }
+            for await driver in launches {
+                group.addTask { await self.drive(driver) }
+            }
+        }
+        if let loss = state.withLock({ $0.journalLoss }) { throw Failure(.unknown, "\(loss)") }
+    }
+
+    /// Drives one rollout; what has ended is let go with its connections, and only its status is kept.
+    private func drive(_ driver: RolloutDriver) async {
+        do throws(StoreError) {
+            try await driver.run()
+        } catch {
+            state.withLock { $0.journalLoss = error }
+            stop()
+        }
+        let status = driver.board.status
+        guard status.isFinal else { return }
+        state.withLock { state in
+            state.drivers.removeAll { $0 === driver }
+            state.finished.append(status)
         }
     }
 
@@ -113,8 +136,8 @@ public final class ServiceController: RolloutOperations {
         let driver: RolloutDriver
         do throws(Failure) {
             driver = RolloutDriver(
-                rollout: Rollout(charter: charter, createdAt: now), opening: { [.started] }, openEffects: [],
-                world: try parts.makeWorld(charter), parts: parts)
+                rollout: Rollout(charter: charter, createdAt: now), opening: { [.started] },
+                world: try parts.makeWorld(charter, nil), parts: parts)
         } catch {
             throw .refused(Refusal(error.message, hint: error.hint))
         }

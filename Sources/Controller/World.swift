@@ -1,4 +1,5 @@
 public import SerinModel
+internal import SerinPolicies
 public import SerinPorts
 
 /// The outside parts of one rollout, as the policy names them.
@@ -44,4 +45,10 @@ public struct CallLimits: Sendable, Hashable {
 
     /// The defaults.
     public init() {}
+
+    /// How old the decision for a raise may be when it is sent. Sent later it could apply after the rollout has given it up, or
+    /// after another controller took over. Zero or less: none could be sent in time.
+    func raiseLease(_ timing: TimingPolicy, settleTime: Duration) -> Duration {
+        min(Duration(milliseconds: timing.watchdogAfter.milliseconds / 2), timing.raiseDeadline - settleTime - traffic * 2)
+    }
 }

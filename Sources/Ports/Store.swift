@@ -7,13 +7,15 @@ public enum StoreError: Error, Sendable, Hashable, CustomStringConvertible {
     case locked(String)
     /// The disk is full, the file unreadable, a write failed: nothing was acknowledged.
     case unavailable(String)
+    /// A write failed without anyone knowing whether it took place: this opening of the store writes nothing any more.
+    case uncertain(String)
     /// The stored chain does not hold together.
     case damaged(String)
 
     /// The words.
     public var description: String {
         switch self {
-        case .locked(let text), .unavailable(let text), .damaged(let text): text
+        case .locked(let text), .unavailable(let text), .uncertain(let text), .damaged(let text): text
         }
     }
 }

@@ -10,6 +10,20 @@ public protocol Telemetry: Sendable {
         _ request: TelemetryRequest, of cohort: [Label], from start: Instant, to end: Instant, deadline: Duration
     ) async -> HistoryReading
 
-    /// The usual time between samples of these instances; nil when it cannot be told.
-    func scrapeInterval(of request: TelemetryRequest, at time: Instant, deadline: Duration) async -> Duration?
+    /// What the source's own clock shows, and how far apart the samples of these instances lie.
+    func clock(of request: TelemetryRequest, deadline: Duration) async throws(Failure) -> SourceClock
+}
+
+/// The time of a source of telemetry.
+public struct SourceClock: Sendable, Hashable {
+    /// What its clock shows.
+    public var now: Instant
+    /// The usual time between samples; nil when it cannot be told.
+    public var interval: Duration?
+
+    /// A source's time.
+    public init(now: Instant, interval: Duration?) {
+        self.now = now
+        self.interval = interval
+    }
 }

@@ -70,15 +70,6 @@ import Testing
         #expect(Notation.instant(text) == nil)
     }
 
-    @Test func lengthsOfTimeNeedAUnit() {
-        #expect(Notation.duration("90s") == .seconds(90))
-        #expect(Notation.duration("250ms") == .milliseconds(250))
-        #expect(Notation.duration("2d") == .hours(48))
-        for text in ["90", "s", "-5s", "1.5h", "5 s", "99999999999d", "٣s", ""] {
-            #expect(Notation.duration(text) == nil, "\(text)")
-        }
-    }
-
     @Test func everyWeightSurvivesItsNotation() {
         for basisPoints in 0...10_000 {
             guard let weight = Weight(basisPoints: basisPoints) else { continue }

@@ -1,4 +1,5 @@
 import FakeController
+import Glibc
 import SerinAPI
 import SerinController
 import SerinLocks
@@ -16,9 +17,9 @@ import Testing
 
     private func ask(
         _ method: String, _ path: String, query: [(String, String)] = [], headers: [(String, String)] = [], body: String = "",
-        principal: Principal? = .uid(1000)
+        principal: Principal? = .uid(1000), router: Router? = nil
     ) async -> Response {
-        await router.respond(
+        await (router ?? self.router).respond(
             to: Request(
                 method: method, path: path, query: query.map { Request.Pair($0.0, $0.1) },
                 headers: headers.map { Request.Pair($0.0, $0.1) }, body: Array(body.utf8), principal: principal))
@@ -61,9 +62,32 @@ import Testing
         #expect(fake.state.withLock { $0.commands.isEmpty && $0.started.isEmpty })
     }
 
+    private let started = StartRequest(
+        policyText: "x", policyFile: "p.yaml", version: "1.9.0", previous: "1.8.3", overrides: [])
+
+    @Test func onlyTheControllersOwnUserAndRootMayStartUnlessAllMay() async throws {
+        let body = StartDocument.encode(started).canonicalText
+        let stranger = Principal.uid(geteuid() + 1)
+        let refused = await ask("POST", "/v1/rollouts", body: body, principal: stranger)
+        #expect(refused.status == 409)
+        #expect(try json(refused)["hint"]?.text?.contains("--group-may-start") ?? false)
+        #expect(fake.state.withLock { $0.started.isEmpty })
+        // What makes a release safer stays open.
+        for word in ["halt", "hold", "approve"] {
+            #expect(await ask("POST", "/v1/rollouts/checkout:\(word)", principal: stranger).status == 202)
+        }
+        for principal in [Principal.uid(geteuid()), .uid(0)] {
+            #expect(await ask("POST", "/v1/rollouts", body: body, principal: principal).status == 201)
+        }
+        let open = RolloutAPI(fake, anyoneMayStart: true).router
+        #expect(await ask("POST", "/v1/rollouts", body: body, principal: stranger, router: open).status == 201)
+    }
+
     @Test func startIsCarriedOutForThePeer() async throws {
-        let request = StartRequest(policyText: "x", policyFile: "p.yaml", version: "1.9.0", previous: "1.8.3", overrides: [])
-        let response = await ask("POST", "/v1/rollouts", body: StartDocument.encode(request).canonicalText)
+        let request = started
+        let response = await ask(
+            "POST", "/v1/rollouts", body: StartDocument.encode(request).canonicalText,
+            router: RolloutAPI(fake, anyoneMayStart: true).router)
         #expect(response.status == 201)
         #expect(response.header("Location") == "/v1/rollouts/checkout-01k5")
         #expect(try StatusDocument.decode(json(response)) == .sample())

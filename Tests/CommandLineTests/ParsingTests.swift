@@ -127,13 +127,13 @@ import Testing
 
                 Exit 0 promoted, 3 failed, 4 halted, 5 inconclusive, 6 rollback incomplete; 124 when --timeout is over first. With
                 --for step=N it ends with 0 once step N is entered. Ctrl-C ends the waiting, never the rollout.
+                A rollout that nobody controls ends the wait at once, with 75.
 
                 Options of every command:
                   -o, --output table|json|jsonl|yaml
                                                   the form of the data on standard output (default: table)
                   -q, --quiet                     no progress, only data and errors
                   --no-color                      no colours (also NO_COLOR=1)
-                  --no-input                      never ask anything
                   --timeout TIME                  give up waiting after this long, such as 90m
                   --state DIR                     the state folder (default: $SERIN_STATE, else /var/lib/serin for root and ~/.local/state/serin for others)
                 """)
@@ -146,13 +146,6 @@ import Testing
         }
         #expect(page.contains("  halt "))
         #expect(!page.contains("watchdog"))
-    }
-
-    @Test func swappedNeighboursAreOneMistake() {
-        #expect(editDistance("hlat", "halt") == 1)
-        #expect(editDistance("", "abc") == 3)
-        #expect(editDistance("resume", "resume") == 0)
-        #expect(nearest(to: "xyz", among: ["halt", "hold"]) == nil)
     }
 
     /// Whatever stands on a command line, it is understood or refused with a reason, and never half of each.

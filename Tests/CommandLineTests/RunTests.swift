@@ -129,6 +129,25 @@ import Testing
         #expect(await code == .halted)
     }
 
+    @Test func l6ARolloutTakenOverByWhoeverCannotListenIsLeftToTheWatchdog() async throws {
+        let program = try TestProgram()
+        try program.state.create(for: program.service)
+        // A socket's place that is taken by something else.
+        let path = program.state.socket(of: program.service)
+        close(open(path, O_WRONLY | O_CREAT, 0o600))
+        #expect(await program.run("run", program.policy(), "--continue") == .refused)
+        let controllers = program.controllers.withLock { $0 }
+        #expect(controllers.count == 1 && controllers.allSatisfy { $0.abandoned.withLock { $0 } })
+        #expect(program.messages.withLock { $0 }.contains("a file that is no socket is there"))
+    }
+
+    @Test func aSocketGroupThatDoesNotExistIsRefusedBeforeAnythingIsTakenOver() async throws {
+        let program = try TestProgram()
+        let code = await program.run("run", program.policy(), "--continue", "--socket-group", "no-such-group")
+        #expect(code != .ok && program.controllers.withLock { $0.isEmpty })
+        #expect(program.messages.withLock { $0 }.contains("there is no such group"))
+    }
+
     @Test func aRollbackPastItsDeadlineIsExit6() async throws {
         let program = try TestProgram()
         async let code = run(program)

@@ -24,6 +24,8 @@ final class TestProgram: Sendable {
     let probes = Locked<[Probe]>([])
     let verification = Locked(Verification(service: "checkout", entries: 12, replayed: 3, head: "9f2c", faults: []))
     let hasJournal: Bool
+    /// The controllers of single services that were opened.
+    let controllers = Locked<[FakeController]>([])
     private let signals: AsyncStream<Int32>
     private let signalInlet: AsyncStream<Int32>.Continuation
 
@@ -118,7 +120,9 @@ final class TestProgram: Sendable {
             },
             openController: { service, _ throws(OperationError) in
                 if self.isLocked.withLock({ $0 }) { throw .refused(Refusal("another controller holds \(service)")) }
-                return FakeController(self.operations)
+                let controller = FakeController(self.operations)
+                self.controllers.withLock { $0.append(controller) }
+                return controller
             },
             openDaemon: { _ throws(OperationError) in FakeController(self.operations) },
             openJournal: { _, _ throws(OperationError) in self.hasJournal ? self.operations : nil },
@@ -136,6 +140,7 @@ final class FakeController: OpenedController {
     let operations: any RolloutOperations
     private let stops: AsyncStream<Void>
     private let inlet: AsyncStream<Void>.Continuation
+    let abandoned = Locked(false)
 
     init(_ operations: any RolloutOperations) {
         self.operations = operations
@@ -144,6 +149,7 @@ final class FakeController: OpenedController {
 
     func run() async throws(Failure) { for await _ in stops {} }
     func stop() async { inlet.finish() }
+    func abandon() async { abandoned.withLock { $0 = true } }
 }
 
 extension Policy {

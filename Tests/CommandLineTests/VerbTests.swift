@@ -202,6 +202,19 @@ import Testing
         #expect(program.messages.withLock { $0 }.contains("ROLLBACK INCOMPLETE"))
     }
 
+    @Test func anIncompleteRollbackAtWeightZeroAsksForThePreviousVersionAndNotForTheWeight() async throws {
+        let program = try TestProgram()
+        program.operations.state.withLock {
+            $0.status.isRollbackIncomplete = true
+            ($0.status.wantedWeight, $0.status.observedWeight) = (.zero, .zero)
+        }
+        try await program.serve { #expect(await program.run("wait", "checkout") == .rollbackIncomplete) }
+        let messages = program.messages.withLock { $0 }
+        #expect(messages.contains("the weight is 0, but 1.8.3 is not back: step 2 entered"), "\(messages)")
+        #expect(messages.contains("serin rollback checkout-01k5 tries again; serin resume checkout-01k5"), "\(messages)")
+        #expect(!messages.contains("not confirmed at 0"), "\(messages)")
+    }
+
     @Test func waitEndsWith124AfterItsTimeout() async throws {
         let program = try TestProgram()
         try await program.serve { #expect(await program.run("wait", "checkout", "--timeout", "300ms") == .timedOut) }

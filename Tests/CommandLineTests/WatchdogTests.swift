@@ -35,7 +35,8 @@ import Testing
         _ signs: [SignOfLife], looks: Int = 10, markFailure: Failure? = nil
     ) async throws -> (written: [Weight], marks: Int, looks: Int) {
         let handover = Handover(
-            rollout: try #require(RolloutID("checkout-1")), driver: DriverSettings(driver: "fake", settings: [:]),
+            rollout: try #require(RolloutID("checkout-1")), driver: DriverSettings(driver: "fake", settings: [:]), version: "2",
+            previous: "1",
             after: .seconds(2), controller: 4711)
         #expect(Handover(handover.document) == handover)
         let balancer = LoweredBalancer()

@@ -13,6 +13,8 @@ final class FakeBalancer: Traffic {
         /// What the next writes answer instead of succeeding; `unknown` ones take effect all the same.
         var writeFailures: [Failure] = []
         var readFailure: Failure?
+        /// What it has counted; nil when it does not count.
+        var counts: TrafficCounts?
         /// What every write answers until it is taken away; nothing takes effect.
         var writeFailure: Failure?
         /// How often a write was tried.
@@ -35,7 +37,7 @@ final class FakeBalancer: Traffic {
 
     func zero(deadline: Duration) async throws(Failure) { try write(.zero) }
 
-    func counts(deadline: Duration) async throws(Failure) -> TrafficCounts? { nil }
+    func counts(deadline: Duration) async throws(Failure) -> TrafficCounts? { state.withLock { $0.counts } }
 
     func preflight(deadline: Duration) async throws(Failure) {}
 
@@ -133,7 +135,9 @@ final class FakeTelemetry: Telemetry {
             start: start, step: .minutes(1), series: request.queries.map { _ in [] }, scrapeInterval: .seconds(5), warnings: [])
     }
 
-    func scrapeInterval(of request: TelemetryRequest, at time: Instant, deadline: Duration) async -> Duration? { .seconds(5) }
+    func clock(of request: TelemetryRequest, deadline: Duration) async throws(Failure) -> SourceClock {
+        throw Failure(.transient, "a fake has no clock")
+    }
 }
 
 /// Actions that always succeed and are counted.
@@ -151,6 +155,14 @@ final class FakeActions: Actions {
 /// Keeps what people were told.
 final class FakeNotifier: Notifier {
     let notices = Locked<[Notice]>([])
+    /// How many were given up before they were delivered.
+    let givenUp = Locked(0)
+    /// What each delivery waits for.
+    let delay = Locked<@Sendable () async -> Void>({})
 
-    func notify(_ notice: Notice, of rollout: RolloutID) async { notices.withLock { $0.append(notice) } }
+    func notify(_ notice: Notice, of rollout: RolloutID) async {
+        await delay.withLock { $0 }()
+        if Task.isCancelled { return givenUp.withLock { $0 += 1 } }
+        notices.withLock { $0.append(notice) }
+    }
 }

@@ -7,7 +7,8 @@ import SerinRollouts
 import Testing
 
 @Suite struct PreflightTests {
-    private func report(of readings: [SeriesReading], change: (inout SignalPolicy) -> Void = { _ in }) async throws
+    private func report(of readings: [SeriesReading], ahead: Duration = .zero, change: (inout SignalPolicy) -> Void = { _ in })
+        async throws
         -> PreflightReport
     {
         var policy = SimulatedService.policy()
@@ -18,9 +19,10 @@ import Testing
             id: try #require(RolloutID("checkout-1")), policy: policy, policyHash: "00", version: "2", previous: "1",
             author: .uid(1), overrides: [])
         let rollout = Rollout(charter: charter, createdAt: Instant(millisecondsSince1970: 0))
-        let world = World(
-            traffic: FakeBalancer(), telemetry: FixedTelemetry(readings: readings), database: nil, actions: FakeActions())
         let clock = VirtualClock()
+        let world = World(
+            traffic: FakeBalancer(), telemetry: FixedTelemetry(readings: readings, now: clock.now() + ahead), database: nil,
+            actions: FakeActions())
         return await Preflight(
             charter: charter, world: world, clock: clock, retries: RetryBudget(clock: clock) { 0.5 }, deadline: .zero,
             writes: false
@@ -92,11 +94,41 @@ import Testing
         #expect(took == .zero)
     }
 
+    @Test(arguments: [nil, TrafficCounts(canary: 0, control: 0)])
+    func aRolloutWhoseRequestsNobodyCountsIsRefused(counts: TrafficCounts?) async throws {
+        var policy = SimulatedService.policy()
+        policy.signals = [SignalPolicy(name: "restarts", source: .rate(counter: "restarts_total"))]
+        let charter = Charter(
+            id: try #require(RolloutID("checkout-1")), policy: policy, policyHash: "00", version: "2", previous: "1",
+            author: .uid(1), overrides: [])
+        let balancer = FakeBalancer()
+        balancer.state.withLock { $0.counts = counts }
+        let clock = VirtualClock()
+        let world = World(
+            traffic: balancer, telemetry: FixedTelemetry(readings: [control], now: clock.now()), database: nil,
+            actions: FakeActions())
+        let report = await Preflight(
+            charter: charter, world: world, clock: clock, retries: RetryBudget(clock: clock) { 0.5 }, deadline: .zero,
+            writes: true
+        ).run(request: Rollout(charter: charter, createdAt: clock.now()).telemetryRequest)
+        #expect(report.problems.contains { $0.contains("nothing counts the requests") } == (counts == nil))
+        #expect(balancer.state.withLock { $0.written.isEmpty } == (counts == nil))
+    }
+
     // The queries are: bad requests, requests, authentication failures, what these are compared with.
 
     @Test func aMetricThatTheControlDoesNotHaveRefusesThoughAnotherHasSeries() async throws {
         let report = try await report(of: [nothing, control, nothing, nothing])
         #expect(report.problems == ["signal auth: no series of the control: nothing of http_requestz_total has version=\"1\""])
+    }
+
+    @Test(arguments: [(90, "90s ahead of"), (-3600, "1h behind")])
+    func clocksMoreThanAScrapeApartAreAWarning(seconds: Int64, words: String) async throws {
+        let report = try await report(of: [control, control, control, control], ahead: .seconds(seconds))
+        #expect(report.problems.isEmpty)
+        #expect(report.warnings == ["the clock of prometheus is \(words) this computer's: one of them is wrong"])
+        let near = try await self.report(of: [control, control, control, control], ahead: .seconds(14))
+        #expect(near.warnings.isEmpty)
     }
 
     @Test func eventsThatNobodyHasCountedYetAreAWarning() async throws {
@@ -115,6 +147,7 @@ import Testing
 /// Telemetry that answers each query with the reading at its place.
 private struct FixedTelemetry: Telemetry {
     let readings: [SeriesReading]
+    let now: Instant
 
     func read(_ request: TelemetryRequest, at time: Instant, deadline: Duration) async -> TelemetryReading {
         TelemetryReading(
@@ -127,5 +160,7 @@ private struct FixedTelemetry: Telemetry {
         HistoryReading(start: start, step: .minutes(1), series: [], scrapeInterval: nil, warnings: [])
     }
 
-    func scrapeInterval(of request: TelemetryRequest, at time: Instant, deadline: Duration) async -> Duration? { nil }
+    func clock(of request: TelemetryRequest, deadline: Duration) async throws(Failure) -> SourceClock {
+        SourceClock(now: now, interval: .seconds(15))
+    }
 }

@@ -1,3 +1,4 @@
+import MemoryJournal
 import SerinController
 import SerinCrypto
 import SerinLocks
@@ -20,16 +21,21 @@ final class SimulatedService: Sendable {
     /// Whether the watchdog's mark is there.
     let watchdogMark = Locked(false)
     let store: MemoryStore
+    /// What each world was to compare its database with.
+    let starts = Locked<[DatabaseStart?]>([])
+    /// Why the controller ended by itself.
+    let failure = Locked<Failure?>(nil)
     let controller: ServiceController
 
     init(
-        store: MemoryStore? = nil, policy: Policy = SimulatedService.policy(), budget: RetryBudget? = nil
+        store: MemoryStore? = nil, policy: Policy = SimulatedService.policy(), budget: RetryBudget? = nil,
+        database: @escaping @Sendable () -> (any DatabaseHealth)? = { nil }
     ) throws {
         telemetry = FakeTelemetry(balancer: balancer)
         let store = try store ?? MemoryStore(at: clock.now(), digest: SHA256.digestOrEmpty)
         self.store = store
         let (clock, balancer, telemetry, actions) = (clock, balancer, telemetry, actions)
-        let (pulses, mark) = (pulses, watchdogMark)
+        let (pulses, mark, starts) = (pulses, watchdogMark, starts)
         controller = ServiceController(
             service: policy.service,
             parts: ServiceController.Parts(
@@ -42,13 +48,18 @@ final class SimulatedService: Sendable {
                         id: id, policy: policy, policyHash: "00", version: request.version, previous: "1", author: principal,
                         overrides: [])
                 },
-                makeWorld: { _ throws(Failure) in World(traffic: balancer, telemetry: telemetry, database: nil, actions: actions)
+                makeWorld: { _, start throws(Failure) in
+                    starts.withLock { $0.append(start) }
+                    return World(traffic: balancer, telemetry: telemetry, database: database(), actions: actions)
                 },
                 watchdog: WatchdogLink(
                     showLife: { pulses.withLock { $0 += 1 } }, hasMark: { mark.withLock { $0 } },
                     clearMark: { mark.withLock { $0 = false } }),
                 retries: budget ?? RetryBudget(clock: clock) { 0.5 }))
     }
+
+    /// The digest of its store.
+    var digest: Digest { SHA256.digestOrEmpty }
 
     static let name = "checkout"
 
@@ -79,7 +90,9 @@ final class SimulatedService: Sendable {
     /// Runs the controller while the body acts; ends it afterwards.
     func running<Result: Sendable>(_ body: @Sendable () async throws -> Result) async throws -> Result {
         try await withThrowingTaskGroup(of: Void.self) { group in
-            group.addTask(executorPreference: executor) { await self.controller.run() }
+            group.addTask(executorPreference: executor) {
+                do throws(Failure) { try await self.controller.run() } catch { self.failure.withLock { $0 = error } }
+            }
             defer {
                 controller.stop()
                 // The driver ends on its own executor, and whoever sleeps is woken by the cancellation.

@@ -29,18 +29,37 @@ extension Integration {
             }
             """
 
-        @Test(arguments: [3600, -3600]) func s8AClockThatJumpsAnHourChangesNoBake(seconds: Int) async throws {
-            let scratch = try Scratch()
-            defer { scratch.remove() }
+        /// What makes a program see the jump once there is a file `jump`.
+        private func environment(_ scratch: Scratch, seconds: Int) async throws -> [String: String] {
             let library = scratch.file("clock.so")
             let built = try await Program(
                 "clang", ["-shared", "-fPIC", "-o", library, try scratch.write("clock.c", Self.source)],
                 environment: ["PATH": getenv("PATH").map { String(cString: $0) } ?? "/usr/bin:/bin"], deadline: .seconds(60)
             ).run()
             try #require(built.termination == .exited(0), "\(built.text)")
-            let environment = [
-                "LD_PRELOAD": library, "CLOCK_JUMP_FILE": scratch.file("jump"), "CLOCK_JUMP_SECONDS": "\(seconds)",
-            ]
+            return ["LD_PRELOAD": library, "CLOCK_JUMP_FILE": scratch.file("jump"), "CLOCK_JUMP_SECONDS": "\(seconds)"]
+        }
+
+        @Test(arguments: [3600, -3600]) func s4AClockThatIsWrongFromTheStartHidesNoEvidence(seconds: Int) async throws {
+            let scratch = try Scratch()
+            defer { scratch.remove() }
+            let environment = try await environment(scratch, seconds: seconds)
+            close(open(scratch.file("jump"), O_WRONLY | O_CREAT, 0o644))
+            try await Scene.play(environment: environment) { scene in
+                let run = try scene.start(scene.release(Stage.good))
+                #expect(try await scene.end(of: run) == 0, "\(scene.output())")
+                let proof = try await JournalProof(of: scene)
+                #expect(proof.raises == [1000, 1200])
+                let check = try await scene.serin("check", scene.policy)
+                #expect(check.text.contains("this computer's: one of them is wrong"), "\(check.text)")
+                try await proof.check(scene)
+            }
+        }
+
+        @Test(arguments: [3600, -3600]) func s8AClockThatJumpsAnHourChangesNoBake(seconds: Int) async throws {
+            let scratch = try Scratch()
+            defer { scratch.remove() }
+            let environment = try await environment(scratch, seconds: seconds)
             try await Scene.play(environment: environment) { scene in
                 let run = try scene.start(scene.release(Stage.good))
                 try await scene.awaitWeight(1000)
@@ -49,7 +68,7 @@ extension Integration {
                 #expect(try await scene.end(of: run) == 0, "\(scene.output())")
                 #expect(ContinuousClock().now - begin > .milliseconds(1500), "the bake was cut short")
                 let proof = try await JournalProof(of: scene)
-                #expect(proof.raises == [1000, 5000])
+                #expect(proof.raises == [1000, 1200])
                 let jumps = try await Program(
                     "sqlite3", [scene.journal, "SELECT count(*) FROM entry WHERE body LIKE '%clockJumped%'"],
                     environment: ["PATH": "/usr/bin:/bin"], deadline: .seconds(10)

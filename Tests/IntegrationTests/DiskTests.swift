@@ -50,4 +50,25 @@ extension Integration {
             }
         }
     }
+    /// The disk under the journal fails, so that nobody knows what was written.
+    @Suite(.serialized) struct FailingDisks {
+        @Test func s15ASyncThatFailsEndsTheRunAtZeroWithTheWayToGoOn() async throws {
+            var policy = PolicyText()
+            policy.times["bake"] = "30s"
+            try await Scene.play(policy) { scene in
+                let strace = [
+                    "strace", "-D", "-f", "-qq", "-o", "/dev/null", "-e", "trace=fdatasync", "-e",
+                    "inject=fdatasync:error=EIO:when=40+",
+                ]
+                let run = try scene.start(scene.release(Stage.good), by: strace)
+                try await scene.awaitWeight(1000)
+                try await scene.awaitWeight(0, within: .seconds(30))
+                #expect(try await scene.end(of: run) == 1, "\(scene.output())")
+                #expect(scene.output().contains("the store must be opened again"), "\(scene.output())")
+                #expect(scene.output().contains("--continue takes it up"), "\(scene.output())")
+                let verified = try await scene.serin("verify", scene.service)
+                #expect(verified.termination == .exited(0), "\(verified.text)")
+            }
+        }
+    }
 }

@@ -95,7 +95,7 @@ struct JournalProof: Sendable {
         if status?.isFinal == true {
             let unsettled = open.filter { effect in
                 switch effect {
-                case .setWeight, .runAction: true
+                case .setWeight, .lowerWeight, .runAction: true
                 case .preflight, .readHistory, .record, .notify: false
                 }
             }

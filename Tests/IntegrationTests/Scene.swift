@@ -96,7 +96,7 @@ struct Scene: Sendable {
     func weight() async -> Int? { await stage.weight(of: service) }
 
     /// Waits until the program has written a text.
-    func awaitOutput(_ text: String, log: String = "serin.log", within deadline: Duration = .seconds(20)) async throws {
+    func awaitOutput(_ text: String, log: String = "serin.log", within deadline: Duration = .seconds(60)) async throws {
         do {
             try await waitUntil("'\(text)'", within: deadline) { output(log).contains(text) }
         } catch {
@@ -108,7 +108,7 @@ struct Scene: Sendable {
     func awaitFirstStep() async throws { try await awaitOutput("weight 10% confirmed") }
 
     /// Waits until the balancer shows a weight.
-    func awaitWeight(_ basisPoints: Int, within deadline: Duration = .seconds(30)) async throws {
+    func awaitWeight(_ basisPoints: Int, within deadline: Duration = .seconds(60)) async throws {
         do {
             try await waitUntil("weight \(basisPoints) of \(service)", within: deadline) { await weight() == basisPoints }
         } catch {
@@ -117,7 +117,7 @@ struct Scene: Sendable {
     }
 
     /// Waits for the end of a process and returns its exit status.
-    func end(of process: ServerProcess, within deadline: Duration = .seconds(60)) async throws -> Int32 {
+    func end(of process: ServerProcess, within deadline: Duration = .seconds(90)) async throws -> Int32 {
         do {
             try await waitUntil("end of the program", within: deadline) { !process.isRunning }
         } catch {
@@ -130,7 +130,10 @@ struct Scene: Sendable {
 /// A policy of a demonstration with short times; tests change what they are about.
 struct PolicyText: Sendable {
     var environment = "demo"
-    var steps = "[10, 50]"
+    /// Both near the tenth of all requests that a canary of the stage has, whatever its weight.
+    var steps = "[10, 12]"
+    /// Whether HAProxy is asked for what each pool has received.
+    var readsCounters = false
     /// Where Prometheus is; nil is the stage's own.
     var prometheus: String?
     var times: [String: String] = [
@@ -152,9 +155,7 @@ struct PolicyText: Sendable {
               haproxy:
                 socket: \(stage.balancer.socket)
                 map: \(stage.balancer.map)
-                key: \(service)
-                canary: be_canary
-                control: be_control
+                key: \(service)\(readsCounters ? "\n    canary: be_canary\n    control: be_control" : "")
               steps: \(steps)
             prometheus:
               url: \(prometheus ?? stage.prometheus.url)

@@ -68,7 +68,7 @@ import Testing
         #expect(policy.traffic.steps.map(\.needsApproval) == [false, false, false, true, false])
         #expect(policy.judgedSteps.count == 4)
         #expect(policy.effectiveStepFor == .milliseconds(450_000))
-        #expect(policy.effectiveMaxBake == .hours(2))
+        #expect(policy.timing.effectiveMaxBake == .hours(2))
     }
 
     @Test func hundredthsOfAPercentAreHeldWhereTheBalancerCan() throws {

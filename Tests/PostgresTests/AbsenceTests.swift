@@ -45,6 +45,38 @@ import Testing
         }
     }
 
+    @Test func whoeverTakesOverMissesTheReplicaThatWasThereBefore() async throws {
+        try await withCluster { cluster in
+            let before = try cluster.health([.replicationLag, .deadlocks])
+            var reading = await before.read(deadline: .seconds(5))
+            try await waitUntil("the replica") {
+                reading = await before.read(deadline: .seconds(5))
+                return reading.value(.replicationLag) != nil
+            }
+            let start = try #require(reading.start)
+            #expect(start.standbys?.count == 1 && start.deadlocks?.isEmpty == false)
+            cluster.replica.stop()
+            let after = try cluster.health([.replicationLag, .deadlocks], start: start)
+            try await waitUntil("the loss of the replica") {
+                reading = await after.read(deadline: .seconds(5))
+                return reading.value(.replicationLag) == PostgresHealth.beyondEveryLimit
+            }
+            #expect(reading.detail(.replicationLag).contains("is not attached any more"))
+            #expect(reading.start?.standbys == start.standbys)
+        }
+    }
+
+    @Test func whoeverTakesOverNoticesThatThePrimaryRestarted() async throws {
+        try await withCluster(withReplica: false) { cluster in
+            let start = await (try cluster.health([.blockedSessions])).read(deadline: .seconds(5)).start
+            cluster.primary.stop()
+            try await cluster.primary.start()
+            let after = try cluster.health([.blockedSessions], start: start)
+            let reading = await after.read(deadline: .seconds(5))
+            #expect(reading.detail(.blockedSessions).contains("it restarted at"), "\(reading)")
+        }
+    }
+
     @Test func aStoppedServerIsAnsweredWithinTheDeadline() async throws {
         try await withCluster(withReplica: false) { cluster in
             let connected = try cluster.health([.blockedSessions])

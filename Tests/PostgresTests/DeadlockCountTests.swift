@@ -1,3 +1,4 @@
+import SerinModel
 import Testing
 
 @testable import SerinPostgres
@@ -12,6 +13,13 @@ import Testing
         var count = DeadlockCount()
         #expect(count.advance([counter("a", 17), counter("b", 3)]) == 0)
         #expect(count.advance([counter("a", 18), counter("b", 5)]) == 3)
+    }
+
+    @Test func whoeverTakesOverCountsOn() {
+        var start = DatabaseStart(started: "", system: "")
+        (start.deadlocks, start.deadlocksSince) = ([counter("a", 20)], 4)
+        var count = DeadlockCount(from: start)
+        #expect(count.advance([counter("a", 24)]) == 8)
     }
 
     @Test func aResetHidesOneIntervalAndLosesNothingCountedBefore() {

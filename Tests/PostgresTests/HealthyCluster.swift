@@ -38,13 +38,14 @@ struct HealthyCluster {
 
     /// A reader of all signals, or of some, as a role that has only `pg_monitor` unless said otherwise.
     func health(
-        _ signals: [DatabaseSignal] = DatabaseSignal.allCases, namesReplica: Bool = false, user: String = "watcher"
+        _ signals: [DatabaseSignal] = DatabaseSignal.allCases, namesReplica: Bool = false, user: String = "watcher",
+        start: DatabaseStart? = nil
     ) throws -> PostgresHealth {
         let urls = ["PRIMARY": primary.url(user: user), "REPLICA": cluster.replica?.url(user: user) ?? ""]
         return try PostgresHealth(
             policy: PostgresPolicy(
                 primary: .environment("PRIMARY"), replicas: namesReplica ? [.environment("REPLICA")] : [],
-                limits: signals.map { DatabaseLimit(signal: $0, max: 1) })
+                limits: signals.map { DatabaseLimit(signal: $0, max: 1) }), start: start
         ) { reference throws(Failure) in
             guard case .environment(let name) = reference, let url = urls[name] else { throw Failure(.invalid, "no such secret") }
             return url

@@ -35,7 +35,7 @@ private func json(_ status: Int, _ type: String) -> [ScriptedServer.Step] {
         FailureCase("redirect", [.http(302, "", headers: ["Location: /login"])], .invalid, "status 302"),
         FailureCase(
             "throttled", [.http(429, "slow down", type: "text/plain", headers: ["Retry-After: 9"])], .throttled, "status 429"),
-        FailureCase("bad gateway", [.http(502, "<html>\n bad", type: "text/html")], .unknown, "status 502: <html> bad"),
+        FailureCase("bad gateway", [.http(502, "<html>\n bad", type: "text/html")], .transient, "status 502: <html> bad"),
         FailureCase("an error with status 200", json(200, "bad_data"), .invalid, "bad_data: the words"),
         FailureCase("data with status 500", [.http(500, vector(""))], .transient, "status 500"),
         FailureCase("a page", [.http(200, "<html>log in</html>", type: "text/html")], .invalid, "not Prometheus' JSON"),
@@ -166,7 +166,7 @@ private func json(_ status: Int, _ type: String) -> [ScriptedServer.Step] {
         let reading = await telemetry.read(request(alerts: []), at: at(0), deadline: .seconds(30))
         #expect(reading.alerts == [AlertReading(source: "prometheus", labels: [Label("alertname", "A")])])
         #expect(reading.failures.map(\.kind) == [.transient])
-        #expect(scripted.server.requests.contains { $0.field("query") == #"ALERTS{alertstate="firing"}"# })
+        #expect(scripted.requests.contains { $0.field("query") == #"ALERTS{alertstate="firing"}"# })
     }
 
     @Test func valuesWithoutAnAgeAreNamed() async throws {

@@ -25,7 +25,7 @@ import Testing
             request(), of: [Label("version", "1")], from: at(0), to: at(2500 * 60_000 + 59_999), deadline: .seconds(30))
         #expect(history.series[0].map(\.values) == [(0...2500).map { Double($0) }])
         #expect(history.warnings.isEmpty)
-        let parts = scripted.server.requests.filter { $0.target == "/api/v1/query_range" }
+        let parts = scripted.requests.filter { $0.target == "/api/v1/query_range" }
         #expect(parts.count == 3)
         #expect(
             parts.allSatisfy {

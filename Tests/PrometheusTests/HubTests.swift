@@ -7,21 +7,31 @@ import SerinTransport
 import Testbed
 import Testing
 
-/// A server that answers every query with the same number of its own, and telemetry that reads from it.
+/// A server that answers every query as a test says, and telemetry that reads from it.
 struct ScriptedPrometheus {
     let server: ScriptedServer
+    /// What its clock shows when it is asked; nil keeps it from telling, so that it is taken to agree with its reader's.
+    let time = Locked<Instant?>(nil)
     let hubs: TelemetryHubs
 
     init(
         limits: AnswerLimits = AnswerLimits(),
         respond: @escaping @Sendable (ScriptedServer.Request) -> [ScriptedServer.Step]
     ) throws {
-        server = try ScriptedServer(respond: respond)
+        server = try ScriptedServer { [time] request in
+            guard request.field("query") == "time()" else { return respond(request) }
+            guard let time = time.withLock({ $0 }) else { return [.http(404, "")] }
+            let text = "\(Double(time.millisecondsSince1970) / 1000)"
+            return [.http(200, #"{"status":"success","data":{"resultType":"scalar","result":[\#(text),"\#(text)"]}}"#)]
+        }
         hubs = TelemetryHubs(transport: try Transport(), limits: limits) { reference throws(Failure) in
             guard reference == .environment("TOKEN") else { throw Failure(.invalid, "no such secret") }
             return "hush-hush"
         }
     }
+
+    /// Every request so far but those for its time.
+    var requests: [ScriptedServer.Request] { server.requests.filter { $0.field("query") != "time()" } }
 
     func telemetry(
         poll: Duration = .seconds(15), timeout: Duration = .seconds(5), authentication: HTTPAuthentication? = nil,
@@ -74,10 +84,10 @@ func row(_ value: String, _ labels: String = #""instance":"a:1""#) -> String {
             #expect(readings.allSatisfy { $0.series[0].rows.map(\.value) == [7] && $0.failures.isEmpty })
             #expect(Set(readings.map(\.evaluatedAt)).count == 1, "one evaluation time a poll")
         }
-        let values = scripted.server.requests.filter { $0.field("query")?.hasPrefix("sum by") ?? false }
+        let values = scripted.requests.filter { $0.field("query")?.hasPrefix("sum by") ?? false }
         #expect(values.count == 3)
         // Value, age, `up` and start time.
-        #expect(scripted.server.requests.count == 12)
+        #expect(scripted.requests.count == 12)
     }
 
     @Test func pollsAtRandomMomentsShareWhatIsYoungerThanHalfAPollAndSayItsTime() async throws {
@@ -96,7 +106,7 @@ func row(_ value: String, _ labels: String = #""instance":"a:1""#) -> String {
                 last[index] = reading.evaluatedAt
             }
         }
-        let values = scripted.server.requests.filter { $0.field("query")?.hasPrefix("sum by") ?? false }
+        let values = scripted.requests.filter { $0.field("query")?.hasPrefix("sum by") ?? false }
         #expect(values.count <= 21, "\(values.count)")
     }
 
@@ -110,7 +120,7 @@ func row(_ value: String, _ labels: String = #""instance":"a:1""#) -> String {
             if second % 2 == 0 { _ = await fast.read(request([other]), at: at(second * 1000), deadline: .seconds(30)) }
             if second < 10 { _ = await slow[Int(second)].read(request(), at: at(second * 1000 + 500), deadline: .seconds(30)) }
         }
-        let values = scripted.server.requests.filter { $0.field("query")?.hasPrefix("sum by (instance) (requests") ?? false }
+        let values = scripted.requests.filter { $0.field("query")?.hasPrefix("sum by (instance) (requests") ?? false }
         #expect(values.count <= 2, "\(values.count)")
     }
 
@@ -120,8 +130,8 @@ func row(_ value: String, _ labels: String = #""instance":"a:1""#) -> String {
         let reading = await scripted.telemetry(timeout: .milliseconds(2500)).read(
             request(alerts: []), at: at(7), deadline: .seconds(30))
         #expect(reading.evaluatedAt == at(7))
-        #expect(scripted.server.requests.count == 5)
-        for request in scripted.server.requests {
+        #expect(scripted.requests.count == 5)
+        for request in scripted.requests {
             #expect(request.method == "POST")
             #expect(request.target == "/api/v1/query")
             #expect(request.field("time") == "1795217000.007")
@@ -154,7 +164,7 @@ func row(_ value: String, _ labels: String = #""instance":"a:1""#) -> String {
         // Who comes after giving up finds the answer that arrived meanwhile.
         let again = await hasty.read(request(), at: at(1), deadline: .seconds(60))
         #expect(again.series[0].rows.map(\.value) == [7])
-        #expect(scripted.server.requests.count == 4)
+        #expect(scripted.requests.count == 4)
     }
 
     @Test func anAnswerThatNobodyWaitedForIsThereForWhoComesNext() async throws {
@@ -164,11 +174,11 @@ func row(_ value: String, _ labels: String = #""instance":"a:1""#) -> String {
         let telemetry = scripted.telemetry(timeout: .seconds(60))
         let early = await telemetry.read(request(), at: at(0), deadline: .milliseconds(50))
         #expect(early.series[0].failure != nil)
-        try await waitUntil("the queries arriving") { scripted.server.requests.count == 4 }
+        try await waitUntil("the queries arriving") { scripted.requests.count == 4 }
         gate.open()
         let again = await telemetry.read(request(), at: at(1), deadline: .seconds(60))
         #expect(again.series[0].rows.map(\.value) == [7])
-        #expect(scripted.server.requests.count == 4)
+        #expect(scripted.requests.count == 4)
     }
 
     @Test func aCancelledReaderLeavesTheQueryToTheOthers() async throws {
@@ -178,13 +188,52 @@ func row(_ value: String, _ labels: String = #""instance":"a:1""#) -> String {
         let first = scripted.telemetry(timeout: .seconds(60))
         let second = scripted.telemetry(timeout: .seconds(60))
         let cancelled = Task { await first.read(request(), at: at(0), deadline: .seconds(60)) }
-        try await waitUntil("the queries arriving") { scripted.server.requests.count == 4 }
+        try await waitUntil("the queries arriving") { scripted.requests.count == 4 }
         async let kept = second.read(request(), at: at(0), deadline: .seconds(60))
         cancelled.cancel()
         #expect(await cancelled.value.series[0].failure != nil)
         gate.open()
         #expect(await kept.series[0].rows.map(\.value) == [7])
-        #expect(scripted.server.requests.count == 4)
+        #expect(scripted.requests.count == 4)
+    }
+
+    @Test func aSecretThatAnErrorEchoesIsTakenOut() async throws {
+        for type in ["bearer", "basic"] {
+            for answer in ["html", "json"] {
+                let scripted = try ScriptedPrometheus { request in
+                    let echo = "you sent \(request.header("authorization") ?? "") that is hush-hush"
+                    let page = "<p>\(String(repeating: "x", count: 150)) \(echo)</p>"
+                    return [
+                        .http(400, answer == "html" ? page : #"{"status":"error","errorType":"bad_data","error":"\#(echo)"}"#)
+                    ]
+                }
+                defer { scripted.server.stop() }
+                let authentication: HTTPAuthentication =
+                    type == "bearer"
+                    ? .bearer(.environment("TOKEN")) : .basic(username: "me", password: .environment("TOKEN"))
+                let telemetry = scripted.telemetry(authentication: authentication)
+                let reading = await telemetry.read(request(), at: at(0), deadline: .seconds(30))
+                let told = reading.series[0].failure?.message ?? ""
+                #expect(told.contains("[redacted]"), "\(told)")
+                #expect(!told.contains("hush") && !told.contains("bWU6"), "\(told)")
+            }
+        }
+        let manager = try ScriptedServer { _ in [.http(500, "you sent Bearer hush-hush")] }
+        defer { manager.stop() }
+        let hub = AlertmanagerHub(
+            endpoint: HTTPEndpoint(url: manager.url, authentication: .bearer(.environment("TOKEN"))), timeout: .seconds(5),
+            transport: try Transport()
+        ) { _ throws(Failure) in "hush-hush" }
+        let scripted = try ScriptedPrometheus { _ in [.http(200, vector(""))] }
+        defer { scripted.server.stop() }
+        let telemetry = PrometheusTelemetry(
+            hub: TelemetryHub(
+                endpoint: HTTPEndpoint(url: scripted.server.url, authentication: nil), timeout: .seconds(5),
+                transport: try Transport()
+            ) { _ throws(Failure) in "" }, poll: .seconds(15), alertmanager: hub)
+        let reading = await telemetry.read(request(alerts: []), at: at(0), deadline: .seconds(30))
+        #expect(reading.failures.contains { $0.message.contains("status 500: you sent") }, "\(reading.failures)")
+        #expect(!"\(reading.failures)".contains("hush"))
     }
 
     @Test func secretsAreSentAndNeverTold() async throws {

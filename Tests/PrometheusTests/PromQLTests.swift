@@ -1,4 +1,5 @@
 import SerinModel
+import SerinTransport
 import Testing
 
 @testable import SerinPrometheus

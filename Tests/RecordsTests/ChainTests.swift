@@ -153,6 +153,15 @@ import Testing
         }
     }
 
+    @Test func aRecordTooLongToBeReadBackIsNotWritten() throws {
+        let short = Chain(digest: SHA256.digestOrEmpty, bodyLimit: 100)
+        func link(_ words: String) throws -> [Entry] {
+            try short.link([Draft(rollout: nil, at: instant(0), record: .event(.doubted(words)))], after: nil, epoch: 1)
+        }
+        #expect(try link("short").count == 1)
+        #expect(throws: RecordError.self) { try link(String(repeating: "x", count: 100)) }
+    }
+
     @Test(arguments: [
         "", ":", "5", "5:", "-1:\(String(repeating: "0", count: 64))", "5:\(String(repeating: "0", count: 63))",
         "5:\(String(repeating: "g", count: 64))", "5:\(String(repeating: "0", count: 64)):",

@@ -1,3 +1,4 @@
+import MemoryJournal
 import SerinCrypto
 import SerinModel
 import SerinPolicies

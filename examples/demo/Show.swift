@@ -64,7 +64,7 @@ struct Show: Sendable {
         let status = try await end(of: pid)
         try await aside
         let weight = await stage.balancer.command("get map \(stage.balancer.map) \(stage.balancer.key)")
-        let isZero = weight.contains("value=\"0\"") || weight.contains(" 0")
+        let isZero = weight.contains("value=\"0\"")
         say(
             "   exit \(status), weight at HAProxy: \(isZero ? "0" : weight.trimmed) \(status == code && isZero ? "— as expected" : "— NOT as expected")"
         )

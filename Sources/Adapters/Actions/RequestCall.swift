@@ -55,20 +55,17 @@ struct RequestCall {
 
     private func judge(_ response: HTTPResponse, of request: HTTPRequest, _ redaction: Redaction) -> CallResult {
         let output = redaction.tail(response.body, limit: outputLimit, isCut: false)
-        func failure(_ kind: FailureClass, hint: String? = nil) -> Failure {
-            Failure(kind, redaction("cannot \(method) \(request.url): status \(response.status), expected 2xx"), hint: hint)
-        }
-        switch response.status {
-        case 200...299: return .succeeded(output: output)
-        case 300...399:
-            return .refused(failure(.invalid, hint: "give the final address: redirects are not followed"), output: output)
-        case 401, 403: return .refused(failure(.denied, hint: "check the action's credentials"), output: output)
-        case 409: return .failed(failure(.conflict), output: output)
-        case 429: return .refused(failure(.throttled), output: output)
-        // A gateway that lost its server, or a server that lost its patience: the work may be done.
-        case 408, 502, 504: return .unknown(failure(.unknown), output: output)
-        case 500...599: return .refused(failure(.transient), output: output)
-        case _: return .failed(failure(.invalid), output: output)
+        guard let kind = response.failureClass(ofWrite: true) else { return .succeeded(output: output) }
+        let isRedirect = (300..<400).contains(response.status)
+        let hint =
+            isRedirect
+            ? "give the final address: redirects are not followed" : kind == .denied ? "check the action's credentials" : nil
+        let failure = Failure(
+            kind, redaction("cannot \(method) \(request.url): status \(response.status), expected 2xx"), hint: hint)
+        switch kind {
+        case .denied, .throttled, .transient: return .refused(failure, output: output)
+        case .invalid, .conflict: return isRedirect ? .refused(failure, output: output) : .failed(failure, output: output)
+        case .unknown: return .unknown(failure, output: output)
         }
     }
 }

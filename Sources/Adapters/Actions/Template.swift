@@ -1,4 +1,5 @@
 internal import SerinPorts
+internal import SerinTransport
 
 /// Replaces `{{version}}` and `{{previous}}`.
 struct Template {
@@ -38,17 +39,9 @@ struct Template {
     private func encoded(_ value: String, for place: Place) -> String {
         switch place {
         case .argument: return value
-        case .url: return value.utf8.map(percentEncoded).joined()
+        case .url: return percentEncoded(value)
         case .json: return value.unicodeScalars.map(escaped).joined()
         }
-    }
-
-    private func percentEncoded(_ byte: UInt8) -> String {
-        let isUnreserved =
-            (0x30...0x39).contains(byte) || (0x41...0x5A).contains(byte) || (0x61...0x7A).contains(byte)
-            || "-._~".utf8.contains(byte)
-        let hexadecimal = String(byte, radix: 16, uppercase: true)
-        return isUnreserved ? String(UnicodeScalar(byte)) : "%" + (byte < 16 ? "0" : "") + hexadecimal
     }
 
     private func escaped(_ scalar: UnicodeScalar) -> String {

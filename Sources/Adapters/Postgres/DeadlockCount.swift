@@ -1,17 +1,19 @@
+internal import SerinModel
+
 /// Deadlocks since the first reading, from the counters of each database, which may be reset or dropped meanwhile.
 struct DeadlockCount: Sendable, Hashable {
-    /// One database's counter.
-    struct Counter: Sendable, Hashable {
-        /// The database.
-        var database: String
-        /// Deadlocks since the last reset.
-        var count: Double
-        /// The time of that reset; empty when there was none.
-        var reset: String
-    }
+    typealias Counter = DatabaseStart.Deadlocks
 
     private var last: [String: Counter]?
-    private var total = 0.0
+    private(set) var total: Double
+
+    /// A count that goes on from where an earlier controller's ended.
+    init(from start: DatabaseStart? = nil) {
+        last = start?.deadlocks.map { counters in
+            Dictionary(counters.map { ($0.database, $0) }, uniquingKeysWith: { first, _ in first })
+        }
+        total = start?.deadlocksSince ?? 0
+    }
 
     /// Takes the counters of one reading. Returns the deadlocks since the first reading, or nil when a reset hides how many there
     /// were since the reading before.

@@ -2,11 +2,17 @@ internal import SerinModel
 
 /// What later readings are compared with: the primary, the standbys and the counters as they were first seen.
 struct HealthHistory: Sendable {
-    private var start: (started: String, system: String)?
-    private var expected: [AttachedStandby.Identity: Int]?
-    private var deadlocks = DeadlockCount()
+    /// What was read first, to be journaled; nil before anything was.
+    private(set) var start: DatabaseStart?
+    private var deadlocks: DeadlockCount
     /// Where the primary's log was, oldest first; enough for an hour of polls every 15 s.
     private var positions: [(at: ContinuousClock.Instant, bytes: Double)] = []
+
+    /// A history that goes on from where an earlier controller's ended.
+    init(from start: DatabaseStart? = nil) {
+        self.start = start
+        deadlocks = DeadlockCount(from: start)
+    }
 
     /// Remembers who the primary is. A failure when it is another one, or has restarted, since the first reading: its counters
     /// began again and its cache is cold, so nothing can be compared.
@@ -16,7 +22,7 @@ struct HealthHistory: Sendable {
             if positions.count > 240 { positions.removeFirst() }
         }
         guard let start else {
-            start = (reading.facts.started, reading.facts.system)
+            start = DatabaseStart(started: reading.facts.started, system: reading.facts.system)
             return nil
         }
         if start.system != reading.facts.system {
@@ -32,7 +38,10 @@ struct HealthHistory: Sendable {
 
     /// Deadlocks since the first reading.
     mutating func countDeadlocks(_ counters: [DeadlockCount.Counter]) -> DatabaseValue {
-        if let count = deadlocks.advance(counters) {
+        let count = deadlocks.advance(counters)
+        start?.deadlocks = counters.sorted { $0.database < $1.database }
+        start?.deadlocksSince = deadlocks.total
+        if let count {
             return DatabaseValue(.deadlocks, count, detail: "since the first reading")
         }
         return DatabaseValue(.deadlocks, nil, detail: "the statistics were reset since the reading before")
@@ -43,11 +52,14 @@ struct HealthHistory: Sendable {
         guard let standbys = reading.standbys, let position = reading.facts.position else { return nil }
         var found: [AttachedStandby.Identity: [AttachedStandby]] = [:]
         for standby in standbys { found[standby.identity, default: []].append(standby) }
-        let expected = self.expected ?? found.mapValues(\.count)
-        self.expected = expected
-        return expected.sorted { $0.key < $1.key }.flatMap { identity, count in
-            let present = (found[identity] ?? []).prefix(count)
-            let missing = count - present.count
+        let expected =
+            start?.standbys
+            ?? found.sorted { $0.key < $1.key }.map { DatabaseStart.Standbys(name: $0.key.name, count: $0.value.count) }
+        start?.standbys = expected
+        return expected.flatMap { expected in
+            let identity = AttachedStandby.Identity(name: expected.name)
+            let present = (found[identity] ?? []).prefix(expected.count)
+            let missing = expected.count - present.count
             return present.map { standby in
                 standby.lag(
                     position: position, reportInterval: reading.facts.reportInterval,

@@ -7,7 +7,8 @@ public import SerinPorts
 /// Reads the health of a Postgres primary and its replicas over libpq.
 ///
 /// One connection to each server is kept open by a thread of its own, so that neither a full server nor a stopped one blinds or
-/// blocks the reader. One instance serves one rollout: what it reads first is what "since the start" means. Versions 13 to 18.
+/// blocks the reader. One instance serves one rollout: what it reads first, or an earlier one read, is what "since the start" means.
+/// Versions 13 to 18.
 public final class PostgresHealth: DatabaseHealth {
     /// Larger than any limit and still an exact number: the lag of a replica that is missing, frozen, paused or without a
     /// receiver, and what a lost slot keeps back.
@@ -16,15 +17,17 @@ public final class PostgresHealth: DatabaseHealth {
     let signals: Set<DatabaseSignal>
     private let primary: ServerThread
     private let replicas: [ServerThread]
-    let history = Locked(HealthHistory())
+    let history: Locked<HealthHistory>
 
     /// Starts a thread for each server; nothing is connected before the first reading.
     ///
     /// `secret` gives the connection string that a reference stands for. It is called at each connection, on the server's thread,
-    /// and its result is shown nowhere.
+    /// and its result is shown nowhere. `start` is what an earlier controller of the rollout compared with.
     public init(
-        policy: PostgresPolicy, secret: @escaping @Sendable (SecretReference) throws(Failure) -> String
+        policy: PostgresPolicy, start: DatabaseStart? = nil,
+        secret: @escaping @Sendable (SecretReference) throws(Failure) -> String
     ) throws(Failure) {
+        history = Locked(HealthHistory(from: start))
         signals = Set(policy.limits.map(\.signal))
         primary = try ServerThread(policy.primary, role: "primary", lookup: secret)
         var replicas: [ServerThread] = []
@@ -50,7 +53,9 @@ public final class PostgresHealth: DatabaseHealth {
             return noData(failure.message, failures: [failure] + failures(of: looked))
         }
         let replicas = await followUp(looked, reading: reading, limit: limit, end: end)
-        return assemble(reading, replicas: replicas)
+        var assembled = assemble(reading, replicas: replicas)
+        assembled.start = history.withLock { $0.start }
+        return assembled
     }
 
     /// Whether the policy names the replicas that must exist.

@@ -48,7 +48,9 @@ public final class AlertmanagerHub: Sendable {
         case .failure(let failure): return .failure(server.named(failure))
         case .success(let success): response = success
         }
-        if let kind = response.failureClass { return .failure(server.refusal(response, kind, server.excerpt(response.body))) }
+        if let kind = response.failureClass(ofWrite: false) {
+            return .failure(server.refusal(response, kind, server.excerpt(response.body)))
+        }
         do throws(JSONError) {
             let document = try JSONValue(parsing: response.body, depthLimit: 16, byteLimit: server.limits.bytes)
             if let items = document.items {

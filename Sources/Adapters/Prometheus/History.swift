@@ -1,5 +1,6 @@
 internal import SerinLocks
 public import SerinModel
+public import SerinPorts
 
 /// The past of a cohort, and the rhythm of its scrapes.
 extension PrometheusTelemetry {
@@ -26,12 +27,22 @@ extension PrometheusTelemetry {
             warnings.append("history is read from \(start) only: at most \(Self.edgeLimit) minutes are taken")
         }
         let count = end < start ? 0 : Int((end - start).milliseconds / step.milliseconds) + 1
-        async let interval = scrapeInterval(of: request, cohort: cohort, at: end, deadline: deadline)
+        let stopwatch = Stopwatch()
+        let lead: Duration
+        do throws(Failure) {
+            lead = try await serverLead(in: end, at: end, within: deadline)
+        } catch {
+            return HistoryReading(
+                start: start, step: step, series: request.queries.map { _ in [] }, scrapeInterval: nil, warnings: [error.message])
+        }
+        let deadline = deadline - stopwatch.elapsed
+        async let interval = measuredInterval(request, cohort, at: end + lead, deadline: deadline)
+        let serverStart = start + lead
         var parts: [Part] = []
         for query in request.queries.indices {
             for first in stride(from: 0, to: count, by: Self.pointsPerQuery) {
                 let last = min(first + Self.pointsPerQuery, count) - 1
-                parts.append(Part(query: query, start: start + step * Int64(first), end: start + step * Int64(last)))
+                parts.append(Part(query: query, start: serverStart + step * Int64(first), end: serverStart + step * Int64(last)))
             }
         }
         let jobs = parts.map { part in
@@ -44,29 +55,44 @@ extension PrometheusTelemetry {
         }
         let answers = await gather(jobs, within: deadline)
         var series: [[HistoryRow]] = []
+        var limit = ReadingLimit(bytes: readingLimit)
         for (index, query) in request.queries.enumerated() {
-            var table = HistoryTable(query: query, cohort: cohort, start: start, step: step, count: count)
+            var table = HistoryTable(query: query, cohort: cohort, start: serverStart, step: step, count: count)
             for part in parts where part.query == index {
                 switch answers[part] ?? .failure(hub.server.late(deadline)) {
                 case .success(let answer): table.take(answer)
                 case .failure(let failure):
-                    table.warnings.append("\(query.metric) from \(part.start) to \(part.end): \(failure.message)")
+                    table.warnings.append("\(query.metric) from \(part.start - lead) to \(part.end - lead): \(failure.message)")
                 }
             }
-            series.append(table.rows())
+            let rows = table.rows()
+            let failure = limit.take(rows, of: query)
+            if let failure { table.warnings.append("the past is left out: \(failure.message)") }
+            series.append(failure == nil ? rows : [])
             warnings += table.warnings.filter { !warnings.contains($0) }
         }
         return HistoryReading(start: start, step: step, series: series, scrapeInterval: await interval, warnings: warnings)
     }
 
-    /// The usual time between samples of the instances behind the shapes.
-    public func scrapeInterval(of request: TelemetryRequest, at time: Instant, deadline: Duration) async -> Duration? {
-        await scrapeInterval(of: request, cohort: [], at: time, deadline: deadline)
+    /// The server's own time and the usual time between samples, for those who compare clocks.
+    public func clock(of request: TelemetryRequest, deadline: Duration) async throws(Failure) -> SourceClock {
+        let stopwatch = Stopwatch()
+        let job = Job(key: 0) { [hub] in
+            await hub.unshared { () throws(Failure) in try hub.server.now() } as Result<Answer, Failure>?
+        }
+        let answer = await gather([job], within: deadline)[0] ?? .failure(hub.server.late(deadline))
+        guard let now = try answer.get().time else {
+            throw Failure(
+                .invalid, "cannot read the time of \(hub.server.name) \(hub.server.endpoint.publicURL): no number came back")
+        }
+        return SourceClock(
+            now: now,
+            interval: await measuredInterval(request, [], at: now, deadline: deadline - stopwatch.elapsed))
     }
 
     /// Measures the true sample times of `up` over five minutes: a range selector in an instant query returns samples as stored.
-    private func scrapeInterval(
-        of request: TelemetryRequest, cohort: [Label], at time: Instant, deadline: Duration
+    private func measuredInterval(
+        _ request: TelemetryRequest, _ cohort: [Label], at time: Instant, deadline: Duration
     ) async -> Duration? {
         let job = Job(key: 0) { [self] in await measuredInterval(request, cohort, at: time) }
         guard let interval = await gather([job], within: deadline)[0] else { return nil }

@@ -9,6 +9,7 @@ public import SerinPorts
 public final class PrometheusTelemetry: Telemetry {
     /// What is asked at a poll.
     enum Question: Hashable, Sendable {
+        case clock
         case values(Int)
         case ages(Int)
         case resets(Int)
@@ -29,6 +30,7 @@ public final class PrometheusTelemetry: Telemetry {
         /// The instances met, and when last.
         var instances: [String: Instant] = [:]
         var scrapeInterval: Duration?
+        var clock = ServerClock()
     }
 
     let hub: TelemetryHub
@@ -36,6 +38,7 @@ public final class PrometheusTelemetry: Telemetry {
     /// How old a shared answer may be.
     let age: Duration
     let memory = Locked(Memory())
+    let readingLimit: Int
 
     /// Telemetry of one rollout.
     ///
@@ -43,35 +46,56 @@ public final class PrometheusTelemetry: Telemetry {
     ///   - hub: The server, shared with every other rollout that reads from it.
     ///   - poll: The time between polls; answers evaluated less than half of it ago are shared.
     ///   - alertmanager: An Alertmanager to ask for alerts besides Prometheus.
-    public init(hub: TelemetryHub, poll: Duration, alertmanager: AlertmanagerHub? = nil) {
+    ///   - readingLimit: How much one reading may hold, in bytes of the journal.
+    public init(hub: TelemetryHub, poll: Duration, alertmanager: AlertmanagerHub? = nil, readingLimit: Int = 16 << 20) {
         self.hub = hub
+        self.readingLimit = readingLimit
         self.alertmanager = alertmanager
         age = Duration(milliseconds: poll.milliseconds / 2)
     }
 
-    /// Reads every shape, the targets and the alerts at one evaluation time, in parallel. What does not come before the deadline is
+    /// Reads every shape, the targets and the alerts at one evaluation time of the server's own clock, in parallel. What does not come before the deadline is
     /// a failure in the reading.
     public func read(_ request: TelemetryRequest, at time: Instant, deadline: Duration) async -> TelemetryReading {
-        let clock = ContinuousClock()
-        let start = clock.now
+        let stopwatch = Stopwatch()
         let evaluatedAt = hub.evaluationTime(at: time, age: age, query: firstQuery(request))
         async let managed = managedAlerts(request, at: time, deadline: deadline)
-        let answers = await ask(questions(request), at: evaluatedAt, within: deadline)
-        var series: [SeriesReading] = []
-        for (index, query) in request.queries.enumerated() {
-            series.append(reading(query, values: answers[.values(index)], ages: answers[.ages(index)]))
+        let lead: Duration
+        do throws(Failure) {
+            lead = try await serverLead(in: evaluatedAt, at: time, within: deadline)
+        } catch {
+            return TelemetryReading(
+                evaluatedAt: evaluatedAt, series: request.queries.map { _ in SeriesReading(rows: [], failure: error) },
+                instances: [], alerts: nil, failures: [error])
         }
-        let spent = clock.now - start
-        let left =
-            deadline
-            - Duration(milliseconds: spent.components.seconds * 1000 + spent.components.attoseconds / 1_000_000_000_000_000)
-        await attachResets(request, &series, at: evaluatedAt, within: left)
+        let answers = await ask(questions(request), at: evaluatedAt, lead: lead, within: deadline, since: stopwatch)
+        var series: [SeriesReading] = []
+        var limit = ReadingLimit(bytes: readingLimit)
+        for (index, query) in request.queries.enumerated() {
+            let found = reading(query, values: answers[.values(index)], ages: answers[.ages(index)], lead: lead)
+            let failure = limit.take(found.rows, of: query)
+            series.append(failure.map { SeriesReading(rows: [], warnings: found.warnings, failure: $0) } ?? found)
+        }
+        await attachResets(request, &series, at: evaluatedAt, lead: lead, within: deadline, since: stopwatch)
         var failures: [Failure] = []
         let instances = instances(request, series, answers, at: evaluatedAt, &failures)
         let alerts = alerts(request, answers[.firing], await managed, &failures)
         remember(request, series, at: evaluatedAt)
         return TelemetryReading(
             evaluatedAt: evaluatedAt, series: series, instances: instances, alerts: alerts, failures: failures)
+    }
+
+    /// How far the server's clock is ahead, by what it shows in this round. A server that does not tell is taken to be as far ahead
+    /// as it was; one whose clock was set back fails.
+    func serverLead(in round: Instant, at time: Instant, within deadline: Duration) async throws(Failure) -> Duration {
+        let stopwatch = Stopwatch()
+        let job = Job(key: Question.clock) { [hub] in await hub.serverTime(in: round) }
+        // A server that cannot be reached fails the questions that follow.
+        let shown = try? await gather([job], within: deadline)[.clock]?.get().time
+        return try memory.withLock { memory throws(Failure) in
+            if let shown { try memory.clock.take(shown, between: round, and: time + stopwatch.elapsed) }
+            return memory.clock.lead
+        }
     }
 
     /// What tells readers of the same shapes from others. A shape that cannot be asked for fails later, by name.
@@ -94,26 +118,27 @@ public final class PrometheusTelemetry: Telemetry {
 
     /// Asks all at once. A question without a query is left out; one that cannot be put, or is not answered in time, is a failure.
     func ask(
-        _ questions: [(Question, () throws(Failure) -> String?)], at time: Instant, within deadline: Duration
+        _ questions: [(Question, () throws(Failure) -> String?)], at time: Instant, lead: Duration, within deadline: Duration,
+        since stopwatch: Stopwatch
     ) async -> [Question: Result<Answer, Failure>] {
         var answers: [Question: Result<Answer, Failure>] = [:]
         var jobs: [Job<Question, Result<Answer, Failure>>] = []
         for (question, text) in questions {
             do throws(Failure) {
                 guard let query = try text() else { continue }
-                jobs.append(Job(key: question) { [hub] in await hub.answer(query, at: time) })
+                jobs.append(Job(key: question) { [hub] in await hub.answer(query, at: time, lead: lead) })
             } catch {
                 answers[question] = .failure(error)
             }
         }
         let asked = jobs.map(\.key)
-        let answered = await gather(jobs, within: deadline)
+        let answered = await gather(jobs, within: deadline - stopwatch.elapsed)
         for question in asked { answers[question] = answered[question] ?? .failure(hub.server.late(deadline)) }
         return answers
     }
 
     private func reading(
-        _ query: SeriesQuery, values: Result<Answer, Failure>?, ages: Result<Answer, Failure>?
+        _ query: SeriesQuery, values: Result<Answer, Failure>?, ages: Result<Answer, Failure>?, lead: Duration
     ) -> SeriesReading {
         var builder = Rows(query)
         do throws(Failure) {
@@ -124,7 +149,7 @@ public final class PrometheusTelemetry: Telemetry {
             case .success(let answer)?:
                 warnings += answer.warnings.filter { !warnings.contains($0) }
                 let times = ageTable(answer, builder)
-                for index in rows.indices { rows[index].sampledAt = times[rows[index].labels] }
+                for index in rows.indices { rows[index].sampledAt = times[rows[index].labels].map { $0 - lead } }
                 let ageless = rows.count { $0.sampledAt == nil }
                 if ageless > 0 { warnings.append("the age of \(ageless) of \(rows.count) rows of \(query.metric) is not known") }
             case .failure(let failure)?: warnings.append("the age of \(query.metric) is not known: \(failure.message)")
@@ -142,6 +167,25 @@ public final class PrometheusTelemetry: Telemetry {
             if let value = series.samples.first?.value { times[builder.group(series)] = instant(seconds: value) }
         }
         return times
+    }
+}
+
+/// Measures how long something takes.
+struct Stopwatch {
+    private let start = ContinuousClock().now
+
+    /// The time since it was made.
+    var elapsed: Duration {
+        let spent = (ContinuousClock().now - start).components
+        return Duration(milliseconds: spent.seconds * 1000 + spent.attoseconds / 1_000_000_000_000_000)
+    }
+}
+
+extension Answer {
+    /// The time that it states, as an answer to `time()` does; nil for another answer.
+    var time: Instant? {
+        guard case .scalar(let sample) = content else { return nil }
+        return instant(seconds: sample.value)
     }
 }
 

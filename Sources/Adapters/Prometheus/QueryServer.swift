@@ -1,5 +1,7 @@
+internal import SerinLocks
 public import SerinModel
 public import SerinPolicies
+internal import SerinProcesses
 internal import SerinTransport
 
 /// Finds the value of a secret; its failures name the reference, never the value.
@@ -14,6 +16,16 @@ struct QueryServer: Sendable {
     let timeout: Duration
     let secrets: SecretReader
     let limits: AnswerLimits
+    /// The secrets of the last request, which an answer may echo.
+    private let sent = Locked<[String]>([])
+
+    init(name: String, endpoint: HTTPEndpoint, timeout: Duration, secrets: @escaping SecretReader, limits: AnswerLimits) {
+        self.name = name
+        self.endpoint = endpoint
+        self.timeout = timeout
+        self.secrets = secrets
+        self.limits = limits
+    }
 
     /// A POST of form fields; the form is the only way that has no limit on a query's length.
     func form(_ path: String, _ fields: [(name: String, value: String)]) throws(Failure) -> HTTPRequest {
@@ -32,19 +44,30 @@ struct QueryServer: Sendable {
         var request = HTTPRequest(method: method, url: base + path, timeout: timeout, bodyLimit: limits.bytes)
         request.certificateAuthorityFile = endpoint.certificateAuthorityFile
         switch endpoint.authentication {
-        case .basic(let username, let password): request.basic = (user: username, password: try secrets(password))
-        case .bearer(let token): request.headers.append(HTTPHeader("Authorization", "Bearer \(try secrets(token))"))
+        case .basic(let username, let reference):
+            let password = try secrets(reference)
+            request.basic = (user: username, password: password)
+            sent.withLock { $0 = [password, basicCredentials(user: username, password: password)] }
+        case .bearer(let reference):
+            let token = try secrets(reference)
+            request.headers.append(HTTPHeader("Authorization", "Bearer \(token)"))
+            sent.withLock { $0 = [token] }
         case nil: break
         }
         return request
     }
 
-    /// An instant query at one time.
+    /// The server's own time, which is the time of evaluation when none is named.
+    func now() throws(Failure) -> HTTPRequest {
+        try form("/api/v1/query", [("query", "time()"), ("timeout", "\(timeout.milliseconds)ms")])
+    }
+
+    /// An instant query at one time of the server's clock.
     func instant(_ query: String, at time: Instant) throws(Failure) -> HTTPRequest {
         try form("/api/v1/query", [("query", query), ("time", timeText(time)), ("timeout", "\(timeout.milliseconds)ms")])
     }
 
-    /// A range query.
+    /// A range query between two times of the server's clock.
     func range(_ query: String, from start: Instant, to end: Instant, step: Duration) throws(Failure) -> HTTPRequest {
         try form(
             "/api/v1/query_range",
@@ -61,7 +84,9 @@ struct QueryServer: Sendable {
         case .success(let response):
             do throws(AnswerError) {
                 let answer = try AnswerParser.parse(response.body, limits: limits)
-                if let kind = response.failureClass { return .failure(refusal(response, kind, "it answered with data")) }
+                if let kind = response.failureClass(ofWrite: false) {
+                    return .failure(refusal(response, kind, "it answered with data"))
+                }
                 return .success(answer)
             } catch {
                 return .failure(failure(error, response))
@@ -75,11 +100,11 @@ struct QueryServer: Sendable {
                 switch type {
                 case "timeout", "canceled", "internal", "unavailable": .transient
                 case "bad_data", "execution", "not_acceptable", "not_found": .invalid
-                default: response.failureClass ?? .invalid
+                default: response.failureClass(ofWrite: false) ?? .invalid
                 }
             return refusal(response, kind, "\(type): \(message)")
         }
-        if let kind = response.failureClass {
+        if let kind = response.failureClass(ofWrite: false) {
             return refusal(response, kind, excerpt(response.body))
         }
         let place = "\(name) \(endpoint.publicURL)"
@@ -102,7 +127,7 @@ struct QueryServer: Sendable {
             case 422: "the query fails while it runs; a limit on samples asks for narrower matchers"
             default: nil
             }
-        let text = words.isEmpty ? "" : ": \(words)"
+        let text = words.isEmpty ? "" : ": \(redacted(words))"
         return Failure(
             kind, "cannot read from \(name) \(endpoint.publicURL): status \(response.status)\(text)", hint: hint,
             retryAfter: response.retryAfter)
@@ -115,10 +140,14 @@ struct QueryServer: Sendable {
         return named
     }
 
-    /// The beginning of a body that is no answer, in one line.
+    /// The beginning of a body that is no answer, in one line and without secrets.
     func excerpt(_ body: [UInt8]) -> String {
-        String(decoding: body.prefix(200), as: UTF8.self).split(whereSeparator: \.isWhitespace).joined(separator: " ")
+        // Secrets go first: a cut could leave a piece of one that nobody recognises.
+        let text = redacted(String(decoding: body.prefix(4000), as: UTF8.self))
+        return text.prefix(200).split(whereSeparator: \.isWhitespace).joined(separator: " ")
     }
+
+    private func redacted(_ text: String) -> String { Redaction(secrets: sent.withLock { $0 })(text) }
 }
 
 extension HTTPEndpoint {
@@ -130,17 +159,4 @@ extension HTTPEndpoint {
 func timeText(_ time: Instant) -> String {
     let (whole, rest) = time.millisecondsSince1970.quotientAndRemainder(dividingBy: 1000)
     return "\(whole).\(String(String(1000 + abs(rest)).dropFirst()))"
-}
-
-/// Percent-encodes everything but RFC 3986's unreserved characters.
-func percentEncoded(_ text: String) -> String {
-    let hexadecimal = Array("0123456789ABCDEF".utf8)
-    var bytes: [UInt8] = []
-    for byte in text.utf8 {
-        switch byte {
-        case 0x30...0x39, 0x41...0x5A, 0x61...0x7A, 0x2D, 0x2E, 0x5F, 0x7E: bytes.append(byte)
-        default: bytes += [0x25, hexadecimal[Int(byte >> 4)], hexadecimal[Int(byte & 15)]]
-        }
-    }
-    return String(decoding: bytes, as: UTF8.self)
 }

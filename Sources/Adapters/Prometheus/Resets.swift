@@ -5,7 +5,8 @@ internal import SerinModel
 extension PrometheusTelemetry {
     /// Asks how often the counters behind fallen sums were reset, and notes it in the rows that fell.
     func attachResets(
-        _ request: TelemetryRequest, _ series: inout [SeriesReading], at time: Instant, within deadline: Duration
+        _ request: TelemetryRequest, _ series: inout [SeriesReading], at time: Instant, lead: Duration, within deadline: Duration,
+        since stopwatch: Stopwatch
     ) async {
         let before = memory.withLock { $0 }
         // The last value may be a scrape old, and its fall must lie inside the window with both its samples.
@@ -24,7 +25,7 @@ extension PrometheusTelemetry {
             questions.append((.resets(index), { () throws(Failure) in try PromQL.resets(query, over: window) }))
         }
         guard !questions.isEmpty else { return }
-        let answers = await ask(questions, at: time, within: deadline)
+        let answers = await ask(questions, at: time, lead: lead, within: deadline, since: stopwatch)
         for (index, query) in request.queries.enumerated() {
             switch answers[.resets(index)] {
             case .success(let answer)?:

@@ -4,7 +4,7 @@ public import SerinTransport
 
 /// One server's queries, shared by every rollout that reads from it.
 ///
-/// Reads are grouped into *rounds*, each with one evaluation time. A read joins the newest round when that round was evaluated less
+/// Reads are grouped into *rounds*, each with one evaluation time, at which the server's own clock is read first. A read joins the newest round when that round was evaluated less
 /// than half the reader's poll ago, and begins a round of its own otherwise; within a round each query is sent once, whoever asks.
 /// So a hundred rollouts that poll together cost one query for each shape and poll, polls at random moments cost at most two, no
 /// reading is older than half a poll, and every value of a reading has the round's evaluation time, which the reading states.
@@ -35,9 +35,14 @@ public final class TelemetryHub: Sendable {
     /// The evaluation time for a read at this moment, which begins with `query`, by someone who takes values up to `age` old.
     func evaluationTime(at time: Instant, age: Duration, query: String) -> Instant { rounds.join(at: time, age: age, key: query) }
 
-    /// The answer to an instant query in a round; nil when the task is cancelled first.
-    func answer(_ query: String, at time: Instant) async -> Result<Answer, Failure>? {
-        await rounds.value(of: query, in: time) { () throws(Failure) in try server.instant(query, at: time) }
+    /// What the server's clock shows in a round; nil when the task is cancelled first.
+    func serverTime(in round: Instant) async -> Result<Answer, Failure>? {
+        await rounds.value(of: "time()", in: round) { () throws(Failure) in try server.now() }
+    }
+
+    /// The answer to an instant query in a round, evaluated so much later by the server's clock; nil when the task is cancelled first.
+    func answer(_ query: String, at round: Instant, lead: Duration) async -> Result<Answer, Failure>? {
+        await rounds.value(of: query, in: round) { () throws(Failure) in try server.instant(query, at: round + lead) }
     }
 
     /// The answer to a query that is not shared; cancelling the task ends it.

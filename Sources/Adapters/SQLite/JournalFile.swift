@@ -19,7 +19,7 @@ final class JournalFile: @unchecked Sendable {
     private(set) var hasReserve = false
     private var beforeCommit: (@Sendable () -> Void)?
     /// Why nothing may be written any more.
-    private var writesRefused: String?
+    private var writesRefused: StoreError?
 
     init(path: String, chain: Chain) {
         self.path = path
@@ -40,7 +40,7 @@ final class JournalFile: @unchecked Sendable {
     /// Connects for reading alone.
     func openForReading() throws(StoreError) {
         try connect(flags: SQLITE_OPEN_READWRITE, isWritable: false)
-        writesRefused = "it is open for reading only"
+        writesRefused = .unavailable("cannot append to the journal \(path): it is open for reading only")
         last = try readLast()
     }
 
@@ -153,7 +153,7 @@ final class JournalFile: @unchecked Sendable {
 
     /// Links the drafts to the last entry and commits them in one transaction.
     func append(_ drafts: [Draft], epoch: Int64) throws(StoreError) -> [Entry] {
-        if let writesRefused { throw .unavailable("cannot append to the journal \(path): \(writesRefused)") }
+        if let writesRefused { throw writesRefused }
         guard let connection, let insert else { throw .unavailable("cannot append to the journal \(path): it is closed") }
         let linked: [Entry]
         do {
@@ -209,8 +209,10 @@ final class JournalFile: @unchecked Sendable {
         }
         // A failed sync may have written the transaction all the same, and repeating it proves nothing.
         let mayRetry = isCertain && !wasCommitting && error.primary != SQLITE_IOERR && error.primary != SQLITE_CORRUPT
-        if !mayRetry { writesRefused = "an earlier write failed (\(words(error))); the store must be opened again" }
-        return .unavailable(what)
+        guard !mayRetry else { return .unavailable(what) }
+        let refusal = StoreError.uncertain("\(what); nobody knows whether it was written, so the store must be opened again")
+        writesRefused = refusal
+        return refusal
     }
 
     /// Ends the connection; statements first.

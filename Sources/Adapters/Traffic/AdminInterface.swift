@@ -1,6 +1,7 @@
 internal import SerinLocks
 internal import SerinModel
 internal import SerinPolicies
+internal import SerinProcesses
 internal import SerinTransport
 
 /// The HTTP interface of a load balancer: how it is reached, and what its answers mean.
@@ -74,20 +75,9 @@ struct AdminInterface: Sendable {
     private func refusal(_ response: HTTPResponse, to goal: String, isWrite: Bool) -> Failure {
         let words = excerpt(redacted(String(decoding: response.body.prefix(2000), as: UTF8.self)), limit: 300)
         let reason = words.isEmpty ? "status \(response.status)" : "status \(response.status): \(words)"
-        let wait = response.header("Retry-After").flatMap { Int64($0) }.flatMap { $0 >= 0 && $0 <= 86_400 ? $0 : nil }
-        let kind: FailureClass
-        switch response.status {
-        case 401, 403: kind = .denied
-        case 409, 412: kind = .conflict
-        case 429: kind = .throttled
-        case 503 where wait != nil: kind = .throttled
-        // A gateway that gave up does not know whether the balancer carried the request out.
-        case 502, 504: kind = isWrite ? .unknown : .transient
-        case 408, 425, 500...599: kind = .transient
-        default: kind = .invalid
-        }
+        let kind = response.failureClass(ofWrite: isWrite) ?? .invalid
         var failure = failure(kind, to: goal, reason)
-        if kind == .throttled { failure.retryAfter = wait.map { .seconds($0) } }
+        if kind == .throttled { failure.retryAfter = response.retryAfter }
         return failure
     }
 
@@ -121,20 +111,7 @@ struct AdminInterface: Sendable {
     private func redacted(_ text: String) -> String {
         guard let secret = lastSecret.withLock({ $0 }) else { return text }
         var hidden = [secret]
-        if case .basic(let user, _) = authentication { hidden.append(base64("\(user):\(secret)")) }
-        return hidden.reduce(text) { replacing($1, in: $0, with: "[redacted]") }
+        if case .basic(let user, _) = authentication { hidden.append(basicCredentials(user: user, password: secret)) }
+        return Redaction(secrets: hidden)(text)
     }
-}
-
-/// Base 64 of a text's UTF-8 (RFC 4648, section 4).
-private func base64(_ text: String) -> String {
-    let alphabet = Array("ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/".utf8)
-    let bytes = Array(text.utf8)
-    var result: [UInt8] = []
-    for start in stride(from: 0, to: bytes.count, by: 3) {
-        let group = bytes[start..<min(start + 3, bytes.count)]
-        let bits = group.reduce(0) { $0 << 8 | Int($1) } << (8 * (3 - group.count))
-        for place in 0..<4 { result.append(place <= group.count ? alphabet[bits >> (18 - 6 * place) & 63] : 0x3D) }
-    }
-    return String(decoding: result, as: UTF8.self)
 }

@@ -48,10 +48,66 @@ public struct DatabaseReading: Sendable, Hashable, Codable {
     public var values: [DatabaseValue]
     /// The servers asked, by name without secrets, and what went wrong with each.
     public var failures: [Failure]
+    /// What this and later readings are compared with; nil before the first that succeeds.
+    public var start: DatabaseStart?
 
     /// An answer.
-    public init(values: [DatabaseValue], failures: [Failure] = []) {
+    public init(values: [DatabaseValue], failures: [Failure] = [], start: DatabaseStart? = nil) {
         self.values = values.sorted { $0.signal < $1.signal }
         self.failures = failures
+        self.start = start
+    }
+}
+
+/// What a rollout's readings of Postgres are compared with. It is journaled with each of them, so that a controller that takes the
+/// rollout over compares with the same.
+public struct DatabaseStart: Sendable, Hashable, Codable {
+    /// Standbys that were attached under one name at the first reading.
+    public struct Standbys: Sendable, Hashable, Codable {
+        /// Their slot, or their application and address.
+        public var name: String
+        /// How many.
+        public var count: Int
+
+        /// Standbys of a name.
+        public init(name: String, count: Int) {
+            self.name = name
+            self.count = count
+        }
+    }
+
+    /// One database's deadlock counter at the latest reading.
+    public struct Deadlocks: Sendable, Hashable, Codable {
+        /// The database.
+        public var database: String
+        /// Deadlocks since the last reset.
+        public var count: Double
+        /// The time of that reset; empty when there was none.
+        public var reset: String
+
+        /// A counter.
+        public init(database: String, count: Double, reset: String) {
+            self.database = database
+            self.count = count
+            self.reset = reset
+        }
+    }
+
+    /// When the primary started, as it says.
+    public var started: String
+    /// The identity shared by a primary and its standbys.
+    public var system: String
+    /// The standbys that must stay attached, sorted; nil when they could not be read yet.
+    public var standbys: [Standbys]?
+    /// The counters of every database, sorted; nil when they could not be read yet.
+    public var deadlocks: [Deadlocks]?
+    /// Deadlocks since the first reading.
+    public var deadlocksSince: Double
+
+    /// The facts of a first reading.
+    public init(started: String, system: String) {
+        self.started = started
+        self.system = system
+        deadlocksSince = 0
     }
 }

@@ -32,7 +32,7 @@ public struct DriverValues: Sendable {
     }
 
     /// A time in the notation of policies, such as `500ms` or `2s`.
-    public func duration(_ key: String) -> Duration? { self[key].flatMap(duration(parsing:)) }
+    public func duration(_ key: String) -> Duration? { self[key].flatMap { Duration(policyText: $0) } }
 
     /// The reference that `<stem>_env`, `<stem>_file` or `<stem>_cred` holds. Fails when more than one is given.
     public func secret(_ stem: String) throws(Failure) -> SecretReference? {
@@ -62,7 +62,7 @@ public struct DriverValues: Sendable {
         case .url: return isAddress(text) ? nil : "an http:// or https:// address without user, password or white space"
         case .path: return text.hasPrefix("/") && text.utf8.allSatisfy { $0 >= 0x20 && $0 != 0x7F } ? nil : "an absolute path"
         case .name: return isName(text) ? nil : "a name of letters, digits and . _ -"
-        case .duration: return duration(parsing: text) == nil ? "a time with a unit, such as 500ms or 2s" : nil
+        case .duration: return Duration(policyText: text) == nil ? "a time with a unit, such as 500ms or 2s" : nil
         case .jsonPointer: return text.isEmpty || text.hasPrefix("/") ? nil : "a JSON pointer, such as /weights/1"
         case .oneOf(let words): return words.contains(text) ? nil : "one of \(words.joined(separator: ", "))"
         case .integer(let range):
@@ -86,17 +86,5 @@ public struct DriverValues: Sendable {
                 (0x30...0x39).contains($0) || (0x41...0x5A).contains($0) || (0x61...0x7A).contains($0) || $0 == 0x2E || $0 == 0x5F
                     || $0 == 0x2D
             }
-    }
-
-    private func duration(parsing text: String) -> Duration? {
-        let digits = text.prefix { ("0"..."9").contains($0) || $0 == "." }
-        guard digits.first != ".", let count = Double(digits), count < 1_000_000_000 else { return nil }
-        switch text.dropFirst(digits.count) {
-        case "ms": return .milliseconds(Int64(count.rounded()))
-        case "s": return .milliseconds(Int64((count * 1000).rounded()))
-        case "m": return .milliseconds(Int64((count * 60_000).rounded()))
-        case "h": return .milliseconds(Int64((count * 3_600_000).rounded()))
-        default: return nil
-        }
     }
 }

@@ -31,6 +31,16 @@ extension Policy {
         }
     }
 
+    /// Whether a signal counts requests, so that telemetry can tell what share of them the canary receives.
+    public var countsRequests: Bool {
+        signals.contains { signal in
+            switch signal.source {
+            case .ratio, .per, .latency: true
+            case .rate, .gauge, .expression: false
+            }
+        }
+    }
+
     private var stepFindings: [PolicyFinding] {
         var findings: [PolicyFinding] = []
         let weights = traffic.steps.map(\.weight)
@@ -68,12 +78,13 @@ extension Policy {
             timing.bake < timing.poll * 2, "bake", "\(timing.bake) is less than two polls of \(timing.poll)",
             "bake longer, or poll more often")
         check(
-            effectiveMaxBake < timing.bake, "max_bake", "\(effectiveMaxBake) is less than the bake of \(timing.bake)",
+            timing.effectiveMaxBake < timing.bake, "max_bake",
+            "\(timing.effectiveMaxBake) is less than the bake of \(timing.bake)",
             "write \(timing.bake) or more, or leave it out for \(timing.bake * 4)")
         let all = effectiveStepFor * Int64(max(1, judgedSteps.count))
         check(
-            timing.stepFor != nil && all > effectiveMaxBake, "step_for",
-            "\(judgedSteps.count) steps of \(effectiveStepFor) take \(all), longer than max_bake (\(effectiveMaxBake))",
+            timing.stepFor != nil && all > timing.effectiveMaxBake, "step_for",
+            "\(judgedSteps.count) steps of \(effectiveStepFor) take \(all), longer than max_bake (\(timing.effectiveMaxBake))",
             "shorten step_for, or give a longer max_bake")
         check(
             timing.minEvidence > timing.bake, "min_evidence", "\(timing.minEvidence) is longer than the bake of \(timing.bake)",
@@ -111,6 +122,9 @@ extension Policy {
         check(
             signal.judge == .threshold && !signal.isSecurity && signal.proof == .any, "proof",
             "judge: threshold compares totals and proves nothing", "remove proof or judge")
+        check(
+            signal.judge == .threshold && signal.assureTolerance != signal.tolerance, "assurance",
+            "judge: threshold passes what is within the tolerance and proves nothing more", "remove assurance or judge")
         check(
             signal.assureFloor < signal.floor, "assurance",
             "its floor is below the signal's floor: a pass would exclude more than a fail shows",

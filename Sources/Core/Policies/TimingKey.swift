@@ -18,16 +18,6 @@ enum TimingKey: String, CaseIterable, Sendable {
     case watchdogAfter = "watchdog_after"
     case minEvidence = "min_evidence"
 
-    /// Whether less of it protects less. The others protect less when they are longer: they say how soon something is noticed or ended.
-    var isSaferWhenLonger: Bool {
-        switch self {
-        case .bake, .stepFor, .warmup, .watch, .minEvidence: true
-        case .poll, .maxBake, .holdFor, .lossFor, .preflightDeadline, .raiseDeadline, .haltDeadline, .rollbackDeadline,
-            .approvalDeadline, .watchdogAfter:
-            false
-        }
-    }
-
     /// Sets the time.
     func set(_ duration: Duration, in timing: inout TimingPolicy) {
         switch self {
@@ -57,7 +47,7 @@ enum TimingKey: String, CaseIterable, Sendable {
         case .bake: timing.bake
         case .stepFor: policy.effectiveStepFor
         case .warmup: timing.warmup
-        case .maxBake: policy.effectiveMaxBake
+        case .maxBake: policy.timing.effectiveMaxBake
         case .holdFor: timing.holdFor
         case .lossFor: timing.lossFor
         case .watch: timing.watch
@@ -76,15 +66,16 @@ extension Policy {
     /// The steps at which canary and control are compared: all but one of 100 %.
     public var judgedSteps: [StepPolicy] { traffic.steps.filter { $0.weight < .all } }
 
-    /// The least healthy time at each judged step: `step_for`, or the bake divided by the number of judged steps, rounded up.
+    /// The least healthy time at each judged step: `step_for`, or the bake divided by the number of judged steps. What that
+    /// leaves of the bake is spent at the last of them.
     public var effectiveStepFor: Duration {
-        if let given = timing.stepFor { return given }
-        let count = Int64(max(1, judgedSteps.count))
-        return Duration(milliseconds: (timing.bake.milliseconds + count - 1) / count)
+        timing.stepFor ?? Duration(milliseconds: timing.bake.milliseconds / Int64(max(1, judgedSteps.count)))
     }
+}
 
+extension TimingPolicy {
     /// The longest bake: `max_bake`, or four times the bake.
-    public var effectiveMaxBake: Duration { timing.maxBake ?? timing.bake * 4 }
+    public var effectiveMaxBake: Duration { maxBake ?? bake * 4 }
 }
 
 extension TimingKey {

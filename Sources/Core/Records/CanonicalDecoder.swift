@@ -7,6 +7,8 @@ public import SerinModel
 public enum CanonicalDecoder {
     /// How deep a record may nest.
     static let depthLimit = 64
+    /// How long a record may be, in bytes: what is longer is not written either.
+    public static let byteLimit = 64 << 20
 
     /// Reads a value from a JSON document.
     public static func decode<Value: Decodable>(_ type: Value.Type, from document: JSONValue) throws(RecordError) -> Value {
@@ -25,7 +27,7 @@ public enum CanonicalDecoder {
     public static func decode<Value: Decodable>(_ type: Value.Type, from bytes: [UInt8]) throws(RecordError) -> Value {
         let document: JSONValue
         do {
-            document = try JSONValue(parsing: bytes, depthLimit: depthLimit)
+            document = try JSONValue(parsing: bytes, depthLimit: depthLimit, byteLimit: byteLimit)
         } catch {
             throw RecordError("no JSON document: \(error)")
         }

@@ -20,9 +20,13 @@ public struct Chain: Sendable {
     public static let genesis = [UInt8](repeating: 0, count: 32)
 
     private let digest: Digest
+    private let bodyLimit: Int
 
-    /// A chain over a digest.
-    public init(digest: @escaping Digest) { self.digest = digest }
+    /// A chain over a digest, of records of at most `bodyLimit` bytes: those that can be read back.
+    public init(digest: @escaping Digest, bodyLimit: Int = CanonicalDecoder.byteLimit) {
+        self.digest = digest
+        self.bodyLimit = bodyLimit
+    }
 
     /// Numbers and links drafts after the last entry (nil: the journal is empty), in the order given.
     public func link(_ drafts: [Draft], after last: Entry?, epoch: Int64) throws(RecordError) -> [Entry] {
@@ -35,6 +39,10 @@ public struct Chain: Sendable {
             var entry = Entry(
                 sequence: sequence, epoch: epoch, rollout: draft.rollout, at: draft.at,
                 body: try CanonicalEncoder.bytes(of: draft.record), previous: previous, hash: [])
+            guard entry.body.count <= bodyLimit else {
+                throw RecordError(
+                    "entry \(sequence) would have \(entry.body.count) bytes and could not be read back: at most \(bodyLimit)")
+            }
             entry.hash = hash(of: entry)
             guard entry.hash.count == 32 else { throw RecordError("the digest of entry \(sequence) could not be computed") }
             previous = entry.hash

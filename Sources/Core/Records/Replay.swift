@@ -203,14 +203,16 @@ extension Effect {
     /// Whether an event answers it one day.
     fileprivate var isAnswered: Bool {
         switch self {
-        case .preflight, .readHistory, .setWeight, .runAction: true
+        case .preflight, .readHistory, .setWeight, .lowerWeight, .runAction: true
         case .record, .notify: false
         }
     }
 
     fileprivate var weightIntent: IntentID? {
-        if case .setWeight(let intent, _) = self { return intent }
-        return nil
+        switch self {
+        case .setWeight(let intent, _), .lowerWeight(let intent, _): intent
+        case .preflight, .readHistory, .runAction, .record, .notify: nil
+        }
     }
 
     fileprivate var actionIntent: IntentID? {

@@ -13,10 +13,10 @@ struct BakeLedger: Sendable, Hashable {
     /// Healthy time at each step.
     private var steps: [Duration]
 
-    init(timing: TimingPolicy, steps count: Int) {
-        needed = timing.bake
-        perStep = timing.stepFor ?? Duration(milliseconds: timing.bake.milliseconds / Int64(max(1, count)))
-        steps = Array(repeating: .zero, count: count)
+    init(_ policy: Policy) {
+        needed = policy.timing.bake
+        perStep = policy.effectiveStepFor
+        steps = Array(repeating: .zero, count: policy.judgedSteps.count)
     }
 
     /// Healthy time of a step at a weight.

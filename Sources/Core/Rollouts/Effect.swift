@@ -9,6 +9,8 @@ public enum Effect: Sendable, Hashable, Codable {
     case readHistory
     /// Make the canary's share this and read it back; answer with `weightReported`. Zero is asked for without conditions.
     case setWeight(IntentID, Weight)
+    /// As `setWeight` above 0, but only from above: nothing is written when less is read.
+    case lowerWeight(IntentID, Weight)
     /// Do this to code once; answer with `actionReported`.
     case runAction(IntentID, ActionKind)
     /// Write this into the decision log.

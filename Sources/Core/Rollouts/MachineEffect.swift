@@ -8,6 +8,8 @@ public enum MachineEffect: Sendable, Hashable {
     case readHistory
     /// Make the weight this.
     case setWeight(IntentID, Weight)
+    /// Make the weight this, above 0, unless less is in force.
+    case lowerWeight(IntentID, Weight)
     /// Do this to code, once.
     case runAction(IntentID, ActionKind)
     /// Something that people should find in the log and that no change of state tells.

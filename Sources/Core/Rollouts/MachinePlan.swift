@@ -69,7 +69,7 @@ public struct MachinePlan: Sendable, Hashable {
     /// How many steps are judged against a control.
     public var judgedSteps: Int { hasFinalStep ? steps.count - 1 : steps.count }
     /// The longest bake before `onInconclusive`.
-    public var maxBake: Duration { timing.maxBake ?? timing.bake * 4 }
+    public var maxBake: Duration { timing.effectiveMaxBake }
 
     /// Whether a step is the final one at 100 %.
     public func isFinalStep(_ step: Int) -> Bool { hasFinalStep && step == steps.count - 1 }

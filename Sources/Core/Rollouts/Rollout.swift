@@ -21,6 +21,8 @@ public struct Rollout: Sendable, Hashable {
     let createdAt: Instant
     var feed: EvidenceFeed
     var database: DatabaseGate
+    /// What the database is compared with, as the latest reading says; nil before the first that succeeds.
+    public private(set) var databaseStart: DatabaseStart?
     var share = ShareGuard()
     var bake: BakeLedger
     var log: VerdictLog
@@ -38,7 +40,7 @@ public struct Rollout: Sendable, Hashable {
     var wasUnhealthy = false
     /// When an action last ended: what a poll read before knows nothing of it.
     var actionEndedAt: Instant?
-    /// Whether a security signal or a halt for security stopped it.
+    /// Whether a security signal failed or someone halted it for security, be it on the way back for another cause.
     var wasStoppedForSecurity = false
     /// Why it is where it is.
     var cause = ""
@@ -55,7 +57,7 @@ public struct Rollout: Sendable, Hashable {
         machine = RolloutMachine(plan: plan)
         feed = EvidenceFeed(policy: charter.policy, version: charter.version, previous: charter.previous)
         database = DatabaseGate(policy: charter.policy.postgres)
-        bake = BakeLedger(timing: charter.policy.timing, steps: plan.judgedSteps)
+        bake = BakeLedger(charter.policy)
         log = VerdictLog(signals: charter.policy.signals)
         since = createdAt
     }
@@ -84,14 +86,17 @@ public struct Rollout: Sendable, Hashable {
         switch event {
         case .started: apply(.started, at: now, into: &effects)
         case .ticked: apply(.ticked, at: now, into: &effects)
-        case .preflightFinished(let report): preflightFinished(report, at: now, into: &effects)
+        case .preflightFinished(let report):
+            databaseStart = report.database?.start ?? databaseStart
+            preflightFinished(report, at: now, into: &effects)
         case .historyRead(let history):
             feed.absorb(history)
             apply(.historyRead, at: now, into: &effects)
         case .observed(let observation):
+            databaseStart = observation.database?.start ?? databaseStart
             let assessment = feed.absorb(observation.telemetry, at: now, isCollecting: machine.isCollecting)
             let feed = self.feed
-            take(observation, assessment, shown: { feed.shown(at: now) }, at: now, into: &effects)
+            take(observation, assessment, shown: { feed.shown() }, at: now, into: &effects)
         case .commanded(let command): take(command, at: now, into: &effects)
         case .weightReported(let intent, let outcome): take(outcome, of: intent, at: now, into: &effects)
         case .actionReported(let intent, let outcome): take(outcome, of: intent, at: now, into: &effects)
@@ -123,6 +128,7 @@ public struct Rollout: Sendable, Hashable {
             case .preflight: effects.append(.preflight)
             case .readHistory: effects.append(.readHistory)
             case .setWeight(let intent, let weight): effects.append(.setWeight(intent, weight))
+            case .lowerWeight(let intent, let weight): effects.append(.lowerWeight(intent, weight))
             case .runAction(let intent, let kind): effects.append(.runAction(intent, kind))
             case .note(let note): write(note, into: &effects)
             }
@@ -134,12 +140,6 @@ public struct Rollout: Sendable, Hashable {
         }
         if machine.inForce == .zero { exposedSince = nil } else if exposedSince == nil { exposedSince = now }
         if machine.isPromotionStarted, !before.isPromotionStarted { feed.promotionBegan() }
-        switch machine.retreat?.cause {
-        case .security, .command(.haltForSecurity): wasStoppedForSecurity = true
-        case .verdict, .hardLimit, .alert, .database, .share, .drift, .actionFailed, .actionUnknown, .unseenPromotion, .command,
-            .inconclusive, .telemetry, .unreadable, .deadline, .doubt, nil:
-            break
-        }
         guard machine.state != before.state else { return }
         changed(from: before.state, at: now, into: &effects)
     }

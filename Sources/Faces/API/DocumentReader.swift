@@ -1,4 +1,5 @@
 internal import SerinModel
+internal import SerinPolicies
 
 /// Why a document is not what was expected.
 public struct DocumentError: Error, Sendable, Hashable, CustomStringConvertible {
@@ -60,7 +61,7 @@ struct DocumentReader {
     func double(_ key: String) throws(DocumentError) -> Double { try get(key, "a number", Notation.double) }
 
     func duration(_ key: String) throws(DocumentError) -> Duration {
-        try get(key, "a length of time") { $0.text.flatMap(Notation.duration) }
+        try get(key, "a length of time") { $0.text.flatMap { Duration(policyText: $0) } }
     }
 
     func instant(_ key: String) throws(DocumentError) -> Instant {

@@ -1,6 +1,6 @@
 public import SerinModel
 
-/// How times, lengths of time, weights and numbers are written in documents, and read from them and from the command line.
+/// How times, weights and numbers are written in documents, and read from them and from the command line.
 public enum Notation {
     /// RFC 3339 in UTC, with milliseconds when there are any: `2026-03-01T00:42:15Z`, `2026-03-01T00:42:15.250Z`.
     public static func text(_ instant: Instant) -> String {
@@ -37,23 +37,6 @@ public enum Notation {
     private static func number(_ digits: ArraySlice<UInt8>) -> Int64? {
         guard digits.allSatisfy({ (0x30...0x39).contains($0) }) else { return nil }
         return Int64(String(decoding: digits, as: UTF8.self))
-    }
-
-    /// A length of time with its unit, `250ms`, `90s`, `30m`, `24h`, `7d`; nil when it is something else or over 10 years.
-    public static func duration(_ text: String) -> Duration? {
-        let digits = text.prefix { $0.isASCII && $0.isNumber }
-        guard (1...12).contains(digits.count), let count = Int64(digits) else { return nil }
-        let unit: Int64
-        switch text.dropFirst(digits.count) {
-        case "ms": unit = 1
-        case "s": unit = 1000
-        case "m": unit = 60_000
-        case "h": unit = 3_600_000
-        case "d": unit = 86_400_000
-        default: return nil
-        }
-        guard count <= 315_360_000_000 / unit else { return nil }
-        return Duration(milliseconds: count * unit)
     }
 
     /// A weight in per cent as a decimal string without the sign: `25`, `2.5`.

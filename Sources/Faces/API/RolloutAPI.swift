@@ -1,5 +1,7 @@
+internal import Glibc
 public import SerinController
 internal import SerinModel
+internal import SerinPolicies
 internal import SerinRecords
 internal import SerinRollouts
 
@@ -11,9 +13,18 @@ public struct RolloutAPI: Sendable {
     static let decisionLimit = 1000
 
     private let operations: any RolloutOperations
+    private let anyoneMayStart: Bool
 
     /// An API over operations.
-    public init(_ operations: any RolloutOperations) { self.operations = operations }
+    ///
+    /// - Parameters:
+    ///   - operations: What carries requests out.
+    ///   - anyoneMayStart: Whether everyone who can connect may start rollouts. Else only this process' own user and root may: a
+    ///     policy names programs, which run as that user, and files, which are read as that user.
+    public init(_ operations: any RolloutOperations, anyoneMayStart: Bool = false) {
+        self.operations = operations
+        self.anyoneMayStart = anyoneMayStart
+    }
 
     /// The routes.
     public var router: Router {
@@ -59,6 +70,12 @@ public struct RolloutAPI: Sendable {
 
     private func start(_ request: Request, _: [String]) async -> Response {
         await answer(request) { principal in
+            guard anyoneMayStart || principal == .uid(geteuid()) || principal == .uid(0) else {
+                throw OperationError.refused(
+                    Refusal(
+                        "\(principal) may not start a rollout here: its programs would run as uid:\(geteuid())",
+                        hint: "start it as that user, or let the group do so with serin daemon --group-may-start"))
+            }
             let status = try await operations.start(try read(request.body, StartDocument.decode), by: principal)
             return .json(
                 201, StatusDocument.encode(status), headers: [Request.Pair("Location", "/v1/rollouts/\(status.id)")])
@@ -76,7 +93,7 @@ public struct RolloutAPI: Sendable {
     private func wait(_ request: Request, names: [String]) async -> Response {
         await answer(request) { _ in
             let asked = request.parameter("timeout")
-            guard let timeout = asked.map(Notation.duration) ?? .seconds(30) else {
+            guard let timeout = asked.map({ Duration(policyText: $0) }) ?? .seconds(30) else {
                 throw Problem(.malformed, "'timeout' is a length of time such as 30s")
             }
             let present = try await operations.status(of: names[0])

@@ -93,6 +93,9 @@ public protocol OpenedController: Sendable {
 
     /// Ends driving in order and releases the store. A live rollout is left as it is for the next controller or the watchdog.
     func stop() async
+
+    /// Gives up what was opened and is not going to run: releases the store, and leaves a live rollout to the watchdog.
+    func abandon() async
 }
 
 /// How the parts of a controller are put together: all that the verbs need and do not know themselves.

@@ -50,6 +50,8 @@ public struct CommandLineProgram: Sendable {
             console.writeData(text + "\n")
             return .ok
         case .run(let verb, let globals, let action):
+            // Those that handle signals themselves are, or may become, a controller.
+            if verb.interruption == .handled { console.neverWait() }
             let session = Session(
                 console: console, environment: environment, globals: globals,
                 state: StateRoot(option: globals.state, environment: environment, isRoot: geteuid() == 0), assembly: assembly,

@@ -7,11 +7,13 @@ extension CommandLineProgram {
     /// - Returns: The status to exit with.
     public static func process(interruptions: AsyncStream<Int32>) async -> Int32 {
         let environment = processEnvironment()
+        let output = Output()
         let program = CommandLineProgram(
-            assembly: .production(environment: environment), console: .standard(), environment: environment,
-            interruptions: interruptions,
-            endNow: { _exit($0.rawValue) })
-        return await program.run(Array(CommandLine.arguments.dropFirst())).rawValue
+            assembly: .production(environment: environment, output: output), console: .standard(output),
+            environment: environment, interruptions: interruptions, endNow: { _exit($0.rawValue) })
+        let code = await program.run(Array(CommandLine.arguments.dropFirst()))
+        await output.flush(within: .seconds(5))
+        return code.rawValue
     }
 
     private static func processEnvironment() -> [String: String] {

@@ -18,7 +18,9 @@ public struct UnixSocket: Sendable, Hashable {
     /// - Parameters:
     ///   - path: Where, at most 107 bytes.
     ///   - group: A group whose members may connect too; without it only the owner may (mode 0600).
-    public init(listeningAt path: String, group: String? = nil) throws(Failure) {
+    ///   - root: The folder up to which the group is let through, the outermost one; without it only the socket's own. Above it the
+    ///     rights are nobody's business but the computer's.
+    public init(listeningAt path: String, group: String? = nil, within root: String? = nil) throws(Failure) {
         var address = try Self.address(path)
         try Self.removeStale(path, address: &address)
         let descriptor = socket(
@@ -34,7 +36,7 @@ public struct UnixSocket: Sendable, Hashable {
         isBound = true
         // Nobody can connect before `listen`, so nobody gets in before the mode is right.
         guard chmod(path, group == nil ? 0o600 : 0o660) == 0 else { throw Self.failure("cannot protect \(path)", errno) }
-        if let group { try Self.give(path, to: group) }
+        if let group { try Self.give(path, to: group, within: root) }
         guard listen(descriptor, 128) == 0 else { throw Self.failure("cannot listen at \(path)", errno) }
         var status = stat()
         guard lstat(path, &status) == 0 else { throw Self.failure("cannot read \(path)", errno) }
@@ -42,6 +44,12 @@ public struct UnixSocket: Sendable, Hashable {
         self.path = path
         self.descriptor = descriptor
         inode = UInt64(status.st_ino)
+    }
+
+    /// Checks what can be checked before anything is made: the path's length, and that there is such a group.
+    public static func check(_ path: String, group: String?) throws(Failure) {
+        _ = try address(path)
+        if let group { _ = try identifier(of: group, for: path) }
     }
 
     /// Removes the file, when it is still this socket's.
@@ -107,24 +115,32 @@ public struct UnixSocket: Sendable, Hashable {
         guard unlink(path) == 0 else { throw failure("cannot remove the old socket \(path)", errno) }
     }
 
-    private static func give(_ path: String, to group: String) throws(Failure) {
+    private static func identifier(of group: String, for path: String) throws(Failure) -> gid_t {
         var entry = group_t()
         var found: UnsafeMutablePointer<group_t>?
         var buffer = [CChar](repeating: 0, count: 16 << 10)
         guard getgrnam_r(group, &entry, &buffer, buffer.count, &found) == 0, found != nil else {
             throw Failure(.invalid, "cannot give \(path) to the group '\(group)': there is no such group")
         }
-        guard chown(path, uid_t.max, entry.gr_gid) == 0 else {
+        return entry.gr_gid
+    }
+
+    private static func give(_ path: String, to group: String, within root: String?) throws(Failure) {
+        let number = try identifier(of: group, for: path)
+        guard chown(path, uid_t.max, number) == 0 else {
             throw failure("cannot give \(path) to the group '\(group)'", errno)
         }
-        try letThrough(path, entry.gr_gid)
+        try letThrough(path, number, within: root)
     }
 
     /// Lets a group pass through the folders above a socket that are closed to everyone but this user: to pass, not to list.
-    private static func letThrough(_ path: String, _ group: gid_t) throws(Failure) {
+    private static func letThrough(_ path: String, _ group: gid_t, within root: String?) throws(Failure) {
         var folder = path
+        var isOwn = true
         while let slash = folder.lastIndex(of: "/"), slash != folder.startIndex {
             folder = String(folder[..<slash])
+            guard isOwn || root.map({ folder == $0 || folder.hasPrefix($0 + "/") }) ?? false else { return }
+            isOwn = false
             var status = stat()
             guard stat(folder, &status) == 0, status.st_uid == geteuid(), status.st_mode & 0o077 == 0 || status.st_gid == group,
                 status.st_mode & 0o001 == 0

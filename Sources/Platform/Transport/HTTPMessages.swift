@@ -16,7 +16,7 @@ public struct HTTPHeader: Sendable, Hashable {
 
 /// An HTTP request with all its limits.
 ///
-/// Redirects are never followed, and proxies named in the environment are used only when asked for.
+/// Redirects are never followed, and proxies named in the environment are not used.
 public struct HTTPRequest: Sendable {
     /// `GET`, `HEAD`, `POST`, `PUT`, `PATCH`, `DELETE`.
     public var method: String
@@ -51,8 +51,6 @@ public struct HTTPRequest: Sendable {
     /// Whether the server may see the request twice. When not, a connection that an earlier exchange left open is not used: it may
     /// have been closed meanwhile, and libcurl would then quietly send the request again.
     public var isIdempotent: Bool
-    /// Whether proxies named in the environment (`http_proxy`, …) are used.
-    public var usesEnvironmentProxy: Bool
 
     /// A request. It is taken as idempotent unless it is a `POST` or `PATCH`.
     public init(
@@ -75,7 +73,6 @@ public struct HTTPRequest: Sendable {
         basic = nil
         headerLimit = 64 << 10
         isIdempotent = method != "POST" && method != "PATCH"
-        usesEnvironmentProxy = false
     }
 
     /// The address as people may see it: without user, password, query and fragment.
@@ -125,16 +122,19 @@ public struct HTTPResponse: Sendable, Hashable {
         headers.first { $0.name.lowercased() == name.lowercased() }?.value
     }
 
-    /// What kind of failure the status means; nil for 2xx. A gateway that got no answer (502, 504) leaves it unknown whether the
-    /// request was carried out.
-    public var failureClass: FailureClass? {
+    /// What kind of failure the status means; nil for 2xx.
+    ///
+    /// A gateway that got no answer (502, 504) and a server that lost its patience (408) leave it unknown whether a write was carried
+    /// out; a read may simply be asked again.
+    public func failureClass(ofWrite isWrite: Bool) -> FailureClass? {
         switch status {
         case 200..<300: nil
         case 401, 403, 407: .denied
         case 409, 412: .conflict
         case 429: .throttled
-        case 502, 504: .unknown
-        case 408, 425, 500...: .transient
+        case 503 where retryAfter != nil: .throttled
+        case 408, 502, 504: isWrite ? .unknown : .transient
+        case 425, 500...: .transient
         default: .invalid
         }
     }
@@ -144,6 +144,32 @@ public struct HTTPResponse: Sendable, Hashable {
         guard let text = header("Retry-After"), let seconds = Int64(text), seconds >= 0 else { return nil }
         return .seconds(min(seconds, 86_400))
     }
+}
+
+/// What basic authentication sends: base 64 (RFC 4648, section 4) of user and password (RFC 7617).
+public func basicCredentials(user: String, password: String) -> String {
+    let alphabet = Array("ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/".utf8)
+    let bytes = Array("\(user):\(password)".utf8)
+    var result: [UInt8] = []
+    for start in stride(from: 0, to: bytes.count, by: 3) {
+        let group = bytes[start..<min(start + 3, bytes.count)]
+        let bits = group.reduce(0) { $0 << 8 | Int($1) } << (8 * (3 - group.count))
+        for place in 0..<4 { result.append(place <= group.count ? alphabet[bits >> (18 - 6 * place) & 63] : 0x3D) }
+    }
+    return String(decoding: result, as: UTF8.self)
+}
+
+/// Percent-encodes everything but RFC 3986's unreserved characters.
+public func percentEncoded(_ text: String) -> String {
+    let hexadecimal = Array("0123456789ABCDEF".utf8)
+    var bytes: [UInt8] = []
+    for byte in text.utf8 {
+        switch byte {
+        case 0x30...0x39, 0x41...0x5A, 0x61...0x7A, 0x2D, 0x2E, 0x5F, 0x7E: bytes.append(byte)
+        default: bytes += [0x25, hexadecimal[Int(byte >> 4)], hexadecimal[Int(byte & 15)]]
+        }
+    }
+    return String(decoding: bytes, as: UTF8.self)
 }
 
 /// Whether a text is a token of RFC 9110, section 5.6.2.

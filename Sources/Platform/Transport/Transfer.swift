@@ -76,7 +76,8 @@ final class Transfer: Sendable {
             serin_curl_set_header_sink(easy, headerSink, context),
         ]
         if request.download == nil { codes.append(serin_curl_set_text(easy, CURLOPT_ACCEPT_ENCODING, "gzip")) }
-        if !request.usesEnvironmentProxy { codes.append(serin_curl_set_text(easy, CURLOPT_PROXY, "")) }
+        // Else libcurl would take the environment's (`http_proxy`, …).
+        codes.append(serin_curl_set_text(easy, CURLOPT_PROXY, ""))
         if !request.isIdempotent { codes.append(serin_curl_set_long(easy, CURLOPT_FRESH_CONNECT, 1)) }
         if let path = request.unixSocket { codes.append(serin_curl_set_text(easy, CURLOPT_UNIX_SOCKET_PATH, path)) }
         if let basic = request.basic {

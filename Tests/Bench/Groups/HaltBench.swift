@@ -35,7 +35,7 @@ struct HaltBench {
         defer { balancer.stop() }
         let rig = try await HaltRig(settings: balancer.settings, transport: transport, scratch: scratch)
         let rows = try await withThrowingTaskGroup(of: Void.self) { group in
-            group.addTask { await rig.controller.run() }
+            group.addTask { try await rig.controller.run() }
             defer { rig.controller.stop() }
             return try await measure(kind, rig)
         }

@@ -1,3 +1,4 @@
+internal import MemoryJournal
 internal import SerinCrypto
 internal import SerinModel
 internal import SerinPolicies
@@ -63,7 +64,7 @@ struct PollBench {
                             PreflightReport(
                                 problems: [], warnings: [], weight: WeightReading(weight: .zero, raw: "0"), database: nil)))
                 case .readHistory: events.append(.historyRead(world.history(queries, to: now)))
-                case .setWeight(let intent, let wanted):
+                case .setWeight(let intent, let wanted), .lowerWeight(let intent, let wanted):
                     weight = wanted
                     events.append(.weightReported(intent, .confirmed(WeightReading(weight: wanted, raw: "\(wanted)"))))
                 case .runAction, .record, .notify: break

@@ -58,7 +58,7 @@ final class HaltRig: Sendable {
                         id: id, policy: policy, policyHash: "00", version: request.version, previous: "1", author: principal,
                         overrides: [])
                 },
-                makeWorld: { _ throws(Failure) in
+                makeWorld: { _, _ throws(Failure) in
                     World(traffic: traffic, telemetry: telemetry, database: nil, actions: NoActions())
                 }, watchdog: .none, retries: RetryBudget(clock: clock) { 0.5 }))
         self.clock = clock

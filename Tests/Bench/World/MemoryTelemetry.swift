@@ -19,9 +19,9 @@ final class MemoryTelemetry: Telemetry {
             start: start, step: .minutes(1), series: request.queries.map { _ in [] }, scrapeInterval: .seconds(5), warnings: [])
     }
 
-    func scrapeInterval(
-        of request: TelemetryRequest, at time: Instant, deadline: SerinModel.Duration
-    ) async -> SerinModel.Duration? { .seconds(5) }
+    func clock(of request: TelemetryRequest, deadline: SerinModel.Duration) async throws(Failure) -> SourceClock {
+        throw Failure(.transient, "it has no clock")
+    }
 }
 
 /// Actions that nobody asks for.

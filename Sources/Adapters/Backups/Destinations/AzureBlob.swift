@@ -73,7 +73,7 @@ struct AzureBlob: BackupDestination {
         let answer = try await environment.retries.run { _ throws(Failure) in
             try await exchange.send("HEAD", nil, query: [HTTPHeader("restype", "container")])
         }
-        guard answer.failureClass == nil else {
+        guard answer.failureClass(ofWrite: true) == nil else {
             facts.remarks.append(exchange.refusal("HEAD", "the container", answer).message)
             return facts
         }
@@ -125,7 +125,7 @@ struct AzureBlob: BackupDestination {
                 let answer = try await exchange.send(
                     "PUT", prefix + upload.key.description, query: [HTTPHeader("comp", "block"), HTTPHeader("blockid", block)],
                     body: [piece])
-                guard answer.failureClass == nil else { throw exchange.refusal("PUT a block of", "\(upload.key)", answer) }
+                guard answer.failureClass(ofWrite: true) == nil else { throw exchange.refusal("PUT a block of", "\(upload.key)", answer) }
             }
             list += "<Latest>\(block)</Latest>"
             offset += count
@@ -145,7 +145,7 @@ struct AzureBlob: BackupDestination {
             if attempt > 0, let found = try await settled(upload) { return found.etag }
             let answer = try await exchange.send("PUT", prefix + upload.key.description, query: query, headers: all, body: body)
             if [409, 412].contains(answer.status), let found = try await settled(upload) { return found.etag }
-            guard answer.failureClass == nil else { throw exchange.refusal("PUT", "\(upload.key)", answer) }
+            guard answer.failureClass(ofWrite: true) == nil else { throw exchange.refusal("PUT", "\(upload.key)", answer) }
             return answer.header("ETag")
         }
     }
@@ -168,7 +168,7 @@ struct AzureBlob: BackupDestination {
         try await environment.retries.run { _ throws(Failure) in
             let answer = try await exchange.send("HEAD", prefix + key.description, query: versionQuery(version))
             if answer.status == 404 { return nil }
-            guard answer.failureClass == nil, let size = answer.header("Content-Length").flatMap({ Int64($0) }) else {
+            guard answer.failureClass(ofWrite: true) == nil, let size = answer.header("Content-Length").flatMap({ Int64($0) }) else {
                 throw exchange.refusal("HEAD", "\(key)", answer)
             }
             var stored = StoredObject(key: key, size: size)
@@ -193,7 +193,7 @@ struct AzureBlob: BackupDestination {
                 let answer = try await exchange.send(
                     "GET", prefix + key.description, query: versionQuery(version), download: Download(path: path, limit: limit))
                 if answer.status == 404 { throw missing(key, version) }
-                guard answer.failureClass == nil, let downloaded = answer.downloaded else {
+                guard answer.failureClass(ofWrite: true) == nil, let downloaded = answer.downloaded else {
                     throw exchange.refusal("GET", "\(key)", answer)
                 }
                 return FetchedObject(size: downloaded.byteCount, sha256: Hexadecimal.text(of: downloaded.sha256))
@@ -218,7 +218,7 @@ struct AzureBlob: BackupDestination {
             if !marker.isEmpty { query.append(HTTPHeader("marker", marker)) }
             let page = try await environment.retries.run { _ throws(Failure) in
                 let answer = try await exchange.send("GET", nil, query: query)
-                guard answer.failureClass == nil, let root = XMLElement.root(of: answer.body) else {
+                guard answer.failureClass(ofWrite: true) == nil, let root = XMLElement.root(of: answer.body) else {
                     throw exchange.refusal("list", "'\(start)'", answer)
                 }
                 return root
@@ -249,7 +249,7 @@ struct AzureBlob: BackupDestination {
     func delete(_ key: ObjectKey, version: String?) async throws(Failure) {
         try await environment.retries.run { _ throws(Failure) in
             let answer = try await exchange.send("DELETE", prefix + key.description, query: versionQuery(version))
-            guard answer.failureClass == nil || answer.status == 404 else { throw exchange.refusal("DELETE", "\(key)", answer) }
+            guard answer.failureClass(ofWrite: true) == nil || answer.status == 404 else { throw exchange.refusal("DELETE", "\(key)", answer) }
         }
         if try await head(key, version: version) != nil {
             throw Failure(.transient, "\(key) is still at \(name) after it was deleted")
@@ -271,7 +271,7 @@ struct AzureBlob: BackupDestination {
             "PUT", prefix + key.description, query: [HTTPHeader("comp", "blocklist")],
             headers: [HTTPHeader("If-None-Match", "*")],
             body: [.bytes(Array("<BlockList></BlockList>".utf8))])
-        guard answer.failureClass == nil else { throw exchange.refusal("abort the upload of", "\(key)", answer) }
+        guard answer.failureClass(ofWrite: true) == nil else { throw exchange.refusal("abort the upload of", "\(key)", answer) }
         try await delete(key, version: answer.header("x-ms-version-id"))
     }
 
@@ -281,7 +281,7 @@ struct AzureBlob: BackupDestination {
         ]
         try await environment.retries.run { _ throws(Failure) in
             let answer = try await exchange.send("PUT", prefix + key.description, headers: headers, body: [.bytes(bytes)])
-            guard answer.failureClass == nil else { throw exchange.refusal("PUT", "\(key)", answer) }
+            guard answer.failureClass(ofWrite: true) == nil else { throw exchange.refusal("PUT", "\(key)", answer) }
         }
         guard let found = try await head(key, version: nil), found.size == Int64(bytes.count) else {
             throw Failure(.invalid, "\(key) at \(name) is not what was written")

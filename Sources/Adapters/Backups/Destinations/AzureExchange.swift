@@ -75,7 +75,7 @@ struct AzureExchange: Sendable {
     func refusal(_ method: String, _ what: String, _ answer: HTTPResponse) -> Failure {
         let code = XMLElement.root(of: answer.body)?["Code"]?.text ?? answer.header("x-ms-error-code") ?? ""
         var failure = Failure(
-            code == "ServerBusy" ? .throttled : answer.failureClass ?? .transient,
+            code == "ServerBusy" ? .throttled : answer.failureClass(ofWrite: true) ?? .transient,
             "cannot \(method) \(what) at \(name): \(answer.status)\(code.isEmpty ? "" : " " + code)")
         failure.retryAfter = answer.retryAfter
         if answer.status == 403 { failure.hint = "the key, its rights or this machine's clock are wrong" }

@@ -27,7 +27,7 @@ struct ObjectStore: BackupDestination {
             if answer.status == 404 { return nil }
             // A delete marker asked for by its version.
             if answer.status == 405 { return nil }
-            guard answer.failureClass == nil else { throw refusal("HEAD", key, answer) }
+            guard answer.failureClass(ofWrite: true) == nil else { throw refusal("HEAD", key, answer) }
             return try object(key, answer)
         }
     }
@@ -38,7 +38,7 @@ struct ObjectStore: BackupDestination {
                 let answer = try await send(
                     "GET", key, query: versionQuery(version), download: Download(path: path, limit: limit))
                 if answer.status == 404 || answer.status == 405 { throw missing(key, version) }
-                guard answer.failureClass == nil, let downloaded = answer.downloaded else { throw refusal("GET", key, answer) }
+                guard answer.failureClass(ofWrite: true) == nil, let downloaded = answer.downloaded else { throw refusal("GET", key, answer) }
                 return FetchedObject(size: downloaded.byteCount, sha256: Hexadecimal.text(of: downloaded.sha256))
             } catch {
                 if let path { removeFile(path) }
@@ -88,7 +88,7 @@ struct ObjectStore: BackupDestination {
     private func deleteNamed(_ key: ObjectKey, version: String?) async throws(Failure) {
         try await environment.retries.run { _ throws(Failure) in
             let answer = try await send("DELETE", key, query: versionQuery(version))
-            guard answer.failureClass == nil || answer.status == 404 else { throw refusal("DELETE", key, answer) }
+            guard answer.failureClass(ofWrite: true) == nil || answer.status == 404 else { throw refusal("DELETE", key, answer) }
         }
         if try await head(key, version: version) != nil {
             throw Failure(.transient, "\(key) is still at \(name) after it was deleted")
@@ -100,7 +100,7 @@ struct ObjectStore: BackupDestination {
         let stored = try await environment.retries.run { _ throws(Failure) in
             let answer = try await send(
                 "PUT", key, headers: storageHeaders(digest: digest) + checksum(digest), body: [.bytes(bytes)], digest: digest)
-            guard answer.failureClass == nil else { throw refusal("PUT", key, answer) }
+            guard answer.failureClass(ofWrite: true) == nil else { throw refusal("PUT", key, answer) }
             return answer.header(dialect.prefix + dialect.versionHeader)
         }
         guard let found = try await head(key, version: version(stored)), found.size == Int64(bytes.count) else {

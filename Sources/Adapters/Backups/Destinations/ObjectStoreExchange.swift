@@ -60,7 +60,7 @@ extension ObjectStore {
         return try await environment.retries.run { _ throws(Failure) in
             let pieces: [BodyPiece] = body.isEmpty ? [] : [.bytes(body)]
             let answer = try await send(method, key, query: query, headers: headers, body: pieces, digest: digest)
-            guard answer.failureClass == nil else { throw refusal(method, key, answer) }
+            guard answer.failureClass(ofWrite: method != "GET" && method != "HEAD") == nil else { throw refusal(method, key, answer) }
             return try root(method, key, answer)
         }
     }
@@ -82,7 +82,7 @@ extension ObjectStore {
         let code = error?["Code"]?.text ?? ""
         let words = [code, error?["Message"]?.text ?? ""].filter { !$0.isEmpty }.joined(separator: ": ")
         var failure = Failure(
-            kind(of: code) ?? answer.failureClass ?? .transient,
+            kind(of: code) ?? answer.failureClass(ofWrite: method != "GET" && method != "HEAD") ?? .transient,
             "cannot \(method) \(what(key)): \(answer.status)\(words.isEmpty ? "" : " " + String(words.prefix(300)))")
         failure.retryAfter = answer.retryAfter
         if code == "RequestTimeTooSkewed" {

@@ -58,12 +58,12 @@ extension ObjectStore {
         do throws(Failure) {
             let answer = try await environment.retries.run { _ throws(Failure) in
                 let answer = try await send("GET", nil, query: [HTTPHeader(name, "")])
-                if let kind = answer.failureClass, kind != .invalid, kind != .denied {
+                if let kind = answer.failureClass(ofWrite: false), kind != .invalid, kind != .denied {
                     throw refusal("GET ?\(name) of", nil, answer)
                 }
                 return answer
             }
-            if answer.failureClass == nil { return .some(try root("GET ?\(name) of", nil, answer)) }
+            if answer.failureClass(ofWrite: false) == nil { return .some(try root("GET ?\(name) of", nil, answer)) }
             if !none.isEmpty, XMLElement.root(of: answer.body)?["Code"]?.text == none { return .some(nil) }
             throw refusal("GET ?\(name) of", nil, answer)
         } catch {

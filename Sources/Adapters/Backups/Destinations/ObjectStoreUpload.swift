@@ -39,7 +39,7 @@ extension ObjectStore {
             let answer = try await send(
                 "PUT", stored.key, query: query, headers: checksum(sum) + [HTTPHeader("Content-Type", "application/xml")],
                 body: [.bytes(body)], digest: sum)
-            guard answer.failureClass == nil else { throw refusal("lock", stored.key, answer) }
+            guard answer.failureClass(ofWrite: true) == nil else { throw refusal("lock", stored.key, answer) }
         }
         guard let found = try await head(stored.key, version: stored.version) else { throw missing(stored.key, stored.version) }
         try checkLock(found, lock)
@@ -63,7 +63,7 @@ extension ObjectStore {
                 headers: [dialect.writeOnce] + objectHeaders(upload) + checksum(upload.sha256),
                 body: [.file(path: upload.file, offset: 0, count: upload.size)], digest: upload.sha256)
             if answer.status == 412, let found = try await settled(upload) { return found }
-            guard answer.failureClass == nil else { throw refusal("PUT", upload.key, answer) }
+            guard answer.failureClass(ofWrite: true) == nil else { throw refusal("PUT", upload.key, answer) }
             return accepted(upload, answer)
         }
     }
@@ -107,7 +107,7 @@ extension ObjectStore {
             let answer = try await send(
                 "PUT", upload.key, query: query, headers: [HTTPHeader("x-amz-checksum-sha256", base64(hexadecimal: sum))],
                 body: [.file(path: upload.file, offset: offset, count: count)], digest: sum)
-            guard answer.failureClass == nil else { throw refusal("PUT part \(number) of", upload.key, answer) }
+            guard answer.failureClass(ofWrite: true) == nil else { throw refusal("PUT part \(number) of", upload.key, answer) }
             guard let etag = answer.header("ETag") else {
                 throw Failure(.invalid, "\(name) gave part \(number) of \(upload.key) no ETag")
             }
@@ -130,7 +130,7 @@ extension ObjectStore {
                 "POST", upload.key, query: [HTTPHeader("uploadId", id)],
                 headers: [dialect.writeOnce, HTTPHeader("Content-Type", "application/xml")], body: [.bytes(body)], digest: sum)
             if answer.status == 412, let found = try await settled(upload) { return found }
-            guard answer.failureClass == nil else { throw refusal("complete", upload.key, answer) }
+            guard answer.failureClass(ofWrite: true) == nil else { throw refusal("complete", upload.key, answer) }
             let root = try root("complete", upload.key, answer)
             var stored = accepted(upload, answer)
             stored.etag = root["ETag"]?.text ?? stored.etag
@@ -174,7 +174,7 @@ extension ObjectStore {
         guard dialect.hasParts, let key = upload.key else { return }
         try await environment.retries.run { _ throws(Failure) in
             let answer = try await send("DELETE", key, query: [HTTPHeader("uploadId", upload.reference)])
-            guard answer.failureClass == nil || answer.status == 404 else { throw refusal("abort the upload of", key, answer) }
+            guard answer.failureClass(ofWrite: true) == nil || answer.status == 404 else { throw refusal("abort the upload of", key, answer) }
         }
         if try await pending().contains(where: { $0.reference == upload.reference }) {
             throw Failure(.transient, "the upload \(upload.reference) of \(key) is still at \(name) after it was aborted")

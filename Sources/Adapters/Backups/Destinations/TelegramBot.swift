@@ -62,7 +62,7 @@ struct TelegramBot: Sendable {
         var request = place.request("GET", path: "\(place.basePath)/file/bot\(token)/\(remote)", headers: [])
         request.download = Download(path: path, limit: limit)
         let answer = try await exchange(request, "download", token)
-        guard answer.failureClass == nil, let downloaded = answer.downloaded else {
+        guard answer.failureClass(ofWrite: false) == nil, let downloaded = answer.downloaded else {
             throw refusal("download", answer, token)
         }
         return downloaded
@@ -94,7 +94,7 @@ struct TelegramBot: Sendable {
             headers: [HTTPHeader("Content-Type", "multipart/form-data; boundary=\(boundary)")])
         request.upload = [.bytes(Array(head.utf8))] + pieces + [.bytes(Array("--\(boundary)--\r\n".utf8))]
         let answer = try await exchange(request, method, token)
-        guard answer.failureClass == nil else { throw refusal(method, answer, token) }
+        guard answer.failureClass(ofWrite: true) == nil else { throw refusal(method, answer, token) }
         // What is no JSON is treated like an answer without a result.
         guard let value = try? JSONValue(parsing: answer.body), value["ok"] == .bool(true), let result = value["result"] else {
             throw Failure(.invalid, "the Bot API's answer to \(method) holds no result")
@@ -115,7 +115,7 @@ struct TelegramBot: Sendable {
         let value = try? JSONValue(parsing: answer.body)
         let words = String((value?["description"]?.text ?? "").prefix(300)).replacing(token, with: "…")
         var failure = Failure(
-            answer.failureClass ?? .transient, "cannot \(method) for the chat \(chat): \(answer.status) \(words)")
+            answer.failureClass(ofWrite: true) ?? .transient, "cannot \(method) for the chat \(chat): \(answer.status) \(words)")
         failure.retryAfter =
             value?.at(pointer: "/parameters/retry_after")?.integer.map { .seconds(min($0, 86_400)) }
             ?? answer.retryAfter

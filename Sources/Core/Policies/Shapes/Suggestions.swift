@@ -1,5 +1,5 @@
-/// The known key that a wrong one was most likely meant to be: the same in another notation, or a few letters away.
-func closest(to text: String, among keys: [String]) -> String? {
+/// The known word that a wrong one was most likely meant to be: the same in another notation, or a few letters away.
+public func closest(to text: String, among keys: [String]) -> String? {
     let wanted = plainForm(text)
     guard !wanted.isEmpty, wanted.count <= 64 else { return nil }
     if let same = keys.first(where: { plainForm($0) == wanted }) { return same }

@@ -87,11 +87,11 @@ public enum Overdispersion {
         return max(1, best > 0 ? best : prior)
     }
 
-    /// The factor without history: from the control instances if they have enough degrees of freedom, else with the prior and,
-    /// unless base and noise were measured, the residuals over time.
+    /// The factor without history: from the control instances if they have enough degrees of freedom, else with the prior and
+    /// the residuals over time.
     public static func uncalibrated(
         _ blocks: [Block], instances: [Instance], canaryInstances: Int, base: Double = 2, instanceNoise: Double = 0.05,
-        priorDegrees: Double = 5, isCalibrated: Bool = false, enoughDegrees: Int = 8
+        priorDegrees: Double = 5, enoughDegrees: Int = 8
     ) -> Double {
         let between = betweenInstances(instances)
         if between.degrees >= enoughDegrees { return combined([between], prior: base, priorDegrees: priorDegrees) }
@@ -100,7 +100,7 @@ public enum Overdispersion {
         let prior = prior(
             splitVariance: variance, base: base, instanceNoise: instanceNoise, canaryInstances: canaryInstances,
             controlInstances: instances.count)
-        return combined(isCalibrated ? [between] : [between, overTime(blocks)], prior: prior, priorDegrees: priorDegrees)
+        return combined([between, overTime(blocks)], prior: prior, priorDegrees: priorDegrees)
     }
 
     /// Least squares of φ on the split variance over past control data of several window lengths: φ = base + noise²·v, base ≥ 1.

@@ -26,14 +26,17 @@ struct OwnRun: Sendable {
         let service = try session.assembly.readPolicy(source).policy.service
         if !isContinued { try await refuseUnfinished(service) }
         try session.state.create(for: service)
+        // What is wrong with the socket is said before anything is taken over.
+        try UnixSocket.check(session.state.socket(of: service), group: socketGroup)
         let controller = try await session.assembly.openController(service, session.state)
         let server: HTTPServer
         do {
             // Only now: taking the lock closes the folder to everyone but its owner, and the socket lets its group in.
-            let socket = try UnixSocket(listeningAt: session.state.socket(of: service), group: socketGroup)
+            let socket = try UnixSocket(
+                listeningAt: session.state.socket(of: service), group: socketGroup, within: session.state.path)
             server = try HTTPServer(socket: socket, router: RolloutAPI(controller.operations).router)
         } catch {
-            await controller.stop()
+            await controller.abandon()
             throw error
         }
         return try await drive(controller, service, server)
@@ -91,12 +94,14 @@ struct OwnRun: Sendable {
             }
             var outcome: Result<RolloutWatch.Result, any Error>?
             var isServing = true
+            var isControllerDone = false
             // Once there is an outcome, those who wait for it over the socket get their answers before the controller ends.
             while outcome == nil || isServing, let part = try await group.next() {
                 switch part {
                 case .ended(let result): outcome = .success(result)
                 case .failed(let error): outcome = .failure(error)
                 case .controllerEnded(let reason):
+                    isControllerDone = true
                     guard outcome == nil else { break }
                     let words = reason ?? "it stopped by itself"
                     outcome = .failure(
@@ -109,6 +114,10 @@ struct OwnRun: Sendable {
                 if outcome != nil { server.stop() }
             }
             await controller.stop()
+            // The controller hands over its last notices, and closes the journal, before anything is cancelled.
+            while !isControllerDone, let part = try await group.next() {
+                if case .controllerEnded = part { isControllerDone = true }
+            }
             group.cancelAll()
             return try (outcome ?? .failure(CancellationError())).get()
         }

@@ -1,3 +1,5 @@
+internal import SerinPolicies
+
 /// A mistake on the command line. Exit 2.
 struct UsageError: Error, Equatable, Sendable, CustomStringConvertible {
     var message: String
@@ -149,7 +151,7 @@ struct Arguments {
         for token in tokens where token.hasPrefix("-") && token != "-" {
             let name = String(token.prefix { $0 != "=" })
             guard !names.contains(name) else { continue }
-            throw UsageError("unknown option '\(name)'", hint: nearest(to: name, among: names).map { "did you mean \($0)?" })
+            throw UsageError("unknown option '\(name)'", hint: closest(to: name, among: names).map { "did you mean \($0)?" })
         }
     }
 

@@ -1,5 +1,6 @@
 internal import SerinAPI
 internal import SerinModel
+internal import SerinPolicies
 
 /// In which form data is written.
 enum OutputFormat: String, Sendable, Hashable, CaseIterable {
@@ -18,7 +19,6 @@ struct Globals: Sendable, Hashable {
     var output: OutputFormat
     var isQuiet: Bool
     var noColor: Bool
-    var noInput: Bool
     var timeout: Duration?
     var state: String?
 
@@ -30,9 +30,8 @@ struct Globals: Sendable, Hashable {
                 read: OutputFormat.init(rawValue:)) ?? .table
         isQuiet = try input.flag("-q", "--quiet", help: "no progress, only data and errors")
         noColor = try input.flag("--no-color", help: "no colours (also NO_COLOR=1)")
-        noInput = try input.flag("--no-input", help: "never ask anything")
         timeout = try input.option(
-            "--timeout", value: "TIME", help: "give up waiting after this long, such as 90m", read: Notation.duration)
+            "--timeout", value: "TIME", help: "give up waiting after this long, such as 90m", read: { Duration(policyText: $0) })
         state = try input.text(
             "--state", value: "DIR",
             help: "the state folder (default: $SERIN_STATE, else /var/lib/serin for root and ~/.local/state/serin for others)")

@@ -1,4 +1,5 @@
 internal import SerinAPI
+internal import SerinPolicies
 
 /// One verb of the command line.
 struct Subcommand: Sendable {
@@ -92,6 +93,6 @@ struct CommandTable: Sendable {
         let known = verbs.filter { !$0.isHidden }.map(\.name)
         throw UsageError(
             "unknown command '\(name)'",
-            hint: nearest(to: name, among: known).map { "did you mean serin \($0)?" } ?? "serin --help lists the commands")
+            hint: closest(to: name, among: known).map { "did you mean serin \($0)?" } ?? "serin --help lists the commands")
     }
 }

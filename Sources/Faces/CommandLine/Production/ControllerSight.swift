@@ -3,7 +3,7 @@ internal import SerinSQLite
 
 /// What a watchdog sees of its controller: bytes on the socket that it was given as standard input, and the service's lock.
 struct ControllerSight: Sendable {
-    let folder: SerinSQLite.StateFolder
+    let folder: StateFolder
 
     /// Looks without waiting, and takes what has come since the last look.
     func look() -> SignOfLife {

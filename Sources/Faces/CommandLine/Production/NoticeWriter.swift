@@ -1,4 +1,3 @@
-internal import Glibc
 internal import SerinModel
 internal import SerinPorts
 internal import SerinRollouts
@@ -7,12 +6,17 @@ internal import SerinRollouts
 struct NoticeWriter: Notifier {
     /// Whether only calls are written, because the decisions are shown anyway.
     let callsOnly: Bool
+    let output: Output
 
     func notify(_ notice: Notice, of rollout: RolloutID) async {
         guard notice.isCall || !callsOnly else { return }
-        let line = "serin: \(notice.isCall ? "ACT NOW " : "")\(rollout): \(plain(notice.text))\n"
-        let bytes = Array(line.utf8)
-        // A notice that cannot be written stops nothing.
-        _ = write(STDERR_FILENO, bytes, bytes.count)
+        line("\(notice.isCall ? "ACT NOW " : "")\(rollout): \(plain(notice.text))", isKept: notice.isCall)
+    }
+
+    /// Writes what concerns no single rollout.
+    func say(_ text: String) { line(text, isKept: true) }
+
+    private func line(_ text: String, isKept: Bool) {
+        output.write("serin: \(text)\n", isKept: isKept)
     }
 }

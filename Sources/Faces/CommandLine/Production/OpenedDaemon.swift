@@ -19,8 +19,13 @@ final class OpenedDaemon: OpenedController, RolloutOperations {
 
     private let state: StateRoot
     private let open: Open
+    private let retries: RetryBudget
+    private let report: @Sendable (String) -> Void
     private let readPolicy: @Sendable (PolicySource) throws(OperationError) -> LoadedPolicy
     private let members = Locked<[ServiceName: Member]>([:])
+    /// How often each service has lost its journal.
+    private let failures = Locked<[ServiceName: Int]>([:])
+    private let isStopping = Locked(false)
     private let opening = Locked<Set<ServiceName>>([])
     private let arrivals: AsyncStream<Member>
     private let arrive: AsyncStream<Member>.Continuation
@@ -28,17 +33,19 @@ final class OpenedDaemon: OpenedController, RolloutOperations {
     var operations: any RolloutOperations { self }
 
     init(
-        state: StateRoot, open: @escaping Open,
+        state: StateRoot, retries: RetryBudget, report: @escaping @Sendable (String) -> Void, open: @escaping Open,
         readPolicy: @escaping @Sendable (PolicySource) throws(OperationError) -> LoadedPolicy
     ) {
         self.state = state
         self.open = open
+        self.retries = retries
+        self.report = report
         self.readPolicy = readPolicy
         (arrivals, arrive) = AsyncStream.makeStream()
     }
 
     /// Opens every service that has a journal. One that cannot be opened is reported and left alone; the others go on.
-    func openAll(report: (String) -> Void) async throws(Failure) {
+    func openAll() async throws(Failure) {
         for service in try state.services() {
             do throws(OperationError) {
                 _ = try await member(service)
@@ -50,19 +57,58 @@ final class OpenedDaemon: OpenedController, RolloutOperations {
 
     func run() async throws(Failure) {
         await withDiscardingTaskGroup { group in
-            for await member in arrivals {
-                group.addTask { await member.server.run() }
-                group.addTask {
-                    // Its only failure is the end that is asked for.
-                    try? await member.service.run()
-                    member.server.stop()
-                }
+            for await member in arrivals { group.addTask { await self.drive(member) } }
+        }
+    }
+
+    /// Runs one service. One that lost its journal is opened again, because a service without a controller can only be lowered.
+    private func drive(_ member: Member) async {
+        let service = member.service.controller.service
+        async let serving: Void = member.server.run()
+        var loss: Failure?
+        do throws(Failure) { try await member.service.run() } catch { loss = error }
+        member.server.stop()
+        await serving
+        guard let loss else { return }
+        report("\(service): \(loss); opening it again")
+        members.withLock { $0[service] = nil }
+        var failures = failures.withLock { counts in
+            counts[service, default: 0] += 1
+            return counts[service, default: 0]
+        }
+        var next = pause(after: failures)
+        while !isStopping.withLock({ $0 }) {
+            guard ContinuousClock().now >= next else {
+                // A cancelled pause ends with the daemon.
+                try? await Task.sleep(for: .milliseconds(100))
+                continue
+            }
+            do throws(OperationError) {
+                _ = try await self.member(service)
+                return
+            } catch {
+                report("\(service): \(error)")
+                failures += 1
+                next = pause(after: failures)
             }
         }
     }
 
+    private func pause(after failures: Int) -> ContinuousClock.Instant {
+        ContinuousClock().now + .milliseconds(retries.pause(Self.reopening, after: failures).milliseconds)
+    }
+
+    private static let reopening = Backoff(first: .seconds(1), longest: .minutes(1))
+
     func stop() async {
+        isStopping.withLock { $0 = true }
         for member in sortedMembers() { await member.service.stop() }
+        arrive.finish()
+    }
+
+    func abandon() async {
+        isStopping.withLock { $0 = true }
+        for member in sortedMembers() { await member.service.abandon() }
         arrive.finish()
     }
 
@@ -127,7 +173,7 @@ final class OpenedDaemon: OpenedController, RolloutOperations {
             server = try HTTPServer(
                 socket: try UnixSocket(listeningAt: state.socket(of: service)), router: RolloutAPI(opened.operations).router)
         } catch {
-            await opened.stop()
+            await opened.abandon()
             throw .unavailable("cannot listen for service '\(service)': \(error)")
         }
         let member = Member(service: opened, server: server)

@@ -40,29 +40,36 @@ final class OpenedService: OpenedController {
         } catch {
             switch error {
             case .locked(let text): throw .refused(Refusal(text))
-            case .unavailable(let text), .damaged(let text): throw .unavailable(text)
+            case .unavailable(let text), .uncertain(let text), .damaged(let text): throw .unavailable(text)
             }
         }
+        let notices = NoticeWriter(callsOnly: purpose == runPurpose, output: surroundings.output)
         let store: SQLiteStore
         let clock: SystemClock
         do throws(StoreError) {
             store = try await openStore(folder, lock: lock, purpose: purpose)
             clock = SystemClock(notBefore: try await store.head()?.at)
+            if !(try await store.hasReserve) {
+                notices.say(
+                    "\(service): no room for the journal's reserve \(folder.reserve); on a full disk a rollback may not be recorded"
+                )
+                notices.say("hint: make room on the disk")
+            }
         } catch {
             lock.release()
             keeper.lowerUnattended(service)
             switch error {
             case .locked(let text): throw .refused(Refusal(text))
-            case .unavailable(let text), .damaged(let text): throw .unavailable(text)
+            case .unavailable(let text), .uncertain(let text), .damaged(let text): throw .unavailable(text)
             }
         }
         let mark = WatchdogMark(path: folder.watchdogMark)
         let parts = ServiceController.Parts(
-            store: store, clock: clock, notifier: NoticeWriter(callsOnly: purpose == runPurpose),
+            store: store, clock: clock, notifier: notices,
             prepare: { request, principal throws(OperationError) in
                 try charter(request, by: principal, at: clock.now(), readPolicy: readPolicy)
             },
-            makeWorld: { charter throws(Failure) in try surroundings.world(of: charter) },
+            makeWorld: { charter, start throws(Failure) in try surroundings.world(of: charter, database: start) },
             watchdog: WatchdogLink(
                 showLife: { keeper.showLife() }, hasMark: { mark.exists }, clearMark: { mark.clear() }),
             retries: surroundings.retries)
@@ -100,19 +107,30 @@ final class OpenedService: OpenedController {
     }
 
     func run() async throws(Failure) {
-        await withDiscardingTaskGroup { group in
+        let result = await withDiscardingTaskGroup { group -> Result<Void, Failure> in
             group.addTask { await self.keeper.run(self.controller) }
             group.addTask { await self.watchHaltFile() }
-            await controller.run()
-            group.cancelAll()
+            defer { group.cancelAll() }
+            do throws(Failure) { return .success(try await controller.run()) } catch { return .failure(error) }
         }
         // The keeper may have been stopped before it saw the end.
         if controller.latest?.isFinal == true { keeper.end() } else { keeper.leave() }
-        await store.close()
-        lock.release()
+        await close()
+        try result.get()
     }
 
     func stop() async { controller.stop() }
+
+    func abandon() async {
+        controller.stop()
+        await close()
+        keeper.lowerUnattended(controller.service)
+    }
+
+    private func close() async {
+        await store.close()
+        lock.release()
+    }
 
     /// Halts the live rollout when the halt file appears, and takes the file away once the halt is durable.
     private func watchHaltFile() async {

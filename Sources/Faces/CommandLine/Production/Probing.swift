@@ -8,12 +8,13 @@ internal import SerinVerdicts
 /// Tries what a policy names, for `serin check` and `serin plan`; changes nothing.
 struct Probing: Sendable {
     let environment: [String: String]
+    let output: Output
 
     /// Everything that a preflight would try.
     func probes(_ loaded: LoadedPolicy, _ source: PolicySource) async -> [Probe] {
         do throws(Failure) {
             let charter = try charter(loaded, source)
-            let surroundings = try Surroundings(environment: environment)
+            let surroundings = try Surroundings(environment: environment, output: output)
             let world = try surroundings.world(of: charter)
             let clock = SystemClock()
             let rollout = Rollout(charter: charter, createdAt: clock.now())
@@ -49,7 +50,7 @@ struct Probing: Sendable {
     func forecast(_ loaded: LoadedPolicy, _ source: PolicySource) async -> Forecast {
         do throws(Failure) {
             let charter = try charter(loaded, source)
-            let telemetry = try Surroundings(environment: environment).world(of: charter).telemetry
+            let telemetry = try Surroundings(environment: environment, output: output).world(of: charter).telemetry
             let clock = SystemClock()
             let request = Rollout(charter: charter, createdAt: clock.now()).telemetryRequest
             let policy = loaded.policy

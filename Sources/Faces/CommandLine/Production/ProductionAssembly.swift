@@ -13,19 +13,19 @@ internal import SerinYAML
 
 extension Assembly {
     /// The parts that the program is made of: the one place that names concrete adapters.
-    public static func production(environment: [String: String]) -> Assembly {
+    static func production(environment: [String: String], output: Output) -> Assembly {
         let read: @Sendable (PolicySource) throws(OperationError) -> LoadedPolicy = { source throws(OperationError) in
             try loadPolicy(source)
         }
         let surroundings: @Sendable () throws(OperationError) -> Surroundings = { () throws(OperationError) in
-            do throws(Failure) { return try Surroundings(environment: environment) } catch {
+            do throws(Failure) { return try Surroundings(environment: environment, output: output) } catch {
                 throw .unavailable(error.description)
             }
         }
         return Assembly(
             readPolicy: read,
-            probe: { policy, source in await Probing(environment: environment).probes(policy, source) },
-            forecast: { policy, source in await Probing(environment: environment).forecast(policy, source) },
+            probe: { policy, source in await Probing(environment: environment, output: output).probes(policy, source) },
+            forecast: { policy, source in await Probing(environment: environment, output: output).forecast(policy, source) },
             openController: { service, state throws(OperationError) in
                 try await OpenedService.open(
                     service, root: state.path, purpose: OpenedService.runPurpose, surroundings: try surroundings(),
@@ -34,22 +34,20 @@ extension Assembly {
             openDaemon: { state throws(OperationError) in
                 let shared = try surroundings()
                 let daemon = OpenedDaemon(
-                    state: state,
+                    state: state, retries: shared.retries,
+                    report: { text in shared.output.write("serin: \(plain(text))\n", isKept: true) },
                     open: { service throws(OperationError) in
                         try await OpenedService.open(
                             service, root: state.path, purpose: "serin daemon", surroundings: shared, readPolicy: read)
                     }, readPolicy: read)
                 do throws(Failure) {
-                    try await daemon.openAll { text in
-                        let bytes = Array("serin: \(plainLines(text))\n".utf8)
-                        _ = write(STDERR_FILENO, bytes, bytes.count)
-                    }
+                    try await daemon.openAll()
                 } catch {
                     throw .unavailable(error.description)
                 }
                 return daemon
             },
-            openJournal: { service, state throws(OperationError) in try await openJournal(service, state) },
+            openJournal: { service, state in journal(of: service, state) },
             verify: { service, rollout, noted, state throws(OperationError) in
                 try await verifyJournal(service, rollout, against: noted, state)
             },
@@ -67,13 +65,13 @@ extension Assembly {
             of: document.node, file: source.file, earlier: document.diagnostics, drivers: TrafficDrivers.schemas,
             version: source.version, previous: source.previous)
         guard let policy = reading.policy else { throw .invalid(reading.diagnostics) }
-        let overridden: OverriddenPolicy
+        let overridden: Policy
         do throws(PolicyError) {
             overridden = try policy.applying(overrides: source.overrides.map { ($0.key, $0.value) })
         } catch {
             throw .invalid(error.diagnostics)
         }
-        return LoadedPolicy(policy: overridden.policy, hash: try hash(of: bytes))
+        return LoadedPolicy(policy: overridden, hash: try hash(of: bytes))
     }
 
     private static func hash(of bytes: [UInt8]) throws(OperationError) -> String {
@@ -84,16 +82,10 @@ extension Assembly {
         }
     }
 
-    private static func openJournal(
-        _ service: ServiceName, _ state: StateRoot
-    ) async throws(OperationError) -> (any RolloutOperations)? {
+    private static func journal(of service: ServiceName, _ state: StateRoot) -> (any RolloutOperations)? {
         let folder = StateFolder(under: state.path, service: service)
         guard access(folder.journal, F_OK) == 0 else { return nil }
-        do throws(StoreError) {
-            return JournalOperations(service: service, store: try await readStore(folder))
-        } catch {
-            throw .unavailable("\(error)")
-        }
+        return JournalOperations(service: service, folder: folder)
     }
 
     private static func verifyJournal(
@@ -108,7 +100,7 @@ extension Assembly {
             guard access(folder.journal, F_OK) == 0 else {
                 return try await Verification(of: service, nil, against: noted) { _ throws(StoreError) in [] }
             }
-            let store = try await readStore(folder)
+            let store = try await JournalOperations.open(folder)
             let result = try await Verification(of: service, rollout, against: noted) { after throws(StoreError) in
                 try await store.entries(after: after, rollout: nil, limit: 64)
             }
@@ -118,21 +110,7 @@ extension Assembly {
             switch error {
             case .damaged(let text):
                 return Verification(service: service.description, entries: 0, replayed: 0, head: nil, faults: [text])
-            case .locked(let text), .unavailable(let text): throw .unavailable(text)
-            }
-        }
-    }
-
-    /// Opens a journal to read it. Another reader is waited for; a controller is not, it answers for itself.
-    private static func readStore(_ folder: StateFolder) async throws(StoreError) -> SQLiteStore {
-        let clock = SystemClock()
-        let limit = clock.now() + .seconds(5)
-        while true {
-            do throws(StoreError) {
-                return try await SQLiteStore.read(folder.journal)
-            } catch {
-                guard case .locked = error, ServiceLock.holder(of: folder) == nil, clock.now() < limit else { throw error }
-                await clock.sleep(for: .milliseconds(50))
+            case .locked(let text), .unavailable(let text), .uncertain(let text): throw .unavailable(text)
             }
         }
     }
@@ -141,19 +119,30 @@ extension Assembly {
         _ service: ServiceName, _ state: StateRoot, after: Duration, surroundings: Surroundings
     ) async throws(OperationError) -> ExitCode {
         let folder = StateFolder(under: state.path, service: service)
-        guard let handover = WatchdogKeeper.handover(folder) else { return .ok }
+        let handover: Handover
+        do throws(Failure) {
+            guard let found = try WatchdogKeeper.handover(folder) else { return .ok }
+            handover = found
+        } catch {
+            throw .unavailable(error.description)
+        }
+        // A log whose disk stands still must not keep the weight up.
+        surroundings.output.neverWait()
         let sight = ControllerSight(folder: folder)
         let mark = WatchdogMark(path: folder.watchdogMark)
         let watchdog: Watchdog
         do throws(Failure) {
             watchdog = Watchdog(
                 parts: Watchdog.Parts(
-                    handover: { WatchdogKeeper.handover(folder) }, look: { sight.look() },
+                    handover: {
+                        // One that cannot be read now is no sign of the rollout's end.
+                        do throws(Failure) { return try WatchdogKeeper.handover(folder) } catch { return handover }
+                    }, look: { sight.look() },
                     leaveMark: { () async throws(Failure) in try await mark.leave() },
-                    say: { text in
-                        let bytes = Array("\(SystemClock().now()) \(text)\n".utf8)
-                        _ = write(STDERR_FILENO, bytes, bytes.count)
-                    }, clock: SystemClock(), traffic: try surroundings.traffic(handover.driver)), handover: handover)
+                    say: { surroundings.output.write("\(SystemClock().now()) \($0)\n", isKept: true) },
+                    clock: SystemClock(),
+                    traffic: try surroundings.traffic(
+                        handover.driver, version: handover.version, previous: handover.previous)), handover: handover)
         } catch {
             throw .unavailable(error.description)
         }

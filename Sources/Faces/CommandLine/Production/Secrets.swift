@@ -1,4 +1,3 @@
-internal import Glibc
 internal import SerinModel
 internal import SerinPolicies
 
@@ -31,15 +30,11 @@ struct Secrets: Sendable {
     }
 
     private func contents(of path: String) throws(Failure) -> String {
-        let descriptor = open(path, O_RDONLY | O_CLOEXEC)
-        guard descriptor >= 0 else {
-            throw Failure(.denied, "cannot read the secret in \(path): \(String(cString: strerror(errno)))")
+        guard let bytes = try SerinCommandLine.contents(ofFile: path, limit: Self.limit) else {
+            throw Failure(.denied, "cannot read the secret in \(path): no such file")
         }
-        defer { close(descriptor) }
-        var bytes = [UInt8](repeating: 0, count: Self.limit + 1)
-        let count = Glibc.read(descriptor, &bytes, bytes.count)
-        guard count > 0 else { throw Failure(.denied, "the secret in \(path) is empty") }
-        guard count <= Self.limit, var text = String(validating: bytes.prefix(count), as: UTF8.self) else {
+        guard !bytes.isEmpty else { throw Failure(.denied, "the secret in \(path) is empty") }
+        guard var text = String(validating: bytes, as: UTF8.self) else {
             throw Failure(.invalid, "the secret in \(path) is no text of at most \(Self.limit) bytes")
         }
         while text.last == "\n" || text.last == "\r\n" || text.last == "\r" { text.removeLast() }

@@ -13,27 +13,32 @@ internal import SerinTransport
 struct Surroundings: Sendable {
     let environment: [String: String]
     let secrets: Secrets
+    /// Where this process says what no command asked for.
+    let output: Output
     /// What all rollouts of this process together may retry.
     let retries = RetryBudget(clock: SystemClock()) { Double.random(in: 0...1) }
     private let transport: Transport
     private let hubs: TelemetryHubs
 
-    init(environment: [String: String]) throws(Failure) {
+    init(environment: [String: String], output: Output) throws(Failure) {
         self.environment = environment
+        self.output = output
         let secrets = Secrets(environment: environment)
         self.secrets = secrets
         transport = try Transport()
         hubs = TelemetryHubs(transport: transport) { reference throws(Failure) in try secrets.read(reference) }
     }
 
-    /// The parts that a rollout's policy names.
-    func world(of charter: Charter) throws(Failure) -> World {
+    /// The parts that a rollout's policy names; `start` is what an earlier controller compared its database with.
+    func world(of charter: Charter, database start: DatabaseStart? = nil) throws(Failure) -> World {
         let policy = charter.policy
         let secrets = secrets
         let traffic = try traffic(policy.traffic.driver, version: charter.version, previous: charter.previous)
         let database: PostgresHealth?
         if let postgres = policy.postgres {
-            database = try PostgresHealth(policy: postgres) { reference throws(Failure) in try secrets.read(reference) }
+            database = try PostgresHealth(policy: postgres, start: start) { reference throws(Failure) in
+                try secrets.read(reference)
+            }
         } else {
             database = nil
         }

@@ -15,6 +15,7 @@ final class WatchdogKeeper: Sendable {
     private let root: String
     private let environment: [String: String]
     private let retries: RetryBudget
+    private let output: Output
     /// This end of the line to the watchdog, a socket; nil while there is no watchdog. A socket needs no disk, tells both sides of
     /// the other's end, and takes what nobody reads without waiting.
     private let line = Locked<Int32?>(nil)
@@ -24,6 +25,7 @@ final class WatchdogKeeper: Sendable {
         self.root = root
         environment = surroundings.environment
         retries = surroundings.retries
+        output = surroundings.output
     }
 
     deinit { leave() }
@@ -31,14 +33,16 @@ final class WatchdogKeeper: Sendable {
     /// Where the handover stands.
     static func handoverPath(_ folder: StateFolder) -> String { folder.path + "/handover.json" }
 
-    /// Reads the handover; nil when there is none, or no whole one.
-    static func handover(_ folder: StateFolder) -> Handover? {
-        // No handover means that there is nothing to watch.
-        guard let data = try? Data(contentsOf: URL(fileURLWithPath: handoverPath(folder))), data.count <= 64 << 10 else {
-            return nil
+    /// Reads the handover; nil when there is none, which means that there is nothing to watch.
+    static func handover(_ folder: StateFolder) throws(Failure) -> Handover? {
+        let path = handoverPath(folder)
+        guard let bytes = try contents(ofFile: path, limit: 64 << 10) else { return nil }
+        do throws(JSONError) {
+            if let handover = Handover(try JSONValue(parsing: bytes)) { return handover }
+        } catch {
+            throw Failure(.invalid, "cannot read \(path): \(error)")
         }
-        // A damaged one is written anew by the next controller.
-        return (try? JSONValue(parsing: data)).flatMap(Handover.init)
+        throw Failure(.invalid, "cannot read \(path): it is no handover")
     }
 
     /// Follows the controller's rollouts until the task is cancelled.
@@ -60,6 +64,7 @@ final class WatchdogKeeper: Sendable {
             if status.isFinal {
                 end()
             } else if starts == 0 || !hasWatchdog && ContinuousClock().now >= nextStart {
+                if starts > 0 { say("the watchdog of \(status.id) has ended, see \(folder.path)/watchdog.log; starting another") }
                 handOver(controller.handover(of: status.id))
                 starts += 1
                 let pause = retries.pause(Self.restart, after: starts)
@@ -104,8 +109,8 @@ final class WatchdogKeeper: Sendable {
     private func handOver(_ charter: Charter?) {
         guard let charter else { return }
         let handover = Handover(
-            rollout: charter.id, driver: charter.policy.traffic.driver, after: charter.policy.timing.watchdogAfter,
-            controller: Int64(getpid()))
+            rollout: charter.id, driver: charter.policy.traffic.driver, version: charter.version, previous: charter.previous,
+            after: charter.policy.timing.watchdogAfter, controller: Int64(getpid()))
         let path = Self.handoverPath(folder)
         do {
             try Data(handover.document.canonicalBytes).write(to: URL(fileURLWithPath: path), options: .atomic)
@@ -125,11 +130,11 @@ final class WatchdogKeeper: Sendable {
 
     /// A rollout was left behind that cannot be taken over, by a damaged journal for example: nobody but a watchdog lowers its weight.
     func lowerUnattended(_ service: ServiceName) {
-        guard let handover = Self.handover(folder) else { return }
         do {
+            guard let handover = try Self.handover(folder) else { return }
             try startWatchdog(of: service, after: handover.after)
         } catch {
-            say("no watchdog for \(handover.rollout): \(error)")
+            say("no watchdog for \(service): \(error)")
         }
     }
 
@@ -142,7 +147,6 @@ final class WatchdogKeeper: Sendable {
     }
 
     private func say(_ text: String) {
-        let bytes = Array("serin: \(text)\n".utf8)
-        _ = write(STDERR_FILENO, bytes, bytes.count)
+        output.write("serin: \(text)\n", isKept: true)
     }
 }

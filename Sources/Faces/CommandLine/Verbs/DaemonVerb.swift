@@ -9,19 +9,29 @@ extension Subcommand {
         details: """
             Listens at daemon.sock in the state folder; every other command finds it there. SIGTERM or Ctrl-C ends it in order; live
             rollouts wait for the next one, or for their watchdog.
+            Members of the socket group may see everything, and halt, hold, resume, promote, roll back and approve. Only the daemon's own
+            user may start rollouts, since a policy's programs run as that user and its secrets are read as that user; with
+            --group-may-start members can do whatever that user can.
             """,
         examples: ["serin daemon", "serin daemon --socket-group deploy --state /var/lib/serin"], interruption: .handled
     ) { input throws(UsageError) in
         let group = try input.text("--socket-group", value: "GROUP", help: "a group whose members may ask it too")
+        let groupMayStart = try input.flag(
+            "--group-may-start", help: "let the group start rollouts, and so run programs as this user")
+        guard !groupMayStart || group != nil || input.isDescribing else {
+            throw UsageError("--group-may-start needs --socket-group GROUP")
+        }
         return { session in
             try session.state.create()
+            try UnixSocket.check(session.state.daemonSocket, group: group)
             let controller = try await session.assembly.openDaemon(session.state)
             let server: HTTPServer
             do {
                 let socket = try UnixSocket(listeningAt: session.state.daemonSocket, group: group)
-                server = try HTTPServer(socket: socket, router: RolloutAPI(controller.operations).router)
+                server = try HTTPServer(
+                    socket: socket, router: RolloutAPI(controller.operations, anyoneMayStart: groupMayStart).router)
             } catch {
-                await controller.stop()
+                await controller.abandon()
                 throw error
             }
             session.note("listening at \(session.state.daemonSocket)")

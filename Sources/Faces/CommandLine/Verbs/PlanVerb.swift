@@ -43,8 +43,7 @@ struct Plan: Sendable {
         self.version = version ?? "the new version"
         self.previous = previous ?? "the previous version"
         values = [("version", version), ("previous", previous)].compactMap { name, value in value.map { (name, $0) } }
-        let judged = max(1, policy.traffic.steps.count { $0.weight != .all })
-        stepFor = policy.timing.stepFor ?? Duration(milliseconds: policy.timing.bake.milliseconds / Int64(judged))
+        stepFor = policy.effectiveStepFor
     }
 
     /// The least time from the first raise to the promotion, when nothing is ever missing.

@@ -1,6 +1,7 @@
 internal import SerinAPI
 internal import SerinController
 internal import SerinModel
+internal import SerinPolicies
 
 extension Subcommand {
     static let schema = Subcommand(
@@ -33,7 +34,8 @@ extension Subcommand {
     ) { input throws(UsageError) in
         let after =
             try input.option(
-                "--after", value: "TIME", help: "how long no controller may show life (default: 30s)", read: Notation.duration)
+                "--after", value: "TIME", help: "how long no controller may show life (default: 30s)",
+                read: { Duration(policyText: $0) })
             ?? .seconds(30)
         let name = try input.option("--service", value: "SERVICE", help: "the service (or as an argument)") { ServiceName($0) }
         let argument = try input.optionalPositional("SERVICE", help: "the service")

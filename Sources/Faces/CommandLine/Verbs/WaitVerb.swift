@@ -9,6 +9,7 @@ extension Subcommand {
         details: """
             Exit 0 promoted, 3 failed, 4 halted, 5 inconclusive, 6 rollback incomplete; 124 when --timeout is over first. With
             --for step=N it ends with 0 once step N is entered. Ctrl-C ends the waiting, never the rollout.
+            A rollout that nobody controls ends the wait at once, with 75.
             """,
         examples: ["serin wait checkout --timeout 90m", "serin wait checkout --for step=2"]
     ) { input throws(UsageError) in
@@ -61,7 +62,9 @@ extension Subcommand {
         case .timedOut: session.complain("stopped waiting; the rollout goes on\nhint: serin wait \(status.id) waits again")
         case .rollbackIncomplete:
             session.complain(
-                "ROLLBACK INCOMPLETE: the weight is not confirmed at 0\nhint: set it to 0 at the load balancer, then look at serin why \(status.id)"
+                status.observedWeight == .zero && status.wantedWeight == .zero
+                    ? "ROLLBACK INCOMPLETE: the weight is 0, but \(status.previous.isEmpty ? "the previous version" : status.previous) is not back: \(status.cause)\nhint: serin rollback \(status.id) tries again; serin resume \(status.id) says that it is done"
+                    : "ROLLBACK INCOMPLETE: the weight is not confirmed at 0\nhint: set it to 0 at the load balancer, then look at serin why \(status.id)"
             )
         case .failed, .halted, .inconclusive, .refused: session.note("serin why \(status.id) tells more")
         case .ok, .unexpected, .usage, .verificationFailed, .unreachable, .interrupted: break

@@ -7,13 +7,18 @@ struct Handover: Sendable, Hashable {
     var rollout: RolloutID
     /// How the balancer is reached. Secrets are references here as they are in the policy.
     var driver: DriverSettings
+    /// What the settings may name: the version to release and the one before.
+    var version: String
+    var previous: String
     /// How long nobody may be in charge.
     var after: Duration
     /// The process in charge. A watchdog whose handover was replaced has a successor.
     var controller: Int64
 
-    init(rollout: RolloutID, driver: DriverSettings, after: Duration, controller: Int64) {
+    init(rollout: RolloutID, driver: DriverSettings, version: String, previous: String, after: Duration, controller: Int64) {
         self.rollout = rollout
+        self.version = version
+        self.previous = previous
         self.controller = controller
         self.driver = driver
         self.after = after
@@ -23,19 +28,20 @@ struct Handover: Sendable, Hashable {
     init?(_ document: JSONValue) {
         guard let rollout = document["rollout"]?.text.flatMap(RolloutID.init), let name = document["driver"]?.text,
             let after = document["after_ms"]?.integer, let controller = document["controller"]?.integer,
+            let version = document["version"]?.text, let previous = document["previous"]?.text,
             case .object(let members)? = document["settings"]
         else { return nil }
         var settings: [String: String] = [:]
         for member in members { settings[member.key] = member.value.text }
         self.init(
-            rollout: rollout, driver: DriverSettings(driver: name, settings: settings), after: Duration(milliseconds: after),
-            controller: controller)
+            rollout: rollout, driver: DriverSettings(driver: name, settings: settings), version: version, previous: previous,
+            after: Duration(milliseconds: after), controller: controller)
     }
 
     var document: JSONValue {
         .object([
             "rollout": .string(rollout.description), "driver": .string(driver.driver), "after_ms": .integer(after.milliseconds),
-            "controller": .integer(controller),
+            "controller": .integer(controller), "version": .string(version), "previous": .string(previous),
             "settings": .sortedObject(driver.settings.map { JSONValue.Member($0.key, .string($0.value)) }),
         ])
     }

@@ -1,4 +1,5 @@
 public import SerinModel
+public import SerinPorts
 public import SerinRecords
 
 /// The store port's reference: a journal in memory, with the same chain, numbering and epochs as a durable one. It forgets

@@ -1,0 +1,70 @@
+import Glibc
+import SerinAPI
+import SerinLocks
+import SerinModel
+import SerinPolicies
+import SerinSQLite
+import Testbed
+import Testing
+
+@testable import SerinCommandLine
+
+/// The parts that the program is really made of.
+@Suite struct ProductionTests {
+    @Test func aSecretIsReadFromRegularFilesOnly() throws {
+        let scratch = try Scratch()
+        defer { scratch.remove() }
+        let secrets = Secrets(environment: [:])
+        #expect(try secrets.read(.file(scratch.write("secret", "hunter2\n"))) == "hunter2")
+        // Whoever opened a pipe would wait for its writer.
+        try #require(mkfifo(scratch.file("pipe"), 0o600) == 0)
+        for path in [scratch.file("pipe"), scratch.path, scratch.file("none"), try scratch.write("empty", "")] {
+            #expect(throws: Failure.self, "\(path)") { _ = try secrets.read(.file(path)) }
+        }
+    }
+
+    @Test func onlyAMissingHandoverMeansThatTheRolloutHasEnded() throws {
+        let scratch = try Scratch()
+        defer { scratch.remove() }
+        let folder = SerinSQLite.StateFolder(under: scratch.path, service: try #require(ServiceName("checkout")))
+        #expect(try WatchdogKeeper.handover(folder) == nil)
+        try folder.create()
+        let path = WatchdogKeeper.handoverPath(folder)
+        for text in ["{", "{}", String(repeating: " ", count: 65 << 10)] {
+            _ = try scratch.write("checkout/handover.json", text)
+            #expect(throws: Failure.self) { _ = try WatchdogKeeper.handover(folder) }
+        }
+        unlink(path)
+        try #require(mkdir(path, 0o700) == 0)
+        #expect(throws: Failure.self) { _ = try WatchdogKeeper.handover(folder) }
+    }
+
+    @Test func l6AWatchdogLowersABalancerWhoseSettingsNameTheVersions() async throws {
+        let weight = Locked("25")
+        let balancer = try ScriptedServer { request in
+            guard request.target.contains("v=1.9.0") && request.target.contains("p=1.8.3") else { return [.http(404, "{}")] }
+            if request.method != "GET" { weight.withLock { $0 = request.text } }
+            return [.http(200, #"{"canary":\#(weight.withLock { $0 })}"#)]
+        }
+        defer { balancer.stop() }
+        let scratch = try Scratch()
+        defer { scratch.remove() }
+        let service = try #require(ServiceName("checkout"))
+        let folder = SerinSQLite.StateFolder(under: scratch.path, service: service)
+        try folder.create()
+        let handover = Handover(
+            rollout: try #require(RolloutID("checkout-1")),
+            driver: DriverSettings(
+                driver: "http",
+                settings: [
+                    "read_url": balancer.url + "/w?v={{version}}&p={{previous}}", "canary_pointer": "/canary", "scale": "100",
+                    "write_method": "POST", "write_body": "{{canary_scaled}}",
+                ]), version: "1.9.0", previous: "1.8.3", after: .seconds(1), controller: 1)
+        #expect(Handover(handover.document) == handover)
+        _ = try scratch.write("checkout/handover.json", handover.document.canonicalText)
+        let assembly = Assembly.production(environment: [:], output: Output())
+        let code = try await assembly.watchdog(service, StateRoot(path: scratch.path), .seconds(1))
+        #expect(code == .ok)
+        #expect(weight.withLock { $0 } == "0")
+    }
+}

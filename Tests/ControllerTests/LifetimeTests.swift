@@ -1,0 +1,118 @@
+import MemoryJournal
+import SerinController
+import SerinLocks
+import SerinModel
+import SerinPolicies
+import SerinPorts
+import SerinRecords
+import SerinRollouts
+import Testing
+
+/// What a controller keeps, lets go of, hands on and outlasts.
+@Suite struct LifetimeTests {
+    private let person = Principal.uid(1000)
+
+    private func halt(_ service: SimulatedService) async throws {
+        _ = try await service.start(by: person)
+        #expect(service.pass(atMost: .minutes(10)) { service.weight > .zero })
+        _ = await service.perform(Command(.halt, by: person, reason: ""))
+        #expect(service.pass(atMost: .minutes(5)) { service.status?.isFinal == true })
+    }
+
+    @Test func aFinishedRolloutIsLetGoWithItsConnections() async throws {
+        let open = Locked(0)
+        let service = try SimulatedService(database: { CountedDatabase(open) })
+        try await service.running {
+            try await halt(service)
+            #expect(service.pass(atMost: .seconds(30)) { open.withLock { $0 } == 0 })
+            let first = try #require(service.status?.id)
+            try await halt(service)
+            #expect(service.status?.id != first)
+            #expect(service.pass(atMost: .seconds(30)) { open.withLock { $0 } == 0 })
+            #expect(try await service.controller.status(of: first.description).isFinal)
+        }
+    }
+
+    @Test func whatTheDatabaseWasComparedWithIsHandedToWhoeverTakesOver() async throws {
+        let first = try SimulatedService(database: { CountedDatabase(Locked(0)) })
+        try await first.running {
+            _ = try await first.start(by: person)
+            #expect(first.pass(atMost: .minutes(10)) { first.weight > .zero })
+        }
+        #expect(first.starts.withLock { $0 } == [nil])
+        let second = try SimulatedService(
+            store: MemoryStore(holding: await first.store.entries, at: first.clock.now(), digest: first.digest))
+        _ = try await second.controller.recover()
+        #expect(second.starts.withLock { $0 } == [CountedDatabase.start])
+    }
+
+    @Test func aPreflightUnderWayAtAStopIsMadeOnceByWhoeverTakesOver() async throws {
+        let first = try SimulatedService()
+        let (gate, _) = AsyncStream.makeStream(of: Never.self)
+        first.telemetry.state.withLock { $0.gate = gate }
+        try await first.running {
+            _ = try await first.start(by: person)
+            #expect(first.pass(atMost: .seconds(5)) { first.telemetry.state.withLock { $0.waited } == 1 })
+        }
+        let second = try SimulatedService(
+            store: MemoryStore(holding: await first.store.entries, at: first.clock.now(), digest: first.digest))
+        let (gateOfSecond, _) = AsyncStream.makeStream(of: Never.self)
+        second.telemetry.state.withLock { $0.gate = gateOfSecond }
+        _ = try await second.controller.recover()
+        try await second.running {
+            #expect(second.pass(atMost: .seconds(5)) { second.telemetry.state.withLock { $0.waited } > 0 })
+            _ = second.pass(atMost: .seconds(2)) { false }
+            #expect(second.telemetry.state.withLock { $0.waited } == 1)
+        }
+    }
+
+    @Test func s18TheNoticeOfTheEndOutlastsTheRollout() async throws {
+        let service = try SimulatedService()
+        let clock = service.clock
+        service.notifier.delay.withLock { $0 = { await clock.sleep(for: .seconds(5)) } }
+        try await service.running {
+            try await halt(service)
+            let told = service.notifier.notices.withLock { $0.count }
+            #expect(service.pass(atMost: .seconds(20)) { service.notifier.notices.withLock { $0.count } > told })
+            #expect(service.notifier.givenUp.withLock { $0 } == 0)
+        }
+    }
+
+    @Test func s18ANoticeThatIsNotDeliveredIsGivenUpAndHoldsNothingUp() async throws {
+        let service = try SimulatedService()
+        let clock = service.clock
+        service.notifier.delay.withLock { $0 = { await clock.sleep(for: .hours(10)) } }
+        try await service.running {
+            try await halt(service)
+            #expect(service.pass(atMost: .seconds(30)) { service.notifier.givenUp.withLock { $0 } > 0 })
+            #expect(service.notifier.notices.withLock { $0 }.isEmpty)
+        }
+    }
+
+    @Test func aRaiseDeadlineShorterThanTheBalancerNeedsIsRefusedBeforeTheRollout() async throws {
+        var policy = SimulatedService.policy()
+        policy.timing.raiseDeadline = .seconds(6)
+        let service = try SimulatedService(policy: policy)
+        try await service.running {
+            _ = try await service.start(by: person)
+            #expect(service.pass(atMost: .minutes(2)) { service.status?.isFinal == true })
+            #expect(service.status?.ending == .refused)
+            #expect(service.status?.cause.contains("raise_deadline 6s is too short") == true, "\(service.status?.cause ?? "")")
+        }
+    }
+}
+
+/// A database that counts how many of it are in use.
+private final class CountedDatabase: DatabaseHealth {
+    static let start = DatabaseStart(started: "2026-01-01 00:00:00+00", system: "7")
+    private let open: Locked<Int>
+
+    init(_ open: Locked<Int>) {
+        self.open = open
+        open.withLock { $0 += 1 }
+    }
+
+    deinit { open.withLock { $0 -= 1 } }
+
+    func read(deadline: SerinModel.Duration) async -> DatabaseReading { DatabaseReading(values: [], start: Self.start) }
+}
