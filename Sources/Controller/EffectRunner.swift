@@ -13,6 +13,7 @@ struct EffectRunner: Sendable {
     let retries: RetryBudget
     let weights: WeightSetter
     private let actionTurn = ActionTurn()
+    private let backup: RolloutBackup
 
     init(charter: Charter, world: World, parts: ServiceController.Parts) {
         self.charter = charter
@@ -21,6 +22,7 @@ struct EffectRunner: Sendable {
         limits = parts.limits
         notifier = parts.notifier
         retries = parts.retries
+        backup = RolloutBackup(of: charter, by: world.backups, limits: limits)
         weights = WeightSetter(traffic: world.traffic, clock: clock, limits: limits)
     }
 
@@ -39,6 +41,11 @@ struct EffectRunner: Sendable {
             let flight = timing.raiseDeadline - world.traffic.settleTime - limits.traffic * 2
             let lease = min(Duration(milliseconds: timing.watchdogAfter.milliseconds / 2), max(.zero, flight))
             return .weightReported(intent, await weights.set(weight, intent: intent, decidedAt: decidedAt, lease: lease))
+        case .takeBackup(let intent): return .backupReported(intent, await backup.take())
+        case .endBackup:
+            backup.stop()
+            return nil
+        case .releaseBackup: return .backupReleased(await backup.release())
         case .runAction(let intent, let kind):
             guard let action = charter.policy.action(kind) else {
                 return .actionReported(
@@ -60,6 +67,9 @@ struct EffectRunner: Sendable {
         }
         return await world.actions.check(action, context: context(intent))
     }
+
+    /// What the catalogue says of a backup that was under way when a controller stopped.
+    func settleBackup() async -> BackupOutcome { await backup.check() }
 
     /// Everything that one poll reads, each part within its own limit, side by side.
     func poll(request: TelemetryRequest, at time: Instant) async -> Observation {

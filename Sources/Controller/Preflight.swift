@@ -51,7 +51,8 @@ public struct Preflight: Sendable {
     /// Tries it all, and all of it again while nothing is wrong but what may pass, as long as a try fits into the deadline.
     public func run(request: TelemetryRequest) async -> PreflightReport {
         // One try reads everything side by side and then asks the balancer at most four times.
-        let longestTry = charter.policy.prometheus.timeout + limits.traffic * 4
+        let reading = max(charter.policy.prometheus.timeout, needsBackup ? limits.backup : .zero)
+        let longestTry = reading + limits.traffic * 4
         let end = clock.now() + deadline - longestTry
         var failures = 0
         while true {
@@ -69,6 +70,7 @@ public struct Preflight: Sendable {
         let limit = charter.policy.prometheus.timeout
         async let telemetryReading = world.telemetry.read(request, at: time, deadline: limit)
         async let databaseReading = world.database?.read(deadline: limit)
+        async let backupReport = backupReport()
         var found = Findings()
         checkWayBack(&found)
         check(telemetry: await telemetryReading, request: request, &found)
@@ -77,8 +79,19 @@ public struct Preflight: Sendable {
         if let database, database.values.contains(where: { $0.value == nil }), database.failures.contains(where: \.mayPass) {
             found.mayPass = true
         }
+        let backup = await backupReport
+        for problem in backup.problems { found.problem("backup: \(problem.message)", problem) }
+        found.report.warnings += backup.warnings.map { "backup: \($0)" }
         await checkTraffic(&found)
         return found
+    }
+
+    /// Migrations are not there yet, so no backup has to stand before them.
+    private var needsBackup: Bool { charter.policy.backup?.before == .always }
+
+    private func backupReport() async -> BackupPreflight {
+        guard needsBackup else { return BackupPreflight() }
+        return await RolloutBackup(of: charter, by: world.backups, limits: limits).preflight()
     }
 
     private func checkWayBack(_ found: inout Findings) {

@@ -11,6 +11,8 @@ struct Recovery: Sendable {
         var finished: [RolloutStatus] = []
         /// A driver for the live rollout.
         var driver: RolloutDriver?
+        /// A driver for a finished rollout whose backup is still to be released.
+        var release: RolloutDriver?
     }
 
     let parts: ServiceController.Parts
@@ -19,7 +21,16 @@ struct Recovery: Sendable {
         guard let replayed = try await JournalReader(parts.store).lastRollout() else { return Past() }
         let now = max(parts.clock.now(), replayed.lastAt)
         let status = replayed.machine.status(at: now)
-        guard !status.isFinal else { return Past(finished: [status]) }
+        guard !status.isFinal else {
+            guard replayed.openEffects.contains(.releaseBackup), let world = try? parts.makeWorld(replayed.charter) else {
+                // Without its surroundings it stays held, which loses nothing; the next controller tries again.
+                return Past(finished: [status])
+            }
+            return Past(
+                finished: [status],
+                release: RolloutDriver(
+                    rollout: replayed.machine, opening: { [] }, openEffects: [.releaseBackup], world: world, parts: parts))
+        }
         let world: World
         do throws(Failure) {
             world = try parts.makeWorld(replayed.charter)
@@ -38,12 +49,13 @@ struct Recovery: Sendable {
         let runner = EffectRunner(
             charter: replayed.charter, world: world, parts: parts)
         let watchdog = parts.watchdog
+        let isBackingUp = replayed.machine.machine.openBackup != nil
         let effects = replayed.openEffects
         let again = effects.filter { effect in
             switch effect {
             case .preflight, .readHistory: true
-            // Weights are settled by the reading, actions by their checks; lines and notices wait for nobody.
-            case .setWeight, .runAction, .record, .notify: false
+            // Weights are settled by the reading, actions by their checks, the backup by the catalogue; lines and notices wait for nobody.
+            case .setWeight, .takeBackup, .endBackup, .releaseBackup, .runAction, .record, .notify: false
             }
         }
         return driver(open: again) {
@@ -53,7 +65,9 @@ struct Recovery: Sendable {
             }
             return [
                 .takenOver(
-                    Takeover(traffic: await runner.trafficReading(), watchdogLowered: watchdog.hasMark(), actions: actions))
+                    Takeover(
+                        traffic: await runner.trafficReading(), watchdogLowered: watchdog.hasMark(), actions: actions,
+                        backup: isBackingUp ? await runner.settleBackup() : nil))
             ]
         }
     }

@@ -18,7 +18,8 @@ extension World {
             case .setWeight(_, let weight):
                 if weight > .zero { try checkRaise(weight, before, move) }
             case .runAction(_, let kind): try checkAction(kind, before, move)
-            case .preflight, .readHistory, .note: break
+            case .takeBackup: isBackupRunning = true
+            case .preflight, .readHistory, .endBackup, .note: break
             }
         }
         try checkLowering(before, move, effects)
@@ -54,7 +55,13 @@ extension World {
         case .passed(.watch): isWatchOver = true
         // Past its deadline an action has been ended.
         case .passed(.action), .acted: isActionRunning = false
-        case .crashed:
+        case .backedUp(let result):
+            isBackupRunning = false
+            isBackedUp = isBackedUp || result == .verified
+        case .passed(.backup): isBackupRunning = false
+        case .crashed(_, _, let found):
+            if before.machine.openBackup != nil, found == .done { isBackedUp = true }
+            isBackupRunning = false
             isWatchOver = false
             isActionRunning = false
         case .started, .preflight, .historyRead, .answered, .appliedLate, .passed, .ticked, .commanded, .stranger: break
@@ -66,7 +73,8 @@ extension World {
     private func isLive(_ before: World) -> Bool {
         switch before.machine.state {
         case .created, .preflight, .zeroing, .finished: false
-        case .awaitingApproval, .readingHistory, .deploying, .gate, .raising, .warmingUp, .baking, .watching, .held, .promoting,
+        case .awaitingApproval, .backingUp, .readingHistory, .deploying, .gate, .raising, .warmingUp, .baking, .watching, .held,
+            .promoting,
             .verifying,
             .completing, .lowering, .reverting, .confirming, .stranded:
             true
@@ -83,7 +91,11 @@ extension World {
                 if weight == .zero, number == before.machine.request?.intent { continue }
                 intent = number
             case .runAction(let number, _): intent = number
-            case .preflight, .readHistory, .note: continue
+            case .takeBackup(let number):
+                // Asking again for the same one makes no other.
+                if number == before.machine.openBackup { continue }
+                intent = number
+            case .preflight, .readHistory, .endBackup, .note: continue
             }
             guard intent.number == last + 1 else { throw Violation(promise: "S3", words: "intent \(intent) after \(last)") }
             last = intent.number
@@ -91,6 +103,7 @@ extension World {
     }
 
     private mutating func checkRaise(_ weight: Weight, _ before: World, _ move: Move) throws(Violation) {
+        try checkBackup("\(weight) asked for")
         if mayNotRise { throw Violation(promise: "S2", words: "\(weight) asked for after a fail, halt or doubt") }
         if weight == .all {
             guard case .polled(let poll, let read) = move, before.findings(poll, read).allowsPromotion else {
@@ -129,7 +142,8 @@ extension World {
         case .polled(_, let read): before.readBack(read).weight.map { $0 > weight } ?? false
         case .crashed(let read, _, _): readBack(read).weight.map { $0 > weight } ?? false
         case .answered(let index, .confirmed): before.calls[index].weight > weight
-        case .started, .preflight, .historyRead, .answered, .appliedLate, .passed, .ticked, .commanded, .acted, .stranger,
+        case .started, .preflight, .historyRead, .answered, .appliedLate, .passed, .ticked, .commanded, .acted, .backedUp,
+            .stranger,
             .doubted:
             false
         }
@@ -144,10 +158,17 @@ extension World {
         }
     }
 
+    private func checkBackup(_ deed: String) throws(Violation) {
+        guard machine.plan.backup == nil || isBackedUp else {
+            throw Violation(promise: "S13", words: "\(deed) without a verified backup")
+        }
+    }
+
     private mutating func checkAction(_ kind: ActionKind, _ before: World, _ move: Move) throws(Violation) {
         isActionRunning = true
         switch kind {
         case .deploy:
+            try checkBackup("deployed")
             deploys += 1
             if deploys > 1 { throw Violation(promise: "S3", words: "deployed twice") }
             if starters.count < machine.plan.approvalsToStart {
@@ -201,7 +222,7 @@ extension World {
             if machine.retreat != nil, !isStranded, !isZeroUnderWay {
                 throw Violation(promise: "L4", words: "after a restart nobody asks for weight 0")
             }
-        case .started, .preflight, .historyRead, .answered, .appliedLate, .passed, .commanded, .acted, .stranger: break
+        case .started, .preflight, .historyRead, .answered, .appliedLate, .passed, .commanded, .acted, .backedUp, .stranger: break
         }
     }
 
@@ -248,6 +269,7 @@ extension World {
             }
             return
         }
+        if isBackupRunning { throw Violation(promise: "S3", words: "ended before the outcome of a backup was known") }
         if isActionRunning { throw Violation(promise: "S3", words: "ended before the outcome of an action was known") }
         let mayRise = calls.contains { $0.weight > .zero } || late.contains { $0 > .zero }
         if mayRise { throw Violation(promise: "S2", words: "ended while a raise may still apply") }

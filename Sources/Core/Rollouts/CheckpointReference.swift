@@ -17,7 +17,7 @@ public struct CheckpointReference: Sendable, Hashable, Codable {
     }
 
     /// `backup 0193…, verified, of 2026-11-21T13:40:12Z`.
-    var words: String { "backup \(backup), \(state.rawValue), of \(at)" }
+    public var words: String { "backup \(backup), \(state.rawValue), of \(at)" }
 }
 
 /// How the backup of a rollout ended.

@@ -8,6 +8,10 @@ public enum MachineEffect: Sendable, Hashable {
     case readHistory
     /// Make the weight this.
     case setWeight(IntentID, Weight)
+    /// Make the restore point, once.
+    case takeBackup(IntentID)
+    /// End the backup under way; its answer says how.
+    case endBackup(IntentID)
     /// Do this to code, once.
     case runAction(IntentID, ActionKind)
     /// Something that people should find in the log and that no change of state tells.

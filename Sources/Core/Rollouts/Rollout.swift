@@ -38,6 +38,10 @@ public struct Rollout: Sendable, Hashable {
     var wasUnhealthy = false
     /// When an action last ended: what a poll read before knows nothing of it.
     var actionEndedAt: Instant?
+    /// The verified backup to which it can be taken back.
+    var restorePoint: CheckpointReference?
+    /// Whether a backup was asked for, so that one may be kept for it.
+    var isBackupAsked = false
     /// Whether a security signal or a halt for security stopped it.
     var wasStoppedForSecurity = false
     /// Why it is where it is.
@@ -78,6 +82,7 @@ public struct Rollout: Sendable, Hashable {
 
     /// Takes one event and returns what it asks of the world.
     public mutating func handle(_ event: RolloutEvent, at now: Instant) -> [Effect] {
+        if case .backupReleased(let failure) = event { return released(failure) }
         guard machine.ending == nil else { return [] }
         var effects: [Effect] = []
         reason = ""
@@ -95,6 +100,8 @@ public struct Rollout: Sendable, Hashable {
         case .commanded(let command): take(command, at: now, into: &effects)
         case .weightReported(let intent, let outcome): take(outcome, of: intent, at: now, into: &effects)
         case .actionReported(let intent, let outcome): take(outcome, of: intent, at: now, into: &effects)
+        case .backupReported(let intent, let outcome): take(outcome, of: intent, at: now, into: &effects)
+        case .backupReleased: break
         case .takenOver(let takeover): take(takeover, at: now, into: &effects)
         case .doubted(let words):
             reason = words
@@ -109,7 +116,7 @@ public struct Rollout: Sendable, Hashable {
     private mutating func passDeadlines(at now: Instant, into effects: inout [Effect]) {
         // Each round disarms one; only deadlines in the future are armed meanwhile.
         while let kind = machine.deadlines.passed(at: now).first {
-            reason = ""
+            reason = kind == .backup ? "the backup did not end in time" : ""
             apply(.deadlinePassed(kind), at: now, into: &effects)
             guard machine.deadlines.due(kind).map({ $0 > now }) ?? true else { return }
         }
@@ -123,6 +130,10 @@ public struct Rollout: Sendable, Hashable {
             case .preflight: effects.append(.preflight)
             case .readHistory: effects.append(.readHistory)
             case .setWeight(let intent, let weight): effects.append(.setWeight(intent, weight))
+            case .takeBackup(let intent):
+                isBackupAsked = true
+                effects.append(.takeBackup(intent))
+            case .endBackup(let intent): effects.append(.endBackup(intent))
             case .runAction(let intent, let kind): effects.append(.runAction(intent, kind))
             case .note(let note): write(note, into: &effects)
             }
@@ -140,6 +151,7 @@ public struct Rollout: Sendable, Hashable {
             .inconclusive, .telemetry, .unreadable, .deadline, .doubt, nil:
             break
         }
+        if machine.ending != nil, isBackupAsked { effects.append(.releaseBackup) }
         guard machine.state != before.state else { return }
         changed(from: before.state, at: now, into: &effects)
     }
