@@ -91,7 +91,7 @@ struct DriverLoop {
 
     /// Takes note of an order that a task carries out from now on.
     mutating func began(_ order: Order) {
-        if case .effect(.setWeight, _, _) = order { weightsUnderWay += 1 }
+        if case .effect(let effect, _, _) = order, effect.isWeight { weightsUnderWay += 1 }
         if case .effect(.releaseBackup, _, _) = order { isReleasing = true }
     }
 
@@ -266,7 +266,7 @@ struct DriverLoop {
     /// people are told, and a rollback action that the rollout waits for is carried out.
     private func isStillWanted(_ effect: Effect) -> Bool {
         switch effect {
-        case .setWeight: effect.isLowering
+        case .setWeight, .lowerWeight: effect.isLowering
         case .notify, .endBackup, .releaseBackup: true
         case .runAction(let intent, .rollback): rollout.machine.openAction?.intent == intent
         case .runAction(_, .deploy), .runAction(_, .promote), .takeBackup, .preflight, .readHistory, .record: false
@@ -313,12 +313,20 @@ extension RolloutEvent {
         case .runAction(let intent, let kind):
             return .actionReported(intent, .failed(Failure(.transient, "the \(kind.rawValue) action \(words)"), output: ""))
         case .takeBackup(let intent): return .backupReported(intent, .failed(Failure(.transient, "it \(words)")))
-        case .preflight, .readHistory, .setWeight, .endBackup, .releaseBackup, .record, .notify: return nil
+        case .preflight, .readHistory, .setWeight, .lowerWeight, .endBackup, .releaseBackup, .record, .notify: return nil
         }
     }
 }
 
 extension Effect {
+    /// Whether it asks for a weight.
+    fileprivate var isWeight: Bool {
+        switch self {
+        case .setWeight, .lowerWeight: true
+        case .preflight, .readHistory, .takeBackup, .endBackup, .releaseBackup, .runAction, .record, .notify: false
+        }
+    }
+
     /// Whether it lowers the weight to 0, which anyone may do at any time.
     var isLowering: Bool {
         if case .setWeight(_, .zero) = self { return true }

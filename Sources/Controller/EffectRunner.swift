@@ -36,11 +36,9 @@ struct EffectRunner: Sendable {
             return .preflightFinished(await preflight.run(request: request))
         case .readHistory: return .historyRead(await history(request: request))
         case .setWeight(let intent, let weight):
-            let timing = charter.policy.timing
-            // Sent later than this it could apply after the rollout has given it up, or after another controller took over.
-            let flight = timing.raiseDeadline - world.traffic.settleTime - limits.traffic * 2
-            let lease = min(Duration(milliseconds: timing.watchdogAfter.milliseconds / 2), max(.zero, flight))
-            return .weightReported(intent, await weights.set(weight, intent: intent, decidedAt: decidedAt, lease: lease))
+            return .weightReported(intent, await set(weight, intent, atMost: false, decidedAt: decidedAt))
+        case .lowerWeight(let intent, let weight):
+            return .weightReported(intent, await set(weight, intent, atMost: true, decidedAt: decidedAt))
         case .takeBackup(let intent): return .backupReported(intent, await backup.take())
         case .endBackup:
             backup.stop()
@@ -58,6 +56,14 @@ struct EffectRunner: Sendable {
             await notifier.notify(notice, of: charter.id)
             return nil
         }
+    }
+
+    private func set(_ weight: Weight, _ intent: IntentID, atMost: Bool, decidedAt: Instant) async -> WeightOutcome {
+        let timing = charter.policy.timing
+        // Sent later than this it could apply after the rollout has given it up, or after another controller took over.
+        let flight = timing.raiseDeadline - world.traffic.settleTime - limits.traffic * 2
+        let lease = min(Duration(milliseconds: timing.watchdogAfter.milliseconds / 2), max(.zero, flight))
+        return await weights.set(weight, intent: intent, atMost: atMost, decidedAt: decidedAt, lease: lease)
     }
 
     /// How an action that was under way when a controller stopped turned out, by its check.

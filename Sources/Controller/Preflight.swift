@@ -50,9 +50,9 @@ public struct Preflight: Sendable {
 
     /// Tries it all, and all of it again while nothing is wrong but what may pass, as long as a try fits into the deadline.
     public func run(request: TelemetryRequest) async -> PreflightReport {
-        // One try reads everything side by side and then asks the balancer at most four times.
+        // One try reads everything side by side and then asks the balancer at most five times.
         let reading = max(charter.policy.prometheus.timeout, needsBackup ? limits.backup : .zero)
-        let longestTry = reading + limits.traffic * 4
+        let longestTry = reading + limits.traffic * 5
         let end = clock.now() + deadline - longestTry
         var failures = 0
         while true {
@@ -160,6 +160,12 @@ public struct Preflight: Sendable {
                 found.problem(
                     "the weight at \(world.traffic.name) is \(shown) (\(before.raw)), not 0: nothing was written")
                 return
+            }
+            // A canary that receives nothing would look healthy.
+            if !charter.policy.countsRequests, try await world.traffic.counts(deadline: limits.traffic) == nil {
+                found.problem(
+                    "nothing counts the requests of canary and control: no signal does, and \(world.traffic.name) is not "
+                        + "asked for its counters; add a signal with 'bad', 'per' or 'histogram', or the driver's counters")
             }
             // Nothing is written for a rollout that is refused anyway.
             guard writes, found.report.problems.isEmpty else { return }

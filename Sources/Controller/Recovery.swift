@@ -55,7 +55,7 @@ struct Recovery: Sendable {
             switch effect {
             case .preflight, .readHistory: true
             // Weights are settled by the reading, actions by their checks, the backup by the catalogue; lines and notices wait for nobody.
-            case .setWeight, .takeBackup, .endBackup, .releaseBackup, .runAction, .record, .notify: false
+            case .setWeight, .lowerWeight, .takeBackup, .endBackup, .releaseBackup, .runAction, .record, .notify: false
             }
         }
         return driver(open: again) {

@@ -24,9 +24,12 @@ final class WeightSetter: Sendable {
     /// - Parameters:
     ///   - weight: What is wanted.
     ///   - intent: Whose request it is.
+    ///   - atMost: Whether nothing is sent when less is in force.
     ///   - decidedAt: When the rollout decided; a raise decided longer ago than `lease` is not sent, because the process may have
     ///     been stopped in between and another may be in charge.
-    func set(_ weight: Weight, intent: IntentID, decidedAt: Instant, lease: Duration) async -> WeightOutcome {
+    func set(
+        _ weight: Weight, intent: IntentID, atMost: Bool = false, decidedAt: Instant, lease: Duration
+    ) async -> WeightOutcome {
         newest.withLock { $0 = max($0, intent.number) }
         do throws(Failure) {
             if weight == .zero {
@@ -38,6 +41,9 @@ final class WeightSetter: Sendable {
                 }
                 guard clock.now() - decidedAt < lease else {
                     return .failed(Failure(.conflict, "not sent: the decision is older than \(lease)"), readBack: present)
+                }
+                if atMost, let found = present.weight, found < weight {
+                    return .failed(Failure(.conflict, "not sent: \(found) is in force already"), readBack: present)
                 }
                 if present.weight != weight {
                     try await traffic.apply(weight, expected: present, deadline: limits.traffic)

@@ -13,6 +13,8 @@ final class FakeBalancer: Traffic {
         /// What the next writes answer instead of succeeding; `unknown` ones take effect all the same.
         var writeFailures: [Failure] = []
         var readFailure: Failure?
+        /// What it has counted; nil when it does not count.
+        var counts: TrafficCounts?
         /// What every write answers until it is taken away; nothing takes effect.
         var writeFailure: Failure?
         /// How often a write was tried.
@@ -35,7 +37,7 @@ final class FakeBalancer: Traffic {
 
     func zero(deadline: Duration) async throws(Failure) { try write(.zero) }
 
-    func counts(deadline: Duration) async throws(Failure) -> TrafficCounts? { nil }
+    func counts(deadline: Duration) async throws(Failure) -> TrafficCounts? { state.withLock { $0.counts } }
 
     func preflight(deadline: Duration) async throws(Failure) {}
 

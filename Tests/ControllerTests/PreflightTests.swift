@@ -92,6 +92,26 @@ import Testing
         #expect(took == .zero)
     }
 
+    @Test(arguments: [nil, TrafficCounts(canary: 0, control: 0)])
+    func aRolloutWhoseRequestsNobodyCountsIsRefused(counts: TrafficCounts?) async throws {
+        var policy = SimulatedService.policy()
+        policy.signals = [SignalPolicy(name: "restarts", source: .rate(counter: "restarts_total"))]
+        let charter = Charter(
+            id: try #require(RolloutID("checkout-1")), policy: policy, policyHash: "00", version: "2", previous: "1",
+            author: .uid(1), overrides: [])
+        let balancer = FakeBalancer()
+        balancer.state.withLock { $0.counts = counts }
+        let clock = VirtualClock()
+        let world = World(
+            traffic: balancer, telemetry: FixedTelemetry(readings: [control]), database: nil, actions: FakeActions())
+        let report = await Preflight(
+            charter: charter, world: world, clock: clock, retries: RetryBudget(clock: clock) { 0.5 }, deadline: .zero,
+            writes: true
+        ).run(request: Rollout(charter: charter, createdAt: clock.now()).telemetryRequest)
+        #expect(report.problems.contains { $0.contains("nothing counts the requests") } == (counts == nil))
+        #expect(balancer.state.withLock { $0.written.isEmpty } == (counts == nil))
+    }
+
     // The queries are: bad requests, requests, authentication failures, what these are compared with.
 
     @Test func aMetricThatTheControlDoesNotHaveRefusesThoughAnotherHasSeries() async throws {

@@ -34,7 +34,7 @@ extension Integration {
                 try await restart(scene, isNoticed: false)
                 #expect(try await scene.end(of: run) == 0, "\(scene.output())")
                 let proof = try await JournalProof(of: scene)
-                #expect(proof.journaledRaises.map(\.basisPoints) == [1000, 1000, 5000], "\(scene.output())")
+                #expect(proof.journaledRaises.map(\.basisPoints) == [1000, 1000, 1200], "\(scene.output())")
                 try await proof.check(scene)
             }
         }
@@ -66,7 +66,7 @@ extension Integration {
                 let run = try scene.start(scene.release(Stage.good))
                 try await scene.awaitFirstStep()
                 await scene.stage.move(scene.service, to: 9000)
-                try await waitUntil("lowering") { await scene.weight() ?? 0 <= 5000 }
+                try await waitUntil("lowering") { await scene.weight() ?? 0 <= 1200 }
                 #expect(try await scene.end(of: run) == 0, "\(scene.output())")
                 try await JournalProof(of: scene).check(scene)
             }
@@ -100,6 +100,7 @@ extension Integration {
             policy.times["loss_for"] = "1s"
             policy.times["bake"] = "20s"
             policy.steps = "[50]"
+            policy.readsCounters = true
             try await Scene.play(policy) { scene in
                 let transport = try Transport()
                 defer { transport.shutdown() }
@@ -122,6 +123,7 @@ extension Integration {
             policy.times["loss_for"] = "1s"
             policy.times["bake"] = "20s"
             policy.steps = "[50]"
+            policy.readsCounters = true
             try await Scene.play(policy) { scene in
                 let transport = try Transport()
                 defer { transport.shutdown() }

@@ -49,7 +49,7 @@ extension Integration {
                 #expect(try await scene.end(of: run) == 0, "\(scene.output())")
                 #expect(ContinuousClock().now - begin > .milliseconds(1500), "the bake was cut short")
                 let proof = try await JournalProof(of: scene)
-                #expect(proof.raises == [1000, 5000])
+                #expect(proof.raises == [1000, 1200])
                 let jumps = try await Program(
                     "sqlite3", [scene.journal, "SELECT count(*) FROM entry WHERE body LIKE '%clockJumped%'"],
                     environment: ["PATH": "/usr/bin:/bin"], deadline: .seconds(10)

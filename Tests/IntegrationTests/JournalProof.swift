@@ -95,8 +95,8 @@ struct JournalProof: Sendable {
         if status?.isFinal == true {
             let unsettled = open.filter { effect in
                 switch effect {
-                case .setWeight, .runAction: true
-                case .preflight, .readHistory, .record, .notify: false
+                case .setWeight, .lowerWeight, .runAction: true
+                case .preflight, .readHistory, .takeBackup, .endBackup, .releaseBackup, .record, .notify: false
                 }
             }
             #expect(unsettled.isEmpty, "S3: an intent was never settled", sourceLocation: sourceLocation)

@@ -14,9 +14,9 @@ extension Integration {
                 let completion = try await scene.serin("run", scene.policy, "--version", Stage.good, "--previous", Stage.old)
                 #expect(completion.termination == .exited(0), "\(completion.text)")
                 let proof = try await JournalProof(of: scene)
-                #expect(proof.raises == [1000, 5000], "\(completion.text)")
+                #expect(proof.raises == [1000, 1200], "\(completion.text)")
                 watch.check(proof)
-                #expect(watch.changes.map(\.basisPoints) == [0, 1000, 5000, 0])
+                #expect(watch.changes.map(\.basisPoints) == [0, 1000, 1200, 0])
                 try await proof.check(scene)
             }
         }

@@ -28,7 +28,7 @@ extension Integration {
                 #expect(access(mark, F_OK) != 0, "the mark was not taken")
                 let proof = try await JournalProof(of: scene)
                 // The step was entered a second time, by a raise of its own.
-                #expect(proof.journaledRaises.map(\.basisPoints) == [1000, 1000, 5000], "\(scene.output("continued.log"))")
+                #expect(proof.journaledRaises.map(\.basisPoints) == [1000, 1000, 1200], "\(scene.output("continued.log"))")
                 let log = try await scene.serin("log", scene.service)
                 #expect(log.text.contains("watchdog"), "\(log.text)")
                 try await proof.check(scene)
@@ -44,7 +44,7 @@ extension Integration {
                 let continued = try scene.start(scene.continuation, log: "continued.log")
                 #expect(try await scene.end(of: continued) == 0, "\(scene.output("continued.log"))")
                 let proof = try await JournalProof(of: scene)
-                #expect(proof.raises == [1000, 5000])
+                #expect(proof.raises == [1000, 1200])
                 try await proof.check(scene)
             }
         }
@@ -68,7 +68,7 @@ extension Integration {
                 #expect(try await scene.end(of: run) == 0, "\(scene.output())")
                 let proof = try await JournalProof(of: scene)
                 // Nothing rose but by raises journaled after the awakening, first of them the same step's.
-                #expect(proof.journaledRaises.map(\.basisPoints) == [1000, 1000, 5000], "\(scene.output())")
+                #expect(proof.journaledRaises.map(\.basisPoints) == [1000, 1000, 1200], "\(scene.output())")
                 let again = try #require(proof.journaledRaises.dropFirst().first)
                 #expect(watch.changes.allSatisfy { $0.basisPoints == 0 || $0.at >= again.at }, "\(watch.changes)")
                 #expect(access(mark, F_OK) != 0, "the mark was not taken")

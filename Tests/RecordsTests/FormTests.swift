@@ -34,7 +34,7 @@ import Testing
 
     @Test func everyKindOfRecordIsPinned() throws {
         let kinds = Set(try records.map(kind))
-        #expect(kinds.count == 3 + 10 + 6)
+        #expect(kinds.count == 3 + 10 + 7)
     }
 
     private var records: [Record] {
@@ -65,6 +65,7 @@ import Testing
             case .preflight: "preflight"
             case .readHistory: "readHistory"
             case .setWeight: "setWeight"
+            case .lowerWeight: "lowerWeight"
             case .runAction: "runAction"
             case .record: "record"
             case .notify: "notify"

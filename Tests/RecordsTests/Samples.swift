@@ -67,6 +67,7 @@ var sampleRecords: [Record] {
     ]
     let effects: [Effect] = [
         .preflight, .readHistory, .setWeight(IntentID(1), .all), .runAction(IntentID(2), .deploy),
+        .lowerWeight(IntentID(3), .all),
         .record(Decision(topic: "verdict", text: "step 25% FAIL", signals: [assessment])),
         .notify(Notice(isCall: true, text: "help")),
     ]

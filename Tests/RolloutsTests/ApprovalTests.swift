@@ -124,6 +124,14 @@ struct TakeoverTests {
         #expect(weights(scene.poll()) == [try Scene.weight(5)])
     }
 
+    @Test func aRaiseThatTheWatchdogTookBackIsToldInTheLog() throws {
+        var scene = try Scene()
+        scene.toRaise()
+        scene.happens(takeover(.weight(.zero), watchdog: true, scene))
+        #expect(scene.state == .gate(step: 0))
+        #expect(scene.log.contains { $0.contains("the watchdog had lowered the weight to 0%") })
+    }
+
     @Test func aWeightLoweredByAStrangerMeanwhileIsDrift() throws {
         var scene = try Scene()
         scene.toBake()

@@ -59,20 +59,61 @@ struct DriftAndShareTests {
     @Test func tooLargeAShareInTwoPollsRollsBack() throws {
         var scene = try Scene()
         scene.toBake()
-        scene.poll(requests: TrafficCounts(canary: 2000, control: 4000))
+        scene.poll(requests: TrafficCounts(canary: 400, control: 600))
         #expect(scene.state == .baking(step: 0))
-        scene.poll(requests: TrafficCounts(canary: 210, control: 3800))
-        scene.poll(requests: TrafficCounts(canary: 2000, control: 4000))
+        scene.poll(requests: TrafficCounts(canary: 2000, control: 50_000))
+        scene.poll(requests: TrafficCounts(canary: 20_000, control: 40_000))
         #expect(scene.state == .baking(step: 0))
-        scene.poll(requests: TrafficCounts(canary: 2000, control: 4000))
+        scene.poll(requests: TrafficCounts(canary: 20_000, control: 40_000))
         #expect(scene.status.ending == .failed)
+    }
+
+    @Test func tooLargeAShareRollsBackInTwoPollsAfterHoursOfTheRightOne() throws {
+        var scene = try Scene()
+        scene.toBake()
+        scene.command(.hold)
+        for _ in 0..<2400 { scene.poll() }
+        scene.poll(requests: TrafficCounts(canary: 500, control: 500))
+        scene.poll(requests: TrafficCounts(canary: 500, control: 500))
+        #expect(scene.status.ending == .failed)
+        #expect(scene.status.cause.contains("requests at weight 5%"))
+    }
+
+    @Test func tooSmallAShareHoldsAtOnceAfterAnHourOfTheRightOne() throws {
+        var scene = try Scene { $0.timing.bake = .hours(10) }
+        scene.toBake()
+        for _ in 0..<80 { scene.poll() }
+        for _ in 0..<4 { scene.poll(requests: TrafficCounts(canary: 0, control: 1000)) }
+        #expect(scene.status.state == "held")
     }
 
     @Test func fewRequestsSayNothingAboutTheShare() throws {
         var scene = try Scene()
         scene.toBake()
-        scene.poll(requests: TrafficCounts(canary: 0, control: 99))
+        scene.poll(requests: TrafficCounts(canary: 99, control: 0))
+        scene.poll(requests: TrafficCounts(canary: 0, control: 0))
         #expect(scene.state == .baking(step: 0))
+    }
+
+    @Test func aPassWithoutARequestSeenPromotesNothing() throws {
+        var scene = try Scene()
+        scene.toLastBake()
+        let nobody = TrafficCounts(canary: 0, control: 0)
+        for _ in 0..<3 { #expect(actions(scene.poll(.pass, healthy: .minutes(3), requests: nobody)).isEmpty) }
+        #expect(scene.state == .baking(step: 1))
+        let refusal = scene.rollout.refusal(of: Command(.promote, by: Scene.ann, reason: ""), at: scene.now)
+        #expect(refusal?.message.contains("requests") == true)
+        #expect(actions(scene.poll(.pass)) == [.promote])
+    }
+
+    @Test func aShareThatFitBeforeTheLatestRaisePromotesNothing() throws {
+        var scene = try Scene()
+        scene.toBake()
+        scene.poll()
+        scene.poll(healthy: .minutes(3))
+        scene.confirm()
+        scene.passes(.minutes(1))
+        #expect(actions(scene.poll(.pass, healthy: .minutes(3), requests: TrafficCounts(canary: 0, control: 0))).isEmpty)
     }
 
     @Test func theShareIsWatchedAgainAfterARaiseThatDidNotTake() throws {
@@ -102,6 +143,63 @@ struct DriftAndShareTests {
         scene.toWarmup()
         scene.poll(read: .weight(.zero), lasting: .seconds(15))
         #expect(scene.state == .warmingUp(step: 0))
+    }
+}
+
+struct ShareGuardTests {
+    private let start = Instant(millisecondsSince1970: 1_700_000_000_000)
+
+    /// So many polls of a share that fits, then polls of another one; what was said of each of those.
+    private func judge(polls: Int, share: Double, isDirect: Bool, scrape: Duration = .seconds(5)) throws -> [PollFindings.Share] {
+        var sharing = ShareGuard()
+        var total = TrafficCounts(canary: isDirect ? 5000 : 0, control: isDirect ? 70_000 : 0)
+        let weight = try Scene.weight(25)
+        var said: [PollFindings.Share] = []
+        for poll in 0..<polls + 4 {
+            let canary = poll < polls ? 0.25 : share
+            total.canary += 750 * canary
+            total.control += 750 * (1 - canary)
+            let found = sharing.judge(
+                weight, counts: isDirect ? total : nil, telemetry: isDirect ? nil : total, scrape: scrape,
+                at: start + .seconds(15) * Int64(poll))
+            if poll >= polls { said.append(found) }
+        }
+        return said
+    }
+
+    @Test(arguments: [true, false], [2, 2400])
+    func aChangeShowsAsSoonAfterHoursAsAfterAMinute(isDirect: Bool, polls: Int) throws {
+        #expect(try judge(polls: polls, share: 0.7, isDirect: isDirect).suffix(3) == [.high, .high, .high])
+        #expect(try judge(polls: polls, share: 0, isDirect: isDirect).suffix(2) == [.low, .low])
+    }
+
+    @Test(arguments: [true, false]) func aShareThatStaysFits(isDirect: Bool) throws {
+        #expect(try judge(polls: 100, share: 0.25, isDirect: isDirect) == [.fits, .fits, .fits, .fits])
+    }
+
+    @Test func countersThatBeginAnewAreNoShare() throws {
+        var sharing = ShareGuard()
+        let weight = try Scene.weight(5)
+        for (poll, canary) in [(0, 1000.0), (1, 1050), (2, 10), (3, 60)] {
+            let said = sharing.judge(
+                weight, counts: TrafficCounts(canary: canary, control: canary * 19), telemetry: nil, scrape: nil,
+                at: start + .seconds(15) * Int64(poll))
+            #expect(said == (poll % 2 == 0 ? .unknown : .fits))
+        }
+    }
+
+    @Test func aSampleMoreOfTheCanaryThanOfTheControlIsNoOtherShare() throws {
+        // Each minute one sample of the canary and, two polls later, one of the control.
+        var sharing = ShareGuard()
+        let weight = try Scene.weight(5)
+        var total = TrafficCounts(canary: 500, control: 9500)
+        for poll in 0..<400 {
+            if poll % 4 == 0 { total.canary += 500 }
+            if poll % 4 == 2 { total.control += 9500 }
+            let said = sharing.judge(
+                weight, counts: nil, telemetry: total, scrape: .minutes(1), at: start + .seconds(15) * Int64(poll))
+            if poll > 40 { #expect(said == .fits) }
+        }
     }
 }
 

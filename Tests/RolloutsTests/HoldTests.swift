@@ -22,7 +22,34 @@ struct HoldTests {
         scene.toBake()
         scene.poll(healthy: .minutes(3))
         scene.command(.hold)
-        #expect(weights(scene.confirm()) == [try Scene.weight(5)])
+        let asked = scene.confirm()
+        #expect(weights(asked) == [try Scene.weight(5)])
+        // A 0 that a person has set meanwhile stays.
+        #expect(asked.contains { if case .lowerWeight = $0 { true } else { false } })
+    }
+
+    @Test(arguments: [true, false]) func aLossWhileSomeoneHoldsRollsBackForWhatWasLost(isUnreadable: Bool) throws {
+        var scene = try Scene()
+        scene.toBake()
+        scene.command(.hold)
+        for _ in 0..<45 {
+            if isUnreadable {
+                scene.poll(read: .unreadable)
+            } else {
+                scene.poll(requests: TrafficCounts(canary: 0, control: 10_000))
+            }
+        }
+        #expect(scene.status.ending == (isUnreadable ? .inconclusive : .failed))
+        #expect(scene.status.cause.contains(isUnreadable ? "cannot be read" : "received"))
+    }
+
+    @Test func tooSmallAShareWhilePeopleAreAskedRollsBackForTheShare() throws {
+        var scene = try Scene { $0.traffic.steps = (try? Scene.steps(5, 25, approved: [25])) ?? [] }
+        scene.toBake()
+        scene.poll(healthy: .minutes(3))
+        #expect(scene.status.state == "awaiting approval")
+        for _ in 0..<60 where scene.status.ending == nil { scene.poll(requests: TrafficCounts(canary: 0, control: 10_000)) }
+        #expect(scene.status.ending == .failed)
     }
 
     @Test func aHoldThatNobodyEndsIsRolledBack() throws {

@@ -67,6 +67,29 @@ struct RetreatTests {
         #expect(scene.status.ending == .failed)
     }
 
+    @Test func aHaltForSecurityOnTheWayBackIsRemembered() throws {
+        var scene = try Scene()
+        scene.toBake()
+        scene.poll(.fail)
+        #expect(!scene.status.isSecurityHalt)
+        scene.command(.haltForSecurity)
+        scene.settle()
+        #expect(scene.status.isFinal && scene.status.ending == .failed)
+        #expect(scene.status.isSecurityHalt)
+    }
+
+    @Test(arguments: [true, false]) func aSecuritySignalBesideOrAfterAnotherCauseIsRemembered(isAfter: Bool) throws {
+        var scene = try Scene()
+        scene.toBake()
+        if isAfter { scene.poll(.fail) }
+        scene.poll(.fail) {
+            $0.signals[0].isBeyondHardLimit = true
+            $0.signals.append($0.signals[0])
+            $0.signals[1].isSecurity = true
+        }
+        #expect(scene.status.isSecurityHalt)
+    }
+
     @Test func aSecuritySignalHalts() throws {
         var scene = try Scene()
         scene.toBake()

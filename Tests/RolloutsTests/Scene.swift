@@ -11,6 +11,9 @@ struct Scene {
     var now = Instant(millisecondsSince1970: 1_700_000_000_000)
     /// Everything asked for so far.
     var effects: [Effect] = []
+    /// What telemetry has counted since the weight was last confirmed.
+    private var seen = TrafficCounts(canary: 0, control: 0)
+    private var seenSince: Instant?
 
     static let author = Principal.uid(1)
     static let ann = Principal.uid(2)
@@ -60,13 +63,15 @@ struct Scene {
         happens(.commanded(Command(verb, by: person, reason: "")))
     }
 
-    /// One poll of a signal with a verdict; the weight read is the one in force unless said otherwise.
+    /// One poll of a signal with a verdict. The weight read is the one in force and a thousand requests follow it, unless said
+    /// otherwise.
     @discardableResult mutating func poll(
         _ verdict: Verdict = .inconclusive, healthy: Duration = .zero, read: ReadBack? = nil, database: DatabaseReading? = nil,
         requests: TrafficCounts? = nil, isLost: Bool = false, lasting: Duration = .zero,
         change: (inout Assessment) -> Void = { _ in }
     ) -> [Effect] {
         now = now + .seconds(15)
+        count(requests)
         var signal = SignalAssessment(name: "errors")
         signal.verdict = verdict
         signal.counts.canaryEvents = 84
@@ -76,7 +81,7 @@ struct Scene {
         signal.ratio = 2.06
         signal.interval = Interval(low: 1.56, high: 2.72)
         var assessment = Assessment(
-            signals: [signal], healthyTime: healthy, observedRequests: requests, isDegraded: false, failing: nil)
+            signals: [signal], healthyTime: healthy, observedRequests: seen, isDegraded: false, failing: nil)
         change(&assessment)
         let telemetry = TelemetryReading(evaluatedAt: now, series: [], instances: [], alerts: nil, failures: [])
         let observation = Observation(
@@ -87,6 +92,16 @@ struct Scene {
         asked += rollout.handle(.ticked, at: now)
         effects += asked
         return asked
+    }
+
+    private mutating func count(_ requests: TrafficCounts?) {
+        if rollout.confirmedAt != seenSince {
+            seenSince = rollout.confirmedAt
+            seen = TrafficCounts(canary: 0, control: 0)
+        }
+        let share = rollout.machine.inForce.fraction
+        seen.canary += requests?.canary ?? 1000 * share
+        seen.control += requests?.control ?? 1000 * (1 - share)
     }
 
     static func traffic(_ read: ReadBack) -> TrafficReading {
@@ -184,7 +199,12 @@ struct Scene {
 
 /// The weights asked for.
 func weights(_ effects: [Effect]) -> [Weight] {
-    effects.compactMap { if case .setWeight(_, let weight) = $0 { weight } else { nil } }
+    effects.compactMap { effect in
+        switch effect {
+        case .setWeight(_, let weight), .lowerWeight(_, let weight): weight
+        case .preflight, .readHistory, .takeBackup, .endBackup, .releaseBackup, .runAction, .record, .notify: nil
+        }
+    }
 }
 
 /// The actions asked for.

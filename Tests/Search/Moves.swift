@@ -119,11 +119,12 @@ extension World {
         case .passWithoutBake:
             findings.verdict = .pass
             findings.isStepDone = true
-        case .pass, .passUnseen:
+        case .pass, .passUnseen, .passUncounted:
             findings.verdict = .pass
             findings.isStepDone = true
             findings.isBakeDone = true
-            findings.isControlRenewed = poll == .pass
+            findings.isControlRenewed = poll != .passUnseen
+            if poll == .passUncounted { findings.share = .unknown }
         }
         return findings
     }
@@ -185,11 +186,12 @@ extension World {
     private mutating func answer(_ call: Call, _ answer: Move.Answer) -> [MachineEffect] {
         switch answer {
         case .confirmed:
+            if call.isAtMost, balancer < call.weight { return tell(.weightFailed(call.intent)) }
             balancer = call.weight
             return tell(.weightConfirmed(call.intent, call.weight))
         case .refused: return tell(.weightFailed(call.intent))
         case .appliedUnanswered:
-            balancer = call.weight
+            if !call.isAtMost || balancer > call.weight { balancer = call.weight }
             return tell(.weightUnsettled(call.intent))
         case .lateUnanswered:
             if call.weight > .zero, !late.contains(call.weight) { late.append(call.weight) }
@@ -209,8 +211,15 @@ extension World {
     /// The controller begins what was asked for. The same request again, while it is under way, is ignored. At most three are
     /// under way: an older one is given up and may still apply.
     private mutating func take(_ effects: [MachineEffect]) {
-        for case .setWeight(let intent, let weight) in effects where !calls.contains(where: { $0.intent == intent }) {
-            calls.append(Call(intent: intent, weight: weight))
+        for effect in effects {
+            let call: Call
+            switch effect {
+            case .setWeight(let intent, let weight): call = Call(intent: intent, weight: weight)
+            case .lowerWeight(let intent, let weight): call = Call(intent: intent, weight: weight, isAtMost: true)
+            case .preflight, .readHistory, .takeBackup, .endBackup, .runAction, .note: continue
+            }
+            guard !calls.contains(where: { $0.intent == call.intent }) else { continue }
+            calls.append(call)
             if calls.count > 2 {
                 let given = calls.removeFirst()
                 if given.weight > .zero, !late.contains(given.weight) { late.append(given.weight) }

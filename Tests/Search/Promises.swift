@@ -17,6 +17,12 @@ extension World {
             switch effect {
             case .setWeight(_, let weight):
                 if weight > .zero { try checkRaise(weight, before, move) }
+            case .lowerWeight(_, let weight):
+                if isLoweringRead(weight, before, move) {
+                    try checkRaise(weight, before, move)
+                } else {
+                    throw Violation(promise: "S1", words: "a lowering to \(weight) where no more was read")
+                }
             case .runAction(_, let kind): try checkAction(kind, before, move)
             case .takeBackup: isBackupRunning = true
             case .preflight, .readHistory, .endBackup, .note: break
@@ -33,6 +39,7 @@ extension World {
         switch move {
         case .polled(let poll, let read):
             let found = before.findings(poll, read)
+            if found.share == .fits, before.machine.wanted > .zero { hasShareFit = true }
             if found.isStepDone && found.verdict != .nodata && found.database == .within || found.allowsPromotion {
                 isStepProven = true
             }
@@ -40,7 +47,7 @@ extension World {
             case .fail: if !before.machine.isPromotionStarted { mayNotRise = isLive(before) }
             case .hardLimit, .security, .alert, .databaseBeyond: mayNotRise = mayNotRise || isLive(before)
             case .databaseUnsure, .telemetryLost, .shareLow, .shareHigh, .nodata, .inconclusive, .stepDone, .passWithoutBake,
-                .pass, .passUnseen:
+                .pass, .passUnseen, .passUncounted:
                 break
             }
         case .commanded(.halt, _), .commanded(.rollback, _), .doubted: mayNotRise = true
@@ -86,7 +93,7 @@ extension World {
         for effect in effects {
             let intent: IntentID
             switch effect {
-            case .setWeight(let number, let weight):
+            case .setWeight(let number, let weight), .lowerWeight(let number, let weight):
                 // Asking again under the same intent is for 0 alone.
                 if weight == .zero, number == before.machine.request?.intent { continue }
                 intent = number
@@ -106,7 +113,7 @@ extension World {
         try checkBackup("\(weight) asked for")
         if mayNotRise { throw Violation(promise: "S2", words: "\(weight) asked for after a fail, halt or doubt") }
         if weight == .all {
-            guard case .polled(let poll, let read) = move, before.findings(poll, read).allowsPromotion else {
+            guard case .polled(let poll, let read) = move, before.findings(poll, read).allowsPromotion, hasShareFit else {
                 throw Violation(promise: "S4", words: "the final step was entered without a pass")
             }
         }
@@ -135,6 +142,7 @@ extension World {
         }
         granted = weight
         isStepProven = false
+        hasShareFit = false
     }
 
     private func isLoweringRead(_ weight: Weight, _ before: World, _ move: Move) -> Bool {
@@ -154,7 +162,7 @@ extension World {
         switch poll {
         case .fail, .hardLimit, .security, .alert, .databaseBeyond, .databaseUnsure, .telemetryLost, .shareLow, .shareHigh:
             return false
-        case .nodata, .inconclusive, .stepDone, .passWithoutBake, .pass, .passUnseen: return true
+        case .nodata, .inconclusive, .stepDone, .passWithoutBake, .pass, .passUnseen, .passUncounted: return true
         }
     }
 
@@ -256,7 +264,7 @@ extension World {
                 throw Violation(promise: "S4", words: "promotion before the final step was watched")
             }
         } else {
-            guard found.allowsPromotion else { throw Violation(promise: "S4", words: "promotion without a pass") }
+            guard found.allowsPromotion, hasShareFit else { throw Violation(promise: "S4", words: "promotion without a pass") }
         }
         isPromotionProven = true
     }

@@ -8,6 +8,7 @@ struct World: Hashable {
     struct Call: Hashable {
         var intent: IntentID
         var weight: Weight
+        var isAtMost = false
     }
 
     /// How many of each fault may still happen.
@@ -37,6 +38,8 @@ struct World: Hashable {
     var isStepProven = false
     /// Whether a fail or halt is durable.
     var mayNotRise = false
+    /// Whether a poll since the latest request above 0 saw requests in the share that was asked for.
+    var hasShareFit = false
     /// Whether the promotion was allowed by a poll.
     var isPromotionProven = false
     /// Whether the final step's watch is over.
@@ -75,6 +78,7 @@ struct World: Hashable {
         add(machine.allowsPromotion ? 1 : 0, below: 2)
         add(machine.isPromotionAsked ? 1 : 0, below: 2)
         add(machine.isHoldAsked ? 1 : 0, below: 2)
+        add(machine.hasShareFit ? 1 : 0, below: 2)
         add(machine.highShares, below: 2)
         add(isStepProven ? 1 : 0, below: 2)
         add(mayNotRise ? 1 : 0, below: 2)
@@ -99,7 +103,7 @@ struct World: Hashable {
         var waitedFor: [Call] = []
         for call in calls {
             if let index = live.firstIndex(of: call.intent) {
-                waitedFor.append(Call(intent: IntentID(index + 1), weight: call.weight))
+                waitedFor.append(Call(intent: IntentID(index + 1), weight: call.weight, isAtMost: call.isAtMost))
             } else if call.weight > .zero, !late.contains(call.weight) {
                 // Its answer would change nothing, but it may still apply.
                 late.append(call.weight)
@@ -113,9 +117,12 @@ struct World: Hashable {
     /// Drops memories that no promise asks about any more.
     private mutating func forget() {
         guard mayNotRise || machine.isPromotionStarted || machine.ending != nil else { return }
-        if mayNotRise { granted = .zero }
+        if mayNotRise {
+            granted = .zero
+            isBackedUp = false
+        }
         isStepProven = false
-        isBackedUp = false
+        hasShareFit = false
         isWatchOver = false
         approved = []
         starters = []
@@ -134,6 +141,8 @@ enum Move: Hashable, CustomStringConvertible {
         case stepDone, passWithoutBake, pass
         /// A pass that does not show the new version on control.
         case passUnseen
+        /// A pass in which nobody saw a request.
+        case passUncounted
     }
 
     enum Read: String, CaseIterable {

@@ -176,7 +176,7 @@ import Testing
         var reading = fleet.reading()
         reading.evaluatedAt = fleet.now - .seconds(60)
         fleet.evidence.absorb(reading, at: fleet.now + .seconds(15), isCollecting: true)
-        #expect(fleet.evidence.assess(at: fleet.now, withIntervals: false).isDegraded)
+        #expect(fleet.evidence.assess(withIntervals: false).isDegraded)
         #expect(fleet.signal().absence == .sourceDown)
         #expect(fleet.signal().counts.canaryExposure == 2 * 750)
     }

@@ -23,7 +23,7 @@ import Testing
         #expect(fleet.signal().verdict == .fail)
         #expect(fleet.assessment.failing == "errors")
         #expect(abs((try #require(fleet.signal().onset) - onset).seconds) <= 15)
-        let interval = fleet.evidence.assess(at: fleet.now, withIntervals: true).signals[0].interval
+        let interval = fleet.evidence.assess(withIntervals: true).signals[0].interval
         #expect(try #require(interval).low > 1)
     }
 
@@ -239,7 +239,7 @@ import Testing
             fleet.evidence.absorb(history: fleet.history(minutes: minutes, errors: errors))
             fleet.run(4, canaryErrors: 0.5, controlErrors: 0.01)
             #expect((fleet.signal().verdict == .fail) == isEnough)
-            #expect(fleet.signal().noise.hasPrefix(isEnough ? "noise measured on 60 min of 3" : "noise of this run"))
+            #expect(fleet.signal().noise.hasPrefix(isEnough ? "noise measured on 60 min of 3" : "noise estimated from this run"))
         }
     }
 
@@ -278,6 +278,43 @@ import Testing
             fleet.run(1, canaryErrors: errors, controlErrors: 0.0107)
             #expect(fleet.signal().verdict == expected)
         }
+    }
+
+    @Test(arguments: [
+        (5000.0, 0.0, 0.0, Rule.Direction.increase, Verdict.fail), (0, 0, 0, .increase, .pass), (3, 0, 5, .increase, .pass),
+        (14, 10, 5, .increase, .pass), (16, 10, 5, .increase, .fail), (11, 10, 0, .increase, .pass),
+        (11.1, 10, 0, .increase, .fail), (-20, -10, 0, .increase, .pass), (-5, -10, 0, .increase, .fail),
+        (-20, -10, 0, .decrease, .fail), (5, 10, 0, .either, .fail), (0.33, 0.3, 0, .increase, .pass),
+    ])
+    func theThresholdRuleComparesTheMeansOfAGaugeWithItsMargin(
+        canary: Double, control: Double, slack: Double, direction: Rule.Direction, expected: Verdict
+    ) {
+        var rule = Rule()
+        rule.direction = direction
+        rule.minExposure = 1
+        let signal = EvidenceSignal(
+            name: "errors", source: .gauge(metric: "queue"), rule: rule, slack: slack, judge: .threshold)
+        var fleet = Fleet(Fleet.plan([signal]))
+        for k in fleet.processes.indices { fleet.processes[k].gauge = fleet.processes[k].cohort == .canary ? canary : control }
+        fleet.run(40)
+        #expect(fleet.signal().verdict == expected, "\(fleet.signal().reason)")
+    }
+
+    @Test(arguments: [(0.1, Verdict.inconclusive), (0.5, .pass)])
+    func aGaugesPassExcludesItsAssurance(assurance: Double, expected: Verdict) {
+        var rule = Rule()
+        rule.minExposure = 1
+        rule.assureTolerance = assurance
+        // Beyond the tolerance in every fifth sample: neither a fail nor, at the tolerance, a pass.
+        let signal = EvidenceSignal(name: "errors", source: .gauge(metric: "queue"), rule: rule)
+        var fleet = Fleet(Fleet.plan([signal], bake: .minutes(30)))
+        for poll in 0..<400 {
+            for k in fleet.processes.indices {
+                fleet.processes[k].gauge = fleet.processes[k].cohort == .canary && poll / 4 % 5 < 2 ? 12 : 10
+            }
+            fleet.run(1)
+        }
+        #expect(fleet.signal().verdict == expected, "\(fleet.signal().reason)")
     }
 
     @Test func requestsAreCountedAnewAfterAConfirmedWeight() throws {

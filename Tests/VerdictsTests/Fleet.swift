@@ -15,6 +15,8 @@ struct Fleet {
         /// Requests at or below each edge.
         var buckets: [Double] = [0, 0, 0]
         var load = 5.0
+        /// What a gauge shows; the requests unless said otherwise.
+        var gauge: Double?
         var isUp = true
         var isListed = true
         var startedAt = Instant(millisecondsSince1970: 1_000_000)
@@ -158,7 +160,9 @@ struct Fleet {
             buckets.append(Bucket(edge: .infinity, count: process.requests))
         }
         return SeriesRow(
-            labels: labels, value: isBad ? process.errors : process.requests, buckets: buckets,
+            labels: labels,
+            value: query.kind == .gauge ? process.gauge ?? process.requests : isBad ? process.errors : process.requests,
+            buckets: buckets,
             sampledAt: now - process.sampleAge, resets: process.resets)
     }
 
@@ -178,5 +182,5 @@ struct Fleet {
         assessment.signals.first { $0.name == name } ?? SignalAssessment(name: "missing")
     }
 
-    var assessment: Assessment { evidence.assess(at: now, withIntervals: false) }
+    var assessment: Assessment { evidence.assess(withIntervals: false) }
 }

@@ -53,7 +53,7 @@ extension Comparison {
     /// Verdict, reason, both logarithms and the interval.
     mutating func expect(_ expected: JSONValue, _ judgement: Judgement, of blocks: [Block], rule: Rule, _ place: String) {
         expect(expected["verdict"], judgement.verdict.rawValue, place + " verdict")
-        if expected["reason"] != nil { expect(expected["reason"], judgement.reason, place + " reason") }
+        if expected["reason"] != nil { expect(expected["reason"], judgement.reason.rawValue, place + " reason") }
         expect(expected["log_e_fail"], judgement.logEFail, place + " log_e_fail")
         expect(expected["log_e_pass"], judgement.logEPass, place + " log_e_pass")
         if expected["phi"] != nil { expect(expected["phi"], judgement.phi, place + " phi") }

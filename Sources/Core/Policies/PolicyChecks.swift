@@ -31,6 +31,16 @@ extension Policy {
         }
     }
 
+    /// Whether a signal counts requests, so that telemetry can tell what share of them the canary receives.
+    public var countsRequests: Bool {
+        signals.contains { signal in
+            switch signal.source {
+            case .ratio, .per, .latency: true
+            case .rate, .gauge, .expression: false
+            }
+        }
+    }
+
     private var stepFindings: [PolicyFinding] {
         var findings: [PolicyFinding] = []
         let weights = traffic.steps.map(\.weight)
@@ -111,6 +121,9 @@ extension Policy {
         check(
             signal.judge == .threshold && !signal.isSecurity && signal.proof == .any, "proof",
             "judge: threshold compares totals and proves nothing", "remove proof or judge")
+        check(
+            signal.judge == .threshold && signal.assureTolerance != signal.tolerance, "assurance",
+            "judge: threshold passes what is within the tolerance and proves nothing more", "remove assurance or judge")
         check(
             signal.assureFloor < signal.floor, "assurance",
             "its floor is below the signal's floor: a pass would exclude more than a fail shows",

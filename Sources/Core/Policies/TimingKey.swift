@@ -18,16 +18,6 @@ enum TimingKey: String, CaseIterable, Sendable {
     case watchdogAfter = "watchdog_after"
     case minEvidence = "min_evidence"
 
-    /// Whether less of it protects less. The others protect less when they are longer: they say how soon something is noticed or ended.
-    var isSaferWhenLonger: Bool {
-        switch self {
-        case .bake, .stepFor, .warmup, .watch, .minEvidence: true
-        case .poll, .maxBake, .holdFor, .lossFor, .preflightDeadline, .raiseDeadline, .haltDeadline, .rollbackDeadline,
-            .approvalDeadline, .watchdogAfter:
-            false
-        }
-    }
-
     /// Sets the time.
     func set(_ duration: Duration, in timing: inout TimingPolicy) {
         switch self {

@@ -206,14 +206,16 @@ extension Effect {
     /// Whether an event answers it one day.
     fileprivate var isAnswered: Bool {
         switch self {
-        case .preflight, .readHistory, .setWeight, .takeBackup, .releaseBackup, .runAction: true
+        case .preflight, .readHistory, .setWeight, .lowerWeight, .takeBackup, .releaseBackup, .runAction: true
         case .endBackup, .record, .notify: false
         }
     }
 
     fileprivate var weightIntent: IntentID? {
-        if case .setWeight(let intent, _) = self { return intent }
-        return nil
+        switch self {
+        case .setWeight(let intent, _), .lowerWeight(let intent, _): intent
+        case .preflight, .readHistory, .takeBackup, .endBackup, .releaseBackup, .runAction, .record, .notify: nil
+        }
     }
 
     fileprivate var isBackup: Bool {

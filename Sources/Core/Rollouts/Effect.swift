@@ -9,6 +9,8 @@ public enum Effect: Sendable, Hashable, Codable {
     case readHistory
     /// Make the canary's share this and read it back; answer with `weightReported`. Zero is asked for without conditions.
     case setWeight(IntentID, Weight)
+    /// As `setWeight` above 0, but only from above: nothing is written when less is read.
+    case lowerWeight(IntentID, Weight)
     /// Make the backup that the rollout stands on, once, and keep it for the rollout; answer with `backupReported`.
     case takeBackup(IntentID)
     /// End the backup under way as soon as it can; `backupReported` says how it ended.

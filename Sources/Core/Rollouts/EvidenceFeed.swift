@@ -25,11 +25,14 @@ struct EvidenceFeed: Sendable, Hashable {
     /// Takes a poll's answer; nil when none came. Only what is collected becomes evidence.
     mutating func absorb(_ reading: TelemetryReading?, at now: Instant, isCollecting: Bool) -> Assessment {
         evidence.absorb(reading, at: now, isCollecting: isCollecting)
-        return evidence.assess(at: now, withIntervals: false)
+        return evidence.assess(withIntervals: false)
     }
 
     /// The same assessment with its intervals, which cost a bisection each.
-    func shown(at now: Instant) -> Assessment { evidence.assess(at: now, withIntervals: true) }
+    func shown() -> Assessment { evidence.assess(withIntervals: true) }
+
+    /// The time between samples of the targets, as far as it is known.
+    var scrapeInterval: Duration? { evidence.scrapeInterval }
 
     /// A weight is in force from now on: the observed share is counted anew, and the evidence begins a new stratum.
     mutating func weightConfirmed(_ weight: Weight, at now: Instant) { evidence.weightConfirmed(at: now) }

@@ -8,6 +8,8 @@ public enum MachineEffect: Sendable, Hashable {
     case readHistory
     /// Make the weight this.
     case setWeight(IntentID, Weight)
+    /// Make the weight this, above 0, unless less is in force.
+    case lowerWeight(IntentID, Weight)
     /// Make the restore point, once.
     case takeBackup(IntentID)
     /// End the backup under way; its answer says how.

@@ -53,6 +53,7 @@ extension Rollout {
             effects.append(.record(Decision(topic: "gate", text: text)))
         }
         findings = found
+        if found.isSecurityFlagged { wasStoppedForSecurity = true }
         reason = ""
         apply(.polled(found), at: now, into: &effects)
         if machine.ending == nil, isWritten, let written = self.assessment {
@@ -72,6 +73,7 @@ extension Rollout {
             effects.append(.record(Decision(topic: "command", text: text)))
             return
         }
+        if command.verb == .haltForSecurity { wasStoppedForSecurity = true }
         let words = command.reason.isEmpty ? "" : ": \(command.reason)"
         reason = "\(command.verb.rawValue) by \(command.by)\(words)"
         // The weight first, the words after it.

@@ -9,7 +9,9 @@ extension Rollout {
         let isOutdated = confirmedAt.map { observation.at <= $0 } ?? false
         let read = isOutdated ? .weight(machine.inForce) : readBack(observation.traffic)
         let weight = machine.request?.progress == .confirmed ? machine.inForce : .zero
-        var seen = share.judge(weight, counts: observation.traffic.counts, telemetry: assessment.observedRequests)
+        var seen = share.judge(
+            weight, counts: observation.traffic.counts, telemetry: assessment.observedRequests, scrape: feed.scrapeInterval,
+            at: observation.at)
         // Right after a raise the counts still hold requests of the weight before, so only "too high" is trusted then.
         if case .warmingUp = machine.state, seen == .low { seen = .unknown }
         return PollFindings(
@@ -75,6 +77,9 @@ extension Rollout {
         if let findings {
             if findings.isTelemetryLost { lacking.append("telemetry is lost") }
             if findings.database != .within { lacking.append("postgres: \(database.sentence)") }
+            if findings.share == .unknown, !machine.hasShareFit {
+                lacking.append("no requests have shown that the canary receives its share")
+            }
             if findings.share == .low || findings.share == .high { lacking.append("the canary \(share.sentence)") }
         }
         return lacking

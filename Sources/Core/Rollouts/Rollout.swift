@@ -42,7 +42,7 @@ public struct Rollout: Sendable, Hashable {
     var restorePoint: CheckpointReference?
     /// Whether a backup was asked for, so that one may be kept for it.
     var isBackupAsked = false
-    /// Whether a security signal or a halt for security stopped it.
+    /// Whether a security signal failed or someone halted it for security, be it on the way back for another cause.
     var wasStoppedForSecurity = false
     /// Why it is where it is.
     var cause = ""
@@ -96,7 +96,7 @@ public struct Rollout: Sendable, Hashable {
         case .observed(let observation):
             let assessment = feed.absorb(observation.telemetry, at: now, isCollecting: machine.isCollecting)
             let feed = self.feed
-            take(observation, assessment, shown: { feed.shown(at: now) }, at: now, into: &effects)
+            take(observation, assessment, shown: { feed.shown() }, at: now, into: &effects)
         case .commanded(let command): take(command, at: now, into: &effects)
         case .weightReported(let intent, let outcome): take(outcome, of: intent, at: now, into: &effects)
         case .actionReported(let intent, let outcome): take(outcome, of: intent, at: now, into: &effects)
@@ -130,6 +130,7 @@ public struct Rollout: Sendable, Hashable {
             case .preflight: effects.append(.preflight)
             case .readHistory: effects.append(.readHistory)
             case .setWeight(let intent, let weight): effects.append(.setWeight(intent, weight))
+            case .lowerWeight(let intent, let weight): effects.append(.lowerWeight(intent, weight))
             case .takeBackup(let intent):
                 isBackupAsked = true
                 effects.append(.takeBackup(intent))
@@ -145,12 +146,6 @@ public struct Rollout: Sendable, Hashable {
         }
         if machine.inForce == .zero { exposedSince = nil } else if exposedSince == nil { exposedSince = now }
         if machine.isPromotionStarted, !before.isPromotionStarted { feed.promotionBegan() }
-        switch machine.retreat?.cause {
-        case .security, .command(.haltForSecurity): wasStoppedForSecurity = true
-        case .verdict, .hardLimit, .alert, .database, .share, .drift, .actionFailed, .actionUnknown, .unseenPromotion, .command,
-            .inconclusive, .telemetry, .unreadable, .deadline, .doubt, nil:
-            break
-        }
         if machine.ending != nil, isBackupAsked { effects.append(.releaseBackup) }
         guard machine.state != before.state else { return }
         changed(from: before.state, at: now, into: &effects)

@@ -38,6 +38,10 @@ extension RolloutMachine {
             machine.observed = nil
             machine.inForce = .zero
         }
+        // A hold that ends by itself has its own reason; without a deadline there is none.
+        var isLossRead = deadlines.due(.loss) != nil
+        if case .held(let held) = state, held.reason.endsByItself { isLossRead = false }
+        if !isLossRead { machine.loss = nil }
         switch state {
         case .backingUp(let intent): machine.state = .backingUp(renumbered(intent))
         case .deploying(let intent): machine.state = .deploying(renumbered(intent))

@@ -5,7 +5,8 @@ internal import SerinPolicies
 extension RolloutMachine {
     mutating func polled(_ findings: PollFindings, at now: Instant) {
         observed = findings.readBack.weight
-        allowsPromotion = findings.allowsPromotion && retreat == nil
+        if findings.share == .fits, wanted > .zero { hasShareFit = true }
+        allowsPromotion = allowsPromotion(findings) && retreat == nil
         switch state {
         case .created, .preflight, .zeroing, .finished: return
         case .lowering, .reverting, .confirming, .stranded: return keepAtZero(findings, at: now)
@@ -25,6 +26,10 @@ extension RolloutMachine {
         guard retreat == nil else { return }
         if isPromotionStarted { promotionPolled(findings, at: now) } else { progress(findings, at: now) }
     }
+
+    /// Whether a poll allows a promotion. A weight that nobody's requests have shown is none: the balancer may be asked for a share
+    /// that its routing does not read.
+    func allowsPromotion(_ findings: PollFindings) -> Bool { findings.allowsPromotion && hasShareFit }
 
     /// Lowers what is too high, at once and in every state.
     private mutating func correct(_ readBack: ReadBack, at now: Instant) {
@@ -79,8 +84,15 @@ extension RolloutMachine {
             rollBack(.telemetry, at: now)
             return false
         }
-        if deadlines.due(.loss) == nil { deadlines.arm(.loss, due: now + plan.timing.lossFor) }
+        lose(loss, at: now)
         return true
+    }
+
+    /// Evidence or control is missing from now on, when it was not already.
+    mutating func lose(_ reason: HoldReason, at now: Instant) {
+        guard deadlines.due(.loss) == nil else { return }
+        loss = reason
+        deadlines.arm(.loss, due: now + plan.timing.lossFor)
     }
 
     private mutating func progress(_ findings: PollFindings, at now: Instant) {
@@ -191,7 +203,7 @@ extension RolloutMachine {
         guard plan.hasFinalStep, let judged = plan.steps.dropLast().last?.weight, let found = readBack.weight, found > judged,
             wanted > judged
         else { return }
-        ask(judged, at: now)
+        ask(judged, atMost: true, at: now)
     }
 
     /// On the way back every poll that does not show 0 leads to another request for it.

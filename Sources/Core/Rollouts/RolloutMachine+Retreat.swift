@@ -11,6 +11,7 @@ extension RolloutMachine {
         state = .lowering(Retreat(cause: cause, running: openAction, backup: openBackup))
         isPromotionAsked = false
         allowsPromotion = false
+        hasShareFit = false
         isHoldAsked = false
         highShares = 0
         approvers = []
@@ -109,8 +110,8 @@ extension RolloutMachine {
     }
 
     private mutating func lossOverdue(at now: Instant) {
-        guard case .held(let held) = state, held.reason.endsByItself else { return rollBack(.telemetry, at: now) }
-        rollBack(held.reason.cause, at: now)
+        if case .held(let held) = state, held.reason.endsByItself { return rollBack(held.reason.cause, at: now) }
+        rollBack(loss?.cause ?? .telemetry, at: now)
     }
 
     /// A request for 0 got no answer in time, or a confirmation is still missing: it is made again.

@@ -67,7 +67,7 @@ extension RolloutMachine {
 
     /// Whether a poll lets a step be entered, and what happens then. Vetoes and losses were looked at before.
     mutating func passGate(_ step: Int, _ findings: PollFindings, at now: Instant) {
-        guard !plan.isFinalStep(step) || findings.allowsPromotion else {
+        guard !plan.isFinalStep(step) || allowsPromotion(findings) else {
             // The final step is entered on a pass only; the evidence has changed, so the last judged step goes on.
             outbox.append(.note(.promotionWithdrawn))
             isPromotionAsked = false
@@ -122,7 +122,7 @@ extension RolloutMachine {
     /// At a step whose time may be over.
     mutating func bake(_ step: Int, _ findings: PollFindings, at now: Instant) {
         let isLast = step == plan.judgedSteps - 1
-        if findings.allowsPromotion, isLast && findings.isStepDone || isPromotionAsked {
+        if allowsPromotion(findings), isLast && findings.isStepDone || isPromotionAsked {
             isPromotionAsked = false
             guard plan.hasFinalStep else { return startPromotion(at: now) }
             return enter(plan.steps.count - 1, findings: findings, at: now)

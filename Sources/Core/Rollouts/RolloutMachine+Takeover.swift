@@ -50,7 +50,7 @@ extension RolloutMachine {
         guard let found = read.weight else {
             // What cannot be read is unknown: 0 until it can.
             if case .held(let held) = state, !held.reason.endsByItself {} else { hold(.unreadable, at: place, now: now) }
-            if deadlines.due(.loss) == nil { deadlines.arm(.loss, due: now + plan.timing.lossFor) }
+            lose(.unreadable, at: now)
             return ask(.zero, at: now)
         }
         switch state {
@@ -89,8 +89,10 @@ extension RolloutMachine {
         if found > wanted { return lower(from: found, at: now) }
         if found < wanted {
             if watchdogLowered { return enterAgain(step, from: found, now: now) }
-            _ = drifted(to: found, at: step, now: now)
+            return _ = drifted(to: found, at: step, now: now)
         }
+        // The raise may have applied before the watchdog lowered it.
+        if watchdogLowered { outbox.append(.note(.watchdogLowered(found: found))) }
     }
 
     /// Serin's own watchdog lowered the weight: no drift. The step is entered again through every gate.

@@ -9,7 +9,12 @@ extension RolloutMachine {
     }
 
     /// Asks for a weight that is not above what the gates allowed. Anything above 0 counts as a raise: it may apply late.
-    mutating func ask(_ weight: Weight, at now: Instant) {
+    ///
+    /// - Parameters:
+    ///   - weight: What is wanted.
+    ///   - atMost: Whether less is as good.
+    ///   - now: The time.
+    mutating func ask(_ weight: Weight, atMost: Bool = false, at now: Instant) {
         let allowed = entered.map { plan.steps[$0].weight } ?? .zero
         guard weight <= allowed else {
             outbox.append(.note(.brokenPromise("asked to set \(weight) where the gates allow \(allowed)")))
@@ -25,12 +30,13 @@ extension RolloutMachine {
         if weight > .zero {
             hasUnsettledRaise = mayStillRise
             openRaise = intent
+            hasShareFit = false
             deadlines.arm(.flight, due: now + plan.timing.raiseDeadline)
             deadlines.disarm(.reask)
         } else {
             deadlines.arm(.reask, due: now + plan.timing.haltDeadline)
         }
-        outbox.append(.setWeight(intent, weight))
+        outbox.append(atMost && weight > .zero ? .lowerWeight(intent, weight) : .setWeight(intent, weight))
     }
 
     /// Asks for 0 again under the same intent when the last request was answered without a confirmation.
@@ -98,7 +104,8 @@ extension RolloutMachine {
     mutating func lower(from found: Weight, at now: Instant) {
         let ours = mayStillRise && entered.map { found == plan.steps[$0].weight } ?? false
         outbox.append(.note(ours ? .raiseAppliedLate(found: found) : .weightAbove(found: found, wanted: wanted)))
-        ask(wanted, at: now)
+        // Whoever lowered it further since it was read is not overruled.
+        ask(wanted, atMost: true, at: now)
     }
 
     /// 0 was read back on the way to an end.

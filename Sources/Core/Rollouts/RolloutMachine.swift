@@ -42,6 +42,10 @@ public struct RolloutMachine: Sendable, Hashable {
     public internal(set) var isCodeTouched = false
     /// Whether the promotion action was asked for, or the promotion needs none and has begun.
     public internal(set) var isPromotionStarted = false
+    /// Whether a poll since the latest raise saw requests, and in the share that was asked for.
+    public internal(set) var hasShareFit = false
+    /// What the running deadline of a loss is for.
+    public internal(set) var loss: HoldReason?
     /// Polls in a row with too large a share.
     public internal(set) var highShares = 0
     /// The latest number of an intent.

@@ -11,40 +11,50 @@ struct ShareGuard: Sendable, Hashable {
     /// Standard deviations beyond which chance is excluded.
     static let deviations = 5.0
 
-    private var base: TrafficCounts?
+    /// The least time over which requests are compared.
+    static let length = Duration.minutes(1)
+    /// Samples of each instance within that time, so that one more or less of one cohort does not look like another share.
+    static let samples: Int64 = 5
+
+    private var balancer = RequestWindow()
+    private var seenByTelemetry = RequestWindow()
     /// What was seen, for people: `received 310 of 4,003 requests`.
     private(set) var sentence = ""
 
     /// A weight is in force from now on: requests are counted anew.
-    mutating func weightConfirmed() {
-        base = nil
-        sentence = ""
-    }
+    mutating func weightConfirmed() { self = ShareGuard() }
 
-    /// Judges one poll: the balancer's own counters where it has them, else the requests that telemetry saw since the confirmation.
-    mutating func judge(_ weight: Weight, counts: TrafficCounts?, telemetry: TrafficCounts?) -> PollFindings.Share {
-        let seen = since(counts) ?? telemetry
-        guard weight > .zero, let seen else { return .unknown }
+    /// Judges one poll: the balancer's own counters where it has them, else the requests that telemetry saw.
+    ///
+    /// Only the latest requests count, so a change shows as fast after a day as after a minute: those of the last minute, and as many
+    /// as it takes for chance to be told from a difference that matters.
+    ///
+    /// - Parameters:
+    ///   - weight: The weight in force.
+    ///   - counts: The balancer's totals.
+    ///   - telemetry: The requests that telemetry saw since the confirmation.
+    ///   - scrape: The time between samples of the targets, as far as it is known.
+    ///   - now: When the poll began.
+    mutating func judge(
+        _ weight: Weight, counts: TrafficCounts?, telemetry: TrafficCounts?, scrape: Duration?, at now: Instant
+    ) -> PollFindings.Share {
+        guard weight > .zero else { return .unknown }
+        let share = weight.fraction
+        let tolerance = max(0.005, 0.25 * min(share, 1 - share))
+        let telling = Self.deviations * Self.deviations * share * (1 - share) / (tolerance * tolerance)
+        let fewest = max(Self.fewest, telling)
+        let direct = counts.flatMap { balancer.take($0, at: now, lasting: Self.length, holding: fewest) }
+        let long = max(Self.length, (scrape ?? .zero) * Self.samples)
+        let indirect = telemetry.flatMap { seenByTelemetry.take(sinceConfirmed: $0, at: now, lasting: long, holding: fewest) }
+        guard let seen = direct ?? indirect else { return .unknown }
         let total = seen.canary + seen.control
         guard total.isFinite, total >= Self.fewest else { return .unknown }
         sentence = "received \(Numbers.whole(seen.canary)) of \(Numbers.whole(total)) requests at weight \(weight)"
-        let share = weight.fraction
         let difference = seen.canary / total - share
-        let tolerance = max(0.005, 0.25 * min(share, 1 - share))
         // Squared, so that no square root is needed; at 100 % there is no chance at all.
         let variance = share * (1 - share) / total
         guard difference * difference > Self.deviations * Self.deviations * variance else { return .fits }
         if difference > tolerance { return .high }
         return difference < -tolerance ? .low : .fits
-    }
-
-    private mutating func since(_ counts: TrafficCounts?) -> TrafficCounts? {
-        guard let counts else { return nil }
-        guard let base, counts.canary >= base.canary, counts.control >= base.control else {
-            // The first sight under this weight, or the balancer began to count anew.
-            self.base = counts
-            return nil
-        }
-        return TrafficCounts(canary: counts.canary - base.canary, control: counts.control - base.control)
     }
 }

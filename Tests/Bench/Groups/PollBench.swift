@@ -63,10 +63,10 @@ struct PollBench {
                             PreflightReport(
                                 problems: [], warnings: [], weight: WeightReading(weight: .zero, raw: "0"), database: nil)))
                 case .readHistory: events.append(.historyRead(world.history(queries, to: now)))
-                case .setWeight(let intent, let wanted):
+                case .setWeight(let intent, let wanted), .lowerWeight(let intent, let wanted):
                     weight = wanted
                     events.append(.weightReported(intent, .confirmed(WeightReading(weight: wanted, raw: "\(wanted)"))))
-                case .runAction, .record, .notify: break
+                case .takeBackup, .endBackup, .releaseBackup, .runAction, .record, .notify: break
                 }
             }
             effects = []

@@ -9,14 +9,13 @@ struct VerdictBench {
         progress("verdict: ten signals after \(blocks) blocks")
         var section = Section()
         let evidence = evidence()
-        let now = evidence.now
-        keep(evidence.value.assess(at: now, withIntervals: false))
-        let decided = Timing.of(400) { keep(evidence.value.assess(at: now, withIntervals: false)) }
+        keep(evidence.value.assess(withIntervals: false))
+        let decided = Timing.of(400) { keep(evidence.value.assess(withIntervals: false)) }
         section.rows.append(
             Row(
                 name: "ten signals decided after \(blocks) blocks", value: decided.median, unit: "µs", aim: .below(500),
                 note: "median of 400: 7 ratios, 2 latencies, 1 security flag; 4 control instances, calibrated noise"))
-        let shown = Timing.of(20) { keep(evidence.value.assess(at: now, withIntervals: true)) }
+        let shown = Timing.of(20) { keep(evidence.value.assess(withIntervals: true)) }
         section.rows.append(
             Row(
                 name: "the same with ten intervals", value: shown.median, unit: "µs",

@@ -18,7 +18,7 @@ extension CountingEvidence {
     /// Where the overdispersion comes from.
     func noiseWords(_ phi: Double) -> String {
         guard calibration != nil, let past else {
-            return "noise of this run, for want of history: \(decimal(phi, places: 1))"
+            return "noise estimated from this run alone, because there is too little history: \(decimal(phi, places: 1))"
         }
         return "noise measured on \(past.words): \(decimal(phi, places: 1))"
     }

@@ -27,7 +27,6 @@ public struct Evidence: Sendable, Hashable {
     public private(set) var isDegraded = false
     /// Instances that were there and are down now.
     public private(set) var lost: [LostInstance] = []
-    var lastReadingAt: Instant? { lastReading }
     private var lastReading: Instant?
     private var watch: NewVersionWatch
     private var openSince: Instant?

@@ -1,26 +1,23 @@
-public import SerinModel
+internal import SerinModel
 
 extension Evidence {
     /// What all evidence says now. The cost is proportional to the blocks so far.
     ///
-    /// - Parameters:
-    ///   - time: Now; evidence that was not refreshed for three polls is as good as none.
-    ///   - withIntervals: Whether to compute the intervals, a bisection that decides nothing.
-    public func assess(at time: Instant, withIntervals: Bool) -> Assessment {
+    /// - Parameter withIntervals: Whether to compute the intervals, a bisection that decides nothing.
+    public func assess(withIntervals: Bool) -> Assessment {
         var signals: [SignalAssessment] = []
         var logEs: [Double] = []
         var names: [String] = []
-        let isSilent = lastReadingAt.map { (time - $0).milliseconds > 3 * plan.poll.milliseconds } ?? false
         for part in parts {
             let (assessment, logE): (SignalAssessment, Double)
             let signal: EvidenceSignal
             switch part {
             case .counting(let counting):
                 signal = counting.signal
-                (assessment, logE) = assess(counting, isSilent: isSilent, withIntervals: withIntervals)
+                (assessment, logE) = assess(counting, withIntervals: withIntervals)
             case .gauge(let gauge):
                 signal = gauge.signal
-                (assessment, logE) = assess(gauge, isSilent: isSilent)
+                (assessment, logE) = assess(gauge)
             }
             signals.append(assessment)
             if signal.isInFamily {
@@ -44,7 +41,7 @@ extension Evidence {
     }
 
     private func assess(
-        _ part: CountingEvidence, isSilent: Bool, withIntervals: Bool
+        _ part: CountingEvidence, withIntervals: Bool
     ) -> (SignalAssessment, logE: Double) {
         let signal = part.signal
         let length = blockLength ?? Evidence.blockLength(poll: plan.poll, scrape: scrapeInterval)
@@ -53,8 +50,7 @@ extension Evidence {
         let phi = part.phi(blocks)
         let judgement = part.judgement(blocks, rule: rule, phi: phi)
         var result = SignalAssessment(name: signal.name)
-        result.verdict = judgement.verdict
-        result.reason = judgement.reason
+        var (verdict, reason) = (judgement.verdict, judgement.reason)
         result.counts = part.counts
         result.ratio = judgement.ratio
         result.boundary = boundary(part, rule)
@@ -67,27 +63,27 @@ extension Evidence {
             result.slowdown = tail.slowdown(edge: edge, ratio: ratio)
         }
         if signal.judge == .threshold {
-            (result.verdict, result.reason) = ThresholdRule.verdict(
-                ratio: part.tails != nil ? result.slowdown ?? judgement.ratio : totalRatio(part.counts),
-                elapsed: part.blocks.count, usable: zip(part.blocks, part.degraded).count { $0.isUsable && !$1 },
+            let ratio = part.tails != nil ? result.slowdown ?? judgement.ratio : totalRatio(part.counts)
+            (verdict, reason) = ThresholdRule.verdict(
+                isWithin: ThresholdRule.isWithin(ratio, rule), elapsed: part.blocks.count,
+                usable: zip(part.blocks, part.degraded).count { $0.isUsable && !$1 },
                 exposure: part.counts.canaryExposure, rule: rule)
         }
         let fault = Fault(
-            absences: isSilent ? CohortAbsences(canary: .sourceDown, control: .sourceDown) : part.absences,
+            absences: part.absences,
             isBeyond: part.isBeyondLimit(.canary), isControlBeyond: part.isBeyondLimit(.control), scarcity: part.scarcity)
-        settle(&result, signal, fault)
+        settle(&result, verdict, reason, signal, fault)
         if result.verdict == .fail { result.onset = part.onset(blocks, rule: rule, phi: phi) }
         if withIntervals { result.interval = judgement.interval(of: blocks, rule: rule) }
         return (result, judgement.logEFamily)
     }
 
-    private func assess(_ part: GaugeEvidence, isSilent: Bool) -> (SignalAssessment, logE: Double) {
+    private func assess(_ part: GaugeEvidence) -> (SignalAssessment, logE: Double) {
         let signal = part.signal
         let rule = plan.rule(of: signal, block: plan.gaugeInterval, isCalibrated: part.calibration != nil)
         let judgement = part.judgement(rule)
         var result = SignalAssessment(name: signal.name)
-        result.verdict = judgement.verdict
-        result.reason = judgement.reason
+        var (verdict, reason) = (judgement.verdict, judgement.reason)
         result.counts = part.counts
         result.ratio = judgement.ratio
         result.boundary = signal.rule.direction == .decrease ? 1 - part.margin : 1 + part.margin
@@ -100,24 +96,16 @@ extension Evidence {
             result.noise = "no history of two control instances: lasting differences between instances can mislead this signal"
         }
         if signal.judge == .threshold {
-            (result.verdict, result.reason) = ThresholdRule.verdict(
-                ratio: judgement.ratio, elapsed: part.samples.count,
-                usable: part.samples.count { $0.isUsable && !$0.isDegraded }, exposure: result.counts.canaryExposure,
-                rule: thresholdRule(rule, signal))
+            (verdict, reason) = ThresholdRule.verdict(
+                isWithin: part.isWithinTolerance, elapsed: part.samples.count,
+                usable: part.samples.count { $0.isUsable && !$0.isDegraded }, exposure: result.counts.canaryExposure, rule: rule)
         }
         let fault = Fault(
-            absences: isSilent ? CohortAbsences(canary: .sourceDown, control: .sourceDown) : part.absences,
+            absences: part.absences,
             isBeyond: part.isBeyondLimit(.canary), isControlBeyond: part.isBeyondLimit(.control), scarcity: CohortAbsences())
-        settle(&result, signal, fault)
+        settle(&result, verdict, reason, signal, fault)
         if result.verdict == .fail { result.onset = part.samples.first { $0.isUsable }?.at }
         return (result, judgement.logEFamily)
-    }
-
-    /// A gauge's own direction, which the sign rule's blocks have already taken in.
-    private func thresholdRule(_ rule: Rule, _ signal: EvidenceSignal) -> Rule {
-        var rule = rule
-        rule.direction = signal.rule.direction
-        return rule
     }
 
     /// What overrules the test of one signal.
@@ -130,17 +118,22 @@ extension Evidence {
 
     /// Applies what overrules the test: a hard limit fails; a proven fail stays; no data is never a pass; a control beyond its own
     /// limit, a warning at this poll and a lost canary instance withhold one.
-    private func settle(_ result: inout SignalAssessment, _ signal: EvidenceSignal, _ fault: Fault) {
+    private func settle(
+        _ result: inout SignalAssessment, _ verdict: Verdict, _ reason: Judgement.Reason, _ signal: EvidenceSignal, _ fault: Fault
+    ) {
+        result.verdict = verdict
+        result.reason = reason.rawValue
         result.isReportOnly = signal.isReportOnly
         result.isSecurity = signal.isSecurity
         result.isBeyondHardLimit = fault.isBeyond
         result.isControlBeyondHardLimit = fault.isControlBeyond
         result.absences = fault.absences
-        if result.verdict == .nodata, result.reason == "too little canary traffic" {
-            if result.absences.canary == nil { result.absences.canary = .tooFewRequests }
-        } else if result.verdict == .nodata, result.reason == "too many gaps" {
-            if result.absences.canary == nil { result.absences.canary = fault.scarcity.canary }
-            if result.absences.control == nil { result.absences.control = fault.scarcity.control }
+        switch reason {
+        case .littleTraffic: result.absences.canary = result.absences.canary ?? .tooFewRequests
+        case .gaps:
+            result.absences.canary = result.absences.canary ?? fault.scarcity.canary
+            result.absences.control = result.absences.control ?? fault.scarcity.control
+        case .tooFewBlocks, .baking, .regression, .suspicion, .excluded, .undecided, .totalsWithin, .totalsBeyond: break
         }
         result.absence = result.absences.gravest?.absence
         result.absentCohort = result.absences.gravest?.cohort

@@ -130,8 +130,10 @@ struct GaugeEvidence: Sendable, Hashable {
         var result: Judgement?
         var logEs: [Double] = []
         for direction in directions {
-            let pairs = samples.map { block($0, direction) }
-            let clean = zip(samples, pairs).filter { !$0.0.isDegraded }.map(\.1)
+            let pairs = samples.map { block($0, direction, margin: margin) }
+            // What a pass must exclude may be wider than what is allowed.
+            let assured = max(margin, rule.assureTolerance)
+            let clean = samples.filter { !$0.isDegraded }.map { block($0, direction, margin: assured) }
             var one = Judgement(of: pairs, rule: part, phi: 2, usesOwnBoundaries: true, passBlocks: clean)
             logEs.append(one.logEFamily)
             let mean = meanLogE(direction, onset: rule.onset)
@@ -139,10 +141,10 @@ struct GaugeEvidence: Sendable, Hashable {
                 logEs.append(mean)
                 if mean >= need, one.verdict != .fail {
                     one.verdict = .fail
-                    one.reason = "regression beyond tolerance"
+                    one.reason = .regression
                 } else if mean >= logarithm(rule.suspicion), one.verdict == .pass {
                     one.verdict = .inconclusive
-                    one.reason = "within the boundary on the whole, but evidence of a regression is growing"
+                    one.reason = .suspicion
                 }
                 one.logEFail = max(one.logEFail, mean)
             }
@@ -155,7 +157,7 @@ struct GaugeEvidence: Sendable, Hashable {
         return combined
     }
 
-    private func block(_ sample: Sample, _ direction: Rule.Direction) -> Block {
+    private func block(_ sample: Sample, _ direction: Rule.Direction, margin: Double) -> Block {
         guard sample.isUsable else { return .unusable }
         return Gauge.block(
             isBeyond: Gauge.isBeyond(
@@ -200,11 +202,19 @@ struct GaugeEvidence: Sendable, Hashable {
         return (total(usable.map(\.canary)) / count, total(usable.map(\.control)) / count)
     }
 
+    /// Whether the means are within the tolerance, by the literal rule; without a usable sample there is nothing beyond it.
+    var isWithinTolerance: Bool {
+        guard let means else { return true }
+        return ThresholdRule.isWithin(
+            canary: means.canary, control: means.control, tolerance: signal.rule.tolerance, slack: signal.slack,
+            direction: signal.rule.direction)
+    }
+
     /// Usable samples, and those in which the canary was beyond the margin.
     var counts: CohortCounts {
         var counts = CohortCounts()
         for sample in samples where sample.isUsable {
-            let isBeyond = directions.contains { block(sample, $0).canaryEvents > 0 }
+            let isBeyond = directions.contains { block(sample, $0, margin: margin).canaryEvents > 0 }
             counts.canaryEvents += isBeyond ? 1 : 0
             counts.controlEvents += isBeyond ? 0 : 1
             counts.canaryExposure += 1

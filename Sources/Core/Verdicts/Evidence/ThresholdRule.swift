@@ -1,9 +1,17 @@
 /// The literal rule "the totals over the bake are within the tolerance", for those who must have it. It knows no noise.
 public enum ThresholdRule {
-    /// Whether a ratio is within the tolerance in the direction that counts.
-    static func isWithin(_ ratio: Double, _ rule: Rule) -> Bool {
-        // The last bits of a quotient must not decide what is exactly at the tolerance.
-        let slack = 1e-9
+    /// The last bits of a quotient must not decide what is exactly at the tolerance.
+    private static let slack = 1e-9
+
+    /// Whether two means of a gauge are within its margin, which is the larger one of the tolerance and its slack.
+    static func isWithin(canary: Double, control: Double, tolerance: Double, slack: Double, direction: Rule.Direction) -> Bool {
+        !Gauge.isBeyond(
+            canary: canary, control: control, tolerance: tolerance + Self.slack, slack: slack, direction: direction)
+    }
+
+    /// Whether a ratio is within the tolerance in the direction that counts; nil, when neither had an event, is.
+    static func isWithin(_ ratio: Double?, _ rule: Rule) -> Bool {
+        guard let ratio else { return true }
         let isNotAbove = ratio <= 1 + rule.tolerance + slack
         let isNotBelow = ratio >= 1 - rule.tolerance - slack
         switch rule.direction {
@@ -16,20 +24,19 @@ public enum ThresholdRule {
     /// The verdict: nothing before the end of the bake, then pass or fail by the ratio of totals.
     ///
     /// - Parameters:
-    ///   - ratio: Canary over control over the bake; nil when neither had an event.
+    ///   - isWithin: Whether the totals over the bake are within the tolerance.
     ///   - elapsed: Elapsed blocks.
     ///   - usable: Usable blocks.
     ///   - exposure: The canary's exposure.
-    ///   - rule: Tolerance, direction, bake and least exposure.
+    ///   - rule: Bake and least exposure.
     static func verdict(
-        ratio: Double?, elapsed: Int, usable: Int, exposure: Double, rule: Rule
-    ) -> (verdict: Verdict, reason: String) {
-        if usable < rule.minBlocks { return (.nodata, "too few usable blocks") }
-        if elapsed < rule.minBakeBlocks { return (.inconclusive, "baking") }
-        if Double(usable) < rule.minCoverage * Double(elapsed) { return (.nodata, "too many gaps") }
-        if exposure < rule.minExposure { return (.nodata, "too little canary traffic") }
-        if isWithin(ratio ?? 1, rule) { return (.pass, "the totals over the bake are within the tolerance") }
-        return (.fail, "the totals over the bake are beyond the tolerance")
+        isWithin: Bool, elapsed: Int, usable: Int, exposure: Double, rule: Rule
+    ) -> (verdict: Verdict, reason: Judgement.Reason) {
+        if usable < rule.minBlocks { return (.nodata, .tooFewBlocks) }
+        if elapsed < rule.minBakeBlocks { return (.inconclusive, .baking) }
+        if Double(usable) < rule.minCoverage * Double(elapsed) { return (.nodata, .gaps) }
+        if exposure < rule.minExposure { return (.nodata, .littleTraffic) }
+        return isWithin ? (.pass, .totalsWithin) : (.fail, .totalsBeyond)
     }
 
     /// The chance that this rule rolls back an equal canary.

@@ -87,11 +87,11 @@ public enum Overdispersion {
         return max(1, best > 0 ? best : prior)
     }
 
-    /// The factor without history: from the control instances if they have enough degrees of freedom, else with the prior and,
-    /// unless base and noise were measured, the residuals over time.
+    /// The factor without history: from the control instances if they have enough degrees of freedom, else with the prior and
+    /// the residuals over time.
     public static func uncalibrated(
         _ blocks: [Block], instances: [Instance], canaryInstances: Int, base: Double = 2, instanceNoise: Double = 0.05,
-        priorDegrees: Double = 5, isCalibrated: Bool = false, enoughDegrees: Int = 8
+        priorDegrees: Double = 5, enoughDegrees: Int = 8
     ) -> Double {
         let between = betweenInstances(instances)
         if between.degrees >= enoughDegrees { return combined([between], prior: base, priorDegrees: priorDegrees) }
@@ -100,24 +100,6 @@ public enum Overdispersion {
         let prior = prior(
             splitVariance: variance, base: base, instanceNoise: instanceNoise, canaryInstances: canaryInstances,
             controlInstances: instances.count)
-        return combined(isCalibrated ? [between] : [between, overTime(blocks)], prior: prior, priorDegrees: priorDegrees)
-    }
-
-    /// Least squares of φ on the split variance over past control data of several window lengths: φ = base + noise²·v, base ≥ 1.
-    public static func fit(_ history: [(variance: Double, phi: Double)]) -> (base: Double, instanceNoise: Double) {
-        if history.isEmpty { return (2, 0.05) }
-        let count = Double(history.count)
-        let meanVariance = total(history.map(\.variance)) / count
-        let meanPhi = total(history.map(\.phi)) / count
-        let spread = total(history.map { ($0.variance - meanVariance) * ($0.variance - meanVariance) })
-        let common = total(history.map { ($0.variance - meanVariance) * ($0.phi - meanPhi) })
-        var slope = spread == 0 ? 0 : max(0, common / spread)
-        var base = meanPhi - slope * meanVariance
-        if base < 1 {
-            base = 1
-            let squares = total(history.map { $0.variance * $0.variance })
-            slope = squares == 0 ? 0 : max(0, total(history.map { $0.variance * ($0.phi - 1) }) / squares)
-        }
-        return (base, squareRoot(slope))
+        return combined([between, overTime(blocks)], prior: prior, priorDegrees: priorDegrees)
     }
 }

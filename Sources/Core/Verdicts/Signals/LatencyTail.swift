@@ -77,36 +77,3 @@ public struct LatencyTail: Sendable, Hashable, Codable {
         return edges[edge] / exponential(0.5 * (low + high))
     }
 }
-
-/// The increase of one cohort's histogram over a block.
-public struct HistogramIncrease: Sendable, Hashable, Codable {
-    /// Observations at or below each finite edge.
-    public var atOrBelow: [Double]
-    /// All observations.
-    public var total: Double
-
-    /// An increase.
-    public init(atOrBelow: [Double], total: Double) {
-        self.atOrBelow = atOrBelow
-        self.total = total
-    }
-}
-
-/// Blocks of "slower than an edge" events with the boundary read off the pooled control; no block and no edge when the control has
-/// nothing above it. A nil edge is chosen from the control given.
-public func latencyBlocks(
-    edges: [Double], canary: [HistogramIncrease], control: [HistogramIncrease], quantile: Double, tolerance: Double,
-    slack: Double, edge: Int? = nil
-) -> (blocks: [Block], edge: Int?) {
-    let all = total(control.map(\.total))
-    let above = edges.indices.map { i in all - total(control.map { $0.atOrBelow[i] }) }
-    let tail = LatencyTail(edges: edges, above: above, total: all)
-    guard let chosen = edge ?? tail.edge(nearest: quantile), all > 0, above[chosen] > 0 else { return ([], nil) }
-    let boundary = tail.boundary(edge: chosen, tolerance: tolerance, slack: slack)
-    let blocks = zip(canary, control).map { c, b in
-        Block(
-            canaryEvents: c.total - c.atOrBelow[chosen], canaryExposure: c.total,
-            controlEvents: b.total - b.atOrBelow[chosen], controlExposure: b.total, boundary: boundary)
-    }
-    return (blocks, chosen)
-}

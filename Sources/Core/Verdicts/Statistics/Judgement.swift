@@ -1,9 +1,33 @@
 /// The verdict on one signal's blocks: a pure function of blocks, rule and overdispersion.
 public struct Judgement: Sendable, Hashable {
+    /// Why a verdict is what it is; the raw value is the clause that people read.
+    public enum Reason: String, Sendable, Hashable, CaseIterable {
+        /// Too few blocks with evidence of both cohorts.
+        case tooFewBlocks = "too few usable blocks"
+        /// The least time is not over.
+        case baking
+        /// Too many blocks without evidence.
+        case gaps = "too many gaps"
+        /// Too little exposure of the canary.
+        case littleTraffic = "too little canary traffic"
+        /// A fail.
+        case regression = "regression beyond tolerance"
+        /// A pass, but for what is seen of late.
+        case suspicion = "within the boundary on the whole, but evidence of a regression is growing"
+        /// A pass.
+        case excluded = "regression beyond the assurance boundary excluded"
+        /// Neither a fail nor a pass.
+        case undecided = "not enough evidence either way"
+        /// A pass by the literal rule.
+        case totalsWithin = "the totals over the bake are within the tolerance"
+        /// A fail by the literal rule.
+        case totalsBeyond = "the totals over the bake are beyond the tolerance"
+    }
+
     /// The verdict.
     public var verdict: Verdict
-    /// Why, in a clause.
-    public var reason: String
+    /// Why.
+    public var reason: Reason
     /// The logarithm of the fail side's e-value, the larger one of two directions.
     public var logEFail: Double
     /// The logarithm of the pass side's e-value, the smaller one of two directions.
@@ -36,7 +60,7 @@ public struct Judgement: Sendable, Hashable {
         logEPass = 0
         logEFamily = -.infinity
         verdict = .nodata
-        reason = "too few usable blocks"
+        reason = .tooFewBlocks
         directions = rule.direction == .either ? 2 : 1
         guard usable.count >= rule.minBlocks else { return }
         let sides = Judgement.sides(usable, supporting, rule: rule, phi: phi, usesOwnBoundaries: usesOwnBoundaries)
@@ -91,18 +115,18 @@ public struct Judgement: Sendable, Hashable {
         return Side(fail: fail, pass: pass, events: total(blocks.map(\.canaryEvents)))
     }
 
-    private func decide(blocks: Int, supporting: [Block], isFail: Bool, rule: Rule) -> (Verdict, String) {
-        if isFail { return (.fail, "regression beyond tolerance") }
-        if blocks < rule.minBakeBlocks { return (.inconclusive, "baking") }
-        if Double(supporting.count) < rule.minCoverage * Double(blocks) { return (.nodata, "too many gaps") }
-        if total(supporting.map(\.canaryExposure)) < rule.minExposure { return (.nodata, "too little canary traffic") }
+    private func decide(blocks: Int, supporting: [Block], isFail: Bool, rule: Rule) -> (Verdict, Reason) {
+        if isFail { return (.fail, .regression) }
+        if blocks < rule.minBakeBlocks { return (.inconclusive, .baking) }
+        if Double(supporting.count) < rule.minCoverage * Double(blocks) { return (.nodata, .gaps) }
+        if total(supporting.map(\.canaryExposure)) < rule.minExposure { return (.nodata, .littleTraffic) }
         if logEPass >= logarithm(1 / rule.beta) {
             if logEFail >= logarithm(rule.suspicion) {
-                return (.inconclusive, "within the boundary on the whole, but evidence of a regression is growing")
+                return (.inconclusive, .suspicion)
             }
-            return (.pass, "regression beyond the assurance boundary excluded")
+            return (.pass, .excluded)
         }
-        return (.inconclusive, "not enough evidence either way")
+        return (.inconclusive, .undecided)
     }
 
     /// The interval of the ratio at the rule's risks: a bisection, to be computed only where it is shown or recorded.

@@ -67,13 +67,13 @@ extension Assembly {
             of: document.node, file: source.file, earlier: document.diagnostics, drivers: TrafficDrivers.schemas,
             version: source.version, previous: source.previous)
         guard let policy = reading.policy else { throw .invalid(reading.diagnostics) }
-        let overridden: OverriddenPolicy
+        let overridden: Policy
         do throws(PolicyError) {
             overridden = try policy.applying(overrides: source.overrides.map { ($0.key, $0.value) })
         } catch {
             throw .invalid(error.diagnostics)
         }
-        return LoadedPolicy(policy: overridden.policy, hash: try hash(of: bytes))
+        return LoadedPolicy(policy: overridden, hash: try hash(of: bytes))
     }
 
     private static func hash(of bytes: [UInt8]) throws(OperationError) -> String {

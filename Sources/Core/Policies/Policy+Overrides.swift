@@ -1,28 +1,5 @@
 internal import SerinModel
 
-/// A policy with deviations for one rollout.
-public struct OverriddenPolicy: Sendable, Hashable {
-    /// The policy with the deviations applied.
-    public var policy: Policy
-    /// The keys by which it protects less than the policy file, in the order given.
-    public var weakened: [String]
-
-    /// Whether another person must approve it: a safeguard is weakened outside a demonstration.
-    public var needsApproval: Bool { !weakened.isEmpty && policy.environment != .demo }
-}
-
-/// Why a policy cannot be used.
-public struct PolicyError: Error, Sendable, Hashable, CustomStringConvertible {
-    /// Every complaint.
-    public var diagnostics: [Diagnostic]
-
-    /// Complaints; at least one.
-    public init(diagnostics: [Diagnostic]) { self.diagnostics = diagnostics }
-
-    /// One complaint after the other.
-    public var description: String { diagnostics.map(\.description).joined(separator: "\n") }
-}
-
 extension Policy {
     /// The keys that may be overridden for one rollout: the policy's times.
     public static var overridableKeys: [String] { TimingKey.allCases.map(\.rawValue) }
@@ -32,7 +9,7 @@ extension Policy {
     /// lowered to half a shortened poll.
     ///
     /// Complaints bear the file name `--override` and the number of the deviation as their line.
-    public func applying(overrides: [(key: String, value: String)]) throws(PolicyError) -> OverriddenPolicy {
+    public func applying(overrides: [(key: String, value: String)]) throws(PolicyError) -> Policy {
         var policy = self
         var diagnostics: [Diagnostic] = []
         var given: [TimingKey] = []
@@ -73,10 +50,6 @@ extension Policy {
             }
         }
         guard diagnostics.isEmpty else { throw PolicyError(diagnostics: diagnostics) }
-        let weakened = given.filter { key in
-            let (before, after) = (key.value(in: self), key.value(in: policy))
-            return key.isSaferWhenLonger ? after < before : after > before
-        }
-        return OverriddenPolicy(policy: policy, weakened: weakened.map(\.rawValue))
+        return policy
     }
 }
