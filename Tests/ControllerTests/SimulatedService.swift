@@ -19,12 +19,15 @@ final class SimulatedService: Sendable {
     let pulses = Locked(0)
     /// Whether the watchdog's mark is there.
     let watchdogMark = Locked(false)
+    let backups: FakeBackups
     let store: MemoryStore
     let controller: ServiceController
 
     init(
-        store: MemoryStore? = nil, policy: Policy = SimulatedService.policy(), budget: RetryBudget? = nil
+        store: MemoryStore? = nil, policy: Policy = SimulatedService.policy(), budget: RetryBudget? = nil,
+        backups: FakeBackups = FakeBackups()
     ) throws {
+        self.backups = backups
         telemetry = FakeTelemetry(balancer: balancer)
         let store = try store ?? MemoryStore(at: clock.now(), digest: SHA256.digestOrEmpty)
         self.store = store
@@ -42,7 +45,8 @@ final class SimulatedService: Sendable {
                         id: id, policy: policy, policyHash: "00", version: request.version, previous: "1", author: principal,
                         overrides: [])
                 },
-                makeWorld: { _ throws(Failure) in World(traffic: balancer, telemetry: telemetry, database: nil, actions: actions)
+                makeWorld: { _ throws(Failure) in
+                    World(traffic: balancer, telemetry: telemetry, database: nil, actions: actions, backups: backups)
                 },
                 watchdog: WatchdogLink(
                     showLife: { pulses.withLock { $0 += 1 } }, hasMark: { mark.withLock { $0 } },

@@ -110,8 +110,8 @@ extension World {
     }
 
     private mutating func checkRaise(_ weight: Weight, _ before: World, _ move: Move) throws(Violation) {
-        try checkBackup("\(weight) asked for")
         if mayNotRise { throw Violation(promise: "S2", words: "\(weight) asked for after a fail, halt or doubt") }
+        try checkBackup("\(weight) asked for")
         if weight == .all {
             guard case .polled(let poll, let read) = move, before.findings(poll, read).allowsPromotion, hasShareFit else {
                 throw Violation(promise: "S4", words: "the final step was entered without a pass")
