@@ -41,24 +41,19 @@ struct Recovery: Sendable {
     }
 
     private func takeOver(_ replayed: Replayed<Rollout>, world: World) -> RolloutDriver {
-        func driver(open: [Effect], opening: @escaping @Sendable () async -> [RolloutEvent]) -> RolloutDriver {
+        func driver(opening: @escaping @Sendable () async -> [RolloutEvent]) -> RolloutDriver {
             RolloutDriver(
-                rollout: replayed.machine, opening: opening, openEffects: open, world: world, parts: parts)
+                rollout: replayed.machine, opening: opening, openEffects: [], world: world, parts: parts)
         }
-        guard replayed.hasBegun else { return driver(open: []) { [.started] } }
+        guard replayed.hasBegun else { return driver { [.started] } }
         let runner = EffectRunner(
             charter: replayed.charter, world: world, parts: parts)
         let watchdog = parts.watchdog
         let isBackingUp = replayed.machine.machine.openBackup != nil
         let effects = replayed.openEffects
-        let again = effects.filter { effect in
-            switch effect {
-            case .preflight, .readHistory: true
-            // Weights are settled by the reading, actions by their checks, the backup by the catalogue; lines and notices wait for nobody.
-            case .setWeight, .lowerWeight, .takeBackup, .endBackup, .releaseBackup, .runAction, .record, .notify: false
-            }
-        }
-        return driver(open: again) {
+        // Weights are settled by the reading, actions by their checks, the backup by the catalogue. Whatever only reads is asked for
+        // again by the rollout itself, after the takeover: an answer that came before it would lead to effects that nobody settles.
+        return driver {
             var actions: [Takeover.OpenAction] = []
             for case .runAction(let intent, let kind) in effects {
                 actions.append(Takeover.OpenAction(intent: intent, outcome: await runner.settle(intent, kind)))

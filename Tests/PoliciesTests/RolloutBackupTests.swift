@@ -8,11 +8,11 @@ import Testing
     private func complaints(_ text: String) -> [String] { read(minimal + text).diagnostics.map(\.description) }
 
     @Test func aPlanIsNamedByItsFile() throws {
-        let reading = read(minimal + "backup: {before: always, plan: backups/checkout.yaml, deadline: 2h}\n")
+        let reading = read(minimal + "backup: {before: always, plan: /etc/serin/checkout.yaml, deadline: 2h}\n")
         #expect(reading.diagnostics.map(\.description) == [])
         #expect(
             reading.policy?.backup
-                == RolloutBackupPolicy(before: .always, plan: .file("backups/checkout.yaml"), deadline: .hours(2)))
+                == RolloutBackupPolicy(before: .always, plan: .file("/etc/serin/checkout.yaml"), deadline: .hours(2)))
     }
 
     @Test func theShortFormDumpsThePolicysOwnDatabase() throws {
@@ -31,12 +31,13 @@ import Testing
     @Test func withoutTheKeyThereIsNoGate() throws { #expect(read(minimal).policy?.backup == nil) }
 
     @Test(arguments: [
-        ("backup: {plan: a.yaml}\n", "before"),
+        ("backup: {plan: /a.yaml}\n", "before"),
         ("backup: {before: always}\n", "to"),
-        ("backup: {before: always, plan: a.yaml, to: [\"file:///b\"], key_file: /k}\n", "plan"),
-        ("backup: {before: always, plan: a.yaml, key_file: /k}\n", "key_file"),
-        ("backup: {before: sometimes, plan: a.yaml}\n", "sometimes"),
-        ("backup: {before: always, plan: a.yaml, deadline: 1s}\n", "deadline"),
+        ("backup: {before: always, plan: a.yaml}\n", "absolute"),
+        ("backup: {before: always, plan: /a.yaml, to: [\"file:///b\"]}\n", "plan"),
+        ("backup: {before: always, plan: /a.yaml, key_file: /k}\n", "key_file"),
+        ("backup: {before: sometimes, plan: /a.yaml}\n", "sometimes"),
+        ("backup: {before: always, plan: /a.yaml, deadline: 1s}\n", "deadline"),
         ("backup: {before: always, to: [\"file:///b\"], key_file: /k}\n", "there is none"),
     ]) func whatIsLackingOrTooMuchIsRefused(_ text: String, _ word: String) {
         let complaints = complaints(text)
