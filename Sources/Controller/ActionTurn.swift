@@ -28,19 +28,26 @@ final class ActionTurn: Sendable {
             before.end.finish()
             for await _ in before.ended {}
         }
-        return await withTaskGroup(of: ActionOutcome?.self) { group in
-            group.addTask { await action() }
-            group.addTask {
-                for await _ in end {}
-                return nil
-            }
-            var outcome: ActionOutcome?
-            for await result in group {
-                outcome = result ?? outcome
-                // Either it is done, or it is asked to end and says how it ended.
-                group.cancelAll()
-            }
-            return outcome ?? .unknown(Failure(.unknown, "the action was ended for a newer one"))
+        return await outcome(of: action, until: end)
+            ?? .unknown(Failure(.unknown, "the action was ended for a newer one"))
+    }
+}
+
+/// Does work until it is done, or ends it by cancelling its task when `end` finishes; the work says how it ended in both cases.
+func outcome<Outcome: Sendable>(
+    of work: @escaping @Sendable () async -> Outcome, until end: AsyncStream<Never>
+) async -> Outcome? {
+    await withTaskGroup(of: Outcome?.self) { group in
+        group.addTask { await work() }
+        group.addTask {
+            for await _ in end {}
+            return nil
         }
+        var outcome: Outcome?
+        for await result in group {
+            outcome = result ?? outcome
+            group.cancelAll()
+        }
+        return outcome
     }
 }

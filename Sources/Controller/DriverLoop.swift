@@ -62,6 +62,8 @@ struct DriverLoop {
     private var isStopping = false
     /// How many requests for a weight have no answer yet; each has a deadline of its own.
     private var weightsUnderWay = 0
+    /// Whether the backup is being released.
+    private var isReleasing = false
     /// When the latest input was taken. Pulses come steadily, so a long time without any means that the process stood still.
     private var lastTaken: Instant
     /// What was read before this is older than a standstill, in which the watchdog may have lowered the weight.
@@ -83,12 +85,12 @@ struct DriverLoop {
         pollBegan = lastTaken
     }
 
-    /// Whether nothing is left to do: final, recorded and every weight answered, or stopped with nothing in the journal's queue, or
-    /// 0 confirmed and no journal to go on with.
+    /// Whether nothing is left to do: final, recorded, every weight answered and the backup released, or stopped with nothing in the
+    /// journal's queue, or 0 confirmed and no journal to go on with.
     var isOver: Bool {
         if journalLoss != nil { return weightsUnderWay == 0 && (isStopping || isAtZero) }
         guard queue.isEmpty, appending == 0 else { return isStopping && isJournalBroken }
-        return isStopping || driver.board.status.isFinal && weightsUnderWay == 0
+        return isStopping || driver.board.status.isFinal && weightsUnderWay == 0 && !isReleasing
     }
 
     private var isAtZero: Bool {
@@ -98,6 +100,13 @@ struct DriverLoop {
     /// Takes note of an order that a task carries out from now on.
     mutating func began(_ order: Order) {
         if case .effect(let effect, _, _) = order, effect.isWeight { weightsUnderWay += 1 }
+        if case .effect(.releaseBackup, _, _) = order { isReleasing = true }
+    }
+
+    /// Asks again for effects that were durable before a stop.
+    func resume(_ effects: [Effect]) -> [Order] {
+        let now = driver.clock.now()
+        return effects.map { .effect($0, decidedAt: now, request: rollout.telemetryRequest) }
     }
 
     /// Answers everyone who still waits when the driver ends.
@@ -120,6 +129,7 @@ struct DriverLoop {
             return ownLowering(observation, at: now) + handle(.observed(observation), at: now)
         case .event(let event):
             if case .weightReported = event { weightsUnderWay -= 1 }
+            if case .backupReleased = event { isReleasing = false }
             return handle(event, at: now)
         case .command(let command, let reply): return take(command, reply, at: now)
         case .journaled(.success): return recorded(at: now)
@@ -192,7 +202,8 @@ struct DriverLoop {
                 retry = now + driver.retries.pause(driver.limits.loweringRetry, after: weightFailures)
             }
         case .weightReported(_, .confirmed): weightFailures = 0
-        case .started, .ticked, .preflightFinished, .historyRead, .observed, .commanded, .actionReported, .takenOver, .doubted:
+        case .started, .ticked, .preflightFinished, .historyRead, .observed, .commanded, .actionReported,
+            .backupReported, .backupReleased, .takenOver, .doubted:
             break
         }
         guard let next = [rollout.nextDeadline, retry].compactMap({ $0 }).min() else { return [] }
@@ -249,8 +260,8 @@ struct DriverLoop {
             for effect in batch.effects where !(effect.isLowering && batch.wentAhead) {
                 if !batch.isVoid || isStillWanted(effect) {
                     orders.append(.effect(effect, decidedAt: batch.decidedAt, request: request))
-                } else if case .runAction(let intent, let kind) = effect {
-                    dropped.append(.notBegun(intent, kind))
+                } else if let event = RolloutEvent.notBegun(effect) {
+                    dropped.append(event)
                 }
             }
             batch.reply?.answer(.success(batch.status))
@@ -265,9 +276,9 @@ struct DriverLoop {
     private func isStillWanted(_ effect: Effect) -> Bool {
         switch effect {
         case .setWeight, .lowerWeight: effect.isLowering
-        case .notify: true
+        case .notify, .endBackup, .releaseBackup: true
         case .runAction(let intent, .rollback): rollout.machine.openAction?.intent == intent
-        case .runAction(_, .deploy), .runAction(_, .promote), .preflight, .readHistory, .record: false
+        case .runAction(_, .deploy), .runAction(_, .promote), .takeBackup, .preflight, .readHistory, .record: false
         }
     }
 
@@ -310,10 +321,15 @@ struct DriverLoop {
 }
 
 extension RolloutEvent {
-    /// An action that was asked for and held back by a broken journal: the rollout must not wait for it.
-    fileprivate static func notBegun(_ intent: IntentID, _ kind: ActionKind) -> RolloutEvent {
-        let words = "the \(kind.rawValue) action was not begun, because the journal could not be written"
-        return .actionReported(intent, .failed(Failure(.transient, words), output: ""))
+    /// An action or backup that was asked for and held back by a broken journal: the rollout must not wait for it.
+    fileprivate static func notBegun(_ effect: Effect) -> RolloutEvent? {
+        let words = "was not begun, because the journal could not be written"
+        switch effect {
+        case .runAction(let intent, let kind):
+            return .actionReported(intent, .failed(Failure(.transient, "the \(kind.rawValue) action \(words)"), output: ""))
+        case .takeBackup(let intent): return .backupReported(intent, .failed(Failure(.transient, "it \(words)")))
+        case .preflight, .readHistory, .setWeight, .lowerWeight, .endBackup, .releaseBackup, .record, .notify: return nil
+        }
     }
 }
 
@@ -322,7 +338,7 @@ extension Effect {
     fileprivate var isWeight: Bool {
         switch self {
         case .setWeight, .lowerWeight: true
-        case .preflight, .readHistory, .runAction, .record, .notify: false
+        case .preflight, .readHistory, .takeBackup, .endBackup, .releaseBackup, .runAction, .record, .notify: false
         }
     }
 

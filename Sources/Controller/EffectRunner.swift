@@ -12,6 +12,7 @@ struct EffectRunner: Sendable {
     let retries: RetryBudget
     let weights: WeightSetter
     private let actionTurn = ActionTurn()
+    private let backup: RolloutBackup
 
     init(charter: Charter, world: World, parts: ServiceController.Parts) {
         self.charter = charter
@@ -19,6 +20,7 @@ struct EffectRunner: Sendable {
         clock = parts.clock
         limits = parts.limits
         retries = parts.retries
+        backup = RolloutBackup(of: charter, by: world.backups, limits: limits)
         weights = WeightSetter(traffic: world.traffic, clock: clock, limits: limits)
     }
 
@@ -35,6 +37,11 @@ struct EffectRunner: Sendable {
             return .weightReported(intent, await set(weight, intent, atMost: false, decidedAt: decidedAt))
         case .lowerWeight(let intent, let weight):
             return .weightReported(intent, await set(weight, intent, atMost: true, decidedAt: decidedAt))
+        case .takeBackup(let intent): return .backupReported(intent, await backup.take())
+        case .endBackup:
+            backup.stop()
+            return nil
+        case .releaseBackup: return .backupReleased(await backup.release())
         case .runAction(let intent, let kind):
             guard let action = charter.policy.action(kind) else {
                 return .actionReported(
@@ -59,6 +66,9 @@ struct EffectRunner: Sendable {
         }
         return await world.actions.check(action, context: context(intent))
     }
+
+    /// What the catalogue says of a backup that was under way when a controller stopped.
+    func settleBackup() async -> BackupOutcome { await backup.check() }
 
     /// Everything that one poll reads, each part within its own limit, side by side.
     func poll(request: TelemetryRequest, at time: Instant) async -> Observation {

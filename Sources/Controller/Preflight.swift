@@ -72,6 +72,7 @@ public struct Preflight: Sendable {
         async let telemetryReading = world.telemetry.read(request, at: time, deadline: limit)
         async let databaseReading = world.database?.read(deadline: limit)
         async let clockWarning = compareClocks(request, deadline: limit)
+        async let backupReport = backupReport()
         var found = Findings()
         checkWayBack(&found)
         checkRaises(&found)
@@ -82,8 +83,19 @@ public struct Preflight: Sendable {
         if let database, database.values.contains(where: { $0.value == nil }), database.failures.contains(where: \.mayPass) {
             found.mayPass = true
         }
+        let backup = await backupReport
+        for problem in backup.problems { found.problem("backup: \(problem.message)", problem) }
+        found.report.warnings += backup.warnings.map { "backup: \($0)" }
         await checkTraffic(&found)
         return found
+    }
+
+    /// Migrations are not there yet, so no backup has to stand before them.
+    private var needsBackup: Bool { charter.policy.backup?.before == .always }
+
+    private func backupReport() async -> BackupPreflight {
+        guard needsBackup else { return BackupPreflight() }
+        return await RolloutBackup(of: charter, by: world.backups, limits: limits).preflight()
     }
 
     private func checkWayBack(_ found: inout Findings) {

@@ -11,6 +11,8 @@ struct Recovery: Sendable {
         var finished: [RolloutStatus] = []
         /// A driver for the live rollout.
         var driver: RolloutDriver?
+        /// A driver for a finished rollout whose backup is still to be released.
+        var release: RolloutDriver?
     }
 
     let parts: ServiceController.Parts
@@ -19,7 +21,16 @@ struct Recovery: Sendable {
         guard let replayed = try await JournalReader(parts.store).lastRollout() else { return Past() }
         let now = max(parts.clock.now(), replayed.lastAt)
         let status = replayed.machine.status(at: now)
-        guard !status.isFinal else { return Past(finished: [status]) }
+        guard !status.isFinal else {
+            guard replayed.openEffects.contains(.releaseBackup), let world = try? parts.makeWorld(replayed.charter, nil) else {
+                // Without its surroundings it stays held, which loses nothing; the next controller tries again.
+                return Past(finished: [status])
+            }
+            return Past(
+                finished: [status],
+                release: RolloutDriver(
+                    rollout: replayed.machine, opening: { [] }, openEffects: [.releaseBackup], world: world, parts: parts))
+        }
         let world: World
         do throws(Failure) {
             world = try parts.makeWorld(replayed.charter, replayed.machine.databaseStart)
@@ -31,14 +42,17 @@ struct Recovery: Sendable {
 
     private func takeOver(_ replayed: Replayed<Rollout>, world: World) -> RolloutDriver {
         func driver(opening: @escaping @Sendable () async -> [RolloutEvent]) -> RolloutDriver {
-            RolloutDriver(rollout: replayed.machine, opening: opening, world: world, parts: parts)
+            RolloutDriver(
+                rollout: replayed.machine, opening: opening, world: world, parts: parts)
         }
         guard replayed.hasBegun else { return driver { [.started] } }
         let runner = EffectRunner(
             charter: replayed.charter, world: world, parts: parts)
         let watchdog = parts.watchdog
+        let isBackingUp = replayed.machine.machine.openBackup != nil
         let effects = replayed.openEffects
-        // Weights are settled by the reading, actions by their checks; for a preflight or the past the machine asks again by itself.
+        // Weights are settled by the reading, actions by their checks, the backup by the catalogue. Whatever only reads is asked for
+        // again by the rollout itself, after the takeover: an answer that came before it would lead to effects that nobody settles.
         return driver {
             var actions: [Takeover.OpenAction] = []
             for case .runAction(let intent, let kind) in effects {
@@ -46,7 +60,9 @@ struct Recovery: Sendable {
             }
             return [
                 .takenOver(
-                    Takeover(traffic: await runner.trafficReading(), watchdogLowered: watchdog.hasMark(), actions: actions))
+                    Takeover(
+                        traffic: await runner.trafficReading(), watchdogLowered: watchdog.hasMark(), actions: actions,
+                        backup: isBackingUp ? await runner.settleBackup() : nil))
             ]
         }
     }

@@ -53,6 +53,7 @@ public final class RolloutDriver: Sendable {
     private let notifier: any Notifier
     private let initial: Rollout
     private let opening: @Sendable () async -> [RolloutEvent]
+    private let openEffects: [Effect]
     private let inbox: AsyncStream<Input>
     private let outbox: AsyncStream<Input>.Continuation
 
@@ -61,12 +62,15 @@ public final class RolloutDriver: Sendable {
     /// - Parameters:
     ///   - rollout: Its state, as replayed from the journal.
     ///   - opening: Reads what has to be read and returns the events that begin or resume it: `started` or `takenOver`.
+    ///   - openEffects: Journaled effects that were not answered before a stop and are asked for again.
     init(
-        rollout: Rollout, opening: @escaping @Sendable () async -> [RolloutEvent], world: World, parts: ServiceController.Parts
+        rollout: Rollout, opening: @escaping @Sendable () async -> [RolloutEvent], openEffects: [Effect] = [], world: World,
+        parts: ServiceController.Parts
     ) {
         charter = rollout.charter
         initial = rollout
         self.opening = opening
+        self.openEffects = openEffects
         store = parts.store
         clock = parts.clock
         limits = parts.limits
@@ -129,6 +133,7 @@ public final class RolloutDriver: Sendable {
                     group.addTask { await self.carryOut(order) }
                 }
             }
+            start(loop.resume(openEffects))
             group.addTask { await self.beat() }
             // Polls begin after the opening; commands are taken at once, however long a check of the world takes.
             group.addTask {

@@ -79,7 +79,7 @@ public final class ServiceController: RolloutOperations {
             state.finished = past.finished
             if let driver = past.driver { state.drivers.append(driver) }
         }
-        if let driver = past.driver { launch.yield(driver) }
+        for driver in [past.driver, past.release] { if let driver { launch.yield(driver) } }
         return past.driver?.board.status
     }
 

@@ -12,15 +12,19 @@ public struct World: Sendable {
     public var database: (any DatabaseHealth)?
     /// Deploy, promote, roll back.
     public var actions: any Actions
+    /// Backups, when the policy asks for them.
+    public var backups: (any Backups)?
 
     /// The outside parts of one rollout.
     public init(
-        traffic: any Traffic, telemetry: any Telemetry, database: (any DatabaseHealth)?, actions: any Actions
+        traffic: any Traffic, telemetry: any Telemetry, database: (any DatabaseHealth)?, actions: any Actions,
+        backups: (any Backups)? = nil
     ) {
         self.traffic = traffic
         self.telemetry = telemetry
         self.database = database
         self.actions = actions
+        self.backups = backups
     }
 }
 
@@ -40,6 +44,8 @@ public struct CallLimits: Sendable, Hashable {
     public var preflightRetry = Backoff(first: .seconds(1), longest: .seconds(8))
     /// For the history of the control: 20 s.
     public var history = Duration.seconds(20)
+    /// For trying whether a backup can be made, for asking the catalogue and for releasing a backup: 20 s.
+    public var backup = Duration.seconds(20)
     /// For a notice to be handed over: 10 s.
     public var notice = Duration.seconds(10)
 

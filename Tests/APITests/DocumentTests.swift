@@ -10,6 +10,9 @@ import Testing
 @Suite struct DocumentTests {
     @Test func aStatusSurvivesItsDocument() throws {
         var status = RolloutStatus.sample()
+        status.restorePoint = CheckpointReference(
+            backup: BackupID(millisecondsSince1970: 1_772_325_000_000, random: [7]), state: .verified,
+            at: Instant(millisecondsSince1970: 1_772_325_000_250))
         status.observedWeight = nil
         status.awaitedApproval = "step 3"
         let bytes = StatusDocument.encode(status).canonicalBytes

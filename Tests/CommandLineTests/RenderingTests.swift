@@ -33,6 +33,17 @@ import Testing
                 """)
     }
 
+    @Test func theRestorePointIsShown() {
+        var status = RolloutStatus.sample()
+        status.restorePoint = CheckpointReference(
+            backup: BackupID(millisecondsSince1970: 1_772_325_000_000, random: [7]), state: .verified,
+            at: Instant(millisecondsSince1970: 1_772_325_000_000))
+        let words = "backup 019ca6cd-5340-7700-8000-000000000000, verified, of 2026-03-01T00:30:00Z"
+        #expect(StatusView.block(status, style: .none, width: 200).contains("  restore  \(words)"))
+        let page = WhyPage.lines(status, decisions: [], state: StateRoot(path: "/s"), style: .none)
+        #expect(page.contains("restore   \(words)"))
+    }
+
     @Test func whyIsOnePage() {
         var status = RolloutStatus.sample(state: "rolling back", ending: .failed)
         status.wantedWeight = .zero

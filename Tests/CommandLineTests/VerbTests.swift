@@ -333,6 +333,20 @@ import Testing
         #expect(open.openPlaceholders == ["version"])
     }
 
+    @Test func planSaysWhatBackupStandsBeforeTheRelease() {
+        var policy = Policy.sample()
+        func plan() -> Plan { Plan(policy, version: "1.9.0", previous: "1.8.3") }
+        policy.backup = RolloutBackupPolicy(before: .always, plan: .file("/etc/serin/checkout.yaml"))
+        #expect(
+            plan().stages[1] == "backup: by the plan /etc/serin/checkout.yaml, verified within 1h, else the rollout is refused")
+        #expect(plan().wayBack.last?.contains("restore point") == true)
+        policy.backup?.plan = .short(destinations: ["file:///b"], key: .file("/k"))
+        #expect(plan().stages[1].hasPrefix("backup: a dump of postgres to file:///b, verified"))
+        policy.backup?.before = .migrations
+        #expect(plan().stages[1] == "backup: none is taken: it is asked for before migrations, and there are none yet")
+        #expect(plan().wayBack.last?.contains("restore point") == false)
+    }
+
     @Test func verifyIsExit8WhenSomethingDoesNotHold() async throws {
         let program = try TestProgram()
         try program.state.create(for: program.service)

@@ -20,6 +20,7 @@ final class SimulatedService: Sendable {
     let pulses = Locked(0)
     /// Whether the watchdog's mark is there.
     let watchdogMark = Locked(false)
+    let backups: FakeBackups
     let store: MemoryStore
     /// What each world was to compare its database with.
     let starts = Locked<[DatabaseStart?]>([])
@@ -29,8 +30,9 @@ final class SimulatedService: Sendable {
 
     init(
         store: MemoryStore? = nil, policy: Policy = SimulatedService.policy(), budget: RetryBudget? = nil,
-        database: @escaping @Sendable () -> (any DatabaseHealth)? = { nil }
+        database: @escaping @Sendable () -> (any DatabaseHealth)? = { nil }, backups: FakeBackups = FakeBackups()
     ) throws {
+        self.backups = backups
         telemetry = FakeTelemetry(balancer: balancer)
         let store = try store ?? MemoryStore(at: clock.now(), digest: SHA256.digestOrEmpty)
         self.store = store
@@ -50,7 +52,7 @@ final class SimulatedService: Sendable {
                 },
                 makeWorld: { _, start throws(Failure) in
                     starts.withLock { $0.append(start) }
-                    return World(traffic: balancer, telemetry: telemetry, database: database(), actions: actions)
+                    return World(traffic: balancer, telemetry: telemetry, database: database(), actions: actions, backups: backups)
                 },
                 watchdog: WatchdogLink(
                     showLife: { pulses.withLock { $0 += 1 } }, hasMark: { mark.withLock { $0 } },

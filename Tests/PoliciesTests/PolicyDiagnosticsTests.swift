@@ -27,7 +27,6 @@ import Testing
             "service: checkout", "service: checkout\nmaxWeight: 50",
             "unknown key 'maxWeight'\n  hint: did you mean the last of 'traffic.steps'?"
         ),
-        ("service: checkout", "service: checkout\nbackup: {before: migrations}", "p.yaml:3:1: 'backup' is not supported yet"),
         ("service: checkout", "service: checkout\nmigrations: {alembic: {}}", "p.yaml:3:1: 'migrations' is not supported yet"),
         ("service: checkout", "service: checkout\nnotify: [slack]", "p.yaml:3:1: 'notify' is not supported yet"),
         (

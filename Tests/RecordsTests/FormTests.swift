@@ -34,7 +34,7 @@ import Testing
 
     @Test func everyKindOfRecordIsPinned() throws {
         let kinds = Set(try records.map(kind))
-        #expect(kinds.count == 3 + 10 + 7)
+        #expect(kinds.count == 3 + 12 + 10)
     }
 
     private var records: [Record] {
@@ -57,6 +57,8 @@ import Testing
             case .commanded: "commanded"
             case .weightReported: "weightReported"
             case .actionReported: "actionReported"
+            case .backupReported: "backupReported"
+            case .backupReleased: "backupReleased"
             case .takenOver: "takenOver"
             case .doubted: "doubted"
             }
@@ -66,6 +68,9 @@ import Testing
             case .readHistory: "readHistory"
             case .setWeight: "setWeight"
             case .lowerWeight: "lowerWeight"
+            case .takeBackup: "takeBackup"
+            case .endBackup: "endBackup"
+            case .releaseBackup: "releaseBackup"
             case .runAction: "runAction"
             case .record: "record"
             case .notify: "notify"
@@ -102,6 +107,8 @@ import Testing
             let action = ActionPolicy(
                 call: .run(["deploy", "{{version}}"]), check: .http(method: "GET", endpoint: endpoint, body: "{}"),
                 deadline: .minutes(5), environment: ["KUBECONFIG"])
+            charter.policy.backup = RolloutBackupPolicy(
+                before: .always, plan: .short(destinations: ["file:///var/backups"], key: .file("/etc/key")))
             charter.policy.deploy = action
             charter.policy.promote = action
             charter.policy.rollback = action

@@ -25,7 +25,9 @@ private struct Metronome: Replayable, Hashable {
         case .commanded:
             intents += 2
             return [.setWeight(IntentID(intents - 1), .zero), .runAction(IntentID(intents), .rollback)]
-        case .preflightFinished, .historyRead, .observed, .weightReported, .actionReported, .takenOver, .doubted: return []
+        case .preflightFinished, .historyRead, .observed, .weightReported, .backupReported, .backupReleased,
+            .actionReported, .takenOver, .doubted:
+            return []
         }
     }
 }

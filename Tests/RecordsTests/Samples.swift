@@ -44,6 +44,9 @@ var sampleObservation: Observation {
     return Observation(at: instant(0), telemetry: telemetry, database: database, traffic: traffic)
 }
 
+let sampleReference = CheckpointReference(
+    backup: BackupID(millisecondsSince1970: 1_795_000_000_000, random: [1, 2, 3]), state: .verified, at: instant(0))
+
 var sampleRecords: [Record] {
     var assessment = SignalAssessment(name: "errors")
     assessment.interval = Interval(low: 1.56, high: .infinity)
@@ -63,11 +66,17 @@ var sampleRecords: [Record] {
         .commanded(Command(.haltForSecurity, by: .uid(1000), reason: "because\nof it")),
         .weightReported(IntentID(1), .confirmed(WeightReading(weight: .zero, raw: "0"))),
         .weightReported(IntentID(2), .failed(failure, readBack: nil)), .weightReported(IntentID(3), .unsettled(failure)),
+        .backupReported(IntentID(6), .made(sampleReference)), .backupReported(IntentID(6), .failed(failure)),
+        .backupReported(IntentID(6), .unknown(failure)), .backupReleased(nil), .backupReleased(failure),
+        .takenOver(
+            Takeover(
+                traffic: TrafficReading(reading: nil, failure: failure), watchdogLowered: false, actions: [],
+                backup: .made(sampleReference))),
         .actionReported(IntentID(4), .done(output: "ok")), .actionReported(IntentID(5), .failed(failure, output: "")),
     ]
     let effects: [Effect] = [
         .preflight, .readHistory, .setWeight(IntentID(1), .all), .runAction(IntentID(2), .deploy),
-        .lowerWeight(IntentID(3), .all),
+        .lowerWeight(IntentID(3), .all), .takeBackup(IntentID(6)), .endBackup(IntentID(6)), .releaseBackup,
         .record(Decision(topic: "verdict", text: "step 25% FAIL", signals: [assessment])),
         .notify(Notice(isCall: true, text: "help")),
     ]

@@ -202,7 +202,7 @@ func weights(_ effects: [Effect]) -> [Weight] {
     effects.compactMap { effect in
         switch effect {
         case .setWeight(_, let weight), .lowerWeight(_, let weight): weight
-        case .preflight, .readHistory, .runAction, .record, .notify: nil
+        case .preflight, .readHistory, .takeBackup, .endBackup, .releaseBackup, .runAction, .record, .notify: nil
         }
     }
 }

@@ -15,7 +15,8 @@ extension World {
         case .created: moves.append(.started)
         case .preflight: moves += [.preflight(true), .preflight(false)]
         case .readingHistory: moves.append(.historyRead)
-        case .zeroing, .awaitingApproval, .deploying, .gate, .raising, .warmingUp, .baking, .watching, .held, .promoting,
+        case .zeroing, .awaitingApproval, .backingUp, .deploying, .gate, .raising, .warmingUp, .baking, .watching, .held,
+            .promoting,
             .verifying,
             .completing, .lowering, .reverting, .confirming, .stranded, .finished:
             break
@@ -27,6 +28,7 @@ extension World {
             moves.append(.appliedLate(weight))
         }
         if machine.openAction != nil { moves += TakenAction.allCases.map { .acted($0) } }
+        if machine.openBackup != nil { moves += BackupResult.allCases.map { .backedUp($0) } }
         moves += pollMoves
         moves += machine.deadlines.armed.map { .passed($0.kind) }
         moves.append(.ticked)
@@ -55,7 +57,8 @@ extension World {
     private var pollMoves: [Move] {
         switch machine.state {
         case .created, .preflight: return []
-        case .zeroing, .awaitingApproval, .readingHistory, .deploying, .gate, .raising, .warmingUp, .baking, .watching, .held,
+        case .zeroing, .awaitingApproval, .backingUp, .readingHistory, .deploying, .gate, .raising, .warmingUp, .baking,
+            .watching, .held,
             .promoting,
             .verifying, .completing, .lowering, .reverting, .confirming, .stranded, .finished:
             var polls = faults.isPlain ? [.pass, .passUnseen, .fail, .nodata, .telemetryLost] : Move.Poll.allCases
@@ -76,7 +79,7 @@ extension World {
 
     private var crashMoves: [Move] {
         var moves: [Move] = []
-        for action in machine.openAction == nil ? [TakenAction.unknown] : TakenAction.allCases {
+        for action in machine.openAction == nil && machine.openBackup == nil ? [TakenAction.unknown] : TakenAction.allCases {
             for read in [Move.Read.truth, .unreadable, .meaningless] {
                 moves.append(.crashed(read, watchdogLowered: false, action))
             }
@@ -160,6 +163,8 @@ extension World {
         case .ticked: effects = tell(.ticked)
         case .commanded(let verb, let person): effects = tell(.commanded(verb, by: person))
         case .acted(let outcome): effects = act(outcome)
+        case .backedUp(let result):
+            if let open = machine.openBackup { effects = tell(.backupReported(open, result)) }
         case .stranger(let weight):
             faults.strangers -= 1
             balancer = weight
@@ -211,7 +216,7 @@ extension World {
             switch effect {
             case .setWeight(let intent, let weight): call = Call(intent: intent, weight: weight)
             case .lowerWeight(let intent, let weight): call = Call(intent: intent, weight: weight, isAtMost: true)
-            case .preflight, .readHistory, .runAction, .note: continue
+            case .preflight, .readHistory, .takeBackup, .endBackup, .runAction, .note: continue
             }
             guard !calls.contains(where: { $0.intent == call.intent }) else { continue }
             calls.append(call)

@@ -24,7 +24,8 @@ extension World {
                     throw Violation(promise: "S1", words: "a lowering to \(weight) where no more was read")
                 }
             case .runAction(_, let kind): try checkAction(kind, before, move)
-            case .preflight, .readHistory, .note: break
+            case .takeBackup: isBackupRunning = true
+            case .preflight, .readHistory, .endBackup, .note: break
             }
         }
         try checkLowering(before, move, effects)
@@ -61,7 +62,13 @@ extension World {
         case .passed(.watch): isWatchOver = true
         // Past its deadline an action has been ended.
         case .passed(.action), .acted: isActionRunning = false
-        case .crashed:
+        case .backedUp(let result):
+            isBackupRunning = false
+            isBackedUp = isBackedUp || result == .verified
+        case .passed(.backup): isBackupRunning = false
+        case .crashed(_, _, let found):
+            if before.machine.openBackup != nil, found == .done { isBackedUp = true }
+            isBackupRunning = false
             isWatchOver = false
             isActionRunning = false
         case .started, .preflight, .historyRead, .answered, .appliedLate, .passed, .ticked, .commanded, .stranger: break
@@ -73,7 +80,8 @@ extension World {
     private func isLive(_ before: World) -> Bool {
         switch before.machine.state {
         case .created, .preflight, .zeroing, .finished: false
-        case .awaitingApproval, .readingHistory, .deploying, .gate, .raising, .warmingUp, .baking, .watching, .held, .promoting,
+        case .awaitingApproval, .backingUp, .readingHistory, .deploying, .gate, .raising, .warmingUp, .baking, .watching, .held,
+            .promoting,
             .verifying,
             .completing, .lowering, .reverting, .confirming, .stranded:
             true
@@ -90,7 +98,11 @@ extension World {
                 if weight == .zero, number == before.machine.request?.intent { continue }
                 intent = number
             case .runAction(let number, _): intent = number
-            case .preflight, .readHistory, .note: continue
+            case .takeBackup(let number):
+                // Asking again for the same one makes no other.
+                if number == before.machine.openBackup { continue }
+                intent = number
+            case .preflight, .readHistory, .endBackup, .note: continue
             }
             guard intent.number == last + 1 else { throw Violation(promise: "S3", words: "intent \(intent) after \(last)") }
             last = intent.number
@@ -99,6 +111,7 @@ extension World {
 
     private mutating func checkRaise(_ weight: Weight, _ before: World, _ move: Move) throws(Violation) {
         if mayNotRise { throw Violation(promise: "S2", words: "\(weight) asked for after a fail, halt or doubt") }
+        try checkBackup("\(weight) asked for")
         if weight == .all {
             guard case .polled(let poll, let read) = move, before.findings(poll, read).allowsPromotion, hasShareFit else {
                 throw Violation(promise: "S4", words: "the final step was entered without a pass")
@@ -137,7 +150,8 @@ extension World {
         case .polled(_, let read): before.readBack(read).weight.map { $0 > weight } ?? false
         case .crashed(let read, _, _): readBack(read).weight.map { $0 > weight } ?? false
         case .answered(let index, .confirmed): before.calls[index].weight > weight
-        case .started, .preflight, .historyRead, .answered, .appliedLate, .passed, .ticked, .commanded, .acted, .stranger,
+        case .started, .preflight, .historyRead, .answered, .appliedLate, .passed, .ticked, .commanded, .acted, .backedUp,
+            .stranger,
             .doubted:
             false
         }
@@ -152,10 +166,17 @@ extension World {
         }
     }
 
+    private func checkBackup(_ deed: String) throws(Violation) {
+        guard machine.plan.backup == nil || isBackedUp else {
+            throw Violation(promise: "S13", words: "\(deed) without a verified backup")
+        }
+    }
+
     private mutating func checkAction(_ kind: ActionKind, _ before: World, _ move: Move) throws(Violation) {
         isActionRunning = true
         switch kind {
         case .deploy:
+            try checkBackup("deployed")
             deploys += 1
             if deploys > 1 { throw Violation(promise: "S3", words: "deployed twice") }
             if starters.count < machine.plan.approvalsToStart {
@@ -209,7 +230,7 @@ extension World {
             if machine.retreat != nil, !isStranded, !isZeroUnderWay {
                 throw Violation(promise: "L4", words: "after a restart nobody asks for weight 0")
             }
-        case .started, .preflight, .historyRead, .answered, .appliedLate, .passed, .commanded, .acted, .stranger: break
+        case .started, .preflight, .historyRead, .answered, .appliedLate, .passed, .commanded, .acted, .backedUp, .stranger: break
         }
     }
 
@@ -256,6 +277,7 @@ extension World {
             }
             return
         }
+        if isBackupRunning { throw Violation(promise: "S3", words: "ended before the outcome of a backup was known") }
         if isActionRunning { throw Violation(promise: "S3", words: "ended before the outcome of an action was known") }
         let mayRise = calls.contains { $0.weight > .zero } || late.contains { $0 > .zero }
         if mayRise { throw Violation(promise: "S2", words: "ended while a raise may still apply") }

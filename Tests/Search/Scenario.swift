@@ -12,8 +12,8 @@ struct Scenario: Sendable {
     static var all: [Scenario] {
         [
             Scenario(
-                name: "two steps, the second approved, actions, holds",
-                plan: plan([500, 2500], approved: [1], actions: true) { _ in },
+                name: "two steps, the second approved, a backup, actions, holds",
+                plan: plan([500, 2500], approved: [1], actions: true) { $0.backup = .minutes(1) },
                 faults: World.Faults(strangers: 0, crashes: 0)),
             Scenario(
                 name: "one step, a stranger and a crash", plan: plan([2500], actions: true) { _ in },
@@ -27,8 +27,11 @@ struct Scenario: Sendable {
                 },
                 faults: World.Faults(strangers: 0, crashes: 0)),
             Scenario(
-                name: "a final step and a crash, everything rolls back",
-                plan: plan([500, 10_000], actions: false) { rollBackAlways(&$0) },
+                name: "a backup, a final step and crashes, everything rolls back",
+                plan: plan([500, 10_000], actions: false) {
+                    rollBackAlways(&$0)
+                    $0.backup = .minutes(1)
+                },
                 faults: World.Faults(strangers: 0, crashes: 2, isPlain: true)),
             Scenario(
                 name: "a deploy action and no way back but the weight, everything rolls back, drained",

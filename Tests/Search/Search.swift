@@ -180,13 +180,15 @@ extension World {
         case .created: return [.started]
         case .preflight: return [.preflight(true)]
         case .readingHistory: return [.historyRead]
-        case .zeroing, .awaitingApproval, .deploying, .gate, .raising, .warmingUp, .baking, .watching, .held, .promoting,
+        case .zeroing, .awaitingApproval, .backingUp, .deploying, .gate, .raising, .warmingUp, .baking, .watching, .held,
+            .promoting,
             .verifying,
             .completing, .lowering, .reverting, .confirming, .stranded, .finished:
             break
         }
         if !calls.isEmpty { return [.answered(0, .confirmed)] }
         if let weight = late.last { return [.appliedLate(weight)] }
+        if machine.openBackup != nil { return [.backedUp(.verified)] }
         if machine.openAction != nil { return [.acted(.done)] }
         let timed: [DeadlineKind] = [
             .flight, .reask, .warmup, .watch, .verification, .history, .raise, .loss, .zero, .maxBake, .rollback, .reminder,

@@ -47,6 +47,10 @@ struct World: Hashable {
     /// Actions asked for so far.
     var deploys: Int8 = 0
     var promotes: Int8 = 0
+    /// Whether a verified backup was made.
+    var isBackedUp = false
+    /// Whether a backup was asked for and its outcome is not known yet.
+    var isBackupRunning = false
     /// Whether an action was asked for and its outcome is not known yet.
     var isActionRunning = false
     /// Whether a rollback action was asked for without a person asking again.
@@ -80,6 +84,7 @@ struct World: Hashable {
         add(mayNotRise ? 1 : 0, below: 2)
         add(hasReverted ? 1 : 0, below: 2)
         add(isActionRunning ? 1 : 0, below: 2)
+        add(isBackedUp ? 1 : 0, below: 2)
         add(Int(faults.strangers) &* 2 &+ Int(faults.crashes), below: 4)
         hasher.combine(bits)
         var weights = machine.wanted.basisPoints
@@ -112,7 +117,10 @@ struct World: Hashable {
     /// Drops memories that no promise asks about any more.
     private mutating func forget() {
         guard mayNotRise || machine.isPromotionStarted || machine.ending != nil else { return }
-        if mayNotRise { granted = .zero }
+        if mayNotRise {
+            granted = .zero
+            isBackedUp = false
+        }
         isStepProven = false
         hasShareFit = false
         isWatchOver = false
@@ -151,6 +159,7 @@ enum Move: Hashable, CustomStringConvertible {
     case ticked
     case commanded(Command.Verb, Principal)
     case acted(TakenAction)
+    case backedUp(BackupResult)
     case stranger(Weight)
     case crashed(Read, watchdogLowered: Bool, TakenAction)
     case doubted
@@ -167,6 +176,7 @@ enum Move: Hashable, CustomStringConvertible {
         case .ticked: "tick"
         case .commanded(let verb, let person): "\(verb.rawValue) by \(person)"
         case .acted(let outcome): "action \(outcome.rawValue)"
+        case .backedUp(let result): "backup \(result.rawValue)"
         case .stranger(let weight): "a stranger sets \(weight)"
         case .crashed(let read, let lowered, let action):
             "crash and restart: weight read \(read.rawValue)\(lowered ? ", lowered by the watchdog" : ""), action \(action.rawValue)"

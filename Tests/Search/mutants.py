@@ -19,10 +19,10 @@ ROOT = pathlib.Path(__file__).resolve().parents[2]
 CORE = ROOT / "Sources" / "Core"
 SOURCES = (
     [path for path in sorted((CORE / "Model").glob("*.swift")) if not path.name.startswith("JSON")]
-    + [CORE / "Policies" / f"{name}.swift" for name in ("Policy", "ActionPolicy", "PostgresPolicy", "SignalPolicy", "DriverSettings")]
+    + [CORE / "Policies" / f"{name}.swift" for name in ("Policy", "ActionPolicy", "PostgresPolicy", "SignalPolicy", "DriverSettings", "Backups/RolloutBackupPolicy")]
     + [
         CORE / "Rollouts" / f"{name}.swift"
-        for name in ("Cause", "Charter", "Command", "Deadline", "Ending", "RolloutEvent")
+        for name in ("Cause", "Charter", "CheckpointReference", "Command", "Deadline", "Ending", "RolloutEvent")
     ]
     + sorted((CORE / "Rollouts").glob("Machine*.swift"))
     + sorted((CORE / "Rollouts").glob("RolloutMachine*.swift"))
@@ -97,6 +97,16 @@ FAULTS = [
      "guard FAULT || findings.database == .within && !findings.isTelemetryLost else {"),
     ("ends while an action is under way", 5, "Weights",
      "} else if retreat.running == nil {", "} else if FAULT || retreat.running == nil {"),
+    ("goes on with an unverified backup", 1, "Backup",
+     "guard result == .verified else {", "guard result == .verified || FAULT && result == .unverified else {"),
+    ("takes a backup past its deadline for a good one", 1, "Retreat",
+     "backupReported(openBackup, .unknown, at: now)", "backupReported(openBackup, FAULT ? .verified : .unknown, at: now)"),
+    ("deploys before the backup", 1, "Steps",
+     "return\n        }\n        backUp(at: now)", "return\n        }\n        if FAULT { return readHistory(at: now) }\n        backUp(at: now)"),
+    ("ends while a backup is under way", 1, "Weights",
+     "guard retreat.backup == nil else { return }", "guard FAULT || retreat.backup == nil else { return }"),
+    ("forgets after a restart that a backup was under way", 4, "Takeover",
+     "case .backingUp: settleBackup(action, at: now)", "case .backingUp: if FAULT { readHistory(at: now) } else { settleBackup(action, at: now) }"),
     ("waits for a person without a reminder", 1, "Steps",
      "deadlines.arm(.reminder, due: now + .hours(1))", "if !FAULT { deadlines.arm(.reminder, due: now + .hours(1)) }"),
     ("raises in the middle of a hold", 1, "Polls",

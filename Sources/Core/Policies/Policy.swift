@@ -52,6 +52,8 @@ public struct Policy: Sendable, Hashable, Codable {
     public var alerts: AlertsPolicy?
     /// Limits on the database.
     public var postgres: PostgresPolicy?
+    /// The backup before a release; nil for none.
+    public var backup: RolloutBackupPolicy?
     /// How the canary is brought up; nil when the pipeline has done it.
     public var deploy: ActionPolicy?
     /// How the new version is given to control after the verdict; nil when the pipeline does it.
@@ -77,7 +79,7 @@ public struct Policy: Sendable, Hashable, Codable {
         signals: [SignalPolicy], alerts: AlertsPolicy?, postgres: PostgresPolicy?, deploy: ActionPolicy?,
         promote: ActionPolicy?, rollback: ActionPolicy?, onFailure: OnFailure, onInconclusive: OnDoubt,
         onTelemetryLoss: OnDoubt, onDrift: OnDrift, timing: TimingPolicy,
-        securityApprovals: Int = 2
+        securityApprovals: Int = 2, backup: RolloutBackupPolicy? = nil
     ) {
         self.service = service
         self.environment = environment
@@ -95,6 +97,7 @@ public struct Policy: Sendable, Hashable, Codable {
         self.onDrift = onDrift
         self.timing = timing
         self.securityApprovals = securityApprovals
+        self.backup = backup
     }
 }
 

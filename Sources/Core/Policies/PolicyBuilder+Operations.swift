@@ -22,6 +22,38 @@ extension PolicyBuilder {
         return secret("url", in: section).map { PostgresPolicy(primary: $0, replicas: replicas, limits: limits) }
     }
 
+    /// The gate of a backup.
+    mutating func backup(from section: ReadSection, root: ReadSection) -> RolloutBackupPolicy? {
+        guard let before: RolloutBackupPolicy.Before = word(section, "before") else { return nil }
+        let deadline = section.duration("deadline") ?? .hours(1)
+        if let file = section.text("plan") {
+            return RolloutBackupPolicy(before: before, plan: .file(file), deadline: deadline)
+        }
+        var folders: [String] = []
+        for case .scalar(let folder) in section.list("to") {
+            guard folder.text.hasPrefix("file:///"), folder.text.utf8.count > "file:///".utf8.count else {
+                complain(
+                    folder.mark, "backup.to: '\(shown(folder.text))' is no folder; expected file:/// and an absolute path",
+                    hint: "write file:///var/backups/checkout, or plan: and a file that names other destinations")
+                continue
+            }
+            folders.append(folder.text)
+        }
+        guard section["to"] != nil else { return nil }
+        if root["postgres"] == nil {
+            complain(
+                section.mark(of: "to"), "backup.to: dumps the database under 'postgres', and there is none",
+                hint: "add postgres: {url_env: DATABASE_URL, …}, or name a plan: that says what is backed up")
+        }
+        guard let key = secret("key", in: section) else {
+            complain(
+                section.mark(of: "to"), "backup.to: has no key",
+                hint: "add key_file: and a file that holds a passphrase; backups are never stored unencrypted here")
+            return nil
+        }
+        return RolloutBackupPolicy(before: before, plan: .short(destinations: folders, key: key), deadline: deadline)
+    }
+
     /// An action. Its placeholders are filled in when it runs, by what knows the rollout.
     mutating func action(from section: ReadSection) -> ActionPolicy? {
         guard let call = call(from: section, isCheck: false) else { return nil }

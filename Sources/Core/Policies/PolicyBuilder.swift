@@ -27,6 +27,7 @@ struct PolicyBuilder {
         let signals = signals(from: root)
         let alerts = root.section("alerts").map { self.alerts(from: $0) }
         let postgres = root.section("postgres").flatMap { self.postgres(from: $0) }
+        let backup = root.section("backup").flatMap { self.backup(from: $0, root: root) }
         let deploy = root.section("deploy").flatMap { action(from: $0) }
         let promote = root.section("promote").flatMap { action(from: $0) }
         let rollback = root.section("rollback").flatMap { action(from: $0) }
@@ -44,7 +45,7 @@ struct PolicyBuilder {
             postgres: postgres, deploy: deploy, promote: promote, rollback: rollback,
             onFailure: word(root, "on_failure") ?? .rollback, onInconclusive: word(root, "on_inconclusive") ?? .hold,
             onTelemetryLoss: word(root, "on_telemetry_loss") ?? .hold, onDrift: word(root, "on_drift") ?? .hold, timing: timing,
-            securityApprovals: root.number("security_approvals").map { Int($0) } ?? 2)
+            securityApprovals: root.number("security_approvals").map { Int($0) } ?? 2, backup: backup)
         for finding in policy.findings + policy.safeguardFindings {
             let place = root.mark(ofPath: finding.key)
             complain(place, "\(finding.key): \(finding.message)", hint: finding.hint)

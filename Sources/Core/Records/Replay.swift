@@ -162,9 +162,12 @@ public struct Replay<Machine: Replayable>: Sendable {
         case .historyRead: open.removeAll { $0 == .readHistory }
         case .weightReported(let intent, _): open.removeAll { $0.weightIntent == intent }
         case .actionReported(let intent, _): open.removeAll { $0.actionIntent == intent }
+        case .backupReported(let intent, _): open.removeAll { $0 == .takeBackup(intent) }
+        case .backupReleased(let failure): if failure == nil { open.removeAll { $0 == .releaseBackup } }
         case .takenOver(let takeover):
             open.removeAll { effect in
-                effect.weightIntent != nil || takeover.actions.contains { $0.intent == effect.actionIntent }
+                effect.weightIntent != nil || effect.isBackup && takeover.backup != nil
+                    || takeover.actions.contains { $0.intent == effect.actionIntent }
             }
         }
     }
@@ -186,7 +189,7 @@ public struct Replayed<Machine: Replayable>: Sendable {
     public var charter: Charter
     /// Whether any event was journaled; a rollout whose creation is all there is has still to be started.
     public var hasBegun: Bool
-    /// Journaled effects that wait for an answer, oldest first: weights, actions, preflight, history. They may have been carried
+    /// Journaled effects that wait for an answer, oldest first: weights, actions, backup, preflight, history. They may have been carried
     /// out, in part or not at all: read the world.
     public var openEffects: [Effect]
     /// Effects of the last event that were not journaled, so never carried out.
@@ -203,16 +206,21 @@ extension Effect {
     /// Whether an event answers it one day.
     fileprivate var isAnswered: Bool {
         switch self {
-        case .preflight, .readHistory, .setWeight, .lowerWeight, .runAction: true
-        case .record, .notify: false
+        case .preflight, .readHistory, .setWeight, .lowerWeight, .takeBackup, .releaseBackup, .runAction: true
+        case .endBackup, .record, .notify: false
         }
     }
 
     fileprivate var weightIntent: IntentID? {
         switch self {
         case .setWeight(let intent, _), .lowerWeight(let intent, _): intent
-        case .preflight, .readHistory, .runAction, .record, .notify: nil
+        case .preflight, .readHistory, .takeBackup, .endBackup, .releaseBackup, .runAction, .record, .notify: nil
         }
+    }
+
+    fileprivate var isBackup: Bool {
+        if case .takeBackup = self { return true }
+        return false
     }
 
     fileprivate var actionIntent: IntentID? {

@@ -10,6 +10,8 @@ public enum DeadlineKind: Int, Sendable, Hashable, CaseIterable, Comparable, Cod
     case approval
     /// An action and its check.
     case action
+    /// A backup and its verification.
+    case backup
     /// From the gate of a step until its weight is confirmed.
     case raise
     /// Until a raise that was asked for can no longer apply: the call's timeout and the balancer's settle time are inside it.

@@ -11,6 +11,12 @@ public enum Effect: Sendable, Hashable, Codable {
     case setWeight(IntentID, Weight)
     /// As `setWeight` above 0, but only from above: nothing is written when less is read.
     case lowerWeight(IntentID, Weight)
+    /// Make the backup that the rollout stands on, once, and keep it for the rollout; answer with `backupReported`.
+    case takeBackup(IntentID)
+    /// End the backup under way as soon as it can; `backupReported` says how it ended.
+    case endBackup(IntentID)
+    /// The backup need not be kept for this rollout any more; answer with `backupReleased`.
+    case releaseBackup
     /// Do this to code once; answer with `actionReported`.
     case runAction(IntentID, ActionKind)
     /// Write this into the decision log.
@@ -21,7 +27,7 @@ public enum Effect: Sendable, Hashable, Codable {
 
 /// One line of the decision log, with the evidence behind it.
 public struct Decision: Sendable, Hashable, Codable {
-    /// What it is about: `state`, `verdict`, `weight`, `gate`, `command`, `action`, `drift`, `doubt`.
+    /// What it is about: `state`, `verdict`, `weight`, `gate`, `command`, `action`, `backup`, `drift`, `doubt`.
     public var topic: String
     /// The sentence, without the time: `step 25% FAIL errors: canary 2.10% (84/4,003) …`.
     public var text: String

@@ -10,6 +10,10 @@ public enum MachineEffect: Sendable, Hashable {
     case setWeight(IntentID, Weight)
     /// Make the weight this, above 0, unless less is in force.
     case lowerWeight(IntentID, Weight)
+    /// Make the restore point, once.
+    case takeBackup(IntentID)
+    /// End the backup under way; its answer says how.
+    case endBackup(IntentID)
     /// Do this to code, once.
     case runAction(IntentID, ActionKind)
     /// Something that people should find in the log and that no change of state tells.

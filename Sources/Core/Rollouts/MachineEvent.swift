@@ -28,15 +28,29 @@ public enum MachineEvent: Sendable, Hashable {
     case actionFailed(IntentID)
     /// Nobody knows how an action ended.
     case actionUnknown(IntentID)
+    /// A backup ended.
+    case backupReported(IntentID, BackupResult)
     /// Someone asked for something.
     case commanded(Command.Verb, by: Principal)
-    /// A new controller took over: the weight it read, what became of the open action, and for how long nobody looked.
+    /// A new controller took over: the weight it read, what became of the open action or backup, and for how long nobody looked.
     case takenOver(ReadBack, watchdogLowered: Bool, action: TakenAction, away: Duration = .zero)
     /// One of the controller's own promises does not hold.
     case doubted
 }
 
-/// What a new controller found out about the action that was under way.
+/// What is known of a backup that ended.
+public enum BackupResult: String, Sendable, Hashable, CaseIterable {
+    /// It was made, and a later independent read agreed.
+    case verified
+    /// It was made, and nobody knows whether it is good.
+    case unverified
+    /// There is none.
+    case failed
+    /// Nobody knows.
+    case unknown
+}
+
+/// What a new controller found out about the action or backup that was under way.
 public enum TakenAction: String, Sendable, Hashable, CaseIterable {
     /// It succeeded.
     case done

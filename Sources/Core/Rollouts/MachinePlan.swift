@@ -11,6 +11,8 @@ public struct MachinePlan: Sendable, Hashable {
     public var allowsAuthorApproval: Bool
     /// How many different people must agree before anything is deployed or raised.
     public var approvalsToStart: Int
+    /// The longest a backup before the deploy may take, its verification included; nil without one.
+    public var backup: Duration?
     /// The longest a deploy action may take, its check included; nil without one.
     public var deploy: Duration?
     /// The longest a promotion action may take, its check included; nil without one.
@@ -51,6 +53,8 @@ public struct MachinePlan: Sendable, Hashable {
         approvalsToStart = max(charter.requiredApprovals, charter.overrides.isEmpty || isDemo ? 0 : 1)
         // An attempt, then its check, then a margin for the answer to arrive.
         func longest(_ action: ActionPolicy?) -> Duration? { action.map { $0.deadline * 2 + .minutes(1) } }
+        // A margin for the answer to arrive. Migrations are not there yet, so no backup has to stand before them.
+        backup = policy.backup.flatMap { $0.before == .always ? $0.deadline + .minutes(2) : nil }
         deploy = longest(policy.deploy)
         promote = longest(policy.promote)
         rollback = longest(policy.rollback)

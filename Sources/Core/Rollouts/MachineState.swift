@@ -7,13 +7,15 @@ extension RolloutMachine {
         case created
         /// Everything that will be needed is tried; nothing is changed. → `zeroing`, `finished(.refused)`
         case preflight
-        /// 0 was written and is to be read back. → `awaitingApproval(.start)`, `readingHistory`, `finished(.refused)`
+        /// 0 was written and is to be read back. → `awaitingApproval(.start)`, `backingUp`, `readingHistory`, `finished(.refused)`
         case zeroing
-        /// People are asked. → `readingHistory`, `gate`, `lowering`
+        /// People are asked. → `backingUp`, `readingHistory`, `gate`, `lowering`
         case awaitingApproval(Awaited)
+        /// The restore point is made and verified. → `readingHistory`, `lowering`, `finished(.refused)`
+        case backingUp(IntentID)
         /// The control's past is read. → `deploying`, `gate`, `held`, `awaitingApproval(.step)`, `lowering`
         case readingHistory
-        /// The canary is brought up. (A backup and migrations will stand before it.) → `gate`, `held`, `awaitingApproval(.step)`, `lowering`
+        /// The canary is brought up. (Migrations will stand before it.) → `gate`, `held`, `awaitingApproval(.step)`, `lowering`
         case deploying(IntentID)
         /// The next poll decides whether a step may be entered. → `raising`, `warmingUp`, `watching`, `baking`, `held`, `lowering`
         case gate(step: Int)
@@ -79,6 +81,8 @@ extension RolloutMachine {
         public var isOverdue = false
         /// The action that was under way when it began, until its end is known.
         public var running: RunningAction?
+        /// The backup that was under way when it began, until its end is known.
+        public var backup: IntentID?
         /// How it will end.
         public var ending: Ending { cause.ending }
     }
@@ -95,7 +99,8 @@ extension RolloutMachine {
     public var ending: Ending? {
         switch state {
         case .finished(let ending): ending
-        case .created, .preflight, .zeroing, .awaitingApproval, .readingHistory, .deploying, .gate, .raising, .warmingUp, .baking,
+        case .created, .preflight, .zeroing, .awaitingApproval, .backingUp, .readingHistory, .deploying, .gate, .raising,
+            .warmingUp, .baking,
             .watching, .held, .promoting, .verifying, .completing, .lowering, .reverting, .confirming, .stranded:
             nil
         }
@@ -105,7 +110,8 @@ extension RolloutMachine {
     public var retreat: Retreat? {
         switch state {
         case .lowering(let retreat), .reverting(let retreat, _), .confirming(let retreat), .stranded(let retreat): retreat
-        case .created, .preflight, .zeroing, .awaitingApproval, .readingHistory, .deploying, .gate, .raising, .warmingUp, .baking,
+        case .created, .preflight, .zeroing, .awaitingApproval, .backingUp, .readingHistory, .deploying, .gate, .raising,
+            .warmingUp, .baking,
             .watching, .held, .promoting, .verifying, .completing, .finished:
             nil
         }
@@ -118,8 +124,19 @@ extension RolloutMachine {
         case .promoting(let intent): RunningAction(intent: intent, kind: .promote)
         case .reverting(_, let intent): RunningAction(intent: intent, kind: .rollback)
         case .lowering(let retreat): retreat.running
-        case .created, .preflight, .zeroing, .awaitingApproval, .readingHistory, .gate, .raising, .warmingUp, .baking,
+        case .created, .preflight, .zeroing, .awaitingApproval, .backingUp, .readingHistory, .gate, .raising, .warmingUp, .baking,
             .watching, .held, .verifying, .completing, .confirming, .stranded, .finished:
+            nil
+        }
+    }
+
+    /// The backup under way.
+    public var openBackup: IntentID? {
+        switch state {
+        case .backingUp(let intent): intent
+        case .lowering(let retreat): retreat.backup
+        case .created, .preflight, .zeroing, .awaitingApproval, .readingHistory, .deploying, .gate, .raising, .warmingUp, .baking,
+            .watching, .held, .promoting, .verifying, .completing, .reverting, .confirming, .stranded, .finished:
             nil
         }
     }
@@ -134,7 +151,8 @@ extension RolloutMachine {
         case .held(let hold): !hold.reason.endsByItself
         case .lowering(let retreat), .confirming(let retreat): retreat.isOverdue
         case .completing: deadlines.due(.reminder) != nil
-        case .created, .preflight, .zeroing, .readingHistory, .deploying, .gate, .raising, .warmingUp, .baking, .watching,
+        case .created, .preflight, .zeroing, .backingUp, .readingHistory, .deploying, .gate, .raising, .warmingUp, .baking,
+            .watching,
             .promoting, .verifying, .reverting, .finished:
             false
         }

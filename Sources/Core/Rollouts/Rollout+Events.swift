@@ -140,12 +140,19 @@ extension Rollout {
         reason = "a controller took over after a stop: \(words)"
         effects.append(.record(Decision(topic: "state", text: reason)))
         let outcome = machine.openAction.flatMap { open in takeover.actions.first { $0.intent == open.intent }?.outcome }
-        let action: TakenAction =
+        var action: TakenAction =
             switch outcome {
             case .done: .done
             case .failed: .failed
             case .unknown, nil: .unknown
             }
+        if machine.openBackup != nil, let outcome = takeover.backup {
+            switch learn(outcome, into: &effects) {
+            case .verified: action = .done
+            case .unverified, .failed: action = .failed
+            case .unknown: action = .unknown
+            }
+        }
         // At most one poll more than nobody looked for: the longest bake is lengthened, never shortened by it.
         let away = max(.zero, polledAt.map { now - $0 } ?? .zero)
         apply(

@@ -48,7 +48,8 @@ extension Rollout {
                 : assessment?.newVersion == .seen
                     ? "the new version is seen healthy on control"
                     : "the promote action is done and nothing speaks against it (the series do not tell what control runs)"
-        case .created, .preflight, .zeroing, .awaitingApproval, .readingHistory, .deploying, .gate, .raising, .warmingUp, .baking,
+        case .created, .preflight, .zeroing, .awaitingApproval, .backingUp, .readingHistory, .deploying, .gate, .raising,
+            .warmingUp, .baking,
             .verifying:
             reason.isEmpty ? ownWords : reason
         }
@@ -62,7 +63,8 @@ extension Rollout {
         case .raising: "nothing speaks against it"
         case .warmingUp, .baking:
             "weight \(machine.inForce) is in force and nothing speaks against it"
-        case .created, .preflight, .zeroing, .awaitingApproval(.start), .readingHistory, .deploying, .verifying, .watching,
+        case .created, .preflight, .zeroing, .awaitingApproval(.start), .backingUp, .readingHistory, .deploying, .verifying,
+            .watching,
             .promoting, .completing, .held, .lowering, .reverting, .confirming, .stranded, .finished:
             ""
         }
@@ -138,7 +140,8 @@ extension Rollout {
         case .held: "held"
         case .gate(let step), .raising(let step): "step \(machine.plan.steps[step].weight)"
         case .promoting, .verifying, .completing, .watching: "promotion"
-        case .created, .preflight, .zeroing, .awaitingApproval, .readingHistory, .deploying, .warmingUp, .baking, .finished:
+        case .created, .preflight, .zeroing, .awaitingApproval, .backingUp, .readingHistory, .deploying, .warmingUp, .baking,
+            .finished:
             "step goes on"
         }
     }

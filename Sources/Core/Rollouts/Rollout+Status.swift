@@ -13,7 +13,7 @@ extension Rollout {
             step: machine.entered.map { $0 + 1 } ?? 0, steps: machine.plan.steps.count, wantedWeight: machine.wanted,
             observedWeight: machine.observed, baked: bake.total, bake: charter.policy.timing.bake,
             signals: assessment?.signals ?? [], awaitedApproval: awaitedApproval, startedAt: createdAt, since: since,
-            isSecurityHalt: isSecurityHalt)
+            isSecurityHalt: isSecurityHalt, restorePoint: restorePoint)
     }
 
     private var isSecurityHalt: Bool { wasStoppedForSecurity || charter.requiredApprovals > 0 && machine.entered == nil }
@@ -28,6 +28,7 @@ extension Rollout {
         switch machine.state {
         case .created, .preflight, .zeroing, .readingHistory: "preflight"
         case .awaitingApproval: "awaiting approval"
+        case .backingUp: "backing up"
         case .deploying: "deploying"
         case .gate, .raising: "raising"
         case .warmingUp, .baking: "baking"
@@ -63,6 +64,7 @@ extension Rollout {
         case .zeroing: return "weight 0 is written and read back"
         case .awaitingApproval: return "goes on once approved, rolled back in \(left(.approval, at: now))"
         case .readingHistory: return "the control's noise is measured"
+        case .backingUp: return "goes on once a verified backup is there, refused in \(left(.backup, at: now))"
         case .deploying: return "the first step follows the deploy action"
         case .gate(let step):
             return "the next poll lets \(weight(step)) be set when nothing speaks against it, for \(left(.raise, at: now))"
@@ -117,6 +119,9 @@ extension Rollout {
         if machine.request?.progress == .confirmed, machine.mayStillRise {
             return "weight 0 is in force; an unanswered raise is waited out for \(left(.flight, at: now))"
         }
+        if machine.request?.progress == .confirmed, machine.openBackup != nil {
+            return "weight 0 is in force; the backup under way is ended, at most \(left(.backup, at: now))"
+        }
         if machine.request?.progress == .confirmed, let running = machine.openAction {
             return "weight 0 is in force; the \(running.kind.rawValue) action is waited for, at most \(left(.action, at: now))"
         }
@@ -139,6 +144,7 @@ extension RolloutMachine.State {
         case .preflight: "preflight"
         case .zeroing: "writing 0"
         case .awaitingApproval: "awaiting approval"
+        case .backingUp: "backing up"
         case .readingHistory: "reading the past"
         case .deploying: "deploying"
         case .gate(let step): "gate of step \(step + 1)"
@@ -162,7 +168,8 @@ extension RolloutMachine.State {
     /// Whether people are told on entering, and if so whether one has to act.
     var notice: Bool? {
         switch self {
-        case .created, .preflight, .zeroing, .readingHistory, .deploying, .gate, .raising, .warmingUp, .baking, .verifying,
+        case .created, .preflight, .zeroing, .backingUp, .readingHistory, .deploying, .gate, .raising, .warmingUp, .baking,
+            .verifying,
             .completing,
             .reverting, .confirming:
             nil
@@ -181,6 +188,7 @@ extension DeadlineKind {
         case .history: "reading the control's past"
         case .approval: "the approval"
         case .action: "an action"
+        case .backup: "the backup"
         case .raise: "setting the step's weight"
         case .flight: "a request"
         case .warmup: "the warm-up"

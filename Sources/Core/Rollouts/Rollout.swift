@@ -40,6 +40,10 @@ public struct Rollout: Sendable, Hashable {
     var wasUnhealthy = false
     /// When an action last ended: what a poll read before knows nothing of it.
     var actionEndedAt: Instant?
+    /// The verified backup to which it can be taken back.
+    var restorePoint: CheckpointReference?
+    /// Whether a backup was asked for, so that one may be kept for it.
+    var isBackupAsked = false
     /// Whether a security signal failed or someone halted it for security, be it on the way back for another cause.
     var wasStoppedForSecurity = false
     /// Why it is where it is.
@@ -80,6 +84,7 @@ public struct Rollout: Sendable, Hashable {
 
     /// Takes one event and returns what it asks of the world.
     public mutating func handle(_ event: RolloutEvent, at now: Instant) -> [Effect] {
+        if case .backupReleased(let failure) = event { return released(failure) }
         guard machine.ending == nil else { return [] }
         var effects: [Effect] = []
         reason = ""
@@ -100,6 +105,8 @@ public struct Rollout: Sendable, Hashable {
         case .commanded(let command): take(command, at: now, into: &effects)
         case .weightReported(let intent, let outcome): take(outcome, of: intent, at: now, into: &effects)
         case .actionReported(let intent, let outcome): take(outcome, of: intent, at: now, into: &effects)
+        case .backupReported(let intent, let outcome): take(outcome, of: intent, at: now, into: &effects)
+        case .backupReleased: break
         case .takenOver(let takeover): take(takeover, at: now, into: &effects)
         case .doubted(let words):
             reason = words
@@ -114,7 +121,7 @@ public struct Rollout: Sendable, Hashable {
     private mutating func passDeadlines(at now: Instant, into effects: inout [Effect]) {
         // Each round disarms one; only deadlines in the future are armed meanwhile.
         while let kind = machine.deadlines.passed(at: now).first {
-            reason = ""
+            reason = kind == .backup ? "the backup did not end in time" : ""
             apply(.deadlinePassed(kind), at: now, into: &effects)
             guard machine.deadlines.due(kind).map({ $0 > now }) ?? true else { return }
         }
@@ -129,6 +136,10 @@ public struct Rollout: Sendable, Hashable {
             case .readHistory: effects.append(.readHistory)
             case .setWeight(let intent, let weight): effects.append(.setWeight(intent, weight))
             case .lowerWeight(let intent, let weight): effects.append(.lowerWeight(intent, weight))
+            case .takeBackup(let intent):
+                isBackupAsked = true
+                effects.append(.takeBackup(intent))
+            case .endBackup(let intent): effects.append(.endBackup(intent))
             case .runAction(let intent, let kind): effects.append(.runAction(intent, kind))
             case .note(let note): write(note, into: &effects)
             }
@@ -140,6 +151,7 @@ public struct Rollout: Sendable, Hashable {
         }
         if machine.inForce == .zero { exposedSince = nil } else if exposedSince == nil { exposedSince = now }
         if machine.isPromotionStarted, !before.isPromotionStarted { feed.promotionBegan() }
+        if machine.ending != nil, isBackupAsked { effects.append(.releaseBackup) }
         guard machine.state != before.state else { return }
         changed(from: before.state, at: now, into: &effects)
     }

@@ -41,6 +41,10 @@ public enum RolloutEvent: Sendable, Hashable, Codable {
     case weightReported(IntentID, WeightOutcome)
     /// An action ended.
     case actionReported(IntentID, ActionOutcome)
+    /// The backup ended.
+    case backupReported(IntentID, BackupOutcome)
+    /// The hold on the backup ends with the rollout, or why it stays.
+    case backupReleased(Failure?)
     /// A controller took over after a stop or crash and read the world.
     case takenOver(Takeover)
     /// The controller found that one of its own promises does not hold.
@@ -105,6 +109,8 @@ public struct Takeover: Sendable, Hashable, Codable {
     public var watchdogLowered: Bool
     /// Open actions, with what their checks said.
     public var actions: [OpenAction]
+    /// What the catalogue said of the backup, when it was under way.
+    public var backup: BackupOutcome?
 
     /// One action that was under way.
     public struct OpenAction: Sendable, Hashable, Codable {
@@ -121,9 +127,12 @@ public struct Takeover: Sendable, Hashable, Codable {
     }
 
     /// What was found.
-    public init(traffic: TrafficReading, watchdogLowered: Bool, actions: [OpenAction]) {
+    public init(
+        traffic: TrafficReading, watchdogLowered: Bool, actions: [OpenAction], backup: BackupOutcome? = nil
+    ) {
         self.traffic = traffic
         self.watchdogLowered = watchdogLowered
         self.actions = actions
+        self.backup = backup
     }
 }

@@ -46,7 +46,7 @@ extension RolloutMachine {
             guard held.reason == .command || held.reason == .inconclusive else {
                 return Refusal("the rollout is held and cannot be promoted from there", hint: "resume or roll back")
             }
-        case .created, .preflight, .zeroing, .awaitingApproval, .readingHistory, .deploying, .gate, .raising:
+        case .created, .preflight, .zeroing, .awaitingApproval, .backingUp, .readingHistory, .deploying, .gate, .raising:
             return Refusal("no step is in force yet, so nothing has been judged")
         case .watching, .promoting, .verifying, .completing: return Refusal("it is being promoted already")
         case .lowering, .reverting, .confirming, .stranded, .finished: return Refusal("everything is being taken back")
@@ -84,7 +84,8 @@ extension RolloutMachine {
             .awaitingApproval(.step(let step)):
             hold(.command, at: .step(step), now: now)
         case .held(let held): hold(.command, at: held.place, now: now)
-        case .created, .preflight, .zeroing, .awaitingApproval(.start), .readingHistory, .deploying: isHoldAsked = true
+        case .created, .preflight, .zeroing, .awaitingApproval(.start), .backingUp, .readingHistory, .deploying:
+            isHoldAsked = true
         case .promoting, .verifying, .completing, .lowering, .reverting, .confirming, .stranded, .finished: break
         }
     }
@@ -97,7 +98,8 @@ extension RolloutMachine {
             // A person says that the previous version is back.
             state = .confirming(retreat)
             ask(.zero, at: now)
-        case .created, .preflight, .zeroing, .awaitingApproval, .readingHistory, .deploying, .gate, .raising, .warmingUp, .baking,
+        case .created, .preflight, .zeroing, .awaitingApproval, .backingUp, .readingHistory, .deploying, .gate, .raising,
+            .warmingUp, .baking,
             .watching, .promoting, .verifying, .completing, .lowering, .reverting, .confirming, .finished:
             break
         }
@@ -117,7 +119,7 @@ extension RolloutMachine {
         case .start:
             guard approvers.count >= plan.approvalsToStart else { return }
             endApproval()
-            readHistory(at: now)
+            backUp(at: now)
         case .step(let step):
             approvedSteps.append(step)
             approvedSteps.sort()

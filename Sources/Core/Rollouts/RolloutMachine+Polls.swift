@@ -10,7 +10,8 @@ extension RolloutMachine {
         switch state {
         case .created, .preflight, .zeroing, .finished: return
         case .lowering, .reverting, .confirming, .stranded: return keepAtZero(findings, at: now)
-        case .awaitingApproval, .readingHistory, .deploying, .gate, .raising, .warmingUp, .baking, .watching, .held, .promoting,
+        case .awaitingApproval, .backingUp, .readingHistory, .deploying, .gate, .raising, .warmingUp, .baking, .watching, .held,
+            .promoting,
             .verifying, .completing:
             break
         }
@@ -71,7 +72,7 @@ extension RolloutMachine {
             return true
         }
         switch state {
-        case .awaitingApproval(.start), .readingHistory, .deploying:
+        case .awaitingApproval(.start), .backingUp, .readingHistory, .deploying:
             // The canary has no traffic yet: the first gate will wait, nothing else has to.
             return true
         case .created, .preflight, .zeroing, .awaitingApproval, .gate, .raising, .warmingUp, .baking, .watching, .held,
@@ -96,7 +97,8 @@ extension RolloutMachine {
 
     private mutating func progress(_ findings: PollFindings, at now: Instant) {
         switch state {
-        case .created, .preflight, .zeroing, .readingHistory, .deploying, .promoting, .verifying, .completing, .lowering,
+        case .created, .preflight, .zeroing, .backingUp, .readingHistory, .deploying, .promoting, .verifying, .completing,
+            .lowering,
             .reverting,
             .confirming, .stranded, .finished:
             break

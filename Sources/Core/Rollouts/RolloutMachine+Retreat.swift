@@ -8,17 +8,18 @@ extension RolloutMachine {
         // Whoever asks for it again must see it tried again.
         guard retreat == nil else { return askAgain() }
         if case .finished = state { return }
-        state = .lowering(Retreat(cause: cause, running: openAction))
+        state = .lowering(Retreat(cause: cause, running: openAction, backup: openBackup))
         isPromotionAsked = false
         allowsPromotion = false
         hasShareFit = false
         isHoldAsked = false
         highShares = 0
         approvers = []
-        deadlines.disarmAll(but: [.flight, .action])
+        deadlines.disarmAll(but: [.flight, .action, .backup])
         deadlines.arm(.zero, due: now + plan.timing.haltDeadline)
         deadlines.arm(.rollback, due: now + plan.timing.rollbackDeadline)
         ask(.zero, at: now)
+        endBackup(at: now)
     }
 
     /// Freezes the weight at what was last in force. A raise under way is lowered again when it turns out to have applied; asking
@@ -57,6 +58,7 @@ extension RolloutMachine {
         case .history, .approval, .raise: rollBack(.deadline(kind), at: now)
         case .verification: rollBack(state == .verifying(isUnseen: true) ? .unseenPromotion : .deadline(kind), at: now)
         case .action: if let action = openAction { actionUnknown(action.intent, at: now) }
+        case .backup: if let openBackup { backupReported(openBackup, .unknown, at: now) }
         case .flight: flightOver(at: now)
         case .warmup: if case .warmingUp(let step) = state { state = .baking(step: step) }
         case .maxBake: bakeOverdue(at: now)
@@ -79,7 +81,8 @@ extension RolloutMachine {
     private mutating func preflightOverdue(at now: Instant) {
         switch state {
         case .preflight, .zeroing: finish(.refused)
-        case .created, .awaitingApproval, .readingHistory, .deploying, .gate, .raising, .warmingUp, .baking, .watching, .held,
+        case .created, .awaitingApproval, .backingUp, .readingHistory, .deploying, .gate, .raising, .warmingUp, .baking,
+            .watching, .held,
             .promoting, .verifying, .completing, .lowering, .reverting, .confirming, .stranded, .finished:
             break
         }
@@ -99,7 +102,8 @@ extension RolloutMachine {
         switch state {
         case .gate, .raising, .warmingUp, .baking: hold(.inconclusive, at: .step(entered ?? 0), now: now)
         case .held(let held): hold(.inconclusive, at: held.place, now: now)
-        case .created, .preflight, .zeroing, .awaitingApproval, .readingHistory, .deploying, .watching, .promoting, .verifying,
+        case .created, .preflight, .zeroing, .awaitingApproval, .backingUp, .readingHistory, .deploying, .watching, .promoting,
+            .verifying,
             .completing, .lowering, .reverting, .confirming, .stranded, .finished:
             break
         }
@@ -135,7 +139,8 @@ extension RolloutMachine {
         case .stranded(var retreat):
             retreat.isOverdue = true
             state = .stranded(retreat)
-        case .created, .preflight, .zeroing, .awaitingApproval, .readingHistory, .deploying, .gate, .raising, .warmingUp, .baking,
+        case .created, .preflight, .zeroing, .awaitingApproval, .backingUp, .readingHistory, .deploying, .gate, .raising,
+            .warmingUp, .baking,
             .watching, .held, .promoting, .verifying, .completing, .finished:
             break
         }

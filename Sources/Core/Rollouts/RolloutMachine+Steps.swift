@@ -31,7 +31,7 @@ extension RolloutMachine {
             deadlines.arm(.approval, due: now + plan.timing.approvalDeadline)
             return
         }
-        readHistory(at: now)
+        backUp(at: now)
     }
 
     mutating func readHistory(at now: Instant) {
@@ -171,7 +171,8 @@ extension RolloutMachine {
         case .reverting(let retreat, _):
             state = .confirming(retreat)
             ask(.zero, at: now)
-        case .created, .preflight, .zeroing, .awaitingApproval, .readingHistory, .gate, .raising, .warmingUp, .baking, .watching,
+        case .created, .preflight, .zeroing, .awaitingApproval, .backingUp, .readingHistory, .gate, .raising, .warmingUp, .baking,
+            .watching,
             .held, .verifying, .completing, .lowering, .confirming, .stranded, .finished:
             break
         }

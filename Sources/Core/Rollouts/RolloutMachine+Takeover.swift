@@ -20,6 +20,8 @@ extension RolloutMachine {
         case .preflight:
             deadlines.arm(.preflight, due: now + plan.timing.preflightDeadline)
             outbox.append(.preflight)
+        case .backingUp: settleBackup(action, at: now)
+        case .lowering where openBackup != nil: settleBackup(action, at: now)
         case .lowering: if openAction != nil { settle(action, at: now) } else { ask(.zero, at: now) }
         case .zeroing, .completing, .confirming: ask(.zero, at: now)
         case .readingHistory: readHistory(at: now)
@@ -68,7 +70,8 @@ extension RolloutMachine {
                 if watchdogLowered { outbox.append(.note(.watchdogLowered(found: found))) }
                 accept(found)
             }
-        case .created, .preflight, .zeroing, .readingHistory, .deploying, .promoting, .verifying, .completing, .lowering,
+        case .created, .preflight, .zeroing, .backingUp, .readingHistory, .deploying, .promoting, .verifying, .completing,
+            .lowering,
             .reverting,
             .confirming, .stranded, .finished:
             break

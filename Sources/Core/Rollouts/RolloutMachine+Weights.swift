@@ -67,7 +67,8 @@ extension RolloutMachine {
         case .raising(let step): raised(to: step, at: now)
         case .lowering, .confirming, .completing: zeroRead(at: now)
         case .reverting, .stranded: deadlines.disarm(.zero)
-        case .created, .preflight, .awaitingApproval, .readingHistory, .deploying, .gate, .warmingUp, .baking, .watching, .held,
+        case .created, .preflight, .awaitingApproval, .backingUp, .readingHistory, .deploying, .gate, .warmingUp, .baking,
+            .watching, .held,
             .promoting, .verifying, .finished:
             break
         }
@@ -92,7 +93,8 @@ extension RolloutMachine {
     mutating func raiseSettled(at now: Instant) {
         switch state {
         case .lowering, .confirming, .completing: ask(.zero, at: now)
-        case .created, .preflight, .zeroing, .awaitingApproval, .readingHistory, .deploying, .gate, .raising, .warmingUp, .baking,
+        case .created, .preflight, .zeroing, .awaitingApproval, .backingUp, .readingHistory, .deploying, .gate, .raising,
+            .warmingUp, .baking,
             .watching, .held, .promoting, .verifying, .reverting, .stranded, .finished:
             break
         }
@@ -113,6 +115,7 @@ extension RolloutMachine {
         guard !mayStillRise else { return }
         switch state {
         case .lowering(let retreat):
+            guard retreat.backup == nil else { return }
             if needsRevert {
                 // It ends whatever is still under way: a deploy or promotion that went on would undo it.
                 let retreat = Retreat(cause: retreat.cause, isOverdue: retreat.isOverdue)
@@ -122,7 +125,8 @@ extension RolloutMachine {
             }
         case .confirming(let retreat): finish(retreat.ending)
         case .completing: finish(.promoted)
-        case .created, .preflight, .zeroing, .awaitingApproval, .readingHistory, .deploying, .gate, .raising, .warmingUp, .baking,
+        case .created, .preflight, .zeroing, .awaitingApproval, .backingUp, .readingHistory, .deploying, .gate, .raising,
+            .warmingUp, .baking,
             .watching, .held, .promoting, .verifying, .reverting, .stranded, .finished:
             break
         }

@@ -93,6 +93,7 @@ public struct RolloutMachine: Sendable, Hashable {
         case .actionDone(let intent): actionDone(intent, at: now)
         case .actionFailed(let intent): actionFailed(intent, at: now)
         case .actionUnknown(let intent): actionUnknown(intent, at: now)
+        case .backupReported(let intent, let result): backupReported(intent, result, at: now)
         case .commanded(let verb, let person): commanded(verb, by: person, at: now)
         case .takenOver(let weight, let watchdogLowered, let action, let away):
             deadlines.postpone(.maxBake, by: away)

@@ -33,6 +33,7 @@ public enum StatusDocument {
             "baked": .string(status.baked.description),
             "bake": .string(status.bake.description),
             "signals": .array(status.signals.map(SignalDocument.encode)),
+            "restore_point": status.restorePoint.map(document) ?? .null,
             "awaited_approval": status.awaitedApproval.map { .string($0) } ?? .null,
             "started_at": .string(Notation.text(status.startedAt)),
             "since": .string(Notation.text(status.since)),
@@ -64,7 +65,22 @@ public enum StatusDocument {
             baked: try reader.duration("baked"), bake: try reader.duration("bake"), signals: signals,
             awaitedApproval: try reader.optional("awaited_approval", "a text") { $0.text },
             startedAt: try reader.instant("started_at"), since: try reader.instant("since"),
-            isSecurityHalt: try reader.flag("security_halt"))
+            isSecurityHalt: try reader.flag("security_halt"),
+            restorePoint: try reader.optional("restore_point", "a backup", restorePoint))
+    }
+
+    private static func document(_ reference: CheckpointReference) -> JSONValue {
+        .object([
+            "backup": .string(reference.backup.description), "state": .string(reference.state.rawValue),
+            "at": .string(Notation.text(reference.at)),
+        ])
+    }
+
+    private static func restorePoint(_ value: JSONValue) -> CheckpointReference? {
+        guard let backup = value["backup"]?.text.flatMap(BackupID.init), let at = value["at"]?.text.flatMap(Notation.instant),
+            let state = value["state"]?.text.flatMap(BackupState.init(rawValue:))
+        else { return nil }
+        return CheckpointReference(backup: backup, state: state, at: at)
     }
 
     /// The statuses in a document of several.

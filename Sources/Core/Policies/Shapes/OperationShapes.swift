@@ -75,3 +75,25 @@ private let callFields = [
                     Field("body", .text, .optional, "the body, sent as JSON when it begins with { or ["),
                 ])), .optional, "an HTTP request; 2xx is success"),
 ]
+
+/// `backup:`
+let rolloutBackupShape: Section = {
+    var section = Section(
+        fields: [
+            Field(
+                "before", .word(RolloutBackupPolicy.Before.allCases.map(\.rawValue)), .required,
+                "always: every rollout; migrations: those that migrate the database, which none does yet"),
+            Field("plan", .path, .optional, "the backup plan's file"),
+            Field(
+                "to", .list(.scalar(.text), least: 1), .optional,
+                "a dump of the policy's own postgres into these folders, as file:///var/backups/checkout; other places need a plan"
+            ),
+        ] + secretFields("key", "the passphrase of a dump to 'to'") + [
+            Field(
+                "deadline", .duration(.seconds(10)...(.hours(24))), .fallback("1h"),
+                "for the backup and its verification; then the rollout is refused")
+        ])
+    section.exactlyOne = [["plan", "to"]]
+    section.atMostOne = [["plan"] + secretKeys("key")]
+    return section
+}()

@@ -14,6 +14,9 @@ func policyShape(drivers: [DriverSchema]) -> Section {
             Field("signals", .map(keys: .signalName, signalShape, least: 1), .required, "what is compared, each under a name"),
             Field("alerts", .section(alertsShape), .optional, "alerts that halt while they fire"),
             Field("postgres", .section(postgresShape), .optional, "limits on the database"),
+            Field(
+                "backup", .section(rolloutBackupShape), .optional,
+                "a verified backup before anything is deployed; a rollout that cannot have it is refused"),
             Field("deploy", .section(actionShape), .optional, "brings the canary up; without it the pipeline has done so"),
             Field(
                 "promote", .section(actionShape), .optional, "gives the new version to control after the verdict; needs rollback"),
@@ -22,7 +25,7 @@ func policyShape(drivers: [DriverSchema]) -> Section {
                 "security_approvals", .integer(1...10), .fallback("2"),
                 "how many different people must approve the first rollout after a security halt"),
         ] + reactionFields + timingFields)
-    section.planned = ["backup", "backups", "migrations", "notify", "notifications", "approvals", "schedule", "freeze", "stores"]
+    section.planned = ["backups", "migrations", "notify", "notifications", "approvals", "schedule", "freeze", "stores"]
     return section
 }
 

@@ -73,6 +73,7 @@ enum StatusView {
             "  why      \(plain(status.cause))",
             "  next     \(plain(status.next))",
         ]
+        if let backup = status.restorePoint { lines.append("  restore  \(backup.words)") }
         if let awaited = status.awaitedApproval { lines.append("  waits    \(plain(awaited))") }
         if !status.signals.isEmpty { lines += signalTable(status.signals).lines(style).map { "  " + $0 } }
         return lines.map { clipped($0, to: width) }

@@ -16,6 +16,7 @@ enum WhyPage {
             "weight    wanted \(status.wantedWeight), observed \(status.observedWeight?.description ?? "unknown")",
             "since     \(status.since), begun \(status.startedAt)",
         ]
+        if let backup = status.restorePoint { lines.append("restore   \(backup.words)") }
         if status.step > 0 {
             lines.append(
                 "progress  \(StatusView.step(status)), healthy \(Numbers.time(status.baked)) of \(Numbers.time(status.bake))")

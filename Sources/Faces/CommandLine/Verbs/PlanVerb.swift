@@ -66,6 +66,7 @@ struct Plan: Sendable {
     /// The way forward, a sentence a stage.
     var stages: [String] {
         var stages = ["preflight: try everything needed, weight 0 read, written and read back"]
+        if let backup = policy.backup { stages.append("backup: \(words(backup))") }
         if let deploy = policy.deploy { stages.append("deploy: \(words(deploy))") }
         for (index, step) in policy.traffic.steps.enumerated() {
             let approval = step.needsApproval ? ", after an approval" : ""
@@ -89,6 +90,9 @@ struct Plan: Sendable {
         case (.rollback, nil): stages.append("code: nothing to do, control still runs \(previous)")
         case (.drain, _): stages.append("code: left as it is (on_failure: drain)")
         }
+        if policy.backup?.before == .always {
+            stages.append("data: left as it is; the backup is kept as the restore point until the rollout is over")
+        }
         return stages
     }
 
@@ -96,6 +100,16 @@ struct Plan: Sendable {
     var openPlaceholders: [String] {
         let shown = stages + wayBack
         return ["version", "previous"].filter { name in shown.contains { $0.contains("{{\(name)}}") } }
+    }
+
+    private func words(_ backup: RolloutBackupPolicy) -> String {
+        guard backup.before == .always else { return "none is taken: it is asked for before migrations, and there are none yet" }
+        let what =
+            switch backup.plan {
+            case .file(let path): "by the plan \(path)"
+            case .short(let folders, _): "a dump of postgres to \(folders.joined(separator: ", "))"
+            }
+        return "\(what), verified within \(backup.deadline), else the rollout is refused"
     }
 
     private func words(_ action: ActionPolicy) -> String {

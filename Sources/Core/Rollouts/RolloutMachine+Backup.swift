@@ -1,0 +1,55 @@
+internal import SerinModel
+
+// The backup that a release stands on.
+extension RolloutMachine {
+    /// The backup first, when the policy asks for one: nothing is brought up or raised before it is known to be good.
+    mutating func backUp(at now: Instant) {
+        guard let longest = plan.backup else { return readHistory(at: now) }
+        askForBackup(newIntent(), lasting: longest, at: now)
+    }
+
+    private mutating func askForBackup(_ intent: IntentID, lasting: Duration, at now: Instant) {
+        state = .backingUp(intent)
+        deadlines.arm(.backup, due: now + lasting)
+        outbox.append(.takeBackup(intent))
+    }
+
+    mutating func backupReported(_ intent: IntentID, _ result: BackupResult, at now: Instant) {
+        guard openBackup == intent else { return }
+        deadlines.disarm(.backup)
+        switch state {
+        case .backingUp:
+            guard result == .verified else { return finish(.refused) }
+            readHistory(at: now)
+        case .lowering(var retreat):
+            retreat.backup = nil
+            state = .lowering(retreat)
+            ask(.zero, at: now)
+        case .created, .preflight, .zeroing, .awaitingApproval, .readingHistory, .deploying, .gate, .raising, .warmingUp,
+            .baking, .watching, .held, .promoting, .verifying, .completing, .reverting, .confirming, .stranded, .finished:
+            break
+        }
+    }
+
+    /// Whoever goes back stands on no backup: one under way is asked to end, and waited for no longer than that takes.
+    mutating func endBackup(at now: Instant) {
+        guard let intent = openBackup, let due = deadlines.due(.backup) else { return }
+        deadlines.arm(.backup, due: min(due, now + .minutes(1)))
+        outbox.append(.endBackup(intent))
+    }
+
+    /// A new controller asked the catalogue. When it does not know, the backup is asked for again: there is one a rollout, however
+    /// often it is asked for.
+    mutating func settleBackup(_ found: TakenAction, at now: Instant) {
+        guard let intent = openBackup else { return }
+        switch found {
+        case .done: backupReported(intent, .verified, at: now)
+        case .failed: backupReported(intent, .failed, at: now)
+        case .unknown:
+            guard case .backingUp = state, let longest = plan.backup else {
+                return backupReported(intent, .unknown, at: now)
+            }
+            askForBackup(intent, lasting: longest, at: now)
+        }
+    }
+}
