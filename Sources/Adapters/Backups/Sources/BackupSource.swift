@@ -25,15 +25,18 @@ public protocol BackupSource: Sendable {
     /// - Returns: What is known about the bytes, once every tool has ended well and everything was given.
     func produce(to sink: ByteSink, stop: StopSignal) throws(Failure) -> SourceProduct
 
-    /// Judges the plain bytes of a backup, which are authentic, without a server: end markers, tables of contents, the tool's own
-    /// complete reading.
-    func examination(of facts: BackupFacts, stop: StopSignal) throws(Failure) -> any PlainConsumer
+    /// Judges the plain bytes of a backup without a server: end markers, tables of contents, the tool's own complete reading. They
+    /// are bytes that were authenticated, or that this source gives at this moment: a backup is examined while it is made, because
+    /// the machine that makes it may be unable to decrypt it.
+    ///
+    /// - Parameter tool: What made it; only its name and format are certain while it is made.
+    func examination(of tool: ToolFacts, stop: StopSignal) throws(Failure) -> any PlainConsumer
 
     /// Restores the plain bytes of a backup, which are authentic, into a place that was made for it and holds nothing yet.
     ///
     /// - Throws: Also when the tools are too old to be trusted with a file from elsewhere, or cannot read what these facts describe.
     func restoration(
-        of facts: BackupFacts, into target: RestoreTarget, stop: StopSignal
+        of product: SourceProduct, into target: RestoreTarget, stop: StopSignal
     ) throws(Failure) -> any PlainConsumer
 }
 
@@ -43,10 +46,10 @@ public protocol PlainConsumer: AnyObject {
     /// Takes the next bytes. Bytes found bad in an examination are no error: what follows is dropped, and the findings say it.
     func write(_ bytes: UnsafeRawBufferPointer) throws(Failure)
 
-    /// Ends it, once, after the last byte.
+    /// Ends it, once, after the last byte, and compares what came with what is known about it.
     ///
     /// - Throws: When it could not be done, as opposed to bytes that were judged and found bad.
-    func finish() throws(Failure) -> ConsumerFindings
+    func finish(comparing product: SourceProduct) throws(Failure) -> ConsumerFindings
 }
 
 /// What came of plain bytes.
@@ -132,6 +135,11 @@ public struct SourceProduct: Sendable, Hashable {
         self.schemaRevision = schemaRevision
         self.rows = rows
         self.evidence = evidence
+    }
+
+    /// What the catalogue knows.
+    public init(_ facts: BackupFacts) {
+        self.init(tool: facts.tool, server: facts.server, schemaRevision: facts.schemaRevision, rows: facts.rows)
     }
 }
 
