@@ -4,6 +4,7 @@ import SerinBackups
 import SerinCatalogue
 import SerinModel
 import SerinPolicies
+import SerinPorts
 import SerinProcesses
 import Testbed
 import Testing
