@@ -64,10 +64,9 @@ import Testing
         }
     }
 
-    @Test(arguments: PostgresDumpSource.Format.allCases) func aConnectionThatIsCutIsAFailedBackup(
+    @Test(arguments: [PostgresDumpSource.Format.custom, .plain, .tar]) func aConnectionThatIsCutIsAFailedBackup(
         format: PostgresDumpSource.Format
     ) async throws {
-        guard format != .directory else { return }
         let scene = try await BackupScene.start()
         defer { scene.end() }
         let good = try await scene.backUp(try scene.source(format))
