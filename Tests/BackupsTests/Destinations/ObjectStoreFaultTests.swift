@@ -19,7 +19,9 @@ import Testing
         return try makeDestination(driver, settings, secrets: ["A": "access", "S": "secret-value"])
     }
 
-    private func upload(_ key: String = "object", _ size: Int = 1000, _ destination: any SerinBackups.BackupDestination) throws -> Upload {
+    private func upload(_ key: String = "object", _ size: Int = 1000, _ destination: any SerinBackups.BackupDestination) throws
+        -> Upload
+    {
         let contract = DestinationContract(destination: destination, scratch: scratch)
         return try contract.makeUpload(key, contract.bytes(size))
     }

@@ -30,7 +30,7 @@ struct BackupScene {
 
     var server: PostgresServer { cluster.primary }
 
-    static func start(scale: Int = 1) async throws -> BackupScene {
+    static func start(isEmpty: Bool = false) async throws -> BackupScene {
         let scratch = try Scratch("serin-backup")
         let cluster = try await PostgresCluster.start(in: scratch, withReplica: false)
         try await cluster.primary.sql(
@@ -38,7 +38,8 @@ struct BackupScene {
         try await cluster.primary.sql("GRANT pg_signal_backend TO restorer")
         try await cluster.primary.sql("CREATE DATABASE shop OWNER restorer")
         let scene = try BackupScene(scratch, cluster)
-        try await scene.run("pgbench", ["--initialize", "--quiet", "--scale=\(scale)", "--foreign-keys", "shop"])
+        if isEmpty { return scene }
+        try await scene.run("pgbench", ["--initialize", "--quiet", "--scale=1", "--foreign-keys", "shop"])
         try await cluster.primary.sql(shop, user: "restorer", database: "shop")
         return scene
     }

@@ -64,24 +64,20 @@ import Testing
         }
     }
 
-    @Test(arguments: [PostgresDumpSource.Format.custom, .plain, .tar]) func aConnectionThatIsCutIsAFailedBackup(
-        format: PostgresDumpSource.Format
-    ) async throws {
+    @Test func aConnectionThatIsCutIsAFailedBackup() async throws {
         let scene = try await BackupScene.start()
         defer { scene.end() }
-        let good = try await scene.backUp(try scene.source(format))
+        let good = try await scene.backUp(try scene.source())
         let port = scene.server.port
-        let source = MeddledSource(inner: try scene.source(format), after: 1 << 20) {
-            runNow(
-                "psql",
-                [
-                    "-h", "127.0.0.1", "-p", "\(port)", "-U", "postgres", "-c",
-                    "SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE query LIKE 'COPY %'",
-                ])
+        let cut = "SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE query LIKE 'COPY %'"
+        for format in [PostgresDumpSource.Format.custom, .plain, .tar] {
+            let source = MeddledSource(inner: try scene.source(format), after: 1 << 20) {
+                runNow("psql", ["-h", "127.0.0.1", "-p", "\(port)", "-U", "postgres", "-c", cut])
+            }
+            let failure = await scene.failure(source)
+            #expect(failure?.stage == .dump, "\(format)")
+            try await expectNothingNew(scene, after: good, failure)
         }
-        let failure = await scene.failure(source)
-        #expect(failure?.stage == .dump)
-        try await expectNothingNew(scene, after: good, failure)
     }
 
     @Test func aKilledDumpIsAFailedBackup() async throws {
@@ -115,7 +111,7 @@ import Testing
     }
 
     @Test func twoAtOnceOnOneTargetIsRefused() async throws {
-        let scene = try await BackupScene.start()
+        let scene = try await BackupScene.start(isEmpty: true)
         defer { scene.end() }
         let pipeline = scene.pipeline()
         let inner = try scene.source()
@@ -131,12 +127,26 @@ import Testing
         #expect(try await scene.catalogue.state().records.count == 1)
     }
 
-    @Test func aDiskThatIsFullIsAFailedBackup() async throws {
+    @Test func aBackupOfARolloutUsesTheLeaseThatTheRolloutHolds() async throws {
+        let scene = try await BackupScene.start(isEmpty: true)
+        defer { scene.end() }
+        let rollout = try #require(RolloutID("shop-1"))
+        let holder = LeaseHolder(place: "here", pid: getpid(), startTicks: 0, purpose: "rollout")
+        let lease = try await scene.catalogue.takeLease(
+            LeaseRequest(target: "shop", holder: holder, by: BackupScene.principal, rollout: rollout, at: BackupScene.now()))
+        #expect(await scene.failure(try scene.source())?.isBusy == true)
+        let request = BackupRequest(by: BackupScene.principal, rollout: rollout, releaseVersion: "1.4.2")
+        let result = try await scene.pipeline().run(try scene.source(), request)
+        #expect(result.record.order.rollout == rollout)
+        #expect(try await scene.catalogue.leases().map(\.token) == [lease.token])
+    }
+
+    @Test func aDestinationWithoutRoomIsFoundBeforeTheDump() async throws {
         let scene = try await BackupScene.start()
         defer { scene.end() }
         let good = try await scene.backUp(try scene.source())
         var settings = scene.settings
-        settings.places = [BackupPlace("small", try scene.folder(scene.scratch.file("small"), quota: "100KB"))]
+        settings.places = [BackupPlace("small", try scene.folder(scene.scratch.file("small"), quota: "1KB"))]
         let failure = await scene.failure(try scene.source(), settings)
         #expect(failure?.stage == .preflight)
         #expect(failure?.failure.message.contains("needs") == true)
@@ -188,6 +198,7 @@ final class StopSignalBox: Sendable {
     func release() { released?.raise() }
     func waitForRelease() {
         entered?.raise()
+        // sleeps: a plain thread has nothing else to wait with.
         while released?.isRaised == false { usleep(5000) }
     }
 }

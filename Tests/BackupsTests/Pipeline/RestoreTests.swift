@@ -11,7 +11,7 @@ import Testing
 
 @Suite(.serialized) struct RestoreTests {
     @Test func aPoisonedDumpRunsNothing() async throws {
-        let scene = try await BackupScene.start()
+        let scene = try await BackupScene.start(isEmpty: true)
         defer { scene.end() }
         let proof = scene.scratch.file("proof")
         let texts = ["SELECT 1;\n\\! touch \(proof)\n", "\\restrict abc\nSELECT 1;\n\\unrestrict abc\n\\! touch \(proof)\n"]
@@ -209,10 +209,11 @@ import Testing
     }
 
     @Test func rolesAreABackupOfTheirOwn() async throws {
-        let scene = try await BackupScene.start()
+        let scene = try await BackupScene.start(isEmpty: true)
         defer { scene.end() }
         let source = try PostgresGlobals(
-            url: scene.server.url(user: "keeper", database: "shop"), environment: SourceEnvironment(scratch: scene.scratch.path))
+            url: scene.server.url(user: "restorer", database: "shop"), environment: SourceEnvironment(scratch: scene.scratch.path)
+        )
         let result = try await scene.backUp(source)
         #expect(result.record.kind == .globals)
         #expect(result.remarks.contains { $0.contains("passwords") })

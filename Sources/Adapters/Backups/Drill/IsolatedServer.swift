@@ -55,11 +55,13 @@ final class IsolatedServer: Sendable {
             started = try IsolatedServer.program(run, folder).startDetached(log: "\(folder)/log")
             pid = started
         } catch {
+            // The first failure is the one to tell.
             try? FileManager.default.removeItem(atPath: folder)
             throw error
         }
         do throws(Failure) { version = try IsolatedServer.wait(folder, environment, stop) } catch {
             let log =
+                // Without a log the failure is told without it.
                 (try? readFile("\(folder)/log", limit: 1 << 16)).map { String(decoding: $0.suffix(500), as: UTF8.self) } ?? ""
             _ = IsolatedServer.end(pid, folder)
             throw Failure(.transient, "the isolated server did not start: \(error.message) \(log)")
@@ -125,6 +127,7 @@ final class IsolatedServer: Sendable {
             if isOurs, caller <= 1 {
                 _ = end(pid, folder)
             } else if !isOurs {
+                // What stays is tried again by the next drill.
                 try? FileManager.default.removeItem(atPath: folder)
             }
         }
@@ -138,6 +141,7 @@ final class IsolatedServer: Sendable {
 
     private static func programs(_ toolFolders: [String], _ major: Int) throws(Failure) -> String {
         let root = "/usr/lib/postgresql"
+        // Where nothing is installed there is no folder.
         let installed = ((try? FileManager.default.contentsOfDirectory(atPath: root)) ?? []).compactMap { Int($0) }
             .filter { $0 >= major }.sorted()
         for folder in toolFolders + installed.map({ "\(root)/\($0)/bin" }) where access("\(folder)/initdb", X_OK) == 0 {

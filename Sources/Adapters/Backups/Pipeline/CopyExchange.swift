@@ -56,6 +56,7 @@ struct CopyExchange: Sendable {
     func removeEverything(of key: ObjectKey, at place: BackupPlace) async {
         let keys = [key, Manifest.key(beside: key)].compactMap { $0 }
         for key in keys {
+            // What cannot be listed now is tried again by the next run.
             if let object = try? await place.destination.head(key, version: nil) { await remove(key, object.version, at: place) }
         }
         for upload in (try? await place.destination.pending()) ?? []

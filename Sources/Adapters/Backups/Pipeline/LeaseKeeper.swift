@@ -19,7 +19,13 @@ struct LeaseKeeper {
         _ request: LeaseRequest, _ body: @escaping @Sendable (TargetLease) async throws(Failure) -> Value
     ) async throws(Failure) -> Value {
         let lease: TargetLease
-        do throws(CatalogueStoreError) { lease = try await catalogue.takeLease(request) } catch { throw error.failure }
+        do throws(CatalogueStoreError) { lease = try await catalogue.takeLease(request) } catch {
+            // What is done for a rollout is done under the lease that the rollout holds, renews and gives back.
+            if case .held(let existing) = error, let rollout = request.rollout, existing.rollout == rollout {
+                return try await body(existing)
+            }
+            throw error.failure
+        }
         let result = await withTaskGroup(of: Outcome<Value>.self) { group in
             group.addTask {
                 do throws(Failure) { return .done(.success(try await body(lease))) } catch { return .done(.failure(error)) }

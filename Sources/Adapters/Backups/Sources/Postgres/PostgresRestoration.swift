@@ -25,18 +25,18 @@ final class ArchiveRestoration: PlainConsumer {
     private let client: PostgresClient
     private let program: Program
     private let stream: ProgramStream
-    private let isTar: Bool
+    private let mayEndEarly: Bool
 
     init(_ client: PostgresClient, _ target: RestoreTarget, isTar: Bool, stop: StopSignal) throws(Failure) {
         _ = try client.trustedVersion(of: "pg_restore", stop: stop)
         self.client = client
-        self.isTar = isTar
+        mayEndEarly = isTar || !target.tables.isEmpty
         program = client.program("pg_restore", try target.arguments(client), deadline: target.deadline)
         stream = try client.start(program, .writing, stop: stop)
     }
 
-    /// `pg_restore` does not read on behind the last member of a tar archive.
-    private var isDone: Bool { isTar && stream.end?.termination == .exited(0) }
+    /// `pg_restore` does not read on behind the last member of a tar archive, or the last of the tables that were named.
+    private var isDone: Bool { mayEndEarly && stream.end?.termination == .exited(0) }
 
     func write(_ bytes: UnsafeRawBufferPointer) throws(Failure) {
         guard !isDone else { return }
