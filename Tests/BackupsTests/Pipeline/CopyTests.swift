@@ -120,6 +120,29 @@ import Testing
         #expect(record.copies.map(\.state) == [.confirmed, .confirmed])
     }
 
+    @Test func copiesThatAreMissingOrDamagedAreMadeFromAGoodOne() async throws {
+        let scene = try await BackupScene.start(isEmpty: true)
+        defer { scene.end() }
+        let source = try scene.source()
+        var settings = scene.settings
+        settings.places.append(
+            BackupPlace("far", Liar(inner: try scene.folder(scene.scratch.file("far")), lie: .drops), isRequired: false))
+        let result = try await scene.backUp(source, settings)
+        #expect(result.missing.map(\.destination) == ["far"])
+        settings.places[1] = BackupPlace("far", try scene.folder(scene.scratch.file("far")))
+        let pipeline = scene.pipeline(settings)
+        let filled = try await pipeline.replicate(result.record.id, by: BackupScene.principal)
+        #expect(filled.missing.isEmpty)
+        #expect(filled.record.copies.map(\.state) == [.confirmed, .confirmed])
+        truncate("\(scene.store)/\(try #require(result.record.copies.first).key)", 10)
+        let verified = try await scene.verifier.verify(result.record.id, source: source, by: BackupScene.principal)
+        #expect(!verified.result.passed)
+        #expect(try await scene.record(result.record.id)?.state == .available)
+        let mended = try await pipeline.replicate(result.record.id, by: BackupScene.principal)
+        #expect(mended.missing.isEmpty, "\(mended.missing)")
+        #expect(mended.record.usableCopies.map(\.destination).sorted() == ["far", "local"])
+    }
+
     @Test func whatAKilledRunLeftIsRemovedByTheNext() async throws {
         let scene = try await BackupScene.start(isEmpty: true)
         defer { scene.end() }
