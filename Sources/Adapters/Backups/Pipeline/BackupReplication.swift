@@ -1,0 +1,60 @@
+public import SerinCatalogue
+public import SerinModel
+internal import SerinPorts
+
+extension BackupPipeline {
+    /// Makes the copies of a backup that its destinations lack, from one that is good: those that failed when it was made, and those
+    /// that were found damaged. The object is carried as it is stored; nothing is decrypted.
+    ///
+    /// - Returns: The backup as the catalogue knows it now, and the copies that are still missing.
+    public func replicate(
+        _ id: BackupID, by principal: Principal
+    ) async throws(Failure) -> (record: BackupRecord, missing: [BackupRunResult.MissingCopy]) {
+        let keeper = LeaseKeeper(catalogue: catalogue, now: now, length: settings.leaseTime)
+        let request = LeaseRequest(
+            target: "\(settings.target)", holder: holder, by: principal, at: now(), duration: settings.leaseTime)
+        let missing = try await keeper.hold(request) { (lease) throws(Failure) in try await fill(id, principal, lease) }
+        guard let record = try await state()[id] else { throw Failure(.invalid, "no backup \(id) is known") }
+        return (record, missing)
+    }
+
+    private func fill(
+        _ id: BackupID, _ principal: Principal, _ lease: TargetLease
+    ) async throws(Failure) -> [BackupRunResult.MissingCopy] {
+        guard let record = try await state()[id], let facts = record.facts, record.state.isRestorable else {
+            throw Failure(.invalid, "there is no good backup \(id) to copy")
+        }
+        let lacking = settings.places.filter { record.copy(at: $0.name)?.state.isUsable != true }
+        guard !lacking.isEmpty else { return [] }
+        try makePrivateFolder(settings.workFolder)
+        try makePrivateFolder(settings.targetFolder)
+        let (good, origin) = try record.copy(nil, of: settings.places)
+        let fetched = try await FetchedCopy(record, good, at: origin, in: settings.targetFolder)
+        guard fetched.evidence.sha256 == facts.envelope.storedSHA256 else {
+            throw Failure(.invalid, "the copy of backup \(id) at \(origin.name) is not what was written", hint: "verify it")
+        }
+        var missing: [BackupRunResult.MissingCopy] = []
+        let exchange = CopyExchange(settings, now)
+        for place in lacking {
+            do throws(Failure) {
+                // Where a damaged one stands, the new one gets a key of its own.
+                let key = record.copy(at: place.name) == nil ? good.key : try again(good.key)
+                let (copy, object) = try await exchange.put(fetched.path, key, facts, record.order, at: place)
+                let evidence = try await exchange.confirm(object, copy, facts, at: place)
+                try await ManifestStore(settings).put(record.order, facts, copy, at: place, try await state())
+                try await append(
+                    [.stored(copy, facts), .confirmed(destination: place.name, evidence)].map {
+                        CatalogueEvent(backup: id, at: now(), by: principal, $0)
+                    }, under: lease)
+            } catch { missing.append(.init(destination: place.name, failure: error)) }
+        }
+        return missing
+    }
+
+    private func again(_ key: ObjectKey) throws(Failure) -> ObjectKey {
+        guard let next = key.appending("-\(try randomName().prefix(8))") else {
+            throw Failure(.invalid, "the key \(key) leaves no room for another copy's")
+        }
+        return next
+    }
+}
