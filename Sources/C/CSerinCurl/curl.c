@@ -29,8 +29,28 @@ CURLcode serin_curl_set_body(CURL *handle, const void *bytes, long long count) {
     return code == CURLE_OK ? curl_easy_setopt(handle, CURLOPT_COPYPOSTFIELDS, bytes) : code;
 }
 
+CURLcode serin_curl_set_body_source(CURL *handle, size_t (*source)(char *, size_t, size_t, void *),
+    int (*seek)(void *, curl_off_t, int), void *context, long long count) {
+    CURLcode code = curl_easy_setopt(handle, CURLOPT_UPLOAD, 1L);
+    if (code == CURLE_OK) code = curl_easy_setopt(handle, CURLOPT_READFUNCTION, source);
+    if (code == CURLE_OK) code = curl_easy_setopt(handle, CURLOPT_READDATA, context);
+    if (code == CURLE_OK) code = curl_easy_setopt(handle, CURLOPT_SEEKFUNCTION, seek);
+    if (code == CURLE_OK) code = curl_easy_setopt(handle, CURLOPT_SEEKDATA, context);
+    return code == CURLE_OK ? curl_easy_setopt(handle, CURLOPT_INFILESIZE_LARGE, (curl_off_t)count) : code;
+}
+
+CURLcode serin_curl_set_large(CURL *handle, CURLoption option, long long value) {
+    return curl_easy_setopt(handle, option, (curl_off_t)value);
+}
+
 CURLcode serin_curl_get_status(CURL *handle, long *status) {
     return curl_easy_getinfo(handle, CURLINFO_RESPONSE_CODE, status);
+}
+
+long long serin_curl_total_milliseconds(CURL *handle) {
+    curl_off_t microseconds = 0;
+    curl_easy_getinfo(handle, CURLINFO_TOTAL_TIME_T, &microseconds);
+    return microseconds / 1000;
 }
 
 CURLcode serin_curl_get_private(CURL *handle, void **context) {

@@ -26,6 +26,16 @@ public struct HTTPRequest: Sendable {
     public var headers: [HTTPHeader]
     /// The body; nil sends none.
     public var body: [UInt8]?
+    /// A body that is read from files while it is sent, in place of `body`; empty: there is none.
+    public var upload: [BodyPiece]
+    /// Where the body of a 2xx answer goes instead of into memory. Such a body arrives as it is stored, never decompressed.
+    public var download: Download?
+    /// The oldest version of TLS that is spoken.
+    public var tlsMinimum: TLSVersion
+    /// How slow the exchange may be, and for how long, before it is given up; nil: only `timeout` ends it.
+    public var stall: StallLimit?
+    /// The most bytes a second that are sent, and that are received; nil: no limit.
+    public var rateLimit: Int64?
     /// The path of a unix socket to connect to instead of the address' host.
     public var unixSocket: String?
     /// A file of certificates to trust instead of the system's.
@@ -55,6 +65,11 @@ public struct HTTPRequest: Sendable {
         self.body = body
         self.timeout = timeout
         self.bodyLimit = bodyLimit
+        upload = []
+        download = nil
+        tlsMinimum = .v1_2
+        stall = nil
+        rateLimit = nil
         unixSocket = nil
         certificateAuthorityFile = nil
         basic = nil
@@ -79,7 +94,7 @@ public struct HTTPRequest: Sendable {
         for header in headers where !isToken(header.name) || header.value.utf8.contains(where: { [0, 10, 13].contains($0) }) {
             return "a header's name or value contains a character that headers cannot hold"
         }
-        let texts = [unixSocket, certificateAuthorityFile, basic?.user, basic?.password]
+        let texts = [unixSocket, certificateAuthorityFile, basic?.user, basic?.password, download?.path]
         if texts.contains(where: { $0?.utf8.contains(0) ?? false }) { return "a setting contains a NUL character" }
         if basic?.user.utf8.contains(0x3A) ?? false { return "the user name of basic authentication contains ':'" }
         return nil
@@ -92,14 +107,17 @@ public struct HTTPResponse: Sendable, Hashable {
     public var status: Int
     /// Header fields in the order received.
     public var headers: [HTTPHeader]
-    /// The body.
+    /// The body; empty when it went to the request's `download`.
     public var body: [UInt8]
+    /// What went to the request's `download`.
+    public var downloaded: Downloaded?
 
     /// An answer.
     public init(status: Int, headers: [HTTPHeader], body: [UInt8]) {
         self.status = status
         self.headers = headers
         self.body = body
+        downloaded = nil
     }
 
     /// The first value of a header field, whatever the case of its name.

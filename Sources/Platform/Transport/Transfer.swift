@@ -9,9 +9,12 @@ final class Transfer: Sendable {
     private enum Excess: Sendable {
         case body
         case headers
+        /// A file could not be read or written; how, in words.
+        case file(String)
     }
 
     private struct Received: Sendable {
+        var status = 0
         var headers: [HTTPHeader] = []
         var headerBytes = 0
         var body: [UInt8] = []
@@ -21,17 +24,37 @@ final class Transfer: Sendable {
     // Unchecked: the list is made in `prepare` and freed in `release`, both on the loop's thread.
     private struct HeaderList: @unchecked Sendable { var list: UnsafeMutablePointer<curl_slist>? }
 
+    // Unchecked: made in `openFiles` and used by the sinks and the source, all on the loop's thread.
+    private struct Files: @unchecked Sendable {
+        var source: BodySource?
+        var sink: DownloadSink?
+    }
+
     let id: UInt64
     let request: HTTPRequest
     /// Called once with the outcome.
     let completion: @Sendable (Result<HTTPResponse, Failure>) -> Void
     private let received = Locked(Received())
     private let headerList = Locked(HeaderList(list: nil))
+    private let files = Locked(Files())
 
     init(id: UInt64, request: HTTPRequest, completion: @escaping @Sendable (Result<HTTPResponse, Failure>) -> Void) {
         self.id = id
         self.request = request
         self.completion = completion
+    }
+
+    /// Opens the files that the body comes from and goes to; a failure when one cannot be.
+    func openFiles() -> Failure? {
+        do throws(FileFault) {
+            let source = request.upload.isEmpty ? nil : try BodySource(request.upload)
+            let sink = try request.download.map { download throws(FileFault) in try DownloadSink(download) }
+            let opened = Files(source: source, sink: sink)
+            files.withLock { $0 = opened }
+            return nil
+        } catch {
+            return failure(.invalid, error.words)
+        }
     }
 
     /// Sets every option of the easy handle; false when libcurl refuses one.
@@ -41,7 +64,6 @@ final class Transfer: Sendable {
             serin_curl_set_text(easy, CURLOPT_URL, request.url),
             serin_curl_set_text(easy, CURLOPT_PROTOCOLS_STR, "http,https"),
             serin_curl_set_long(easy, CURLOPT_HTTP_VERSION, 2),  // CURL_HTTP_VERSION_1_1, an enumeration's value
-            serin_curl_set_text(easy, CURLOPT_ACCEPT_ENCODING, "gzip"),
             serin_curl_set_long(easy, CURLOPT_NOSIGNAL, 1),
             serin_curl_set_long(easy, CURLOPT_FOLLOWLOCATION, 0),
             // Without this, giving up on a name that does not resolve would stop the whole loop until the resolver answers.
@@ -53,6 +75,7 @@ final class Transfer: Sendable {
             serin_curl_set_body_sink(easy, bodySink, context),
             serin_curl_set_header_sink(easy, headerSink, context),
         ]
+        if request.download == nil { codes.append(serin_curl_set_text(easy, CURLOPT_ACCEPT_ENCODING, "gzip")) }
         if !request.usesEnvironmentProxy { codes.append(serin_curl_set_text(easy, CURLOPT_PROXY, "")) }
         if !request.isIdempotent { codes.append(serin_curl_set_long(easy, CURLOPT_FRESH_CONNECT, 1)) }
         if let path = request.unixSocket { codes.append(serin_curl_set_text(easy, CURLOPT_UNIX_SOCKET_PATH, path)) }
@@ -62,14 +85,17 @@ final class Transfer: Sendable {
             codes.append(serin_curl_set_text(easy, CURLOPT_PASSWORD, basic.password))
         }
         codes += setTrust(easy)
+        codes += setPace(easy)
         codes += setMethodAndBody(easy)
         codes.append(setHeaders(easy))
         return codes.allSatisfy { $0 == CURLE_OK }
     }
 
     private func setTrust(_ easy: UnsafeMutableRawPointer) -> [CURLcode] {
-        guard let file = request.certificateAuthorityFile else { return [] }
+        let version = serin_curl_set_long(easy, CURLOPT_SSLVERSION, request.tlsMinimum.rawValue)
+        guard let file = request.certificateAuthorityFile else { return [version] }
         return [
+            version,
             serin_curl_set_text(easy, CURLOPT_CAINFO, file),
             // Debian's libcurl would go on trusting the system's folder of certificates besides the file.
             serin_curl_set_text(easy, CURLOPT_CAPATH, nil),
@@ -78,9 +104,27 @@ final class Transfer: Sendable {
         ]
     }
 
+    private func setPace(_ easy: UnsafeMutableRawPointer) -> [CURLcode] {
+        var codes: [CURLcode] = []
+        if let stall = request.stall {
+            codes.append(serin_curl_set_long(easy, CURLOPT_LOW_SPEED_LIMIT, max(1, stall.bytesPerSecond)))
+            codes.append(serin_curl_set_long(easy, CURLOPT_LOW_SPEED_TIME, Int(max(1, stall.lasting.milliseconds / 1000))))
+        }
+        if let rate = request.rateLimit {
+            codes.append(serin_curl_set_large(easy, CURLOPT_MAX_SEND_SPEED_LARGE, max(1, rate)))
+            codes.append(serin_curl_set_large(easy, CURLOPT_MAX_RECV_SPEED_LARGE, max(1, rate)))
+        }
+        return codes
+    }
+
     private func setMethodAndBody(_ easy: UnsafeMutableRawPointer) -> [CURLcode] {
         var codes = [serin_curl_set_text(easy, CURLOPT_CUSTOMREQUEST, request.method)]
         if request.method == "HEAD" { codes.append(serin_curl_set_long(easy, CURLOPT_NOBODY, 1)) }
+        if !request.upload.isEmpty {
+            let context = Unmanaged.passUnretained(self).toOpaque()
+            let length = request.upload.reduce(0) { $0 + $1.count }
+            return codes + [serin_curl_set_body_source(easy, bodySource, bodySeek, context, length)]
+        }
         let needsLength = ["POST", "PUT", "PATCH"].contains(request.method)
         if let body = request.body ?? (needsLength ? [] : nil) {
             codes.append(
@@ -106,10 +150,32 @@ final class Transfer: Sendable {
             return held
         }
         curl_slist_free_all(box.list)
+        files.withLock { $0 = Files() }
     }
 
+    /// Fills a buffer with the next bytes of the body; nil when they cannot be read.
+    func giveBody(_ buffer: UnsafeMutableRawBufferPointer) -> Int? {
+        guard let source = files.withLock({ $0 }).source else { return nil }
+        do throws(FileFault) { return try source.read(into: buffer) } catch {
+            note(error)
+            return nil
+        }
+    }
+
+    /// Goes back to a place in the body, for a connection that turned out to be closed.
+    func seekBody(to offset: Int64) -> Bool { files.withLock { $0 }.source?.seek(to: offset) ?? false }
+
+    private func note(_ fault: FileFault) { received.withLock { $0.excess = .file(fault.words) } }
+
     func takeBody(_ bytes: UnsafeRawBufferPointer) -> Bool {
-        received.withLock { received in
+        if let sink = files.withLock({ $0 }).sink, (200..<300).contains(received.withLock { $0.status }) {
+            do throws(FileFault) { try sink.take(bytes) } catch {
+                note(error)
+                return false
+            }
+            return true
+        }
+        return received.withLock { received in
             guard received.body.count + bytes.count <= request.bodyLimit else {
                 received.excess = .body
                 return false
@@ -127,7 +193,10 @@ final class Transfer: Sendable {
                 return false
             }
             let line = String(decoding: bytes, as: UTF8.self)
-            if line.hasPrefix("HTTP/") { received.headers = [] }
+            if line.hasPrefix("HTTP/") {
+                received.headers = []
+                received.status = line.split(separator: " ").dropFirst().first.flatMap { Int($0) } ?? 0
+            }
             if let colon = line.firstIndex(of: ":"), !line.hasPrefix("HTTP/") {
                 let isSpace = { (character: Character) in character == " " || character == "\t" || character.isNewline }
                 var value = line[line.index(after: colon)...].drop(while: isSpace)
@@ -159,13 +228,20 @@ extension Transfer {
         if code == CURLE_OK {
             var status = 0
             serin_curl_get_status(easy, &status)
-            return .success(HTTPResponse(status: status, headers: received.headers, body: received.body))
+            var response = HTTPResponse(status: status, headers: received.headers, body: received.body)
+            if let sink = files.withLock({ $0 }).sink, (200..<300).contains(status) {
+                do throws(FileFault) { response.downloaded = try sink.finish() } catch {
+                    return .failure(failure(.invalid, error.words))
+                }
+            }
+            return .success(response)
         }
         // A read whose answer is too long is answered so again; a write may have been carried out.
         let tooLong: FailureClass = request.isIdempotent ? .invalid : .unknown
         switch received.excess {
         case .body: return .failure(failure(tooLong, "the answer is longer than \(request.bodyLimit) bytes"))
         case .headers: return .failure(failure(tooLong, "the answer's headers are longer than \(request.headerLimit) bytes"))
+        case .file(let words): return .failure(failure(.invalid, words))
         case nil: return .failure(failure(of: easy, code: code))
         }
     }
@@ -176,11 +252,18 @@ extension Transfer {
         return sent > 0
     }
 
+    private func timeoutWords(_ easy: UnsafeMutableRawPointer) -> String {
+        guard let stall = request.stall, serin_curl_total_milliseconds(easy) < request.timeout.milliseconds else {
+            return "no complete answer within \(request.timeout)"
+        }
+        return "slower than \(stall.bytesPerSecond) bytes a second for \(stall.lasting)"
+    }
+
     private func failure(of easy: UnsafeMutableRawPointer, code: CURLcode) -> Failure {
         let words = String(cString: curl_easy_strerror(code))
         if code == CURLE_OPERATION_TIMEDOUT {
             return wasSent(easy)
-                ? failure(.unknown, "no complete answer within \(request.timeout)")
+                ? failure(.unknown, timeoutWords(easy))
                 : failure(.transient, "no connection within \(request.timeout)")
         }
         if wasSent(easy) {
@@ -213,4 +296,17 @@ private let headerSink: @convention(c) (UnsafeMutablePointer<CChar>?, Int, Int, 
     guard let bytes, let context else { return 0 }
     let transfer = Unmanaged<Transfer>.fromOpaque(context).takeUnretainedValue()
     return transfer.takeHeader(UnsafeRawBufferPointer(start: bytes, count: size * count)) ? size * count : 0
+}
+
+private let bodySource: @convention(c) (UnsafeMutablePointer<CChar>?, Int, Int, UnsafeMutableRawPointer?) -> Int = {
+    buffer, size, count, context in
+    let abort = 0x1000_0000  // CURL_READFUNC_ABORT
+    guard let buffer, let context else { return abort }
+    let transfer = Unmanaged<Transfer>.fromOpaque(context).takeUnretainedValue()
+    return transfer.giveBody(UnsafeMutableRawBufferPointer(start: buffer, count: size * count)) ?? abort
+}
+
+private let bodySeek: @convention(c) (UnsafeMutableRawPointer?, curl_off_t, Int32) -> Int32 = { context, offset, origin in
+    guard let context, origin == 0 else { return 1 }
+    return Unmanaged<Transfer>.fromOpaque(context).takeUnretainedValue().seekBody(to: Int64(offset)) ? 0 : 1
 }

@@ -111,6 +111,7 @@ final class TransferLoop: Sendable {
     }
 
     private func begin(_ transfer: Transfer, _ work: inout Work) {
+        if let failure = transfer.openFiles() { return transfer.completion(.failure(failure)) }
         guard let easy = work.idle.popLast() ?? curl_easy_init() else {
             return transfer.completion(.failure(transfer.failure(.transient, "libcurl has no handle to give")))
         }

@@ -1,13 +1,12 @@
-internal import SerinModel
-internal import SerinPolicies
+public import SerinModel
 
 /// The settings of one driver, checked once more against its schema: a driver does not rely on who read the policy.
-struct DriverValues {
+public struct DriverValues: Sendable {
     private let schema: DriverSchema
     private let settings: DriverSettings
 
     /// Checks that every setting is known, has its form, and that none is missing.
-    init(_ settings: DriverSettings, schema: DriverSchema) throws(Failure) {
+    public init(_ settings: DriverSettings, schema: DriverSchema) throws(Failure) {
         self.schema = schema
         self.settings = settings
         for setting in settings.settings {
@@ -24,19 +23,19 @@ struct DriverValues {
     }
 
     /// The value given, or the field's own.
-    subscript(key: String) -> String? { settings[key] ?? schema.fields.first { $0.key == key }?.fallback }
+    public subscript(key: String) -> String? { settings[key] ?? schema.fields.first { $0.key == key }?.fallback }
 
     /// A value that must be there.
-    func required(_ key: String) throws(Failure) -> String {
+    public func required(_ key: String) throws(Failure) -> String {
         guard let value = self[key] else { throw Failure(.invalid, "the driver \(schema.name) needs the setting '\(key)'") }
         return value
     }
 
     /// A time in the notation of policies, such as `500ms` or `2s`.
-    func duration(_ key: String) -> Duration? { self[key].flatMap(duration(parsing:)) }
+    public func duration(_ key: String) -> Duration? { self[key].flatMap(duration(parsing:)) }
 
     /// The reference that `<stem>_env`, `<stem>_file` or `<stem>_cred` holds. Fails when more than one is given.
-    func secret(_ stem: String) throws(Failure) -> SecretReference? {
+    public func secret(_ stem: String) throws(Failure) -> SecretReference? {
         let given = [
             self[stem + "_env"].map { SecretReference.environment($0) }, self[stem + "_file"].map { .file($0) },
             self[stem + "_cred"].map { .credential($0) },
@@ -48,7 +47,7 @@ struct DriverValues {
     }
 
     /// The three fields by which a secret can be named.
-    static func secretFields(_ stem: String, help: String) -> [DriverSchema.Field] {
+    public static func secretFields(_ stem: String, help: String) -> [DriverSchema.Field] {
         [
             DriverSchema.Field(stem + "_env", .secret, help: help + " (name of an environment variable)", isRequired: false),
             DriverSchema.Field(stem + "_file", .secret, help: help + " (path of a file)", isRequired: false),

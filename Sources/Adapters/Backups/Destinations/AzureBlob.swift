@@ -1,0 +1,293 @@
+internal import SerinCatalogue
+internal import SerinCrypto
+internal import SerinModel
+internal import SerinPolicies
+internal import SerinTransport
+
+/// A container of Azure's Blob service. Long objects go in blocks, which count only once their list is written.
+struct AzureBlob: BackupDestination {
+    static let definition = DestinationDefinition(schema: schema) { (settings, environment) throws(Failure) in
+        try AzureBlob(settings, environment)
+    }
+
+    private static let schema = DriverSchema(
+        name: "azure", help: "a container of Azure's Blob service",
+        fields: [
+            DriverSchema.Field("account", .name, help: "the storage account"),
+            DriverSchema.Field("container", .name, help: "the container"),
+            DriverSchema.Field("prefix", .text, help: "what stands before every key", isRequired: false),
+            DriverSchema.Field("endpoint", .url, help: "another address than Azure's own", isRequired: false),
+            DriverSchema.Field("tier", .oneOf(["Hot", "Cool", "Cold", "Archive"]), help: "the access tier", isRequired: false),
+            DriverSchema.Field(
+                "part_size", .text, help: "longer objects go in blocks of this size", isRequired: false, fallback: "64MiB"),
+            DriverSchema.Field("max_object", .text, help: "the longest object stored", isRequired: false),
+        ] + DriverValues.secretFields("key", help: "the account's key")
+            + DriverValues.secretFields("sas", help: "a shared access signature, in place of the key") + HTTPPlace.fields)
+
+    let name: String
+    let traits: DestinationTraits
+    private let exchange: AzureExchange
+    private let environment: DestinationEnvironment
+    private let prefix: String
+    private let partSize: Int64
+    private let tier: String?
+
+    private init(_ settings: DriverSettings, _ environment: DestinationEnvironment) throws(Failure) {
+        let values = try DriverValues(settings, schema: Self.schema)
+        let account = try values.required("account")
+        let container = try values.required("container")
+        let text = values["prefix"] ?? ""
+        guard text.isEmpty || ObjectKey(text) != nil else {
+            throw Failure(.invalid, "setting 'prefix': '\(text)' \(ObjectKey.defect(in: text) ?? "is no key")")
+        }
+        prefix = text.isEmpty ? "" : text + "/"
+        name = "azure://\(account)/\(container)" + (text.isEmpty ? "" : "/" + text)
+        partSize = try values.bytes("part_size") ?? (64 << 20)
+        guard (1...4000 << 20).contains(partSize) else { throw Failure(.invalid, "setting 'part_size': at most 4000MiB") }
+        tier = values["tier"]
+        let place = try HTTPPlace(values["endpoint"] ?? "https://\(account).blob.core.windows.net", values)
+        let key: AzureExchange.Key
+        switch (try values.secret("key"), try values.secret("sas")) {
+        case (let shared?, nil): key = .shared(shared)
+        case (nil, let access?): key = .access(access)
+        case _: throw Failure(.invalid, "a container needs either key_… or sas_…")
+        }
+        self.environment = environment
+        exchange = AzureExchange(
+            place: place, account: account, container: container, key: key, environment: environment, name: name)
+        traits = DestinationTraits(
+            isOffsite: !place.isLoopback, locks: true, keepsVersions: true,
+            // The most blocks that an object may have.
+            objectLimit: try values.bytes("max_object") ?? partSize * 50_000)
+    }
+
+    func probe() async throws(Failure) -> DestinationFacts {
+        guard let key = ObjectKey("serin-probe") else { throw Failure(.invalid, "no key to probe with") }
+        let bytes = Array("written to see whether backups can be stored here, at \(environment.now())\n".utf8)
+        let stored = try await replace(key, with: bytes)
+        guard try await read(key, version: stored.version) == bytes else {
+            throw Failure(.invalid, "what was written to \(key) at \(name) reads back differently")
+        }
+        var facts = DestinationFacts(isWritable: true)
+        facts.versioning = stored.version != nil
+        let answer = try await environment.retries.run { _ throws(Failure) in
+            try await exchange.send("HEAD", nil, query: [HTTPHeader("restype", "container")])
+        }
+        guard answer.failureClass == nil else {
+            facts.remarks.append(exchange.refusal("HEAD", "the container", answer).message)
+            return facts
+        }
+        facts.publicAccess = answer.header("x-ms-blob-public-access") != nil
+        facts.objectLock = answer.header("x-ms-immutable-storage-with-versioning-enabled").map { $0 == "true" }
+        facts.defaultEncryption = answer.header("x-ms-default-encryption-scope")
+        return facts
+    }
+
+    func put(_ upload: Upload) async throws(Failure) -> StoredObject {
+        try refuseUnfit(upload)
+        if let found = try await settled(upload) { return found }
+        let etag = upload.size > partSize ? try await putBlocks(upload) : try await putWhole(upload)
+        guard let found = try await head(upload.key, version: nil) else {
+            throw Failure(.invalid, "cannot store \(upload.key) at \(name): it was accepted, but there is no such object")
+        }
+        guard found.size == upload.size, etag == nil || found.etag == etag else {
+            throw Failure(.invalid, "cannot store \(upload.key) at \(name): another object is there than was sent")
+        }
+        if let lock = upload.lock { try checkLock(found, lock) }
+        return found
+    }
+
+    /// The object that an earlier try left, when it is what was to be stored; a conflict when the key holds another.
+    private func settled(_ upload: Upload) async throws(Failure) -> StoredObject? {
+        guard let found = try await head(upload.key, version: nil) else { return nil }
+        guard found.size == upload.size, found.sha256 == upload.sha256 else {
+            throw Failure(.conflict, "cannot store \(upload.key) at \(name): the key holds another object of \(found.size) bytes")
+        }
+        return found
+    }
+
+    private func putWhole(_ upload: Upload) async throws(Failure) -> String? {
+        try await write(
+            upload, headers: [HTTPHeader("x-ms-blob-type", "BlockBlob")], query: [],
+            body: [.file(path: upload.file, offset: 0, count: upload.size)])
+    }
+
+    private func putBlocks(_ upload: Upload) async throws(Failure) -> String? {
+        var list = ""
+        var offset: Int64 = 0
+        var number = 0
+        while offset < upload.size {
+            let count = min(partSize, upload.size - offset)
+            // Names must be equally long.
+            let block = base64(Array(String("\(100_000 + number)").utf8))
+            let piece = BodyPiece.file(path: upload.file, offset: offset, count: count)
+            try await environment.retries.run { _ throws(Failure) in
+                let answer = try await exchange.send(
+                    "PUT", prefix + upload.key.description, query: [HTTPHeader("comp", "block"), HTTPHeader("blockid", block)],
+                    body: [piece])
+                guard answer.failureClass == nil else { throw exchange.refusal("PUT a block of", "\(upload.key)", answer) }
+            }
+            list += "<Latest>\(block)</Latest>"
+            offset += count
+            number += 1
+        }
+        return try await write(
+            upload, headers: [], query: [HTTPHeader("comp", "blocklist")],
+            body: [.bytes(Array("<BlockList>\(list)</BlockList>".utf8))])
+    }
+
+    /// The write that makes the object; its ETag, when the answer was not lost.
+    private func write(
+        _ upload: Upload, headers: [HTTPHeader], query: [HTTPHeader], body: [BodyPiece]
+    ) async throws(Failure) -> String? {
+        let all = headers + [HTTPHeader("If-None-Match", "*")] + objectHeaders(upload)
+        return try await environment.retries.run { attempt throws(Failure) in
+            if attempt > 0, let found = try await settled(upload) { return found.etag }
+            let answer = try await exchange.send("PUT", prefix + upload.key.description, query: query, headers: all, body: body)
+            if [409, 412].contains(answer.status), let found = try await settled(upload) { return found.etag }
+            guard answer.failureClass == nil else { throw exchange.refusal("PUT", "\(upload.key)", answer) }
+            return answer.header("ETag")
+        }
+    }
+
+    private func objectHeaders(_ upload: Upload) -> [HTTPHeader] {
+        // Names of metadata must be identifiers.
+        var headers = upload.metadata.sorted { $0.key < $1.key }.map {
+            HTTPHeader("x-ms-meta-" + $0.key.replacing("-", with: "_"), $0.value)
+        }
+        headers.append(HTTPHeader("x-ms-meta-serin_sha256", upload.sha256))
+        if let tier { headers.append(HTTPHeader("x-ms-access-tier", tier)) }
+        if let lock = upload.lock {
+            headers.append(HTTPHeader("x-ms-immutability-policy-until-date", httpDate(lock.until)))
+            headers.append(HTTPHeader("x-ms-immutability-policy-mode", lock.mode == .compliance ? "Locked" : "Unlocked"))
+        }
+        return headers
+    }
+
+    func head(_ key: ObjectKey, version: String?) async throws(Failure) -> StoredObject? {
+        try await environment.retries.run { _ throws(Failure) in
+            let answer = try await exchange.send("HEAD", prefix + key.description, query: versionQuery(version))
+            if answer.status == 404 { return nil }
+            guard answer.failureClass == nil, let size = answer.header("Content-Length").flatMap({ Int64($0) }) else {
+                throw exchange.refusal("HEAD", "\(key)", answer)
+            }
+            var stored = StoredObject(key: key, size: size)
+            stored.version = answer.header("x-ms-version-id")
+            stored.etag = answer.header("ETag")
+            stored.sha256 = answer.header("x-ms-meta-serin_sha256")
+            stored.storageClass = answer.header("x-ms-access-tier")
+            stored.encryption = answer.header("x-ms-encryption-scope")
+            stored.modified = answer.header("Last-Modified").flatMap { moment(http: $0) }
+            if let mode = answer.header("x-ms-immutability-policy-mode"),
+                let until = answer.header("x-ms-immutability-policy-until-date").flatMap({ moment(http: $0) })
+            {
+                stored.lock = ObjectLock(mode: mode.lowercased() == "locked" ? .compliance : .governance, until: until)
+            }
+            return stored
+        }
+    }
+
+    func get(_ key: ObjectKey, version: String?, to path: String?, limit: Int64) async throws(Failure) -> FetchedObject {
+        try await environment.retries.run { _ throws(Failure) in
+            do throws(Failure) {
+                let answer = try await exchange.send(
+                    "GET", prefix + key.description, query: versionQuery(version), download: Download(path: path, limit: limit))
+                if answer.status == 404 { throw missing(key, version) }
+                guard answer.failureClass == nil, let downloaded = answer.downloaded else {
+                    throw exchange.refusal("GET", "\(key)", answer)
+                }
+                return FetchedObject(size: downloaded.byteCount, sha256: Hexadecimal.text(of: downloaded.sha256))
+            } catch {
+                if let path { removeFile(path) }
+                throw error
+            }
+        }
+    }
+
+    func list(prefix start: String, limit: Int) async throws(Failure) -> Listing {
+        try await list(start, limit, uncommitted: false)
+    }
+
+    private func list(_ start: String, _ limit: Int, uncommitted: Bool) async throws(Failure) -> Listing {
+        var objects: [StoredObject] = []
+        var foreign: [String] = []
+        var marker = ""
+        repeat {
+            var query = [HTTPHeader("restype", "container"), HTTPHeader("comp", "list"), HTTPHeader("prefix", prefix + start)]
+            if uncommitted { query.append(HTTPHeader("include", "uncommittedblobs")) }
+            if !marker.isEmpty { query.append(HTTPHeader("marker", marker)) }
+            let page = try await environment.retries.run { _ throws(Failure) in
+                let answer = try await exchange.send("GET", nil, query: query)
+                guard answer.failureClass == nil, let root = XMLElement.root(of: answer.body) else {
+                    throw exchange.refusal("list", "'\(start)'", answer)
+                }
+                return root
+            }
+            for blob in page["Blobs"]?.all("Blob") ?? [] {
+                let full = blob["Name"]?.text ?? ""
+                let properties = blob["Properties"]
+                guard full.hasPrefix(prefix), let key = ObjectKey(String(full.dropFirst(prefix.count))) else {
+                    foreign.append(full)
+                    continue
+                }
+                objects.append(
+                    StoredObject(
+                        key: key, size: Int64(properties?["Content-Length"]?.text ?? "") ?? 0, etag: properties?["Etag"]?.text,
+                        storageClass: properties?["AccessTier"]?.text,
+                        modified: properties?["Last-Modified"].flatMap { moment(http: $0.text) }))
+            }
+            guard objects.count <= limit else {
+                throw Failure(.invalid, "there are more than \(limit) objects at \(name) that begin with '\(start)'")
+            }
+            let next = page["NextMarker"]?.text ?? ""
+            guard next.isEmpty || next != marker else { throw Failure(.invalid, "\(name) lists the same page again and again") }
+            marker = next
+        } while !marker.isEmpty
+        return Listing(objects: objects, foreign: foreign)
+    }
+
+    func delete(_ key: ObjectKey, version: String?) async throws(Failure) {
+        try await environment.retries.run { _ throws(Failure) in
+            let answer = try await exchange.send("DELETE", prefix + key.description, query: versionQuery(version))
+            guard answer.failureClass == nil || answer.status == 404 else { throw exchange.refusal("DELETE", "\(key)", answer) }
+        }
+        if try await head(key, version: version) != nil {
+            throw Failure(.transient, "\(key) is still at \(name) after it was deleted")
+        }
+    }
+
+    /// Names with blocks but no object. Azure itself drops such blocks after a week.
+    func pending() async throws(Failure) -> [PendingUpload] {
+        let committed = Set(try await list("", 1_000_000, uncommitted: false).objects.map(\.key))
+        return try await list("", 1_000_000, uncommitted: true).objects.filter { !committed.contains($0.key) }.map {
+            PendingUpload(key: $0.key, reference: $0.key.description, started: $0.modified)
+        }
+    }
+
+    /// Blocks cannot be deleted: an object of none of them drops them, and is deleted then.
+    func abort(_ upload: PendingUpload) async throws(Failure) {
+        guard let key = upload.key else { return }
+        let answer = try await exchange.send(
+            "PUT", prefix + key.description, query: [HTTPHeader("comp", "blocklist")],
+            headers: [HTTPHeader("If-None-Match", "*")],
+            body: [.bytes(Array("<BlockList></BlockList>".utf8))])
+        guard answer.failureClass == nil else { throw exchange.refusal("abort the upload of", "\(key)", answer) }
+        try await delete(key, version: answer.header("x-ms-version-id"))
+    }
+
+    func replace(_ key: ObjectKey, with bytes: [UInt8]) async throws(Failure) -> StoredObject {
+        let headers = [
+            HTTPHeader("x-ms-blob-type", "BlockBlob"), HTTPHeader("x-ms-meta-serin_sha256", try digest(of: bytes)),
+        ]
+        try await environment.retries.run { _ throws(Failure) in
+            let answer = try await exchange.send("PUT", prefix + key.description, headers: headers, body: [.bytes(bytes)])
+            guard answer.failureClass == nil else { throw exchange.refusal("PUT", "\(key)", answer) }
+        }
+        guard let found = try await head(key, version: nil), found.size == Int64(bytes.count) else {
+            throw Failure(.invalid, "\(key) at \(name) is not what was written")
+        }
+        return found
+    }
+
+    private func versionQuery(_ version: String?) -> [HTTPHeader] { version.map { [HTTPHeader("versionid", $0)] } ?? [] }
+}

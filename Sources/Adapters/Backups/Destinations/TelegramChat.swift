@@ -1,0 +1,232 @@
+internal import SerinCatalogue
+internal import SerinCrypto
+internal import SerinModel
+internal import SerinPolicies
+internal import SerinProcesses
+internal import SerinTransport
+
+/// A chat of Telegram, written by a bot. Objects go in parts, and only encrypted: a chat is no vault.
+///
+/// The pinned message of the chat is the directory of all objects. One writer at a time: the lease of the target sees to it. Deleting
+/// takes messages out of the chat; whether Telegram erases the bytes is its own affair.
+struct TelegramChat: BackupDestination {
+    static let definition = DestinationDefinition(schema: schema) { (settings, environment) throws(Failure) in
+        try TelegramChat(settings, environment)
+    }
+
+    private static let schema = DriverSchema(
+        name: "telegram", help: "a chat of Telegram, written by a bot; encrypted objects only",
+        fields: [
+            DriverSchema.Field("chat", .text, help: "the chat's number or @name"),
+            DriverSchema.Field(
+                "api", .url, help: "the Bot API; a server of one's own takes larger parts", isRequired: false,
+                fallback: "https://api.telegram.org"),
+            DriverSchema.Field(
+                "part_size", .text, help: "how long parts are; the hosted API gives back at most 20 MB", isRequired: false,
+                fallback: "19MiB"),
+            DriverSchema.Field("max_object", .text, help: "the longest object stored", isRequired: false, fallback: "2GB"),
+        ] + DriverValues.secretFields("token", help: "the bot's token") + HTTPPlace.fields)
+
+    let name: String
+    let traits: DestinationTraits
+    private let bot: TelegramBot
+    private let partSize: Int64
+    private let environment: DestinationEnvironment
+
+    private init(_ settings: DriverSettings, _ environment: DestinationEnvironment) throws(Failure) {
+        let values = try DriverValues(settings, schema: Self.schema)
+        let chat = try values.required("chat")
+        let isName =
+            chat.hasPrefix("@") && chat.dropFirst().allSatisfy { $0.isASCII && ($0.isLetter || $0.isNumber || $0 == "_") }
+        guard isName || Int64(chat) != nil else { throw Failure(.invalid, "setting 'chat': expected a number or @name") }
+        guard let token = try values.secret("token") else {
+            throw Failure(.invalid, "a chat needs one of token_env, token_file and token_cred")
+        }
+        let api = try values.required("api")
+        let isHosted = api.hasSuffix("//api.telegram.org")
+        partSize = try values.bytes("part_size") ?? (19 << 20)
+        let most: Int64 = isHosted ? 20_000_000 : 1900 << 20
+        guard (1...most).contains(partSize) else {
+            throw Failure(
+                .invalid, "setting 'part_size': \(partSize) bytes, at most \(most) can be read back",
+                hint: isHosted ? "a Bot API server of your own (api:) takes up to 1900MiB" : nil)
+        }
+        self.environment = environment
+        bot = TelegramBot(place: try HTTPPlace(api, values), chat: chat, token: token, environment: environment)
+        name = "telegram:" + chat
+        traits = DestinationTraits(isOffsite: true, requiresEncryption: true, objectLimit: try values.bytes("max_object"))
+    }
+
+    func probe() async throws(Failure) -> DestinationFacts {
+        var directory = try await load()
+        try await save(&directory)
+        guard try await load() == directory else {
+            throw Failure(.invalid, "the directory of \(name) reads back differently from what was written")
+        }
+        var facts = DestinationFacts(isWritable: true)
+        facts.versioning = false
+        facts.objectLock = false
+        return facts
+    }
+
+    func put(_ upload: Upload) async throws(Failure) -> StoredObject {
+        try refuseUnfit(upload)
+        var directory = try await load()
+        if let entry = directory[upload.key], entry.isComplete {
+            if entry.size == upload.size, entry.sha256 == upload.sha256 { return entry.stored }
+            throw Failure(.conflict, "cannot store \(upload.key) at \(name): the key holds another object of \(entry.size) bytes")
+        }
+        // What an earlier try sent is dropped: its parts may be of another file.
+        try await drop(upload.key, &directory)
+        var entry = TelegramDirectory.Entry(
+            key: upload.key, size: upload.size, sha256: upload.sha256, modified: environment.now(), isComplete: false)
+        do throws(Failure) {
+            var offset: Int64 = 0
+            while offset < upload.size {
+                let count = min(partSize, upload.size - offset)
+                let start = offset
+                let sum = try await onOwnThread { _ throws(Failure) in try digest(of: upload.file, offset: start, count: count) }
+                try await add(
+                    [.file(path: upload.file, offset: offset, count: count)], count, sum, to: &entry,
+                    caption: "\(upload.key) part \(entry.parts.count + 1)")
+                // Written after every part: what a killed upload leaves behind is then known.
+                directory[upload.key] = entry
+                try await save(&directory)
+                offset += count
+            }
+            entry.isComplete = true
+            directory[upload.key] = entry
+            try await save(&directory)
+        } catch {
+            directory[upload.key] = entry
+            // What cannot be removed now, `pending` names later.
+            try? await drop(upload.key, &directory)
+            throw error
+        }
+        guard let stored = try await head(upload.key, version: nil) else { throw missing(upload.key, nil) }
+        return stored
+    }
+
+    private func add(
+        _ pieces: [BodyPiece], _ count: Int64, _ sum: String, to entry: inout TelegramDirectory.Entry, caption: String
+    ) async throws(Failure) {
+        let name = "part-\(entry.parts.count + 1)"
+        let sent = try await environment.retries.run { _ throws(Failure) in
+            try await bot.send(pieces, name: name, caption: caption)
+        }
+        entry.parts.append(TelegramDirectory.Part(file: sent.file, message: sent.message, size: count, sha256: sum))
+    }
+
+    func head(_ key: ObjectKey, version: String?) async throws(Failure) -> StoredObject? {
+        try await load()[key].flatMap { $0.isComplete ? $0.stored : nil }
+    }
+
+    func get(_ key: ObjectKey, version: String?, to path: String?, limit: Int64) async throws(Failure) -> FetchedObject {
+        guard let entry = try await load()[key], entry.isComplete else { throw missing(key, version) }
+        guard entry.size <= limit else { throw Failure(.invalid, "\(key) at \(name) is longer than \(limit) bytes") }
+        let collected = try target(path)
+        var isKept = false
+        defer { if path == nil || !isKept { removeFile(collected) } }
+        try await onOwnThread { _ throws(Failure) in try writeFile(collected, []) }
+        for (index, part) in entry.parts.enumerated() {
+            let piece = try temporaryPath()
+            defer { removeFile(piece) }
+            let downloaded = try await environment.retries.run { _ throws(Failure) in
+                removeFile(piece)
+                return try await bot.download(part.file, to: piece, limit: part.size)
+            }
+            guard downloaded.byteCount == part.size, Hexadecimal.text(of: downloaded.sha256) == part.sha256 else {
+                throw Failure(
+                    .invalid, "part \(index + 1) of \(key) at \(name) is not what was stored: its size or SHA-256 differs")
+            }
+            try await onOwnThread { _ throws(Failure) in try append(piece, to: collected) }
+        }
+        let result = try await onOwnThread { _ throws(Failure) in try fetched(collected) }
+        isKept = true
+        return result
+    }
+
+    func list(prefix: String, limit: Int) async throws(Failure) -> Listing {
+        let found = try await load().entries.filter { $0.isComplete && $0.key.description.hasPrefix(prefix) }
+        guard found.count <= limit else {
+            throw Failure(.invalid, "there are more than \(limit) objects at \(name) that begin with '\(prefix)'")
+        }
+        return Listing(objects: found.map(\.stored))
+    }
+
+    func delete(_ key: ObjectKey, version: String?) async throws(Failure) {
+        var directory = try await load()
+        try await drop(key, &directory)
+        if try await load()[key] != nil {
+            throw Failure(.transient, "\(key) is still at \(name) after it was deleted")
+        }
+    }
+
+    func pending() async throws(Failure) -> [PendingUpload] {
+        try await load().entries.filter { !$0.isComplete }.map {
+            PendingUpload(key: $0.key, reference: $0.key.description, started: $0.modified)
+        }
+    }
+
+    func abort(_ upload: PendingUpload) async throws(Failure) {
+        var directory = try await load()
+        guard let key = upload.key, let entry = directory[key], !entry.isComplete else { return }
+        try await drop(key, &directory)
+    }
+
+    func replace(_ key: ObjectKey, with bytes: [UInt8]) async throws(Failure) -> StoredObject {
+        var directory = try await load()
+        let old = directory[key]
+        let sum = try digest(of: bytes)
+        var entry = TelegramDirectory.Entry(
+            key: key, size: Int64(bytes.count), sha256: sum, modified: environment.now(), isComplete: true)
+        try await add([.bytes(bytes)], entry.size, sum, to: &entry, caption: "\(key)")
+        directory[key] = entry
+        try await save(&directory)
+        for part in old?.parts ?? [] {
+            try await environment.retries.run { _ throws(Failure) in try await bot.delete(part.message) }
+        }
+        return entry.stored
+    }
+
+    /// Removes the messages of an object, then its entry.
+    private func drop(_ key: ObjectKey, _ directory: inout TelegramDirectory) async throws(Failure) {
+        guard let entry = directory[key] else { return }
+        for part in entry.parts {
+            try await environment.retries.run { _ throws(Failure) in try await bot.delete(part.message) }
+        }
+        directory[key] = nil
+        try await save(&directory)
+    }
+
+    private func load() async throws(Failure) -> TelegramDirectory {
+        try await environment.retries.run { _ throws(Failure) in
+            guard let pinned = try await bot.pinned() else { return TelegramDirectory(message: nil) }
+            let path = try temporaryPath()
+            defer { removeFile(path) }
+            _ = try await bot.download(pinned.file, to: path, limit: 19 << 20)
+            let bytes = try await onOwnThread { _ throws(Failure) in try readFile(path, limit: 19 << 20) }
+            guard let directory = TelegramDirectory(bytes, message: pinned.message) else {
+                throw Failure(
+                    .conflict, "the message pinned in the chat of \(name) is no directory of Serin's",
+                    hint: "use a chat of its own for backups, with nothing pinned")
+            }
+            return directory
+        }
+    }
+
+    private func save(_ directory: inout TelegramDirectory) async throws(Failure) {
+        let bytes = directory.bytes
+        guard bytes.count <= 19 << 20 else { throw Failure(.invalid, "the directory of \(name) has grown over 19 MiB") }
+        if let message = directory.message {
+            return try await environment.retries.run { _ throws(Failure) in
+                try await bot.edit(message, bytes, name: "serin-directory.json")
+            }
+        }
+        let sent = try await environment.retries.run { _ throws(Failure) in
+            try await bot.send([.bytes(bytes)], name: "serin-directory.json", caption: "directory of backups; keep it pinned")
+        }
+        try await environment.retries.run { _ throws(Failure) in try await bot.pin(sent.message) }
+        directory.message = sent.message
+    }
+}

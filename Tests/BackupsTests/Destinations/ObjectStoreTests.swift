@@ -1,0 +1,126 @@
+import SerinBackups
+import SerinCatalogue
+import SerinModel
+import SerinTransport
+import Testbed
+import Testing
+
+/// Against a real moto that checks signatures and rights.
+@Suite(.serialized) struct ObjectStoreTests {
+    static func secrets(_ moto: MotoServer) -> [String: String] {
+        ["ACCESS": moto.keys.accessKey, "SECRET": moto.keys.secretKey]
+    }
+
+    static func bucket(_ moto: MotoServer, _ name: String, _ settings: [String: String] = [:]) throws -> any BackupDestination {
+        let fixed = [
+            "bucket": name, "endpoint": moto.url, "plain_http": "yes", "access_key_env": "ACCESS", "secret_key_env": "SECRET",
+            "part_size": "5MiB",
+        ]
+        return try makeDestination("s3", fixed.merging(settings) { $1 }, secrets: secrets(moto))
+    }
+
+    @Test func bucketsWithAndWithoutVersionsKeepToTheContract() async throws {
+        let scratch = try Scratch("serin-s3")
+        defer { scratch.remove() }
+        let moto = try await MotoServer(scratch: scratch)
+        defer { moto.stop() }
+        try await moto.makeBucket("plain", locks: false)
+        try await moto.makeBucket("locked", locks: true)
+        for (bucket, settings) in [
+            ("plain", ["prefix": "postgres/daily", "storage_class": "STANDARD_IA"]),
+            ("locked", ["sse": "aes256", "tags": "team=db,tier=a b"]),
+        ] {
+            let destination = try Self.bucket(moto, bucket, settings)
+            try await DestinationContract(destination: destination, scratch: scratch).check()
+        }
+    }
+
+    @Test func whatTheBucketIsLikeIsToldAsFacts() async throws {
+        let scratch = try Scratch("serin-s3")
+        defer { scratch.remove() }
+        let moto = try await MotoServer(scratch: scratch)
+        defer { moto.stop() }
+        try await moto.makeBucket("locked", locks: true)
+        let facts = try await Self.bucket(moto, "locked").probe()
+        #expect(facts.isWritable && facts.versioning == true && facts.objectLock == true)
+        #expect(facts.lifecycleRules == 0 && facts.publicAccess == false, "\(facts)")
+        try await moto.makeBucket("plain", locks: false)
+        let plain = try await Self.bucket(moto, "plain").probe()
+        #expect(plain.versioning == false && plain.objectLock == false && plain.deleteNeedsSecondFactor == false, "\(plain)")
+    }
+
+    @Test func aLockIsStatedAndForbidsToDeleteAlsoAfterAnUploadInParts() async throws {
+        let scratch = try Scratch("serin-s3")
+        defer { scratch.remove() }
+        let moto = try await MotoServer(scratch: scratch)
+        defer { moto.stop() }
+        try await moto.makeBucket("locked", locks: true)
+        let destination = try Self.bucket(moto, "locked")
+        let contract = DestinationContract(destination: destination, scratch: scratch)
+        let lock = ObjectLock(mode: .compliance, until: MotoServer.now + .hours(24))
+        for (key, size) in [("short", 1000), ("long", 11 << 20)] {
+            var upload = try contract.makeUpload(key, contract.bytes(size))
+            upload.lock = lock
+            let stored = try await destination.put(upload)
+            #expect(stored.lock == lock && stored.version != nil)
+            _ = try await destination.confirm(stored, sha256: upload.sha256, lock: lock)
+            let refused = await failure { () throws(Failure) in try await destination.delete(upload.key, version: stored.version)
+            }
+            #expect(refused?.kind == .denied)
+            // A marker hides the key; the version is still read.
+            _ = try await moto.send("DELETE", "/locked/" + key)
+            #expect(try await destination.head(upload.key, version: nil) == nil)
+            _ = try await destination.confirm(stored, sha256: upload.sha256, lock: lock)
+        }
+    }
+
+    @Test func aWrongSecretIsDeniedWithoutShowingIt() async throws {
+        let scratch = try Scratch("serin-s3")
+        defer { scratch.remove() }
+        let moto = try await MotoServer(scratch: scratch)
+        defer { moto.stop() }
+        try await moto.makeBucket("plain", locks: false)
+        let destination = try makeDestination(
+            "s3",
+            [
+                "bucket": "plain", "endpoint": moto.url, "plain_http": "yes", "access_key_env": "ACCESS",
+                "secret_key_env": "SECRET",
+            ], secrets: ["ACCESS": moto.keys.accessKey, "SECRET": "wrongwrongwrong"])
+        let contract = DestinationContract(destination: destination, scratch: scratch)
+        let upload = try contract.makeUpload("object", contract.bytes(10))
+        let refused = await failure { () throws(Failure) in _ = try await destination.put(upload) }
+        #expect(refused?.kind == .denied)
+        #expect(refused?.message.contains("SignatureDoesNotMatch") == true)
+        #expect(refused?.description.contains("wrongwrong") == false)
+    }
+
+    @Test func partsThatAKilledUploadLeftAreFoundAndAborted() async throws {
+        let scratch = try Scratch("serin-s3")
+        defer { scratch.remove() }
+        let moto = try await MotoServer(scratch: scratch)
+        defer { moto.stop() }
+        try await moto.makeBucket("plain", locks: false)
+        _ = try await moto.send("POST", "/plain/pre/half", query: [HTTPHeader("uploads", "")])
+        _ = try await moto.send("POST", "/plain/other/half", query: [HTTPHeader("uploads", "")])
+        let destination = try Self.bucket(moto, "plain", ["prefix": "pre"])
+        let pending = try await destination.pending()
+        #expect(pending.map(\.key?.description) == ["half"])
+        for upload in pending { try await destination.abort(upload) }
+        #expect(try await destination.pending() == [])
+    }
+
+    @Test func moreObjectsThanOnePageHoldsAreListed() async throws {
+        let scratch = try Scratch("serin-s3")
+        defer { scratch.remove() }
+        let moto = try await MotoServer(scratch: scratch)
+        defer { moto.stop() }
+        try await moto.makeBucket("plain", locks: false)
+        for number in 0..<1003 {
+            _ = try await moto.send("PUT", "/plain/many/\(number)", headers: [HTTPHeader("Content-Length", "1")], body: [0x78])
+        }
+        let destination = try Self.bucket(moto, "plain")
+        let listing = try await destination.list(prefix: "many/", limit: 2000)
+        #expect(listing.objects.count == 1003)
+        #expect(await failure { () throws(Failure) in _ = try await destination.list(prefix: "", limit: 1002) }?.kind == .invalid)
+    }
+}
