@@ -62,8 +62,8 @@ func write(_ text: String, to path: String, mode: mode_t = 0o600, account: Strin
     if let account { try give(path, to: account) }
 }
 
-/// Gives a file's bytes to a sink.
-func give(_ path: String, to sink: (UnsafeRawBufferPointer) throws(Failure) -> Void) throws(Failure) {
+/// Gives a file's bytes, piece by piece.
+func readPieces(of path: String, _ sink: (UnsafeRawBufferPointer) throws(Failure) -> Void) throws(Failure) {
     let file = open(path, O_RDONLY | O_CLOEXEC | O_NOFOLLOW)
     guard file >= 0 else { throw problem("read", path, errno) }
     defer { close(file) }

@@ -1,4 +1,5 @@
 internal import Glibc
+internal import SerinCrypto
 public import SerinModel
 public import SerinProcesses
 
@@ -72,10 +73,10 @@ public struct SourceTool: Sendable {
             }
         } catch {
             guard let end = stream.end, end.cause == .itself, case .exited(let status) = end.termination else { throw error }
-            return ToolAnswer(tool: name, status: status, output: output, diagnostics: end.diagnostics, secrets: secrets)
+            return ToolAnswer(tool: name, command: [path] + arguments, status: status, output: output, diagnostics: end.diagnostics, secrets: secrets)
         }
         return ToolAnswer(
-            tool: name, status: 0, output: output, diagnostics: stream.end?.diagnostics ?? "", secrets: secrets)
+            tool: name, command: [path] + arguments, status: 0, output: output, diagnostics: stream.end?.diagnostics ?? "", secrets: secrets)
     }
 
     /// Runs it and gives its output as text; any status but 0 is a failure.
@@ -106,6 +107,8 @@ public struct SourceTool: Sendable {
 public struct ToolAnswer: Sendable {
     /// The tool's name.
     public var tool: String
+    /// Its path and arguments; they hold no secrets.
+    public var command: [String]
     /// Its exit status.
     public var status: Int32
     /// Its standard output.
@@ -123,6 +126,13 @@ public struct ToolAnswer: Sendable {
     public func succeeded() throws(Failure) -> ToolAnswer {
         guard status != 0 else { return self }
         throw Failure(.transient, "\(tool) ended with status \(status): \(complaint)")
+    }
+
+    /// For the record of what was run.
+    public var evidence: ToolEvidence {
+        ToolEvidence(
+            command: command, end: "exit \(status)", bytes: Int64(output.count),
+            sha256: Hexadecimal.text(of: SHA256.digestOrEmpty(output)), diagnostics: diagnostics)
     }
 
     /// What it said: the end of its errors, or of its output when it has none, on one line.

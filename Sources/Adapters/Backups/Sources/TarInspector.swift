@@ -5,7 +5,7 @@ public import SerinModel
 ///
 /// Refused are absolute names, `..`, NUL, devices, pipes, hard links, two members of one name, members below a symbolic link of the
 /// archive, and, where `linksStayInside`, symbolic links that lead out of it.
-public struct TarInspector: Sendable {
+public struct TarInspector {
     /// What passed.
     public private(set) var files = 0
     /// Bytes of files that passed.
@@ -22,8 +22,18 @@ public struct TarInspector: Sendable {
     private var links: Set<String> = []
     private var names: Set<String> = []
 
+    private let observe: ((String, UnsafeRawBufferPointer) throws(Failure) -> Void)?
+    private var current: String?
+
     /// An inspector.
-    public init(linksStayInside: Bool = true) { self.linksStayInside = linksStayInside }
+    ///
+    /// - Parameter observe: Is given each file's name with the pieces of its body, the first one empty.
+    public init(
+        linksStayInside: Bool = true, observe: ((String, UnsafeRawBufferPointer) throws(Failure) -> Void)? = nil
+    ) {
+        self.linksStayInside = linksStayInside
+        self.observe = observe
+    }
 
     /// Takes the next bytes of the stream.
     public mutating func take(_ piece: UnsafeRawBufferPointer) throws(Failure) {
@@ -32,6 +42,7 @@ public struct TarInspector: Sendable {
             if left > 0 {
                 let count = min(left, rest.count)
                 extended?.append(contentsOf: rest.prefix(count))
+                if let current { try observe?(current, UnsafeRawBufferPointer(rebasing: rest.prefix(count))) }
                 left -= count
                 rest = UnsafeRawBufferPointer(rebasing: rest.dropFirst(count))
                 if left == 0, let record = extended { try readExtended(record) }
@@ -78,6 +89,7 @@ public struct TarInspector: Sendable {
         if type == 0x78 || type == 0x67 {
             guard size <= 1 << 20 else { throw Failure(.invalid, "the archive is damaged: an extended header of \(size) bytes") }
             extended = []
+            current = nil
         } else {
             try judge(type: type, size: size)
             overrides = [:]
@@ -88,6 +100,7 @@ public struct TarInspector: Sendable {
     }
 
     private mutating func judge(type: UInt8, size: Int) throws(Failure) {
+        current = nil
         let prefix = text(345, 155)
         let name = overrides["path"] ?? (prefix.isEmpty ? "" : prefix + "/") + text(0, 100)
         let parts = try path(name, of: "the archive holds a member")
@@ -99,6 +112,8 @@ public struct TarInspector: Sendable {
         case 0x30, 0:
             files += 1
             bytes += Int64(size)
+            current = whole
+            try observe?(whole, UnsafeRawBufferPointer(start: nil, count: 0))
         case 0x35:
             guard size == 0 else { throw Failure(.invalid, "the archive is damaged: \(whole) is a folder of \(size) bytes") }
             return

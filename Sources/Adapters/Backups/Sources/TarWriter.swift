@@ -1,4 +1,5 @@
 internal import Glibc
+public import SerinCompression
 public import SerinModel
 
 /// Writes a tar stream of files and folders that any `tar` unpacks.
@@ -22,32 +23,28 @@ public struct TarWriter {
     /// What was written so far.
     public private(set) var tally = Tally()
     private let exclude: NamePatterns
-    private let sink: (UnsafeRawBufferPointer) throws(Failure) -> Void
     private var buffer = [UInt8](repeating: 0, count: 1 << 18)
 
-    /// A writer that gives its bytes to `sink`. Names that match `exclude` are left out, with all below them.
-    public init(exclude: [String] = [], sink: @escaping (UnsafeRawBufferPointer) throws(Failure) -> Void) {
-        self.exclude = NamePatterns(exclude)
-        self.sink = sink
-    }
+    /// A writer. Names that match one of `exclude` are left out, with all below them.
+    public init(exclude: [String] = []) { self.exclude = NamePatterns(exclude) }
 
     /// Adds a file or folder with everything below it.
     ///
     /// - Parameter name: Its name in the archive, relative; empty for a folder whose content goes to the archive's root.
-    public mutating func add(_ path: String, as name: String) throws(Failure) {
+    public mutating func add(_ path: String, as name: String, to sink: ByteSink) throws(Failure) {
         var status = stat()
         guard lstat(path, &status) == 0 else { throw problem("read", path, errno) }
-        try add(path, as: name, status)
+        try add(path, as: name, status, sink)
     }
 
     /// Ends the archive.
-    public mutating func finish() throws(Failure) { try emit(TarEntry.end) }
+    public func finish(to sink: ByteSink) throws(Failure) { try emit(TarEntry.end, sink) }
 
-    private mutating func add(_ path: String, as name: String, _ status: stat) throws(Failure) {
+    private mutating func add(_ path: String, as name: String, _ status: stat, _ sink: ByteSink) throws(Failure) {
         switch status.st_mode & S_IFMT {
-        case S_IFDIR: try addFolder(path, as: name, status)
-        case S_IFREG: try addFile(path, as: name)
-        case S_IFLNK: try addLink(path, as: name, status)
+        case S_IFDIR: try addFolder(path, as: name, status, sink)
+        case S_IFREG: try addFile(path, as: name, sink)
+        case S_IFLNK: try addLink(path, as: name, status, sink)
         default:
             throw Failure(
                 .invalid, "cannot back up \(path): it is a device, pipe or socket, not a file",
@@ -61,10 +58,10 @@ public struct TarWriter {
             modified: Int64(status.st_mtim.tv_sec), user: status.st_uid, group: status.st_gid)
     }
 
-    private mutating func addFolder(_ path: String, as name: String, _ status: stat) throws(Failure) {
+    private mutating func addFolder(_ path: String, as name: String, _ status: stat, _ sink: ByteSink) throws(Failure) {
         if !name.isEmpty {
             tally.folders += 1
-            try emit(entry(name + "/", .folder, status).header)
+            try emit(entry(name + "/", .folder, status).header, sink)
         }
         for child in try names(in: path) where !exclude.matches(child) {
             let below = path == "/" ? "/\(child)" : "\(path)/\(child)"
@@ -74,19 +71,20 @@ public struct TarWriter {
                 if errno == ENOENT { continue }
                 throw problem("read", below, errno)
             }
-            try add(below, as: name.isEmpty ? child : "\(name)/\(child)", childStatus)
+            try add(below, as: name.isEmpty ? child : "\(name)/\(child)", childStatus, sink)
         }
     }
 
-    private mutating func addLink(_ path: String, as name: String, _ status: stat) throws(Failure) {
+    private mutating func addLink(_ path: String, as name: String, _ status: stat, _ sink: ByteSink) throws(Failure) {
         var target = [CChar](repeating: 0, count: Int(PATH_MAX))
         let count = readlink(path, &target, target.count)
         guard count > 0 else { throw problem("read", path, errno) }
         tally.links += 1
-        try emit(entry(name, .symbolicLink(target: String(decoding: target.prefix(count).map { UInt8(bitPattern: $0) }, as: UTF8.self)), status).header)
+        try emit(entry(name, .symbolicLink(target: String(decoding: target.prefix(count).map { UInt8(bitPattern: $0) }, as: UTF8.self)), status).header,
+            sink)
     }
 
-    private mutating func addFile(_ path: String, as name: String) throws(Failure) {
+    private mutating func addFile(_ path: String, as name: String, _ sink: ByteSink) throws(Failure) {
         // Not blocking: what was a file when it was listed may be a pipe now.
         let file = open(path, O_RDONLY | O_NOFOLLOW | O_CLOEXEC | O_NONBLOCK)
         guard file >= 0 else { throw problem("read", path, errno) }
@@ -96,7 +94,7 @@ public struct TarWriter {
             throw Failure(.conflict, "cannot back up \(path): it stopped being a file meanwhile")
         }
         let entry = entry(name, .file, status)
-        try emit(entry.header)
+        try emit(entry.header, sink)
         var left = entry.size
         while left > 0 {
             let wanted = min(left, buffer.count)
@@ -106,7 +104,6 @@ public struct TarWriter {
             guard count > 0 else {
                 throw Failure(.conflict, "cannot back up \(path): it became shorter by \(left) bytes while it was read")
             }
-            let sink = sink
             try buffer.span.withUnsafeBytes { (raw) throws(Failure) in
                 try sink(UnsafeRawBufferPointer(rebasing: raw.prefix(count)))
             }
@@ -115,10 +112,10 @@ public struct TarWriter {
         tally.files += 1
         tally.bytes += Int64(entry.size)
         let padding = TarEntry.padding(entry.size)
-        if padding > 0 { try emit([UInt8](repeating: 0, count: padding)) }
+        if padding > 0 { try emit([UInt8](repeating: 0, count: padding), sink) }
     }
 
-    private func emit(_ bytes: [UInt8]) throws(Failure) {
+    private func emit(_ bytes: [UInt8], _ sink: ByteSink) throws(Failure) {
         try bytes.span.withUnsafeBytes { (raw) throws(Failure) in try sink(raw) }
     }
 }
