@@ -100,18 +100,9 @@ public struct LogFolder: Sendable, Hashable {
 
     private func copy(_ name: String, to other: String, in target: String) throws(Failure) {
         let place = "\(target)/\(other)"
-        let file = open(place, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC | O_NOFOLLOW, 0o644)
-        if file < 0, errno == EEXIST { return }
-        guard file >= 0 else { throw problem("write", place, errno) }
-        defer { close(file) }
-        try readPieces(of: "\(path)/\(name)") { (bytes) throws(Failure) in
-            var rest = bytes
-            while rest.count > 0 {
-                let count = Glibc.write(file, rest.baseAddress, rest.count)
-                if count < 0, errno == EINTR { continue }
-                guard count > 0 else { throw problem("write", place, count < 0 ? errno : EIO) }
-                rest = UnsafeRawBufferPointer(rebasing: rest.dropFirst(count))
-            }
-        }
+        if access(place, F_OK) == 0 { return }
+        try copyFile("\(path)/\(name)", to: place)
+        // Read by the server's user.
+        guard chmod(place, 0o644) == 0 else { throw problem("write", place, errno) }
     }
 }

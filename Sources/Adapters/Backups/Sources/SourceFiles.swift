@@ -89,3 +89,22 @@ func requireSpace(_ bytes: Int64, in folder: String, for purpose: String) throws
             hint: "make room, or choose another folder for temporary files")
     }
 }
+
+/// Copies a file into a new private one.
+func copyFile(_ path: String, to other: String) throws(Failure) {
+    let file = open(other, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC | O_NOFOLLOW, 0o600)
+    guard file >= 0 else { throw problem("write", other, errno) }
+    defer { close(file) }
+    try readPieces(of: path) { (bytes) throws(Failure) in
+        var rest = bytes
+        while rest.count > 0 {
+            let count = Glibc.write(file, rest.baseAddress, rest.count)
+            if count < 0, errno == EINTR { continue }
+            guard count > 0 else { throw problem("write", other, count < 0 ? errno : EIO) }
+            rest = UnsafeRawBufferPointer(rebasing: rest.dropFirst(count))
+        }
+    }
+}
+
+/// Whether there is a program at a path.
+func isProgram(_ path: String) -> Bool { access(path, X_OK) == 0 }

@@ -25,8 +25,17 @@ public struct TarWriter {
     private let exclude: NamePatterns
     private var buffer = [UInt8](repeating: 0, count: 1 << 18)
 
-    /// A writer. Names that match one of `exclude` are left out, with all below them.
-    public init(exclude: [String] = []) { self.exclude = NamePatterns(exclude) }
+    private let countsOnly: Bool
+
+    /// A writer.
+    ///
+    /// - Parameters:
+    ///   - exclude: Names that are left out, with all below them.
+    ///   - countsOnly: Whether files are opened and counted but not read.
+    public init(exclude: [String] = [], countsOnly: Bool = false) {
+        self.exclude = NamePatterns(exclude)
+        self.countsOnly = countsOnly
+    }
 
     /// Adds a file or folder with everything below it.
     ///
@@ -95,7 +104,7 @@ public struct TarWriter {
         }
         let entry = entry(name, .file, status)
         try emit(entry.header, sink)
-        var left = entry.size
+        var left = countsOnly ? 0 : entry.size
         while left > 0 {
             let wanted = min(left, buffer.count)
             let count = buffer.withUnsafeMutableBytes { Glibc.read(file, $0.baseAddress, wanted) }
@@ -112,7 +121,7 @@ public struct TarWriter {
         tally.files += 1
         tally.bytes += Int64(entry.size)
         let padding = TarEntry.padding(entry.size)
-        if padding > 0 { try emit([UInt8](repeating: 0, count: padding), sink) }
+        if padding > 0, !countsOnly { try emit([UInt8](repeating: 0, count: padding), sink) }
     }
 
     private func emit(_ bytes: [UInt8], _ sink: ByteSink) throws(Failure) {
