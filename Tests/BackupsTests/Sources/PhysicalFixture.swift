@@ -33,8 +33,12 @@ final class PhysicalFixture: Sendable {
                 "archive_mode": "on", "archive_command": "\(script) %p \(log)/%f", "archive_timeout": "300",
                 "full_page_writes": "on",
             ])
+        major = Int(try await cluster.primary.sql("SHOW server_version_num")).map { $0 / 10_000 } ?? 0
         try await sql("CREATE TABLE beat (id serial PRIMARY KEY, at timestamptz DEFAULT clock_timestamp())")
     }
+
+    /// The major version of the cluster.
+    let major: Int
 
     func end() {
         cluster.stop()

@@ -81,6 +81,8 @@ public struct LogRowsSource: BackupSource {
     public func probe(stop: StopSignal) throws(Failure) -> SourceProbe {
         let (table, condition) = (table, condition)
         let (version, estimate) = try ask(url, as: name) { (connection, limit) throws(DatabaseError) in
+            // A name without its schema means what it means to the role.
+            _ = try connection.query("RESET search_path", limit: limit)
             // Fails when the table or a column is not there, or may not be read.
             _ = try connection.query("SELECT 1 FROM \(table) WHERE \(condition) LIMIT 1", limit: limit)
             let size = try connection.query("SELECT pg_table_size(\(sqlText(table))::regclass)", limit: limit)

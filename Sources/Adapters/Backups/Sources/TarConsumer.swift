@@ -26,7 +26,7 @@ final class TarExamination: PlainConsumer {
             if let fault { throw fault }
             try inspector.finish()
         } catch { return ConsumerFindings(checks: [BackupCheck("archive", passed: false, detail: error.message)]) }
-        let whole = BackupCheck("archive", passed: true, detail: "\(inspector.files) files of \(inspector.bytes) bytes")
+        let whole = BackupCheck("archive", passed: inspector.files > 0, detail: "\(inspector.files) files of \(inspector.bytes) bytes")
         return ConsumerFindings(checks: [whole] + (try judge((inspector.files, inspector.bytes), product)))
     }
 }
