@@ -32,7 +32,8 @@ import Testing
         let target = fixture.folder("back")
         let restored = try await fixture.restore(source, bytes, product, .folder(target))
         #expect(restored.passed)
-        let difference = try await fixture.run("diff -r --no-dereference -x skip.tmp etc back/\(fixture.scratch.path)/etc && echo same")
+        let difference = try await fixture.run(
+            "diff -r --no-dereference -x skip.tmp etc back/\(fixture.scratch.path)/etc && echo same")
         #expect(difference == "same")
         let mode = try await fixture.run("stat -c %a back/\(fixture.scratch.path)/etc/one")
         #expect(mode == "640")

@@ -97,7 +97,6 @@ import Testing
             }
         }
         let current = try await answer(first.server, "SELECT pg_walfile_name(pg_current_wal_lsn())")
-        first.server.stop()
         let script = """
             cd \(first.server.data)/pg_wal && cp -p 00000002.history \(fixture.log)/
             for file in 00000002*; do
@@ -110,6 +109,7 @@ import Testing
             deadline: .seconds(20)
         ).run()
         #expect(copied.termination == .exited(0))
+        first.server.stop()
         let next = try await fixture.backUp(
             LogRangeSource(
                 folder: fixture.log, major: fixture.major, after: range.product.server, environment: fixture.environment), "next")
@@ -167,7 +167,9 @@ import Testing
         // A catalogue that says the base was consistent earlier than it was: a later state than asked is a failure.
         var lying = base
         lying.record.facts?.server?.consistentAt = early - .seconds(60)
-        await refuses("later state than asked") { try await recover(fixture, lying, [lying.record, range.record], .time(early - .seconds(30))) }
+        await refuses("later state than asked") {
+            try await recover(fixture, lying, [lying.record, range.record], .time(early - .seconds(30)))
+        }
 
         // A file of the log that is gone.
         let first = base.product.server?.lastSegment ?? ""

@@ -80,7 +80,8 @@ final class PhysicalFixture: Sendable {
     }
 
     /// Reads a backup's file into a consumer.
-    func feed(_ name: String, _ product: SourceProduct, changing: Int? = nil, prefix: Int? = nil,
+    func feed(
+        _ name: String, _ product: SourceProduct, changing: Int? = nil, prefix: Int? = nil,
         _ make: @escaping @Sendable (StopSignal) throws(Failure) -> any PlainConsumer
     ) async throws -> ConsumerFindings {
         let path = scratch.file(name)

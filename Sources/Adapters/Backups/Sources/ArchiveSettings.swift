@@ -1,6 +1,6 @@
 internal import Glibc
-internal import SerinDatabase
 public import SerinCatalogue
+internal import SerinDatabase
 public import SerinModel
 
 /// Whether a Postgres server archives its write-ahead log, and in a way that loses none.
@@ -41,7 +41,8 @@ public struct ArchiveSettings: Sendable, Hashable {
         checks.append(
             BackupCheck(
                 "archive_timeout", passed: seconds > 0 && Duration.seconds(seconds) <= archiveTimeout,
-                detail: seconds == 0 ? "0: a quiet server archives nothing" : "\(Duration.seconds(seconds)), at most \(archiveTimeout)"))
+                detail: seconds == 0
+                    ? "0: a quiet server archives nothing" : "\(Duration.seconds(seconds)), at most \(archiveTimeout)"))
         let isFailing = row[4] != nil
         checks.append(
             BackupCheck(
@@ -54,16 +55,21 @@ public struct ArchiveSettings: Sendable, Hashable {
 
     /// Whether a command is a plain copy, which replaces what is there and promises nothing about the disk.
     static func judge(command: String) -> BackupCheck {
-        func check(_ passed: Bool, _ detail: String) -> BackupCheck { BackupCheck("archive_command", passed: passed, detail: detail) }
+        func check(_ passed: Bool, _ detail: String) -> BackupCheck {
+            BackupCheck("archive_command", passed: passed, detail: detail)
+        }
         let words = command.split { $0 == " " || $0 == "\t" }.map(String.init)
         guard let first = words.first else { return check(false, "it is empty, or this role may not see it") }
         let program = first.split(separator: "/").last.map(String.init) ?? first
         if ["true", ":", "exit", "echo"].contains(program) { return check(false, "it stores nothing") }
         guard command.contains("%p") else { return check(false, "it does not name the file (%p)") }
-        let copies = words.contains { ["cp", "mv", "rsync", "scp", "install"].contains($0.split(separator: "/").last.map(String.init) ?? $0) }
+        let copies = words.contains {
+            ["cp", "mv", "rsync", "scp", "install"].contains($0.split(separator: "/").last.map(String.init) ?? $0)
+        }
         if copies {
             return check(
-                false, "a plain copy replaces what is there or leaves half a file, and does not wait for the disk; use archive-wal.sh")
+                false,
+                "a plain copy replaces what is there or leaves half a file, and does not wait for the disk; use archive-wal.sh")
         }
         return check(true, program)
     }

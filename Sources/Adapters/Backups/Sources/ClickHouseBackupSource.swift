@@ -12,7 +12,9 @@ public import SerinTransport
 /// The server (or program) writes into a folder that this machine can read; its copy there is removed afterwards. This driver was
 /// tested with stand-ins, not with a real server; see docs/decisions/0043.
 public struct ClickHouseBackupSource: BackupSource {
+    /// What its backups are made of.
     public let kind = BackupKind.clickhouse
+    /// What messages call it; holds no secret.
     public let name: String
     private let url: String
     private let source: ClickHouseSource
@@ -42,13 +44,15 @@ public struct ClickHouseBackupSource: BackupSource {
         }
     }
 
+    /// Looks whether a backup can be made.
     public func probe(stop: StopSignal) throws(Failure) -> SourceProbe {
         guard access(folder, R_OK | X_OK) == 0 else { throw problem("read", folder, errno) }
         switch source.tool {
         case .sql:
             let version = try query("SELECT version()", stop)
             guard let major = Int(version.prefix { $0 != "." }), major >= 22 else {
-                throw Failure(.invalid, "\(name) is of version \(version), which has no BACKUP statement", hint: "use clickhouse-backup")
+                throw Failure(
+                    .invalid, "\(name) is of version \(version), which has no BACKUP statement", hint: "use clickhouse-backup")
             }
             return SourceProbe(
                 tool: ToolFacts(name: "clickhouse", version: version, format: "tar"), server: SourceFacts(version: version))
@@ -56,6 +60,7 @@ public struct ClickHouseBackupSource: BackupSource {
         }
     }
 
+    /// Gives the backup, once its tools have found it whole.
     public func produce(to sink: ByteSink, stop: StopSignal) throws(Failure) -> SourceProduct {
         let id = "serin-\(try randomName())"
         let place = "\(folder)/\(id)"
@@ -158,10 +163,12 @@ public struct ClickHouseBackupSource: BackupSource {
         }
     }
 
+    /// Judges the bytes of a backup without a server.
     public func examination(of tool: ToolFacts, stop: StopSignal) throws(Failure) -> any PlainConsumer {
         TarExamination(TarInspector())
     }
 
+    /// Restores the bytes of a backup.
     public func restoration(
         of product: SourceProduct, into target: RestoreTarget, stop: StopSignal
     ) throws(Failure) -> any PlainConsumer {

@@ -104,6 +104,8 @@ public struct LogFolder: Sendable, Hashable {
         let place = "\(target)/\(other)"
         if access(place, F_OK) == 0 { return }
         try copyFile("\(path)/\(name)", to: place)
+        // A file that was still being written may be short, which recovery refuses; zeros are the end of the log.
+        if !other.hasSuffix(".history"), truncate(place, off_t(segmentSize)) != 0 { throw problem("write", place, errno) }
         // Read by the server's user.
         guard chmod(place, 0o644) == 0 else { throw problem("write", place, errno) }
     }

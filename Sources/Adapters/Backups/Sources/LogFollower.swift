@@ -1,7 +1,6 @@
 internal import Glibc
 internal import SerinDatabase
 internal import SerinLocks
-
 public import SerinModel
 internal import SerinProcesses
 

@@ -22,7 +22,9 @@ public struct PgBackRest: Sendable {
         stanza: String, configuration: String? = nil, folders: [String] = [], account: String? = nil, deadline: Duration
     ) throws(Failure) {
         guard !stanza.isEmpty, !stanza.hasPrefix("-"),
-            stanza.utf8.allSatisfy({ (0x30...0x39).contains($0) || (0x41...0x5A).contains($0) || (0x61...0x7A).contains($0) || $0 == 0x2D || $0 == 0x5F })
+            stanza.utf8.allSatisfy({
+                (0x30...0x39).contains($0) || (0x41...0x5A).contains($0) || (0x61...0x7A).contains($0) || $0 == 0x2D || $0 == 0x5F
+            })
         else { throw Failure(.invalid, "\"\(stanza)\" is no name of a stanza: letters, digits, '-' and '_'") }
         self.stanza = stanza
         self.configuration = configuration
@@ -59,8 +61,10 @@ public struct PgBackRest: Sendable {
     ///
     /// - Parameter data: The server's data folder, which is not the one that the configuration names.
     public func restoreCommand(for data: String) -> String {
-        (["pgbackrest", "--stanza=\(stanza)", "--pg1-path=\(data)"] + (configuration.map { ["--config=\($0)"] } ?? []) + ["archive-get", "%f", "\"%p\""])
-            .joined(separator: " ")
+        (["pgbackrest", "--stanza=\(stanza)", "--pg1-path=\(data)"] + (configuration.map { ["--config=\($0)"] } ?? []) + [
+            "archive-get", "%f", "\"%p\"",
+        ])
+        .joined(separator: " ")
     }
 
     // MARK: backups
@@ -99,7 +103,8 @@ public struct PgBackRest: Sendable {
             throw Failure(.invalid, "pgbackrest info gave something that is no JSON: \(error)")
         }
         guard let stanza = document.items?.first(where: { $0["name"]?.text == name }) else {
-            throw Failure(.invalid, "pgbackrest does not know the stanza \(name)", hint: "pgbackrest --stanza=\(name) stanza-create")
+            throw Failure(
+                .invalid, "pgbackrest does not know the stanza \(name)", hint: "pgbackrest --stanza=\(name) stanza-create")
         }
         // 0: ok; 2: no valid backups yet; everything else is a fault of the stanza.
         guard let code = stanza["status"]?["code"]?.integer, code == 0 || code == 2 else {
@@ -187,7 +192,9 @@ public struct PgBackRest: Sendable {
 
     /// Reads the text of `verify`. Good is only what says `status: ok`, counts backups, and counts nothing as missing or invalid.
     static func judge(verification text: String, status: Int32, complaint: String) -> BackupCheck {
-        func check(_ passed: Bool, _ detail: String) -> BackupCheck { BackupCheck("pgbackrest verify", passed: passed, detail: detail) }
+        func check(_ passed: Bool, _ detail: String) -> BackupCheck {
+            BackupCheck("pgbackrest verify", passed: passed, detail: detail)
+        }
         guard status == 0 else { return check(false, "exit \(status): \(complaint)") }
         let lines = text.split(whereSeparator: \.isNewline).map { $0.trimmed }
         guard let verdict = lines.first(where: { $0.hasPrefix("status:") }) else { return check(false, "it gave no verdict") }

@@ -9,7 +9,9 @@ public import SerinProcesses
 /// receipt of a few hundred bytes that names the backup, so that the catalogue, the gate of a rollout and a restore know it; see
 /// docs/decisions/0042.
 public struct PgBackRestSource: BackupSource {
+    /// What its backups are made of.
     public let kind: BackupKind
+    /// What messages call it; holds no secret.
     public let name: String
     private let driver: PgBackRest
     private let account: String?
@@ -24,6 +26,7 @@ public struct PgBackRestSource: BackupSource {
         name = "pgbackrest stanza \(driver.stanza)"
     }
 
+    /// Looks whether a backup can be made.
     public func probe(stop: StopSignal) throws(Failure) -> SourceProbe {
         let version = try driver.version(stop: stop)
         let backups = try driver.backups(stop: stop)
@@ -35,6 +38,7 @@ public struct PgBackRestSource: BackupSource {
             sizeEstimate: 4096, remarks: remarks)
     }
 
+    /// Gives the backup, once its tools have found it whole.
     public func produce(to sink: ByteSink, stop: StopSignal) throws(Failure) -> SourceProduct {
         let (backup, evidence) = try driver.backUp(kind, stop: stop)
         let receipt = JSONValue.object([
@@ -48,6 +52,7 @@ public struct PgBackRestSource: BackupSource {
             evidence: [evidence])
     }
 
+    /// Judges the bytes of a backup without a server.
     public func examination(of tool: ToolFacts, stop: StopSignal) throws(Failure) -> any PlainConsumer {
         ReceiptConsumer { [driver] (label, _) throws(Failure) in
             let isThere = try driver.backups(stop: stop).contains { $0.label == label && !$0.hasError }
@@ -57,6 +62,7 @@ public struct PgBackRestSource: BackupSource {
         }
     }
 
+    /// Restores the bytes of a backup.
     public func restoration(
         of product: SourceProduct, into target: RestoreTarget, stop: StopSignal
     ) throws(Failure) -> any PlainConsumer {
@@ -67,7 +73,8 @@ public struct PgBackRestSource: BackupSource {
         if let account { try give(folder, to: account) }
         return ReceiptConsumer { [driver] (label, _) throws(Failure) in
             let evidence = try driver.restore(label, into: folder, stop: stop)
-            return ConsumerFindings(checks: [BackupCheck("pgbackrest restore", passed: true, detail: label)], evidence: [evidence])
+            return ConsumerFindings(
+                checks: [BackupCheck("pgbackrest restore", passed: true, detail: label)], evidence: [evidence])
         }
     }
 }
