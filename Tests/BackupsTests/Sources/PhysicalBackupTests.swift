@@ -89,6 +89,7 @@ import Testing
         _ range: (record: BackupRecord, product: SourceProduct), _ first: PointInTimeRestore.Outcome
     ) async throws {
         let wanted = try await fixture.moment()
+        // sleeps: what is deleted next must be dated behind the moment.
         try await Task.sleep(for: .milliseconds(20))
         // It goes beyond the end of the old timeline.
         for _ in 0..<3 {

@@ -49,8 +49,10 @@ final class PhysicalFixture: Sendable {
 
     /// The server's time, a little after everything that was committed.
     func moment() async throws -> Instant {
+        // sleeps: commits are told apart by their milliseconds.
         try await Task.sleep(for: .milliseconds(5))
         let text = try await sql("SELECT (extract(epoch FROM clock_timestamp()) * 1000)::bigint")
+        // sleeps: as above.
         try await Task.sleep(for: .milliseconds(5))
         return Instant(millisecondsSince1970: Int64(text) ?? 0)
     }

@@ -1,6 +1,7 @@
 import Glibc
 import SerinBackups
 import SerinCatalogue
+import SerinLocks
 import SerinModel
 import SerinPolicies
 import SerinProcesses
@@ -127,6 +128,42 @@ import Testing
         try fixture.stand(in: "clickhouse-backup", "[ \"$1\" = --version ] && echo 2.5.20; exit 0")
         let nothing = await fixture.failure { _ = try await fixture.produce(source) }
         #expect(nothing != nil)
+    }
+
+    @Test func clickhousesOwnStatementIsFollowedToItsEnd() async throws {
+        let fixture = try SourceFixture()
+        defer { fixture.scratch.remove() }
+        let folder = fixture.folder("store")
+        let outcome = Locked("BACKUP_CREATED\t")
+        let server = try ScriptedServer { request in
+            let sql = request.text
+            if sql == "SELECT version()" { return [.http(200, "24.8.4.13\n")] }
+            if sql.hasPrefix("BACKUP DATABASE `shop` TO File('") {
+                // The server writes into a folder of the name it was given.
+                let name = sql.split(separator: "'")[1]
+                mkdir("\(folder)/\(name)", 0o700)
+                let file = open("\(folder)/\(name)/.backup", O_WRONLY | O_CREAT, 0o600)
+                write(file, "rows", 4)
+                close(file)
+                return [.http(200, "\(name)\tCREATING_BACKUP\n")]
+            }
+            return [.http(200, outcome.withLock { $0 } + "\n")]
+        }
+        let source = try ClickHouseBackupSource(
+            url: server.url.replacing("http://", with: "http://app:hunter2@"),
+            ClickHouseSource(url: .environment("X"), databases: ["shop"], folder: folder), transport: try Transport(),
+            environment: fixture.environment)
+        #expect(!source.name.contains("hunter2"))
+        let (bytes, product) = try await fixture.produce(source)
+        #expect(product.server?.version == "24.8.4.13")
+        let found = try await fixture.examine(source, bytes, product)
+        #expect(found.checks.first?.detail == "1 files of 4 bytes")
+        #expect(try await fixture.run("ls store").isEmpty)
+
+        outcome.withLock { $0 = "BACKUP_FAILED\tno space left" }
+        let failed = await fixture.failure { _ = try await fixture.produce(source) }
+        #expect(failed?.contains("BACKUP_FAILED: no space left") == true)
+        #expect(try await fixture.run("ls store").isEmpty)
     }
 
     /// The answers are pgBackRest 2.45's own, of a good repository and of one with a damaged file.
