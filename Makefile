@@ -1,10 +1,11 @@
 # make demo    set-up and the main job on real servers      make test   set-up and all tests
 # make bench   a table of speed, memory and decision quality (BENCH="halt parse" for some)  make soak   what takes longer than a test run may
+# make sanitize  the tests of everything but whole rollouts, watched by ThreadSanitizer
 SWIFT ?= swift
 JOBS ?= 2
 export SWIFT_BACKTRACE = enable=no
 
-.PHONY: all setup build release demo test unit search mutants bench soak lint format clean
+.PHONY: all setup build release demo test unit search mutants bench soak sanitize lint format clean
 
 all: build
 
@@ -38,8 +39,13 @@ bench: setup
 	.build/release/serin-bench $(BENCH)
 
 soak: setup
-	$(SWIFT) build -c release -j $(JOBS)
 	Tools/soak.sh
+
+# Whole rollouts have deadlines that a watched program does not always keep.
+tsan = --sanitize=thread -Xswiftc -DSERIN_TSAN --scratch-path build/tsan
+sanitize: setup
+	$(SWIFT) build --build-tests -j $(JOBS) $(tsan)
+	$(SWIFT) test --skip-build --no-parallel $(tsan) --skip IntegrationTests
 
 lint: setup
 	$(SWIFT) format lint --strict --recursive --parallel Sources Tests Tools examples Package.swift

@@ -85,7 +85,7 @@ let package = Package(
         room("Adapters/Actions", ["Model", "Policies", "Rollouts", "Ports", "Transport", "Processes"]),
 
         // Faces.
-        room("Faces/API", core + ["Ports", "Controller"]),
+        room("Faces/API", core + ["Ports", "Controller", "Crypto"]),
         room("Faces/Server", ["Model", "Locks", "API"], c: ["CMicroHTTPD", "CSerinHTTPD"]),
         room("Faces/CommandLine", everything),
         .executableTarget(name: "serin", dependencies: ["SerinCommandLine"], path: "Sources/serin", swiftSettings: strict),
@@ -104,9 +104,13 @@ let package = Package(
             name: "checkout-service", dependencies: ["CMicroHTTPD", "CSerinHTTPD", "CLibPQ", "SerinLocks"],
             path: "examples/service",
             swiftSettings: strict),
+        // With the two programs it runs, so that building it builds them.
         .executableTarget(
             name: "serin-demo",
-            dependencies: ["Testbed", "SerinModel", "SerinTransport", "SerinProcesses", "SerinLocks", "CSerinProcess"],
+            dependencies: [
+                "Testbed", "SerinModel", "SerinTransport", "SerinProcesses", "SerinLocks", "CSerinProcess", "serin",
+                "checkout-service",
+            ],
             path: "examples/demo", exclude: ["fleet.sh"], swiftSettings: strict),
         .executableTarget(
             name: "serin-bench", dependencies: (everything.map { "Serin" + $0 } + ["Testbed"]).map { .byName(name: $0) },
@@ -125,7 +129,7 @@ let package = Package(
         tests("PoliciesTests", ["SerinModel", "SerinPolicies", "SerinYAML", "SerinTraffic"]),
         tests("VerdictsTests", ["SerinModel", "SerinVerdicts", "SerinProcesses"], resources: [.copy("Vectors")]),
         tests("RolloutsTests", ["SerinModel", "SerinPolicies", "SerinVerdicts", "SerinRollouts"]),
-        tests("RecordsTests", core.map { "Serin" + $0 } + ["SerinCrypto"]),
+        tests("RecordsTests", core.map { "Serin" + $0 } + ["SerinCrypto"], resources: [.copy("Golden")]),
         tests("CatalogueTests", ["SerinModel", "SerinPolicies", "SerinRecords", "SerinCatalogue", "SerinYAML", "SerinCrypto"]),
         tests("CompressionTests", ["SerinModel", "SerinCompression", "SerinProcesses", "Testbed"]),
         tests(

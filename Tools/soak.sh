@@ -1,15 +1,41 @@
 #!/bin/sh
 # What takes longer than a test run may: rollouts killed at hundreds of journal writes, and every test of whole rollouts again and
-# again. SOAK_ROUNDS (10) multiplies both.
+# again. SOAK_ROUNDS (10) multiplies both; one round takes some minutes. A failure does not end it: the logs of what failed stay in
+# build/soak.
 set -eu
 cd "$(dirname "$0")/.."
 rounds="${SOAK_ROUNDS:-10}"
+logs=build/soak
+rm -rf "$logs"
+mkdir -p "$logs"
 swift build --build-tests -j "${JOBS:-2}"
-SERIN_CRASH_ROUNDS=$((rounds * 2)) swift test --skip-build --filter 'IntegrationTests.*Crashes'
+failed=0
+
+# soak TITLE LOG FILTER
+soak() {
+    log="$logs/$2.log"
+    start=$(date +%s)
+    if ! swift test --skip-build --no-parallel --filter "$3" >"$log" 2>&1; then
+        failed=$((failed + 1))
+        grep '✘' "$log" | head -20 || true
+        echo "soak: $1 FAILED after $(($(date +%s) - start)) s, see $log"
+    elif ! grep -qE 'Test run with [1-9][0-9]* tests?' "$log"; then
+        echo "soak: no test is named $3, see $log" >&2
+        exit 1
+    else
+        rm "$log"
+        echo "soak: $1 passed in $(($(date +%s) - start)) s"
+    fi
+}
+
+SERIN_CRASH_ROUNDS=$((rounds * 2)) soak "rollouts killed at their writes, $((rounds * 2)) rounds" kills 'IntegrationTests.*Crashes'
 round=1
 while [ "$round" -le "$rounds" ]; do
-    echo "soak: round $round of $rounds"
-    swift test --skip-build --filter IntegrationTests
+    soak "whole rollouts, round $round of $rounds" "rollouts-$round" IntegrationTests
     round=$((round + 1))
 done
+if [ "$failed" -gt 0 ]; then
+    echo "soak: $failed of $((rounds + 1)) runs failed"
+    exit 1
+fi
 echo "soak: done"

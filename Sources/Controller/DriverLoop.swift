@@ -11,8 +11,10 @@ struct DriverLoop {
         case append([Draft])
         /// Report when the journal had its time for this batch.
         case watchJournal(batch: Int)
-        /// Report when the journal may be tried again.
-        case retryJournal
+        /// Report after this pause, when the journal may be tried again.
+        case retryJournal(Duration)
+        /// Take the watchdog's mark away: it is journaled, or older than the rollout.
+        case clearMark
         /// Report at this moment: a deadline passes, or something is to be tried again.
         case wake(at: Instant)
         /// Carry this out and report what came of it.
@@ -33,6 +35,16 @@ struct DriverLoop {
         var wentAhead = false
         /// Whether the journal failed under it, so that nothing but a lowering may come out of it.
         var isVoid = false
+
+        /// Whether it begins the rollout or takes note of the watchdog's mark: what the mark said is over then.
+        var settlesMark: Bool {
+            drafts.contains { draft in
+                switch draft.record {
+                case .event(.started), .event(.takenOver): true
+                case .event, .effect, .opened, .created, .clockJumped: false
+                }
+            }
+        }
     }
 
     private unowned let driver: RolloutDriver
@@ -42,10 +54,19 @@ struct DriverLoop {
     private var appending = 0
     private var lastBatch = 0
     private var isPolling = false
+    /// When the latest poll began.
+    private var pollBegan: Instant
     private var isJournalBroken = false
     private var isStopping = false
     /// How many requests for a weight have no answer yet; each has a deadline of its own.
     private var weightsUnderWay = 0
+    /// When the latest input was taken. Pulses come steadily, so a long time without any means that the process stood still.
+    private var lastTaken: Instant
+    /// What was read before this is older than a standstill, in which the watchdog may have lowered the weight.
+    private var readFrom: Instant
+    /// How often in a row a weight, or the journal, was tried in vain.
+    private var weightFailures = 0
+    private var journalFailures = 0
     /// The earliest moment at which a wake-up is already ordered.
     private var wakeAt: Instant?
     /// By how much the computer's clock was ahead of the controller's when last looked at, in milliseconds.
@@ -55,6 +76,9 @@ struct DriverLoop {
         self.driver = driver
         self.rollout = rollout
         wallClockOffset = driver.clock.wallClockOffset()
+        lastTaken = driver.clock.now()
+        readFrom = lastTaken
+        pollBegan = lastTaken
     }
 
     /// Whether nothing is left to do: final, recorded and every weight answered, or stopped with nothing in the journal's queue.
@@ -81,15 +105,22 @@ struct DriverLoop {
 
     /// Takes one input and returns what is to be done about it.
     mutating func take(_ input: RolloutDriver.Input, at now: Instant) -> [Order] {
+        if now - lastTaken > driver.standstill { readFrom = now }
+        lastTaken = now
         switch input {
-        case .event(let event):
-            if case .observed = event { isPolling = false }
-            if case .weightReported = event { weightsUnderWay -= 1 }
+        case .pulse:
+            driver.watchdog.showLife()
+            return []
+        case .event(.observed(let observation)):
+            isPolling = false
             // With the journal broken only lowering goes on: evidence that cannot be recorded decides nothing.
-            if isJournalBroken, case .observed = event { return [] }
+            guard !isJournalBroken, observation.at >= readFrom else { return [] }
+            return ownLowering(observation, at: now) + handle(.observed(observation), at: now)
+        case .event(let event):
+            if case .weightReported = event { weightsUnderWay -= 1 }
             return handle(event, at: now)
         case .command(let command, let reply): return take(command, reply, at: now)
-        case .journaled(.success): return recorded()
+        case .journaled(.success): return recorded(at: now)
         case .journaled(.failure(let error)): return journalFailed(error, at: now)
         case .overdue(let batch): return goAhead(of: batch)
         case .retryJournal: return append()
@@ -98,8 +129,13 @@ struct DriverLoop {
             return handle(.ticked, at: now) + wake(at: now)
         case .pollDue:
             var orders = noteClockJump(at: now) + handle(.ticked, at: now)
+            // Without polls nobody would notice that evidence is missing.
+            if isPolling, now - max(pollBegan, readFrom) > driver.longestPoll, rollout.machine.retreat == nil {
+                orders += handle(.doubted("the poll of \(pollBegan.timeOfDay) has not ended"), at: now)
+            }
             if !isPolling, !isJournalBroken, !rollout.status(at: now).isFinal {
                 isPolling = true
+                pollBegan = now
                 orders.append(.poll(rollout.telemetryRequest, at: now))
             }
             return orders
@@ -107,6 +143,16 @@ struct DriverLoop {
             isStopping = true
             return []
         }
+    }
+
+    /// A weight that the watchdog lowered while this controller stood still is taken up as after a stop: no drift, and the step is
+    /// entered again through every gate. An action or a weight under way is answered first.
+    private mutating func ownLowering(_ observation: Observation, at now: Instant) -> [Order] {
+        guard let found = observation.traffic.reading?.weight, found < rollout.machine.wanted, weightsUnderWay == 0,
+            rollout.machine.openAction == nil, driver.watchdog.hasMark()
+        else { return [] }
+        return handle(
+            .takenOver(Takeover(traffic: observation.traffic, watchdogLowered: true, actions: [])), at: now)
     }
 
     /// Lets the rollout handle an event and queues what it leads to.
@@ -130,12 +176,23 @@ struct DriverLoop {
         } else if reply != nil || effects.contains(where: \.isLowering) {
             orders.append(.watchJournal(batch: lastBatch))
         }
-        return orders + wake(at: now, retrying: event.isUnconfirmedWeight)
+        return orders + wake(at: now, after: event)
     }
 
     /// Orders a wake-up for the next deadline, or sooner when a weight is to be asked for again.
-    private mutating func wake(at now: Instant, retrying: Bool = false) -> [Order] {
-        let retry = retrying ? now + driver.limits.weightRetry : nil
+    private mutating func wake(at now: Instant, after event: RolloutEvent = .ticked) -> [Order] {
+        var retry: Instant?
+        switch event {
+        case .weightReported(_, .failed), .weightReported(_, .unsettled):
+            weightFailures += 1
+            // Only a lowering is asked for again without a poll.
+            if let request = rollout.machine.request, request.weight == .zero, request.progress == .unconfirmed {
+                retry = now + driver.retries.pause(driver.limits.loweringRetry, after: weightFailures)
+            }
+        case .weightReported(_, .confirmed): weightFailures = 0
+        case .started, .ticked, .preflightFinished, .historyRead, .observed, .commanded, .actionReported, .takenOver, .doubted:
+            break
+        }
         guard let next = [rollout.nextDeadline, retry].compactMap({ $0 }).min() else { return [] }
         if let wakeAt, wakeAt <= next { return [] }
         wakeAt = next
@@ -175,21 +232,28 @@ struct DriverLoop {
         return [.append(queue.flatMap(\.drafts))]
     }
 
-    private mutating func recorded() -> [Order] {
+    private mutating func recorded(at now: Instant) -> [Order] {
         let done = queue.prefix(appending)
         queue.removeFirst(appending)
         appending = 0
         isJournalBroken = false
+        journalFailures = 0
         var orders: [Order] = []
+        var dropped: [RolloutEvent] = []
         for batch in done {
+            if batch.settlesMark { orders.append(.clearMark) }
             let request = rollout.telemetryRequest
-            for effect in batch.effects where !(effect.isLowering && batch.wentAhead) && (!batch.isVoid || isStillWanted(effect))
-            {
-                orders.append(.effect(effect, decidedAt: batch.decidedAt, request: request))
+            for effect in batch.effects where !(effect.isLowering && batch.wentAhead) {
+                if !batch.isVoid || isStillWanted(effect) {
+                    orders.append(.effect(effect, decidedAt: batch.decidedAt, request: request))
+                } else if case .runAction(let intent, let kind) = effect {
+                    dropped.append(.notBegun(intent, kind))
+                }
             }
             batch.reply?.answer(.success(batch.status))
         }
         if let status = done.last?.status { driver.board.show(status) }
+        for event in dropped { orders += handle(event, at: now) }
         return orders + append()
     }
 
@@ -209,7 +273,10 @@ struct DriverLoop {
         appending = 0
         let isNews = !isJournalBroken
         isJournalBroken = true
-        var orders: [Order] = [.retryJournal]
+        journalFailures += 1
+        var orders: [Order] = [
+            .retryJournal(driver.retries.pause(driver.limits.journalRetry, after: journalFailures))
+        ]
         for index in queue.indices {
             queue[index].isVoid = true
             orders += goAhead(of: queue[index].number)
@@ -234,14 +301,10 @@ struct DriverLoop {
 }
 
 extension RolloutEvent {
-    /// Whether it reports a weight that is not there yet.
-    fileprivate var isUnconfirmedWeight: Bool {
-        switch self {
-        case .weightReported(_, .failed), .weightReported(_, .unsettled): true
-        case .started, .ticked, .preflightFinished, .historyRead, .observed, .commanded, .weightReported(_, .confirmed),
-            .actionReported, .takenOver, .doubted:
-            false
-        }
+    /// An action that was asked for and held back by a broken journal: the rollout must not wait for it.
+    fileprivate static func notBegun(_ intent: IntentID, _ kind: ActionKind) -> RolloutEvent {
+        let words = "the \(kind.rawValue) action was not begun, because the journal could not be written"
+        return .actionReported(intent, .failed(Failure(.transient, words), output: ""))
     }
 }
 

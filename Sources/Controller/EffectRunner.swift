@@ -10,15 +10,17 @@ struct EffectRunner: Sendable {
     let clock: any Clock
     let limits: CallLimits
     let notifier: any Notifier
+    let retries: RetryBudget
     let weights: WeightSetter
     private let actionTurn = ActionTurn()
 
-    init(charter: Charter, world: World, clock: any Clock, limits: CallLimits, notifier: any Notifier) {
+    init(charter: Charter, world: World, parts: ServiceController.Parts) {
         self.charter = charter
         self.world = world
-        self.clock = clock
-        self.limits = limits
-        self.notifier = notifier
+        clock = parts.clock
+        limits = parts.limits
+        notifier = parts.notifier
+        retries = parts.retries
         weights = WeightSetter(traffic: world.traffic, clock: clock, limits: limits)
     }
 
@@ -26,8 +28,10 @@ struct EffectRunner: Sendable {
     func perform(_ effect: Effect, decidedAt: Instant, request: TelemetryRequest) async -> RolloutEvent? {
         switch effect {
         case .preflight:
-            let preflight = Preflight(charter: charter, world: world, limits: limits, writes: true)
-            return .preflightFinished(await preflight.run(request: request, at: clock.now()))
+            let preflight = Preflight(
+                charter: charter, world: world, clock: clock, retries: retries, limits: limits,
+                deadline: charter.policy.timing.preflightDeadline, writes: true)
+            return .preflightFinished(await preflight.run(request: request))
         case .readHistory: return .historyRead(await history(request: request))
         case .setWeight(let intent, let weight):
             let timing = charter.policy.timing

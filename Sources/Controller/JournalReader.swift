@@ -3,7 +3,7 @@ public import SerinPorts
 public import SerinRecords
 public import SerinRollouts
 
-/// Reads what a store's entries amount to: rollouts rebuilt by replay, decisions, and whether everything comes out as journaled.
+/// Reads what a store's entries amount to: rollouts rebuilt by replay, and decisions.
 public struct JournalReader: Sendable {
     private let store: any Store
 
@@ -33,48 +33,13 @@ public struct JournalReader: Sendable {
         switch result {
         case .success(let replayed): return replayed
         case .failure(.notCreated): throw .notFound("the journal has no rollout '\(id)'")
+        case .failure(let error) where error.isUnread:
+            throw .refused(
+                Refusal(
+                    "rollout \(id) is left as it is, its journal is never guessed at: \(error)",
+                    hint: "end it with the version of Serin that wrote it; once it is over, move its journal.sqlite away"))
         case .failure(let error): throw .unavailable("the journal does not hold together: \(error)")
         }
-    }
-
-    /// What a check of every verdict found.
-    public struct Check: Sendable {
-        /// How many entries were read.
-        public var entries: Int64 = 0
-        /// How many events were decided again.
-        public var replayed = 0
-        /// Where a replay differs from the journal, in words.
-        public var faults: [String] = []
-    }
-
-    /// Decides everything again from what was read, for one rollout or all.
-    public func replayAll(only wanted: RolloutID?) async throws(OperationError) -> Check {
-        var check = Check()
-        var engines = EngineHistory()
-        var replays: [RolloutID: Replay<Rollout>] = [:]
-        var broken: Set<RolloutID> = []
-        do {
-            try await eachEntry { entry in
-                check.entries += 1
-                guard let id = entry.rollout else { return try engines.take(entry) }
-                guard wanted == nil || wanted == id, !broken.contains(id) else { return }
-                var replay = replays[id] ?? Replay(of: id, engines: engines)
-                replay.learn(engines)
-                do throws(ReplayError) {
-                    try replay.take(entry)
-                    check.replayed += 1
-                } catch {
-                    check.faults.append("\(id): \(error)")
-                    broken.insert(id)
-                }
-                replays[id] = replay
-            }
-        } catch let error as StoreError {
-            throw .unavailable("\(error)")
-        } catch {
-            check.faults.append("\(error)")
-        }
-        return check
     }
 
     /// The decisions of a rollout after an entry's number, oldest first, at most `limit`.
@@ -98,16 +63,6 @@ public struct JournalReader: Sendable {
             last = next
         }
         return Array(found.prefix(limit))
-    }
-
-    private func eachEntry(_ body: (Entry) throws -> Void) async throws {
-        var sequence: Int64 = 0
-        while true {
-            let entries = try await store.entries(after: sequence, rollout: nil, limit: 500)
-            for entry in entries { try body(entry) }
-            guard let last = entries.last else { return }
-            sequence = last.sequence
-        }
     }
 }
 

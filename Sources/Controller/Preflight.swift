@@ -1,66 +1,115 @@
 public import SerinModel
 internal import SerinPolicies
-internal import SerinPorts
+public import SerinPorts
 public import SerinRollouts
 
 /// Tries everything that a rollout will need. Until the weight was read and is 0, nothing is written.
 public struct Preflight: Sendable {
     let charter: Charter
     let world: World
+    let clock: any Clock
+    let retries: RetryBudget
     let limits: CallLimits
+    /// How long the tries may take together; at least one is made.
+    let deadline: Duration
     /// Whether 0 is written at the end, as a rollout does; `serin check` changes nothing.
     let writes: Bool
 
+    /// What one try found.
+    private struct Findings {
+        var report = PreflightReport(problems: [], warnings: [], weight: nil, database: nil)
+        /// Whether something did not work that may work at another try.
+        var mayPass = false
+        /// Whether something is wrong that another try does not change.
+        var isLasting = false
+
+        mutating func problem(_ text: String) {
+            report.problems.append(text)
+            isLasting = true
+        }
+
+        mutating func problem(_ text: String, _ failure: Failure) {
+            report.problems.append(text)
+            if failure.mayPass { mayPass = true } else { isLasting = true }
+        }
+    }
+
     /// A preflight of a rollout as its charter describes it.
-    public init(charter: Charter, world: World, limits: CallLimits = CallLimits(), writes: Bool) {
+    public init(
+        charter: Charter, world: World, clock: any Clock, retries: RetryBudget, limits: CallLimits = CallLimits(),
+        deadline: Duration, writes: Bool
+    ) {
         self.charter = charter
         self.world = world
+        self.clock = clock
+        self.retries = retries
         self.limits = limits
+        self.deadline = deadline
         self.writes = writes
     }
 
+    /// Tries it all, and all of it again while nothing is wrong but what may pass, as long as a try fits into the deadline.
+    public func run(request: TelemetryRequest) async -> PreflightReport {
+        // One try reads everything side by side and then asks the balancer at most four times.
+        let longestTry = charter.policy.prometheus.timeout + limits.traffic * 4
+        let end = clock.now() + deadline - longestTry
+        var failures = 0
+        while true {
+            let found = await tryOnce(request, at: clock.now())
+            failures += 1
+            guard found.mayPass, !found.isLasting, !Task.isCancelled,
+                let pause = retries.pauseIfAllowed(limits.preflightRetry, after: failures), clock.now() + pause < end
+            else { return found.report }
+            await clock.sleep(for: pause)
+        }
+    }
+
     /// Tries it all at one moment; every call has its own limit.
-    public func run(request: TelemetryRequest, at time: Instant) async -> PreflightReport {
+    private func tryOnce(_ request: TelemetryRequest, at time: Instant) async -> Findings {
         let limit = charter.policy.prometheus.timeout
         async let telemetryReading = world.telemetry.read(request, at: time, deadline: limit)
         async let databaseReading = world.database?.read(deadline: limit)
-        var report = PreflightReport(problems: [], warnings: [], weight: nil, database: nil)
-        checkWayBack(&report)
-        check(telemetry: await telemetryReading, request: request, &report)
-        report.database = await databaseReading
-        await checkTraffic(&report)
-        return report
+        var found = Findings()
+        checkWayBack(&found)
+        check(telemetry: await telemetryReading, request: request, &found)
+        let database = await databaseReading
+        found.report.database = database
+        if let database, database.values.contains(where: { $0.value == nil }), database.failures.contains(where: \.mayPass) {
+            found.mayPass = true
+        }
+        await checkTraffic(&found)
+        return found
     }
 
-    private func checkWayBack(_ report: inout PreflightReport) {
+    private func checkWayBack(_ found: inout Findings) {
         guard charter.policy.rollback == nil else { return }
         if charter.policy.promote != nil {
-            report.problems.append(
+            found.problem(
                 "no way back: the policy promotes with an action but has no rollback action to bring \(charter.previous) back")
         } else if charter.policy.deploy != nil {
-            report.warnings.append(
+            found.report.warnings.append(
                 "the policy has no rollback action: after a failure the canary's instances are left running at weight 0")
         }
     }
 
-    private func check(telemetry reading: TelemetryReading, request: TelemetryRequest, _ report: inout PreflightReport) {
-        for failure in reading.failures { report.problems.append(failure.message) }
+    private func check(telemetry reading: TelemetryReading, request: TelemetryRequest, _ found: inout Findings) {
+        for failure in reading.failures { found.problem(failure.message, failure) }
         for (query, series) in zip(request.queries, reading.series) {
             if let failure = series.failure {
-                report.problems.append("the query for \(query.metric) was not answered: \(failure.message)")
+                found.problem("the query for \(query.metric) was not answered: \(failure.message)", failure)
             }
-            report.warnings += series.warnings.map { "the query for \(query.metric) answered with a warning: \($0)" }
+            found.report.warnings += series.warnings.map { "the query for \(query.metric) answered with a warning: \($0)" }
         }
         if reading.series.count != request.queries.count {
-            report.problems.append("telemetry answered \(reading.series.count) of \(request.queries.count) queries")
+            found.problem("telemetry answered \(reading.series.count) of \(request.queries.count) queries")
         } else {
-            for signal in charter.policy.signals { check(signal, request: request, reading, &report) }
+            for signal in charter.policy.signals { check(signal, request: request, reading, &found) }
         }
     }
 
     /// A signal of which the control shows nothing could never be judged: its metric or a label is misspelt, or not scraped.
     private func check(
-        _ signal: SignalPolicy, request: TelemetryRequest, _ reading: TelemetryReading, _ report: inout PreflightReport
+        _ signal: SignalPolicy, request: TelemetryRequest, _ reading: TelemetryReading, _ found: inout Findings
     ) {
         let answers = zip(request.queries, reading.series).filter { query, _ in
             query.metric == signal.exposure
@@ -71,13 +120,15 @@ public struct Preflight: Sendable {
         if !answers.contains(where: { $0.1.rows.contains(where: isControl) }) {
             let labels = charter.policy.prometheus.control.map { "\($0.name)=\"\($0.value)\"" }.joined(separator: ", ")
             let text = "signal \(signal.name): no series of the control: nothing of \(signal.exposure) has \(labels)"
-            if signal.isReportOnly { report.warnings.append(text) } else { report.problems.append(text) }
+            if signal.isReportOnly { found.report.warnings.append(text) } else { found.problem(text) }
         }
         guard case .per(let counter, _) = signal.source else { return }
         let isSeen = zip(request.queries, reading.series).contains {
             $0.metric == counter && ($1.failure != nil || !$1.rows.isEmpty)
         }
-        if !isSeen { report.warnings.append("signal \(signal.name): nobody has \(counter) yet; until then there is no data") }
+        if !isSeen {
+            found.report.warnings.append("signal \(signal.name): nobody has \(counter) yet; until then there is no data")
+        }
     }
 
     private func isControl(_ row: SeriesRow) -> Bool {
@@ -86,26 +137,36 @@ public struct Preflight: Sendable {
         } && charter.policy.prometheus.control.contains { row.label($0.name) == $0.value }
     }
 
-    private func checkTraffic(_ report: inout PreflightReport) async {
+    private func checkTraffic(_ found: inout Findings) async {
         do throws(Failure) {
             try await world.traffic.preflight(deadline: limits.traffic)
             let before = try await world.traffic.read(deadline: limits.traffic)
-            report.weight = before
+            found.report.weight = before
             guard before.weight == .zero else {
-                let found = before.weight.map(\.description) ?? "no weight"
-                report.problems.append(
-                    "the weight at \(world.traffic.name) is \(found) (\(before.raw)), not 0: nothing was written")
+                let shown = before.weight.map(\.description) ?? "no weight"
+                found.problem(
+                    "the weight at \(world.traffic.name) is \(shown) (\(before.raw)), not 0: nothing was written")
                 return
             }
             // Nothing is written for a rollout that is refused anyway.
-            guard writes, report.problems.isEmpty else { return }
+            guard writes, found.report.problems.isEmpty else { return }
             try await world.traffic.zero(deadline: limits.traffic)
             let after = try await world.traffic.read(deadline: limits.traffic)
             if after.weight != .zero {
-                report.problems.append("wrote 0 to \(world.traffic.name) and read back \(after.raw)")
+                found.problem("wrote 0 to \(world.traffic.name) and read back \(after.raw)")
             }
         } catch {
-            report.problems.append(error.message)
+            found.problem(error.message, error)
+        }
+    }
+}
+
+extension Failure {
+    /// Whether the same question may be answered at another try. Everything a preflight does may be done twice.
+    fileprivate var mayPass: Bool {
+        switch kind {
+        case .throttled, .transient, .unknown: true
+        case .invalid, .denied, .conflict: false
         }
     }
 }

@@ -32,13 +32,12 @@ struct Recovery: Sendable {
     private func takeOver(_ replayed: Replayed<Rollout>, world: World) -> RolloutDriver {
         func driver(open: [Effect], opening: @escaping @Sendable () async -> [RolloutEvent]) -> RolloutDriver {
             RolloutDriver(
-                rollout: replayed.machine, opening: opening, openEffects: open, world: world, store: parts.store,
-                clock: parts.clock, notifier: parts.notifier, limits: parts.limits)
+                rollout: replayed.machine, opening: opening, openEffects: open, world: world, parts: parts)
         }
         guard replayed.hasBegun else { return driver(open: []) { [.started] } }
         let runner = EffectRunner(
-            charter: replayed.charter, world: world, clock: parts.clock, limits: parts.limits, notifier: parts.notifier)
-        let takeWatchdogMark = parts.takeWatchdogMark
+            charter: replayed.charter, world: world, parts: parts)
+        let watchdog = parts.watchdog
         let effects = replayed.openEffects
         let again = effects.filter { effect in
             switch effect {
@@ -54,7 +53,7 @@ struct Recovery: Sendable {
             }
             return [
                 .takenOver(
-                    Takeover(traffic: await runner.trafficReading(), watchdogLowered: takeWatchdogMark(), actions: actions))
+                    Takeover(traffic: await runner.trafficReading(), watchdogLowered: watchdog.hasMark(), actions: actions))
             ]
         }
     }

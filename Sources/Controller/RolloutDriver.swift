@@ -18,6 +18,7 @@ public final class RolloutDriver: Sendable {
         case retryJournal
         case wake
         case pollDue
+        case pulse
         case stop
     }
 
@@ -47,6 +48,8 @@ public final class RolloutDriver: Sendable {
     let store: any Store
     let clock: any Clock
     let limits: CallLimits
+    let watchdog: WatchdogLink
+    let retries: RetryBudget
     private let initial: Rollout
     private let openEffects: [Effect]
     private let opening: @Sendable () async -> [RolloutEvent]
@@ -61,17 +64,18 @@ public final class RolloutDriver: Sendable {
     ///   - openEffects: Journaled effects that were not answered before a stop and are asked for again.
     init(
         rollout: Rollout, opening: @escaping @Sendable () async -> [RolloutEvent], openEffects: [Effect], world: World,
-        store: any Store, clock: any Clock,
-        notifier: any Notifier, limits: CallLimits
+        parts: ServiceController.Parts
     ) {
         charter = rollout.charter
         initial = rollout
         self.opening = opening
         self.openEffects = openEffects
-        self.store = store
-        self.clock = clock
-        self.limits = limits
-        runner = EffectRunner(charter: rollout.charter, world: world, clock: clock, limits: limits, notifier: notifier)
+        store = parts.store
+        clock = parts.clock
+        limits = parts.limits
+        watchdog = parts.watchdog
+        retries = parts.retries
+        runner = EffectRunner(charter: rollout.charter, world: world, parts: parts)
         board = StatusBoard(rollout.status(at: clock.now()))
         (inbox, outbox) = AsyncStream.makeStream()
     }
@@ -106,6 +110,7 @@ public final class RolloutDriver: Sendable {
                 }
             }
             start(loop.resume(openEffects))
+            group.addTask { await self.beat() }
             // Polls begin after the opening; commands are taken at once, however long a check of the world takes.
             group.addTask {
                 for event in await self.opening() { self.outbox.yield(.event(event)) }
@@ -135,6 +140,23 @@ public final class RolloutDriver: Sendable {
         }
     }
 
+    /// How long nothing may have been decided before what was read until then counts as old: half of the watchdog's patience.
+    var standstill: Duration { Duration(milliseconds: charter.policy.timing.watchdogAfter.milliseconds / 2) }
+
+    /// A poll that takes longer than this never ends: each of its parts has a limit, and this is twice all of them.
+    var longestPoll: Duration {
+        max(charter.policy.timing.lossFor, (charter.policy.prometheus.timeout * 2 + limits.traffic * 2) * 2)
+    }
+
+    /// Sends a pulse through the driver's own queue, so that only a driver that decides shows life.
+    private func beat() async {
+        let period = min(.seconds(1), Duration(milliseconds: max(1, standstill.milliseconds / 2)))
+        while !Task.isCancelled {
+            outbox.yield(.pulse)
+            await clock.sleep(for: period)
+        }
+    }
+
     private func carryOut(_ order: DriverLoop.Order) async {
         switch order {
         case .append(let drafts):
@@ -144,12 +166,13 @@ public final class RolloutDriver: Sendable {
         case .watchJournal(let batch):
             await clock.sleep(for: limits.journal)
             outbox.yield(.overdue(batch: batch))
-        case .retryJournal:
-            await clock.sleep(for: limits.journalRetry)
+        case .retryJournal(let pause):
+            await clock.sleep(for: pause)
             outbox.yield(.retryJournal)
         case .wake(let moment):
             await clock.sleep(for: max(.milliseconds(1), moment - clock.now()))
             outbox.yield(.wake)
+        case .clearMark: watchdog.clearMark()
         case .effect(let effect, let decidedAt, let request):
             if let event = await runner.perform(effect, decidedAt: decidedAt, request: request) { outbox.yield(.event(event)) }
         case .poll(let request, let time):

@@ -1,5 +1,6 @@
 public import SerinModel
 public import SerinPolicies
+public import SerinRecords
 public import SerinRollouts
 
 /// What someone sends to start a rollout: the policy as text, so that the controller that freezes it also reads it.
@@ -35,6 +36,17 @@ public enum OperationError: Error, Sendable, Hashable {
     case notFound(String)
     /// It could not be made durable, or the controller is stopping; try again. Exit 75.
     case unavailable(String)
+}
+
+extension OperationError: CustomStringConvertible {
+    /// What is said of it, with its hints; several complaints stand on lines of their own.
+    public var description: String {
+        switch self {
+        case .invalid(let diagnostics): diagnostics.map(\.description).joined(separator: "\n")
+        case .refused(let refusal): "refused: \(refusal)"
+        case .notFound(let text), .unavailable(let text): text
+        }
+    }
 }
 
 /// A decision with its place in the journal.
@@ -73,6 +85,9 @@ public protocol RolloutOperations: Sendable {
 
     /// The decisions of a rollout after an entry's number, oldest first, at most `limit`.
     func decisions(of name: String, after sequence: Int64, limit: Int) async throws(OperationError) -> [LoggedDecision]
+
+    /// Entries of a service's journal after a number, as they are stored, at most `limit`.
+    func entries(of service: ServiceName, after sequence: Int64, limit: Int) async throws(OperationError) -> [Entry]
 
     /// Returns when the rollout's status differs from `seen` (nil: at once) or the timeout is over.
     func statusChange(of name: String, from seen: RolloutStatus?, timeout: Duration) async throws(OperationError) -> RolloutStatus

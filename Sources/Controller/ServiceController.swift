@@ -2,7 +2,7 @@ internal import SerinLocks
 public import SerinModel
 internal import SerinPolicies
 public import SerinPorts
-internal import SerinRecords
+public import SerinRecords
 public import SerinRollouts
 
 /// Runs the rollouts of one service, one live at a time, on the service's own store.
@@ -19,8 +19,10 @@ public final class ServiceController: RolloutOperations {
         public var prepare: @Sendable (StartRequest, Principal) async throws(OperationError) -> Charter
         /// Makes the outside parts that a frozen policy names.
         public var makeWorld: @Sendable (Charter) throws(Failure) -> World
-        /// Whether the service's watchdog left the mark that it lowered the weight; reading it takes it away.
-        public var takeWatchdogMark: @Sendable () -> Bool
+        /// The service's watchdog.
+        public var watchdog: WatchdogLink
+        /// What all rollouts of the process together may retry.
+        public var retries: RetryBudget
         /// How long outside calls may take.
         public var limits: CallLimits
 
@@ -29,14 +31,15 @@ public final class ServiceController: RolloutOperations {
             store: any Store, clock: any Clock, notifier: any Notifier,
             prepare: @escaping @Sendable (StartRequest, Principal) async throws(OperationError) -> Charter,
             makeWorld: @escaping @Sendable (Charter) throws(Failure) -> World,
-            takeWatchdogMark: @escaping @Sendable () -> Bool, limits: CallLimits = CallLimits()
+            watchdog: WatchdogLink, retries: RetryBudget, limits: CallLimits = CallLimits()
         ) {
             self.store = store
             self.clock = clock
             self.notifier = notifier
             self.prepare = prepare
             self.makeWorld = makeWorld
-            self.takeWatchdogMark = takeWatchdogMark
+            self.watchdog = watchdog
+            self.retries = retries
             self.limits = limits
         }
     }
@@ -111,8 +114,7 @@ public final class ServiceController: RolloutOperations {
         do throws(Failure) {
             driver = RolloutDriver(
                 rollout: Rollout(charter: charter, createdAt: now), opening: { [.started] }, openEffects: [],
-                world: try parts.makeWorld(charter), store: parts.store, clock: parts.clock, notifier: parts.notifier,
-                limits: parts.limits)
+                world: try parts.makeWorld(charter), parts: parts)
         } catch {
             throw .refused(Refusal(error.message, hint: error.hint))
         }
@@ -153,6 +155,18 @@ public final class ServiceController: RolloutOperations {
     public func decisions(of name: String, after sequence: Int64, limit: Int) async throws(OperationError) -> [LoggedDecision] {
         let id = try await status(of: name).id
         return try await JournalReader(parts.store).decisions(of: id, after: sequence, limit: limit)
+    }
+
+    /// Entries of the service's journal, read between two appends: a halt waits for one page at the most.
+    public func entries(
+        of service: ServiceName, after sequence: Int64, limit: Int
+    ) async throws(OperationError) -> [Entry] {
+        guard service == self.service else { throw .notFound("the journal of '\(service)' is not kept here") }
+        do throws(StoreError) {
+            return try await parts.store.entries(after: sequence, rollout: nil, limit: limit)
+        } catch {
+            throw .unavailable("the journal cannot be read: \(error)")
+        }
     }
 
     /// Returns when the rollout's status differs from `seen` or the timeout is over.

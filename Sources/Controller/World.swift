@@ -31,10 +31,12 @@ public struct CallLimits: Sendable, Hashable {
     public var readBackPause = Duration.milliseconds(100)
     /// For the journal before a lowering goes ahead of it: 1 s.
     public var journal = Duration.seconds(1)
-    /// Between two tries of a journal that failed: 1 s.
-    public var journalRetry = Duration.seconds(1)
-    /// Between two tries of a weight that is not confirmed: 1 s.
-    public var weightRetry = Duration.seconds(1)
+    /// Between two tries of a journal that failed: half a second to 8 s.
+    public var journalRetry = Backoff(first: .seconds(1), longest: .seconds(8))
+    /// Between two tries of a lowering that is not confirmed: a quarter of a second to 4 s.
+    public var loweringRetry = Backoff(first: .milliseconds(500), longest: .seconds(4))
+    /// Between two tries of a preflight that met something which may pass: half a second to 8 s.
+    public var preflightRetry = Backoff(first: .seconds(1), longest: .seconds(8))
     /// For the history of the control: 20 s.
     public var history = Duration.seconds(20)
     /// For a notice to be handed over: 10 s.

@@ -9,7 +9,8 @@ extension Store {
             do {
                 try engines.take(entry)
             } catch {
-                throw .damaged("entry \(entry.sequence) is no record: \(error)")
+                throw .damaged(
+                    "entry \(entry.sequence) is not of a form that this build (engine \(engineVersion)) knows: \(error)")
             }
         }
         return engines

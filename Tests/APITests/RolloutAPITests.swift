@@ -4,6 +4,7 @@ import SerinController
 import SerinLocks
 import SerinModel
 import SerinPolicies
+import SerinRecords
 import SerinRollouts
 import Synchronization
 import Testbed
@@ -24,6 +25,28 @@ import Testing
     }
 
     private func json(_ response: Response) throws -> JSONValue { try JSONValue(parsing: response.bytes ?? []) }
+
+    @Test func theJournalIsReadInPagesAsItIsStored() async throws {
+        let body = Array(repeating: UInt8(ascii: "x"), count: 200 << 10)
+        let entries = (1...200).map { number in
+            Entry(
+                sequence: Int64(number), epoch: 7, rollout: number.isMultiple(of: 2) ? RolloutID("checkout-01k5") : nil,
+                at: Instant(millisecondsSince1970: 1), body: number > 100 ? body : Array(#"{"no":"\u{e9}\"record"}"#.utf8),
+                previous: Chain.genesis, hash: Array(0..<32))
+        }
+        fake.state.withLock { $0.entries = entries }
+        let first = try json(await ask("GET", "/v1/services/checkout/journal"))
+        #expect(try JournalDocument.decode(first) == Array(entries[..<64]))
+        #expect(first["next"]?.integer == 64)
+        let large = try JournalDocument.decode(
+            try json(await ask("GET", "/v1/services/checkout/journal", query: [("after", "100"), ("limit", "10")])))
+        #expect(large == Array(entries[100..<103]), "an answer ends once it is long")
+        for query in [("limit", "65"), ("limit", "0"), ("after", "-1")] {
+            #expect(await ask("GET", "/v1/services/checkout/journal", query: [query]).status == 400)
+        }
+        #expect(await ask("GET", "/v1/services/other/journal").status == 404)
+        #expect(await ask("GET", "/v1/services/checkout/journal", principal: nil).status == 403)
+    }
 
     @Test func healthNeedsNoIdentity() async {
         #expect(await ask("GET", "/healthz", principal: nil).status == 200)

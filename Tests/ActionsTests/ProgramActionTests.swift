@@ -9,22 +9,26 @@ import Testing
 
 /// Actions that run programs.
 @Suite struct ProgramActionTests {
-    private func actions(_ environment: [String: String] = [:], passing: [String] = []) throws -> CommandActions {
-        CommandActions(transport: try Transport(), environment: environment, passing: passing) { _ throws(Failure) in
+    private func actions(_ environment: [String: String] = [:]) throws -> CommandActions {
+        CommandActions(transport: try Transport(), environment: environment) { _ throws(Failure) in
             throw Failure(.invalid, "no secrets here")
         }
     }
 
-    private func shell(_ script: String, check: String? = nil, deadline: Duration = .seconds(20)) -> ActionPolicy {
+    private func shell(
+        _ script: String, check: String? = nil, deadline: Duration = .seconds(20), environment: [String] = []
+    ) -> ActionPolicy {
         ActionPolicy(
-            call: .run(["sh", "-c", script]), check: check.map { .run(["sh", "-c", $0]) }, deadline: deadline)
+            call: .run(["sh", "-c", script]), check: check.map { .run(["sh", "-c", $0]) }, deadline: deadline,
+            environment: environment)
     }
 
     @Test func theProgramSeesExactlyTheNamedVariables() async throws {
         let actions = try actions(
-            ["HOME": "/root", "LANG": "C.UTF-8", "KUBECONFIG": "/k", "DATABASE_PASSWORD": "nope", "PATH": "/evil"],
-            passing: ["KUBECONFIG", "ABSENT"])
-        let outcome = await actions.run(ActionPolicy(call: .run(["env"]), check: nil, deadline: .seconds(10)), context: .sample)
+            ["HOME": "/root", "LANG": "C.UTF-8", "KUBECONFIG": "/k", "DATABASE_PASSWORD": "nope", "PATH": "/evil"])
+        let policy = ActionPolicy(
+            call: .run(["env"]), check: nil, deadline: .seconds(10), environment: ["KUBECONFIG", "ABSENT"])
+        let outcome = await actions.run(policy, context: .sample)
         #expect(
             outcome
                 == .done(
@@ -75,10 +79,10 @@ import Testing
     }
 
     @Test func secretsDoNotReachTheOutput() async throws {
-        let actions = try actions(["DEPLOY_TOKEN": "tok-12345"], passing: ["DEPLOY_TOKEN"])
+        let actions = try actions(["DEPLOY_TOKEN": "tok-12345"])
         let script = "echo using $DEPLOY_TOKEN; echo psql postgresql://app:pw@db/shop"
         #expect(
-            await actions.run(shell(script), context: .sample)
+            await actions.run(shell(script, environment: ["DEPLOY_TOKEN"]), context: .sample)
                 == .done(output: "using [redacted]\npsql postgresql://app:[redacted]@db/shop\n"))
     }
 

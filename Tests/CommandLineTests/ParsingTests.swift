@@ -53,7 +53,13 @@ import Testing
             "--for does not accept 'step=0'\nhint: --for final|step=N: what to wait for (default: final)"
         ),
         (["--state"], "missing a command\nhint: serin --help lists them"),
-        (["verify", "--head", "9f"], "--head needs a rollout or a service"),
+        (
+            ["verify", "--head", "9:" + String(repeating: "0", count: 64)], "--head needs a rollout or a service"
+        ),
+        (
+            ["verify", "checkout", "--head", "9f"],
+            "--head does not accept '9f'\nhint: --head SIZE:HASH: a head printed earlier, which the journal must contain"
+        ),
         (["schema", "event"], "there is no schema of 'event'\nhint: serin schema policy"),
     ])
     func mistakesSayWhatWasExpected(_ arguments: [String], message: String) {
@@ -119,7 +125,8 @@ import Testing
                   --junit FILE        write a report in JUnit's XML
                   ROLLOUT             a rollout or a service
 
-                With --for step=N it ends with 0 once step N is entered.
+                Exit 0 promoted, 3 failed, 4 halted, 5 inconclusive, 6 rollback incomplete; 124 when --timeout is over first. With
+                --for step=N it ends with 0 once step N is entered. Ctrl-C ends the waiting, never the rollout.
 
                 Options of every command:
                   -o, --output table|json|jsonl|yaml
@@ -128,7 +135,7 @@ import Testing
                   --no-color                      no colours (also NO_COLOR=1)
                   --no-input                      never ask anything
                   --timeout TIME                  give up waiting after this long, such as 90m
-                  --state DIR                     the state folder (default: $SERIN_STATE)
+                  --state DIR                     the state folder (default: $SERIN_STATE, else /var/lib/serin for root and ~/.local/state/serin for others)
                 """)
     }
 
@@ -148,14 +155,61 @@ import Testing
         #expect(nearest(to: "xyz", among: ["halt", "hold"]) == nil)
     }
 
-    @Test func theStateFolderComesFromOptionEnvironmentOrUser() {
+    /// Whatever stands on a command line, it is understood or refused with a reason, and never half of each.
+    @Test func anyCommandLineIsUnderstoodOrRefusedWithAReason() {
+        var words = CommandLineProgram.table.verbs.flatMap { verb in
+            [verb.name] + (verb.describe() + Globals.describe()).flatMap(\.names)
+        }
+        words += [
+            "", "-", "--", "=", "--=", "-o=", "json", "5s", "-1", "999999999999999999999d", "checkout", "p.yaml", "a=b", "\u{0}",
+            "é",
+        ]
+        var random = SplitMix(seed: 20_261_122)
+        print("seed 20261122")
+        var understood = 0
+        for _ in 0..<20_000 {
+            var line = (0..<Int.random(in: 0...7, using: &random)).map { _ in
+                words[Int.random(in: 0..<words.count, using: &random)]
+            }
+            if !line.isEmpty, Bool.random(using: &random) {
+                let at = Int.random(in: 0..<line.count, using: &random)
+                line[at] += "=" + words[Int.random(in: 0..<words.count, using: &random)]
+            }
+            do throws(UsageError) {
+                if case .help(let text) = try CommandLineProgram.table.resolve(line) {
+                    #expect(text.contains("Usage: serin"), "\(line)")
+                }
+                understood += 1
+            } catch {
+                #expect(!error.message.isEmpty && error.hint != "", "\(line)")
+            }
+        }
+        #expect(understood > 100, "the lines are too wild to test anything")
+    }
+
+    @Test func theStateRootComesFromOptionEnvironmentOrUser() {
         func path(_ option: String?, _ environment: [String: String], isRoot: Bool = false) -> String {
-            StateFolder(option: option, environment: environment, isRoot: isRoot).path
+            StateRoot(option: option, environment: environment, isRoot: isRoot).path
         }
         #expect(path("/a", ["SERIN_STATE": "/b"]) == "/a")
         #expect(path(nil, ["SERIN_STATE": "/b"]) == "/b")
         #expect(path(nil, [:], isRoot: true) == "/var/lib/serin")
         #expect(path(nil, ["XDG_STATE_HOME": "/c", "HOME": "/h"]) == "/c/serin")
         #expect(path(nil, ["HOME": "/h"]) == "/h/.local/state/serin")
+    }
+}
+
+/// A small generator with a seed (Steele, Lea and Flood's SplitMix64).
+private struct SplitMix: RandomNumberGenerator {
+    private var state: UInt64
+
+    init(seed: UInt64) { state = seed }
+
+    mutating func next() -> UInt64 {
+        state &+= 0x9E37_79B9_7F4A_7C15
+        var mixed = state
+        mixed = (mixed ^ (mixed >> 30)) &* 0xBF58_476D_1CE4_E5B9
+        mixed = (mixed ^ (mixed >> 27)) &* 0x94D0_49BB_1331_11EB
+        return mixed ^ (mixed >> 31)
     }
 }

@@ -37,7 +37,7 @@ import Testing
         var status = RolloutStatus.sample(state: "rolling back", ending: .failed)
         status.wantedWeight = .zero
         let page = WhyPage.lines(
-            status, decisions: [.sample(3)], state: StateFolder(path: "/var/lib/my serin"), style: .none)
+            status, decisions: [.sample(3)], state: StateRoot(path: "/var/lib/my serin"), style: .none)
         #expect(
             page.joined(separator: "\n") == """
                 ROLLING BACK  checkout 1.9.0 (was 1.8.3)
@@ -114,7 +114,7 @@ import Testing
         decision.decision.text = hostile
         let lines =
             StatusView.block(status, style: .none, width: 1000) + [StatusView.line(status, at: status.since)]
-            + WhyPage.lines(status, decisions: [decision], state: StateFolder(path: "/s"), style: .none)
+            + WhyPage.lines(status, decisions: [decision], state: StateRoot(path: "/s"), style: .none)
             + StatusView.table([status]).lines(.none)
         for line in lines {
             #expect(!line.unicodeScalars.contains { $0.properties.generalCategory == .control || $0.value == 0x202E })
@@ -124,17 +124,16 @@ import Testing
     }
 
     @Test func numbersReadTheSameEverywhere() {
-        #expect(Numbers.grouped(1_234_567) == "1,234,567")
-        #expect(Numbers.grouped(-1000) == "-1,000")
-        #expect(Numbers.fixed(0.005, 2) == "0.01")
-        #expect(Numbers.fixed(-0.001, 2) == "0.00")
-        #expect(Numbers.fixed(.nan, 2) == "?")
-        #expect(Numbers.share(0, of: 0) == "-")
-        #expect(Numbers.share(7.5, of: 3) == "2.50 (7.5/3)")
-        #expect(Numbers.span(.zero) == "0s")
-        #expect(Numbers.span(.milliseconds(250)) == "250ms")
-        #expect(Numbers.span(.hours(25)) == "1d 1h")
-        #expect(Numbers.span(.seconds(3601)) == "1h")
+        #expect(EvidenceNumbers.count(1_234_567) == "1,234,567")
+        #expect(EvidenceNumbers.count(-1000) == "-1,000")
+        #expect(EvidenceNumbers.trimmed(0.005) == "0.01")
+        #expect(EvidenceNumbers.trimmed(-0.001) == "0")
+        #expect(EvidenceNumbers.trimmed(1234.5) == "1,234.5")
+        #expect(EvidenceNumbers.share(0, of: 0) == "-")
+        #expect(EvidenceNumbers.share(84, of: 4003) == "2.10% (84/4,003)")
+        #expect(EvidenceNumbers.share(7.5, of: 3) == "2.50 (7.5/3)")
+        #expect(EvidenceNumbers.ratio(2.06, Interval(low: 1.56, high: .infinity)) == "2.06 [1.56–∞]")
+        #expect(EvidenceNumbers.ratio(nil, nil) == "-")
     }
 
     @Test func yamlQuotesWhatCouldBeReadAsSomethingElse() {

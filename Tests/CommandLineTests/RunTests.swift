@@ -97,11 +97,24 @@ import Testing
 
     @Test func withoutASocketGroupTheFolderIsTheOwnersAlone() throws {
         let program = try TestProgram()
-        let inner = StateFolder(path: program.state.path + "/checkout")
+        let inner = StateRoot(path: program.state.path + "/checkout")
         try inner.create()
         var status = stat()
         #expect(lstat(inner.path, &status) == 0)
         #expect(status.st_mode & 0o777 == 0o700)
+    }
+
+    @Test func anUnfinishedRolloutIsNotTakenOverByAnother() async throws {
+        let program = try TestProgram(hasJournal: true)
+        // Opening the controller would be refused in other words.
+        program.isLocked.withLock { $0 = true }
+        let policy = program.policy()
+        #expect(await program.run("run", policy, "--version", "1") == .refused)
+        #expect(
+            program.messages.withLock { $0 }
+                == "serin: refused: rollout checkout-01k5 of 'checkout' is not over (baking), and no controller is in charge of it; "
+                + "nothing was changed\nhint: take it up: serin run \(policy) --continue\n")
+        #expect(access(program.state.folder(of: program.service), F_OK) != 0)
     }
 
     @Test func theSecondSignalEndsTheProcessAtOnce() async throws {
@@ -122,6 +135,18 @@ import Testing
         try await waitUntil("the run has started") { hasStarted(program) }
         program.operations.state.withLock { $0.status.isRollbackIncomplete = true }
         #expect(await code == .rollbackIncomplete)
+    }
+
+    @Test func aContinuedRollbackPastItsDeadlineHasTimeToReachZero() async throws {
+        let program = try TestProgram()
+        program.operations.state.withLock {
+            $0.status.isRollbackIncomplete = true
+            $0.decisions = [LoggedDecision(sequence: 1, at: $0.status.since, decision: Decision(topic: "state", text: "before"))]
+        }
+        async let code = program.run("run", program.policy(), "--continue")
+        try await waitUntil("the run has taken it up") { program.messages.withLock { $0.contains("took up checkout-01k5") } }
+        program.operations.state.withLock { $0.status = .sample(state: "rolled back", isFinal: true, ending: .failed) }
+        #expect(await code == .failed)
     }
 
     @Test func aSecondRunOfTheServiceIsRefused() async throws {

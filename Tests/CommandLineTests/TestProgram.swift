@@ -13,7 +13,7 @@ import Testing
 
 /// A program under test: its state folder, what it wrote, and a controller that does what the test says.
 final class TestProgram: Sendable {
-    let state: StateFolder
+    let state: StateRoot
     let operations = FakeOperations()
     let output = Locked("")
     let messages = Locked("")
@@ -30,7 +30,7 @@ final class TestProgram: Sendable {
     init(environment: [String: String] = [:], hasJournal: Bool = false) throws {
         var template = Array("/tmp/serin-cli-XXXXXX".utf8CString)
         try #require(mkdtemp(&template) != nil)
-        state = StateFolder(path: String(decoding: template.dropLast().map { UInt8(bitPattern: $0) }, as: UTF8.self))
+        state = StateRoot(path: String(decoding: template.dropLast().map { UInt8(bitPattern: $0) }, as: UTF8.self))
         self.environment = environment
         self.hasJournal = hasJournal
         (signals, signalInlet) = AsyncStream.makeStream(of: Int32.self)
@@ -122,7 +122,10 @@ final class TestProgram: Sendable {
             },
             openDaemon: { _ throws(OperationError) in FakeController(self.operations) },
             openJournal: { _, _ throws(OperationError) in self.hasJournal ? self.operations : nil },
-            verify: { _, _, _, _ throws(OperationError) in self.verification.withLock { $0 } },
+            verify: { service, _, _, _ throws(OperationError) in
+                guard service == self.service else { throw .notFound("there is no journal of \(service)") }
+                return self.verification.withLock { $0 }
+            },
             policySchema: { "{\"title\":\"policy\"}" },
             watchdog: { _, _, _ throws(OperationError) in .ok })
     }

@@ -2,9 +2,11 @@ import FakeController
 import Glibc
 import SerinAPI
 import SerinController
+import SerinCrypto
 import SerinLocks
 import SerinModel
 import SerinPolicies
+import SerinRecords
 import SerinRollouts
 import SerinServer
 import Testbed
@@ -306,15 +308,73 @@ import Testing
         #expect(program.messages.withLock { $0 } == "warning: thin traffic\n")
     }
 
+    @Test func planPutsKnownVersionsIntoActionsAndLeavesOthersAsTheyStand() {
+        var policy = Policy.sample()
+        policy.deploy = ActionPolicy(
+            call: .run(["deploy.sh", "--to={{version}}", "{{previous}}"]), check: nil, deadline: .minutes(5))
+        let known = Plan(policy, version: "1.9.0", previous: "1.8.3")
+        #expect(known.stages[1] == "deploy: deploy.sh '--to=1.9.0' 1.8.3")
+        #expect(known.openPlaceholders == [])
+        let open = Plan(policy, version: nil, previous: "1.8.3")
+        #expect(open.stages[1] == "deploy: deploy.sh '--to={{version}}' 1.8.3")
+        #expect(open.openPlaceholders == ["version"])
+    }
+
     @Test func verifyIsExit8WhenSomethingDoesNotHold() async throws {
         let program = try TestProgram()
         try program.state.create(for: program.service)
         #expect(await program.run("verify") == .ok)
-        #expect(await program.run("verify", "checkout-01k5", "--head", "9f2c") == .ok)
+        #expect(await program.run("verify", "checkout-01k5", "--head", "9:" + String(repeating: "0", count: 64)) == .ok)
         program.verification.withLock { $0.faults = ["entry 7: its hash does not match"] }
         #expect(await program.run("verify", "checkout") == .verificationFailed)
         #expect(program.messages.withLock { $0 } == "serin: checkout: entry 7: its hash does not match\n")
         #expect(await program.run("verify", "nothing") == .usage)
+    }
+
+    @Test func whatAnotherVersionWroteIsNoTamperingAndYetNotVerified() async throws {
+        let program = try TestProgram()
+        try program.state.create(for: program.service)
+        program.verification.withLock { $0.unread = ["entry 1: written by another version of Serin (engine 1, this is 2)"] }
+        #expect(await program.run("verify", "checkout") == .verificationFailed)
+        #expect(program.output.withLock { $0 }.contains("another version (1)"))
+        let messages = program.messages.withLock { $0 }
+        #expect(messages.contains("engine 1, this is 2") && messages.contains("nothing was tampered with"), "\(messages)")
+    }
+
+    /// The controller's word is not taken: its entries are asked for over the socket and checked here.
+    @Test func aJournalInUseIsReadOverItsControllersSocketAndCheckedHere() async throws {
+        let program = try TestProgram()
+        let drafts = (1..<200).map {
+            Draft(rollout: nil, at: Instant(millisecondsSince1970: $0), record: .clockJumped(milliseconds: $0))
+        }
+        let opening = Draft(rollout: nil, at: .init(millisecondsSince1970: 0), record: .opened(epoch: 1, engine: engineVersion))
+        let entries = try Chain(digest: SHA256.digestOrEmpty).link([opening] + drafts, after: nil, epoch: 1)
+        program.operations.state.withLock { $0.entries = entries }
+        let head = Checkpoint(entries.last).description
+        try await program.serve {
+            #expect(await program.run("verify", "checkout", "--head", head) == .ok)
+            #expect(program.output.withLock { $0 }.contains("200      0         \(head)"))
+            #expect(await program.run("verify") == .ok)
+            program.operations.state.withLock { _ = $0.entries.removeLast() }
+            #expect(await program.run("verify", "checkout") == .ok)
+            #expect(await program.run("verify", "checkout", "--head", head) == .verificationFailed)
+            #expect(program.messages.withLock { $0 }.contains("its end was cut off"))
+            program.operations.state.withLock { $0.entries[70].at = Instant(millisecondsSince1970: 1) }
+            #expect(await program.run("verify", "checkout-01k5") == .verificationFailed)
+            #expect(program.messages.withLock { $0 }.contains("entry 71: its contents were changed after it was written"))
+        }
+    }
+
+    @Test func aStateFolderThatCannotBeReadIsAnErrorNotAnAbsenceOfRollouts() async throws {
+        let program = try TestProgram()
+        let file = program.policy()
+        #expect(await program.run("status", "--state", file) == .refused)
+        #expect(
+            program.messages.withLock { $0 }
+                == "serin: cannot read the state folder \(file): Not a directory\nhint: run as its owner, name one service, or name "
+                + "another folder with --state or SERIN_STATE\n")
+        #expect(await program.run("verify", "--state", file) == .refused)
+        #expect(await program.run("status", "--state", program.file("nothing/here")) == .ok)
     }
 
     @Test func theSmallVerbsAnswer() async throws {

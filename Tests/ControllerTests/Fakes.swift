@@ -13,6 +13,10 @@ final class FakeBalancer: Traffic {
         /// What the next writes answer instead of succeeding; `unknown` ones take effect all the same.
         var writeFailures: [Failure] = []
         var readFailure: Failure?
+        /// What every write answers until it is taken away; nothing takes effect.
+        var writeFailure: Failure?
+        /// How often a write was tried.
+        var tries = 0
     }
 
     let state = Locked(State())
@@ -37,6 +41,8 @@ final class FakeBalancer: Traffic {
 
     private func write(_ weight: Weight) throws(Failure) {
         let failure = state.withLock { state -> Failure? in
+            state.tries += 1
+            if let failure = state.writeFailure { return failure }
             let failure = state.writeFailures.isEmpty ? nil : state.writeFailures.removeFirst()
             if failure == nil || failure?.kind == .unknown {
                 state.weight = weight
@@ -55,13 +61,21 @@ final class FakeTelemetry: Telemetry {
         var canaryFailPermille = 0.0
         var controlFailPermille = 0.0
         var isDown = false
+        /// What the next reads answer instead.
+        var nextFailures: [Failure] = []
         /// Cumulative requests and failures, canary first, then the control instances.
         var requests = [Double](repeating: 1000, count: 5)
         var failures = [Double](repeating: 0, count: 5)
         var last: Instant?
+        /// Answers wait for its end.
+        var gate: AsyncStream<Never>?
+        /// How many have waited.
+        var waited = 0
     }
 
     let state = Locked(State())
+    /// Happens while history is read.
+    let whileReadingHistory = Locked<(@Sendable () async -> Void)?>(nil)
     private let balancer: FakeBalancer
     private let requestsPerSecond: Double
 
@@ -72,7 +86,7 @@ final class FakeTelemetry: Telemetry {
 
     func read(_ request: TelemetryRequest, at time: Instant, deadline: Duration) async -> TelemetryReading {
         let share = balancer.state.withLock { $0.weight.fraction }
-        let down = state.withLock { state -> Bool in
+        let (down, next) = state.withLock { state -> (Bool, Failure?) in
             let seconds = state.last.map { (time - $0).seconds } ?? 0
             state.last = time
             let canary = (requestsPerSecond * seconds * share).rounded()
@@ -83,9 +97,14 @@ final class FakeTelemetry: Telemetry {
                 let permille = index == 0 ? state.canaryFailPermille : state.controlFailPermille
                 state.failures[index] += (requests * permille / 1000).rounded()
             }
-            return state.isDown
+            let next = state.nextFailures.isEmpty ? nil : state.nextFailures.removeFirst()
+            return (state.isDown || next != nil, next)
         }
-        let failure = Failure(.transient, "cannot POST http://prometheus: connection refused")
+        if let gate = state.withLock({ $0.gate }) {
+            state.withLock { $0.waited += 1 }
+            for await _ in gate {}
+        }
+        let failure = next ?? Failure(.transient, "cannot POST http://prometheus: connection refused")
         return TelemetryReading(
             evaluatedAt: time,
             series: request.queries.map {
@@ -109,7 +128,8 @@ final class FakeTelemetry: Telemetry {
     func history(
         _ request: TelemetryRequest, of cohort: [Label], from start: Instant, to end: Instant, deadline: Duration
     ) async -> HistoryReading {
-        HistoryReading(
+        await whileReadingHistory.withLock { $0 }?()
+        return HistoryReading(
             start: start, step: .minutes(1), series: request.queries.map { _ in [] }, scrapeInterval: .seconds(5), warnings: [])
     }
 

@@ -1,4 +1,5 @@
 import SerinController
+import SerinLocks
 import SerinModel
 import SerinPolicies
 import SerinPorts
@@ -19,14 +20,77 @@ import Testing
         let rollout = Rollout(charter: charter, createdAt: Instant(millisecondsSince1970: 0))
         let world = World(
             traffic: FakeBalancer(), telemetry: FixedTelemetry(readings: readings), database: nil, actions: FakeActions())
-        return await Preflight(charter: charter, world: world, writes: false).run(
-            request: rollout.telemetryRequest, at: Instant(millisecondsSince1970: 0))
+        let clock = VirtualClock()
+        return await Preflight(
+            charter: charter, world: world, clock: clock, retries: RetryBudget(clock: clock) { 0.5 }, deadline: .zero,
+            writes: false
+        ).run(request: rollout.telemetryRequest)
     }
 
     private let control = SeriesReading(rows: [
         SeriesRow(labels: [Label("instance", "i1"), Label("version", "1")], value: 1000, sampledAt: nil)
     ])
     private let nothing = SeriesReading(rows: [])
+
+    /// A preflight of the simulated service on virtual time whose telemetry first answers with failures, and how long it took.
+    private func preflight(
+        after failures: [Failure], budget: Int = 20
+    ) async throws -> (report: PreflightReport, took: SerinModel.Duration) {
+        let clock = VirtualClock()
+        let executor = StepExecutor()
+        let balancer = FakeBalancer()
+        let telemetry = FakeTelemetry(balancer: balancer)
+        telemetry.state.withLock { $0.nextFailures = failures }
+        let policy = SimulatedService.policy()
+        let charter = Charter(
+            id: try #require(RolloutID("checkout-1")), policy: policy, policyHash: "00", version: "2", previous: "1",
+            author: .uid(1), overrides: [])
+        let preflight = Preflight(
+            charter: charter,
+            world: World(traffic: balancer, telemetry: telemetry, database: nil, actions: FakeActions()), clock: clock,
+            retries: RetryBudget(clock: clock, size: budget) { 0.5 }, deadline: policy.timing.preflightDeadline, writes: true)
+        let request = Rollout(charter: charter, createdAt: clock.now()).telemetryRequest
+        let begun = clock.now()
+        let report = Locked<PreflightReport?>(nil)
+        return try await withThrowingTaskGroup(of: Void.self) { group in
+            group.addTask(executorPreference: executor) {
+                let found = await preflight.run(request: request)
+                report.withLock { $0 = found }
+            }
+            for _ in 0..<1000 {
+                executor.drain()
+                if let found = report.withLock({ $0 }) { return (found, clock.now() - begun) }
+                clock.advance(atMost: .milliseconds(500))
+            }
+            throw Failure(.transient, "the preflight did not end")
+        }
+    }
+
+    private let timeout = Failure(.transient, "cannot POST http://prometheus: no complete answer within 5s")
+
+    @Test func oneTimeoutOfPrometheusRefusesNothing() async throws {
+        let (report, _) = try await preflight(after: [timeout])
+        #expect(report.problems.isEmpty)
+        #expect(report.weight?.weight == .zero)
+    }
+
+    @Test func whatKeepsFailingRefusesWithinTheDeadline() async throws {
+        let (report, took) = try await preflight(after: Array(repeating: timeout, count: 10_000))
+        #expect(report.problems.contains { $0.contains("no complete answer") })
+        #expect(took > .minutes(1) && took < .minutes(2), "\(took)")
+    }
+
+    @Test func aUsedUpBudgetRefusesAtOnce() async throws {
+        let (report, took) = try await preflight(after: Array(repeating: timeout, count: 10_000), budget: 0)
+        #expect(!report.problems.isEmpty)
+        #expect(took == .zero)
+    }
+
+    @Test func whatDoesNotPassIsNotTriedAgain() async throws {
+        let (report, took) = try await preflight(after: [Failure(.denied, "401 Unauthorized")])
+        #expect(report.problems.contains { $0.contains("401") })
+        #expect(took == .zero)
+    }
 
     // The queries are: bad requests, requests, authentication failures, what these are compared with.
 

@@ -1,4 +1,5 @@
 import SerinController
+import SerinCrypto
 import SerinLocks
 import SerinModel
 import SerinPolicies
@@ -17,6 +18,13 @@ import Testing
     }
 
     private func isOver(_ service: SimulatedService) -> Bool { service.status?.isFinal == true }
+
+    private func expectReplay(of store: MemoryStore) async throws {
+        var check = JournalCheck(digest: SHA256.digestOrEmpty)
+        for entry in try await store.entries(after: 0, rollout: nil, limit: .max) { check.take(entry) }
+        #expect(check.replayed > 0 && check.unread == [])
+        #expect(check.faults == [])
+    }
 
     @Test func aGoodReleaseIsPromotedAndTheWeightIsBackAtZero() async throws {
         let service = try SimulatedService()
@@ -124,8 +132,48 @@ import Testing
             let log = try await log(second)
             #expect(second.status?.ending == .promoted, "\(log)")
         }
-        let check = try await JournalReader(second.store).replayAll(only: nil)
-        #expect(check.faults == [])
+        try await expectReplay(of: second.store)
+    }
+
+    @Test func s8TimeWithoutAControllerDoesNotCountAgainstTheLongestBake() async throws {
+        let first = try SimulatedService()
+        try await first.running {
+            _ = try await first.start(by: person)
+            #expect(first.pass(atMost: .minutes(5)) { first.status?.state == "baking" && first.status?.baked ?? .zero > .zero })
+        }
+        let second = try SimulatedService(store: first.store)
+        let weight = first.weight
+        second.balancer.state.withLock { $0.weight = weight }
+        // Much longer than the longest bake, 40 minutes.
+        second.clock.advance(to: first.clock.now() + .hours(3))
+        _ = try await second.controller.recover()
+        try await second.running {
+            #expect(second.pass(atMost: .hours(2)) { isOver(second) })
+            let log = try await log(second)
+            #expect(second.status?.ending == .promoted, "\(log)")
+            #expect(!log.contains("held"), "\(log)")
+        }
+        try await expectReplay(of: second.store)
+    }
+
+    @Test func l7ADeployThatABrokenJournalHeldBackIsNotWaitedFor() async throws {
+        var policy = SimulatedService.policy()
+        policy.deploy = ActionPolicy(call: .run(["deploy"]), check: nil, deadline: .hours(1))
+        let service = try SimulatedService(policy: policy)
+        let store = service.store
+        service.telemetry.whileReadingHistory.withLock {
+            $0 = { await store.setFault { _ throws(StoreError) in throw .unavailable("disk full") } }
+        }
+        try await service.running {
+            _ = try await service.start(by: person)
+            _ = service.pass(atMost: .seconds(10)) { false }
+            await service.store.setFault(nil)
+            #expect(service.pass(atMost: .minutes(5)) { isOver(service) })
+            let log = try await log(service)
+            #expect(service.status?.ending == .inconclusive, "\(log)")
+            #expect(log.contains("the deploy action was not begun"), "\(log)")
+            #expect(service.actions.ran.withLock { $0 }.isEmpty)
+        }
     }
 
     @Test func theWatchdogsLoweringIsNotDriftAndTheStepIsEnteredAgainThroughItsGate() async throws {
@@ -134,7 +182,8 @@ import Testing
             _ = try await first.start(by: person)
             #expect(first.pass(atMost: .minutes(5)) { first.weight > .zero })
         }
-        let second = try SimulatedService(store: first.store, watchdogMark: true)
+        let second = try SimulatedService(store: first.store)
+        second.watchdogMark.withLock { $0 = true }
         second.clock.advance(to: first.clock.now())
         _ = try await second.controller.recover()
         try await second.running {

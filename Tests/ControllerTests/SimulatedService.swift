@@ -15,14 +15,21 @@ final class SimulatedService: Sendable {
     let telemetry: FakeTelemetry
     let actions = FakeActions()
     let notifier = FakeNotifier()
+    /// How often the controller has shown life.
+    let pulses = Locked(0)
+    /// Whether the watchdog's mark is there.
+    let watchdogMark = Locked(false)
     let store: MemoryStore
     let controller: ServiceController
 
-    init(store: MemoryStore? = nil, policy: Policy = SimulatedService.policy(), watchdogMark: Bool = false) throws {
+    init(
+        store: MemoryStore? = nil, policy: Policy = SimulatedService.policy(), budget: RetryBudget? = nil
+    ) throws {
         telemetry = FakeTelemetry(balancer: balancer)
         let store = try store ?? MemoryStore(at: clock.now(), digest: SHA256.digestOrEmpty)
         self.store = store
         let (clock, balancer, telemetry, actions) = (clock, balancer, telemetry, actions)
+        let (pulses, mark) = (pulses, watchdogMark)
         controller = ServiceController(
             service: policy.service,
             parts: ServiceController.Parts(
@@ -37,7 +44,10 @@ final class SimulatedService: Sendable {
                 },
                 makeWorld: { _ throws(Failure) in World(traffic: balancer, telemetry: telemetry, database: nil, actions: actions)
                 },
-                takeWatchdogMark: { watchdogMark }))
+                watchdog: WatchdogLink(
+                    showLife: { pulses.withLock { $0 += 1 } }, hasMark: { mark.withLock { $0 } },
+                    clearMark: { mark.withLock { $0 = false } }),
+                retries: budget ?? RetryBudget(clock: clock) { 0.5 }))
     }
 
     static let name = "checkout"
@@ -67,7 +77,7 @@ final class SimulatedService: Sendable {
     static let request = StartRequest(policyText: "", policyFile: "test", version: "2", previous: "1", overrides: [])
 
     /// Runs the controller while the body acts; ends it afterwards.
-    func running(_ body: @Sendable () async throws -> Void) async throws {
+    func running<Result: Sendable>(_ body: @Sendable () async throws -> Result) async throws -> Result {
         try await withThrowingTaskGroup(of: Void.self) { group in
             group.addTask(executorPreference: executor) { await self.controller.run() }
             defer {
@@ -76,7 +86,7 @@ final class SimulatedService: Sendable {
                 group.cancelAll()
                 executor.drain()
             }
-            try await body()
+            return try await body()
         }
     }
 

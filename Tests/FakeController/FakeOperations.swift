@@ -2,6 +2,7 @@ public import SerinController
 public import SerinLocks
 public import SerinModel
 internal import SerinPolicies
+public import SerinRecords
 public import SerinRollouts
 public import SerinVerdicts
 
@@ -13,6 +14,8 @@ public final class FakeOperations: RolloutOperations {
         public var status: RolloutStatus
         /// Its log.
         public var decisions: [LoggedDecision] = []
+        /// Its service's journal.
+        public var entries: [Entry] = []
         /// The commands that were accepted.
         public var commands: [Command] = []
         /// The starts that were asked for.
@@ -79,6 +82,12 @@ public final class FakeOperations: RolloutOperations {
     public func decisions(of name: String, after sequence: Int64, limit: Int) async throws(OperationError) -> [LoggedDecision] {
         _ = try present(name)
         return state.withLock { Array($0.decisions.filter { $0.sequence > sequence }.prefix(limit)) }
+    }
+
+    /// The journal that the test set.
+    public func entries(of service: ServiceName, after sequence: Int64, limit: Int) async throws(OperationError) -> [Entry] {
+        _ = try present(service.description)
+        return state.withLock { Array($0.entries.filter { $0.sequence > sequence }.prefix(limit)) }
     }
 
     /// Returns when the test has changed the status, or the time is over.

@@ -19,7 +19,7 @@ extension Integration {
         @Test(arguments: [false, true]) func aRestartedBalancerIsDriftThatRollsBack(isNoticed: Bool) async throws {
             try await Scene.play(policy(onDrift: "rollback")) { scene in
                 let run = try scene.start(scene.release(Stage.good))
-                try await scene.awaitWeight(1000)
+                try await scene.awaitFirstStep()
                 try await restart(scene, isNoticed: isNoticed)
                 #expect(try await scene.end(of: run) == 3, "\(scene.output())")
                 #expect(scene.output().contains("someone else lowered the weight"), "\(scene.output())")
@@ -30,7 +30,7 @@ extension Integration {
         @Test func aRestartedBalancerGetsTheWeightAgainWhenThePolicyReapplies() async throws {
             try await Scene.play(policy(onDrift: "reapply")) { scene in
                 let run = try scene.start(scene.release(Stage.good))
-                try await scene.awaitWeight(1000)
+                try await scene.awaitFirstStep()
                 try await restart(scene, isNoticed: false)
                 #expect(try await scene.end(of: run) == 0, "\(scene.output())")
                 let proof = try await JournalProof(of: scene)
@@ -42,7 +42,7 @@ extension Integration {
         @Test(arguments: [false, true]) func aRestartedBalancerIsHeldUntilAPersonResumes(isNoticed: Bool) async throws {
             try await Scene.play(policy(onDrift: "hold")) { scene in
                 let run = try scene.start(scene.release(Stage.good))
-                try await scene.awaitWeight(1000)
+                try await scene.awaitFirstStep()
                 try await restart(scene, isNoticed: isNoticed)
                 try await scene.awaitOutput("someone else lowered the weight")
                 #expect(await scene.weight() == 0)
@@ -64,7 +64,7 @@ extension Integration {
         @Test func aWeightRaisedBySomeoneElseIsLoweredAtOnce() async throws {
             try await Scene.play { scene in
                 let run = try scene.start(scene.release(Stage.good))
-                try await scene.awaitWeight(1000)
+                try await scene.awaitFirstStep()
                 await scene.stage.move(scene.service, to: 9000)
                 try await waitUntil("lowering") { await scene.weight() ?? 0 <= 5000 }
                 #expect(try await scene.end(of: run) == 0, "\(scene.output())")

@@ -11,9 +11,12 @@ extension Integration {
         /// How a lane's rollout is to end.
         enum Story: Int, CaseIterable, Sendable { case promoted, failed, halted }
 
+        /// How often all lanes are played, each time killed at other writes.
+        static let rounds = getenv("SERIN_CRASH_ROUNDS").flatMap { Int(String(cString: $0)) } ?? 2
+
         /// Each lane is a rollout of its own service; as many as there are services run side by side.
-        @Test(.timeLimit(.minutes(10))) func s1s2s3s7HoldWhereverTheProgramIsKilled() async throws {
-            let rounds = getenv("SERIN_CRASH_ROUNDS").flatMap { Int(String(cString: $0)) } ?? 2
+        @Test(.timeLimit(.minutes(5 * rounds))) func s1s2s3s7HoldWhereverTheProgramIsKilled() async throws {
+            let rounds = Self.rounds
             var killed: Set<Kill> = []
             for round in 0..<rounds {
                 try await withThrowingTaskGroup(of: [Kill].self) { group in

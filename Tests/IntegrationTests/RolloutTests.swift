@@ -33,6 +33,30 @@ extension Integration {
             }
         }
 
+        @Test(arguments: [true, false]) func promotedMeansThatControlWasSeenOnTheNewVersion(isReal: Bool) async throws {
+            let service = Stage.services[0]
+            let mark = try #require(Stage.current).promotionMark(of: service)
+            defer { unlink(mark) }
+            var policy = PolicyText()
+            policy.times["loss_for"] = "6s"
+            policy.more = """
+                promote: {run: [touch, \(isReal ? mark : "\(mark).elsewhere")]}
+                rollback: {run: ["true"]}
+                """
+            try await Scene.play(service, policy) { scene in
+                let completion = try await scene.serin(scene.release(Stage.good))
+                let proof = try await JournalProof(of: scene)
+                if isReal {
+                    #expect(completion.termination == .exited(0), "\(completion.text)")
+                    #expect(completion.text.contains("the new version is seen healthy on control"), "\(completion.text)")
+                } else {
+                    #expect(completion.termination == .exited(3), "\(completion.text)")
+                    #expect(proof.status?.cause.contains("2.0 was not seen healthy on control within 6s") == true)
+                }
+                try await proof.check(scene)
+            }
+        }
+
         @Test func aHaltFromASecondProcessEndsItAtZero() async throws {
             try await Scene.play { scene in
                 let run = try scene.start(scene.release(Stage.good))
@@ -66,6 +90,25 @@ extension Integration {
                 close(open("\(scene.state)/\(scene.service)/halt", O_WRONLY | O_CREAT, 0o600))
                 #expect(try await scene.end(of: run) == 4, "\(scene.output())")
                 try await JournalProof(of: scene).check(scene)
+            }
+        }
+
+        @Test func s19AHaltFileWorksWithoutTheSocketAndSaysWhoAndWhy() async throws {
+            try await Scene.play { scene in
+                let run = try scene.start(scene.release(Stage.good))
+                try await scene.awaitWeight(1000)
+                let folder = "\(scene.state)/\(scene.service)"
+                #expect(unlink("\(folder)/serin.sock") == 0)
+                let file = open("\(folder)/halt", O_WRONLY | O_CREAT, 0o600)
+                let reason = "payments fail\n"
+                #expect(write(file, reason, reason.utf8.count) == reason.utf8.count)
+                close(file)
+                #expect(try await scene.end(of: run) == 4, "\(scene.output())")
+                #expect(access("\(folder)/halt", F_OK) != 0, "the file is still there")
+                #expect(scene.output().contains("halt by uid:\(geteuid()): payments fail"), "\(scene.output())")
+                let proof = try await JournalProof(of: scene)
+                #expect(proof.halts.count == 1)
+                try await proof.check(scene)
             }
         }
 

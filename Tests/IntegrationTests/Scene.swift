@@ -104,6 +104,9 @@ struct Scene: Sendable {
         }
     }
 
+    /// Waits until the program has read its first raise, to 10 %, back. What happens before that happens to the raise, not to the step.
+    func awaitFirstStep() async throws { try await awaitOutput("weight 10% confirmed") }
+
     /// Waits until the balancer shows a weight.
     func awaitWeight(_ basisPoints: Int, within deadline: Duration = .seconds(30)) async throws {
         do {

@@ -39,5 +39,40 @@ extension Integration {
                 try await JournalProof(of: scene).check(scene)
             }
         }
+
+        @Test(.enabled("needs root, to act as two users") { geteuid() == 0 })
+        func s19AMemberOfTheSocketsGroupHaltsTheRolloutAndNobodyElse() async throws {
+            var policy = PolicyText()
+            policy.times["bake"] = "60s"
+            policy.times["max_bake"] = "120s"
+            try await Scene.play(policy) { scene in
+                let run = try scene.start(scene.release(Stage.good) + ["--socket-group", "nogroup"])
+                try await scene.awaitWeight(1000)
+                let copy = scene.file("serin")
+                let copied = try await Program("cp", [try Scene.program(), copy], deadline: .seconds(20)).run()
+                try #require(copied.termination == .exited(0), "\(copied.text)")
+                func halt(group: String) async throws -> Completion {
+                    try await Program(
+                        "setpriv",
+                        ["--reuid=nobody", "--regid=\(group)", "--clear-groups", "--", copy, "halt", scene.service],
+                        environment: ["SERIN_STATE": scene.state, "HOME": "/nonexistent", "PATH": "/usr/bin:/bin"],
+                        deadline: .seconds(20)
+                    ).run()
+                }
+                for path in [scene.state, "\(scene.state)/\(scene.service)"] {
+                    var status = stat()
+                    #expect(stat(path, &status) == 0)
+                    #expect(status.st_mode & 0o777 == 0o710, "\(path)")
+                }
+                let stranger = try await halt(group: "users")
+                #expect(stranger.termination != .exited(0), "\(stranger.text)")
+                #expect(await scene.weight() == 1000)
+                let member = try await halt(group: "nogroup")
+                #expect(member.termination == .exited(0), "\(member.text)")
+                #expect(try await scene.end(of: run) == 4, "\(scene.output())")
+                #expect(scene.output().contains("halt by uid:65534"), "\(scene.output())")
+                try await JournalProof(of: scene).check(scene)
+            }
+        }
     }
 }

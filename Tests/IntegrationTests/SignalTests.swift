@@ -31,7 +31,8 @@ extension Integration {
                 let proof = try await JournalProof(of: scene)
                 #expect(proof.status?.isFinal == true, "\(phase): \(scene.output())")
                 try await proof.check(scene)
-                #expect(phase != .promotion || access(scene.file("promoted"), F_OK) != 0, "the promotion went on after the halt")
+                let mark = scene.stage.promotionMark(of: scene.service)
+                #expect(phase != .promotion || access(mark, F_OK) != 0, "the promotion went on after the halt")
             }
         }
 
@@ -62,19 +63,23 @@ extension Integration {
         }
 
         private func eachPhase(_ body: @escaping @Sendable (Phase, Scene) async throws -> Void) async throws {
+            let stage = try #require(Stage.current)
             try await withThrowingTaskGroup(of: Void.self) { group in
                 for (phase, service) in zip(Phase.allCases, Stage.services) {
                     group.addTask {
                         let state = try Scratch()
                         defer { state.remove() }
+                        let mark = stage.promotionMark(of: service)
+                        defer { unlink(mark) }
                         var policy = PolicyText()
                         policy.times["warmup"] = "1s"
                         // Six programs at a time: Prometheus gets more time to answer.
                         policy.times["poll"] = "1s"
+                        policy.times["loss_for"] = "20s"
                         policy.more = """
                             promote:
-                              run: [sh, -c, "sleep 2; touch \(state.file("promoted"))"]
-                              check: {run: [test, -e, \(state.file("promoted"))]}
+                              run: [sh, -c, "sleep 2; touch \(mark)"]
+                              check: {run: [test, -e, \(mark)]}
                             rollback:
                               run: [sleep, "1"]
                               check: {run: ["true"]}

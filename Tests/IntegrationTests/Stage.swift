@@ -29,6 +29,8 @@ struct Stage: Sendable {
     /// The instance of the version `odd`.
     let oddInstance: SteadyExporter
     private let instances: [SteadyExporter]
+    /// For each service an instance of the version `good` on control, which shows itself once a promote action has left its mark.
+    private let promoted: [SteadyExporter]
     /// The instances of what control runs.
     var controlInstances: [SteadyExporter] { Array(instances.prefix(2)) }
 
@@ -44,18 +46,27 @@ struct Stage: Sendable {
             try SteadyExporter(version: old, rate: most), try SteadyExporter(version: old, rate: most),
             try SteadyExporter(version: good, rate: rate), try SteadyExporter(version: bad, rate: rate, failing: 0.04), odd,
         ]
+        var promoted: [SteadyExporter] = []
+        for service in services {
+            promoted.append(try SteadyExporter(version: good, rate: 0, shownBy: mark(of: service, in: scratch)))
+        }
         var settings = PrometheusServer.Settings()
         settings.scrapeInterval = .milliseconds(250)
-        async let prometheus = PrometheusServer.start([.init(instances.map(\.address))], settings)
+        async let prometheus = PrometheusServer.start([.init((instances + promoted).map(\.address))], settings)
         let balancer = try await HAProxyServer(
             scratch: scratch, control: [control.port], canary: [canary.port], key: services[0],
             moreKeys: Array(services.dropFirst()))
         let stage = Stage(
             scratch: scratch, balancer: balancer, prometheus: try await prometheus, control: control, canary: canary,
-            oddInstance: odd, instances: instances)
+            oddInstance: odd, instances: instances, promoted: promoted)
         try await stage.awaitScrapes()
         return stage
     }
+
+    /// The file that a service's promote action leaves: from then on control shows the new version.
+    func promotionMark(of service: String) -> String { Stage.mark(of: service, in: scratch) }
+
+    private static func mark(of service: String, in scratch: Scratch) -> String { scratch.file("promoted-\(service)") }
 
     /// Waits until every instance was scraped often enough to know the rhythm.
     private func awaitScrapes() async throws {
@@ -81,7 +92,7 @@ struct Stage: Sendable {
         prometheus.stop()
         control.stop()
         canary.stop()
-        for instance in instances { instance.stop() }
+        for instance in instances + promoted { instance.stop() }
         scratch.remove()
     }
 

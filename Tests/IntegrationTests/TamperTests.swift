@@ -7,6 +7,31 @@ import Testing
 extension Integration {
     /// What `serin verify` says about the journal of a real rollout that someone edited with the sqlite3 shell.
     @Suite(.serialized) struct Tampering {
+        @Test func aJournalInUseIsVerifiedWhileTheRolloutGoesOn() async throws {
+            var text = PolicyText()
+            text.times["bake"] = "20s"
+            try await Scene.play(Stage.services[0], text) { scene in
+                let run = try scene.start(scene.release(Stage.good))
+                defer { run.stop() }
+                try await scene.awaitWeight(1000)
+                let verified = try await scene.serin("verify", scene.service, "-o", "json")
+                #expect(verified.termination == .exited(0), "\(verified.text)")
+                guard case .array(let journals)? = try JSONValue(parsing: verified.output)["journals"],
+                    let head = journals.first?["head"]?.text, let size = journals.first?["entries"]?.integer
+                else { throw Failure(.invalid, "no head: \(verified.text)") }
+                async let again = scene.serin("verify", scene.service, "--head", head)
+                let halted = try await scene.serin("halt", scene.service)
+                #expect(halted.termination == .exited(0), "\(halted.text)")
+                #expect(try await again.termination == .exited(0))
+                #expect(try await scene.end(of: run) == 4, "\(scene.output())")
+                let later = try await scene.serin("verify", scene.service, "--head", head)
+                #expect(later.termination == .exited(0), "\(later.text)")
+                let longer = "\(size + 100_000)" + head.drop { $0 != ":" }
+                let cut = try await scene.serin("verify", scene.service, "--head", longer)
+                #expect(cut.termination == .exited(8), "\(cut.text)")
+            }
+        }
+
         @Test func anEditDeletionSwapOrTruncationIsFound() async throws {
             try await Scene.play { scene in
                 let run = try scene.start(scene.release(Stage.bad))

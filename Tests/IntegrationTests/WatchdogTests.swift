@@ -17,7 +17,7 @@ extension Integration {
         @Test func l6TheWatchdogLowersAnAbandonedCanaryAndItsStepIsEnteredAgain() async throws {
             try await Scene.play(policy) { scene in
                 let run = try scene.start(scene.release(Stage.good))
-                try await scene.awaitWeight(1000)
+                try await scene.awaitFirstStep()
                 run.signal(SIGKILL)
                 #expect(try await scene.end(of: run) == 128 + SIGKILL)
                 try await scene.awaitWeight(0, within: .seconds(15))
@@ -47,6 +47,62 @@ extension Integration {
                 #expect(proof.raises == [1000, 5000])
                 try await proof.check(scene)
             }
+        }
+
+        @Test func l6AControllerThatStandsStillIsLoweredAndEntersItsStepAgainWhenItWakesUp() async throws {
+            var policy = policy
+            policy.times["bake"] = "6s"
+            policy.times["raise_deadline"] = "20s"
+            try await Scene.play(policy) { scene in
+                let run = try scene.start(scene.release(Stage.good))
+                try await scene.awaitWeight(1000)
+                run.signal(SIGSTOP)
+                let stopped = Instant.wall
+                try await scene.awaitWeight(0, within: .seconds(15))
+                // 2 s of patience, a second between looks, and a balancer that answers at once.
+                #expect(Instant.wall - stopped < .seconds(6))
+                let mark = "\(scene.state)/\(scene.service)/watchdog"
+                #expect(access(mark, F_OK) == 0, "no mark of the watchdog's lowering")
+                let watch = WeightWatch(scene)
+                run.signal(SIGCONT)
+                #expect(try await scene.end(of: run) == 0, "\(scene.output())")
+                let proof = try await JournalProof(of: scene)
+                // Nothing rose but by raises journaled after the awakening, first of them the same step's.
+                #expect(proof.journaledRaises.map(\.basisPoints) == [1000, 1000, 5000], "\(scene.output())")
+                let again = try #require(proof.journaledRaises.dropFirst().first)
+                #expect(watch.changes.allSatisfy { $0.basisPoints == 0 || $0.at >= again.at }, "\(watch.changes)")
+                #expect(access(mark, F_OK) != 0, "the mark was not taken")
+                #expect(scene.output().contains("watchdog"), "\(scene.output())")
+                watch.check(proof)
+                try await proof.check(scene)
+            }
+        }
+
+        @Test func l6AWatchdogThatWasKilledIsReplaced() async throws {
+            var policy = policy
+            policy.times["bake"] = "60s"
+            policy.times["max_bake"] = "120s"
+            try await Scene.play(policy) { scene in
+                let run = try scene.start(scene.release(Stage.good))
+                try await scene.awaitWeight(1000)
+                let first = try #require(try await watchdog(scene))
+                kill(first, SIGKILL)
+                try await waitUntil("another watchdog", within: .seconds(20)) {
+                    let found = try await watchdog(scene)
+                    return found != nil && found != first
+                }
+                run.signal(SIGKILL)
+                #expect(try await scene.end(of: run) == 128 + SIGKILL)
+                try await scene.awaitWeight(0, within: .seconds(15))
+            }
+        }
+
+        /// The process of a scene's watchdog.
+        private func watchdog(_ scene: Scene) async throws -> pid_t? {
+            let found = try await Program(
+                "pgrep", ["-f", "watchdog \(scene.service) --state \(scene.state)"], deadline: .seconds(5)
+            ).run()
+            return pid_t(found.text.trimmingPrefix(while: \.isWhitespace).prefix { $0.isNumber })
         }
 
         @Test func s15ARolloutThatCannotBeTakenOverIsLoweredAllTheSame() async throws {

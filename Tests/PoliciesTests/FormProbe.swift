@@ -23,6 +23,18 @@ struct FormProbe: CustomStringConvertible {
         FormProbe(form: .share(most: 1e12, canBeZero: true), hasRange: false, description: "share"),
         FormProbe(form: .perSecond, hasRange: false, description: "rate"),
         FormProbe(form: .bytes, hasRange: false, description: "bytes"),
+        FormProbe(form: .backup(.keep), hasRange: true, description: "keep"),
+        FormProbe(form: .backup(.cron), hasRange: true, description: "cron"),
+        FormProbe(form: .backup(.zone), hasRange: true, description: "zone"),
+        FormProbe(form: .backup(.window), hasRange: true, description: "window"),
+        FormProbe(form: .backup(.blackout), hasRange: true, description: "blackout"),
+        FormProbe(form: .backup(.identifier), hasRange: false, description: "identifier"),
+        FormProbe(form: .backup(.table), hasRange: false, description: "table"),
+        FormProbe(form: .backup(.bucket), hasRange: false, description: "bucket"),
+        FormProbe(form: .backup(.prefix), hasRange: false, description: "prefix"),
+        FormProbe(form: .backup(.tls), hasRange: false, description: "tls"),
+        FormProbe(form: .backup(.chat), hasRange: false, description: "chat"),
+        FormProbe(form: .backup(.mail), hasRange: true, description: "mail"),
     ]
 
     /// Whether the parser reads a quoted text, and whether the pattern matches it.

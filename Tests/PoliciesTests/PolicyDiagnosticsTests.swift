@@ -95,10 +95,22 @@ import Testing
         ),
         ("service: checkout", "service: checkout\npostgres: {url_env: A}", "postgres: limits nothing"),
         (
+            "service: checkout", "service: checkout\ndeploy: {run: [x], env: [A=b]}",
+            "deploy.env[0]: expected the name of an environment"
+        ),
+        (
+            "service: checkout", "service: checkout\ndeploy: {http: {url: \"http://127.0.0.1/\"}, env: [A]}",
+            "env: an HTTP request has no environment"
+        ),
+        (
             "service: checkout", "service: checkout\non_drift: ignore",
             "on_drift: expected one of hold, rollback, reapply, found 'ignore'"
         ),
         ("service: checkout", "service:", "service: expected a name of letters"),
+        (
+            "service: checkout", "service: checkout\nraise_deadline: 9s",
+            "raise_deadline: expected a time with a unit from 10s to 1h"
+        ),
     ])
     func aMistakeIsExplained(old: String, new: String, expected: String) {
         let found = complaints(changed(old, new))

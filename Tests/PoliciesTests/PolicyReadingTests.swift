@@ -174,6 +174,11 @@ import Testing
         #expect(policy.alerts?.match.first == LabelMatcher("service", .equal, "checkout"))
     }
 
+    @Test func anActionNamesTheVariablesThatItsProgramIsGiven() throws {
+        let policy = try policy(adding("deploy: {run: [x], env: [KUBECONFIG, DEPLOY_TOKEN, KUBECONFIG]}"))
+        #expect(policy.deploy?.environment == ["KUBECONFIG", "DEPLOY_TOKEN"])
+    }
+
     @Test func placeholdersOfActionsLoseTheirSpaces() throws {
         let policy = try policy(adding("deploy: {run: [x, \"--to={{ version }}\", \"{{previous }}\"]}"))
         #expect(policy.deploy?.call == .run(["x", "--to={{version}}", "{{previous}}"]))

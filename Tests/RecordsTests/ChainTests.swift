@@ -113,11 +113,37 @@ import Testing
         var entries = try chain.link([opening], after: nil, epoch: 1)
         #expect(chain.verify(entries, from: nil) == [ChainFault(1, .unknownEngine("99"))])
         entries[0].body = Array("{}".utf8)
-        entries[0].hash = chain.hash(of: entries[0])
-        guard case .undecodable = chain.verify(entries, from: nil).first?.kind else {
+        let faults = chain.verify(entries, from: nil)
+        #expect(faults.map(\.isOfAnotherVersion) == [false, false], "\(faults)")
+        guard case .undecodable = faults.last?.kind else {
             Issue.record("an empty body was taken for a record")
             return
         }
+    }
+
+    /// An entry whose hash holds is as it was written: what this build cannot read of it is no sign of tampering.
+    @Test func anIntactEntryOfAnUnknownFormIsOfAnotherVersionOfSerin() throws {
+        var entries = try journal(3)
+        entries[2].body = Array(#"{"event":{"_0":{"paused":{}}}}"#.utf8)
+        entries[2].hash = chain.hash(of: entries[2])
+        let faults = chain.verify(entries, from: nil)
+        #expect(faults.map(\.isOfAnotherVersion) == [true])
+        #expect(
+            faults.first?.description
+                == "entry 3: written by another version of Serin (engine 2, this is 2); its hash holds, but its form is not known "
+                + "here: at event._0: unknown case 'paused' of RolloutEvent")
+    }
+
+    @Test func anEpochOfAnotherEngineIsNamedOnce() throws {
+        let opening = Draft(rollout: nil, at: instant(0), record: .opened(epoch: 1, engine: "99"))
+        let rest = (1..<4).map { Draft(rollout: rollout, at: instant(Int64($0)), record: .event(.ticked)) }
+        var entries = try chain.link([opening] + rest, after: nil, epoch: 1)
+        for index in entries.indices.dropFirst() {
+            entries[index].body = Array(#"{"event":{"_0":{"paused":{}}}}"#.utf8)
+            entries[index].previous = entries[index - 1].hash
+            entries[index].hash = chain.hash(of: entries[index])
+        }
+        #expect(chain.verify(entries, from: nil) == [ChainFault(1, .unknownEngine("99"))])
     }
 
     @Test func aDigestThatFailsLinksNothing() {

@@ -70,7 +70,7 @@ var sampleRecords: [Record] {
         .record(Decision(topic: "verdict", text: "step 25% FAIL", signals: [assessment])),
         .notify(Notice(isCall: true, text: "help")),
     ]
-    return [.opened(epoch: 3, engine: "1"), .clockJumped(milliseconds: -3_600_000)] + events.map(Record.event)
+    return [.opened(epoch: 3, engine: "2"), .clockJumped(milliseconds: -3_600_000)] + events.map(Record.event)
         + effects.map(Record.effect)
 }
 

@@ -152,7 +152,7 @@ struct TakeoverTests {
         var scene = try Scene()
         scene.toPromotion()
         scene.happens(takeover(.weight(try Scene.weight(25)), scene, .done(output: "")))
-        #expect(scene.state == .verifying)
+        #expect(scene.state == .verifying(isUnseen: false))
     }
 
     @Test func anActionThatNobodyKnowsAboutHoldsAtZero() throws {

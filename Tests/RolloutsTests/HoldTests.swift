@@ -71,6 +71,44 @@ struct HoldTests {
         #expect(scene.status.ending == .inconclusive)
     }
 
+    @Test func aCanaryAtZeroWithoutSeriesCanResume() throws {
+        var scene = try Scene()
+        scene.toBake()
+        let isAbsent: (inout Assessment) -> Void = {
+            $0.signals[0].absence = .noSeries
+            $0.signals[0].absentCohort = .canary
+        }
+        // Someone lowers it to 0; without traffic its series go.
+        scene.poll(read: .weight(.zero))
+        #expect(scene.status.state == "held")
+        for _ in 0..<20 { scene.poll(.nodata, change: isAbsent) }
+        scene.command(.resume)
+        #expect(weights(scene.poll(.nodata, change: isAbsent)) == [try Scene.weight(5)])
+        scene.confirm()
+        // After that it has its two minutes again, and no more.
+        for _ in 0..<7 { scene.poll(.nodata, change: isAbsent) }
+        #expect(scene.status.state == "baking")
+        scene.poll(.nodata, change: isAbsent)
+        #expect(scene.status.state == "held")
+    }
+
+    @Test func timeWithoutAControllerDoesNotCountAgainstTheLongestBake() throws {
+        var scene = try Scene()
+        scene.toBake()
+        scene.poll()
+        scene.now = scene.now + .hours(5)
+        scene.happens(
+            .takenOver(
+                Takeover(
+                    traffic: Scene.traffic(.weight(try Scene.weight(5))), watchdogLowered: false, actions: [])))
+        #expect(scene.state == .baking(step: 0))
+        // 24 minutes in all, of which little more than one has passed.
+        scene.passes(.minutes(22))
+        #expect(scene.state == .baking(step: 0))
+        scene.passes(.minutes(2))
+        #expect(scene.status.state == "held")
+    }
+
     @Test func aCanaryWithoutSeriesIsLostTwoMinutesAfterItsFirstRaiseOnly() throws {
         var scene = try Scene { $0.timing.warmup = .seconds(10) }
         scene.toWarmup()

@@ -176,11 +176,92 @@ struct ProgressTests {
         var scene = try Scene()
         scene.toPromotion()
         scene.act()
-        #expect(scene.state == .verifying)
+        #expect(scene.state == .verifying(isUnseen: false))
         scene.passes(.minutes(10))
         #expect(scene.status.ending == .inconclusive)
         scene.settle()
         #expect(actions(scene.effects) == [.deploy, .promote, .rollback])
+    }
+
+    @Test func promotedMeansThatControlWasSeenOnTheNewVersion() throws {
+        var scene = try Scene()
+        scene.toPromotion()
+        scene.act()
+        for _ in 0..<3 {
+            #expect(weights(scene.poll(.nodata) { $0.newVersion = .unseen }).isEmpty)
+            #expect(scene.state == .verifying(isUnseen: true))
+        }
+        #expect(weights(scene.poll(.nodata) { $0.newVersion = .seen }) == [.zero])
+        #expect(scene.status.cause == "the new version is seen healthy on control")
+        scene.confirm()
+        #expect(scene.status.ending == .promoted)
+    }
+
+    @Test func aPromoteActionThatLeavesControlOnTheOldVersionIsTakenBackAsFailed() throws {
+        var scene = try Scene()
+        scene.toPromotion()
+        scene.act()
+        for _ in 0..<39 { scene.poll(.nodata) { $0.newVersion = .unseen } }
+        #expect(scene.state == .verifying(isUnseen: true))
+        #expect(weights(scene.poll(.nodata) { $0.newVersion = .unseen }) == [.zero])
+        #expect(scene.status.cause == "the promote action was done, but 2 was not seen healthy on control within 10m")
+        scene.settle()
+        #expect(scene.status.ending == .failed)
+        #expect(actions(scene.effects) == [.deploy, .promote, .rollback])
+    }
+
+    @Test func withoutSeriesThatTellTheVersionThePromoteActionIsTakenAtItsWord() throws {
+        var scene = try Scene()
+        scene.toPromotion()
+        scene.act()
+        #expect(weights(scene.poll(.nodata) { $0.newVersion = .untold }) == [.zero])
+        #expect(scene.status.cause.contains("the series do not tell what control runs"))
+    }
+
+    @Test(
+        arguments: [
+            (["version": "2"], ["version": "1"], ["version"]), (["image": "shop:2"], ["image": "shop:1"], ["image"]),
+            (["version": "2", "track": "canary"], ["track": "stable"], ["version"]), (["pool": "a2"], ["pool": "b7"], []),
+            (["track": "canary"], ["track": "stable"], []),
+        ] as [([String: String], [String: String], [String])])
+    func theLabelThatNamesTheVersionIsFound(canary: [String: String], control: [String: String], naming: [String]) throws {
+        let scene = try Scene {
+            $0.prometheus.canary = canary.map { Label($0.key, $0.value) }
+            $0.prometheus.control = control.map { Label($0.key, $0.value) }
+        }
+        let plan = EvidencePlan(scene.rollout.charter.policy, version: "2", previous: "1")
+        #expect(plan.newVersion.map(\.name) == naming)
+    }
+
+    @Test func afterTheFinalStepControlGetsItsShareBackToBeSeen() throws {
+        var scene = try Scene { $0.traffic.steps = (try? Scene.steps(5, 25, 100)) ?? [] }
+        scene.toLastBake()
+        scene.poll(.pass, healthy: .minutes(3))
+        scene.confirm()
+        scene.passes(.minutes(5))
+        scene.poll(.pass)
+        scene.act()
+        #expect(weights(scene.poll(.nodata, read: .weight(.all)) { $0.newVersion = .unseen }) == [try Scene.weight(25)])
+        scene.confirm()
+        #expect(weights(scene.poll(.nodata) { $0.newVersion = .unseen }).isEmpty)
+        #expect(weights(scene.poll(.nodata) { $0.newVersion = .seen }) == [.zero])
+        scene.confirm()
+        #expect(scene.status.ending == .promoted)
+    }
+
+    @Test func theReasonIsAlwaysThatOfTheStateItIsIn() throws {
+        var scene = try Scene()
+        scene.toBake()
+        scene.poll(.nodata, isLost: true)
+        #expect(scene.status.cause.contains("telemetry is lost"))
+        scene.poll()
+        #expect(scene.state == .baking(step: 0))
+        #expect(scene.status.cause == "weight 5% is in force and nothing speaks against it")
+        // The block in which telemetry was lost is not healthy time, the next one is.
+        scene.poll(healthy: .minutes(3))
+        scene.poll(healthy: .minutes(3))
+        #expect(scene.state == .raising(step: 1))
+        #expect(scene.status.cause == "nothing speaks against it")
     }
 
     @Test func aFinishedRolloutAbsorbsEverything() throws {

@@ -19,6 +19,47 @@ struct RetreatTests {
         #expect(scene.status.cause.contains("ratio 2.06 [1.56–2.72] beyond 1.10"))
     }
 
+    @Test func aHaltDuringADeployWithoutARollbackWaitsForItsOutcome() throws {
+        for outcome in [
+            ActionOutcome.done(output: ""), .failed(Failure(.transient, "x"), output: ""), .unknown(Failure(.unknown, "x")),
+        ] {
+            var scene = try Scene { ($0.promote, $0.rollback) = (nil, nil) }
+            scene.toHistory()
+            scene.happens(
+                .historyRead(HistoryReading(start: scene.now, step: .seconds(60), series: [], scrapeInterval: nil, warnings: [])))
+            scene.command(.halt)
+            scene.confirm()
+            #expect(scene.status.state == "rolling back")
+            #expect(scene.status.next.contains("the deploy action is waited for"))
+            #expect(weights(scene.act(outcome)) == [.zero], "0 is read once more after it")
+            #expect(!scene.status.isFinal)
+            scene.confirm()
+            #expect(scene.status.ending == .halted)
+        }
+    }
+
+    @Test func aDeployThatIsNeverHeardOfIsWaitedForUntilItsDeadline() throws {
+        var scene = try Scene { ($0.promote, $0.rollback) = (nil, nil) }
+        scene.toHistory()
+        scene.happens(
+            .historyRead(HistoryReading(start: scene.now, step: .seconds(60), series: [], scrapeInterval: nil, warnings: [])))
+        scene.command(.halt)
+        scene.confirm()
+        scene.passes(.minutes(3))
+        scene.confirm()
+        #expect(scene.status.ending == .halted)
+    }
+
+    @Test func aRollbackActionDoesNotWaitForTheDeployItEnds() throws {
+        var scene = try Scene()
+        scene.toHistory()
+        scene.happens(
+            .historyRead(HistoryReading(start: scene.now, step: .seconds(60), series: [], scrapeInterval: nil, warnings: [])))
+        scene.command(.halt)
+        scene.confirm()
+        #expect(actions(scene.effects) == [.deploy, .rollback])
+    }
+
     @Test func aFailDuringTheWarmupCountsToo() throws {
         var scene = try Scene()
         scene.toWarmup()

@@ -3,6 +3,7 @@ import Glibc
 import SerinCatalogue
 import SerinModel
 import SerinPorts
+import SerinProcesses
 import SerinSQLite
 import Testing
 
@@ -42,7 +43,7 @@ import Testing
     }
 
     /// At an n-th write or sync, from the making of the file to the tenth transaction and beyond.
-    @Test(arguments: ["pwrite64", "fdatasync"], [1, 2, 3, 5, 8, 11, 14, 18, 23, 29, 36])
+    @Test(arguments: ["pwrite64", "fdatasync"], [1, 2, 3, 5, 8, 11, 14, 18, 23, 29, 36, 50])
     func whatWasAcknowledgedSurvivesAKill(call: String, number: Int) async throws {
         let folder = try Folder()
         let arguments = [
@@ -54,6 +55,7 @@ import Testing
         let acknowledged = numbers(after: "acked", in: output).max() ?? 0
         let store = try await open(folder)
         let count = Int64(try await store.state().records.count)
+        #expect(number < 50 || acknowledged > 3, "the late kills come after some entries: \(output)")
         #expect(count >= acknowledged, "acknowledged entries are lost")
         #expect(count <= acknowledged + 1, "more than the one open transaction came to light")
         #expect(try await store.append([Sample.begun(1)]) == count + 1)

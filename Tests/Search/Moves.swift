@@ -58,13 +58,20 @@ extension World {
         case .zeroing, .awaitingApproval, .readingHistory, .deploying, .gate, .raising, .warmingUp, .baking, .watching, .held,
             .promoting,
             .verifying, .completing, .lowering, .reverting, .confirming, .stranded, .finished:
-            let polls = faults.isPlain ? [.pass, .fail, .nodata, .telemetryLost] : Move.Poll.allCases
+            var polls = faults.isPlain ? [.pass, .passUnseen, .fail, .nodata, .telemetryLost] : Move.Poll.allCases
+            // Only one state asks for it.
+            if !isVerifying { polls.removeAll { $0 == .passUnseen } }
             var moves = polls.map { Move.polled($0, .truth) }
             for read in Move.Read.allCases where read != .truth && (read == .unreadable || faults.strangers > 0) {
                 moves += [.polled(.pass, read), .polled(.inconclusive, read)]
             }
             return moves
         }
+    }
+
+    private var isVerifying: Bool {
+        if case .verifying = machine.state { return true }
+        return false
     }
 
     private var crashMoves: [Move] {
@@ -83,7 +90,7 @@ extension World {
 
     /// What the machine is told by a poll.
     func findings(_ poll: Move.Poll, _ read: Move.Read) -> PollFindings {
-        var findings = PollFindings(verdict: .inconclusive, readBack: readBack(read))
+        var findings = PollFindings(verdict: .inconclusive, readBack: readBack(read), isControlRenewed: true)
         switch poll {
         case .fail: findings.verdict = .fail
         case .hardLimit: findings.isBeyondHardLimit = true
@@ -109,10 +116,11 @@ extension World {
         case .passWithoutBake:
             findings.verdict = .pass
             findings.isStepDone = true
-        case .pass:
+        case .pass, .passUnseen:
             findings.verdict = .pass
             findings.isStepDone = true
             findings.isBakeDone = true
+            findings.isControlRenewed = poll == .pass
         }
         return findings
     }

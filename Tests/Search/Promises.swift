@@ -39,7 +39,7 @@ extension World {
             case .fail: if !before.machine.isPromotionStarted { mayNotRise = isLive(before) }
             case .hardLimit, .security, .alert, .databaseBeyond: mayNotRise = mayNotRise || isLive(before)
             case .databaseUnsure, .telemetryLost, .shareLow, .shareHigh, .nodata, .inconclusive, .stepDone, .passWithoutBake,
-                .pass:
+                .pass, .passUnseen:
                 break
             }
         case .commanded(.halt, _), .commanded(.rollback, _), .doubted: mayNotRise = true
@@ -52,8 +52,12 @@ extension World {
             case .start: if !starters.contains(person) { starters = (starters + [person]).sorted() }
             }
         case .passed(.watch): isWatchOver = true
-        case .crashed: isWatchOver = false
-        case .started, .preflight, .historyRead, .answered, .appliedLate, .passed, .ticked, .commanded, .acted, .stranger: break
+        // Past its deadline an action has been ended.
+        case .passed(.action), .acted: isActionRunning = false
+        case .crashed:
+            isWatchOver = false
+            isActionRunning = false
+        case .started, .preflight, .historyRead, .answered, .appliedLate, .passed, .ticked, .commanded, .stranger: break
         }
         if case .watching(_, false) = machine.state { isWatchOver = false }
         if machine.retreat != nil { mayNotRise = true }
@@ -136,11 +140,12 @@ extension World {
         switch poll {
         case .fail, .hardLimit, .security, .alert, .databaseBeyond, .databaseUnsure, .telemetryLost, .shareLow, .shareHigh:
             return false
-        case .nodata, .inconclusive, .stepDone, .passWithoutBake, .pass: return true
+        case .nodata, .inconclusive, .stepDone, .passWithoutBake, .pass, .passUnseen: return true
         }
     }
 
     private mutating func checkAction(_ kind: ActionKind, _ before: World, _ move: Move) throws(Violation) {
+        isActionRunning = true
         switch kind {
         case .deploy:
             deploys += 1
@@ -212,6 +217,11 @@ extension World {
     }
 
     private mutating func checkPromotion(_ before: World, _ move: Move) throws(Violation) {
+        if promotes > 0, machine.state == .completing, before.machine.state != .completing {
+            guard case .polled(let poll, let read) = move, before.findings(poll, read).isControlRenewed, poll != .telemetryLost,
+                poll != .databaseUnsure
+            else { throw Violation(promise: "S4", words: "promoted without having seen the new version on control") }
+        }
         guard machine.isPromotionStarted, !before.machine.isPromotionStarted else {
             if case .finished(.promoted) = machine.state, !isPromotionProven {
                 throw Violation(promise: "S4", words: "promoted without proof")
@@ -238,6 +248,7 @@ extension World {
             }
             return
         }
+        if isActionRunning { throw Violation(promise: "S3", words: "ended before the outcome of an action was known") }
         let mayRise = calls.contains { $0.weight > .zero } || late.contains { $0 > .zero }
         if mayRise { throw Violation(promise: "S2", words: "ended while a raise may still apply") }
         // A refusal writes nothing or finds that 0 cannot be written; anyone else's weight is theirs.

@@ -31,9 +31,10 @@ struct Scenario: Sendable {
                 plan: plan([500, 10_000], actions: false) { rollBackAlways(&$0) },
                 faults: World.Faults(strangers: 0, crashes: 2, isPlain: true)),
             Scenario(
-                name: "no actions, everything rolls back, drained",
+                name: "a deploy action and no way back but the weight, everything rolls back, drained",
                 plan: plan([500, 2500], actions: false) {
                     rollBackAlways(&$0)
+                    $0.deploy = .minutes(1)
                     $0.onFailure = .drain
                 },
                 faults: World.Faults(strangers: 0, crashes: 0)),

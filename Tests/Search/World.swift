@@ -44,6 +44,8 @@ struct World: Hashable {
     /// Actions asked for so far.
     var deploys: Int8 = 0
     var promotes: Int8 = 0
+    /// Whether an action was asked for and its outcome is not known yet.
+    var isActionRunning = false
     /// Whether a rollback action was asked for without a person asking again.
     var hasReverted = false
     /// Steps approved by someone other than the author.
@@ -73,6 +75,7 @@ struct World: Hashable {
         add(isStepProven ? 1 : 0, below: 2)
         add(mayNotRise ? 1 : 0, below: 2)
         add(hasReverted ? 1 : 0, below: 2)
+        add(isActionRunning ? 1 : 0, below: 2)
         add(Int(faults.strangers) &* 2 &+ Int(faults.crashes), below: 4)
         hasher.combine(bits)
         var weights = machine.wanted.basisPoints
@@ -123,6 +126,8 @@ enum Move: Hashable, CustomStringConvertible {
         case fail, hardLimit, security, alert, databaseBeyond, databaseUnsure, telemetryLost, shareLow, shareHigh, nodata,
             inconclusive
         case stepDone, passWithoutBake, pass
+        /// A pass that does not show the new version on control.
+        case passUnseen
     }
 
     enum Read: String, CaseIterable {

@@ -126,7 +126,7 @@ public final class PrometheusServer: Sendable {
     }
 
     /// Stops answering without closing anything.
-    public func freeze() { process.signal(SIGSTOP) }
+    public func freeze() { process.freeze() }
 
     /// Goes on after `freeze`.
     public func thaw() { process.signal(SIGCONT) }

@@ -1,4 +1,5 @@
 internal import CSerinProcess
+internal import FoundationEssentials
 internal import Glibc
 internal import SerinLocks
 public import SerinModel
@@ -39,6 +40,28 @@ public final class ServerProcess: Sendable {
 
     /// Sends a signal to the server alone.
     public func signal(_ number: Int32) { kill(pid, number) }
+
+    /// Stops the server without ending it; returns when every thread of it has stopped, as each does so only once it has the processor.
+    public func freeze() {
+        kill(pid, SIGSTOP)
+        let clock = ContinuousClock()
+        let limit = clock.now + .seconds(5)
+        while isRunning, !isFrozen, clock.now < limit { usleep(1_000) }
+    }
+
+    private var isFrozen: Bool {
+        // A process that is gone has no threads left to stop.
+        let threads = (try? FileManager.default.contentsOfDirectory(atPath: "/proc/\(pid)/task")) ?? []
+        return threads.allSatisfy { thread in
+            // A thread that has ended meanwhile cannot be read and runs no more.
+            guard let status = try? Data(contentsOf: URL(fileURLWithPath: "/proc/\(pid)/task/\(thread)/stat")) else {
+                return true
+            }
+            // The state follows the name, which is in parentheses.
+            let text = String(decoding: status, as: UTF8.self)
+            return text[(text.lastIndex(of: ")") ?? text.startIndex)...].dropFirst(2).first == "T"
+        }
+    }
 
     /// Whether it still runs.
     public var isRunning: Bool {

@@ -9,13 +9,15 @@ public final class SteadyExporter: Sendable {
     private let counters: Locked<SteadyCounters>
     private let server: ScriptedServer
 
-    /// Starts an instance of a version with so many requests a second, of which a share from 0 to 1 answers 500.
-    public init(version: String, rate: Double, failing: Double = 0) throws(Failure) {
+    /// Starts an instance of a version with so many requests a second, of which a share from 0 to 1 answers 500. With a path it shows
+    /// no series while there is no such file.
+    public init(version: String, rate: Double, failing: Double = 0, shownBy path: String? = nil) throws(Failure) {
         let counters = Locked(SteadyCounters(version: version, rate: rate, failing: failing))
         self.counters = counters
         server = try ScriptedServer { _ in
-            counters.withLock { counters in
-                let text = counters.text()
+            let isHidden = path.map { access($0, F_OK) != 0 } ?? false
+            return counters.withLock { counters in
+                let text = isHidden ? "" : counters.text()
                 return [.http(counters.isDown ? 500 : 200, counters.isDown ? "" : text, type: "text/plain; version=0.0.4")]
             }
         }

@@ -227,4 +227,81 @@ import Testing
         fleet.run(1)
         #expect(fleet.assessment.healthyTime == .seconds(15))
     }
+
+    @Test func aVanishedSeriesOfErrorsIsAGapAndItsReturnIsNoBurst() {
+        var fleet = Fleet(Fleet.plan())
+        fleet.run(3, canaryErrors: 0.02)
+        let before = fleet.signal().counts
+        fleet.change("canary-0") { $0.hasErrors = false }
+        fleet.run(2, canaryErrors: 0)
+        #expect(fleet.signal().counts == before, "without its errors a canary is neither healthy nor failing")
+        #expect(fleet.assessment.healthyTime == .zero)
+        fleet.change("canary-0") { $0.hasErrors = true }
+        fleet.run(1, canaryErrors: 0)
+        #expect(fleet.signal().counts == before, "the first value is a base line")
+        fleet.run(1, canaryErrors: 0.02)
+        #expect(fleet.signal().counts.canaryExposure == before.canaryExposure + 750)
+        #expect(fleet.signal().counts.canaryEvents == before.canaryEvents + 15)
+    }
+
+    @Test func anInstanceOfControlWithoutItsErrorsIsLeftOutAlone() {
+        var fleet = Fleet(Fleet.plan())
+        fleet.run(3)
+        fleet.change("control-1") { $0.hasErrors = false }
+        for _ in 0..<2 {
+            fleet.serve()
+            fleet.change("control-1") { $0.hasErrors = false }
+            fleet.poll()
+        }
+        #expect(fleet.signal().counts.controlExposure == (2 * 3 + 2 * 2) * 750)
+        #expect(fleet.signal().counts.canaryExposure == 4 * 750)
+    }
+
+    @Test func aNewProcessWithoutErrorsHasNone() {
+        var fleet = Fleet(Fleet.plan())
+        fleet.run(3, canaryErrors: 0.02)
+        fleet.restart("canary-0")
+        fleet.run(2, canaryErrors: 0)
+        #expect(fleet.signal().counts.canaryExposure == 4 * 750)
+        #expect(fleet.signal().counts.canaryEvents == 2 * 15)
+    }
+
+    @Test func anInstanceThatWasAwayAndIsBackWithLessIsANewProcess() {
+        var fleet = Fleet(Fleet.plan())
+        fleet.run(3, canaryErrors: 0.02)
+        fleet.change("canary-0") { $0.isListed = false }
+        fleet.run(1, canaryErrors: 0)
+        fleet.restart("canary-0", isProven: false)
+        fleet.change("canary-0") { $0.isListed = true }
+        fleet.run(2, canaryErrors: 0)
+        #expect(fleet.signal().counts.canaryExposure == 3 * 750)
+    }
+
+    @Test func bucketsAreLearnedFromControlAndACanaryWithOthersIsNotCounted() {
+        var fleet = Fleet(Fleet.plan([Fleet.latency()]))
+        for _ in 0..<4 {
+            fleet.serve()
+            var reading = fleet.reading()
+            for row in reading.series[0].rows.indices where reading.series[0].rows[row].label("version") == "v2" {
+                reading.series[0].rows[row].buckets.removeFirst()
+            }
+            fleet.evidence.absorb(reading, at: fleet.now, isCollecting: true)
+        }
+        #expect(fleet.signal("latency").counts.canaryExposure == 0)
+        #expect(fleet.signal("latency").counts == CohortCounts(), "a block without the canary is no evidence")
+        fleet.run(8)
+        #expect(fleet.signal("latency").counts.canaryExposure > 0)
+    }
+
+    @Test func aRowOfBothCohortsMakesTheAnswerDoubtful() {
+        var plan = Fleet.plan()
+        plan.control = [Label("job", "shop"), Label("track", "stable")]
+        var fleet = Fleet(plan)
+        fleet.serve()
+        var reading = fleet.reading()
+        #expect(!reading.series[0].rows.isEmpty)
+        reading.series[0].rows[0].labels.append(Label("track", "stable"))
+        fleet.evidence.absorb(reading, at: fleet.now, isCollecting: true)
+        #expect(fleet.assessment.isDegraded)
+    }
 }

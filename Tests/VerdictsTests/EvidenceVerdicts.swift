@@ -190,6 +190,23 @@ import Testing
         #expect(try #require(fleet.signal("latency").slowdown) > 1.1)
     }
 
+    @Test func aLatencyPassExcludesItsAssuranceNotItsTolerance() throws {
+        var assured = Fleet.latency()
+        assured.name = "assured"
+        assured.rule.assureTolerance = 1
+        var fleet = Fleet(Fleet.plan([Fleet.latency(), assured]))
+        fleet.evidence.absorb(history: fleet.history())
+        // A little worse, within both.
+        fleet.run(21, slow: 0.06)
+        #expect(fleet.signal("latency").verdict == .inconclusive)
+        #expect(fleet.signal("assured").verdict == .pass)
+        // What is allowed stays the same.
+        #expect(fleet.signal("assured").boundary == fleet.signal("latency").boundary)
+        fleet.run(20, slow: 0.2)
+        #expect(fleet.signal("latency").verdict == .fail)
+        #expect(fleet.signal("assured").verdict == .fail)
+    }
+
     @Test func aQuantileBeyondTheLastEdgeIsFlagged() {
         let signal = EvidenceSignal(name: "latency", source: .latency(histogram: "seconds", quantile: 0.999))
         var fleet = Fleet(Fleet.plan([signal]))

@@ -1,13 +1,13 @@
 internal import SerinModel
 internal import SerinPorts
 
-/// The variables an action's program is given: a fixed list, those the operator names, and what the rollout tells it.
+/// The variables an action's program is given: a fixed list, those the policy names, and what the rollout tells it.
 struct ActionEnvironment: Sendable {
     /// Where programs are looked up unless `PATH` is passed on.
     static let path = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
 
     private let base: [String: String]
-    /// The values passed on because the operator named them; treated as secrets.
+    /// The values passed on because the policy names them; treated as secrets.
     let passed: [String]
 
     /// Takes `HOME`, `LANG` and the named variables from the caller's environment; nothing else reaches a program.

@@ -8,31 +8,31 @@ public import SerinTransport
 /// Runs deploy, promote and rollback actions: programs without a shell, or HTTP requests; and their checks.
 ///
 /// A program sees only these variables: `PATH` (fixed), `HOME`, `LANG`, `SERIN_SERVICE`, `SERIN_VERSION`, `SERIN_PREVIOUS`,
-/// `SERIN_IDEMPOTENCY_KEY` and those that the operator names.
+/// `SERIN_IDEMPOTENCY_KEY` and those that the action's policy names.
 public struct CommandActions: Actions {
     /// How much of an output is kept, in bytes; its end.
     public static let outputLimit = 65_536
 
     private let transport: Transport
-    private let environment: ActionEnvironment
+    private let environment: [String: String]
     private let secret: @Sendable (SecretReference) throws(Failure) -> String
 
     /// Actions on this machine.
     ///
-    /// `environment` is the caller's own, from which `HOME`, `LANG` and the variables named in `passing` are taken; what is passed
-    /// is treated as secret and taken out of outputs. `secret` gives the text that a reference stands for.
+    /// `environment` is the caller's own, from which `HOME`, `LANG` and the variables that an action names are taken; what an action
+    /// names is treated as secret and taken out of outputs. `secret` gives the text that a reference stands for.
     public init(
-        transport: Transport, environment: [String: String], passing: [String] = [],
+        transport: Transport, environment: [String: String],
         secret: @escaping @Sendable (SecretReference) throws(Failure) -> String
     ) {
         self.transport = transport
-        self.environment = ActionEnvironment(caller: environment, passing: passing)
+        self.environment = environment
         self.secret = secret
     }
 
     /// Runs an action once. After a success its check must agree; when the action was cut off, its check decides.
     public func run(_ action: ActionPolicy, context: ActionContext) async -> ActionOutcome {
-        switch await perform(action.call, deadline: action.deadline, context) {
+        switch await perform(action.call, of: action, context) {
         case .failed(let failure, let output), .refused(let failure, let output): return .failed(failure, output: output)
         case .succeeded(let output):
             guard action.check != nil else { return .done(output: output) }
@@ -51,7 +51,7 @@ public struct CommandActions: Actions {
                     .unknown, "nobody knows whether the action was done: it has no check",
                     hint: "look yourself; a `check:` in the policy would answer next time"))
         }
-        switch await perform(check, deadline: action.deadline, context) {
+        switch await perform(check, of: action, context) {
         case .succeeded(let output): return .done(output: output)
         case .unknown(let failure, let output):
             return .unknown(addingOutput(output, to: Failure(.unknown, "the check did not answer: \(failure.message)")))
@@ -62,17 +62,19 @@ public struct CommandActions: Actions {
         }
     }
 
-    private func perform(_ call: ActionPolicy.Call, deadline: Duration, _ context: ActionContext) async -> CallResult {
+    private func perform(_ call: ActionPolicy.Call, of action: ActionPolicy, _ context: ActionContext) async -> CallResult {
+        let environment = ActionEnvironment(caller: environment, passing: action.environment)
         switch call {
         case .run(let words):
             let template = Template(context)
             return await ProgramCall(
                 command: words.map { template.fill($0, in: .argument) }, environment: environment.variables(for: context),
-                deadline: deadline, redaction: Redaction(secrets: environment.passed), outputLimit: CommandActions.outputLimit
+                deadline: action.deadline, redaction: Redaction(secrets: environment.passed),
+                outputLimit: CommandActions.outputLimit
             ).result()
         case .http(let method, let endpoint, let body):
             return await RequestCall(
-                method: method, endpoint: endpoint, body: body, context: context, deadline: deadline,
+                method: method, endpoint: endpoint, body: body, context: context, deadline: action.deadline,
                 outputLimit: CommandActions.outputLimit, transport: transport, passed: environment.passed, secret: secret
             ).result()
         }

@@ -16,11 +16,14 @@ public struct ActionPolicy: Sendable, Hashable, Codable {
     public var check: Call?
     /// For one attempt.
     public var deadline: Duration
+    /// The names of environment variables of the controller that its programs are given too; never their values.
+    public var environment: [String]
 
     /// An action.
-    public init(call: Call, check: Call?, deadline: Duration) {
+    public init(call: Call, check: Call?, deadline: Duration, environment: [String] = []) {
         self.call = call
         self.check = check
         self.deadline = deadline
+        self.environment = environment
     }
 }

@@ -112,7 +112,7 @@ public struct TimingPolicy: Sendable, Hashable, Codable {
     public var maxBake: Duration?
     /// How long a hold may last before it is rolled back: 24 h.
     public var holdFor = Duration.hours(24)
-    /// How long telemetry or the observed share may be wrong before a rollback: 10 min.
+    /// How long telemetry or the observed share may be wrong, or the promoted version unseen on control, before a rollback: 10 min.
     public var lossFor = Duration.minutes(10)
     /// How long the final step at 100 % is watched: 5 min.
     public var watch = Duration.minutes(5)

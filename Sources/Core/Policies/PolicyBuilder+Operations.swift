@@ -26,7 +26,13 @@ extension PolicyBuilder {
     mutating func action(from section: ReadSection) -> ActionPolicy? {
         guard let call = call(from: section, isCheck: false) else { return nil }
         let check = section.section("check").flatMap { self.call(from: $0, isCheck: true) }
-        return ActionPolicy(call: call, check: check, deadline: section.duration("deadline") ?? .minutes(5))
+        var environment: [String] = []
+        for case .scalar(let name) in section.list("env") where !environment.contains(name.text) { environment.append(name.text) }
+        if !environment.isEmpty, !call.isProgram, check?.isProgram != true {
+            complain(section.mark(of: "env"), "env: an HTTP request has no environment", hint: "env goes with 'run'")
+        }
+        return ActionPolicy(
+            call: call, check: check, deadline: section.duration("deadline") ?? .minutes(5), environment: environment)
     }
 
     private mutating func call(from section: ReadSection, isCheck: Bool) -> ActionPolicy.Call? {
@@ -53,5 +59,14 @@ extension PolicyBuilder {
         var endpoint = endpoint(from: section)
         if keepingSlash, let url = section.text("url") { endpoint?.url = Placeholders.kept.fill(url) }
         return endpoint
+    }
+}
+
+extension ActionPolicy.Call {
+    fileprivate var isProgram: Bool {
+        switch self {
+        case .run: true
+        case .http: false
+        }
     }
 }

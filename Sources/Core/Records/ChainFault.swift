@@ -12,9 +12,11 @@ public struct ChainFault: Sendable, Hashable, CustomStringConvertible {
         case epochBackwards(from: Int64)
         /// An epoch begins without the record of its opening, or with that of another epoch.
         case epochNotOpened
-        /// Its body is no record.
+        /// Its contents were changed, and its body is no record any more.
         case undecodable(RecordError)
-        /// It was written by an engine that this build does not know.
+        /// It is as it was written, but not in a form that this build knows; nil when the epoch's engine is not known.
+        case unknownForm(engine: String?, RecordError)
+        /// It opens an epoch of an engine that this build does not know. The epoch's other bodies are not judged.
         case unknownEngine(String)
         /// The journal ends before a noted checkpoint.
         case truncated(Checkpoint)
@@ -33,6 +35,14 @@ public struct ChainFault: Sendable, Hashable, CustomStringConvertible {
         self.kind = kind
     }
 
+    /// Whether nothing was tampered with: another version of Serin wrote what this build cannot read.
+    public var isOfAnotherVersion: Bool {
+        switch kind {
+        case .unknownForm, .unknownEngine: true
+        case .gap, .wrongLink, .wrongHash, .epochBackwards, .epochNotOpened, .undecodable, .truncated, .otherHead: false
+        }
+    }
+
     /// The entry's number, then what is wrong with it.
     public var description: String {
         switch kind {
@@ -42,8 +52,9 @@ public struct ChainFault: Sendable, Hashable, CustomStringConvertible {
         case .epochBackwards(let from): "entry \(sequence): its epoch is lower than \(from), that of the entry before it"
         case .epochNotOpened: "entry \(sequence): a new epoch begins without the record of its opening"
         case .undecodable(let error): "entry \(sequence): its body is no record: \(error)"
-        case .unknownEngine(let version):
-            "entry \(sequence): written by engine version '\(version)', which this build does not know"
+        case .unknownForm(let engine, let error):
+            "entry \(sequence): \(writtenByAnother(engine)); its hash holds, but its form is not known here: \(error)"
+        case .unknownEngine(let engine): "entry \(sequence): \(writtenByAnother(engine)); so is what follows it in its epoch"
         case .truncated(let checkpoint):
             "entry \(sequence) is the last, but the journal had \(checkpoint.size) entries: its end was cut off"
         case .otherHead(let checkpoint):
@@ -64,6 +75,8 @@ public struct ChainVerification: Sendable {
     private let chain: Chain
     private let checkpoint: Checkpoint?
     private let readsBodies: Bool
+    /// The engine of the present epoch; nil when its opening was not seen.
+    private var engine: String?
 
     /// A check that begins after an entry (nil: at the start).
     ///
@@ -84,27 +97,34 @@ public struct ChainVerification: Sendable {
         let expected = (last?.sequence ?? 0) + 1
         if entry.sequence != expected { report(entry, .gap(expected: expected)) }
         if entry.previous != last?.hash ?? Chain.genesis { report(entry, .wrongLink) }
-        if entry.hash != chain.hash(of: entry) { report(entry, .wrongHash) }
+        let isIntact = entry.hash == chain.hash(of: entry)
+        if !isIntact { report(entry, .wrongHash) }
         if let last, entry.epoch < last.epoch { report(entry, .epochBackwards(from: last.epoch)) }
-        if readsBodies { readBody(of: entry) }
+        if readsBodies { readBody(of: entry, isIntact: isIntact) }
         if let checkpoint, entry.sequence == checkpoint.size, entry.hash != checkpoint.head {
             report(entry, .otherHead(checkpoint))
         }
         last = entry
     }
 
-    private mutating func readBody(of entry: Entry) {
+    private mutating func readBody(of entry: Entry, isIntact: Bool) {
+        let beginsEpoch = last.map { entry.epoch > $0.epoch } ?? true
+        if beginsEpoch { engine = nil }
         let record: Record
         do {
             record = try CanonicalDecoder.decode(Record.self, from: entry.body)
         } catch {
-            report(entry, .undecodable(error))
+            if !isIntact {
+                report(entry, .undecodable(error))
+            } else if engine.map(replayableEngineVersions.contains) ?? true {
+                report(entry, .unknownForm(engine: engine, error))
+            }
             return
         }
-        let beginsEpoch = last.map { entry.epoch > $0.epoch } ?? true
         switch record {
         case .opened(let epoch, let engine):
             if epoch != entry.epoch || !beginsEpoch { report(entry, .epochNotOpened) }
+            self.engine = engine
             if !replayableEngineVersions.contains(engine) { report(entry, .unknownEngine(engine)) }
         case .created, .event, .effect, .clockJumped:
             if beginsEpoch { report(entry, .epochNotOpened) }

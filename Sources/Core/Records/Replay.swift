@@ -18,7 +18,7 @@ public enum ReplayError: Error, Sendable, Hashable, CustomStringConvertible {
     case difference(sequence: Int64, expected: Effect?, journaled: Effect?)
     /// The entry's epoch ran an engine that this build does not know; nil when the epoch was never opened.
     case unknownEngine(sequence: Int64, version: String?)
-    /// The entry is no record.
+    /// The entry is of no form that this build knows.
     case undecodable(sequence: Int64, RecordError)
     /// The entry does not belong there: an event before the creation, a second creation, an entry of another rollout.
     case misplaced(sequence: Int64, String)
@@ -32,14 +32,21 @@ public enum ReplayError: Error, Sendable, Hashable, CustomStringConvertible {
             "entry \(sequence): replay asks for \(ReplayError.text(expected)), the journal has \(ReplayError.text(journaled))"
         case .unknownEngine(let sequence, let version):
             if let version {
-                "entry \(sequence): written by engine version '\(version)'; it cannot be replayed with this build, which knows "
-                    + replayableEngineVersions.joined(separator: ", ")
+                "entry \(sequence): \(writtenByAnother(version))"
             } else {
-                "entry \(sequence): its epoch has no record of its opening, so its engine version is unknown"
+                "entry \(sequence): its epoch has no record of its opening, so its engine is not known"
             }
-        case .undecodable(let sequence, let error): "entry \(sequence): its body is no record: \(error)"
+        case .undecodable(let sequence, let error): "entry \(sequence): not of a form that this build knows: \(error)"
         case .misplaced(let sequence, let reason): "entry \(sequence): \(reason)"
         case .notCreated: "the journal has no entry that creates this rollout"
+        }
+    }
+
+    /// Whether the entries are not known to this build, rather than wrong: a check of the chain tells whether they were tampered with.
+    public var isUnread: Bool {
+        switch self {
+        case .unknownEngine, .undecodable: true
+        case .difference, .misplaced, .notCreated: false
         }
     }
 

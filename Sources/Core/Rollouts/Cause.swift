@@ -18,6 +18,8 @@ public enum Cause: Sendable, Hashable, Codable {
     case actionFailed(ActionKind)
     /// Nobody settled an action of unknown outcome in time.
     case actionUnknown(ActionKind)
+    /// The promotion action was done, and telemetry did not show the new version healthy on control in time.
+    case unseenPromotion
     /// Someone asked for it.
     case command(Command.Verb)
     /// The longest bake was over without a verdict.
@@ -34,7 +36,7 @@ public enum Cause: Sendable, Hashable, Codable {
     /// How a rollout ends that is taken back for this.
     public var ending: Ending {
         switch self {
-        case .verdict, .hardLimit, .database, .share, .drift, .actionFailed, .actionUnknown: .failed
+        case .verdict, .hardLimit, .database, .share, .drift, .actionFailed, .actionUnknown, .unseenPromotion: .failed
         case .security, .alert, .command: .halted
         case .inconclusive, .telemetry, .unreadable, .deadline, .doubt: .inconclusive
         }

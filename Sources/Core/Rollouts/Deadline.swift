@@ -16,7 +16,7 @@ public enum DeadlineKind: Int, Sendable, Hashable, CaseIterable, Comparable, Cod
     case flight
     /// After a raise, neither evidence nor bake.
     case warmup
-    /// The longest bake.
+    /// The longest bake; time in which no controller ran does not count.
     case maxBake
     /// A hold.
     case hold
@@ -74,6 +74,11 @@ public struct DeadlineSet: Sendable, Hashable {
         disarm(kind)
         armed.append(ArmedDeadline(kind, due: due))
         armed.sort { $0.kind < $1.kind }
+    }
+
+    /// Gives a running kind more time.
+    mutating func postpone(_ kind: DeadlineKind, by time: Duration) {
+        if let due = due(kind) { arm(kind, due: due + time) }
     }
 
     /// Stops a kind.

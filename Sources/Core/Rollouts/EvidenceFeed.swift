@@ -8,8 +8,8 @@ struct EvidenceFeed: Sendable, Hashable {
     private let instanceLabel: String
     private let alerts: [LabelMatcher]?
 
-    init(policy: Policy) {
-        evidence = Evidence(plan: EvidencePlan(policy))
+    init(policy: Policy, version: String, previous: String) {
+        evidence = Evidence(plan: EvidencePlan(policy, version: version, previous: previous))
         instanceLabel = policy.prometheus.instanceLabel
         alerts = policy.alerts?.match
     }
@@ -34,20 +34,30 @@ struct EvidenceFeed: Sendable, Hashable {
     /// A weight is in force from now on: the observed share is counted anew, and the evidence begins a new stratum.
     mutating func weightConfirmed(_ weight: Weight, at now: Instant) { evidence.weightConfirmed(at: now) }
 
+    /// The promotion begins: whoever shows the new version so far is the canary.
+    mutating func promotionBegan() { evidence.promotionBegan() }
+
     /// How long it will take at the traffic seen so far, at a weight.
     func forecast(weight: Weight?) -> [SignalForecast] { evidence.forecast(weight: weight) }
 }
 
 extension EvidencePlan {
-    /// The plan of a policy.
-    init(_ policy: Policy) {
+    /// The plan of a policy for a version.
+    init(_ policy: Policy, version: String, previous: String) {
         let timing = policy.timing
+        let prometheus = policy.prometheus
+        // A value that only happens to hold the version (`pool-1` of version 1) names none: control's would hold the previous one.
+        let naming = prometheus.canary.filter { label in
+            guard label.value.contains(version), !prometheus.control.contains(label) else { return false }
+            guard let other = prometheus.control.first(where: { $0.name == label.name }) else { return true }
+            return label.value == version || other.value == label.value.replacing(version, with: previous)
+        }
         // An override that shortens the evidence below the default means it with and without history.
         let isShortened = timing.minEvidence < TimingPolicy().minEvidence
         self.init(
-            signals: policy.signals.map(EvidenceSignal.init), canary: policy.prometheus.canary,
-            control: policy.prometheus.control, instanceLabel: policy.prometheus.instanceLabel, poll: timing.poll,
-            staleAfter: policy.prometheus.staleAfter, bake: timing.bake, minEvidence: timing.minEvidence,
+            signals: policy.signals.map(EvidenceSignal.init), canary: prometheus.canary,
+            control: prometheus.control, newVersion: naming, instanceLabel: prometheus.instanceLabel, poll: timing.poll,
+            staleAfter: prometheus.staleAfter, bake: timing.bake, minEvidence: timing.minEvidence,
             minEvidenceWithoutHistory: isShortened ? timing.minEvidence : .minutes(3))
     }
 }

@@ -30,8 +30,8 @@ public enum MachineEvent: Sendable, Hashable {
     case actionUnknown(IntentID)
     /// Someone asked for something.
     case commanded(Command.Verb, by: Principal)
-    /// A new controller took over: the weight it read, and what became of the open action.
-    case takenOver(ReadBack, watchdogLowered: Bool, action: TakenAction)
+    /// A new controller took over: the weight it read, what became of the open action, and for how long nobody looked.
+    case takenOver(ReadBack, watchdogLowered: Bool, action: TakenAction, away: Duration = .zero)
     /// One of the controller's own promises does not hold.
     case doubted
 }
@@ -108,12 +108,14 @@ public struct PollFindings: Sendable, Hashable {
     public var isStepDone: Bool
     /// Whether the whole bake is done.
     public var isBakeDone: Bool
+    /// Whether control is seen on the new version; without series that could tell, whether the promotion action is all there is.
+    public var isControlRenewed: Bool
 
     /// The findings of one poll.
     public init(
         verdict: JointVerdict, isBeyondHardLimit: Bool = false, isSecurityFlagged: Bool = false, isAlertFiring: Bool = false,
         database: Database = .within, isTelemetryLost: Bool = false, share: Share = .fits, readBack: ReadBack,
-        isStepDone: Bool = false, isBakeDone: Bool = false
+        isStepDone: Bool = false, isBakeDone: Bool = false, isControlRenewed: Bool = false
     ) {
         self.verdict = verdict
         self.isBeyondHardLimit = isBeyondHardLimit
@@ -125,6 +127,7 @@ public struct PollFindings: Sendable, Hashable {
         self.readBack = readBack
         self.isStepDone = isStepDone
         self.isBakeDone = isBakeDone
+        self.isControlRenewed = isControlRenewed
     }
 
     /// Whether this poll's evidence would allow a promotion.

@@ -29,11 +29,11 @@ extension RolloutMachine {
         case held(Hold)
         /// Control receives the new version. → `verifying`, `held`, `lowering`
         case promoting(IntentID)
-        /// The new version has to be seen healthy on control. → `completing`, `lowering`
-        case verifying
+        /// The new version has to be seen healthy on control; whether the last poll could have shown it and did not. → `completing`, `lowering`
+        case verifying(isUnseen: Bool)
         /// The canary's weight goes back to 0. → `finished(.promoted)`, `lowering`
         case completing
-        /// The weight goes to 0. → `reverting`, `finished`
+        /// The weight goes to 0, and an action under way comes to its end. → `reverting`, `finished`
         case lowering(Retreat)
         /// The previous version is brought back. → `confirming`, `stranded`
         case reverting(Retreat, IntentID)
@@ -77,8 +77,18 @@ extension RolloutMachine {
         public var cause: Cause
         /// Whether it is past its deadline.
         public var isOverdue = false
+        /// The action that was under way when it began, until its end is known.
+        public var running: RunningAction?
         /// How it will end.
         public var ending: Ending { cause.ending }
+    }
+
+    /// An action under way.
+    public struct RunningAction: Sendable, Hashable {
+        /// Its intent.
+        public var intent: IntentID
+        /// What it does.
+        public var kind: ActionKind
     }
 
     /// How it ended; nil while it has not.
@@ -101,14 +111,15 @@ extension RolloutMachine {
         }
     }
 
-    /// The intent of the action under way.
-    public var openAction: (intent: IntentID, kind: ActionKind)? {
+    /// The action under way.
+    public var openAction: RunningAction? {
         switch state {
-        case .deploying(let intent): (intent, .deploy)
-        case .promoting(let intent): (intent, .promote)
-        case .reverting(_, let intent): (intent, .rollback)
+        case .deploying(let intent): RunningAction(intent: intent, kind: .deploy)
+        case .promoting(let intent): RunningAction(intent: intent, kind: .promote)
+        case .reverting(_, let intent): RunningAction(intent: intent, kind: .rollback)
+        case .lowering(let retreat): retreat.running
         case .created, .preflight, .zeroing, .awaitingApproval, .readingHistory, .gate, .raising, .warmingUp, .baking,
-            .watching, .held, .verifying, .completing, .lowering, .confirming, .stranded, .finished:
+            .watching, .held, .verifying, .completing, .confirming, .stranded, .finished:
             nil
         }
     }

@@ -1,15 +1,15 @@
-internal import SerinModel
+public import SerinModel
 
 /// Numbers as people read them, without a formatting library: the same text on every machine.
-enum Numbers {
+public enum Numbers {
     /// A whole number with thousands separated: `11,980`.
-    static func whole(_ value: Double) -> String {
+    public static func whole(_ value: Double) -> String {
         guard value.isFinite, value.magnitude < 9e15 else { return value.isNaN ? "–" : value > 0 ? "∞" : "−∞" }
         return grouped(Int64(value.rounded()))
     }
 
     /// A number with so many decimals, thousands separated: `1,234.50`.
-    static func fixed(_ value: Double, decimals: Int) -> String {
+    public static func fixed(_ value: Double, decimals: Int) -> String {
         guard value.isFinite, value.magnitude < 9e12 else { return whole(value) }
         var scale: Int64 = 1
         for _ in 0..<decimals { scale *= 10 }
@@ -21,12 +21,12 @@ enum Numbers {
     }
 
     /// A share as per cent: `2.10%`.
-    static func percent(_ fraction: Double) -> String {
+    public static func percent(_ fraction: Double) -> String {
         fraction.isFinite ? fixed(fraction * 100, decimals: 2) + "%" : "–"
     }
 
     /// As few decimals as tell something: none from 100 or for whole numbers, one from 10, two below.
-    static func short(_ value: Double) -> String {
+    public static func short(_ value: Double) -> String {
         guard value.isFinite else { return whole(value) }
         if value == value.rounded() || value.magnitude >= 100 { return whole(value) }
         if value.magnitude >= 10 { return fixed(value, decimals: 1) }
@@ -34,7 +34,7 @@ enum Numbers {
     }
 
     /// A length of time in its two largest units: `7m 30s`, `24h`, `250ms`.
-    static func time(_ duration: Duration) -> String {
+    public static func time(_ duration: Duration) -> String {
         let milliseconds = max(0, duration.milliseconds)
         guard milliseconds >= 1000 else { return milliseconds == 0 ? "0s" : "\(milliseconds)ms" }
         let seconds = (milliseconds + 500) / 1000

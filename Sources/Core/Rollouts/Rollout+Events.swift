@@ -4,7 +4,7 @@ internal import SerinVerdicts
 
 // What each event means to the machine.
 extension Rollout {
-    /// How long after the first confirmed raise a canary may be without series.
+    /// How long after a confirmed raise from 0 a canary may be without series.
     static let seriesGrace = Duration.minutes(2)
 
     mutating func preflightFinished(_ report: PreflightReport, at now: Instant, into effects: inout [Effect]) {
@@ -33,6 +33,7 @@ extension Rollout {
         let isComparing = machine.retreat == nil && !machine.isPromotionStarted
         let isWritten = isComparing && exposedSince != nil && log.isDue(assessment, at: now)
         self.assessment = isWritten ? shown() : assessment
+        polledAt = now
         let wasCollecting = machine.isCollecting
         let step = machine.entered
         var found = summarise(observation, assessment, at: now)
@@ -143,6 +144,9 @@ extension Rollout {
             case .failed: .failed
             case .unknown, nil: .unknown
             }
-        apply(.takenOver(read, watchdogLowered: takeover.watchdogLowered, action: action), at: now, into: &effects)
+        // At most one poll more than nobody looked for: the longest bake is lengthened, never shortened by it.
+        let away = max(.zero, polledAt.map { now - $0 } ?? .zero)
+        apply(
+            .takenOver(read, watchdogLowered: takeover.watchdogLowered, action: action, away: away), at: now, into: &effects)
     }
 }

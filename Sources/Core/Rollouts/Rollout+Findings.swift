@@ -19,7 +19,9 @@ extension Rollout {
             isAlertFiring: !(observation.telemetry?.alerts ?? []).isEmpty,
             database: database.judge(observation.database, at: now),
             isTelemetryLost: isTelemetryLost(observation, assessment, at: now) || isBeforePromotion(observation),
-            share: seen, readBack: read)
+            share: seen, readBack: read,
+            // Where the series do not tell, the action and its check are all there is.
+            isControlRenewed: assessment.newVersion != .unseen)
     }
 
     /// Whether a poll that is to show the promoted version began before the promotion action had ended.
@@ -43,7 +45,7 @@ extension Rollout {
     }
 
     /// Telemetry is lost when it does not answer, or when a cohort that should have series has none or old ones. A canary has
-    /// none before it receives traffic, so it is given two minutes after the first confirmed raise.
+    /// none before it receives traffic, and one at 0 needs none, so it is given two minutes after a raise from 0 was confirmed.
     private func isTelemetryLost(_ observation: Observation, _ assessment: Assessment, at now: Instant) -> Bool {
         guard let telemetry = observation.telemetry else { return true }
         if charter.policy.alerts != nil, telemetry.alerts == nil { return true }

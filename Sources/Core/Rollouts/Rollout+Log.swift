@@ -8,8 +8,8 @@ extension Rollout {
         // A watch that is over, or a retreat that is late, is the same state with a mark; notes tell of those.
         if old.word == machine.state.word, old.holdReason == machine.state.holdReason { return }
         since = now
-        let words = explanation
-        if !words.isEmpty { cause = words }
+        cause = explanation
+        let words = cause
         let text = "\(old.word) → \(machine.state.word)" + (words.isEmpty ? "" : ": \(words)") + "; \(next(at: now))"
         effects.append(.record(Decision(topic: "state", text: text, signals: deciding)))
         if let isCall = machine.state.notice { effects.append(.notify(Notice(isCall: isCall, text: headline + text))) }
@@ -26,8 +26,8 @@ extension Rollout {
         case .verdict: return signals.filter { $0.verdict == .fail && !$0.isReportOnly }
         case .hardLimit: return signals.filter { $0.isBeyondHardLimit && !$0.isReportOnly }
         case .security: return signals.filter { $0.isSecurity && $0.verdict == .fail }
-        case .alert, .database, .share, .drift, .actionFailed, .actionUnknown, .command, .inconclusive, .telemetry, .unreadable,
-            .deadline, .doubt:
+        case .alert, .database, .share, .drift, .actionFailed, .actionUnknown, .unseenPromotion, .command, .inconclusive,
+            .telemetry, .unreadable, .deadline, .doubt:
             return []
         }
     }
@@ -44,10 +44,27 @@ extension Rollout {
         case .watching, .promoting: "every judged signal passes and the bake is done"
         case .completing:
             machine.plan.promote == nil
-                ? "every judged signal passes and the bake is done" : "the new version is healthy on control"
+                ? "every judged signal passes and the bake is done"
+                : assessment?.newVersion == .seen
+                    ? "the new version is seen healthy on control"
+                    : "the promote action is done and nothing speaks against it (the series do not tell what control runs)"
         case .created, .preflight, .zeroing, .awaitingApproval, .readingHistory, .deploying, .gate, .raising, .warmingUp, .baking,
             .verifying:
-            reason
+            reason.isEmpty ? ownWords : reason
+        }
+    }
+
+    /// Why the state is what it is where the event that led to it, a poll or a deadline, says nothing of its own.
+    private var ownWords: String {
+        switch machine.state {
+        case .awaitingApproval(.step(let step)): "step \(machine.plan.steps[step].weight) needs approval"
+        case .gate(let step): step == 0 ? "the first step comes next" : "step \(machine.plan.steps[step].weight) comes next"
+        case .raising: "nothing speaks against it"
+        case .warmingUp, .baking:
+            "weight \(machine.inForce) is in force and nothing speaks against it"
+        case .created, .preflight, .zeroing, .awaitingApproval(.start), .readingHistory, .deploying, .verifying, .watching,
+            .promoting, .completing, .held, .lowering, .reverting, .confirming, .stranded, .finished:
+            ""
         }
     }
 
@@ -60,6 +77,9 @@ extension Rollout {
         case .drift: return "someone else lowered the weight"
         case .actionFailed(let kind): return reason.isEmpty ? "the \(kind.rawValue) action failed" : reason
         case .actionUnknown(let kind): return "nobody settled how the \(kind.rawValue) action ended"
+        case .unseenPromotion:
+            return "the promote action was done, but \(charter.version) was not seen healthy on control within "
+                + Numbers.time(machine.plan.timing.lossFor)
         case .command(let verb): return reason.isEmpty ? verb.rawValue : reason
         case .inconclusive: return "the longest bake (\(Numbers.time(machine.plan.maxBake))) is over without a verdict"
         case .telemetry: return "telemetry is lost" + lostSignals
@@ -87,8 +107,8 @@ extension Rollout {
             switch cause {
             case .hardLimit: signal.isBeyondHardLimit
             case .security: signal.isSecurity && signal.verdict == .fail
-            case .verdict, .alert, .database, .share, .drift, .actionFailed, .actionUnknown, .command, .inconclusive, .telemetry,
-                .unreadable, .deadline, .doubt:
+            case .verdict, .alert, .database, .share, .drift, .actionFailed, .actionUnknown, .unseenPromotion, .command,
+                .inconclusive, .telemetry, .unreadable, .deadline, .doubt:
                 signal.verdict == .fail
             }
         }

@@ -73,7 +73,9 @@ extension Rollout {
             return isOver ? "promoted at the next healthy poll" : "watched for \(left(.watch, at: now)), then promoted"
         case .held(let held): return nextOfHold(held, at: now)
         case .promoting: return "the new version has to be seen healthy on control, then the canary's weight goes to 0"
-        case .verifying: return "the next healthy poll completes it, within \(left(.verification, at: now))"
+        case .verifying:
+            return
+                "\(charter.version) has to be seen healthy on control within \(left(.verification, at: now)), else it is rolled back"
         case .completing: return "promoted once weight 0 is read back"
         case .lowering: return nextOfLowering(at: now)
         case .reverting: return "the previous version \(charter.previous) is brought back, within \(left(.action, at: now))"
@@ -114,6 +116,9 @@ extension Rollout {
     private func nextOfLowering(at now: Instant) -> String {
         if machine.request?.progress == .confirmed, machine.mayStillRise {
             return "weight 0 is in force; an unanswered raise is waited out for \(left(.flight, at: now))"
+        }
+        if machine.request?.progress == .confirmed, let running = machine.openAction {
+            return "weight 0 is in force; the \(running.kind.rawValue) action is waited for, at most \(left(.action, at: now))"
         }
         return "weight 0 is asked for until it is read back"
     }

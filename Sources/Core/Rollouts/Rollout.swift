@@ -28,10 +28,12 @@ public struct Rollout: Sendable, Hashable {
     var assessment: Assessment?
     /// The summary of the latest poll.
     var findings: PollFindings?
-    /// When the first raise was confirmed.
+    /// When the weight was last confirmed above 0 after having been 0; nil while it is 0.
     var exposedSince: Instant?
     /// When a weight was last confirmed: what a poll read before is older than that.
     var confirmedAt: Instant?
+    /// When the latest poll was completed.
+    var polledAt: Instant?
     /// Whether a poll since the last completed block was not healthy.
     var wasUnhealthy = false
     /// When an action last ended: what a poll read before knows nothing of it.
@@ -51,7 +53,7 @@ public struct Rollout: Sendable, Hashable {
         self.createdAt = createdAt
         let plan = MachinePlan(charter: charter)
         machine = RolloutMachine(plan: plan)
-        feed = EvidenceFeed(policy: charter.policy)
+        feed = EvidenceFeed(policy: charter.policy, version: charter.version, previous: charter.previous)
         database = DatabaseGate(policy: charter.policy.postgres)
         bake = BakeLedger(timing: charter.policy.timing, steps: plan.judgedSteps)
         log = VerdictLog(signals: charter.policy.signals)
@@ -129,12 +131,13 @@ public struct Rollout: Sendable, Hashable {
             confirmedAt = now
             share.weightConfirmed()
             feed.weightConfirmed(machine.inForce, at: now)
-            if machine.inForce > .zero, exposedSince == nil { exposedSince = now }
         }
+        if machine.inForce == .zero { exposedSince = nil } else if exposedSince == nil { exposedSince = now }
+        if machine.isPromotionStarted, !before.isPromotionStarted { feed.promotionBegan() }
         switch machine.retreat?.cause {
         case .security, .command(.haltForSecurity): wasStoppedForSecurity = true
-        case .verdict, .hardLimit, .alert, .database, .share, .drift, .actionFailed, .actionUnknown, .command, .inconclusive,
-            .telemetry, .unreadable, .deadline, .doubt, nil:
+        case .verdict, .hardLimit, .alert, .database, .share, .drift, .actionFailed, .actionUnknown, .unseenPromotion, .command,
+            .inconclusive, .telemetry, .unreadable, .deadline, .doubt, nil:
             break
         }
         guard machine.state != before.state else { return }

@@ -26,7 +26,8 @@ extension RolloutMachine {
                 case .halted: .command(.halt)
                 case .inconclusive: .inconclusive
                 }
-            return Retreat(cause: cause, isOverdue: retreat.isOverdue)
+            let running = retreat.running.map { RunningAction(intent: renumbered($0.intent), kind: $0.kind) }
+            return Retreat(cause: cause, isOverdue: retreat.isOverdue, running: running)
         }
         var machine = self
         machine.lastIntent = live.count

@@ -103,17 +103,17 @@ extension RolloutMachine {
         }
     }
 
-    /// Holds on a loss and answers drift; true when the weight is what is wanted and everything can be seen.
+    /// Answers drift and holds on a loss; true when the weight is what is wanted and everything can be seen. Drift comes first: a
+    /// hold that ends by itself, for the small share that a lowered weight brings, must not raise it again.
     private mutating func keep(_ step: Int, _ findings: PollFindings, at now: Instant) -> Bool {
+        if let found = findings.readBack.weight, found < wanted { return drifted(to: found, at: step, now: now) }
         if let loss = findings.loss {
             // People are already being asked: nothing rises meanwhile, and the loss has its own deadline.
             if case .awaitingApproval = state { return false }
             hold(loss, at: .step(step), now: now)
             return false
         }
-        guard let found = findings.readBack.weight else { return false }
-        guard found < wanted else { return true }
-        return drifted(to: found, at: step, now: now)
+        return true
     }
 
     /// Someone else lowered the weight; true when the step's gate may be passed again at this very poll.
@@ -155,9 +155,9 @@ extension RolloutMachine {
 
     private mutating func pollHold(_ held: Hold, _ findings: PollFindings, at now: Instant) {
         if let found = findings.readBack.weight, found < wanted {
-            if held.reason.endsByItself, findings.loss == nil, case .step(let step) = held.place {
+            if held.reason.endsByItself, case .step(let step) = held.place {
                 // Lowered by someone, or by the balancer's restart, while it could not be seen: drift as at any other poll.
-                deadlines.disarm(.loss)
+                if findings.loss == nil { deadlines.disarm(.loss) }
                 return _ = drifted(to: found, at: step, now: now)
             }
             accept(found)
@@ -172,8 +172,24 @@ extension RolloutMachine {
     private mutating func promotionPolled(_ findings: PollFindings, at now: Instant) {
         if let found = findings.readBack.weight, found < wanted { accept(found) }
         guard case .verifying = state else { return }
-        guard findings.database == .within, !findings.isTelemetryLost else { return }
+        guard findings.database == .within, !findings.isTelemetryLost else {
+            state = .verifying(isUnseen: false)
+            return
+        }
+        guard findings.isControlRenewed else {
+            state = .verifying(isUnseen: true)
+            return showControl(findings.readBack, at: now)
+        }
         complete(at: now)
+    }
+
+    /// After the final step control has no traffic, and without traffic it may show no series: it gets back what it had at the last
+    /// judged step.
+    private mutating func showControl(_ readBack: ReadBack, at now: Instant) {
+        guard plan.hasFinalStep, let judged = plan.steps.dropLast().last?.weight, let found = readBack.weight, found > judged,
+            wanted > judged
+        else { return }
+        ask(judged, at: now)
     }
 
     /// On the way back every poll that does not show 0 leads to another request for it.

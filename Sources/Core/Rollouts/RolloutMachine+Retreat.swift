@@ -8,13 +8,13 @@ extension RolloutMachine {
         // Whoever asks for it again must see it tried again.
         guard retreat == nil else { return askAgain() }
         if case .finished = state { return }
-        state = .lowering(Retreat(cause: cause))
+        state = .lowering(Retreat(cause: cause, running: openAction))
         isPromotionAsked = false
         allowsPromotion = false
         isHoldAsked = false
         highShares = 0
         approvers = []
-        deadlines.disarmAll(but: [.flight])
+        deadlines.disarmAll(but: [.flight, .action])
         deadlines.arm(.zero, due: now + plan.timing.haltDeadline)
         deadlines.arm(.rollback, due: now + plan.timing.rollbackDeadline)
         ask(.zero, at: now)
@@ -53,7 +53,8 @@ extension RolloutMachine {
         deadlines.disarm(kind)
         switch kind {
         case .preflight: preflightOverdue(at: now)
-        case .history, .approval, .raise, .verification: rollBack(.deadline(kind), at: now)
+        case .history, .approval, .raise: rollBack(.deadline(kind), at: now)
+        case .verification: rollBack(state == .verifying(isUnseen: true) ? .unseenPromotion : .deadline(kind), at: now)
         case .action: if let action = openAction { actionUnknown(action.intent, at: now) }
         case .flight: flightOver(at: now)
         case .warmup: if case .warmingUp(let step) = state { state = .baking(step: step) }

@@ -148,7 +148,7 @@ extension RolloutMachine {
     }
 
     mutating func verify(at now: Instant) {
-        state = .verifying
+        state = .verifying(isUnseen: false)
         deadlines.arm(.verification, due: now + plan.timing.lossFor)
     }
 
@@ -164,6 +164,7 @@ extension RolloutMachine {
     mutating func actionDone(_ intent: IntentID, at now: Instant) {
         guard openAction?.intent == intent else { return }
         deadlines.disarm(.action)
+        if endsOnTheWayBack(at: now) { return }
         switch state {
         case .deploying: enter(0, at: now)
         case .promoting: verify(at: now)
@@ -179,6 +180,7 @@ extension RolloutMachine {
     mutating func actionFailed(_ intent: IntentID, at now: Instant) {
         guard let action = openAction, action.intent == intent else { return }
         deadlines.disarm(.action)
+        if endsOnTheWayBack(at: now) { return }
         guard let retreat else { return rollBack(.actionFailed(action.kind), at: now) }
         strand(retreat, at: now)
     }
@@ -187,9 +189,20 @@ extension RolloutMachine {
     mutating func actionUnknown(_ intent: IntentID, at now: Instant) {
         guard let action = openAction, action.intent == intent else { return }
         deadlines.disarm(.action)
+        if endsOnTheWayBack(at: now) { return }
         if let retreat { return strand(retreat, at: now) }
         hold(.actionUnknown(action.kind), at: action.kind == .deploy ? .deployed : .promoted, now: now)
         ask(.zero, at: now)
+    }
+
+    /// Takes note that the action under way when everything began to be taken back has ended, however it did. True when it was that.
+    private mutating func endsOnTheWayBack(at now: Instant) -> Bool {
+        guard case .lowering(var retreat) = state else { return false }
+        retreat.running = nil
+        state = .lowering(retreat)
+        // It may have touched the balancer as well, so only a read-back from after it proves 0.
+        ask(.zero, at: now)
+        return true
     }
 
     private mutating func strand(_ retreat: Retreat, at now: Instant) {

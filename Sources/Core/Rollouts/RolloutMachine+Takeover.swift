@@ -20,9 +20,11 @@ extension RolloutMachine {
         case .preflight:
             deadlines.arm(.preflight, due: now + plan.timing.preflightDeadline)
             outbox.append(.preflight)
-        case .zeroing, .completing, .lowering, .confirming: ask(.zero, at: now)
+        case .lowering: if openAction != nil { settle(action, at: now) } else { ask(.zero, at: now) }
+        case .zeroing, .completing, .confirming: ask(.zero, at: now)
         case .readingHistory: readHistory(at: now)
-        case .awaitingApproval(.start), .verifying: break
+        case .awaitingApproval(.start): break
+        case .verifying: verify(at: now)
         case .deploying, .promoting, .reverting: settle(action, at: now)
         case .stranded: askAgain()
         case .awaitingApproval(.step(let step)): settle(read, watchdogLowered, at: .step(step), now: now)
@@ -34,7 +36,7 @@ extension RolloutMachine {
 
     private mutating func settle(_ action: TakenAction, at now: Instant) {
         guard let open = openAction else { return }
-        if retreat != nil { ask(.zero, at: now) }
+        if case .reverting = state { ask(.zero, at: now) }
         switch action {
         case .done: actionDone(open.intent, at: now)
         case .failed: actionFailed(open.intent, at: now)

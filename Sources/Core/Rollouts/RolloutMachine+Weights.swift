@@ -107,8 +107,10 @@ extension RolloutMachine {
         switch state {
         case .lowering(let retreat):
             if needsRevert {
+                // It ends whatever is still under way: a deploy or promotion that went on would undo it.
+                let retreat = Retreat(cause: retreat.cause, isOverdue: retreat.isOverdue)
                 runAction(.rollback, lasting: plan.rollback, at: now) { .reverting(retreat, $0) }
-            } else {
+            } else if retreat.running == nil {
                 finish(retreat.ending)
             }
         case .confirming(let retreat): finish(retreat.ending)

@@ -90,7 +90,8 @@ public struct RolloutMachine: Sendable, Hashable {
         case .actionFailed(let intent): actionFailed(intent, at: now)
         case .actionUnknown(let intent): actionUnknown(intent, at: now)
         case .commanded(let verb, let person): commanded(verb, by: person, at: now)
-        case .takenOver(let weight, let watchdogLowered, let action):
+        case .takenOver(let weight, let watchdogLowered, let action, let away):
+            deadlines.postpone(.maxBake, by: away)
             takenOver(weight, watchdogLowered: watchdogLowered, action: action, at: now)
         case .doubted: rollBack(.doubt, at: now)
         }

@@ -23,7 +23,7 @@ public struct StepForecast: Sendable, Hashable {
     }
 
     private static func steps(of policy: Policy, absorbing history: HistoryReading) -> [StepForecast] {
-        var feed = EvidenceFeed(policy: policy)
+        var feed = EvidenceFeed(policy: policy, version: "", previous: "")
         feed.absorb(history)
         return policy.traffic.steps.filter { $0.weight < .all }.map {
             StepForecast(weight: $0.weight, signals: feed.forecast(weight: $0.weight))

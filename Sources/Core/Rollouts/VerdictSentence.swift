@@ -31,7 +31,7 @@ struct VerdictSentence {
             if let interval = signal.interval {
                 text += " [\(Numbers.fixed(interval.low, decimals: 2))–\(Numbers.fixed(interval.high, decimals: 2))]"
             }
-            text += " \(relation) \(Numbers.fixed(signal.boundary, decimals: 2))"
+            text += isWiderThanAllowed ? ", \(signal.reason)" : " \(relation) \(Numbers.fixed(signal.boundary, decimals: 2))"
         } else {
             text += ", \(signal.reason)"
         }
@@ -46,6 +46,12 @@ struct VerdictSentence {
         case .pass: "within"
         case .inconclusive, .nodata: "against"
         }
+    }
+
+    /// Whether a pass excludes less than what is allowed, as a wide `assurance` has it.
+    private var isWiderThanAllowed: Bool {
+        guard signal.verdict == .pass, let interval = signal.interval else { return false }
+        return signal.boundary < 1 ? interval.low < signal.boundary : interval.high > signal.boundary
     }
 
     private var counts: String {

@@ -114,11 +114,13 @@ public struct Assessment: Sendable, Hashable, Codable {
     public var failing: String?
     /// Instances that were there and are down now; nothing passes while one of them is the canary's.
     public var lost: [LostInstance]
+    /// Whether the new version is seen on control; to be asked once the promotion has begun.
+    public var newVersion: NewVersionSight
 
     /// An assessment.
     public init(
         signals: [SignalAssessment], healthyTime: Duration, observedRequests: TrafficCounts?, isDegraded: Bool, failing: String?,
-        lost: [LostInstance] = []
+        lost: [LostInstance] = [], newVersion: NewVersionSight = .untold
     ) {
         self.signals = signals
         self.healthyTime = healthyTime
@@ -126,5 +128,16 @@ public struct Assessment: Sendable, Hashable, Codable {
         self.isDegraded = isDegraded
         self.failing = failing
         self.lost = lost
+        self.newVersion = newVersion
     }
+}
+
+/// Whether the series show the new version on control: on an instance that did not show it when the promotion began.
+public enum NewVersionSight: String, Sendable, Hashable, Codable, CaseIterable {
+    /// At least one such instance has fresh series, and none of them is down.
+    case seen
+    /// There is none, one is down, or the answer was not whole.
+    case unseen
+    /// The series do not tell: no label of the canary names the version, or no series names its instance.
+    case untold
 }

@@ -1,5 +1,6 @@
 public import SerinController
 internal import SerinModel
+internal import SerinRecords
 internal import SerinRollouts
 
 /// The API over a controller's operations, as a table of routes.
@@ -32,6 +33,11 @@ public struct RolloutAPI: Sendable {
                 Route(
                     "GET", "/v1/rollouts/{name}/log",
                     summary: "its decisions ?after= a number, at most ?limit=; ?follow=true goes on", handler: log),
+                Route(
+                    "GET", "/v1/services/{name}/journal",
+                    summary:
+                        "the service's journal entries as stored, ?after= a number, at most ?limit=, for a check of one's own",
+                    handler: journal),
             ] + ["halt", "hold", "resume", "promote", "rollback", "approve"].map(commandRoute))
     }
 
@@ -83,13 +89,8 @@ public struct RolloutAPI: Sendable {
     private func log(_ request: Request, names: [String]) async -> Response {
         await answer(request) { _ in
             let format = try LogFormat(request)
-            let last = request.header("Last-Event-ID")
-            guard let after = Int64(request.parameter("after") ?? last ?? "0"), after >= 0 else {
-                throw Problem(.malformed, "'after' is an entry's number")
-            }
-            guard let limit = Int(request.parameter("limit") ?? "200"), (1...Self.decisionLimit).contains(limit) else {
-                throw Problem(.malformed, "'limit' is 1…\(Self.decisionLimit)")
-            }
+            let after = try start(request, orAfter: request.header("Last-Event-ID"))
+            let limit = try limit(request, most: Self.decisionLimit, otherwise: 200)
             let first = try await operations.decisions(of: names[0], after: after, limit: limit)
             let isFollowing = format == .events || request.parameter("follow") == "true"
             if format == .document { return .json(200, DecisionDocument.encode(first, after: after)) }
@@ -101,6 +102,31 @@ public struct RolloutAPI: Sendable {
             return Response(
                 status: 200, headers: headers, body: .stream { sink in await follower.run(from: first, after: after, to: sink) })
         }
+    }
+
+    private func journal(_ request: Request, names: [String]) async -> Response {
+        await answer(request) { _ in
+            guard let service = ServiceName(names[0]) else { throw Problem(.notFound, "there is no service '\(names[0])'") }
+            let after = try start(request)
+            let limit = try limit(request, most: JournalDocument.limit, otherwise: JournalDocument.limit)
+            let entries = try await operations.entries(of: service, after: after, limit: limit)
+            return .json(200, JournalDocument.encode(JournalDocument.page(entries), after: after))
+        }
+    }
+
+    /// The number of the entry after which to read.
+    private func start(_ request: Request, orAfter last: String? = nil) throws(Problem) -> Int64 {
+        guard let after = Int64(request.parameter("after") ?? last ?? "0"), after >= 0 else {
+            throw Problem(.malformed, "'after' is an entry's number")
+        }
+        return after
+    }
+
+    private func limit(_ request: Request, most: Int, otherwise usual: Int) throws(Problem) -> Int {
+        guard let limit = Int(request.parameter("limit") ?? "\(usual)"), (1...most).contains(limit) else {
+            throw Problem(.malformed, "'limit' is 1…\(most)")
+        }
+        return limit
     }
 
     private func tagged(_ status: RolloutStatus) -> Response {

@@ -2,6 +2,7 @@ public import SerinAPI
 public import SerinController
 public import SerinModel
 public import SerinPolicies
+public import SerinRecords
 public import SerinRollouts
 
 /// A policy as someone named it on the command line.
@@ -82,29 +83,6 @@ public struct Forecast: Sendable, Hashable {
     }
 }
 
-/// What `verify` found in one store.
-public struct Verification: Sendable, Hashable {
-    /// The service whose journal it is.
-    public var service: String
-    /// How many entries were read.
-    public var entries: Int64
-    /// How many verdicts were computed again from their inputs.
-    public var replayed: Int
-    /// The hash of the last entry, to be kept elsewhere; nil in an empty store.
-    public var head: String?
-    /// Every place where the journal does not hold together, in words; empty when it does.
-    public var faults: [String]
-
-    /// What was found.
-    public init(service: String, entries: Int64, replayed: Int, head: String?, faults: [String]) {
-        self.service = service
-        self.entries = entries
-        self.replayed = replayed
-        self.head = head
-        self.faults = faults
-    }
-}
-
 /// A controller that holds its state folder's lock.
 public protocol OpenedController: Sendable {
     /// What may be asked of it.
@@ -126,30 +104,31 @@ public struct Assembly: Sendable {
     /// Says how long the evidence will take at the present traffic.
     public var forecast: @Sendable (LoadedPolicy, PolicySource) async -> Forecast
     /// Opens the controller of one service and its store, under the folder's lock; `refused` when another process holds it.
-    public var openController: @Sendable (ServiceName, StateFolder) async throws(OperationError) -> any OpenedController
+    public var openController: @Sendable (ServiceName, StateRoot) async throws(OperationError) -> any OpenedController
     /// Opens a controller of all services, each in its folder as rollouts need it.
-    public var openDaemon: @Sendable (StateFolder) async throws(OperationError) -> any OpenedController
+    public var openDaemon: @Sendable (StateRoot) async throws(OperationError) -> any OpenedController
     /// Opens one service's journal to read it only, while no controller holds it; nil when there is none.
-    public var openJournal: @Sendable (ServiceName, StateFolder) async throws(OperationError) -> (any RolloutOperations)?
-    /// Checks one service's hash chain against an expected head, and replays the verdicts of one or all rollouts.
+    public var openJournal: @Sendable (ServiceName, StateRoot) async throws(OperationError) -> (any RolloutOperations)?
+    /// Checks one service's journal, which no controller holds, against a noted head, and replays one or all rollouts.
     public var verify:
-        @Sendable (ServiceName, RolloutID?, _ expectedHead: String?, StateFolder) async throws(OperationError) -> Verification
+        @Sendable (ServiceName, RolloutID?, _ noted: Checkpoint?, StateRoot) async throws(OperationError) -> Verification
     /// The JSON Schema of policies.
     public var policySchema: @Sendable () -> String
     /// Lowers a service's weight when no controller has held its lock for so long; returns when there is nothing to watch.
-    public var watchdog: @Sendable (ServiceName, StateFolder, _ after: Duration) async throws(OperationError) -> ExitCode
+    public var watchdog: @Sendable (ServiceName, StateRoot, _ after: Duration) async throws(OperationError) -> ExitCode
 
     /// An assembly of parts.
     public init(
         readPolicy: @escaping @Sendable (PolicySource) throws(OperationError) -> LoadedPolicy,
         probe: @escaping @Sendable (LoadedPolicy, PolicySource) async -> [Probe],
         forecast: @escaping @Sendable (LoadedPolicy, PolicySource) async -> Forecast,
-        openController: @escaping @Sendable (ServiceName, StateFolder) async throws(OperationError) -> any OpenedController,
-        openDaemon: @escaping @Sendable (StateFolder) async throws(OperationError) -> any OpenedController,
-        openJournal: @escaping @Sendable (ServiceName, StateFolder) async throws(OperationError) -> (any RolloutOperations)?,
-        verify: @escaping @Sendable (ServiceName, RolloutID?, String?, StateFolder) async throws(OperationError) -> Verification,
+        openController: @escaping @Sendable (ServiceName, StateRoot) async throws(OperationError) -> any OpenedController,
+        openDaemon: @escaping @Sendable (StateRoot) async throws(OperationError) -> any OpenedController,
+        openJournal: @escaping @Sendable (ServiceName, StateRoot) async throws(OperationError) -> (any RolloutOperations)?,
+        verify:
+            @escaping @Sendable (ServiceName, RolloutID?, Checkpoint?, StateRoot) async throws(OperationError) -> Verification,
         policySchema: @escaping @Sendable () -> String,
-        watchdog: @escaping @Sendable (ServiceName, StateFolder, Duration) async throws(OperationError) -> ExitCode
+        watchdog: @escaping @Sendable (ServiceName, StateRoot, Duration) async throws(OperationError) -> ExitCode
     ) {
         self.readPolicy = readPolicy
         self.probe = probe

@@ -42,8 +42,7 @@ public struct CommandLineProgram: Sendable {
         do throws(UsageError) {
             resolution = try Self.table.resolve(arguments)
         } catch {
-            console.writeMessage(
-                "serin: \(error.description.split(separator: "\n").map { plain(String($0)) }.joined(separator: "\n"))\n")
+            console.writeMessage("serin: \(plainLines(error.description))\n")
             return .usage
         }
         switch resolution {
@@ -53,7 +52,7 @@ public struct CommandLineProgram: Sendable {
         case .run(let verb, let globals, let action):
             let session = Session(
                 console: console, environment: environment, globals: globals,
-                state: StateFolder(option: globals.state, environment: environment, isRoot: geteuid() == 0), assembly: assembly,
+                state: StateRoot(option: globals.state, environment: environment, isRoot: geteuid() == 0), assembly: assembly,
                 interruptions: interruptions, endNow: endNow)
             return await session.perform(action, interruption: verb.interruption)
         }
@@ -76,7 +75,11 @@ extension Session {
             return complain(error)
         } catch let failure as Failure {
             complain(failure.description)
-            return failure.kind == .conflict ? .refused : .unexpected
+            switch failure.kind {
+            case .conflict, .denied: return .refused
+            case .invalid: return .usage
+            case .throttled, .transient, .unknown: return .unexpected
+            }
         } catch {
             complain("unexpected: \(error)")
             return .unexpected

@@ -10,7 +10,7 @@ struct Session: Sendable {
     let console: Console
     let environment: [String: String]
     let globals: Globals
-    let state: StateFolder
+    let state: StateRoot
     let assembly: Assembly
     /// The signals that ask this process to end, in the order received.
     let interruptions: AsyncStream<Int32>
@@ -62,17 +62,14 @@ struct Session: Sendable {
 
     /// Writes an error, whose text may come from outside.
     func complain(_ text: String) {
-        let lines = text.split(separator: "\n", omittingEmptySubsequences: false).map { plain(String($0)) }
-        console.writeMessage(messageStyle.paint("serin: ", .red) + lines.joined(separator: "\n") + "\n")
+        console.writeMessage(messageStyle.paint("serin: ", .red) + plainLines(text) + "\n")
     }
 
     /// Writes why an operation was not done, and returns its exit code.
     func complain(_ error: OperationError) -> ExitCode {
         switch error {
-        case .invalid(let diagnostics):
-            for diagnostic in diagnostics { complain(diagnostic.description) }
-        case .refused(let refusal): complain("refused: \(refusal)")
-        case .notFound(let text), .unavailable(let text): complain(text)
+        case .invalid(let diagnostics): for diagnostic in diagnostics { complain(diagnostic.description) }
+        case .refused, .notFound, .unavailable: complain(error.description)
         }
         return ExitCode(error)
     }

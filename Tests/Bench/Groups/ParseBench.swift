@@ -9,7 +9,7 @@ struct ParseBench {
         return Section(rows: [
             row("matrix", matrix(), aim: .atLeast(200), "series of 360 samples"),
             row("vector", vector(), aim: .atLeast(200), "one sample a series, 3 labels"),
-            row("buckets", buckets(), aim: nil, "one sample a series, 3 labels, as histograms answer"),
+            row("vector of buckets", buckets(), aim: nil, "one sample a series, 3 labels, as histograms answer"),
         ])
     }
 

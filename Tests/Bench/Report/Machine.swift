@@ -9,6 +9,8 @@ struct Machine: Sendable {
     var kernel: String
     var swift: String
     var isOptimized: Bool
+    /// How many processes wanted a core in the minute before, without which no time can be judged.
+    var load: Double
 
     static func current() async -> Machine {
         let model = readFile("/proc/cpuinfo").split(separator: "\n").first { $0.hasPrefix("model name") }
@@ -18,7 +20,8 @@ struct Machine: Sendable {
         let release = withUnsafeBytes(of: &name.release) { String(decoding: $0.prefix { $0 != 0 }, as: UTF8.self) }
         return Machine(
             processor: processor, cores: sysconf(Int32(_SC_NPROCESSORS_ONLN)), kernel: "Linux \(release)",
-            swift: await compiler(), isOptimized: !isDebug)
+            swift: await compiler(), isOptimized: !isDebug,
+            load: readFile("/proc/loadavg").split(separator: " ").first.flatMap { Double($0) } ?? .nan)
     }
 
     /// The compiler's first line, or what is known without one on this machine.
@@ -46,12 +49,14 @@ struct Machine: Sendable {
     }
 
     /// In one line.
-    var text: String { "\(processor), \(cores) cores, \(kernel), \(swift)\(isOptimized ? "" : ", NOT OPTIMISED")" }
+    var text: String {
+        "\(processor), \(cores) cores, \(kernel), \(swift)\(isOptimized ? "" : ", NOT OPTIMISED"), load before \(load)"
+    }
 
     var document: JSONValue {
         .object([
             "processor": .string(processor), "cores": .number("\(cores)"), "kernel": .string(kernel), "swift": .string(swift),
-            "optimized": .bool(isOptimized),
+            "optimized": .bool(isOptimized), "load_before": number(load),
         ])
     }
 }

@@ -60,7 +60,7 @@ final class HaltRig: Sendable {
                 },
                 makeWorld: { _ throws(Failure) in
                     World(traffic: traffic, telemetry: telemetry, database: nil, actions: NoActions())
-                }, takeWatchdogMark: { false }))
+                }, watchdog: .none, retries: RetryBudget(clock: clock) { 0.5 }))
         self.clock = clock
         self.traffic = traffic
         self.stall = stall

@@ -130,7 +130,7 @@ public struct DrillPolicy: Sendable, Hashable, Codable {
         /// The newest.
         case latest
         /// Any within a time, by a seed that the report names.
-        case random
+        case sampled = "random"
         /// The oldest that is kept.
         case oldest
     }

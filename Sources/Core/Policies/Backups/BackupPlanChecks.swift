@@ -136,10 +136,12 @@ extension BackupPlanBuilder {
         if let every = plan.verify.every, every > preset.verifyEvery {
             warn(root.mark(ofPath: "verify.every"), "verify.every: less often than the preset \(name) asks", hint: hint())
         }
-        for place in plan.destinations { checkStrength(place, against: preset, root: root) }
+        for place in plan.destinations { checkStrength(place, of: plan.source, against: preset, root: root) }
     }
 
-    private mutating func checkStrength(_ place: BackupDestination, against preset: BackupPreset, root: ReadSection) {
+    private mutating func checkStrength(
+        _ place: BackupDestination, of source: BackupSource, against preset: BackupPreset, root: ReadSection
+    ) {
         let path = "destinations.\(place.name)"
         let mark = root.mark(ofPath: path)
         if place.minimumTLS < preset.minimumTLS {

@@ -45,10 +45,8 @@ public struct BackupPreset: Sendable, Hashable {
     public var minimumTLS = BackupDestination.TLSVersion.v12
     /// What the server encrypts with, on top of the encryption before upload.
     public var serverSide = ServerSide.none
-    /// For how many days objects of files and logs are locked; nil for no lock.
+    /// For how many days objects of files and logs in buckets should be locked; nil for no lock.
     public var lockDays: Int?
-    /// Whether a copy away from what is backed up must exist.
-    public var needsOffsite: Bool
     /// What is done about Redis' append-only file.
     public var appendOnly = RedisSource.AppendOnly.off
     /// How often each stored backup is read again completely.
@@ -77,7 +75,7 @@ public struct BackupPreset: Sendable, Hashable {
     }
 
     init(
-        name: Name, schedules: [BackupSchedule], maximumAge: Duration, retention: RetentionPlan, needsOffsite: Bool,
+        name: Name, schedules: [BackupSchedule], maximumAge: Duration, retention: RetentionPlan,
         approvals: Int,
         drills: [DrillPolicy], targets: BackupPlan.Targets
     ) {
@@ -85,7 +83,6 @@ public struct BackupPreset: Sendable, Hashable {
         self.schedules = schedules
         self.maximumAge = maximumAge
         self.retention = retention
-        self.needsOffsite = needsOffsite
         self.approvals = approvals
         self.drills = drills
         self.targets = targets
@@ -117,7 +114,6 @@ extension BackupPreset {
         result.minimumTLS = max(minimumTLS, other.minimumTLS)
         result.serverSide = max(serverSide, other.serverSide)
         result.lockDays = larger(lockDays, other.lockDays)
-        result.needsOffsite = needsOffsite || other.needsOffsite
         result.appendOnly = max(appendOnly, other.appendOnly)
         result.verifyEvery = min(verifyEvery, other.verifyEvery)
         result.approvals = max(approvals, other.approvals)

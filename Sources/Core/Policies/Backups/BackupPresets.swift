@@ -31,7 +31,7 @@ extension BackupPreset {
                 standard: RetentionPolicy(
                     daily: KeepRule(age: day * 14), weekly: KeepRule(age: day * 56), monthly: KeepRule(age: day * 366)),
                 kinds: [(.files, logs), (.logs, logs)], pointInTime: day * 14, proposesOnly: true),
-            needsOffsite: true, approvals: 2, drills: drill("0 10 1 1,4,7,10 *", .latest),
+            approvals: 2, drills: drill("0 10 1 1,4,7,10 *", .latest),
             targets: BackupPlan.Targets(recoveryPoint: .hours(6)))
         preset.serverSide = .kms
         preset.lockDays = 30
@@ -49,7 +49,7 @@ extension BackupPreset {
             // At least every six hours, and half an hour for the dump itself; daily kinds say their own.
             maximumAge: .minutes(6 * 60 + 30),
             retention: RetentionPlan(standard: dumps, kinds: [(.baseFull, snapshots)]),
-            needsOffsite: true, approvals: 1, drills: drill("0 10 1 * *", .latest), targets: BackupPlan.Targets())
+            approvals: 1, drills: drill("0 10 1 * *", .latest), targets: BackupPlan.Targets())
         preset.appendOnly = .require
         for place in preset.schedules.indices where ![.logical, .globals].contains(preset.schedules[place].kind) {
             preset.schedules[place].maximumAge = .hours(25)
@@ -64,7 +64,7 @@ extension BackupPreset {
                 "0 3 * * *", .logical, .globals, .baseFull, .redisRDB, .files, .logs, .mongo, .clickhouse, .command)
                 + [BackupSchedule(.before(.migrations), kind: .logical, label: "before-migration")],
             maximumAge: .hours(25), retention: RetentionPlan(standard: RetentionPolicy(keepAll: day * 30)),
-            needsOffsite: true, approvals: 1, drills: drill("0 10 1 1,4,7,10 *", .latest),
+            approvals: 1, drills: drill("0 10 1 1,4,7,10 *", .latest),
             targets: BackupPlan.Targets(recoveryPoint: .hours(24), recoveryTime: .hours(1)))
         preset.minimumTLS = .v13
         preset.selfService = true
@@ -90,7 +90,7 @@ extension BackupPreset {
                 kinds: [
                     (.baseIncremental, week), (.redisRDB, week), (.redisAOF, week), (.mongo, month), (.clickhouse, month),
                 ], classes: classes, pointInTime: day * 7),
-            needsOffsite: true, approvals: 1, drills: drill("first sun 10:00", .random),
+            approvals: 1, drills: drill("first sun 10:00", .sampled),
             targets: BackupPlan.Targets(recoveryPoint: .hours(6), recoveryTime: .hours(2)))
         preset.localRetention = RetentionPlan(standard: week, classes: classes, pointInTime: day * 7)
         preset.serverSide = .aes256

@@ -53,6 +53,10 @@ let actionShape = Section(
             "check", .section(Section(fields: callFields, exactlyOne: [["run", "http"]])), .optional,
             "reads whether it was done: exit status 0 or 2xx; without it an unknown outcome calls a person"),
         Field("deadline", .duration(.seconds(1)...(.hours(24))), .fallback("5m"), "for one attempt"),
+        Field(
+            "env", .list(.scalar(.environmentName), least: 1), .optional,
+            "names of the controller's environment variables that 'run' is given besides PATH, HOME and LANG; their values are "
+                + "never journaled, and taken out of outputs"),
     ], exactlyOne: [["run", "http"]])
 
 private let callFields = [

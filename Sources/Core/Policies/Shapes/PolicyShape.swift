@@ -59,10 +59,10 @@ let timingFields: [Field] = [
     Field("hold_for", time(.seconds(1), .hours(24 * 7)), .fallback("24h"), "how long a hold lasts before it is rolled back"),
     Field(
         "loss_for", time(.seconds(1), .hours(24)), .fallback("10m"),
-        "how long telemetry or the observed share may be wrong before a rollback"),
+        "how long telemetry or the observed share may be wrong, or the promoted version unseen, before a rollback"),
     Field("min_evidence", time(.seconds(1), .hours(24)), .fallback("30s"), "least evidence before a fail"),
     Field("preflight_deadline", time(.seconds(1), .hours(1)), .fallback("2m"), "for the preflight"),
-    Field("raise_deadline", time(.seconds(1), .hours(1)), .fallback("2m"), "for a raise until it is read back"),
+    Field("raise_deadline", time(.seconds(10), .hours(1)), .fallback("2m"), "for a raise until it is read back"),
     Field("halt_deadline", time(.seconds(1), .minutes(10)), .fallback("15s"), "for an accepted halt until 0 is read back"),
     Field("rollback_deadline", time(.seconds(1), .hours(24)), .fallback("10m"), "for a whole rollback until a person is called"),
     Field(

@@ -55,12 +55,14 @@ struct CountingEvidence: Sendable, Hashable {
         if isPollDegraded { isOpenDegraded = true }
         if events?.rows.isEmpty == false { hasSeenEvents = true }
         for row in main.rows { addTrack(row.key) }
+        tails?.learn(from: main.rows.filter { $0.key.cohort == .control && $0.isSound && context.isFresh($0) })
         var lost: [InstanceKey] = []
         for k in tracks.indices {
             let key = tracks[k].key
+            if context.restarted.contains(key.instance) { tracks[k].restarted() }
             guard let row = main.row(key) else {
                 if context.down.contains(key.instance) { lost.append(key) }
-                tracks[k].gap()
+                if main.isAnswered { tracks[k].away() } else { tracks[k].gap() }
                 continue
             }
             guard var increase = advance(k, row: row, events: events, context) else { continue }
@@ -97,10 +99,16 @@ struct CountingEvidence: Sendable, Hashable {
             tracks[k].gap()
             return nil
         }
-        tails?.learn(row.edges)
+        let isRestarted = context.restarted.contains(key.instance) || row.resets >= 1 || (eventRow?.resets ?? 0) >= 1
+        if isRestarted { tracks[k].restarted() }
+        // A series of events is born with its first event, so one that never was is 0. One that was there and is gone is a hole:
+        // read as 0 it would hide events now and count all of them again on its return.
+        guard events == nil || tracks[k].sees(events: eventRow != nil, exposure: row.value) else {
+            tracks[k].gap()
+            return nil
+        }
         var value = 0.0
         if events != nil { value = eventRow?.value ?? 0 } else if tails == nil { value = row.value }
-        let isRestarted = context.restarted.contains(key.instance) || row.resets >= 1 || (eventRow?.resets ?? 0) >= 1
         return tracks[k].advance(
             to: InstanceTrack.Mark(events: value, exposure: row.value, counts: row.counts), isRestarted: isRestarted)
     }

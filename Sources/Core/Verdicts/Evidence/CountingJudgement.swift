@@ -25,9 +25,13 @@ extension CountingEvidence {
 
     /// The verdict by the anytime-valid test.
     func judgement(_ blocks: [Block], rule: Rule, phi: Double) -> Judgement {
-        var clean: [Block]?
-        if degraded.contains(true) { clean = zip(blocks, degraded).filter { !$0.1 }.map(\.0) }
-        return Judgement(of: blocks, rule: rule, phi: phi, usesOwnBoundaries: tails != nil, passBlocks: clean)
+        var supporting: [Block]?
+        if degraded.contains(true) { supporting = zip(blocks, degraded).filter { !$0.1 }.map(\.0) }
+        // What a pass must exclude may be wider than what is allowed.
+        if let assurance = tails?.boundary(tolerance: rule.assureTolerance, slack: signal.slack) {
+            supporting = (supporting ?? blocks).map { $0.at(assurance) }
+        }
+        return Judgement(of: blocks, rule: rule, phi: phi, usesOwnBoundaries: tails != nil, passBlocks: supporting)
     }
 
     /// When the regression most likely began.

@@ -29,6 +29,7 @@ public struct Evidence: Sendable, Hashable {
     public private(set) var lost: [LostInstance] = []
     var lastReadingAt: Instant? { lastReading }
     private var lastReading: Instant?
+    private var watch: NewVersionWatch
     private var openSince: Instant?
     private var processStarts: [String: Instant] = [:]
     private var observed = TrafficCounts(canary: 0, control: 0)
@@ -40,6 +41,7 @@ public struct Evidence: Sendable, Hashable {
         self.plan = plan
         let table = QueryTable(plan)
         self.table = table
+        watch = NewVersionWatch(plan)
         parts = zip(plan.signals, table.uses).map { signal, use in
             signal.source.isGauge
                 ? .gauge(GaugeEvidence(signal: signal, query: use.main)) : .counting(CountingEvidence(signal: signal, use: use))
@@ -89,6 +91,11 @@ public struct Evidence: Sendable, Hashable {
             }
         }
         lost = lostKeys.sorted().map { LostInstance(cohort: $0.cohort, instance: $0.instance) }
+        if let reading, context.answers.contains(where: \.isAnswered) {
+            watch.advance(reading, table: table, context)
+        } else {
+            watch.miss()
+        }
         countRequests(context)
         advanceBlock(context, isCollecting: isCollecting)
         if lastReading.map({ $0 < context.at }) ?? true { lastReading = context.at }
@@ -100,6 +107,12 @@ public struct Evidence: Sendable, Hashable {
         observedSince = time
         hasObserved = false
     }
+
+    /// The promotion begins: from here on the new version is looked for on instances beyond those that show it so far.
+    public mutating func promotionBegan() { watch.promotionBegan() }
+
+    /// Whether the newest reading shows the new version on control.
+    var sight: NewVersionSight { watch.sight }
 
     /// Requests of both cohorts since the weight was last confirmed; nil while none were read.
     public var observedRequests: TrafficCounts? { hasObserved ? observed : nil }

@@ -30,7 +30,7 @@ extension Evidence {
         }
         return Assessment(
             signals: signals, healthyTime: healthyTime, observedRequests: observedRequests, isDegraded: isDegraded,
-            failing: failing(logEs, names), lost: lost)
+            failing: failing(logEs, names), lost: lost, newVersion: sight)
     }
 
     /// The family fails when the mean of its e-values reaches 1/alpha; the one that contributes most is named.

@@ -8,6 +8,8 @@ public struct EvidencePlan: Sendable, Hashable, Codable {
     public var canary: [Label]
     /// The labels of the control's series; at least one differs from the canary's.
     public var control: [Label]
+    /// Those of the canary's labels that name the new version; none where something else tells the cohorts apart.
+    public var newVersion: [Label]
     /// The label that names an instance.
     public var instanceLabel: String
     /// The time between polls.
@@ -31,7 +33,8 @@ public struct EvidencePlan: Sendable, Hashable, Codable {
 
     /// A plan.
     public init(
-        signals: [EvidenceSignal], canary: [Label], control: [Label], instanceLabel: String = "instance",
+        signals: [EvidenceSignal], canary: [Label], control: [Label], newVersion: [Label] = [],
+        instanceLabel: String = "instance",
         poll: Duration = .seconds(15), staleAfter: Duration? = nil, scrapeInterval: Duration? = nil,
         bake: Duration = .minutes(30), minEvidence: Duration = .seconds(30), minEvidenceWithoutHistory: Duration = .minutes(3),
         gaugeInterval: Duration = .seconds(60), familyAlpha: Double = 0.05, securityAlpha: Double = 0.01
@@ -39,6 +42,7 @@ public struct EvidencePlan: Sendable, Hashable, Codable {
         self.signals = signals
         self.canary = canary.sorted()
         self.control = control.sorted()
+        self.newVersion = newVersion.sorted()
         self.instanceLabel = instanceLabel
         self.poll = poll
         self.staleAfter = staleAfter
@@ -125,12 +129,18 @@ struct QueryTable: Sendable, Hashable {
 
     /// The cohort of a row; nil when it belongs to none, or to both and so to none.
     func cohort(of labels: [Label]) -> Cohort? {
-        func has(_ wanted: [Label]) -> Bool {
-            wanted.allSatisfy { label in (labels.first { $0.name == label.name }?.value ?? "") == label.value }
-        }
-        let isCanary = has(canary)
-        let isControl = has(control)
-        if isCanary == isControl { return nil }
+        let isCanary = labels.contain(canary)
+        if isCanary == labels.contain(control) { return nil }
         return isCanary ? .canary : .control
+    }
+
+    /// Whether a row belongs to both cohorts.
+    func isInBoth(_ labels: [Label]) -> Bool { labels.contain(canary) && labels.contain(control) }
+}
+
+extension [Label] {
+    /// Whether these labels are among the labels of a row; one that it lacks is empty.
+    func contain(_ wanted: [Label]) -> Bool {
+        wanted.allSatisfy { label in (first { $0.name == label.name }?.value ?? "") == label.value }
     }
 }

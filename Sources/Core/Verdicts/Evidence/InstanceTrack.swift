@@ -33,6 +33,13 @@ struct InstanceTrack: Sendable, Hashable {
     var isWhole = false
     /// What it added to the open block.
     var open = Increase()
+    /// Whether this process has shown a series of events: from then on its absence is a hole in the readings, not a 0.
+    private(set) var hasEvents = false
+    /// The exposure last seen, and whether the instance was away since.
+    private var lastExposure = 0.0
+    private var wasAway = false
+
+    init(key: InstanceKey) { self.key = key }
 
     /// Begins a block: whoever has a base line now can be whole in it.
     mutating func beginBlock() {
@@ -44,6 +51,25 @@ struct InstanceTrack: Sendable, Hashable {
     mutating func gap() {
         mark = nil
         isWhole = false
+    }
+
+    /// The instance has no row at this poll.
+    mutating func away() {
+        wasAway = true
+        gap()
+    }
+
+    /// A new process: what the one before had shown says nothing about it.
+    mutating func restarted() { hasEvents = false }
+
+    /// Takes note of whether there is a series of events; false when one has vanished, for then nobody knows how many there were.
+    mutating func sees(events isThere: Bool, exposure: Double) -> Bool {
+        // Away and back with less: the process is a new one, though nobody saw it begin.
+        if wasAway, exposure < lastExposure { restarted() }
+        wasAway = false
+        lastExposure = exposure
+        if isThere { hasEvents = true }
+        return isThere || !hasEvents
     }
 
     /// Takes the values of this poll and returns what was added since the last one; nil for a base line and for a gap.

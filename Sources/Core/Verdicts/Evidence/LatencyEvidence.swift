@@ -9,7 +9,7 @@ struct LatencyEvidence: Sendable, Hashable {
     static let enough = 200.0
 
     let quantile: Double
-    /// The finite edges, as first seen; a series with others is not counted.
+    /// The finite edges, as first seen on control; a series with others is not counted.
     private(set) var edges: [Double] = []
     /// The edge tested, once it is chosen.
     private(set) var edge: Int?
@@ -23,10 +23,12 @@ struct LatencyEvidence: Sendable, Hashable {
     init(quantile: Double) { self.quantile = quantile }
 
     /// Whether a series has the edges of the others.
-    func accepts(_ other: [Double]) -> Bool { !other.isEmpty && (edges.isEmpty || edges == other) }
+    func accepts(_ other: [Double]) -> Bool { !other.isEmpty && edges == other }
 
-    /// Takes the edges from a series of the control.
-    mutating func learn(_ other: [Double]) { if edges.isEmpty { edges = other } }
+    /// Takes the edges from the first of control's series that has any; the canary's own say nothing about where to test.
+    mutating func learn(from control: [CohortRow]) {
+        if edges.isEmpty, let first = control.first(where: { !$0.edges.isEmpty }) { edges = first.edges }
+    }
 
     /// Requests slower than the edge.
     func slow(_ increase: InstanceTrack.Increase) -> Double {

@@ -33,10 +33,8 @@ struct PollRows: Sendable, Hashable {
     var rows: [CohortRow] = []
     /// Whether there is an answer.
     var isAnswered: Bool
-    /// Whether the answer came with warnings.
+    /// Whether the answer came with warnings, or has a row that belongs to both cohorts.
     var isDegraded: Bool
-    /// Whether a row belongs to both cohorts.
-    var isAmbiguous = false
 
     /// No answer.
     static let missing = PollRows(isAnswered: false, isDegraded: true)
@@ -57,7 +55,11 @@ struct PollRows: Sendable, Hashable {
         let isGauge = query.kind == .gauge || query.kind == .expression
         var found: [CohortRow] = []
         for row in reading.rows {
-            guard let cohort = table.cohort(of: row.labels) else { continue }
+            guard let cohort = table.cohort(of: row.labels) else {
+                // Cohorts that overlap are not what they claim to be.
+                if table.isInBoth(row.labels) { isDegraded = true }
+                continue
+            }
             let finite = row.buckets.filter { $0.edge.isFinite }
             let isSound =
                 row.value.isFinite && (isGauge || row.value >= 0)

@@ -6,7 +6,7 @@ internal import SerinTransport
 
 /// Finds who is in charge of a rollout: the `serin run` that is its own controller, or the daemon of all services.
 struct ControllerLocator: Sendable {
-    let state: StateFolder
+    let state: StateRoot
     let timeout: Duration
 
     init(_ session: Session) {
@@ -17,7 +17,7 @@ struct ControllerLocator: Sendable {
 
     /// The sockets at which the one in charge of a name may answer, the nearest first.
     func sockets(for name: String) -> [String] {
-        StateFolder.services(named: name).map(state.socket) + [state.daemonSocket]
+        StateRoot.services(named: name).map(state.socket) + [state.daemonSocket]
     }
 
     /// The controller in charge of a rollout or service; nil when nobody answers.
@@ -26,9 +26,19 @@ struct ControllerLocator: Sendable {
         return RemoteController(transport: try transport(), socket: socket, timeout: timeout)
     }
 
-    /// Every controller that answers.
-    func controllers() throws(OperationError) -> [RemoteController] {
-        let sockets = (state.services().map(state.socket) + [state.daemonSocket]).filter(UnixSocket.answers)
+    /// The services that have a folder. Who may ask the daemon but not read the state folder is told of none.
+    func services() throws(Failure) -> [ServiceName] {
+        do {
+            return try state.services()
+        } catch {
+            guard UnixSocket.answers(at: state.daemonSocket) else { throw error }
+            return []
+        }
+    }
+
+    /// Every controller that answers: the daemon, and those of these services.
+    func controllers(of services: [ServiceName]) throws(OperationError) -> [RemoteController] {
+        let sockets = (services.map(state.socket) + [state.daemonSocket]).filter(UnixSocket.answers)
         guard !sockets.isEmpty else { return [] }
         let transport = try transport()
         return sockets.map { RemoteController(transport: transport, socket: $0, timeout: timeout) }
@@ -43,11 +53,13 @@ struct ControllerLocator: Sendable {
     /// The controller in charge, or else the service's journal to read in.
     func reader(for name: String, assembly: Assembly) async throws(OperationError) -> any RolloutOperations {
         if let controller = try controller(for: name) { return controller }
-        let known = Set(state.services())
-        for service in StateFolder.services(named: name) where known.contains(service) {
+        for service in StateRoot.services(named: name) {
             if let journal = try await assembly.openJournal(service, state) { return journal }
         }
-        throw .unavailable(nobodyAnswers(name))
+        throw .unavailable(
+            nobodyAnswers(name)
+                + ", and there is no journal of it in \(state.path)\nhint: serin status lists what is there; --state or "
+                + "SERIN_STATE names another state folder")
     }
 
     /// What has to be said about a rollout that is not over and that nobody controls: its status is as old as the journal.

@@ -24,12 +24,12 @@ struct OwnRun: Sendable {
     /// Runs to the end of the rollout, or to the deadline of its rollback.
     func result() async throws -> RolloutWatch.Result {
         let service = try session.assembly.readPolicy(source).policy.service
+        if !isContinued { try await refuseUnfinished(service) }
         try session.state.create(for: service)
         let controller = try await session.assembly.openController(service, session.state)
         let server: HTTPServer
         do {
-            // Only now: taking the lock closes the folder to everyone but its owner.
-            if let socketGroup { try session.state.admit(group: socketGroup, to: service) }
+            // Only now: taking the lock closes the folder to everyone but its owner, and the socket lets its group in.
             let socket = try UnixSocket(listeningAt: session.state.socket(of: service), group: socketGroup)
             server = try HTTPServer(socket: socket, router: RolloutAPI(controller.operations).router)
         } catch {
@@ -37,6 +37,29 @@ struct OwnRun: Sendable {
             throw error
         }
         return try await drive(controller, service, server)
+    }
+
+    /// Looks before the lock is taken: opening the journal as its controller would take an unfinished rollout over.
+    private func refuseUnfinished(_ service: ServiceName) async throws(OperationError) {
+        let statuses: [RolloutStatus]
+        do throws(OperationError) {
+            statuses = try await session.assembly.openJournal(service, session.state)?.statuses() ?? []
+        } catch .unavailable {
+            // A controller holds it, or it cannot be read: opening it tells which.
+            return
+        }
+        guard let live = statuses.last, !live.isFinal else { return }
+        throw .refused(
+            Refusal(
+                "rollout \(live.id) of '\(service)' is not over (\(live.state)), and no controller is in charge of it; nothing was changed",
+                hint: "take it up: \(continuation)"))
+    }
+
+    /// The command that takes the unfinished rollout up.
+    private var continuation: String {
+        let state = session.globals.state.map { " --state \(shellQuoted($0))" } ?? ""
+        let file = source.isStandardInput ? "POLICY" : shellQuoted(source.file)
+        return "serin run \(file) --continue\(state)"
     }
 
     private func drive(
@@ -79,7 +102,7 @@ struct OwnRun: Sendable {
                     outcome = .failure(
                         Failure(
                             .transient, "the controller ended before the rollout: \(words)",
-                            hint: "serin run \(source.file) --continue takes it up"))
+                            hint: "\(continuation) takes it up"))
                 case .serverEnded: isServing = false
                 case .signalsEnded: break
                 }
@@ -122,7 +145,7 @@ struct OwnRun: Sendable {
                 count += 1
                 guard count == 1 else {
                     session.complain(
-                        "ended by a second signal; the weight is not confirmed at 0\nhint: serin run \(source.file) --continue, or set the weight to 0 at the load balancer"
+                        "ended by a second signal; the weight is not confirmed at 0\nhint: \(continuation), or set the weight to 0 at the load balancer"
                     )
                     session.endNow(.rollbackIncomplete)
                     break

@@ -1,6 +1,7 @@
 internal import SerinAPI
 internal import SerinController
 internal import SerinModel
+internal import SerinRecords
 internal import SerinRollouts
 internal import SerinTransport
 
@@ -33,6 +34,11 @@ struct RemoteController: RolloutOperations {
     func decisions(of name: String, after sequence: Int64, limit: Int) async throws(OperationError) -> [LoggedDecision] {
         let document = try await ask("GET", try path(name) + "/log?after=\(sequence)&limit=\(limit)&format=json")
         return try decode(document, DecisionDocument.decodeList)
+    }
+
+    func entries(of service: ServiceName, after sequence: Int64, limit: Int) async throws(OperationError) -> [Entry] {
+        let path = "/v1/services/\(service)/journal?after=\(sequence)&limit=\(min(limit, JournalDocument.limit))"
+        return try decode(await ask("GET", path), JournalDocument.decode)
     }
 
     func statusChange(

@@ -66,10 +66,10 @@ enum JUnitReport {
     }
 
     private static func evidence(_ signal: SignalAssessment) -> String {
-        let canary = Numbers.share(signal.counts.canaryEvents, of: signal.counts.canaryExposure)
-        let control = Numbers.share(signal.counts.controlEvents, of: signal.counts.controlExposure)
+        let canary = EvidenceNumbers.share(signal.counts.canaryEvents, of: signal.counts.canaryExposure)
+        let control = EvidenceNumbers.share(signal.counts.controlEvents, of: signal.counts.controlExposure)
         return
-            "canary \(canary) control \(control), ratio \(Numbers.ratio(signal.ratio, signal.interval)) beyond \(Numbers.fixed(signal.boundary, 2))"
+            "canary \(canary) control \(control), ratio \(EvidenceNumbers.ratio(signal.ratio, signal.interval)) beyond \(Numbers.fixed(signal.boundary, decimals: 2))"
     }
 
     static func escaped(_ text: String) -> String {

@@ -37,7 +37,7 @@ enum StatusView {
     static func line(_ status: RolloutStatus, at time: Instant) -> String {
         var parts = [time.timeOfDay, status.id.description, status.state]
         if status.step > 0 { parts.append(step(status) + ",") }
-        parts.append("weight \(weight(status)), healthy \(Numbers.span(status.baked)) of \(Numbers.span(status.bake))")
+        parts.append("weight \(weight(status)), healthy \(Numbers.time(status.baked)) of \(Numbers.time(status.bake))")
         return plain(parts.joined(separator: " ") + (status.cause.isEmpty ? "" : ": " + status.cause))
     }
 
@@ -69,7 +69,7 @@ enum StatusView {
         var lines = [
             "\(style.paint(release, .bold))  \(style.paint(plain(status.state), colour(status)))  \(step(status))",
             "  weight   \(weight(status))",
-            "  healthy  \(bar(status.baked, of: status.bake)) \(Numbers.span(status.baked)) of \(Numbers.span(status.bake))",
+            "  healthy  \(bar(status.baked, of: status.bake)) \(Numbers.time(status.baked)) of \(Numbers.time(status.bake))",
             "  why      \(plain(status.cause))",
             "  next     \(plain(status.next))",
         ]
@@ -98,9 +98,10 @@ enum StatusView {
             let why = ([signal.reason] + marks).filter { !$0.isEmpty }.joined(separator: ", ")
             table.rows.append([
                 Table.Cell(signal.name), Table.Cell(verdict, colour(signal.verdict)),
-                Table.Cell(Numbers.share(signal.counts.canaryEvents, of: signal.counts.canaryExposure)),
-                Table.Cell(Numbers.share(signal.counts.controlEvents, of: signal.counts.controlExposure)),
-                Table.Cell(Numbers.ratio(signal.ratio, signal.interval)), Table.Cell(Numbers.fixed(signal.boundary, 2)),
+                Table.Cell(EvidenceNumbers.share(signal.counts.canaryEvents, of: signal.counts.canaryExposure)),
+                Table.Cell(EvidenceNumbers.share(signal.counts.controlEvents, of: signal.counts.controlExposure)),
+                Table.Cell(EvidenceNumbers.ratio(signal.ratio, signal.interval)),
+                Table.Cell(Numbers.fixed(signal.boundary, decimals: 2)),
                 Table.Cell(why),
             ])
         }
@@ -114,7 +115,7 @@ enum StatusView {
             table.rows.append([
                 Table.Cell(status.id.description), Table.Cell(status.version), Table.Cell(status.state, colour(status)),
                 Table.Cell(status.step > 0 ? "\(status.step)/\(status.steps)" : "-"), Table.Cell(weight(status)),
-                Table.Cell("\(Numbers.span(status.baked))/\(Numbers.span(status.bake))"), Table.Cell(status.cause),
+                Table.Cell("\(Numbers.time(status.baked))/\(Numbers.time(status.bake))"), Table.Cell(status.cause),
             ])
         }
         return table

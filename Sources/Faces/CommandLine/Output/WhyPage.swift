@@ -6,7 +6,7 @@ internal import SerinVerdicts
 /// The page that is read at 3 a.m.: is it safe, why is it there, what happens next, what is the evidence, how to check all that.
 enum WhyPage {
     static func lines(
-        _ status: RolloutStatus, decisions: [LoggedDecision], state: StateFolder, style: Style, isAttended: Bool = true
+        _ status: RolloutStatus, decisions: [LoggedDecision], state: StateRoot, style: Style, isAttended: Bool = true
     ) -> [String] {
         let banner = status.isRollbackIncomplete ? "ROLLBACK INCOMPLETE" : status.state.uppercased()
         var lines = [
@@ -18,7 +18,7 @@ enum WhyPage {
         ]
         if status.step > 0 {
             lines.append(
-                "progress  \(StatusView.step(status)), healthy \(Numbers.span(status.baked)) of \(Numbers.span(status.bake))")
+                "progress  \(StatusView.step(status)), healthy \(Numbers.time(status.baked)) of \(Numbers.time(status.bake))")
         }
         lines += ["", style.paint("Why", .bold), "  \(plain(status.cause))"]
         lines += ["", style.paint("What happens next", .bold), "  \(plain(status.next))"]
@@ -45,10 +45,11 @@ enum WhyPage {
     }
 }
 
-/// A text as one word of a shell command.
-func shellQuoted(_ text: String) -> String {
+/// A text as one word of a shell command. Characters named besides need no quotes either.
+func shellQuoted(_ text: String, besides others: String = "") -> String {
     let isSafe = text.utf8.allSatisfy {
         (0x30...0x39).contains($0) || (0x41...0x5A).contains($0) || (0x61...0x7A).contains($0) || "/._-".utf8.contains($0)
+            || others.utf8.contains($0)
     }
     return isSafe && !text.isEmpty
         ? text : "'" + text.split(separator: "'", omittingEmptySubsequences: false).joined(separator: "'\\''") + "'"

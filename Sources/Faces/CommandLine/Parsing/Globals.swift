@@ -33,7 +33,9 @@ struct Globals: Sendable, Hashable {
         noInput = try input.flag("--no-input", help: "never ask anything")
         timeout = try input.option(
             "--timeout", value: "TIME", help: "give up waiting after this long, such as 90m", read: Notation.duration)
-        state = try input.text("--state", value: "DIR", help: "the state folder (default: $SERIN_STATE)")
+        state = try input.text(
+            "--state", value: "DIR",
+            help: "the state folder (default: $SERIN_STATE, else /var/lib/serin for root and ~/.local/state/serin for others)")
     }
 
     /// The names of global options that take a value.

@@ -4,6 +4,7 @@ internal import SerinController
 internal import SerinLocks
 internal import SerinModel
 internal import SerinPolicies
+internal import SerinRecords
 internal import SerinRollouts
 internal import SerinServer
 
@@ -16,7 +17,7 @@ final class OpenedDaemon: OpenedController, RolloutOperations {
         var server: HTTPServer
     }
 
-    private let state: StateFolder
+    private let state: StateRoot
     private let open: Open
     private let readPolicy: @Sendable (PolicySource) throws(OperationError) -> LoadedPolicy
     private let members = Locked<[ServiceName: Member]>([:])
@@ -27,7 +28,7 @@ final class OpenedDaemon: OpenedController, RolloutOperations {
     var operations: any RolloutOperations { self }
 
     init(
-        state: StateFolder, open: @escaping Open,
+        state: StateRoot, open: @escaping Open,
         readPolicy: @escaping @Sendable (PolicySource) throws(OperationError) -> LoadedPolicy
     ) {
         self.state = state
@@ -37,8 +38,8 @@ final class OpenedDaemon: OpenedController, RolloutOperations {
     }
 
     /// Opens every service that has a journal. One that cannot be opened is reported and left alone; the others go on.
-    func openAll(report: (String) -> Void) async {
-        for service in state.services() {
+    func openAll(report: (String) -> Void) async throws(Failure) {
+        for service in try state.services() {
             do throws(OperationError) {
                 _ = try await member(service)
             } catch {
@@ -91,6 +92,11 @@ final class OpenedDaemon: OpenedController, RolloutOperations {
         try await operations(for: name).decisions(of: name, after: sequence, limit: limit)
     }
 
+    func entries(of service: ServiceName, after sequence: Int64, limit: Int) async throws(OperationError) -> [Entry] {
+        guard let member = members.withLock({ $0[service] }) else { throw .notFound("service '\(service)' is not open here") }
+        return try await member.service.operations.entries(of: service, after: sequence, limit: limit)
+    }
+
     func statusChange(of name: String, from seen: RolloutStatus?, timeout: Duration) async throws(OperationError) -> RolloutStatus
     {
         try await operations(for: name).statusChange(of: name, from: seen, timeout: timeout)
@@ -102,7 +108,7 @@ final class OpenedDaemon: OpenedController, RolloutOperations {
 
     private func operations(for name: String) throws(OperationError) -> any RolloutOperations {
         let found = members.withLock { members in
-            StateFolder.services(named: name).compactMap { members[$0]?.service }.first
+            StateRoot.services(named: name).compactMap { members[$0]?.service }.first
         }
         guard let found else { throw .notFound("there is no rollout or service '\(name)'") }
         return found.operations

@@ -1,4 +1,3 @@
-internal import Glibc
 internal import SerinController
 internal import SerinModel
 internal import SerinPolicies
@@ -10,7 +9,7 @@ internal import SerinSQLite
 /// One service under this process' control: lock, journal, controller, watchdog and halt file.
 final class OpenedService: OpenedController {
     let controller: ServiceController
-    private let folder: SerinSQLite.StateFolder
+    private let folder: StateFolder
     private let lock: ServiceLock
     private let store: SQLiteStore
     private let keeper: WatchdogKeeper
@@ -18,7 +17,7 @@ final class OpenedService: OpenedController {
     var operations: any RolloutOperations { controller }
 
     private init(
-        controller: ServiceController, folder: SerinSQLite.StateFolder, lock: ServiceLock, store: SQLiteStore,
+        controller: ServiceController, folder: StateFolder, lock: ServiceLock, store: SQLiteStore,
         keeper: WatchdogKeeper
     ) {
         self.controller = controller
@@ -33,8 +32,8 @@ final class OpenedService: OpenedController {
         _ service: ServiceName, root: String, purpose: String, surroundings: Surroundings,
         readPolicy: @escaping @Sendable (PolicySource) throws(OperationError) -> LoadedPolicy
     ) async throws(OperationError) -> OpenedService {
-        let folder = SerinSQLite.StateFolder(under: root, service: service)
-        let keeper = WatchdogKeeper(folder: folder, root: root, environment: surroundings.environment)
+        let folder = StateFolder(under: root, service: service)
+        let keeper = WatchdogKeeper(folder: folder, root: root, surroundings: surroundings)
         let lock: ServiceLock
         do throws(StoreError) {
             lock = try ServiceLock.acquire(folder, purpose: purpose)
@@ -57,14 +56,16 @@ final class OpenedService: OpenedController {
             case .unavailable(let text), .damaged(let text): throw .unavailable(text)
             }
         }
-        let mark = folder.watchdogMark
+        let mark = WatchdogMark(path: folder.watchdogMark)
         let parts = ServiceController.Parts(
             store: store, clock: clock, notifier: NoticeWriter(callsOnly: purpose == runPurpose),
             prepare: { request, principal throws(OperationError) in
                 try charter(request, by: principal, at: clock.now(), readPolicy: readPolicy)
             },
             makeWorld: { charter throws(Failure) in try surroundings.world(of: charter) },
-            takeWatchdogMark: { unlink(mark) == 0 })
+            watchdog: WatchdogLink(
+                showLife: { keeper.showLife() }, hasMark: { mark.exists }, clearMark: { mark.clear() }),
+            retries: surroundings.retries)
         let controller = ServiceController(service: service, parts: parts)
         do throws(OperationError) {
             try await controller.recover()
@@ -84,7 +85,7 @@ final class OpenedService: OpenedController {
 
     /// Opens the journal. Under the service's lock only a reader can be in the way, and readers are quick.
     private static func openStore(
-        _ folder: SerinSQLite.StateFolder, lock: ServiceLock, purpose: String
+        _ folder: StateFolder, lock: ServiceLock, purpose: String
     ) async throws(StoreError) -> SQLiteStore {
         let clock = SystemClock()
         let limit = clock.now() + .seconds(5)
@@ -106,7 +107,7 @@ final class OpenedService: OpenedController {
             group.cancelAll()
         }
         // The keeper may have been stopped before it saw the end.
-        if controller.latest?.isFinal == true { keeper.end() }
+        if controller.latest?.isFinal == true { keeper.end() } else { keeper.leave() }
         await store.close()
         lock.release()
     }
@@ -115,19 +116,24 @@ final class OpenedService: OpenedController {
 
     /// Halts the live rollout when the halt file appears, and takes the file away once the halt is durable.
     private func watchHaltFile() async {
+        let file = HaltFile(path: folder.halt)
         while !Task.isCancelled {
-            if access(folder.halt, F_OK) == 0 {
-                let command = Command(
-                    .halt, by: Principal(channel: "file", identity: folder.halt), reason: "the halt file appeared")
-                do throws(OperationError) {
-                    _ = try await controller.perform(command, on: controller.service.description)
-                    unlink(folder.halt)
-                } catch {
-                    // Not live yet, or not recorded yet: the file stays and is looked at again.
-                }
+            if file.command() != nil {
+                // A moment for whoever made it to write the reason. A cancelled pause ends early.
+                try? await Task.sleep(for: .milliseconds(50))
+                if let command = file.command() { await halt(command, file) }
             }
             // A cancelled pause ends the loop.
             try? await Task.sleep(for: .milliseconds(500))
+        }
+    }
+
+    private func halt(_ command: Command, _ file: HaltFile) async {
+        do throws(OperationError) {
+            _ = try await controller.perform(command, on: controller.service.description)
+            file.remove()
+        } catch {
+            // Not live yet, or not recorded yet: the file stays and is looked at again.
         }
     }
 

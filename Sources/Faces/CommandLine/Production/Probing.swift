@@ -13,18 +13,28 @@ struct Probing: Sendable {
     func probes(_ loaded: LoadedPolicy, _ source: PolicySource) async -> [Probe] {
         do throws(Failure) {
             let charter = try charter(loaded, source)
-            let world = try Surroundings(environment: environment).world(of: charter)
-            let now = SystemClock().now()
-            let rollout = Rollout(charter: charter, createdAt: now)
-            let report = await Preflight(charter: charter, world: world, writes: false).run(
-                request: rollout.telemetryRequest, at: now)
-            var probes =
-                report.problems.map { Probe("preflight", .failed, $0) } + report.warnings.map { Probe("preflight", .warning, $0) }
+            let surroundings = try Surroundings(environment: environment)
+            let world = try surroundings.world(of: charter)
+            let clock = SystemClock()
+            let rollout = Rollout(charter: charter, createdAt: clock.now())
+            // One try: whoever asks can ask again, and need not wait for what is not there.
+            let report = await Preflight(
+                charter: charter, world: world, clock: clock, retries: surroundings.retries, deadline: .zero, writes: false
+            ).run(request: rollout.telemetryRequest)
+            // What fails for both cohorts is said once.
+            var probes: [Probe] = []
+            for problem in report.problems.map({ Probe("preflight", .failed, $0) })
+                + report.warnings.map({ Probe("preflight", .warning, $0) }) where !probes.contains(problem)
+            {
+                probes.append(problem)
+            }
             if let weight = report.weight { probes.append(Probe("traffic", .ok, "\(world.traffic.name) answers: \(weight.raw)")) }
             for value in report.database?.values ?? [] {
-                let text = value.value.map { "\($0)" } ?? "no data"
+                let text = value.value.map { Numbers.short($0) } ?? "no data"
                 probes.append(
-                    Probe("postgres \(value.signal.rawValue)", value.value == nil ? .failed : .ok, "\(text) \(value.detail)"))
+                    Probe(
+                        "postgres \(value.signal.rawValue)", value.value == nil ? .failed : .ok,
+                        value.detail.isEmpty ? text : "\(text) (\(value.detail))"))
             }
             if report.problems.isEmpty {
                 probes.append(Probe("prometheus", .ok, "every query is answered, and the control has series"))
@@ -66,17 +76,18 @@ struct Probing: Sendable {
     private func sentence(_ forecast: SignalForecast, at weight: Weight) -> String {
         func span(_ seconds: Double?) -> String {
             guard let seconds, seconds < 86_400 * 365 else { return "not at all" }
-            return "in " + Numbers.span(Duration(milliseconds: Int64(seconds * 1000)))
+            return "in " + Numbers.time(Duration(milliseconds: Int64(seconds * 1000)))
         }
-        let traffic = "\(Numbers.fixed(forecast.canaryTraffic + forecast.controlTraffic, 0))/s"
-        let rise = forecast.largestRiseNotExcluded.map { ", which does not exclude a rise up to x\(Numbers.short($0))" } ?? ""
+        let traffic = "\(Numbers.fixed(forecast.canaryTraffic + forecast.controlTraffic, decimals: 0))/s"
+        let rise =
+            forecast.largestRiseNotExcluded.map { ", which does not exclude a rise up to x\(EvidenceNumbers.trimmed($0))" } ?? ""
         let findings =
-            forecast.findings.map { "x\(Numbers.short($0.ratio)) \(span($0.seconds))" }
-            + forecast.ratesFound.map { "\(Numbers.short($0.rate * 100))% \(span($0.seconds))" }
+            forecast.findings.map { "x\(EvidenceNumbers.trimmed($0.ratio)) \(span($0.seconds))" }
+            + forecast.ratesFound.map { "\(EvidenceNumbers.trimmed($0.rate * 100))% \(span($0.seconds))" }
         let found = forecast.findings.isEmpty ? "there is none now; of the canary's requests is found" : "a rise is found:"
         return "\(weight) \(forecast.name): at \(traffic) a pass \(span(forecast.secondsToPass))\(rise); "
             + "\(found) \(findings.joined(separator: ", ")); judge: threshold would roll back "
-            + "\(Numbers.short(forecast.thresholdFalseAlarm * 100))% of equal canaries"
+            + "\(EvidenceNumbers.trimmed(forecast.thresholdFalseAlarm * 100))% of equal canaries"
     }
 
     private func charter(_ loaded: LoadedPolicy, _ source: PolicySource) throws(Failure) -> Charter {

@@ -39,15 +39,19 @@ extension Assembly {
                         try await OpenedService.open(
                             service, root: state.path, purpose: "serin daemon", surroundings: shared, readPolicy: read)
                     }, readPolicy: read)
-                await daemon.openAll { text in
-                    let bytes = Array("serin: \(plain(text))\n".utf8)
-                    _ = write(STDERR_FILENO, bytes, bytes.count)
+                do throws(Failure) {
+                    try await daemon.openAll { text in
+                        let bytes = Array("serin: \(plainLines(text))\n".utf8)
+                        _ = write(STDERR_FILENO, bytes, bytes.count)
+                    }
+                } catch {
+                    throw .unavailable(error.description)
                 }
                 return daemon
             },
             openJournal: { service, state throws(OperationError) in try await openJournal(service, state) },
-            verify: { service, rollout, head, state throws(OperationError) in
-                try await verifyJournal(service, rollout, head: head, state)
+            verify: { service, rollout, noted, state throws(OperationError) in
+                try await verifyJournal(service, rollout, against: noted, state)
             },
             policySchema: { SerinPolicies.policySchema(drivers: TrafficDrivers.schemas).canonicalText },
             watchdog: { service, state, after throws(OperationError) in
@@ -81,42 +85,35 @@ extension Assembly {
     }
 
     private static func openJournal(
-        _ service: ServiceName, _ state: StateFolder
+        _ service: ServiceName, _ state: StateRoot
     ) async throws(OperationError) -> (any RolloutOperations)? {
-        let folder = SerinSQLite.StateFolder(under: state.path, service: service)
+        let folder = StateFolder(under: state.path, service: service)
         guard access(folder.journal, F_OK) == 0 else { return nil }
         do throws(StoreError) {
-            return JournalOperations(store: try await SQLiteStore.read(folder.journal))
+            return JournalOperations(service: service, store: try await readStore(folder))
         } catch {
             throw .unavailable("\(error)")
         }
     }
 
     private static func verifyJournal(
-        _ service: ServiceName, _ rollout: RolloutID?, head: String?, _ state: StateFolder
+        _ service: ServiceName, _ rollout: RolloutID?, against noted: Checkpoint?, _ state: StateRoot
     ) async throws(OperationError) -> Verification {
-        let folder = SerinSQLite.StateFolder(under: state.path, service: service)
-        let checkpoint = try head.map { text throws(OperationError) -> Checkpoint in
-            guard let checkpoint = Checkpoint(text) else {
-                throw .refused(Refusal("'\(text)' is no head", hint: "a head is SIZE:HASH, as serin verify prints it"))
-            }
-            return checkpoint
+        let folder = StateFolder(under: state.path, service: service)
+        guard access(folder.journal, F_OK) == 0 || noted != nil else {
+            throw .notFound(
+                "there is no journal in \(folder.path)\nhint: no rollout of '\(service)' was begun with this state folder")
         }
         do throws(StoreError) {
-            let store = try await SQLiteStore.read(folder.journal)
-            let (chain, end) = try await store.verifyChain(against: checkpoint, digest: SHA256.digestOrEmpty)
-            var verification = Verification(
-                service: service.description, entries: end.size, replayed: 0, head: end.description,
-                faults: chain.map(\.description))
-            do throws(OperationError) {
-                let replay = try await JournalReader(store).replayAll(only: rollout)
-                verification.replayed = replay.replayed
-                verification.faults += replay.faults
-            } catch {
-                verification.faults.append("\(error)")
+            guard access(folder.journal, F_OK) == 0 else {
+                return try await Verification(of: service, nil, against: noted) { _ throws(StoreError) in [] }
+            }
+            let store = try await readStore(folder)
+            let result = try await Verification(of: service, rollout, against: noted) { after throws(StoreError) in
+                try await store.entries(after: after, rollout: nil, limit: 64)
             }
             await store.close()
-            return verification
+            return result
         } catch {
             switch error {
             case .damaged(let text):
@@ -126,17 +123,33 @@ extension Assembly {
         }
     }
 
+    /// Opens a journal to read it. Another reader is waited for; a controller is not, it answers for itself.
+    private static func readStore(_ folder: StateFolder) async throws(StoreError) -> SQLiteStore {
+        let clock = SystemClock()
+        let limit = clock.now() + .seconds(5)
+        while true {
+            do throws(StoreError) {
+                return try await SQLiteStore.read(folder.journal)
+            } catch {
+                guard case .locked = error, ServiceLock.holder(of: folder) == nil, clock.now() < limit else { throw error }
+                await clock.sleep(for: .milliseconds(50))
+            }
+        }
+    }
+
     private static func watch(
-        _ service: ServiceName, _ state: StateFolder, after: Duration, surroundings: Surroundings
+        _ service: ServiceName, _ state: StateRoot, after: Duration, surroundings: Surroundings
     ) async throws(OperationError) -> ExitCode {
-        let folder = SerinSQLite.StateFolder(under: state.path, service: service)
+        let folder = StateFolder(under: state.path, service: service)
         guard let handover = WatchdogKeeper.handover(folder) else { return .ok }
+        let sight = ControllerSight(folder: folder)
+        let mark = WatchdogMark(path: folder.watchdogMark)
         let watchdog: Watchdog
         do throws(Failure) {
             watchdog = Watchdog(
                 parts: Watchdog.Parts(
-                    handover: { WatchdogKeeper.handover(folder) }, isHeld: { ServiceLock.holder(of: folder) != nil },
-                    leaveMark: { () throws(Failure) in try leaveMark(folder.watchdogMark) },
+                    handover: { WatchdogKeeper.handover(folder) }, look: { sight.look() },
+                    leaveMark: { () async throws(Failure) in try await mark.leave() },
                     say: { text in
                         let bytes = Array("\(SystemClock().now()) \(text)\n".utf8)
                         _ = write(STDERR_FILENO, bytes, bytes.count)
@@ -146,13 +159,5 @@ extension Assembly {
         }
         await watchdog.run()
         return .ok
-    }
-
-    private static func leaveMark(_ path: String) throws(Failure) {
-        let descriptor = open(path, O_WRONLY | O_CREAT | O_CLOEXEC, 0o600)
-        guard descriptor >= 0 else {
-            throw Failure(.transient, "cannot leave the mark \(path): \(String(cString: strerror(errno)))")
-        }
-        close(descriptor)
     }
 }

@@ -13,6 +13,8 @@ internal import SerinTransport
 struct Surroundings: Sendable {
     let environment: [String: String]
     let secrets: Secrets
+    /// What all rollouts of this process together may retry.
+    let retries = RetryBudget(clock: SystemClock()) { Double.random(in: 0...1) }
     private let transport: Transport
     private let hubs: TelemetryHubs
 

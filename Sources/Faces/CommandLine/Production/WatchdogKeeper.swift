@@ -1,23 +1,38 @@
 internal import FoundationEssentials
 internal import Glibc
 internal import SerinController
+internal import SerinLocks
 internal import SerinModel
 internal import SerinPolicies
 internal import SerinProcesses
 internal import SerinRollouts
 internal import SerinSQLite
 
-/// Sees to it that a live rollout has a watchdog: writes the handover, starts the process, and ends both with the rollout.
-struct WatchdogKeeper: Sendable {
-    let folder: SerinSQLite.StateFolder
-    let root: String
-    let environment: [String: String]
+/// Sees to it that a live rollout has a watchdog: writes the handover, starts the process with a line to this one, starts another
+/// when it ends, and ends both with the rollout.
+final class WatchdogKeeper: Sendable {
+    private let folder: StateFolder
+    private let root: String
+    private let environment: [String: String]
+    private let retries: RetryBudget
+    /// This end of the line to the watchdog, a socket; nil while there is no watchdog. A socket needs no disk, tells both sides of
+    /// the other's end, and takes what nobody reads without waiting.
+    private let line = Locked<Int32?>(nil)
+
+    init(folder: StateFolder, root: String, surroundings: Surroundings) {
+        self.folder = folder
+        self.root = root
+        environment = surroundings.environment
+        retries = surroundings.retries
+    }
+
+    deinit { leave() }
 
     /// Where the handover stands.
-    static func handoverPath(_ folder: SerinSQLite.StateFolder) -> String { folder.path + "/handover.json" }
+    static func handoverPath(_ folder: StateFolder) -> String { folder.path + "/handover.json" }
 
     /// Reads the handover; nil when there is none, or no whole one.
-    static func handover(_ folder: SerinSQLite.StateFolder) -> Handover? {
+    static func handover(_ folder: StateFolder) -> Handover? {
         // No handover means that there is nothing to watch.
         guard let data = try? Data(contentsOf: URL(fileURLWithPath: handoverPath(folder))), data.count <= 64 << 10 else {
             return nil
@@ -29,6 +44,8 @@ struct WatchdogKeeper: Sendable {
     /// Follows the controller's rollouts until the task is cancelled.
     func run(_ controller: ServiceController) async {
         var seen: RolloutStatus?
+        var starts = 0
+        var nextStart = ContinuousClock().now
         while !Task.isCancelled {
             let status: RolloutStatus
             do throws(OperationError) {
@@ -38,29 +55,70 @@ struct WatchdogKeeper: Sendable {
                 try? await Task.sleep(for: .milliseconds(100))
                 continue
             }
-            guard status != seen else { continue }
+            if seen?.id != status.id { starts = 0 }
+            seen = status
             if status.isFinal {
                 end()
-            } else if seen?.id != status.id || seen?.isFinal == true {
+            } else if starts == 0 || !hasWatchdog && ContinuousClock().now >= nextStart {
                 handOver(controller.handover(of: status.id))
+                starts += 1
+                let pause = retries.pause(Self.restart, after: starts)
+                nextStart = ContinuousClock().now + .milliseconds(pause.milliseconds)
             }
-            seen = status
         }
     }
 
+    private static let restart = Backoff(first: .seconds(2), longest: .minutes(1))
+
     /// Takes the handover away, which ends the watchdog. A file that is not there is what is wanted.
-    func end() { unlink(Self.handoverPath(folder)) }
+    func end() {
+        unlink(Self.handoverPath(folder))
+        leave()
+    }
+
+    /// Lets go of the watchdog, as this process' end would: it lowers the weight unless another controller comes.
+    func leave() { hold(nil) }
+
+    /// Tells the watchdog that this controller decides. Never waits.
+    func showLife() {
+        line.withLock { line in
+            guard let open = line else { return }
+            var pulse: UInt8 = 1
+            guard send(open, &pulse, 1, Int32(MSG_DONTWAIT) | Int32(MSG_NOSIGNAL)) < 0 else { return }
+            // One that is slow to read has enough to read.
+            guard errno != EAGAIN, errno != EINTR else { return }
+            close(open)
+            line = nil
+        }
+    }
+
+    private var hasWatchdog: Bool { line.withLock { $0 != nil } }
+
+    private func hold(_ descriptor: Int32?) {
+        line.withLock { line in
+            if let old = line { close(old) }
+            line = descriptor
+        }
+    }
 
     private func handOver(_ charter: Charter?) {
         guard let charter else { return }
         let handover = Handover(
-            rollout: charter.id, driver: charter.policy.traffic.driver, after: charter.policy.timing.watchdogAfter)
+            rollout: charter.id, driver: charter.policy.traffic.driver, after: charter.policy.timing.watchdogAfter,
+            controller: Int64(getpid()))
         let path = Self.handoverPath(folder)
         do {
             try Data(handover.document.canonicalBytes).write(to: URL(fileURLWithPath: path), options: .atomic)
             chmod(path, 0o600)
-            try startWatchdog(of: charter.policy.service, after: handover.after)
+            var ends: [Int32] = [-1, -1]
+            guard socketpair(AF_UNIX, Int32(SOCK_STREAM.rawValue) | Int32(SOCK_CLOEXEC.rawValue), 0, &ends) == 0 else {
+                throw Failure(.transient, "cannot make a line to it: \(String(cString: strerror(errno)))")
+            }
+            hold(ends[0])
+            defer { close(ends[1]) }
+            try startWatchdog(of: charter.policy.service, after: handover.after, line: ends[1])
         } catch {
+            leave()
             say("no watchdog for \(charter.id): \(error)")
         }
     }
@@ -75,12 +133,12 @@ struct WatchdogKeeper: Sendable {
         }
     }
 
-    private func startWatchdog(of service: ServiceName, after: Duration) throws {
+    private func startWatchdog(of service: ServiceName, after: Duration, line: Int32? = nil) throws {
         let program = Program(
             try FileManager.default.destinationOfSymbolicLink(atPath: "/proc/self/exe"),
             ["watchdog", service.description, "--state", root, "--after", after.description], environment: environment,
             deadline: .zero)
-        try program.startDetached(log: folder.path + "/watchdog.log")
+        try program.startDetached(log: folder.path + "/watchdog.log", line: line)
     }
 
     private func say(_ text: String) {

@@ -18,17 +18,20 @@ extension Subcommand {
             let source = try arguments.source()
             let loaded = try session.assembly.readPolicy(source)
             let probes = offline ? [] : await session.assembly.probe(loaded, source)
-            let isRefused = probes.contains { $0.outcome == .failed }
-            session.data(document(loaded, probes, isRefused: isRefused)) { style in
-                table(probes).lines(style)
+            session.data(document(loaded, probes)) { style in
+                probes.isEmpty ? [] : table(probes).lines(style)
             }
-            let failed = probes.count { $0.outcome == .failed }
-            session.note(
-                isRefused
-                    ? "\(plain(source.file)): the policy is valid, but \(failed) of \(probes.count) probes failed"
-                    : "\(plain(source.file)): the policy is valid\(offline ? "" : " and everything it names works")")
-            return isRefused ? .refused : .ok
+            session.note("\(plain(source.file)): the policy is valid\(summary(probes, isOffline: offline))")
+            return probes.contains { $0.outcome == .failed } ? .refused : .ok
         }
+    }
+
+    private static func summary(_ probes: [Probe], isOffline: Bool) -> String {
+        let failed = probes.count { $0.outcome == .failed }
+        let warnings = probes.count { $0.outcome == .warning }
+        if failed > 0 { return ", but a rollout would be refused: \(failed) of \(probes.count) probes failed" }
+        if isOffline { return "; what it names was not tried (--offline)" }
+        return warnings > 0 ? " and what it names answers, with \(warnings) warnings" : " and everything it names works"
     }
 
     private static func table(_ probes: [Probe]) -> Table {
@@ -45,10 +48,10 @@ extension Subcommand {
         return table
     }
 
-    private static func document(_ loaded: LoadedPolicy, _ probes: [Probe], isRefused: Bool) -> JSONValue {
+    private static func document(_ loaded: LoadedPolicy, _ probes: [Probe]) -> JSONValue {
         .object([
             "schema": .string("serin.dev/check/v1"), "service": .string(loaded.policy.service.description),
-            "policy_hash": .string(loaded.hash), "ok": .bool(!isRefused),
+            "policy_hash": .string(loaded.hash), "ok": .bool(!probes.contains { $0.outcome == .failed }),
             "probes": .array(
                 probes.map {
                     .object(["name": .string($0.name), "outcome": .string($0.outcome.rawValue), "detail": .string($0.detail)])

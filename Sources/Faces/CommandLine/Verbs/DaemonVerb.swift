@@ -6,13 +6,15 @@ internal import SerinServer
 extension Subcommand {
     static let daemon = Subcommand(
         "daemon", summary: "a controller of many rollouts, asked over its unix socket",
-        details: "SIGTERM or Ctrl-C ends it in order; live rollouts wait for the next one, or for their watchdog.",
+        details: """
+            Listens at daemon.sock in the state folder; every other command finds it there. SIGTERM or Ctrl-C ends it in order; live
+            rollouts wait for the next one, or for their watchdog.
+            """,
         examples: ["serin daemon", "serin daemon --socket-group deploy --state /var/lib/serin"], interruption: .handled
     ) { input throws(UsageError) in
         let group = try input.text("--socket-group", value: "GROUP", help: "a group whose members may ask it too")
         return { session in
             try session.state.create()
-            if let group { try session.state.admit(group: group) }
             let controller = try await session.assembly.openDaemon(session.state)
             let server: HTTPServer
             do {

@@ -5,11 +5,14 @@ internal import SerinRollouts
 
 extension Subcommand {
     static let log = Subcommand(
-        "log", summary: "the decisions of a rollout, with their evidence in JSON",
+        "log", summary: "the decisions of a rollout; their evidence with -o json or jsonl",
         examples: ["serin log checkout", "serin log checkout -f", "serin log checkout-01k5 -o jsonl"]
     ) { input throws(UsageError) in
         let follow = try input.flag("-f", "--follow", help: "go on until the rollout is final")
-        let after = try input.option("--after", value: "NUMBER", help: "only entries after this one", read: { Int64($0) }) ?? 0
+        let after =
+            try input.option(
+                "--after", value: "NUMBER", help: "only decisions after this entry's number (sequence in JSON)",
+                read: { Int64($0) }) ?? 0
         let name = try input.positional("ROLLOUT", help: "a rollout or a service")
         return { session in
             let reader = try await ControllerLocator(session).reader(for: name, assembly: session.assembly)

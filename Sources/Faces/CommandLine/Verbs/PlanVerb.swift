@@ -1,6 +1,7 @@
 internal import SerinAPI
 internal import SerinModel
 internal import SerinPolicies
+internal import SerinRollouts
 
 extension Subcommand {
     static let plan = Subcommand(
@@ -19,6 +20,9 @@ extension Subcommand {
                 plan.lines(hash: loaded.hash, forecast, style)
             }
             for warning in forecast.warnings { session.note("warning: \(plain(warning))") }
+            for placeholder in plan.openPlaceholders {
+                session.note("note: {{\(placeholder)}} stands for what --\(placeholder) names")
+            }
             return .ok
         }
     }
@@ -29,6 +33,8 @@ struct Plan: Sendable {
     let policy: Policy
     let version: String
     let previous: String
+    /// What `{{version}}` and `{{previous}}` stand for, as far as it is known.
+    private let values: [(name: String, value: String)]
     /// The least time of each judged step: warm-up, then healthy time.
     let stepFor: Duration
 
@@ -36,6 +42,7 @@ struct Plan: Sendable {
         self.policy = policy
         self.version = version ?? "the new version"
         self.previous = previous ?? "the previous version"
+        values = [("version", version), ("previous", previous)].compactMap { name, value in value.map { (name, $0) } }
         let judged = max(1, policy.traffic.steps.count { $0.weight != .all })
         stepFor = policy.timing.stepFor ?? Duration(milliseconds: policy.timing.bake.milliseconds / Int64(judged))
     }
@@ -60,7 +67,7 @@ struct Plan: Sendable {
     /// The way forward, a sentence a stage.
     var stages: [String] {
         var stages = ["preflight: try everything needed, weight 0 read, written and read back"]
-        if let deploy = policy.deploy { stages.append("deploy: \(Self.words(deploy))") }
+        if let deploy = policy.deploy { stages.append("deploy: \(words(deploy))") }
         for (index, step) in policy.traffic.steps.enumerated() {
             let approval = step.needsApproval ? ", after an approval" : ""
             stages.append(
@@ -69,7 +76,7 @@ struct Plan: Sendable {
                     : "step \(index + 1): \(step.weight)\(approval); warm-up \(policy.timing.warmup), then \(stepFor) of healthy time"
             )
         }
-        stages.append("promote: " + (policy.promote.map(Self.words) ?? "left to the pipeline") + ", then weight 0")
+        stages.append("promote: " + (policy.promote.map(words) ?? "left to the pipeline") + ", then weight 0")
         return stages
     }
 
@@ -79,24 +86,34 @@ struct Plan: Sendable {
             "traffic: weight 0, read back; tried until it holds, a person is called after \(policy.timing.rollbackDeadline)"
         ]
         switch (policy.onFailure, policy.rollback) {
-        case (.rollback, let action?): stages.append("code: \(Self.words(action))")
+        case (.rollback, let action?): stages.append("code: \(words(action))")
         case (.rollback, nil): stages.append("code: nothing to do, control still runs \(previous)")
         case (.drain, _): stages.append("code: left as it is (on_failure: drain)")
         }
         return stages
     }
 
-    private static func words(_ action: ActionPolicy) -> String {
+    /// The placeholders that the shown actions still hold.
+    var openPlaceholders: [String] {
+        let shown = stages + wayBack
+        return ["version", "previous"].filter { name in shown.contains { $0.contains("{{\(name)}}") } }
+    }
+
+    private func words(_ action: ActionPolicy) -> String {
         switch action.call {
-        case .run(let arguments): arguments.map(shellQuoted).joined(separator: " ")
-        case .http(let method, let endpoint, _): "\(method) \(endpoint.url)"
+        case .run(let arguments): arguments.map { shellQuoted(filled($0), besides: "{}") }.joined(separator: " ")
+        case .http(let method, let endpoint, _): "\(method) \(filled(endpoint.url))"
         }
+    }
+
+    private func filled(_ text: String) -> String {
+        values.reduce(text) { $0.replacing("{{\($1.name)}}", with: $1.value) }
     }
 
     func lines(hash: String, _ forecast: Forecast, _ style: Style) -> [String] {
         var lines = [style.paint(plain("\(policy.service): \(previous) → \(version)"), .bold), ""]
         lines += stages.map { "  " + plain($0) }
-        lines += ["", "earliest promotion  \(Numbers.span(earliest)) after the first raise"]
+        lines += ["", "earliest promotion  \(Numbers.time(earliest)) after the first raise"]
         lines += ["", style.paint("Way back", .bold)] + wayBack.map { "  " + plain($0) }
         if !forecast.sentences.isEmpty {
             lines += ["", style.paint("Forecast", .bold)] + forecast.sentences.map { "  " + plain($0) }

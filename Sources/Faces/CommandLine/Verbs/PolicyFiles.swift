@@ -36,9 +36,9 @@ struct PolicyArguments: Sendable {
 
     /// Reads the file.
     func source() throws(OperationError) -> PolicySource {
-        let name = file == "-" ? "standard input" : file
+        let name = file == "-" ? PolicySource.standardInput : file
         let descriptor = file == "-" ? STDIN_FILENO : open(file, O_RDONLY | O_CLOEXEC)
-        guard descriptor >= 0 else { throw Self.invalid(name, "cannot be read: \(String(cString: strerror(errno)))") }
+        guard descriptor >= 0 else { throw Self.unreadable(name) }
         defer { if descriptor != STDIN_FILENO { close(descriptor) } }
         var bytes: [UInt8] = []
         var buffer = [UInt8](repeating: 0, count: 64 << 10)
@@ -47,7 +47,7 @@ struct PolicyArguments: Sendable {
             if count == 0 { break }
             guard count > 0 else {
                 if errno == EINTR { continue }
-                throw Self.invalid(name, "cannot be read: \(String(cString: strerror(errno)))")
+                throw Self.unreadable(name)
             }
             bytes += buffer.prefix(count)
             guard bytes.count <= Self.limit else { throw Self.invalid(name, "is longer than \(Self.limit) bytes") }
@@ -56,12 +56,22 @@ struct PolicyArguments: Sendable {
         return PolicySource(file: name, text: text, version: version, previous: previous, overrides: overrides)
     }
 
+    private static func unreadable(_ file: String) -> OperationError {
+        .notFound("cannot read the policy \(file): \(String(cString: strerror(errno)))")
+    }
+
     private static func invalid(_ file: String, _ message: String) -> OperationError {
         .invalid([Diagnostic(file: file, mark: Mark(line: 1, column: 1), message: "the policy \(message)")])
     }
 }
 
 extension PolicySource {
+    /// What a policy is called that came by no file.
+    static let standardInput = "standard input"
+
+    /// Whether there is no file to name in a command.
+    var isStandardInput: Bool { file == Self.standardInput }
+
     /// What starts a rollout of it.
     var startRequest: StartRequest {
         StartRequest(policyText: text, policyFile: file, version: version ?? "", previous: previous, overrides: overrides)

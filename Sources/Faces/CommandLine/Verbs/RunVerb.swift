@@ -6,7 +6,8 @@ extension Subcommand {
         "run", summary: "start a rollout and wait for its end; what a release pipeline calls",
         details: """
             Works without a daemon: then this process is the controller, and the first Ctrl-C or SIGTERM sets the weight to 0 and
-            takes everything back (exit 4). Where a daemon answers, it is asked to do the work.
+            takes everything back (exit 4). Where a daemon answers, it is asked to do the work, and Ctrl-C only ends the waiting.
+            Refused (exit 7) while another rollout of the service is not over. Exit codes: serin --help.
             """,
         examples: [
             "serin run policy.yaml --version 1.9.0 --previous 1.8.3", "serin run policy.yaml --version 1.9.0 --junit report.xml",

@@ -28,12 +28,12 @@ extension Subcommand {
     }
 
     static let watchdog = Subcommand(
-        "watchdog", summary: "lower a service's weight to 0 once no controller holds its lock",
+        "watchdog", summary: "lower a service's weight to 0 once its controller shows no life",
         examples: ["serin watchdog checkout --after 30s"], isHidden: true, interruption: .ends
     ) { input throws(UsageError) in
         let after =
             try input.option(
-                "--after", value: "TIME", help: "how long nobody may hold the lock (default: 30s)", read: Notation.duration)
+                "--after", value: "TIME", help: "how long no controller may show life (default: 30s)", read: Notation.duration)
             ?? .seconds(30)
         let name = try input.option("--service", value: "SERVICE", help: "the service (or as an argument)") { ServiceName($0) }
         let argument = try input.optionalPositional("SERVICE", help: "the service")

@@ -6,6 +6,8 @@ internal import SerinRollouts
 extension Subcommand {
     static let status = Subcommand(
         "status", summary: "where rollouts stand",
+        details:
+            "Shows the live rollout of each service, or its last one. Looking on is exit 0 however the rollout stands; serin wait ends with its exit code.",
         examples: ["serin status", "serin status checkout --watch", "serin status -o json"]
     ) { input throws(UsageError) in
         let watch = try input.flag("-w", "--watch", help: "go on showing it until it is final")
@@ -46,14 +48,16 @@ extension Subcommand {
     private static func showAll(_ session: Session) async throws -> ExitCode {
         let locator = ControllerLocator(session)
         var statuses: [RolloutStatus] = []
+        var code = ExitCode.ok
         // A service of the daemon answers at its own socket as well as at the daemon's.
-        for controller in try locator.controllers() {
+        let services = try locator.services()
+        for controller in try locator.controllers(of: services) {
             for status in try await controller.statuses() where !statuses.contains(where: { $0.id == status.id }) {
                 statuses.append(status)
             }
         }
         let answered = Set(statuses.map(\.service))
-        for service in session.state.services() where !answered.contains(service) {
+        for service in services where !answered.contains(service) {
             do throws(OperationError) {
                 if let journal = try await session.assembly.openJournal(service, session.state) {
                     let found = try await journal.statuses()
@@ -62,7 +66,7 @@ extension Subcommand {
                 }
             } catch {
                 // One service that cannot be read must not hide the others.
-                _ = session.complain(error)
+                code = session.complain(error)
             }
         }
         statuses.sort { ($0.service, $0.id) < ($1.service, $1.id) }
@@ -72,8 +76,8 @@ extension Subcommand {
             session.data(StatusDocument.encode(statuses)) { style in
                 statuses.isEmpty ? [] : StatusView.table(statuses).lines(style)
             }
-            if statuses.isEmpty { session.note("no rollouts in \(session.state.path)") }
+            if statuses.isEmpty, code == .ok { session.note("no rollouts in \(session.state.path)") }
         }
-        return .ok
+        return code
     }
 }

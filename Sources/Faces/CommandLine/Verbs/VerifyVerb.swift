@@ -1,50 +1,107 @@
 internal import SerinAPI
 internal import SerinController
 internal import SerinModel
+internal import SerinRecords
+internal import SerinServer
 
 extension Subcommand {
     static let verify = Subcommand(
         "verify", summary: "check the journal's hash chain, and replay every verdict from its inputs",
         details: """
+            While a controller holds the journal, its entries are asked for over the controller's socket and checked here; the
+            rollout goes on meanwhile.
             Keep the printed head elsewhere: with --head a later run finds out whether entries were cut off at the end.
-            Exit 8 when something does not hold together.
+            Exit 8 when something does not hold together, or was written by another version of Serin and could not be replayed.
             """,
-        examples: ["serin verify", "serin verify checkout", "serin verify checkout --head 9f2c…"], interruption: .ends
+        examples: ["serin verify", "serin verify checkout", "serin verify checkout --head 4096:9f2c…"], interruption: .ends
     ) { input throws(UsageError) in
-        let head = try input.text("--head", value: "HASH", help: "a head printed earlier, which the journal must contain")
+        let head = try input.option(
+            "--head", value: "SIZE:HASH", help: "a head printed earlier, which the journal must contain", read: { Checkpoint($0) }
+        )
         let name = try input.optionalPositional("ROLLOUT", help: "a rollout or a service; everything when left out")
         guard head == nil || name != nil || input.isDescribing else { throw UsageError("--head needs a rollout or a service") }
         return { session in
-            let results = try await verify(name, head: head, session: session)
-            session.data(document(results)) { style in table(results).lines(style) }
-            for result in results {
-                for fault in result.faults { session.complain("\(result.service): \(fault)") }
-            }
-            return results.allSatisfy(\.faults.isEmpty) ? .ok : .verificationFailed
+            guard let name else { return try await verifyAll(session) }
+            return report([try await verify(name, against: head, session)], session)
         }
     }
 
-    private static func verify(_ name: String?, head: String?, session: Session) async throws -> [Verification] {
-        let known = session.state.services()
-        guard let name else {
-            var results: [Verification] = []
-            for service in known { results.append(try await session.assembly.verify(service, nil, nil, session.state)) }
-            return results
+    private static func report(_ results: [Verification], _ session: Session) -> ExitCode {
+        session.data(document(results)) { style in results.isEmpty ? [] : table(results).lines(style) }
+        for result in results {
+            for fault in result.faults { session.complain("\(result.service): \(fault)") }
+            for entry in result.unread { session.complain("\(result.service): \(entry)") }
+            if result.faults.isEmpty, !result.unread.isEmpty {
+                session.complain(
+                    "\(result.service): nothing was tampered with, but not everything could be replayed\nhint: verify it with the "
+                        + "version of Serin that wrote it")
+            }
         }
-        guard let service = StateFolder.services(named: name).first(where: known.contains) else {
-            throw OperationError.notFound("there is no journal of '\(name)' in \(session.state.path)")
+        return results.allSatisfy(\.isWhole) ? .ok : .verificationFailed
+    }
+
+    private static func verifyAll(_ session: Session) async throws -> ExitCode {
+        var results: [Verification] = []
+        var code = ExitCode.ok
+        for service in try ControllerLocator(session).services() {
+            do throws(OperationError) {
+                results.append(try await verify(service, nil, against: nil, session))
+            } catch .notFound(let text) {
+                session.note("\(service): \(plain(text))")
+            } catch {
+                // One service that cannot be read must not hide the others.
+                code = session.complain(error)
+            }
         }
-        let rollout = service.description == name ? nil : RolloutID(name)
-        return [try await session.assembly.verify(service, rollout, head, session.state)]
+        if results.isEmpty, code == .ok { session.note("no journals in \(session.state.path)") }
+        let verified = report(results, session)
+        return verified == .ok ? code : verified
+    }
+
+    private static func verify(_ name: String, against head: Checkpoint?, _ session: Session) async throws -> Verification {
+        for service in StateRoot.services(named: name) {
+            let rollout = service.description == name ? nil : RolloutID(name)
+            do throws(OperationError) {
+                return try await verify(service, rollout, against: head, session)
+            } catch .notFound {
+                continue
+            }
+        }
+        throw OperationError.notFound(
+            "there is no journal of '\(name)' in \(session.state.path)\nhint: serin status lists what is there; --state or SERIN_STATE "
+                + "names another state folder")
+    }
+
+    /// A journal in use is read over its controller's socket, one that is not from its file.
+    private static func verify(
+        _ service: ServiceName, _ rollout: RolloutID?, against head: Checkpoint?, _ session: Session
+    ) async throws(OperationError) -> Verification {
+        let locator = ControllerLocator(session)
+        if let controller = try locator.controller(for: service.description) {
+            do throws(OperationError) {
+                return try await Verification(of: service, rollout, against: head) { after throws(OperationError) in
+                    try await controller.entries(of: service, after: after, limit: JournalDocument.limit)
+                }
+            } catch .notFound {
+                // A daemon answers that has not opened this service: nobody holds the journal.
+            } catch .unavailable where !UnixSocket.answers(at: controller.socket) {
+                // The controller ended meanwhile, and its journal is free.
+            }
+        }
+        return try await session.assembly.verify(service, rollout, head, session.state)
     }
 
     private static func table(_ results: [Verification]) -> Table {
-        var table = Table(header: ["SERVICE", "RESULT", "ENTRIES", "VERDICTS REPLAYED", "HEAD"])
+        var table = Table(header: ["SERVICE", "RESULT", "ENTRIES", "REPLAYED", "HEAD"])
         for result in results {
+            let words =
+                !result.faults.isEmpty
+                ? Table.Cell("FAILED (\(result.faults.count))", .red)
+                : result.unread.isEmpty
+                    ? Table.Cell("ok", .green) : Table.Cell("another version (\(result.unread.count))", .yellow)
             table.rows.append([
-                Table.Cell(result.service),
-                result.faults.isEmpty ? Table.Cell("ok", .green) : Table.Cell("FAILED (\(result.faults.count))", .red),
-                Table.Cell("\(result.entries)"), Table.Cell("\(result.replayed)"), Table.Cell(result.head ?? "-"),
+                Table.Cell(result.service), words, Table.Cell("\(result.entries)"), Table.Cell("\(result.replayed)"),
+                Table.Cell(result.head ?? "-"),
             ])
         }
         return table
@@ -52,12 +109,13 @@ extension Subcommand {
 
     private static func document(_ results: [Verification]) -> JSONValue {
         .object([
-            "schema": .string("serin.dev/verification/v1"), "ok": .bool(results.allSatisfy(\.faults.isEmpty)),
+            "schema": .string("serin.dev/verification/v1"), "ok": .bool(results.allSatisfy(\.isWhole)),
             "journals": .array(
                 results.map {
                     .object([
                         "service": .string($0.service), "entries": .integer($0.entries), "replayed": .integer($0.replayed),
                         "head": $0.head.map { .string($0) } ?? .null, "faults": .array($0.faults.map { .string($0) }),
+                        "unread": .array($0.unread.map { .string($0) }),
                     ])
                 }),
         ])

@@ -6,7 +6,10 @@ internal import SerinRollouts
 extension Subcommand {
     static let wait = Subcommand(
         "wait", summary: "wait for a rollout and end with its exit code",
-        details: "With --for step=N it ends with 0 once step N is entered.",
+        details: """
+            Exit 0 promoted, 3 failed, 4 halted, 5 inconclusive, 6 rollback incomplete; 124 when --timeout is over first. With
+            --for step=N it ends with 0 once step N is entered. Ctrl-C ends the waiting, never the rollout.
+            """,
         examples: ["serin wait checkout --timeout 90m", "serin wait checkout --for step=2"]
     ) { input throws(UsageError) in
         let goal = try input.option("--for", value: "final|step=N", help: "what to wait for (default: final)", read: Goal.init)

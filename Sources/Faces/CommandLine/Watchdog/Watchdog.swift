@@ -1,18 +1,18 @@
 internal import SerinModel
 internal import SerinPorts
 
-/// Lowers the weight of a rollout that no controller is in charge of any more, and leaves a mark of it.
+/// Lowers the weight of a rollout whose controller has ended or shows no life any more, and leaves a mark of it.
 ///
-/// It knows no journal and no verdict: a lock to look at, a balancer to lower, and an end.
+/// It knows no journal and no verdict: a line to the controller, a balancer to lower, and an end.
 struct Watchdog: Sendable {
     /// What it needs from outside.
     struct Parts: Sendable {
         /// The handover as it stands now; nil when the rollout has ended.
         var handover: @Sendable () -> Handover?
-        /// Whether a controller holds the service's lock.
-        var isHeld: @Sendable () -> Bool
-        /// Leaves the mark that Serin itself lowered the weight.
-        var leaveMark: @Sendable () throws(Failure) -> Void
+        /// What can be seen of the controller.
+        var look: @Sendable () -> SignOfLife
+        /// Leaves the mark that Serin itself lowered the weight; does not take longer than a moment, whatever the disk does.
+        var leaveMark: @Sendable () async throws(Failure) -> Void
         /// Says what happened, for the log.
         var say: @Sendable (String) -> Void
         var clock: any Clock
@@ -21,16 +21,18 @@ struct Watchdog: Sendable {
 
     let parts: Parts
     let handover: Handover
-    /// Between two looks at the lock.
+    /// Between two looks.
     var period = Duration.seconds(1)
     /// For one request to the balancer.
     var limit = Duration.seconds(3)
 
-    /// Watches until the rollout has ended, or the weight was lowered and 0 was read back.
+    /// Watches until the rollout has ended, another controller has its own watchdog, or the weight was lowered and 0 was read back
+    /// after the controller's end. One that stands still may wake up and raise again, so it is watched on.
     func run() async {
         var vigil = Vigil(after: handover.after, from: parts.clock.now())
-        while parts.handover()?.rollout == handover.rollout {
-            if vigil.look(isHeld: parts.isHeld(), at: parts.clock.now()), await isLowered() { return }
+        while parts.handover() == handover {
+            let sign = parts.look()
+            if vigil.look(sign, at: parts.clock.now()), await isLowered(), sign.isGone { return }
             if Task.isCancelled { return }
             await parts.clock.sleep(for: period)
         }
@@ -41,8 +43,7 @@ struct Watchdog: Sendable {
         do throws(Failure) {
             let before = try await parts.traffic.read(deadline: limit)
             if before.weight == .zero { return true }
-            // The mark first: a lowering that nobody owns up to would look like someone else's.
-            try parts.leaveMark()
+            await leaveMark()
             try await parts.traffic.zero(deadline: limit)
             let after = try await parts.traffic.read(deadline: limit)
             let raw = after.raw
@@ -54,13 +55,22 @@ struct Watchdog: Sendable {
         } catch {
             parts.say("no controller for \(handover.after), and the weight cannot be lowered: \(error.message); trying again")
             // When the weight cannot even be read, 0 is asked for all the same.
+            await leaveMark()
             do throws(Failure) {
-                try parts.leaveMark()
                 try await parts.traffic.zero(deadline: limit)
             } catch {
                 parts.say("asking for 0 failed as well: \(error.message)")
             }
             return false
+        }
+    }
+
+    /// Before the weight: a lowering that nobody owns up to would look like someone else's. Without a mark it is lowered all the same.
+    private func leaveMark() async {
+        do throws(Failure) {
+            try await parts.leaveMark()
+        } catch {
+            parts.say("\(error.message): the lowering will look like someone else's")
         }
     }
 }

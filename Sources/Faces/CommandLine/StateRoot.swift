@@ -1,8 +1,8 @@
 internal import Glibc
 public import SerinModel
 
-/// The folder with everything that must survive: one folder a service inside, each with its lock, store and socket.
-public struct StateFolder: Sendable, Hashable {
+/// The root folder with everything that must survive: one folder a service inside, each with its lock, store and socket.
+public struct StateRoot: Sendable, Hashable {
     /// Its path.
     public let path: String
 
@@ -40,34 +40,27 @@ public struct StateFolder: Sendable, Hashable {
     /// Makes the folder itself.
     public func create() throws(Failure) { try Self.makeFolders(path) }
 
-    /// Lets a group's members reach the socket inside, without letting them list the folders or read anything that is not theirs.
-    func admit(group: String, to service: ServiceName? = nil) throws(Failure) {
-        var entry = Glibc.group()
-        var found: UnsafeMutablePointer<Glibc.group>?
-        var buffer = [CChar](repeating: 0, count: 16 << 10)
-        guard getgrnam_r(group, &entry, &buffer, buffer.count, &found) == 0, found != nil else {
-            throw Failure(.invalid, "cannot let the group '\(group)' in: there is no such group")
+    /// The services that have a folder, sorted; none where nothing was ever kept.
+    public func services() throws(Failure) -> [ServiceName] {
+        guard let folder = opendir(path) else {
+            if errno == ENOENT { return [] }
+            throw Failure(
+                .denied, "cannot read the state folder \(path): \(String(cString: strerror(errno)))",
+                hint: "run as its owner, name one service, or name another folder with --state or SERIN_STATE")
         }
-        for folder in [path] + (service.map { [self.folder(of: $0)] } ?? []) {
-            guard chown(folder, uid_t.max, entry.gr_gid) == 0, chmod(folder, 0o710) == 0 else {
-                throw Failure(.denied, "cannot let the group '\(group)' into \(folder): \(String(cString: strerror(errno)))")
-            }
-        }
-    }
-
-    /// The services that have a folder, sorted.
-    public func services() -> [ServiceName] {
-        guard let folder = opendir(path) else { return [] }
         defer { closedir(folder) }
         var services: [ServiceName] = []
         while let entry = readdir(folder) {
             let name = withUnsafeBytes(of: &entry.pointee.d_name) { String(decoding: $0.prefix { $0 != 0 }, as: UTF8.self) }
-            var status = stat()
-            if let service = ServiceName(name), stat(self.folder(of: service), &status) == 0, status.st_mode & S_IFMT == S_IFDIR {
-                services.append(service)
-            }
+            if let service = ServiceName(name), hasFolder(service) { services.append(service) }
         }
         return services.sorted()
+    }
+
+    /// Whether a service has a folder.
+    func hasFolder(_ service: ServiceName) -> Bool {
+        var status = stat()
+        return stat(folder(of: service), &status) == 0 && status.st_mode & S_IFMT == S_IFDIR
     }
 
     /// The services that a name can mean: itself, or what stands before the last `-` of a rollout's identifier.

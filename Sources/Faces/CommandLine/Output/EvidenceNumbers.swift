@@ -1,0 +1,36 @@
+internal import SerinRollouts
+internal import SerinVerdicts
+
+/// Evidence in tables and lines, of the numbers that the decision log writes too.
+enum EvidenceNumbers {
+    /// A count, which may be a fraction of an event.
+    static func count(_ value: Double) -> String {
+        Numbers.fixed(value, decimals: value == value.rounded() || abs(value) >= 100 ? 0 : 1)
+    }
+
+    /// At most two digits after the point, without zeros at the end: `1.5`, `50`, `0.25`.
+    static func trimmed(_ value: Double) -> String {
+        var text = Numbers.fixed(value, decimals: 2)
+        guard text.contains(".") else { return text }
+        while text.last == "0" { text.removeLast() }
+        if text.last == "." { text.removeLast() }
+        return text
+    }
+
+    /// A share of events with its counts: `2.10% (84/4,003)`; `-` without exposure.
+    static func share(_ events: Double, of exposure: Double) -> String {
+        guard exposure > 0 else { return "-" }
+        let rate = events / exposure
+        let shown = rate <= 1 ? Numbers.percent(rate) : Numbers.fixed(rate, decimals: 2)
+        return "\(shown) (\(count(events))/\(count(exposure)))"
+    }
+
+    /// A ratio with its interval: `2.06 [1.56–2.72]`; `-` without.
+    static func ratio(_ ratio: Double?, _ interval: Interval?) -> String {
+        guard let ratio else { return "-" }
+        let bounds = interval.map {
+            " [\(Numbers.fixed($0.low, decimals: 2))–\(Numbers.fixed($0.high, decimals: 2))]"
+        }
+        return Numbers.fixed(ratio, decimals: 2) + (bounds ?? "")
+    }
+}

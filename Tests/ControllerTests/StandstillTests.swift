@@ -1,0 +1,118 @@
+import SerinController
+import SerinLocks
+import SerinModel
+import SerinPorts
+import SerinRecords
+import SerinRollouts
+import Testing
+
+/// A controller that was stopped for a while, as by SIGSTOP: time has passed and it has decided nothing.
+@Suite struct StandstillTests {
+    private let person = Principal.uid(1000)
+
+    private func atFirstStep(_ body: @Sendable (SimulatedService) async throws -> Void) async throws {
+        let service = try SimulatedService()
+        try await service.running {
+            _ = try await service.start(by: person)
+            #expect(service.pass(atMost: .minutes(5)) { service.status?.state.hasPrefix("baking") == true })
+            #expect(service.weight > .zero)
+            try await body(service)
+        }
+    }
+
+    /// Lets time pass without the controller, in which the watchdog lowers the weight.
+    private func standStill(_ service: SimulatedService, marking: Bool) {
+        service.clock.advance(to: service.clock.now() + .minutes(1))
+        service.watchdogMark.withLock { $0 = marking }
+        service.balancer.state.withLock { $0.weight = .zero }
+    }
+
+    private func log(_ service: SimulatedService) async throws -> String {
+        try await service.controller.decisions(of: SimulatedService.name, after: 0, limit: 1000).map(\.line)
+            .joined(separator: "\n")
+    }
+
+    @Test func aDrivingControllerShowsLifeEverySecond() async throws {
+        try await atFirstStep { service in
+            let before = service.pulses.withLock { $0 }
+            _ = service.pass(atMost: .minutes(1)) { false }
+            #expect((55...65).contains(service.pulses.withLock { $0 } - before))
+        }
+    }
+
+    @Test func aControllerThatWakesUpTakesTheWatchdogsLoweringForSerinsOwnAndPassesTheGateAgain() async throws {
+        try await atFirstStep { service in
+            let raises = service.balancer.state.withLock { $0.written.count }
+            standStill(service, marking: true)
+            #expect(service.pass(atMost: .minutes(2)) { service.weight > .zero })
+            #expect(service.balancer.state.withLock { Array($0.written.dropFirst(raises)).map(\.basisPoints) } == [500])
+            let text = try await log(service)
+            #expect(text.contains("watchdog"), "\(text)")
+            #expect(!text.contains("held"), "\(text)")
+            #expect(service.pass(atMost: .seconds(5)) { !service.watchdogMark.withLock { $0 } }, "the mark was not taken")
+            #expect(service.pass(atMost: .hours(2)) { service.status?.isFinal == true })
+            #expect(service.status?.ending == .promoted)
+        }
+    }
+
+    @Test func aWeightLoweredWithoutAMarkIsDriftAfterAStandstillToo() async throws {
+        try await atFirstStep { service in
+            standStill(service, marking: false)
+            #expect(service.pass(atMost: .minutes(1)) { service.status?.state.hasPrefix("held") == true })
+            #expect(service.weight == .zero)
+        }
+    }
+
+    @Test func s5WhatWasReadBeforeAStandstillDecidesNothing() async throws {
+        try await atFirstStep { service in
+            // A poll whose answer comes only when the controller wakes up.
+            let (gate, opening) = AsyncStream.makeStream(of: Never.self)
+            service.telemetry.state.withLock { $0.gate = gate }
+            #expect(service.pass(atMost: .minutes(1)) { service.telemetry.state.withLock { $0.waited } > 0 })
+            let before = await service.store.entries.count
+            service.clock.advance(to: service.clock.now() + .minutes(1))
+            service.telemetry.state.withLock { $0.gate = nil }
+            opening.finish()
+            service.executor.drain()
+            let later = try await service.store.entries.dropFirst(before).map {
+                try CanonicalDecoder.decode(Record.self, from: $0.body)
+            }
+            let observations = later.count { record in
+                if case .event(.observed) = record { return true }
+                return false
+            }
+            #expect(observations == 0, "evidence from before the standstill was taken")
+            // The next poll counts again.
+            #expect(service.pass(atMost: .hours(2)) { service.status?.isFinal == true })
+            #expect(service.status?.ending == .promoted)
+        }
+    }
+
+    @Test func s15APollThatNeverEndsTakesTheRolloutBack() async throws {
+        try await atFirstStep { service in
+            let (gate, opening) = AsyncStream.makeStream(of: Never.self)
+            service.telemetry.state.withLock { $0.gate = gate }
+            #expect(service.pass(atMost: .minutes(11)) { service.weight == .zero })
+            #expect(service.pass(atMost: .minutes(5)) { service.status?.isFinal == true })
+            #expect(service.status?.ending != .promoted)
+            opening.finish()
+        }
+    }
+
+    @Test func aWeightThatWasLoweredWhileTheBalancerCouldNotBeReadIsDrift() async throws {
+        try await atFirstStep { service in
+            let failure = Failure(.transient, "cannot reach the balancer")
+            service.balancer.state.withLock { $0.readFailure = failure }
+            #expect(service.pass(atMost: .minutes(1)) { service.status?.state.hasPrefix("held") == true })
+            service.balancer.state.withLock {
+                $0.readFailure = nil
+                $0.weight = .zero
+            }
+            _ = service.pass(atMost: .minutes(5)) { false }
+            #expect(service.weight == .zero, "the weight was raised again without a person")
+            #expect(service.status?.state.hasPrefix("held") == true)
+            let text = try await log(service)
+            #expect(text.contains("drift"), "\(text)")
+        }
+    }
+}

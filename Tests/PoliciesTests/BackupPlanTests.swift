@@ -1,0 +1,194 @@
+import FoundationEssentials
+import SerinModel
+import SerinPolicies
+import SerinYAML
+import Testing
+
+private func readPlan(_ text: String) -> BackupPlanReading {
+    let yaml = readYAML(Array(text.utf8), file: "b.yaml")
+    return BackupPlanReading(of: yaml.node, file: "b.yaml", earlier: yaml.diagnostics) { zone, _ in
+        zone == "Europe/Berlin" ? .hours(1) : nil
+    }
+}
+
+/// A plan of these parts.
+private func plan(
+    head: String = "", source: String = "postgres: {url_env: URL}",
+    destinations: String = "{disk: {file: {path: /b}, offsite: true}}",
+    encryption: String = "{key_file: /k}", rest: String = ""
+) -> String {
+    """
+    version: 1
+    target: shop-db
+    \(head)
+    source:
+      \(source)
+    destinations: \(destinations)
+    encryption: \(encryption)
+    \(rest)
+    """
+}
+
+@Suite struct BackupPlanTests {
+    @Test(arguments: ["backups/minimal.yaml", "backups/annotated.yaml"])
+    func theExamplesAreValid(path: String) throws {
+        let reading = readPlan(try packageFile(path))
+        #expect(reading.diagnostics.map(\.description) == [])
+        #expect(reading.plan?.target.description == "checkout-db")
+    }
+
+    @Test func theAnnotatedExampleMeansWhatItSays() throws {
+        let plan = try #require(readPlan(try packageFile("backups/annotated.yaml")).plan)
+        guard case .postgres(let source) = plan.source else { throw Failure(.invalid, "\(plan.source)") }
+        #expect(source.url == .environment("DATABASE_URL"))
+        #expect(source.globals)
+        #expect(plan.destinations.map(\.name) == ["local", "bucket", "elsewhere"])
+        guard case .s3(let bucket) = plan.destinations[1].place else { throw Failure(.invalid, "no bucket") }
+        #expect(bucket.lock == LockPolicy(mode: .compliance, days: 30))
+        #expect(bucket.encryption == .kms(keyID: nil))
+        #expect(plan.destinations.map(\.isOffsite) == [false, true, true])
+        #expect(plan.destinations[1].minimumTLS == .v13)
+        #expect(plan.retention(at: "local").standard == RetentionPolicy(keepAll: .hours(24 * 7)))
+        #expect(plan.retention.standard[.yearly] == KeepRule(count: 5, age: .hours(24 * 1830)))
+        #expect(plan.schedules.map(\.trigger) == [.cron(try CronExpression("0 2 * * *")), .before(.rollout)])
+        #expect(plan.restore.approvals == 2)
+        #expect(plan.restore.checks.recent.map(\.table) == ["public.orders"])
+        #expect(plan.drills.map(\.selection) == [.sampled])
+        #expect(plan.targets == BackupPlan.Targets(recoveryPoint: .hours(6), recoveryTime: .hours(2)))
+    }
+
+    @Test(arguments: [
+        (
+            plan(
+                destinations: "{chat: {telegram: {chat: \"@shop\", token_env: T}}}", encryption: "{profile: none, reason: test}"),
+            "backups go to Telegram only encrypted"
+        ),
+        (plan(encryption: "{profile: none}"), "none needs a reason"),
+        (plan(encryption: "{profile: gcm1}"), "encryption: has no key"),
+        (plan(encryption: "{recipients: [/a.pem]}"), "only /a.pem could open the backups"),
+        (plan(encryption: "{recipients: [/a.pem, /a.pem]}"), "names one twice"),
+        (plan(encryption: "{password: hunter2}"), "a secret is never written into a plan"),
+        (plan(source: "postgres: {url_env: URL, schemas: [tenant_*]}"), "without patterns"),
+        (plan(source: "postgres: {url_env: URL, jobs: 4}"), "only the format directory has several workers"),
+        (plan(source: "postgres: {url_env: URL, schemas: [a], tables: [a.b]}"), "exclude each other"),
+        (plan(source: "redis: {url_env: URL, aof: require}"), "need the server's folder"),
+        (plan(source: "postgres: {formt: tar}"), "unknown key 'source.postgres.formt'"),
+        (
+            plan(
+                destinations: "{b: {s3: {bucket: bbb, access_key_env: A, secret_key_env: S, endpoint: \"http://10.0.0.1:9000\"}}}"
+            ),
+            "never sent over plain http"
+        ),
+        (
+            plan(destinations: "{b: {s3: {bucket: bbb, access_key_env: A, secret_key_env: S, lock: compliance}}}"),
+            "lock and lock_days belong together"
+        ),
+        (plan(destinations: "{b: {telegram: {chat: \"1\", token_env: T, part_size: 50MB}}}"), "must be from 1MiB to 19MiB"),
+        (plan(destinations: "{b: {file: {path: /b/../etc}}}"), "leads upwards"),
+        (plan(destinations: "{b: {file: {path: /b}, required: false}}"), "none is required"),
+        (plan(rest: "schedules: [{cron: \"0 25 * * *\"}]"), "hour: expected numbers from 0 to 23"),
+        (plan(rest: "schedules: [{every: 6h, kind: redis_rdb}]"), "postgres makes no redis_rdb"),
+        (plan(rest: "schedules: [{every: 6h, before: rollout}]"), "only one of cron, every, before"),
+        (plan(rest: "schedules: [{cron: \"0 2 * * *\", zone: Mars/Base}]"), "no time zone 'Mars/Base' is known"),
+        (
+            plan(
+                source: "postgres_physical: {url_env: U, basebackup: true}",
+                rest: "schedules: [{every: 6h, kind: base_incremental}]"),
+            "incremental backups need a full one"
+        ),
+        (plan(rest: "retention: {daily: 14}\nclass: audit"), "no retention has a class 'audit'"),
+        (plan(rest: "retention: {daily: 14w}"), "expected a number of backups"),
+        (plan(rest: "retention: {daily: 0}"), "expected a number of backups"),
+        (plan(head: "preset: strictest", encryption: "{profile: none, reason: test}"), "asks for encryption"),
+        (plan(rest: "compression: {method: gzip, level: 12}"), "gzip has no level 12"),
+        (plan(rest: "restore: {quiesce: {run: [stop]}}"), "quiesce and resume belong together"),
+    ])
+    func whatCannotWorkIsRefusedWithItsPlace(text: String, message: String) {
+        let reading = readPlan(text)
+        #expect(reading.plan == nil)
+        #expect(reading.diagnostics.contains { $0.message.contains(message) }, "\(reading.diagnostics.map(\.description))")
+        #expect(!reading.diagnostics.contains { $0.description.contains("hunter2") })
+    }
+
+    @Test func everyComplaintComesAtOnce() {
+        let reading = readPlan(
+            plan(
+                encryption: "{profile: none}", rest: "schedules: [{every: 6}, {cron: nonsense}]\nmax_age: 6\nretenton: {daily: 7}"
+            ))
+        #expect(reading.diagnostics.count == 5, "\(reading.diagnostics.map(\.description))")
+    }
+
+    @Test func timesOutsideTheWindowsAreListed() throws {
+        let text = plan(
+            rest: """
+                windows: ["02:00-05:00", "14:00-15:00"]
+                schedules:
+                  - {cron: "0 2,8,14,20 * * *"}
+                  - {cron: "0 6,18 * * *"}
+                """)
+        let reading = readPlan(text)
+        #expect(reading.plan != nil)
+        #expect(
+            reading.warnings.map(\.message) == [
+                "schedules[0]: logical begins outside the windows at 08:00, 20:00 UTC",
+                "schedules[1]: logical begins outside the windows at 06:00, 18:00 UTC",
+            ])
+        #expect(readPlan(text + "\nwindows_mode: enforce").warnings.isEmpty)
+    }
+
+    @Test func aWeakerValueThanThePresetsIsNeverTakenSilently() throws {
+        let reading = readPlan(
+            plan(
+                head: "preset: strictest",
+                destinations: """
+                    {disk: {file: {path: /b}, tls_min: "1.2"},
+                     b: {s3: {bucket: bbb, access_key_env: A, secret_key_env: S, sse: aes256}}}
+                    """,
+                rest: """
+                    retention: {keep_all: 7d}
+                    schedules: [{cron: "0 2 * * *"}]
+                    max_age: 48h
+                    drills: [{cron: "0 10 1 1 *"}]
+                    restore: {approvals: 0, self_service: true}
+                    verify: {every: 90d}
+                    """))
+        #expect(reading.plan != nil, "\(reading.diagnostics.map(\.description))")
+        let warned = reading.warnings.map { String($0.message.prefix { $0 != ":" }) }
+        for key in [
+            "retention", "schedules", "max_age", "drills", "restore.approvals", "restore.self_service", "verify.every",
+            "destinations.disk.tls_min", "destinations.b.s3.sse",
+        ] { #expect(warned.contains(key), "\(key): \(warned)") }
+        // The preset's own values warn of nothing but times outside its windows.
+        let plain = readPlan(plan(head: "preset: strictest"))
+        #expect(plain.warnings.allSatisfy { $0.message.contains("outside the windows") }, "\(plain.warnings.map(\.description))")
+    }
+
+    @Test func aFolderWithoutACopyElsewhereIsReported() {
+        let reading = readPlan(plan(destinations: "{disk: {file: {path: /b}}}"))
+        #expect(reading.plan != nil)
+        #expect(reading.warnings.map(\.message) == ["destinations: every copy is on the machine that is backed up"])
+    }
+
+    @Test func aPresetGivesThePlanItsPractice() throws {
+        let plan = try #require(readPlan(plan(head: "preset: saas-chat", destinations: "{disk: {file: {path: /b}}}")).plan)
+        #expect(plan.schedules.map(\.kind) == [.logical, .globals, .logical])
+        #expect(plan.retention.standard[.yearly] == KeepRule(age: .hours(24 * 366 * 5)))
+        #expect(plan.retention(at: "disk").standard.keepAll == .hours(24 * 7))
+        #expect(plan.windows.allowed.count == 2)
+        #expect(plan.drills.map(\.trigger) == [.cron(try CronExpression("first sun 10:00"))])
+    }
+
+    @Test func theReferenceInTheDocumentsIsThatOfTheParser() throws {
+        let start = "<!-- reference: written from the declarations, do not edit by hand -->\n\n"
+        let document = try packageFile("docs/backup-plan.md")
+        let parts = document.components(separatedBy: start)
+        try #require(parts.count == 2)
+        if ProcessInfo.processInfo.environment["SERIN_WRITE_DOCS"] != nil {
+            let root = #filePath.split(separator: "/").dropLast(3).joined(separator: "/")
+            try (parts[0] + start + backupPlanReference).write(
+                toFile: "/\(root)/docs/backup-plan.md", atomically: true, encoding: .utf8)
+            return
+        }
+        #expect(parts[1] == backupPlanReference)
+    }
+}

@@ -1,0 +1,24 @@
+import SerinModel
+import SerinVerdicts
+import Testing
+
+@testable import SerinRollouts
+
+/// What a verdict's line says of the ratio.
+@Suite struct VerdictSentenceTests {
+    private func clause(high: Double) -> String {
+        var signal = SignalAssessment(name: "latency_p95")
+        signal.verdict = .pass
+        signal.reason = "regression beyond the assurance boundary excluded"
+        signal.absence = nil
+        signal.ratio = 1
+        signal.boundary = 1.22
+        signal.interval = Interval(low: 0.7, high: high)
+        return VerdictSentence(weight: .zero, signal: signal, source: nil, next: "promotion").clause
+    }
+
+    @Test func aPassIsWithinTheBoundaryOnlyWhenItsIntervalIs() {
+        #expect(clause(high: 1.2).hasSuffix("ratio 1.00 [0.70–1.20] within 1.22"))
+        #expect(clause(high: 1.4).hasSuffix("ratio 1.00 [0.70–1.40], regression beyond the assurance boundary excluded"))
+    }
+}
