@@ -1,4 +1,5 @@
 import Glibc
+import SerinCatalogue
 import SerinCrypto
 import SerinModel
 import SerinPorts
@@ -14,12 +15,16 @@ import SerinSQLite
         switch arguments.first {
         case "write" where arguments.count == 4:
             await write(root: arguments[1], count: Int(arguments[2]) ?? 0, size: Int(arguments[3]) ?? 0)
+        case "catalogue" where arguments.count == 4:
+            await writeCatalogue(root: arguments[1], from: Int64(arguments[2]) ?? 0, count: Int64(arguments[3]) ?? 0)
         case "hold" where arguments.count == 2: await hold(root: arguments[1])
         case "verify" where arguments.count == 2: await verify(root: arguments[1])
         case "measure" where arguments.count == 2: await measure(root: arguments[1])
         case "measure": measure()
         default:
-            say("usage: journal-writer write ROOT COUNT BYTES | hold ROOT | verify ROOT | measure [ROOT]")
+            say(
+                "usage: journal-writer write ROOT COUNT BYTES | catalogue ROOT FIRST COUNT | hold ROOT | verify ROOT | measure [ROOT]"
+            )
             exit(2)
         }
     }
@@ -65,6 +70,24 @@ import SerinSQLite
         }
         await store.close()
         say("done")
+    }
+
+    /// Begins backups in a catalogue, one by one; the first failure ends it.
+    static func writeCatalogue(root: String, from first: Int64, count: Int64) async {
+        do {
+            let store = try await SQLiteCatalogue.open(SQLiteCatalogue.path(under: root))
+            for number in first..<first + count {
+                let id = BackupID(millisecondsSince1970: 1_795_000_000_000 + number, random: [])
+                let now = Instant(millisecondsSince1970: 1_795_000_000_000)
+                let order = BackupOrder(
+                    id: id, project: "shop", target: "checkout", kind: .logical, createdAt: now, createdBy: .serin)
+                say("acked \(try await store.append([CatalogueEvent(backup: id, at: now, by: .serin, .begun(order))]))")
+            }
+            await store.close()
+            say("done")
+        } catch {
+            say("failed \(error)")
+        }
     }
 
     static func draft(_ size: Int) -> Draft {

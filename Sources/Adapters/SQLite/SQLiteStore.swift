@@ -45,7 +45,7 @@ public final class SQLiteStore: Store {
         let file = JournalFile(path: folder.journal, chain: Chain(digest: SHA256.digestOrEmpty))
         let space = Reserve(path: folder.reserve, size: reserve)
         return try await start(file, lock: own) { () throws(StoreError) in
-            try makePrivateFile(folder.journal)
+            try makePrivateFile(folder.journal, called: "journal")
             try file.open(reserve: space, beforeCommit: beforeCommit)
             let epoch = (file.last?.epoch ?? 0) + 1
             let opening = Draft(
@@ -90,19 +90,6 @@ public final class SQLiteStore: Store {
             thread.stop()
             lock?.release()
             throw error
-        }
-    }
-
-    /// Makes an empty file that only its owner can open, so that SQLite finds it with those rights. Nothing else in this process
-    /// may open the file: closing a second descriptor would give up SQLite's lock.
-    private static func makePrivateFile(_ path: String) throws(StoreError) {
-        let descriptor = Glibc.open(path, O_RDWR | O_CREAT | O_EXCL | O_CLOEXEC | O_NOFOLLOW, 0o600)
-        if descriptor >= 0 {
-            Glibc.close(descriptor)
-        } else if errno != EEXIST {
-            throw .unavailable("cannot make the journal \(path): \(systemMessage())")
-        } else if chmod(path, 0o600) != 0 {
-            throw .unavailable("cannot close the journal \(path) to others: \(systemMessage())")
         }
     }
 

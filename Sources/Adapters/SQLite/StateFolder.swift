@@ -56,3 +56,16 @@ public struct StateFolder: Sendable, Hashable {
 
 /// The words for the last failed system call.
 func systemMessage(_ code: Int32 = errno) -> String { String(cString: strerror(code)) }
+
+/// Makes an empty file that only its owner can open, so that SQLite finds it with those rights. Nothing else in this process
+/// may open the file: closing a second descriptor would give up SQLite's lock.
+func makePrivateFile(_ path: String, called name: String) throws(StoreError) {
+    let descriptor = Glibc.open(path, O_RDWR | O_CREAT | O_EXCL | O_CLOEXEC | O_NOFOLLOW, 0o600)
+    if descriptor >= 0 {
+        Glibc.close(descriptor)
+    } else if errno != EEXIST {
+        throw .unavailable("cannot make the \(name) \(path): \(systemMessage())")
+    } else if chmod(path, 0o600) != 0 {
+        throw .unavailable("cannot close the \(name) \(path) to others: \(systemMessage())")
+    }
+}

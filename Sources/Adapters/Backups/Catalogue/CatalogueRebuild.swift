@@ -1,0 +1,51 @@
+public import SerinCatalogue
+public import SerinModel
+public import SerinPorts
+
+/// Makes backups known again from the manifests that stand beside them.
+public struct CatalogueRebuild: Sendable {
+    /// What was found and done.
+    public struct Report: Sendable, Hashable {
+        /// The backups that are known again. They are `uploaded`: reading them back makes them available.
+        public var imported: [BackupID] = []
+        /// Those that the catalogue refuses, with why.
+        public var refused: [Refused] = []
+        /// The manifests that could not be believed, and places in the chains that do not hold together.
+        public var differences: [CatalogueDifference] = []
+    }
+
+    /// A backup that could not be imported.
+    public struct Refused: Sendable, Hashable {
+        /// The backup.
+        public var backup: BackupID
+        /// Why.
+        public var reason: String
+    }
+
+    private let store: any CatalogueStore
+
+    /// A rebuild of a catalogue, which may be empty or lack some backups.
+    public init(_ store: any CatalogueStore) { self.store = store }
+
+    /// Imports what a destination holds and the catalogue does not know.
+    public func run(
+        _ reading: DestinationReading, authenticate: @escaping CatalogueSurvey.Authentication, at now: Instant,
+        by principal: Principal
+    ) async throws(Failure) -> Report {
+        let contents = try await CatalogueSurvey(reading, authenticate: authenticate).contents()
+        var report = Report()
+        do throws(CatalogueStoreError) {
+            for event in try await store.state().imports(of: contents, at: now, by: principal) {
+                do throws(CatalogueStoreError) {
+                    try await store.append([event])
+                    report.imported.append(event.backup)
+                } catch {
+                    guard case .refused(let refusal) = error else { throw error }
+                    report.refused.append(Refused(backup: event.backup, reason: refusal.description))
+                }
+            }
+            report.differences = CatalogueCheck(try await store.state(), against: contents).differences
+        } catch { throw error.failure }
+        return report
+    }
+}

@@ -1,0 +1,64 @@
+public import SerinCatalogue
+internal import SerinCrypto
+public import SerinModel
+
+/// How the objects of one destination are listed and the small ones read.
+public struct DestinationReading: Sendable {
+    /// The destination's name in the plan.
+    public var destination: String
+    /// All objects.
+    public var list: @Sendable () async throws(Failure) -> [StoredObject]
+    /// A small object's bytes in the version named; nil when there is none.
+    public var read: @Sendable (ObjectKey, String?) async throws(Failure) -> [UInt8]?
+
+    /// A way to read.
+    public init(
+        destination: String, list: @escaping @Sendable () async throws(Failure) -> [StoredObject],
+        read: @escaping @Sendable (ObjectKey, String?) async throws(Failure) -> [UInt8]?
+    ) {
+        self.destination = destination
+        self.list = list
+        self.read = read
+    }
+}
+
+/// Looks at what a destination really holds: lists it, and reads and authenticates the manifests.
+public struct CatalogueSurvey: Sendable {
+    /// The authentication with the key of the manifests.
+    public typealias Authentication = @Sendable ([UInt8]) -> String
+
+    private let reading: DestinationReading
+    private let authenticate: Authentication?
+
+    /// A survey of a destination.
+    ///
+    /// - Parameter authenticate: Without it nothing is proven, and nothing may be imported: only shown.
+    public init(_ reading: DestinationReading, authenticate: Authentication?) {
+        self.reading = reading
+        self.authenticate = authenticate
+    }
+
+    /// What there is. A manifest that cannot be believed is part of the answer; a destination that cannot be listed is a failure.
+    public func contents() async throws(Failure) -> DestinationContents {
+        let objects = try await reading.list()
+        var contents = DestinationContents(destination: reading.destination, objects: objects, manifests: [])
+        for object in objects where object.key.description.hasSuffix(Manifest.keySuffix) {
+            guard let bytes = try await reading.read(object.key, object.version) else {
+                contents.unreadable.append(UnreadableManifest(key: object.key, reason: "it was listed, and is not there"))
+                continue
+            }
+            do throws(ManifestError) {
+                let manifest = try Manifest(reading: bytes, authenticate: authenticate.map { code in { code($0) } })
+                guard manifest.copy.destination == reading.destination, Manifest.key(beside: manifest.copy.key) == object.key
+                else {
+                    throw ManifestError("the manifest is that of \(manifest.copy.reference), and stands elsewhere")
+                }
+                let digest = Hexadecimal.text(of: SHA256.digestOrEmpty(bytes))
+                contents.manifests.append(FoundManifest(key: object.key, sha256: digest, manifest: manifest))
+            } catch {
+                contents.unreadable.append(UnreadableManifest(key: object.key, reason: error.description))
+            }
+        }
+        return contents
+    }
+}

@@ -1,0 +1,257 @@
+internal import CSQLite
+internal import Glibc
+internal import SerinCatalogue
+internal import SerinModel
+internal import SerinPorts
+internal import SerinRecords
+
+/// The catalogue's database, as one thread sees it. Other processes write to it too: every transaction is short, begins with the
+/// right to write, and first reads what they appended.
+///
+/// Unchecked: it owns a connection without SQLite's own locking; the store calls every method on its one thread.
+final class CatalogueFile: @unchecked Sendable {
+    static let applicationID: Int64 = 0x5352_4243
+    static let schemaVersion: Int64 = 1
+
+    let path: String
+    private var connection: Connection?
+    private(set) var log: CatalogueLog
+    /// The file's device and inode when it was opened.
+    private var identity: [UInt64] = []
+    /// Why nothing may be written any more.
+    private var writesRefused: String?
+
+    init(path: String, chain: Chain) {
+        self.path = path
+        log = CatalogueLog(chain: chain)
+    }
+
+    // MARK: Opening
+
+    /// Connects, makes the schema in a new file, and reads the whole log.
+    func open(busyMilliseconds: Int) throws(CatalogueStoreError) {
+        do {
+            let connection = try Connection(path: path, flags: SQLITE_OPEN_READWRITE)
+            try connection.execute(
+                "PRAGMA busy_timeout=\(busyMilliseconds); PRAGMA trusted_schema=OFF; PRAGMA cell_size_check=ON")
+            try refuseOthers(connection)
+            try useWriteAheadLog(connection, tries: max(1, busyMilliseconds / 5))
+            try connection.execute("PRAGMA synchronous=FULL")
+            if try connection.integer("PRAGMA user_version") ?? 0 == 0 { try makeSchema(connection) }
+            identity = fileIdentity()
+            self.connection = connection
+            try refresh(connection)
+        } catch let error as SQLiteError {
+            throw failure(error, "open")
+        } catch let error as CatalogueStoreError {
+            throw error
+        } catch {
+            throw .unavailable(Failure(.transient, "cannot open the catalogue \(path): \(error)"))
+        }
+    }
+
+    private func refuseOthers(_ connection: Connection) throws {
+        let application = try connection.integer("PRAGMA application_id") ?? 0
+        let version = try connection.integer("PRAGMA user_version") ?? 0
+        let tables = try connection.integer("SELECT count(*) FROM sqlite_schema") ?? 0
+        if application == 0, version == 0, tables == 0 { return }
+        guard application == CatalogueFile.applicationID else {
+            throw CatalogueStoreError.damaged(
+                Failure(
+                    .invalid,
+                    "cannot open the catalogue \(path): it is another application's database (application id \(application))"))
+        }
+        guard version == CatalogueFile.schemaVersion else {
+            throw CatalogueStoreError.unavailable(
+                Failure(
+                    .invalid,
+                    "cannot open the catalogue \(path): it has schema \(version), and this build knows \(CatalogueFile.schemaVersion)",
+                    hint: "use the version of Serin that wrote it, or a later one"))
+        }
+    }
+
+    /// SQLite does not wait by itself where two processes change a new file's mode at once.
+    private func useWriteAheadLog(_ connection: Connection, tries: Int) throws {
+        var left = tries
+        while true {
+            do {
+                guard try connection.text("PRAGMA journal_mode=WAL") == "wal" else {
+                    throw CatalogueStoreError.unavailable(
+                        Failure(.denied, "cannot open the catalogue \(path): its disk does not allow write-ahead logging"))
+                }
+                return
+            } catch let error as SQLiteError where error.primary == SQLITE_BUSY && left > 0 {
+                left -= 1
+                // sleeps: on the store's own thread, a bounded number of times
+                usleep(5000)
+            }
+        }
+    }
+
+    private func makeSchema(_ connection: Connection) throws {
+        try connection.execute("BEGIN IMMEDIATE")
+        do {
+            // Another process may have made it meanwhile.
+            if try connection.integer("PRAGMA user_version") ?? 0 == 0 { try connection.execute(CatalogueFile.schema) }
+            try connection.execute("COMMIT")
+        } catch {
+            if connection.isInTransaction { try connection.execute("ROLLBACK") }
+            throw error
+        }
+    }
+
+    private static let schema = """
+        CREATE TABLE entry(
+            sequence INTEGER PRIMARY KEY CHECK(sequence > 0),
+            at       INTEGER NOT NULL,
+            body     TEXT    NOT NULL,
+            previous BLOB    NOT NULL CHECK(length(previous) = 32),
+            hash     BLOB    NOT NULL CHECK(length(hash) = 32)
+        ) STRICT;
+        CREATE TRIGGER entry_only_at_the_end BEFORE INSERT ON entry
+            WHEN NEW.sequence <> (SELECT coalesce(max(sequence), 0) + 1 FROM entry)
+            BEGIN SELECT RAISE(ABORT, 'the log is only appended to'); END;
+        CREATE TRIGGER entry_is_not_changed BEFORE UPDATE ON entry
+            BEGIN SELECT RAISE(ABORT, 'the log is only appended to'); END;
+        CREATE TRIGGER entry_is_not_deleted BEFORE DELETE ON entry
+            BEGIN SELECT RAISE(ABORT, 'the log is only appended to'); END;
+        CREATE TABLE lease(target TEXT PRIMARY KEY, token INTEGER NOT NULL, body TEXT NOT NULL) STRICT;
+        CREATE TABLE last_token(only INTEGER PRIMARY KEY CHECK(only = 1), token INTEGER NOT NULL) STRICT;
+        INSERT INTO last_token VALUES(1, 0);
+        CREATE TABLE job(id TEXT PRIMARY KEY, state TEXT NOT NULL, created INTEGER NOT NULL, body TEXT NOT NULL) STRICT;
+        CREATE INDEX job_by_state ON job(state, created);
+        PRAGMA application_id=\(applicationID);
+        PRAGMA user_version=\(schemaVersion);
+        """
+
+    func close() { connection = nil }
+
+    // MARK: Transactions
+
+    /// What a transaction wants committed besides its rows.
+    struct Outcome<Value> {
+        var value: Value
+        /// The log after it; nil when it appended nothing.
+        var log: CatalogueLog?
+    }
+
+    /// Reads with everything that others have committed.
+    func reading<Value>(_ body: (Connection) throws -> Value) throws(CatalogueStoreError) -> Value {
+        guard let connection else { throw closed }
+        do {
+            try refresh(connection)
+            return try body(connection)
+        } catch let error as SQLiteError {
+            throw failure(error, "read")
+        } catch let error as CatalogueStoreError {
+            throw error
+        } catch {
+            throw .damaged(Failure(.invalid, "cannot read the catalogue \(path): \(error)"))
+        }
+    }
+
+    /// Runs a transaction with the right to write, after everything that others have committed. All of it becomes durable, or none.
+    func writing<Value>(_ body: (Connection) throws -> Outcome<Value>) throws(CatalogueStoreError) -> Value {
+        guard let connection else { throw closed }
+        if let writesRefused {
+            throw .unavailable(Failure(.transient, "cannot write the catalogue \(path): \(writesRefused)"))
+        }
+        guard fileIdentity() == identity else {
+            throw .unavailable(
+                Failure(.conflict, "cannot write the catalogue \(path): the file was removed or replaced since it was opened"))
+        }
+        var isCommitting = false
+        do {
+            try connection.execute("BEGIN IMMEDIATE")
+            try refresh(connection)
+            let outcome = try body(connection)
+            isCommitting = true
+            try connection.execute("COMMIT")
+            if let log = outcome.log { self.log = log }
+            return outcome.value
+        } catch let error as SQLiteError {
+            undo(connection)
+            // A failed sync may have written the transaction all the same, and repeating it proves nothing.
+            let isUncertain = error.primary == SQLITE_IOERR || error.primary == SQLITE_CORRUPT
+            if isUncertain { writesRefused = "an earlier write failed (\(words(error))); it must be opened again" }
+            throw failure(error, "write", isUnknown: isCommitting && isUncertain)
+        } catch let error as CatalogueStoreError {
+            undo(connection)
+            throw error
+        } catch {
+            undo(connection)
+            throw .damaged(Failure(.invalid, "cannot write the catalogue \(path): \(error)"))
+        }
+    }
+
+    private func undo(_ connection: Connection) {
+        do {
+            if connection.isInTransaction { try connection.execute("ROLLBACK") }
+        } catch {
+            writesRefused = "a transaction could not be taken back; it must be opened again"
+        }
+    }
+
+    /// Takes in what is new in the log.
+    private func refresh(_ connection: Connection) throws {
+        let known = log.last?.sequence ?? 0
+        let statement = try connection.prepare(
+            "SELECT sequence, at, body, previous, hash FROM entry WHERE sequence >= ?1 ORDER BY sequence")
+        try statement.bind(1, max(known, 1))
+        var isFirst = known > 0
+        while try statement.step() {
+            let entry = Entry(
+                sequence: statement.integer(0), epoch: 1, rollout: nil,
+                at: Instant(millisecondsSince1970: statement.integer(1)), body: statement.bytes(2), previous: statement.bytes(3),
+                hash: statement.bytes(4))
+            if isFirst {
+                isFirst = false
+                guard entry == log.last else { throw rewritten(known) }
+                continue
+            }
+            do {
+                try log.take(entry)
+            } catch {
+                throw CatalogueStoreError.damaged(
+                    Failure(
+                        .invalid, "the catalogue \(path) does not hold together: \(error)",
+                        hint: "keep the file as evidence, and rebuild the catalogue from the manifests at the destinations"))
+            }
+        }
+        if isFirst { throw rewritten(known) }
+    }
+
+    private func rewritten(_ known: Int64) -> CatalogueStoreError {
+        .damaged(Failure(.invalid, "the catalogue \(path) was rewritten: entry \(known) is not the one that was there"))
+    }
+
+    // MARK: Failures
+
+    private var closed: CatalogueStoreError {
+        .unavailable(Failure(.invalid, "cannot use the catalogue \(path): it is closed"))
+    }
+
+    private func words(_ error: SQLiteError) -> String { "\(error.message) (SQLite error \(error.code))" }
+
+    private func failure(_ error: SQLiteError, _ verb: String, isUnknown: Bool = false) -> CatalogueStoreError {
+        let text = "cannot \(verb) the catalogue \(path): \(words(error))"
+        switch error.primary {
+        case SQLITE_CORRUPT, SQLITE_NOTADB:
+            return .damaged(
+                Failure(
+                    .invalid, text,
+                    hint: "keep the file as evidence, and rebuild the catalogue from the manifests at the destinations"))
+        case SQLITE_BUSY, SQLITE_LOCKED:
+            return .unavailable(Failure(.transient, text, hint: "another process is writing to it for too long"))
+        case SQLITE_FULL: return .unavailable(Failure(.transient, text, hint: "make room on the disk"))
+        case SQLITE_READONLY, SQLITE_PERM, SQLITE_AUTH, SQLITE_CANTOPEN:
+            return .unavailable(Failure(.denied, text, hint: "the folder and the file must be writable for this user"))
+        default: return .unavailable(Failure(isUnknown ? .unknown : .transient, text))
+        }
+    }
+
+    private func fileIdentity() -> [UInt64] {
+        var status = stat()
+        return stat(path, &status) == 0 ? [UInt64(status.st_dev), UInt64(status.st_ino)] : []
+    }
+}
