@@ -1,0 +1,187 @@
+internal import SerinCatalogue
+internal import SerinCrypto
+internal import SerinModel
+internal import SerinPorts
+internal import SerinProcesses
+
+/// One run of a pipeline under a lease.
+struct PipelineRun: Sendable {
+    private let pipeline: BackupPipeline
+    private let source: any BackupSource
+    private let request: BackupRequest
+    private let lease: TargetLease
+    private let meter: ProgressMeter
+
+    private var settings: PipelineSettings { pipeline.settings }
+
+    init(_ pipeline: BackupPipeline, _ source: any BackupSource, _ request: BackupRequest, _ lease: TargetLease) {
+        self.pipeline = pipeline
+        self.source = source
+        self.request = request
+        self.lease = lease
+        meter = ProgressMeter(pipeline.progress)
+    }
+
+    /// What a run has so far.
+    private struct Draft {
+        var order: BackupOrder
+        var key: ObjectKey
+        var stage = BackupStage.preflight
+        var clock = ContinuousClock.now
+        var times: [BackupRunResult.StageTime] = []
+        /// Where an object may be by now.
+        var touched: [BackupPlace] = []
+        var missing: [BackupRunResult.MissingCopy] = []
+
+        mutating func enter(_ next: BackupStage, _ meter: ProgressMeter, total: Int64? = nil) {
+            let passed = clock.duration(to: .now).components
+            let time = Duration.milliseconds(passed.seconds * 1000 + passed.attoseconds / 1_000_000_000_000_000)
+            times.append(BackupRunResult.StageTime(stage: stage, time: time))
+            clock = .now
+            stage = next
+            meter.begin(next.rawValue, total: total)
+        }
+    }
+
+    func perform() async throws(BackupRunFailure) -> BackupRunResult {
+        let preflight: PipelinePreflight.Findings
+        var draft: Draft
+        do throws(Failure) {
+            try makePrivateFolder(settings.workFolder)
+            try makePrivateFolder(settings.targetFolder)
+            try await PipelineSweep(pipeline, lease).run()
+        } catch { throw BackupRunFailure(.lease, error) }
+        do throws(Failure) {
+            meter.begin(BackupStage.preflight.rawValue)
+            let began = ContinuousClock.now
+            preflight = try await PipelinePreflight(
+                settings: settings, source: source, state: try await pipeline.state(), now: pipeline.now()
+            ).run()
+            let order = try newOrder()
+            draft = Draft(order: order, key: try settings.layout.key(of: order))
+            draft.clock = began
+        } catch { throw BackupRunFailure(.preflight, error) }
+        let path = "\(settings.targetFolder)/\(draft.order.id).spool"
+        defer { removeFile(path) }
+        do throws(Failure) {
+            try await append([event(draft, .begun(draft.order))])
+            return try await make(&draft, preflight, path)
+        } catch {
+            await abandon(draft, error)
+            throw BackupRunFailure(draft.stage, error, backup: draft.order.id)
+        }
+    }
+
+    private func newOrder() throws(Failure) -> BackupOrder {
+        let at = pipeline.now()
+        let random = try hashing { () throws(CryptoError) in try randomBytes(10) }
+        return BackupOrder(
+            id: BackupID(millisecondsSince1970: at.millisecondsSince1970, random: random), project: settings.project,
+            target: "\(settings.target)", kind: source.kind, createdAt: at, createdBy: request.by, purpose: request.purpose,
+            label: request.label, tags: request.tags + [BackupOrder.tag(ofTier: request.tier)], rollout: request.rollout,
+            releaseVersion: request.releaseVersion, retentionClass: settings.retentionClass,
+            hasPersonalData: settings.hasPersonalData, planRevision: settings.planRevision)
+    }
+
+    private func make(
+        _ draft: inout Draft, _ preflight: PipelinePreflight.Findings, _ path: String
+    ) async throws(Failure) -> BackupRunResult {
+        draft.enter(.dump, meter, total: preflight.probe.sizeEstimate)
+        let startedAt = pipeline.now()
+        let dump = PipelineDump(source: source, tool: preflight.probe.tool, settings: settings, path: path, meter: meter)
+        let outcome = try await onOwnThread { (stop) throws(Failure) in try dump.run(stop: stop) }
+        draft.enter(.check, meter)
+        if let bad = outcome.findings.checks.first(where: { !$0.passed }) {
+            throw Failure(.invalid, "what \(source.name) gave is no good backup: \(bad.name): \(bad.detail)")
+        }
+        let facts = BackupFacts(
+            startedAt: startedAt, finishedAt: pipeline.now(), envelope: outcome.envelope, tool: outcome.product.tool,
+            server: outcome.product.server, schemaRevision: outcome.product.schemaRevision, rows: outcome.product.rows)
+        draft.missing = preflight.unusable.sorted { $0.key < $1.key }.map { .init(destination: $0.key, failure: $0.value) }
+        let copies = try await store(&draft, facts, path)
+        let confirmed = try await confirm(&draft, facts, copies)
+        draft.enter(.manifest, meter)
+        let manifests = ManifestStore(settings)
+        let state = try await pipeline.state()
+        for (place, copy, _) in confirmed { try await manifests.put(draft.order, facts, copy, at: place, state) }
+        draft.enter(.catalogue, meter)
+        try await append(
+            confirmed.map { event(draft, .stored($0.copy, facts)) }
+                + confirmed.map { event(draft, .confirmed(destination: $0.place.name, $0.evidence)) })
+        draft.enter(.latest, meter)
+        var remarks = preflight.remarks
+        for (place, copy, _) in confirmed {
+            // The backup is good without it; who reads the pointer finds the one before.
+            do throws(Failure) { try await manifests.point(at: copy, draft.order, at: place) } catch {
+                remarks.append("\(place.name): the pointer to the newest backup was not moved: \(error.message)")
+            }
+        }
+        guard let record = try await pipeline.state()[draft.order.id] else {
+            throw Failure(.unknown, "the catalogue does not know the backup that it was just told of")
+        }
+        draft.enter(.latest, meter)
+        return BackupRunResult(
+            record: record, missing: draft.missing, remarks: remarks, checks: outcome.findings.checks,
+            evidence: outcome.product.evidence + outcome.findings.evidence, times: draft.times)
+    }
+
+    private typealias Stored = (place: BackupPlace, copy: BackupCopy, object: StoredObject)
+    private typealias Confirmed = (place: BackupPlace, copy: BackupCopy, evidence: CopyEvidence)
+
+    private func store(_ draft: inout Draft, _ facts: BackupFacts, _ path: String) async throws(Failure) -> [Stored] {
+        draft.enter(.store, meter, total: Int64(facts.envelope.storedBytes) * Int64(settings.places.count))
+        let exchange = CopyExchange(settings, pipeline.now)
+        var stored: [Stored] = []
+        for place in settings.places where !draft.missing.contains(where: { $0.destination == place.name }) {
+            draft.touched.append(place)
+            do throws(Failure) {
+                let (copy, object) = try await exchange.put(path, draft.key, facts, draft.order, at: place)
+                stored.append((place, copy, object))
+                meter.note(Int64(facts.envelope.storedBytes) * Int64(stored.count))
+            } catch {
+                if place.isRequired { throw error }
+                draft.missing.append(.init(destination: place.name, failure: error))
+            }
+        }
+        return stored
+    }
+
+    private func confirm(_ draft: inout Draft, _ facts: BackupFacts, _ stored: [Stored]) async throws(Failure) -> [Confirmed] {
+        draft.enter(.confirm, meter, total: Int64(facts.envelope.storedBytes) * Int64(stored.count))
+        let exchange = CopyExchange(settings, pipeline.now)
+        var confirmed: [Confirmed] = []
+        for (place, copy, object) in stored {
+            do throws(Failure) {
+                confirmed.append((place, copy, try await exchange.confirm(object, copy, facts, at: place)))
+                meter.note(Int64(facts.envelope.storedBytes) * Int64(confirmed.count))
+            } catch {
+                if place.isRequired { throw error }
+                draft.missing.append(.init(destination: place.name, failure: error))
+                await exchange.remove(draft.key, copy.versionID, at: place)
+            }
+        }
+        guard !confirmed.isEmpty else { throw Failure(.transient, "no destination keeps the backup") }
+        if settings.needsOffsite, !confirmed.contains(where: { $0.place.isOffsite }) {
+            throw Failure(
+                .transient, "no copy of the backup is away from this machine, and the plan asks for one",
+                hint: "look at the destinations that failed")
+        }
+        return confirmed
+    }
+
+    /// Removes what the run began, as far as that can be done now, and says that it failed.
+    private func abandon(_ draft: Draft, _ failure: Failure) async {
+        let exchange = CopyExchange(settings, pipeline.now)
+        for place in draft.touched { await exchange.removeEverything(of: draft.key, at: place) }
+        var told = failure
+        told.message = "\(draft.stage.rawValue): \(failure.message)"
+        // A record that stays `running` is closed by the next run.
+        try? await append([event(draft, .failed(told))])
+    }
+
+    private func append(_ events: [CatalogueEvent]) async throws(Failure) { try await pipeline.append(events, under: lease) }
+
+    private func event(_ draft: Draft, _ change: CatalogueEvent.Change) -> CatalogueEvent {
+        CatalogueEvent(backup: draft.order.id, at: pipeline.now(), by: request.by, change)
+    }
+}

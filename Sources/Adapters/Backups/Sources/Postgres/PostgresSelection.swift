@@ -1,0 +1,58 @@
+internal import SerinPolicies
+
+/// Which part of a database is dumped, and how it is said to `pg_dump` and to SQL. Names are exact: `pg_dump` takes patterns, so
+/// every name is quoted.
+struct PostgresSelection: Sendable, Hashable {
+    /// A table by schema and name.
+    struct Table: Sendable, Hashable {
+        var schema: String
+        var name: String
+
+        /// `schema.table`, or a table of the schema `public`.
+        init(_ text: String) {
+            let parts = text.split(separator: ".", maxSplits: 1, omittingEmptySubsequences: false).map(String.init)
+            schema = parts.count == 2 ? parts[0] : "public"
+            name = parts.last ?? text
+        }
+
+        var pattern: String { sqlName(schema) + "." + sqlName(name) }
+    }
+
+    let schemas: [String]
+    let tables: [Table]
+    let excluded: [Table]
+    let withoutRows: [Table]
+
+    init(_ source: PostgresDumpSource) {
+        schemas = source.schemas
+        tables = source.tables.map(Table.init)
+        excluded = source.exclude.map(Table.init)
+        withoutRows = source.excludeData.map(Table.init)
+    }
+
+    /// Whether only a part is dumped, whose surroundings a restore has to find.
+    var isPart: Bool { !schemas.isEmpty || !tables.isEmpty }
+
+    /// The options of `pg_dump`. Names that match nothing are an error of their own.
+    var arguments: [String] {
+        var arguments = schemas.map { "--schema=\(sqlName($0))" } + tables.map { "--table=\($0.pattern)" }
+        arguments += excluded.map { "--exclude-table=\($0.pattern)" } + withoutRows.map { "--exclude-table-data=\($0.pattern)" }
+        return isPart ? arguments + ["--strict-names"] : arguments
+    }
+
+    /// The condition for `n` (`pg_namespace`) and `c` (`pg_class`).
+    var condition: String {
+        var conditions: [String] = []
+        if !tables.isEmpty {
+            conditions.append("(n.nspname, c.relname) IN (\(list(tables)))")
+        } else if !schemas.isEmpty {
+            conditions.append("n.nspname IN (\(schemas.map(sqlText).joined(separator: ", ")))")
+        }
+        if !excluded.isEmpty { conditions.append("(n.nspname, c.relname) NOT IN (\(list(excluded)))") }
+        return conditions.isEmpty ? "true" : conditions.joined(separator: " AND ")
+    }
+
+    private func list(_ tables: [Table]) -> String {
+        tables.map { "(\(sqlText($0.schema)), \(sqlText($0.name)))" }.joined(separator: ", ")
+    }
+}
