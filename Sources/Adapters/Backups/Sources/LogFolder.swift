@@ -1,0 +1,108 @@
+internal import Glibc
+public import SerinCatalogue
+public import SerinModel
+
+/// A folder of files of write-ahead log, as `pg_receivewal` or an `archive_command` fills it.
+public struct LogFolder: Sendable, Hashable {
+    /// What is in it.
+    public struct Content: Sendable, Hashable {
+        /// The complete files, in order.
+        public var segments: [LogSegment] = []
+        /// The files that are still being written (`.partial`).
+        public var partial: [LogSegment] = []
+        /// The names of the timelines' histories.
+        public var histories: [String] = []
+        /// Files of the log whose size is not that of a whole one.
+        public var short: [String] = []
+    }
+
+    /// Its path.
+    public var path: String
+    /// Bytes of each file.
+    public var segmentSize: UInt64
+
+    /// A folder.
+    public init(_ path: String, segmentSize: UInt64 = LogSegment.usualSize) {
+        self.path = path
+        self.segmentSize = segmentSize
+    }
+
+    /// Looks what is in it.
+    public func content() throws(Failure) -> Content {
+        var content = Content()
+        for name in try names(in: path) {
+            if name.hasSuffix(".history") {
+                content.histories.append(name)
+            } else if name.hasSuffix(".partial"), let segment = LogSegment(name.dropLast(8), size: segmentSize) {
+                content.partial.append(segment)
+            } else if let segment = LogSegment(name, size: segmentSize) {
+                var status = stat()
+                guard lstat("\(path)/\(name)", &status) == 0 else { throw problem("read", "\(path)/\(name)", errno) }
+                let isWhole = status.st_mode & S_IFMT == S_IFREG && UInt64(status.st_size) == segmentSize
+                if isWhole { content.segments.append(segment) } else { content.short.append(name) }
+            }
+        }
+        content.segments.sort()
+        content.partial.sort()
+        return content
+    }
+
+    /// The files that follow one another without a gap behind a position, or from the oldest one.
+    ///
+    /// - Returns: At least one file, or none when there is nothing new.
+    /// - Throws: When the file at the position is not there but later ones are: the log has a gap.
+    public func run(after end: LogPosition?, timeline: Int?) throws(Failure) -> [LogSegment] {
+        let content = try content()
+        let candidates = content.segments.filter { segment in
+            (end.map { segment.start >= $0 } ?? true) && (timeline.map { segment.timeline >= $0 } ?? true)
+        }
+        guard let first = candidates.first else { return [] }
+        if let end, first.start > end, first.timeline == timeline ?? first.timeline {
+            throw Failure(
+                .invalid, "write-ahead log is missing in \(path): it ends at \(end) and goes on with \(first)",
+                hint: "make a new base backup now: nothing between can be recovered")
+        }
+        var run = [first]
+        for segment in candidates.dropFirst() {
+            guard let last = run.last, segment == last.next else { break }
+            run.append(segment)
+        }
+        return run
+    }
+
+    /// What the beginning of a file says: the cluster that wrote it and the size of its files.
+    public func origin(of segment: LogSegment) throws(Failure) -> (systemIdentifier: String, segmentSize: UInt64) {
+        let file = open("\(path)/\(segment)", O_RDONLY | O_CLOEXEC | O_NOFOLLOW)
+        guard file >= 0 else { throw problem("read", "\(path)/\(segment)", errno) }
+        defer { close(file) }
+        var header = [UInt8](repeating: 0, count: 40)
+        guard read(file, &header, 40) == 40 else { throw problem("read", "\(path)/\(segment)", errno == 0 ? EIO : errno) }
+        // The long page header (PostgreSQL sources, xlog_internal.h): magic, flags, timeline, position, length of what is left of a
+        // record, then the cluster's number and the sizes. Numbers are in the order of the machine that wrote them.
+        func number(_ offset: Int, _ count: Int) -> UInt64 {
+            header[offset..<(offset + count)].reversed().reduce(0) { $0 << 8 | UInt64($1) }
+        }
+        guard number(0, 2) != 0, number(2, 2) & 2 != 0, number(8, 8) == segment.start.bytes else {
+            throw Failure(.invalid, "\(path)/\(segment) is no file of write-ahead log of that position")
+        }
+        return ("\(number(24, 8))", number(32, 4))
+    }
+
+    /// Puts everything that recovery may ask for into another folder under its final name. A file that was still being written
+    /// takes the name of a whole one when there is no whole one: recovery stops at its last complete record.
+    public func stage(into target: String) throws(Failure) {
+        let content = try content()
+        for name in content.segments.map(\.description) + content.histories { try copy(name, to: name, in: target) }
+        for segment in content.partial where !content.segments.contains(segment) {
+            try copy("\(segment).partial", to: "\(segment)", in: target)
+        }
+    }
+
+    private func copy(_ name: String, to other: String, in target: String) throws(Failure) {
+        let place = "\(target)/\(other)"
+        if access(place, F_OK) == 0 { return }
+        try copyFile("\(path)/\(name)", to: place)
+        // Read by the server's user.
+        guard chmod(place, 0o644) == 0 else { throw problem("write", place, errno) }
+    }
+}

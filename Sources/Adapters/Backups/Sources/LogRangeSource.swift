@@ -1,0 +1,123 @@
+internal import Glibc
+public import SerinCatalogue
+public import SerinCompression
+public import SerinModel
+public import SerinProcesses
+
+/// The files of write-ahead log that came into a folder since the last backup of it, as one tar archive.
+///
+/// Every record is read by `pg_waldump`, which checks its sum, before anything is given; the commits it finds date the range.
+/// Files that are still being written wait for the next backup.
+public struct LogRangeSource: BackupSource {
+    public let kind = BackupKind.walRange
+    public let name: String
+    private let folder: String
+    private let major: Int
+    private let after: SourceFacts?
+    private let environment: SourceEnvironment
+
+    /// A source.
+    ///
+    /// - Parameters:
+    ///   - folder: Where the files are.
+    ///   - major: Postgres' major version.
+    ///   - after: The facts of the range, or base backup, that was stored last; nil begins with the oldest file.
+    public init(folder: String, major: Int, after: SourceFacts?, environment: SourceEnvironment) {
+        self.folder = folder
+        self.major = major
+        self.after = after
+        self.environment = environment
+        name = "write-ahead log in \(folder)"
+    }
+
+    public func probe(stop: StopSignal) throws(Failure) -> SourceProbe {
+        let tools = try PostgresTools(major: major, folders: environment.toolFolders)
+        let version = try tools.version(of: "pg_waldump", stop: stop)
+        let run = try files()
+        let remarks = try LogFolder(folder).content().short.map { "\($0) is not of the size of a whole file" }
+        return SourceProbe(
+            tool: ToolFacts(name: "pg_waldump", version: version, format: "tar"),
+            sizeEstimate: Int64(run.count) * Int64(run.first?.size ?? 0), remarks: remarks)
+    }
+
+    /// The files that are new.
+    ///
+    /// - Throws: `conflict` when there are none yet; `invalid` when log is missing.
+    private func files() throws(Failure) -> [LogSegment] {
+        let all = try LogFolder(folder).content()
+        guard let some = all.segments.first else { throw Failure(.conflict, "\(name): there is no complete file yet") }
+        let size = try LogFolder(folder).origin(of: some).segmentSize
+        // A base backup ends within a file, which belongs to the range behind it.
+        let end = after?.lsnStop.map { LogPosition(bytes: $0.bytes / size * size) }
+        let run = try LogFolder(folder, segmentSize: size).run(after: end, timeline: after?.timeline)
+        guard !run.isEmpty else { throw Failure(.conflict, "\(name): there is no complete file since the last backup") }
+        return run
+    }
+
+    public func produce(to sink: ByteSink, stop: StopSignal) throws(Failure) -> SourceProduct {
+        let tools = try PostgresTools(major: major, folders: environment.toolFolders)
+        let version = try tools.version(of: "pg_waldump", stop: stop)
+        let run = try files()
+        guard let first = run.first, let last = run.last else { throw Failure(.conflict, "\(name): there is nothing new") }
+        let place = LogFolder(folder, segmentSize: first.size)
+        let origin = try place.origin(of: first)
+        if let known = after?.systemIdentifier, known != origin.systemIdentifier {
+            throw Failure(.invalid, "\(name) is of another cluster (\(origin.systemIdentifier)) than the backups (\(known))")
+        }
+        let dump = try tools.tool("pg_waldump").answer(
+            ["--path=\(folder)", "--rmgr=Transaction", "--end=\(last.end)", "\(first)", "\(last)"],
+            deadline: environment.deadline, limit: 1 << 30, stop: stop)
+        // Of the last file only the record that goes on in the next one may be missing.
+        if dump.status != 0, !LogRangeSource.isEndOfRange(dump.complaint, last) { _ = try dump.succeeded() }
+        var tar = TarWriter()
+        for segment in run { try tar.add("\(folder)/\(segment)", as: "\(segment)", to: sink) }
+        for history in try place.content().histories { try tar.add("\(folder)/\(history)", as: history, to: sink) }
+        try tar.finish(to: sink)
+        let commits = LogRangeSource.commits(in: dump.text)
+        var facts = SourceFacts(
+            version: after?.version ?? "\(major)", systemIdentifier: origin.systemIdentifier, timeline: first.timeline,
+            lsnStart: first.start, lsnStop: last.end)
+        facts.firstSegment = "\(first)"
+        facts.lastSegment = "\(last)"
+        facts.firstCommitAt = commits.first
+        // Without a commit in it the range leads no further than what was before.
+        facts.consistentAt = commits.max() ?? after?.consistentAt
+        return SourceProduct(
+            tool: ToolFacts(name: "pg_waldump", version: version, format: "tar"), server: facts, evidence: [dump.evidence])
+    }
+
+    /// The times of the commits in what `pg_waldump` prints: `… desc: COMMIT 2026-11-21 13:27:38.123456 UTC; …`.
+    static func commits(in text: String) -> [Instant] {
+        text.split(whereSeparator: \.isNewline).compactMap { line in
+            guard let mark = line.firstRange(of: "desc: COMMIT ") ?? line.firstRange(of: "desc: COMMIT_PREPARED ") else { return nil }
+            let rest = line[mark.upperBound...].split(separator: " ")
+            // A prepared commit names its transaction first.
+            guard let day = rest.firstIndex(where: { CivilDate(String($0)) != nil }), day + 1 < rest.count else { return nil }
+            return Instant(postgres: "\(rest[day]) \(rest[day + 1])")
+        }
+    }
+
+    private static func isEndOfRange(_ complaint: String, _ last: LogSegment) -> Bool {
+        complaint.contains("could not find file \"\(last.next)\"") || complaint.contains("could not locate WAL file \"\(last.next)\"")
+    }
+
+    public func examination(of tool: ToolFacts, stop: StopSignal) throws(Failure) -> any PlainConsumer {
+        TarExamination(TarInspector()) { (tally, product) throws(Failure) in
+            guard let server = product.server, let start = server.lsnStart, let end = server.lsnStop else { return [] }
+            // The histories of timelines are small; the files of the log make up the range exactly.
+            let length = Int64(end.bytes - start.bytes)
+            let fits = tally.bytes >= length && tally.bytes < length + 1 << 20
+            return [BackupCheck("log range", passed: fits, detail: "\(start) to \(end): \(tally.bytes) bytes for \(length)")]
+        }
+    }
+
+    public func restoration(
+        of product: SourceProduct, into target: RestoreTarget, stop: StopSignal
+    ) throws(Failure) -> any PlainConsumer {
+        guard case .folder(let folder) = target.place else {
+            throw Failure(.invalid, "write-ahead log is restored into an empty folder, from which recovery reads it")
+        }
+        return try TarUnpacking(
+            into: folder, linksStayInside: true, deadline: target.deadline, stall: environment.stall, stop: stop)
+    }
+}

@@ -1,0 +1,205 @@
+public import SerinCatalogue
+public import SerinCompression
+internal import SerinDatabase
+public import SerinModel
+public import SerinPolicies
+public import SerinProcesses
+
+/// Rows of a log table of Postgres by date: one JSON object a line, or one line of text a row (tabs between columns, as `COPY`
+/// writes them).
+///
+/// They are copied by `psql` in one read-only snapshot that counts them first; the lines given are compared with that count, so a
+/// connection that is cut cannot pass for an end.
+public struct LogRowsSource: BackupSource {
+    public let kind = BackupKind.logs
+    public let name: String
+    private let url: String
+    private let source: LogsSource
+    private let project: String?
+    private let range: Range<Instant>
+    private let environment: SourceEnvironment
+
+    /// A source.
+    ///
+    /// - Parameters:
+    ///   - url: The connection string.
+    ///   - project: Whose rows, where the table holds those of several projects.
+    ///   - range: The times of the rows, the upper one excluded.
+    public init(
+        url: String, _ source: LogsSource, project: String?, range: Range<Instant>, environment: SourceEnvironment
+    ) throws(Failure) {
+        self.url = url
+        self.source = source
+        self.project = project
+        self.range = range
+        self.environment = environment
+        name = "rows of \(source.table) at postgres " + (ConnectionText.name(url) ?? "?")
+        guard source.projectColumn == nil || project?.isEmpty == false else {
+            throw Failure(.invalid, "\(name): the table holds several projects and none is named")
+        }
+    }
+
+    private var table: String { source.table.split(separator: ".").map { LogRowsSource.identifier($0) }.joined(separator: ".") }
+
+    /// The rows' condition. Names and values are quoted here, for the script has no parameters.
+    private var condition: String {
+        let column = LogRowsSource.identifier(source.dateColumn)
+        var text =
+            "\(column) >= \(LogRowsSource.literal(range.lowerBound.postgresText)) "
+            + "AND \(column) < \(LogRowsSource.literal(range.upperBound.postgresText))"
+        if let name = source.projectColumn, let project {
+            text += " AND \(LogRowsSource.identifier(name)) = \(LogRowsSource.literal(project))"
+        }
+        return text
+    }
+
+    static func identifier(_ name: some StringProtocol) -> String {
+        "\"" + name.split(separator: "\"", omittingEmptySubsequences: false).joined(separator: "\"\"") + "\""
+    }
+
+    /// A text that means the same whatever `standard_conforming_strings` is.
+    static func literal(_ text: String) -> String {
+        var result = " E'"
+        for character in text.unicodeScalars {
+            switch character {
+            case "'": result += "''"
+            case "\\": result += "\\\\"
+            default: result.unicodeScalars.append(character)
+            }
+        }
+        return result + "'"
+    }
+
+    /// What `psql` runs.
+    var script: String {
+        // A JSON text holds no control character, so quoted as CSV with such characters it comes out as it is.
+        let order = "ORDER BY \(LogRowsSource.identifier(source.dateColumn))"
+        let copy =
+            switch source.format {
+            case .json:
+                "COPY (SELECT row_to_json(r)::text FROM \(table) AS r WHERE \(condition) \(order)) TO STDOUT "
+                    + "WITH (FORMAT csv, QUOTE E'\\x01', DELIMITER E'\\x02')"
+            case .text: "COPY (SELECT * FROM \(table) WHERE \(condition) \(order)) TO STDOUT"
+            }
+        return """
+            \\set ON_ERROR_STOP on
+            SET client_encoding = 'UTF8';
+            SET TimeZone = 'UTC';
+            SET lock_timeout = '30s';
+            BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY;
+            SELECT count(*) AS serin_rows FROM \(table) WHERE \(condition) \\gset
+            \(copy);
+            COMMIT;
+            \\warn serin-rows :serin_rows
+
+            """
+    }
+
+    public func probe(stop: StopSignal) throws(Failure) -> SourceProbe {
+        let (table, condition) = (table, condition)
+        let (version, estimate) = try ask(url, as: name) { (connection, limit) throws(DatabaseError) in
+            // Fails when the table or a column is not there, or may not be read.
+            _ = try connection.query("SELECT 1 FROM \(table) WHERE \(condition) LIMIT 1", limit: limit)
+            let size = try connection.query("SELECT pg_table_size(\(LogRowsSource.literal(table))::regclass)", limit: limit)
+            return (connection.version, size.first.first?.flatMap { Int64($0) })
+        }
+        let tools = try PostgresTools(major: version / 10_000, url: url, folders: environment.toolFolders)
+        return SourceProbe(
+            tool: ToolFacts(name: "psql", version: try tools.tool("psql").version(stop: stop), format: format),
+            server: SourceFacts(version: "\(version / 10_000).\(version % 10_000)"), sizeEstimate: estimate)
+    }
+
+    private var format: String { source.format == .json ? "jsonl" : "text" }
+
+    public func produce(to sink: ByteSink, stop: StopSignal) throws(Failure) -> SourceProduct {
+        let version = try ask(url, as: name) { (connection, _) throws(DatabaseError) in connection.version }
+        let tools = try PostgresTools(major: version / 10_000, url: url, folders: environment.toolFolders)
+        let tool = tools.tool("psql")
+        let place = try PrivateFolder(in: environment.scratch, "logs")
+        let file = place.path + "/export.sql"
+        try write(script, to: file)
+        let arguments = ["--no-psqlrc", "--quiet", "--tuples-only", "--no-align", "--no-password", "--file=\(file)"]
+        let stream = try ProgramStream(
+            tool.program(arguments, deadline: environment.deadline), .reading, stall: environment.stall,
+            redaction: Redaction(secrets: tool.secrets), stop: stop)
+        var lines = Int64(0)
+        try stream.readAll { (piece) throws(Failure) in
+            for byte in piece where byte == 0x0A { lines += 1 }
+            try sink(piece)
+        }
+        let said = stream.end?.diagnostics ?? ""
+        let counted = said.firstRange(of: "serin-rows ").flatMap { Int64(said[$0.upperBound...].prefix { $0.isNumber }) }
+        guard let counted, counted == lines else {
+            throw Failure(.transient, "\(name): \(lines) lines came of \(counted.map { "\($0)" } ?? "an unknown number of") rows")
+        }
+        let names = source.table.split(separator: ".").map(String.init)
+        let rows = RowManifest(tables: [
+            RowManifest.Table(schema: names.count > 1 ? names[0] : "", table: names[names.count - 1], count: counted)
+        ])
+        var facts = SourceFacts(version: "\(version / 10_000).\(version % 10_000)")
+        facts.consistentAt = range.upperBound
+        let evidence = ToolEvidence(
+            command: [tool.path] + arguments, end: "exit 0", bytes: Int64(stream.bytes), diagnostics: said)
+        return SourceProduct(
+            tool: ToolFacts(name: "psql", version: try tool.version(stop: stop), format: format), server: facts, rows: rows,
+            evidence: [evidence])
+    }
+
+    public func examination(of tool: ToolFacts, stop: StopSignal) throws(Failure) -> any PlainConsumer {
+        LineExamination(isJSON: tool.format == "jsonl")
+    }
+
+    public func restoration(
+        of product: SourceProduct, into target: RestoreTarget, stop: StopSignal
+    ) throws(Failure) -> any PlainConsumer {
+        guard case .folder(let folder) = target.place else {
+            throw Failure(
+                .invalid, "rows of logs are restored as a file into an empty folder",
+                hint: "load them from there into a table of your choice with COPY")
+        }
+        let examination = LineExamination(isJSON: product.tool.format == "jsonl")
+        return try FileConsumer(in: folder, named: product.tool.format == "jsonl" ? "rows.jsonl" : "rows.txt", keeps: true) {
+            (path) throws(Failure) in
+            try readPieces(of: path) { (piece) throws(Failure) in try examination.write(piece) }
+            return try examination.finish(comparing: product)
+        }
+    }
+}
+
+/// Counts lines, and reads each one as a JSON object where it should be one.
+final class LineExamination: PlainConsumer {
+    private let isJSON: Bool
+    private var lines = Int64(0)
+    private var line: [UInt8] = []
+    private var fault: String?
+
+    init(isJSON: Bool) { self.isJSON = isJSON }
+
+    func write(_ bytes: UnsafeRawBufferPointer) throws(Failure) {
+        for piece in bytes.split(separator: 0x0A, maxSplits: .max, omittingEmptySubsequences: false).enumerated() {
+            if piece.offset > 0 { endLine() }
+            line += piece.element
+        }
+    }
+
+    private func endLine() {
+        lines += 1
+        defer { line.removeAll(keepingCapacity: true) }
+        guard isJSON, fault == nil else { return }
+        do throws(JSONError) {
+            guard case .object = try JSONValue(parsing: line) else {
+                fault = "line \(lines) is no object"
+                return
+            }
+        } catch { fault = "line \(lines): \(error)" }
+    }
+
+    func finish(comparing product: SourceProduct) throws(Failure) -> ConsumerFindings {
+        var checks = [BackupCheck("end marker", passed: line.isEmpty, detail: line.isEmpty ? "" : "the last line is cut")]
+        if isJSON { checks.append(BackupCheck("every line is JSON", passed: fault == nil, detail: fault ?? "\(lines) lines")) }
+        if let rows = product.rows {
+            checks.append(BackupCheck("rows", passed: lines == rows.total, detail: "\(lines) of \(rows.total)"))
+        }
+        return ConsumerFindings(checks: checks)
+    }
+}
