@@ -37,6 +37,13 @@ struct PostgresClient: Sendable {
     /// A string for `-d` that names the database and nothing secret.
     var databaseArgument: String { "dbname=" + ConnectionText.quoted(database) }
 
+    /// A connection string without the password, for the arguments of programs that are told it through their environment.
+    var openURL: String {
+        let words = [("host", "PGHOST"), ("port", "PGPORT"), ("user", "PGUSER")]
+        let settings = words.compactMap { word, variable in variables[variable].map { "\(word)=\(ConnectionText.quoted($0))" } }
+        return (settings + [databaseArgument]).joined(separator: " ")
+    }
+
     /// A session of our own.
     func session(_ purpose: SessionPurpose, within time: Duration = .seconds(30)) throws(Failure) -> Connection {
         do throws(DatabaseError) {

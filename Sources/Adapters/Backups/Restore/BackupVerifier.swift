@@ -1,0 +1,206 @@
+public import SerinCatalogue
+public import SerinModel
+public import SerinPolicies
+public import SerinPorts
+internal import SerinProcesses
+
+/// Reads copies again later, completely, and judges them: what makes an available backup a verified one.
+public struct BackupVerifier: Sendable {
+    /// What came of one reading.
+    public struct Outcome: Sendable, Hashable {
+        /// What the catalogue was told.
+        public var result: VerificationResult
+        /// What is unusual and proves nothing: a size or a number of rows unlike those before.
+        public var warnings: [String]
+        /// The tools that were run.
+        public var evidence: [ToolEvidence]
+    }
+
+    private let settings: PipelineSettings
+    private let policy: VerifyPolicy
+    private let identities: [EnvelopeIdentity]
+    private let catalogue: any CatalogueStore
+    private let now: @Sendable () -> Instant
+
+    /// A verifier.
+    ///
+    /// - Parameter identities: What opens the backups; without any, and of those that none of them opens, only the bytes as they are
+    ///   stored are compared.
+    public init(
+        _ settings: PipelineSettings, policy: VerifyPolicy = VerifyPolicy(), identities: [EnvelopeIdentity],
+        catalogue: any CatalogueStore, now: @escaping @Sendable () -> Instant
+    ) {
+        self.settings = settings
+        self.policy = policy
+        self.identities = identities
+        self.catalogue = catalogue
+        self.now = now
+    }
+
+    /// Verifies one copy and tells the catalogue.
+    ///
+    /// - Parameters:
+    ///   - source: What made it; it judges the plain bytes.
+    ///   - destination: Whose copy; nil for the first one that may be read.
+    /// - Throws: When it could not be done, which says nothing about the backup.
+    public func verify(
+        _ id: BackupID, source: any BackupSource, destination: String? = nil, by principal: Principal
+    ) async throws(Failure) -> Outcome {
+        let state = try await readState()
+        guard let record = state[id], let facts = record.facts else { throw Failure(.invalid, "no stored backup \(id) is known") }
+        let (copy, place) = try record.copy(destination, of: settings.places)
+        try makePrivateFolder(settings.workFolder)
+        var outcome: Outcome
+        do throws(Failure) {
+            let fetched = try await FetchedCopy(record, copy, at: place, in: settings.workFolder)
+            outcome = try await judge(fetched, source)
+        } catch {
+            // What is gone or too long is a finding; what did not answer is none.
+            guard error.kind == .invalid else { throw error }
+            let evidence = CopyEvidence(size: 0, sha256: "", versionID: copy.versionID)
+            let check = BackupCheck("complete fetch", passed: false, detail: error.message)
+            outcome = Outcome(
+                result: VerificationResult(at: now(), destination: place.name, evidence: evidence, checks: [check]), warnings: [],
+                evidence: [])
+        }
+        outcome.result.checks.append(await manifestCheck(record, copy, place))
+        // Later than the reading back, also where both happen within one millisecond.
+        let after = (copy.confirmedAt ?? copy.storedAt) + .milliseconds(1)
+        outcome.result.at = max(now(), after)
+        outcome.warnings += unusual(record, facts, state)
+        let event = CatalogueEvent(backup: id, at: outcome.result.at, by: principal, .verified(outcome.result))
+        do throws(CatalogueStoreError) { try await catalogue.append([event]) } catch { throw error.failure }
+        return outcome
+    }
+
+    /// The copies whose last complete reading is too long ago, the longest unread first. One that was never verified is due at once.
+    public func due(at moment: Instant) async throws(Failure) -> [DueCopy] {
+        guard let every = policy.every else { return [] }
+        var due: [(copy: DueCopy, last: Instant)] = []
+        for record in try await readState().live(target: "\(settings.target)") where record.state.isRestorable {
+            for copy in record.usableCopies {
+                let last = copy.verifiedAt ?? Instant(millisecondsSince1970: 0)
+                if moment - last >= every { due.append((DueCopy(backup: record.id, destination: copy.destination), last)) }
+            }
+        }
+        return due.sorted { ($0.last, $0.copy.backup) < ($1.last, $1.copy.backup) }.map(\.copy)
+    }
+
+    /// A copy that is to be read again.
+    public struct DueCopy: Sendable, Hashable {
+        /// The backup.
+        public var backup: BackupID
+        /// The destination.
+        public var destination: String
+    }
+
+    /// Verifies what is due, at most so many copies.
+    ///
+    /// - Returns: What came of each; a reading that could not be done does not keep the others from being done.
+    public func scrub(
+        _ source: any BackupSource, limit: Int, by principal: Principal
+    ) async throws(Failure) -> [(copy: DueCopy, result: Result<Outcome, Failure>)] {
+        var results: [(copy: DueCopy, result: Result<Outcome, Failure>)] = []
+        for copy in try await due(at: now()).prefix(limit) {
+            do throws(Failure) {
+                let outcome = try await verify(copy.backup, source: source, destination: copy.destination, by: principal)
+                results.append((copy, .success(outcome)))
+            } catch { results.append((copy, .failure(error))) }
+        }
+        return results
+    }
+
+    private func judge(_ fetched: FetchedCopy, _ source: any BackupSource) async throws(Failure) -> Outcome {
+        let facts = fetched.facts
+        var checks = [
+            BackupCheck(
+                "digest",
+                passed: fetched.evidence.size == Int64(facts.envelope.storedBytes)
+                    && fetched.evidence.sha256 == facts.envelope.storedSHA256,
+                detail: "\(fetched.evidence.size) bytes with SHA-256 \(fetched.evidence.sha256)")
+        ]
+        var evidence: [ToolEvidence] = []
+        let given = try identities.map { (identity) throws(Failure) in
+            do throws(EnvelopeFailure) { return try identity.id() } catch { throw error.failure }
+        }
+        let canOpen = facts.envelope.profile == .none || facts.envelope.keyIDs.contains(where: given.contains)
+        if checks.allSatisfy(\.passed), canOpen {
+            let identities = identities
+            let findings = try await onOwnThread { (stop) throws(Failure) in
+                try BackupVerifier.examine(fetched, identities, source, stop)
+            }
+            checks += findings.checks
+            evidence = findings.evidence
+        }
+        return Outcome(
+            result: VerificationResult(
+                at: now(), destination: fetched.copy.destination, evidence: fetched.evidence, checks: checks),
+            warnings: canOpen ? [] : ["no key at hand opens it: only the stored bytes were compared"], evidence: evidence)
+    }
+
+    private static func examine(
+        _ fetched: FetchedCopy, _ identities: [EnvelopeIdentity], _ source: any BackupSource, _ stop: StopSignal
+    ) throws(Failure) -> ConsumerFindings {
+        do throws(EnvelopeFailure) {
+            try fetched.authenticate(identities)
+        } catch {
+            guard error.reason == .damaged || error.reason == .wrongKey else { throw error.failure }
+            return ConsumerFindings(checks: [BackupCheck("mac", passed: false, detail: error.failure.message)])
+        }
+        let examination = try source.examination(of: fetched.facts.tool, stop: stop)
+        do throws(EnvelopeFailure) {
+            try fetched.read(identities) { (bytes) throws(Failure) in try examination.write(bytes) }
+        } catch {
+            guard error.reason == .damaged else { throw error.failure }
+            return ConsumerFindings(checks: [BackupCheck("plain bytes", passed: false, detail: error.failure.message)])
+        }
+        var findings = try examination.finish(comparing: SourceProduct(fetched.facts))
+        findings.checks.insert(BackupCheck("mac", passed: true, detail: fetched.facts.envelope.profile.rawValue), at: 0)
+        return findings
+    }
+
+    private func manifestCheck(_ record: BackupRecord, _ copy: BackupCopy, _ place: BackupPlace) async -> BackupCheck {
+        let name = "manifest"
+        do throws(Failure) {
+            guard let key = Manifest.key(beside: copy.key),
+                let bytes = try await place.destination.read(key, limit: ManifestStore.limit)
+            else { return BackupCheck(name, passed: false, detail: "there is none beside \(copy.reference)") }
+            let manifest: Manifest
+            do throws(ManifestError) {
+                manifest = try Manifest(reading: bytes, authenticate: ManifestSeal(settings.manifestKey).code)
+            } catch { return BackupCheck(name, passed: false, detail: error.description) }
+            let isRight =
+                manifest.order == record.order && manifest.facts.envelope.storedSHA256 == record.facts?.envelope.storedSHA256
+            return BackupCheck(
+                name, passed: isRight, detail: isRight ? "" : "it is that of \(manifest.order.id), or of other bytes")
+        } catch { return BackupCheck(name, passed: false, detail: error.message) }
+    }
+
+    /// Against the median of the last seven, and the tables of the one before.
+    private func unusual(_ record: BackupRecord, _ facts: BackupFacts, _ state: CatalogueState) -> [String] {
+        let before = state.records.filter {
+            $0.order.target == record.order.target && $0.kind == record.kind && $0.createdAt < record.createdAt
+                && $0.state.isRestorable
+        }
+        var warnings: [String] = []
+        let sizes = before.suffix(7).compactMap(\.size).sorted()
+        if sizes.count >= 3 {
+            let median = Double(sizes[sizes.count / 2])
+            let size = Double(facts.envelope.storedBytes)
+            if size < median * policy.minimumSizeRatio || size > median * policy.maximumSizeRatio {
+                warnings.append("\(facts.envelope.storedBytes) bytes, where the last ones had about \(Int64(median))")
+            }
+        }
+        for table in before.last?.facts?.rows?.tables ?? [] {
+            let count = facts.rows?[table.schema, table.table] ?? 0
+            if facts.rows != nil, Double(count) < Double(table.count) * (1 - policy.maximumRowDrop) {
+                warnings.append("\(table.schema).\(table.table) has \(count) rows, and had \(table.count) in the backup before")
+            }
+        }
+        return warnings
+    }
+
+    private func readState() async throws(Failure) -> CatalogueState {
+        do throws(CatalogueStoreError) { return try await catalogue.state() } catch { throw error.failure }
+    }
+}

@@ -1,0 +1,51 @@
+public import SerinModel
+public import SerinPolicies
+
+/// What a restore needs to know.
+public struct RestoreSettings: Sendable {
+    /// Answers an address of the application with the status of HTTP.
+    public typealias Probe = @Sendable (String) async throws(Failure) -> Int
+
+    /// The connection string of the role that restores; its database is the live one.
+    public var url: String
+    /// The database that is connected to for making, renaming and dropping others.
+    public var maintenanceDatabase: String
+    /// What the plan says.
+    public var policy: RestorePolicy
+    /// The content of the plan's file of statements that must return no row.
+    public var integrity: String?
+    /// An existing private folder.
+    public var scratch: String
+    /// Folders in which tools are looked for before `PATH`.
+    public var toolFolders: [String]
+    /// Whether the role may be a superuser. A dump that is restored by one may do anything to the server.
+    public var allowsSuperuser: Bool
+    /// Whether objects keep their owners and grants.
+    public var keepsOwners: Bool
+    /// How many workers restore a dump of the form `directory`.
+    public var jobs: Int
+    /// Asks the application, where the plan names addresses.
+    public var probe: Probe?
+
+    /// Settings.
+    public init(
+        url: String, maintenanceDatabase: String = "postgres", policy: RestorePolicy = RestorePolicy(), integrity: String? = nil,
+        scratch: String, toolFolders: [String] = [], allowsSuperuser: Bool = false, keepsOwners: Bool = true, jobs: Int = 1,
+        probe: Probe? = nil
+    ) {
+        self.url = url
+        self.maintenanceDatabase = maintenanceDatabase
+        self.policy = policy
+        self.integrity = integrity
+        self.scratch = scratch
+        self.toolFolders = toolFolders
+        self.allowsSuperuser = allowsSuperuser
+        self.keepsOwners = keepsOwners
+        self.jobs = jobs
+        self.probe = probe
+    }
+
+    var environment: SourceEnvironment {
+        SourceEnvironment(toolFolders: toolFolders, scratch: scratch, deadline: policy.deadline)
+    }
+}
