@@ -52,7 +52,8 @@ public struct BaseBackupSource: BackupSource {
         let server = try look()
         let tools = try PostgresTools(major: server.major, url: url, folders: environment.toolFolders, account: account)
         let version = try tools.version(of: "pg_basebackup", stop: stop)
-        let place = try PrivateFolder(in: environment.scratch, "base", account: account)
+        let place = try TemporaryFolder(in: environment.scratch)
+        if let account { try give(place.path, to: account) }
         let data = place.path + "/data"
         let copy = try tools.tool("pg_basebackup").answer(
             [

@@ -7,7 +7,7 @@ final class FileConsumer: PlainConsumer {
     typealias Judgement = (_ path: String) throws(Failure) -> ConsumerFindings
 
     private let path: String
-    private let place: PrivateFolder?
+    private let place: TemporaryFolder?
     private let judge: Judgement
     private var file: Int32
     private var isDone = false
@@ -18,7 +18,7 @@ final class FileConsumer: PlainConsumer {
         if keeps, !(try names(in: folder).isEmpty) {
             throw Failure(.conflict, "cannot restore into \(folder): it is not empty", hint: "name an empty folder")
         }
-        place = keeps ? nil : try PrivateFolder(in: folder, "examined")
+        place = keeps ? nil : try TemporaryFolder(in: folder)
         path = "\(place?.path ?? folder)/\(name)"
         self.judge = judge
         file = open(path, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC | O_NOFOLLOW, 0o600)

@@ -39,41 +39,24 @@ public struct LogRowsSource: BackupSource {
         }
     }
 
-    private var table: String { source.table.split(separator: ".").map { LogRowsSource.identifier($0) }.joined(separator: ".") }
+    private var table: String { source.table.split(separator: ".").map { sqlName(String($0)) }.joined(separator: ".") }
 
     /// The rows' condition. Names and values are quoted here, for the script has no parameters.
     private var condition: String {
-        let column = LogRowsSource.identifier(source.dateColumn)
+        let column = sqlName(source.dateColumn)
         var text =
-            "\(column) >= \(LogRowsSource.literal(range.lowerBound.postgresText)) "
-            + "AND \(column) < \(LogRowsSource.literal(range.upperBound.postgresText))"
+            "\(column) >= \(sqlText(range.lowerBound.postgresText)) "
+            + "AND \(column) < \(sqlText(range.upperBound.postgresText))"
         if let name = source.projectColumn, let project {
-            text += " AND \(LogRowsSource.identifier(name)) = \(LogRowsSource.literal(project))"
+            text += " AND \(sqlName(name)) = \(sqlText(project))"
         }
         return text
-    }
-
-    static func identifier(_ name: some StringProtocol) -> String {
-        "\"" + name.split(separator: "\"", omittingEmptySubsequences: false).joined(separator: "\"\"") + "\""
-    }
-
-    /// A text that means the same whatever `standard_conforming_strings` is.
-    static func literal(_ text: String) -> String {
-        var result = " E'"
-        for character in text.unicodeScalars {
-            switch character {
-            case "'": result += "''"
-            case "\\": result += "\\\\"
-            default: result.unicodeScalars.append(character)
-            }
-        }
-        return result + "'"
     }
 
     /// What `psql` runs.
     var script: String {
         // A JSON text holds no control character, so quoted as CSV with such characters it comes out as it is.
-        let order = "ORDER BY \(LogRowsSource.identifier(source.dateColumn))"
+        let order = "ORDER BY \(sqlName(source.dateColumn))"
         let copy =
             switch source.format {
             case .json:
@@ -100,7 +83,7 @@ public struct LogRowsSource: BackupSource {
         let (version, estimate) = try ask(url, as: name) { (connection, limit) throws(DatabaseError) in
             // Fails when the table or a column is not there, or may not be read.
             _ = try connection.query("SELECT 1 FROM \(table) WHERE \(condition) LIMIT 1", limit: limit)
-            let size = try connection.query("SELECT pg_table_size(\(LogRowsSource.literal(table))::regclass)", limit: limit)
+            let size = try connection.query("SELECT pg_table_size(\(sqlText(table))::regclass)", limit: limit)
             return (connection.version, size.first.first?.flatMap { Int64($0) })
         }
         let tools = try PostgresTools(major: version / 10_000, url: url, folders: environment.toolFolders)
@@ -115,7 +98,7 @@ public struct LogRowsSource: BackupSource {
         let version = try ask(url, as: name) { (connection, _) throws(DatabaseError) in connection.version }
         let tools = try PostgresTools(major: version / 10_000, url: url, folders: environment.toolFolders)
         let tool = tools.tool("psql")
-        let place = try PrivateFolder(in: environment.scratch, "logs")
+        let place = try TemporaryFolder(in: environment.scratch)
         let file = place.path + "/export.sql"
         try write(script, to: file)
         let arguments = ["--no-psqlrc", "--quiet", "--tuples-only", "--no-align", "--no-password", "--file=\(file)"]

@@ -1,7 +1,6 @@
 public import SerinCatalogue
 public import SerinCompression
 public import SerinModel
-public import SerinPolicies
 public import SerinProcesses
 
 /// MongoDB by `mongodump --archive`.
@@ -39,8 +38,8 @@ public struct MongoBackupSource: BackupSource {
         return SourceTool(path, secrets: [url] + (url.contains("@") ? password.map { [$0] } ?? [] : []))
     }
 
-    private func configuration(_ url: String) throws(Failure) -> PrivateFolder {
-        let place = try PrivateFolder(in: environment.scratch, "mongo")
+    private func configuration(_ url: String) throws(Failure) -> TemporaryFolder {
+        let place = try TemporaryFolder(in: environment.scratch)
         let quoted = url.split(separator: "'", omittingEmptySubsequences: false).joined(separator: "''")
         try write("uri: '\(quoted)'\n", to: place.path + "/tool.yaml")
         return place

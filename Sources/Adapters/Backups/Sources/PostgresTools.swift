@@ -26,9 +26,13 @@ public struct PostgresTools: Sendable {
         variables = [:]
         secrets = []
         if let url {
-            let connection = try ConnectionVariables(url)
-            variables = connection.values
-            secrets = connection.secrets
+            guard let connection = ConnectionText.environment(url) else {
+                throw Failure(
+                    .invalid, "the connection string of a Postgres server cannot be read",
+                    hint: "expected postgresql://user@host:5432/database, or host=… dbname=…")
+            }
+            variables = connection
+            secrets = connection["PGPASSWORD"].map { [$0] } ?? []
         }
         variables["PGAPPNAME"] = "serin-backup"
         variables["PGCONNECT_TIMEOUT"] = variables["PGCONNECT_TIMEOUT"] ?? "10"

@@ -8,14 +8,14 @@ final class ProgramConsumer: PlainConsumer {
     private let arguments: [String]
     private let stream: ProgramStream
     private let isExamination: Bool
-    private let keeps: PrivateFolder?
+    private let keeps: TemporaryFolder?
     private var refusal: Failure?
 
     /// - Parameters:
     ///   - isExamination: Whether a refusal is a finding about the bytes and no error.
     ///   - keeps: What must stay until the program has ended, such as its configuration.
     init(
-        _ tool: SourceTool, _ arguments: [String], isExamination: Bool, deadline: Duration, stall: Duration, keeps: PrivateFolder?,
+        _ tool: SourceTool, _ arguments: [String], isExamination: Bool, deadline: Duration, stall: Duration, keeps: TemporaryFolder?,
         stop: StopSignal
     ) throws(Failure) {
         self.tool = tool
@@ -35,12 +35,7 @@ final class ProgramConsumer: PlainConsumer {
     func finish(comparing product: SourceProduct) throws(Failure) -> ConsumerFindings {
         if refusal == nil { do throws(Failure) { try stream.finish() } catch { try note(error) } }
         let end = stream.end
-        let status =
-            switch end?.termination {
-            case .exited(let status): "exit \(status)"
-            case .signalled(let signal): "signal \(signal)"
-            case .timedOut, nil: "timed out"
-            }
+        let status = end?.words ?? "running"
         return ConsumerFindings(
             checks: [BackupCheck(tool.name, passed: refusal == nil, detail: refusal?.message ?? status)],
             evidence: [

@@ -61,7 +61,7 @@ public struct RedisAppendOnlySource: BackupSource {
         let (source, manifest) = try place(server)
         var last = "they were rewritten each time"
         for _ in 0..<RedisAppendOnlySource.attempts {
-            let copy = try PrivateFolder(in: environment.scratch, "aof")
+            let copy = try TemporaryFolder(in: environment.scratch)
             facts.consistentAt = try server.moment()
             guard try copyFiles(source, manifest, to: copy.path) else {
                 try pause(.milliseconds(500), stop: stop, "the copy of the append-only files")

@@ -55,7 +55,7 @@ public struct RedisSnapshotSource: BackupSource {
     public func produce(to sink: ByteSink, stop: StopSignal) throws(Failure) -> SourceProduct {
         let server = RedisConversation(address, stop: stop)
         var facts = SourceFacts(version: try server.info("server")["redis_version"] ?? "?")
-        let place = try PrivateFolder(in: environment.scratch, "redis")
+        let place = try TemporaryFolder(in: environment.scratch)
         let file = place.path + "/dump.rdb"
         // Everything that was written by now is in the snapshot.
         facts.consistentAt = try server.moment()

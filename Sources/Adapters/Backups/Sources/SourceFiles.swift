@@ -2,21 +2,6 @@ internal import FoundationEssentials
 internal import Glibc
 internal import SerinModel
 
-/// A private folder that is removed, with everything in it, when it is let go.
-final class PrivateFolder {
-    let path: String
-
-    /// Makes it in an existing one. With `account`, it belongs to that user.
-    init(in parent: String, _ name: String, account: String? = nil) throws(Failure) {
-        var template = Array("\(parent)/\(name)-XXXXXX".utf8CString)
-        guard mkdtemp(&template) != nil else { throw problem("make a folder in", parent, errno) }
-        path = template.withUnsafeBufferPointer { String(decoding: $0.dropLast().map { UInt8(bitPattern: $0) }, as: UTF8.self) }
-        if let account { try give(path, to: account) }
-    }
-
-    deinit { removeTree(path) }
-}
-
 /// Removes a folder with everything in it, as far as that can be done.
 func removeTree(_ path: String) {
     // What cannot be removed is in a private folder that the next run finds.
