@@ -104,33 +104,3 @@ public struct BackupPlan: Sendable, Hashable, Codable {
         destinations.first { $0.name == destination }?.retention ?? retention
     }
 }
-
-/// `backup:` of a rollout's policy: the gate before a release.
-public struct RolloutBackupPolicy: Sendable, Hashable, Codable {
-    /// Which rollouts need one.
-    public enum Before: String, Sendable, Hashable, Codable, CaseIterable {
-        /// Those that migrate the database.
-        case migrations
-        /// Every one.
-        case always
-    }
-
-    /// What is run.
-    public enum Plan: Sendable, Hashable, Codable {
-        /// The plan in a file.
-        case file(String)
-        /// A dump of the policy's own Postgres with the defaults of a plan: `to:` and `key_file:`.
-        case short(destinations: [String], key: SecretReference)
-    }
-
-    /// Which rollouts need one.
-    public var before: Before
-    /// What is run.
-    public var plan: Plan
-
-    /// A gate.
-    public init(before: Before, plan: Plan) {
-        self.before = before
-        self.plan = plan
-    }
-}
