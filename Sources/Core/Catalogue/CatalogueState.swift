@@ -1,4 +1,4 @@
-internal import SerinModel
+public import SerinModel
 
 /// The catalogue: every backup that ever was, in the order in which they became known.
 public struct CatalogueState: Sendable, Hashable {
