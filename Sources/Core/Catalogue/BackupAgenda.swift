@@ -14,6 +14,14 @@ public struct BackupAgenda: Sendable, Hashable {
         public var since: Instant?
         /// How many were missed before and are made up for by this one.
         public var missed: Int
+
+        /// A backup to make.
+        public init(kind: BackupKind, label: String? = nil, since: Instant? = nil, missed: Int = 0) {
+            self.kind = kind
+            self.label = label
+            self.since = since
+            self.missed = missed
+        }
     }
 
     /// What should begin now, in the order of the plan; one of each kind.

@@ -65,7 +65,7 @@ import Testing
         #expect(try await answer(outcome.server, "SELECT count(*) FROM beat") == "20")
         #expect(outcome.timeline == 2)
         #expect(try #require(outcome.lastCommit) <= wanted)
-        #expect(outcome.checks.allSatisfy(\.passed))
+        #expect(outcome.checks.allSatisfy { $0.passed })
         // It can be written, and neither listens on a network nor archives.
         #expect(try await answer(outcome.server, "INSERT INTO beat DEFAULT VALUES RETURNING 1") == "1")
         #expect(try await answer(outcome.server, "SELECT current_setting('listen_addresses') = ''") == "t")
