@@ -10,7 +10,7 @@ import Testing
 
     init() throws { scratch = try Scratch("serin-azure") }
 
-    private func container(_ store: StandInBlobs) throws -> any BackupDestination {
+    private func container(_ store: StandInBlobs) throws -> any SerinBackups.BackupDestination {
         try makeDestination(
             "azure",
             [

@@ -158,7 +158,9 @@ struct DumpScanner {
                 hasEscapesBefore = byEscapes
                 state = .text
             }
-        case .identifier: if byte == 0x22 { state = .text }
+        case .identifier:
+            statement.addQuoted(byte)
+            if byte == 0x22 { state = .text }
         case .dollarQuoted:
             window.append(byte)
             if window.count > tag.count { window.removeFirst() }
@@ -279,6 +281,9 @@ struct SQLStatement {
             word = []
         }
     }
+
+    /// Within a quoted name, where nothing has a meaning.
+    mutating func addQuoted(_ byte: UInt8) { if beginning.count < 4096 { beginning.append(byte) } }
 
     mutating func removeLast() {
         if !beginning.isEmpty, beginning.count < 4096 { beginning.removeLast() }

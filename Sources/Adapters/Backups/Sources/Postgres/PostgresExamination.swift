@@ -12,9 +12,12 @@ final class ArchiveExamination: PlainConsumer {
     private let lister: ProgramStream
     private var isRefused = false
     private var hasListed = false
+    private let isTar: Bool
+    private var zeros = 0
 
-    init(_ client: PostgresClient, stop: StopSignal) throws(Failure) {
+    init(_ client: PostgresClient, isTar: Bool, stop: StopSignal) throws(Failure) {
         self.client = client
+        self.isTar = isTar
         reading = client.program("pg_restore", ["--file=/dev/null"])
         var listing = client.program("pg_restore", ["--list"])
         listing.outputLimit = 1 << 24
@@ -24,6 +27,8 @@ final class ArchiveExamination: PlainConsumer {
     }
 
     func write(_ bytes: UnsafeRawBufferPointer) throws(Failure) {
+        let ending = bytes.reversed().prefix { $0 == 0 }.count
+        zeros = ending == bytes.count ? zeros + ending : ending
         if !hasListed {
             // It ends after the contents, which stand first, and reads no further.
             do throws(Failure) { try lister.write(bytes) } catch { hasListed = true }
@@ -39,12 +44,20 @@ final class ArchiveExamination: PlainConsumer {
 
     func finish(comparing product: SourceProduct) throws(Failure) -> ConsumerFindings {
         var findings = ConsumerFindings()
+        if isTar {
+            // A tar archive ends with two blocks of zeros. pg_restore waits for ever for what is missing of one.
+            findings.checks.append(BackupCheck("end marker", passed: zeros >= 1024, detail: "\(zeros) zeros at the end"))
+            if zeros < 1024 { reader.giveUp() }
+        }
         do throws(Failure) { try reader.finish() } catch {
-            guard let end = reader.end, end.cause == .itself || end.cause == .inputRefused else { throw error }
+            guard let end = reader.end, end.cause == .itself || end.cause == .inputRefused || (isTar && zeros < 1024) else {
+                throw error
+            }
         }
         // Its status is part of the findings.
         _ = try? lister.finish()
-        let isRead = reader.end?.isComplete == true
+        // It does not read on behind the last member of a tar archive.
+        let isRead = reader.end?.isComplete == true || (isTar && reader.end?.termination == .exited(0))
         findings.checks.append(
             BackupCheck("complete reading", passed: isRead, detail: "pg_restore: \(words(of: reader))"))
         let contents = lister.end?.termination == .exited(0) ? lister.end?.diagnostics ?? "" : ""

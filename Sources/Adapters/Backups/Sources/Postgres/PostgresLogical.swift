@@ -127,7 +127,8 @@ public struct PostgresLogical: BackupSource {
     /// Judges a dump.
     public func examination(of tool: ToolFacts, stop: StopSignal) throws(Failure) -> any PlainConsumer {
         switch PostgresDumpSource.Format(rawValue: tool.format) {
-        case .custom, .tar: try ArchiveExamination(client, stop: stop)
+        case .custom: try ArchiveExamination(client, isTar: false, stop: stop)
+        case .tar: try ArchiveExamination(client, isTar: true, stop: stop)
         case .directory: try FolderExamination(client, environment, stop: stop)
         case .plain: TextExamination()
         case nil: throw unknown(tool)
@@ -143,7 +144,8 @@ public struct PostgresLogical: BackupSource {
         }
         let client = try PostgresClient(url, environment)
         switch PostgresDumpSource.Format(rawValue: product.tool.format) {
-        case .custom, .tar: return try ArchiveRestoration(client, target, stop: stop)
+        case .custom: return try ArchiveRestoration(client, target, isTar: false, stop: stop)
+        case .tar: return try ArchiveRestoration(client, target, isTar: true, stop: stop)
         case .directory: return try FolderRestoration(client, target, stop: stop)
         case .plain: return try TextRestoration(client, target, stop: stop)
         case nil: throw unknown(product.tool)

@@ -25,18 +25,26 @@ final class ArchiveRestoration: PlainConsumer {
     private let client: PostgresClient
     private let program: Program
     private let stream: ProgramStream
+    private let isTar: Bool
 
-    init(_ client: PostgresClient, _ target: RestoreTarget, stop: StopSignal) throws(Failure) {
+    init(_ client: PostgresClient, _ target: RestoreTarget, isTar: Bool, stop: StopSignal) throws(Failure) {
         _ = try client.trustedVersion(of: "pg_restore", stop: stop)
         self.client = client
+        self.isTar = isTar
         program = client.program("pg_restore", try target.arguments(client), deadline: target.deadline)
         stream = try client.start(program, .writing, stop: stop)
     }
 
-    func write(_ bytes: UnsafeRawBufferPointer) throws(Failure) { try stream.write(bytes) }
+    /// `pg_restore` does not read on behind the last member of a tar archive.
+    private var isDone: Bool { isTar && stream.end?.termination == .exited(0) }
+
+    func write(_ bytes: UnsafeRawBufferPointer) throws(Failure) {
+        guard !isDone else { return }
+        do throws(Failure) { try stream.write(bytes) } catch { if !isDone { throw error } }
+    }
 
     func finish(comparing product: SourceProduct) throws(Failure) -> ConsumerFindings {
-        try stream.finish()
+        if !isDone { try stream.finish() }
         return ConsumerFindings(
             checks: [BackupCheck("restored", passed: true, detail: "pg_restore: exit 0")],
             evidence: [try client.evidence(of: program, stream)])

@@ -1,0 +1,194 @@
+public import SerinCatalogue
+internal import SerinCrypto
+public import SerinModel
+public import SerinPolicies
+public import SerinPorts
+internal import SerinProcesses
+
+/// Rehearses a recovery: restores a backup into a server of its own, checks what came out, measures how long it took and how much
+/// would be lost, and removes everything again.
+public struct BackupDrill: Sendable {
+    /// What is rehearsed.
+    public struct Settings: Sendable {
+        /// Which backup, and how long it may take.
+        public var policy: DrillPolicy
+        /// What must hold in the restored database.
+        public var checks: RestoreChecks
+        /// The content of the plan's file of statements that must return no row.
+        public var integrity: String?
+        /// How much may be lost, and how long a recovery may take.
+        public var targets: BackupPlan.Targets
+        /// An existing folder for the server, with a short name: sockets allow no more than about 100 bytes.
+        public var folder: String
+        /// Folders in which the server's programs are looked for first.
+        public var toolFolders: [String]
+        /// Asks the application, where the plan names addresses.
+        public var probe: RestoreSettings.Probe?
+
+        /// Settings.
+        public init(
+            _ policy: DrillPolicy, checks: RestoreChecks = RestoreChecks(), integrity: String? = nil,
+            targets: BackupPlan.Targets = BackupPlan.Targets(), folder: String = "/tmp", toolFolders: [String] = [],
+            probe: RestoreSettings.Probe? = nil
+        ) {
+            self.policy = policy
+            self.checks = checks
+            self.integrity = integrity
+            self.targets = targets
+            self.folder = folder
+            self.toolFolders = toolFolders
+            self.probe = probe
+        }
+    }
+
+    private let pipeline: PipelineSettings
+    private let settings: Settings
+    private let identities: [EnvelopeIdentity]
+    private let catalogue: any CatalogueStore
+    private let now: @Sendable () -> Instant
+    private let progress: @Sendable (JobProgress) -> Void
+
+    /// A drill.
+    public init(
+        _ pipeline: PipelineSettings, _ settings: Settings, identities: [EnvelopeIdentity], catalogue: any CatalogueStore,
+        now: @escaping @Sendable () -> Instant, progress: @escaping @Sendable (JobProgress) -> Void = { _ in }
+    ) {
+        self.pipeline = pipeline
+        self.settings = settings
+        self.identities = identities
+        self.catalogue = catalogue
+        self.now = now
+        self.progress = progress
+    }
+
+    /// Rehearses, and tells the catalogue what came of it.
+    ///
+    /// - Parameters:
+    ///   - chosen: The backup; nil for the one that the policy selects.
+    ///   - seed: For the policy's random choice; nil for an unpredictable one. The report names it.
+    public func run(
+        _ source: any BackupSource, backup chosen: BackupID? = nil, seed: UInt64? = nil, by principal: Principal
+    ) async throws(Failure) -> DrillReport {
+        let (found, selection) = try await select(source.kind, chosen, seed)
+        if !found.state.isVerified {
+            let verifier = BackupVerifier(pipeline, identities: identities, catalogue: catalogue, now: now)
+            let outcome = try await verifier.verify(found.id, source: source, by: principal)
+            guard outcome.result.passed else {
+                throw Failure(.invalid, "backup \(found.id) does not pass its verification, so there is nothing to rehearse with")
+            }
+        }
+        var clock = DrillClock(declaredAt: now())
+        clock.reach(.decided, at: now())
+        let id = String(try randomName().prefix(8))
+        let attempt = await rehearse(found, source, principal, &clock)
+        var result = DrillResult(
+            id: id, at: now(), destination: attempt.destination, restored: attempt.isRestored, checks: attempt.checks,
+            clock: clock,
+            recoveryPoint: attempt.isRestored ? (clock[.declared] ?? now()) - found.consistentAt : nil)
+        result.actionItems = actionItems(result)
+        try await tell(CatalogueEvent(backup: found.id, at: result.at, by: principal, .drilled(result)))
+        return DrillReport(
+            of: found, selection: selection, environment: attempt.environment, result: result,
+            recoveryPointTarget: settings.targets.recoveryPoint, recoveryTimeTarget: settings.targets.recoveryTime)
+    }
+
+    private struct Attempt {
+        var destination = ""
+        var isRestored = false
+        var checks: [BackupCheck] = []
+        var environment = "no server"
+    }
+
+    /// Whatever happens is a finding; the server is gone in the end.
+    private func rehearse(
+        _ record: BackupRecord, _ source: any BackupSource, _ principal: Principal, _ clock: inout DrillClock
+    ) async -> Attempt {
+        var attempt = Attempt()
+        do throws(Failure) {
+            let (settings, major) = (settings, Int(record.facts?.server?.version.prefix { $0 != "." } ?? "") ?? 0)
+            let needsSuperuser = record.facts?.server?.prerequisites.contains { $0.hasPrefix("extension ") } ?? false
+            let server = try await onOwnThread { (stop) throws(Failure) in
+                let server = try IsolatedServer(in: settings.folder, major: major, toolFolders: settings.toolFolders, stop: stop)
+                try server.run("CREATE ROLE rehearsal LOGIN CREATEDB")
+                return server
+            }
+            attempt.environment = "Postgres \(server.version)"
+            let user = needsSuperuser ? "postgres" : "rehearsal"
+            do throws(Failure) {
+                let restored = try await restore(
+                    record, source, server.url(user: user, database: "drill"), needsSuperuser, principal)
+                attempt.destination = restored.destination
+                attempt.isRestored = true
+                attempt.checks = restored.checks
+                for step in restored.reached { clock.reach(step.mark, at: step.at) }
+                clock.reach(.cutOver, at: now())
+            } catch { attempt.checks.append(BackupCheck("restore", passed: false, detail: error.message)) }
+            let isGone = try await onOwnThread { _ throws(Failure) in server.destroy() }
+            attempt.checks.append(BackupCheck("environment removed", passed: isGone, detail: isGone ? "" : server.folder))
+        } catch { attempt.checks.append(BackupCheck("environment", passed: false, detail: error.message)) }
+        return attempt
+    }
+
+    /// A server of its own makes a superuser bearable where extensions need one; everything else is restored without.
+    private func restore(
+        _ record: BackupRecord, _ source: any BackupSource, _ url: String, _ allowsSuperuser: Bool, _ principal: Principal
+    ) async throws(Failure) -> RestoredDatabase {
+        var policy = RestorePolicy(checks: settings.checks)
+        policy.deadline = settings.policy.deadline
+        try makePrivateFolder(pipeline.workFolder)
+        let restore = RestoreSettings(
+            url: url, policy: policy, integrity: settings.integrity, scratch: pipeline.workFolder,
+            toolFolders: settings.toolFolders, allowsSuperuser: allowsSuperuser, keepsOwners: false, probe: settings.probe)
+        let permit = RestorePermit(backup: record.id, database: "drill", scope: .beside, by: principal)
+        return try await BackupRestore(
+            pipeline, restore, identities: identities, catalogue: catalogue, now: now, progress: progress
+        ).restore(record.id, source: source, permit: permit)
+    }
+
+    private func select(_ kind: BackupKind, _ chosen: BackupID?, _ seed: UInt64?) async throws(Failure) -> (BackupRecord, String)
+    {
+        let state: CatalogueState
+        do throws(CatalogueStoreError) { state = try await catalogue.state() } catch { throw error.failure }
+        if let chosen {
+            guard let record = state[chosen], record.state.isRestorable else {
+                throw Failure(.invalid, "there is no backup \(chosen) that can be restored")
+            }
+            return (record, "by hand")
+        }
+        let candidates = state.live(target: "\(pipeline.target)").filter {
+            $0.kind == kind && $0.state.isRestorable && !$0.usableCopies.isEmpty
+        }.sorted { ($0.createdAt, $0.id) < ($1.createdAt, $1.id) }
+        let moment = now()
+        var seed = seed
+        let found: BackupRecord?
+        switch settings.policy.selection {
+        case .latest: found = candidates.last
+        case .oldest: found = candidates.first
+        case .sampled:
+            let recent = candidates.filter { moment - $0.createdAt <= settings.policy.within }
+            let random = try hashing { () throws(CryptoError) in try randomBytes(8) }
+            let value = seed ?? random.reduce(0) { $0 << 8 | UInt64($1) }
+            seed = value
+            found = recent.isEmpty ? nil : recent[Int(value % UInt64(recent.count))]
+        }
+        guard let found else { throw Failure(.invalid, "there is no backup of \(pipeline.target) to rehearse with") }
+        let words = settings.policy.selection == .sampled ? "random, seed \(seed ?? 0)" : settings.policy.selection.rawValue
+        return (found, words)
+    }
+
+    private func actionItems(_ result: DrillResult) -> [String] {
+        var items = result.checks.filter { !$0.passed }.map { "find out why '\($0.name)' failed: \($0.detail)" }
+        if !result.restored { items.append("make a backup that can be restored, and rehearse again") }
+        if let limit = settings.targets.recoveryTime, let time = result.clock.recoveryTime, time > limit {
+            items.append("the recovery took \(time), and may take \(limit)")
+        }
+        if let limit = settings.targets.recoveryPoint, let lost = result.recoveryPoint, lost > limit {
+            items.append("\(lost) of changes would be lost, and at most \(limit) may be: back up more often")
+        }
+        return items + result.clock.overBudget.map { "the phase '\($0.rawValue)' took longer than \($0.budget)" }
+    }
+
+    private func tell(_ event: CatalogueEvent) async throws(Failure) {
+        do throws(CatalogueStoreError) { try await catalogue.append([event]) } catch { throw error.failure }
+    }
+}

@@ -1,0 +1,162 @@
+internal import FoundationEssentials
+internal import Glibc
+internal import SerinDatabase
+internal import SerinModel
+internal import SerinProcesses
+
+/// A Postgres server that nobody else reaches: a new cluster in a private folder, on a socket in it and no port, without preloaded
+/// libraries, as a user without rights where the caller is root. It is removed with everything in it. Blocks its thread.
+final class IsolatedServer: Sendable {
+    static let prefix = ".serin-drill-"
+
+    let folder: String
+    /// What it runs.
+    let version: String
+    private let pid: pid_t
+    private let environment: SourceEnvironment
+
+    /// Makes and starts it; fails when it does not answer within a minute.
+    ///
+    /// - Parameter major: The version that it must have at least.
+    init(in parent: String, major: Int, toolFolders: [String], stop: StopSignal) throws(Failure) {
+        IsolatedServer.sweep(parent)
+        let bin = try IsolatedServer.programs(toolFolders, major)
+        let account = geteuid() == 0 ? getpwnam("postgres") ?? getpwnam("nobody") : nil
+        folder = "\(parent)/\(IsolatedServer.prefix)\(String(try randomName().prefix(12)))"
+        let socket = folder
+        guard socket.utf8.count < 80 else { throw Failure(.invalid, "\(folder) is too long a name for a socket's folder") }
+        guard mkdir(folder, 0o700) == 0 else { throw Failure(.transient, "cannot make \(folder): \(systemWords())") }
+        var drop: [String] = []
+        if let account {
+            chown(folder, account.pointee.pw_uid, account.pointee.pw_gid)
+            drop = [
+                "setpriv", "--reuid=\(account.pointee.pw_uid)", "--regid=\(account.pointee.pw_gid)", "--clear-groups",
+                "--no-new-privs", "--",
+            ]
+        }
+        environment = SourceEnvironment(toolFolders: [bin] + toolFolders, scratch: folder, deadline: .hours(4))
+        do throws(Failure) {
+            var started: pid_t = 0
+            let initialize =
+                drop + [
+                    "\(bin)/initdb", "--pgdata=\(folder)/data", "--username=postgres", "--auth=trust", "--encoding=UTF8",
+                    "--locale=C", "--no-sync",
+                ]
+            let stream = try ProgramStream(
+                IsolatedServer.program(initialize, folder), .reading, stall: nil, stop: stop)
+            try stream.readAll { _ in }
+            let settings = [
+                "listen_addresses=", "unix_socket_directories=\(folder)", "unix_socket_permissions=0700",
+                "shared_preload_libraries=", "session_preload_libraries=", "fsync=off", "full_page_writes=off",
+                "max_wal_senders=0", "wal_level=minimal",
+                "max_logical_replication_workers=0", "archive_mode=off",
+            ]
+            let run = drop + ["\(bin)/postgres", "-D", "\(folder)/data"] + settings.flatMap { ["-c", $0] }
+            started = try IsolatedServer.program(run, folder).startDetached(log: "\(folder)/log")
+            pid = started
+        } catch {
+            try? FileManager.default.removeItem(atPath: folder)
+            throw error
+        }
+        do throws(Failure) { version = try IsolatedServer.wait(folder, environment, stop) } catch {
+            let log =
+                (try? readFile("\(folder)/log", limit: 1 << 16)).map { String(decoding: $0.suffix(500), as: UTF8.self) } ?? ""
+            _ = IsolatedServer.end(pid, folder)
+            throw Failure(.transient, "the isolated server did not start: \(error.message) \(log)")
+        }
+    }
+
+    deinit { destroy() }
+
+    /// A connection string.
+    func url(user: String, database: String) -> String {
+        "host=\(ConnectionText.quoted(folder)) user=\(user) dbname=\(database)"
+    }
+
+    /// Runs statements as the server's superuser.
+    func run(_ sql: String) throws(Failure) {
+        _ = try PostgresClient(url(user: "postgres", database: "postgres"), environment).session(RestoreServer.purpose).rows(sql)
+    }
+
+    /// Ends it and removes everything.
+    ///
+    /// - Returns: Whether process and folder are seen to be gone.
+    @discardableResult func destroy() -> Bool { IsolatedServer.end(pid, folder) }
+
+    private static func end(_ pid: pid_t, _ folder: String) -> Bool {
+        // Quits at once: nothing in it is to be kept.
+        kill(pid, SIGQUIT)
+        var isGone = false
+        for attempt in 0..<200 where !isGone {
+            if attempt == 100 { kill(pid, SIGKILL) }
+            var status: Int32 = 0
+            let answer = waitpid(pid, &status, WNOHANG)
+            isGone = answer == pid || (answer < 0 && kill(pid, 0) != 0)
+            if !isGone { usleep(50_000) }
+        }
+        // Its children end just after it, and may still write; what stays is swept by the next drill.
+        for _ in 0..<20 {
+            try? FileManager.default.removeItem(atPath: folder)
+            if access(folder, F_OK) != 0 { break }
+            usleep(50_000)
+        }
+        return isGone && access(folder, F_OK) != 0
+    }
+
+    /// Ends and removes the servers of drills that were killed: those whose caller is gone.
+    private static func sweep(_ parent: String) {
+        for name in (try? FileManager.default.contentsOfDirectory(atPath: parent)) ?? [] where name.hasPrefix(prefix) {
+            let folder = "\(parent)/\(name)"
+            let first = (try? readFile("\(folder)/data/postmaster.pid", limit: 4096)).map { String(decoding: $0, as: UTF8.self) }
+            guard let pid = first?.split(whereSeparator: \.isNewline).first.flatMap({ pid_t($0) }) else {
+                // Nothing runs in it; one that is just being made is younger than this.
+                var status = stat()
+                if stat(folder, &status) == 0, time(nil) - status.st_mtim.tv_sec > 600 {
+                    try? FileManager.default.removeItem(atPath: folder)
+                }
+                continue
+            }
+            let command =
+                FileManager.default.contents(atPath: "/proc/\(pid)/cmdline").map { String(decoding: $0, as: UTF8.self) } ?? ""
+            let isOurs = command.split(separator: "\0").contains("\(folder)/data")
+            let parents =
+                FileManager.default.contents(atPath: "/proc/\(pid)/stat").map { String(decoding: $0, as: UTF8.self) } ?? ""
+            let caller = parents.split(separator: ")").last?.split(separator: " ").dropFirst().first.flatMap { pid_t($0) } ?? 0
+            if isOurs, caller <= 1 {
+                _ = end(pid, folder)
+            } else if !isOurs {
+                try? FileManager.default.removeItem(atPath: folder)
+            }
+        }
+    }
+
+    private static func program(_ command: [String], _ folder: String) -> Program {
+        Program(
+            command[0], Array(command.dropFirst()), environment: ["PATH": "/usr/bin:/bin", "LC_ALL": "C"], directory: folder,
+            deadline: .minutes(2), outputLimit: 1 << 14, kept: .end)
+    }
+
+    private static func programs(_ toolFolders: [String], _ major: Int) throws(Failure) -> String {
+        let root = "/usr/lib/postgresql"
+        let installed = ((try? FileManager.default.contentsOfDirectory(atPath: root)) ?? []).compactMap { Int($0) }
+            .filter { $0 >= major }.sorted()
+        for folder in toolFolders + installed.map({ "\(root)/\($0)/bin" }) where access("\(folder)/initdb", X_OK) == 0 {
+            return folder
+        }
+        throw Failure(
+            .invalid, "there is no Postgres server \(major) or later here to rehearse a restore with",
+            hint: "install the server package, or name the folder of its programs")
+    }
+
+    private static func wait(_ folder: String, _ environment: SourceEnvironment, _ stop: StopSignal) throws(Failure) -> String {
+        let client = try PostgresClient("host=\(ConnectionText.quoted(folder)) user=postgres dbname=postgres", environment)
+        let end = ContinuousClock.now + .seconds(60)
+        while true {
+            guard !stop.isRaised else { throw Failure(.transient, "it was given up") }
+            do throws(Failure) {
+                return try client.session(RestoreServer.purpose).value("SHOW server_version") ?? ""
+            } catch { guard ContinuousClock.now < end else { throw error } }
+            usleep(50_000)
+        }
+    }
+}

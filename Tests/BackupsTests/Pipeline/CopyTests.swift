@@ -1,0 +1,214 @@
+import FoundationEssentials
+import Glibc
+import SerinBackups
+import SerinCatalogue
+import SerinCrypto
+import SerinLocks
+import SerinModel
+import SerinPolicies
+import SerinPorts
+import SerinProcesses
+import Testbed
+import Testing
+
+/// What happens to stored copies.
+@Suite(.serialized) struct CopyTests {
+    private func bytes(_ path: String) throws -> [UInt8] { Array(try Data(contentsOf: URL(filePath: path))) }
+
+    private func write(_ path: String, _ bytes: [UInt8]) throws {
+        chmod(path, 0o600)
+        try Data(bytes).write(to: URL(filePath: path))
+    }
+
+    @Test func damagedCopiesReachNoToolAndAreNeverVerified() async throws {
+        let scene = try await BackupScene.start()
+        defer { scene.end() }
+        let source = TextSource(text: String(repeating: "rows and rows\n", count: 5000), inner: try scene.source(.plain))
+        for profile in [EnvelopeProfile.enc1, .gcm1] {
+            var settings = scene.settings
+            settings.envelope.profile = profile
+            let first = try await scene.backUp(source, settings).record
+            let second = try await scene.backUp(source, settings).record
+            let path = "\(scene.store)/\(try #require(first.copies.first).key)"
+            let other = "\(scene.store)/\(try #require(second.copies.first).key)"
+            let good = try bytes(path)
+            let foreign = try bytes(other)
+            #expect(good != foreign)
+            var flipped = good
+            for place in [1, 40, good.count / 2, good.count - 3] { flipped[place] ^= 0x10 }
+            var damages: [(String, [UInt8]?)] = [("flipped", flipped), ("cut", Array(good.dropLast(5))), ("swapped", foreign)]
+            damages += [("longer", good + [0]), ("empty", []), ("gone", nil)]
+            let before = source.seen.withLock { $0 }
+            for (name, damage) in damages {
+                if let damage { try write(path, damage) } else { unlink(path) }
+                let outcome = try await scene.verifier.verify(
+                    first.id, source: source, destination: "local", by: BackupScene.principal)
+                #expect(!outcome.result.passed, "\(profile) \(name): \(outcome.result.checks)")
+                #expect(try await scene.record(first.id)?.state == .quarantined)
+                await #expect(throws: Failure.self) { _ = try await scene.restore(first.id, source) }
+                try write(path, good)
+            }
+            #expect(source.seen.withLock { $0 } == before)
+            let mended = try await scene.verifier.verify(
+                first.id, source: source, destination: "local", by: BackupScene.principal)
+            #expect(mended.result.passed, "\(mended.result.checks)")
+            #expect(source.seen.withLock { $0 } > before)
+        }
+    }
+
+    @Test func aDamagedCopyIsNotRestored() async throws {
+        let scene = try await BackupScene.start()
+        defer { scene.end() }
+        let source = try scene.source()
+        let record = try await scene.backUp(source).record
+        let path = "\(scene.store)/\(try #require(record.copies.first).key)"
+        var damaged = try bytes(path)
+        for place in 0..<4 { damaged[damaged.count / 2 + place] ^= 0xFF }
+        try write(path, damaged)
+        let failure = await #expect(throws: Failure.self) { _ = try await scene.restore(record.id, source) }
+        #expect(failure?.message.contains("digest") == true)
+        #expect(try await scene.server.sql("SELECT count(*) FROM pg_database WHERE datname LIKE '%restore%'") == "0")
+        #expect(scene.leftovers.isEmpty)
+    }
+
+    @Test func anotherKeyOfTheSameNameOpensNothing() async throws {
+        let scene = try await BackupScene.start()
+        defer { scene.end() }
+        let source = try scene.source()
+        let record = try await scene.backUp(source).record
+        let wrong = try KeyFile(path: try scene.scratch.write("wrong", "9876543210 another passphrase\n", mode: 0o600))
+        let restore = BackupRestore(
+            scene.settings, scene.restoreSettings(), identities: [.keyFile(wrong)], catalogue: scene.catalogue,
+            now: BackupScene.now)
+        let failure = await #expect(throws: Failure.self) {
+            _ = try await restore.restore(record.id, source: source, permit: scene.permit(record.id))
+        }
+        #expect(failure?.message.contains("keys at hand") == true)
+    }
+
+    @Test(arguments: Liar.Lie.allCases) func aDestinationThatLiesNeverKeepsABackup(lie: Liar.Lie) async throws {
+        let scene = try await BackupScene.start()
+        defer { scene.end() }
+        let source = try scene.source()
+        let good = try await scene.backUp(source).record
+        var settings = scene.settings
+        settings.places = [BackupPlace("local", Liar(inner: try scene.folder(scene.store), lie: lie))]
+        let failure = await scene.failure(source, settings)
+        #expect(failure?.stage == (lie == .dropsManifest ? .manifest : .confirm), "\(String(describing: failure))")
+        let state = try await scene.catalogue.state()
+        #expect(state.records.filter { $0.state.isRestorable }.map(\.id) == [good.id])
+        #expect(state.records.last?.state == .failed)
+        #expect(scene.leftovers.isEmpty)
+        // A second required place that lies spoils the whole; one that is not required is told.
+        settings.places = [
+            BackupPlace("local", try scene.folder(scene.store)),
+            BackupPlace("liar", Liar(inner: try scene.folder(scene.scratch.file("liar")), lie: .drops), isRequired: false),
+        ]
+        let result = try await scene.backUp(source, settings)
+        #expect(result.missing.map(\.destination) == ["liar"])
+        #expect(result.record.copies.map(\.destination) == ["local"])
+    }
+
+    @Test func aCopyAwayIsAskedFor() async throws {
+        let scene = try await BackupScene.start()
+        defer { scene.end() }
+        var settings = scene.settings
+        settings.needsOffsite = true
+        #expect(await scene.failure(try scene.source(), settings)?.stage == .confirm)
+        settings.places.append(BackupPlace("far", try scene.folder(scene.scratch.file("far")), isOffsite: true))
+        let record = try await scene.backUp(try scene.source(), settings).record
+        #expect(record.copies.map(\.state) == [.confirmed, .confirmed])
+    }
+
+    @Test func whatAKilledRunLeftIsRemovedByTheNext() async throws {
+        let scene = try await BackupScene.start()
+        defer { scene.end() }
+        let source = try scene.source()
+        let good = try await scene.backUp(source).record
+        // A run that was killed after its object was stored, and left everything it can leave.
+        let order = BackupOrder(
+            id: BackupID(millisecondsSince1970: 1, random: [1]), project: "shop", target: "shop", kind: .logical,
+            createdAt: BackupScene.now(), createdBy: BackupScene.principal)
+        try await scene.catalogue.append([
+            CatalogueEvent(backup: order.id, at: BackupScene.now(), by: BackupScene.principal, .begun(order))
+        ])
+        let key = try scene.settings.layout.key(of: order)
+        let orphan = "\(scene.store)/\(key)"
+        let folder = String(orphan[..<(orphan.lastIndex(of: "/") ?? orphan.startIndex)])
+        try FileManager.default.createDirectory(
+            atPath: folder, withIntermediateDirectories: true, attributes: [.posixPermissions: 0o700])
+        try write(orphan, [1, 2, 3])
+        try write("\(scene.settings.workFolder)/shop/.\(order.id).spool.0000.partial", [1])
+        _ = try await scene.backUp(source)
+        #expect(try await scene.record(order.id)?.state == .failed)
+        #expect(access(orphan, F_OK) != 0)
+        #expect(scene.leftovers.isEmpty)
+        #expect(try await scene.record(good.id)?.state == .available)
+    }
+
+    @Test func manifestsFormAChainThatACheckAccepts() async throws {
+        let scene = try await BackupScene.start()
+        defer { scene.end() }
+        for _ in 0..<3 { _ = try await scene.backUp(try scene.source()) }
+        let folder = try scene.folder(scene.store)
+        let reading = DestinationReading(
+            destination: "local",
+            list: { () async throws(Failure) in
+                try await folder.list(prefix: "shop/manual", limit: 100).objects
+            },
+            read: { (key, version) async throws(Failure) in try await folder.read(key, version: version) })
+        let contents = try await CatalogueSurvey(reading, authenticate: ManifestSeal(scene.settings.manifestKey).code).contents()
+        #expect(contents.manifests.map(\.manifest.sequence).sorted() == [1, 2, 3])
+        #expect(CatalogueCheck(try await scene.catalogue.state(), against: contents).differences == [])
+    }
+}
+
+/// A destination that accepts and does otherwise.
+struct Liar: SerinBackups.BackupDestination {
+    enum Lie: String, CaseIterable, Sendable {
+        case drops
+        case cuts
+        case changes
+        case dropsManifest
+    }
+
+    let inner: any SerinBackups.BackupDestination
+    let lie: Lie
+
+    var name: String { inner.name }
+    var traits: DestinationTraits { inner.traits }
+    func probe() async throws(Failure) -> DestinationFacts { try await inner.probe() }
+
+    func put(_ upload: Upload) async throws(Failure) -> StoredObject {
+        let stored = try await inner.put(upload)
+        let path = String(inner.name.dropFirst("file://".count)) + "/\(upload.key)"
+        let isManifest = "\(upload.key)".hasSuffix(".manifest.json")
+        switch lie {
+        case .drops: unlink(path)
+        case .dropsManifest: if isManifest { unlink(path) }
+        case .cuts: truncate(path, off_t(upload.size - 1))
+        case .changes:
+            let file = open(path, O_RDWR)
+            defer { close(file) }
+            var byte: UInt8 = 0
+            pread(file, &byte, 1, 100)
+            byte ^= 1
+            pwrite(file, &byte, 1, 100)
+        }
+        return stored
+    }
+
+    func head(_ key: ObjectKey, version: String?) async throws(Failure) -> StoredObject? {
+        try await inner.head(key, version: version)
+    }
+    func get(_ key: ObjectKey, version: String?, to path: String?, limit: Int64) async throws(Failure) -> FetchedObject {
+        try await inner.get(key, version: version, to: path, limit: limit)
+    }
+    func list(prefix: String, limit: Int) async throws(Failure) -> Listing { try await inner.list(prefix: prefix, limit: limit) }
+    func delete(_ key: ObjectKey, version: String?) async throws(Failure) { try await inner.delete(key, version: version) }
+    func pending() async throws(Failure) -> [PendingUpload] { try await inner.pending() }
+    func abort(_ upload: PendingUpload) async throws(Failure) { try await inner.abort(upload) }
+    func replace(_ key: ObjectKey, with bytes: [UInt8]) async throws(Failure) -> StoredObject {
+        try await inner.replace(key, with: bytes)
+    }
+}

@@ -1,0 +1,226 @@
+import FoundationEssentials
+import Glibc
+import SerinBackups
+import SerinCatalogue
+import SerinModel
+import SerinPolicies
+import SerinPorts
+import SerinProcesses
+import Testbed
+import Testing
+
+@Suite(.serialized) struct RestoreTests {
+    @Test func aPoisonedDumpRunsNothing() async throws {
+        let scene = try await BackupScene.start()
+        defer { scene.end() }
+        let proof = scene.scratch.file("proof")
+        let texts = ["SELECT 1;\n\\! touch \(proof)\n", "\\restrict abc\nSELECT 1;\n\\unrestrict abc\n\\! touch \(proof)\n"]
+        for text in texts {
+            let source = TextSource(text: text + "-- PostgreSQL database dump complete\n", inner: try scene.source(.plain))
+            let record = try await scene.backUp(source).record
+            let failure = await #expect(throws: Failure.self) { _ = try await scene.restore(record.id, source) }
+            #expect(failure?.message.contains("command to psql") == true, "\(String(describing: failure))")
+            #expect(try await scene.server.sql("SELECT count(*) FROM pg_database WHERE datname LIKE '%restore%'") == "0")
+        }
+        #expect(access(proof, F_OK) != 0)
+        var examined = TextSource(text: texts[0], inner: try scene.source(.plain))
+        examined.examines = true
+        #expect(await scene.failure(examined)?.stage == .check)
+    }
+
+    @Test func aSuperuserIsNotRestoredAs() async throws {
+        let scene = try await BackupScene.start()
+        defer { scene.end() }
+        let source = try scene.source()
+        let record = try await scene.backUp(source).record
+        let failure = await #expect(throws: Failure.self) {
+            _ = try await scene.restore(record.id, source, scene.restoreSettings(user: "postgres"))
+        }
+        #expect(failure?.kind == .denied)
+        let bare = await #expect(throws: Failure.self) {
+            _ = try await BackupRestore(
+                scene.settings, scene.restoreSettings(), identities: [], catalogue: scene.catalogue, now: BackupScene.now
+            ).restore(
+                record.id, source: source,
+                permit: RestorePermit(backup: record.id, database: "other", scope: .swap, by: BackupScene.principal))
+        }
+        #expect(bare?.message.contains("nobody allowed") == true)
+    }
+
+    @Test func aSwapTakesThePlaceAndCanBeTakenBack() async throws {
+        let scene = try await BackupScene.start()
+        defer { scene.end() }
+        let source = try scene.source()
+        let record = try await scene.backUp(source).record
+        let before = try await scene.content("shop")
+        try await scene.server.sql("DELETE FROM app.lines; DELETE FROM app.orders", database: "shop")
+        let damaged = try await scene.content("shop")
+        let log = scene.scratch.file("hooks")
+        var policy = RestorePolicy()
+        policy.quiesce = BackupHook(run: ["/bin/sh", "-c", "echo quiesce >> \(log)"])
+        policy.resume = BackupHook(run: ["/bin/sh", "-c", "echo resume >> \(log)"])
+        let settings = scene.restoreSettings(policy)
+        let restored = try await scene.restore(record.id, source, settings)
+        #expect(restored.passed, "\(restored.checks)")
+        let swap = DatabaseSwap(settings, now: BackupScene.now)
+        let weak = await #expect(throws: Failure.self) {
+            _ = try await swap.swap(restored, permit: scene.permit(record.id, .merge))
+        }
+        #expect(weak?.kind == .denied)
+        // A session that will not leave by itself.
+        let session = try scene.server.session("\\! sleep 60\n", user: "restorer", database: "shop")
+        defer { session.stop() }
+        try await waitUntil("a session") {
+            try await scene.server.sql("SELECT count(*) > 0 FROM pg_stat_activity WHERE datname = 'shop'") == "t"
+        }
+        let outcome = try await swap.swap(restored, permit: scene.permit(record.id))
+        #expect(try await scene.content("shop") == before)
+        #expect(try await scene.content(outcome.replaced) == damaged)
+        let undone = try await swap.undo(outcome, permit: scene.permit(record.id))
+        #expect(try await scene.content("shop") == damaged)
+        #expect(try await scene.content(undone.replaced) == before)
+        #expect(String(decoding: try Data(contentsOf: URL(filePath: log)), as: UTF8.self) == "quiesce\nresume\nquiesce\nresume\n")
+    }
+
+    @Test func checksThatDoNotHoldAreFoundAndForbidTheSwap() async throws {
+        let scene = try await BackupScene.start()
+        defer { scene.end() }
+        try await scene.server.sql(
+            "SET session_replication_role = replica; DELETE FROM app.orders WHERE id = 77; SELECT setval('app.orders_id_seq', 5)",
+            database: "shop")
+        let source = try scene.source()
+        let record = try await scene.backUp(source).record
+        var policy = RestorePolicy()
+        policy.checks = RestoreChecks(
+            tables: ["app.orders", "app.nothing"], recent: [.init(table: "app.orders", column: "made", within: .hours(1))],
+            smoke: [
+                BackupHook(run: ["psql", "-X", "-c", "SELECT 1 / 0"]),
+                BackupHook(run: ["psql", "-X", "-d", "{{url}}", "-c", "SELECT 1"]),
+            ])
+        var settings = scene.restoreSettings(policy)
+        settings.integrity =
+            "-- orders; must\nSELECT * FROM app.orders WHERE total < 0;\nSELECT 'found; it' FROM app.lines LIMIT 1;"
+        let failure = await #expect(throws: Failure.self) { _ = try await scene.restore(record.id, source, settings) }
+        // The server itself refuses a foreign key with orphans.
+        #expect(failure?.message.contains("foreign key") == true)
+        try await scene.server.sql("ALTER TABLE app.lines DROP CONSTRAINT lines_order_id_fkey", database: "shop")
+        try await scene.server.sql(
+            "ALTER TABLE app.lines ADD FOREIGN KEY (order_id) REFERENCES app.orders NOT VALID", database: "shop")
+        let again = try await scene.backUp(source).record
+        let restored = try await scene.restore(again.id, source, settings)
+        let bad = restored.checks.filter { !$0.passed }.map(\.name)
+        #expect(
+            bad == ["table app.nothing", "foreign keys", "sequences", "integrity 2", "smoke psql -X -c SELECT 1 / 0"],
+            "\(restored.checks)")
+        await #expect(throws: Failure.self) {
+            _ = try await DatabaseSwap(settings, now: BackupScene.now).swap(restored, permit: scene.permit(again.id))
+        }
+    }
+
+    @Test func missingRowsOfOneTableComeBackAndNewerOnesStay() async throws {
+        let scene = try await BackupScene.start()
+        defer { scene.end() }
+        let source = try scene.source()
+        let record = try await scene.backUp(source).record
+        try await scene.server.sql(
+            """
+            DELETE FROM app.lines WHERE order_id <= 500; DELETE FROM app.orders WHERE id <= 500;
+            UPDATE app.orders SET note = 'newer' WHERE id BETWEEN 501 AND 600;
+            INSERT INTO app.orders (note) VALUES ('new')
+            """, database: "shop")
+        let restored = try await scene.restore(record.id, source, tables: ["app.orders"], scope: .beside)
+        let merge = TableMerge(scene.restoreSettings())
+        let plan = try await merge.plan("app.orders", from: restored, permit: scene.permit(record.id, .beside))
+        #expect(plan.missing == 500)
+        #expect(plan.differing == 100)
+        #expect(plan.restored == 20_000)
+        #expect(plan.live == 19_501)
+        #expect(plan.statement.hasPrefix("INSERT INTO \"app\".\"orders\""))
+        let denied = await #expect(throws: Failure.self) {
+            _ = try await merge.apply(plan, permit: scene.permit(record.id, .beside))
+        }
+        #expect(denied?.kind == .denied)
+        #expect(try await scene.server.sql("SELECT count(*) FROM app.orders", database: "shop") == "19501")
+        #expect(try await merge.apply(plan, permit: scene.permit(record.id, .merge)) == 500)
+        #expect(
+            try await scene.server.sql(
+                "SELECT count(*), count(*) FILTER (WHERE note = 'newer'), count(*) FILTER (WHERE note = 'new') FROM app.orders",
+                database: "shop") == "20001|100|1")
+        #expect(
+            try await scene.server.sql("SELECT count(*) FROM pg_namespace WHERE nspname LIKE '%restore%'", database: "shop")
+                == "0")
+    }
+
+    @Test func aDrillRestoresChecksMeasuresAndLeavesNothing() async throws {
+        let scene = try await BackupScene.start()
+        defer { scene.end() }
+        let source = try scene.source()
+        let record = try await scene.backUp(source).record
+        let trigger = try #require(CronTrigger.nightly)
+        var policy = DrillPolicy(trigger, selection: .sampled)
+        policy.deadline = .minutes(5)
+        let settings = BackupDrill.Settings(
+            policy,
+            checks: RestoreChecks(
+                tables: ["app.orders"], smoke: [BackupHook(run: ["psql", "-X", "-c", "SELECT count(*) FROM app.orders"])]),
+            targets: BackupPlan.Targets(recoveryPoint: .hours(6), recoveryTime: .hours(2)), folder: scene.scratch.path)
+        let drill = BackupDrill(
+            scene.settings, settings, identities: [.keyFile(scene.keyFile)], catalogue: scene.catalogue, now: BackupScene.now)
+        let report = try await drill.run(source, seed: 42, by: BackupScene.principal)
+        #expect(report.result.passed, "\(report.result.checks)")
+        #expect(report.selection == "random, seed 42")
+        #expect(report.result.clock.recoveryTime != nil)
+        #expect(report.result.recoveryPoint.map { $0 < .minutes(5) } == true)
+        #expect(report.markdown.contains("| rows | passed | "))
+        #expect(try report.json().count > 500)
+        #expect(try await scene.record(record.id)?.state == .drilled)
+        #expect(scene.leftovers.isEmpty)
+        let entries = try FileManager.default.contentsOfDirectory(atPath: scene.scratch.path)
+        #expect(!entries.contains { $0.hasPrefix(".serin-drill") })
+        #expect(children(named: "postgres").filter { $0 != scene.server.pid }.isEmpty)
+
+        // One whose restore fails is no success, and is cleaned as well.
+        let path = "\(scene.store)/\(try #require(record.copies.first).key)"
+        truncate(path, 1000)
+        let failed = try await drill.run(source, backup: record.id, by: BackupScene.principal)
+        #expect(!failed.result.passed)
+        #expect(!failed.result.restored)
+        #expect(failed.markdown.contains("failed"))
+        #expect(
+            try FileManager.default.contentsOfDirectory(atPath: scene.scratch.path).filter { $0.hasPrefix(".serin-drill") }
+                .isEmpty)
+    }
+
+    @Test func onlyTheSchemaThatIsNamedIsDumpedWithWhatItNeeds() async throws {
+        let scene = try await BackupScene.start()
+        defer { scene.end() }
+        try await scene.server.sql(
+            """
+            CREATE SCHEMA tenant_a; CREATE SCHEMA tenant_ab; CREATE TABLE tenant_a.t (id int PRIMARY KEY, x int);
+            """
+                + "CREATE TABLE tenant_ab.t (id int); CREATE TABLE tenant_a.u (id bigint REFERENCES app.orders);"
+                + "INSERT INTO tenant_a.u SELECT 1", database: "shop")
+        let source = try scene.source { $0.schemas = ["tenant_a"] }
+        let record = try await scene.backUp(source).record
+        #expect(record.facts?.rows?.tables.map(\.schema) == ["tenant_a", "tenant_a"])
+        #expect(record.facts?.server?.prerequisites == ["extension pgcrypto", "schema app"])
+        let wrong = await scene.failure(try scene.source { $0.schemas = ["tenant_*"] })
+        #expect(wrong?.stage == .dump)
+    }
+
+    @Test func rolesAreABackupOfTheirOwn() async throws {
+        let scene = try await BackupScene.start()
+        defer { scene.end() }
+        let source = try PostgresGlobals(
+            url: scene.server.url(user: "keeper", database: "shop"), environment: SourceEnvironment(scratch: scene.scratch.path))
+        let result = try await scene.backUp(source)
+        #expect(result.record.kind == .globals)
+        #expect(result.remarks.contains { $0.contains("passwords") })
+        let verified = try await scene.verifier.verify(result.record.id, source: source, by: BackupScene.principal)
+        #expect(verified.result.passed, "\(verified.result.checks)")
+    }
+}
+
+private enum CronTrigger {
+    static var nightly: BackupTrigger? { (try? CronExpression("0 2 * * *")).map(BackupTrigger.cron) }
+}
