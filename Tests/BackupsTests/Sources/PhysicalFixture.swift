@@ -33,8 +33,12 @@ final class PhysicalFixture: Sendable {
                 "archive_mode": "on", "archive_command": "\(script) %p \(log)/%f", "archive_timeout": "300",
                 "full_page_writes": "on",
             ])
+        major = Int(try await cluster.primary.sql("SHOW server_version_num")).map { $0 / 10_000 } ?? 0
         try await sql("CREATE TABLE beat (id serial PRIMARY KEY, at timestamptz DEFAULT clock_timestamp())")
     }
+
+    /// The major version of the cluster.
+    let major: Int
 
     func end() {
         cluster.stop()
@@ -45,8 +49,10 @@ final class PhysicalFixture: Sendable {
 
     /// The server's time, a little after everything that was committed.
     func moment() async throws -> Instant {
+        // sleeps: commits are told apart by their milliseconds.
         try await Task.sleep(for: .milliseconds(5))
         let text = try await sql("SELECT (extract(epoch FROM clock_timestamp()) * 1000)::bigint")
+        // sleeps: as above.
         try await Task.sleep(for: .milliseconds(5))
         return Instant(millisecondsSince1970: Int64(text) ?? 0)
     }
@@ -76,7 +82,8 @@ final class PhysicalFixture: Sendable {
     }
 
     /// Reads a backup's file into a consumer.
-    func feed(_ name: String, _ product: SourceProduct, changing: Int? = nil, prefix: Int? = nil,
+    func feed(
+        _ name: String, _ product: SourceProduct, changing: Int? = nil, prefix: Int? = nil,
         _ make: @escaping @Sendable (StopSignal) throws(Failure) -> any PlainConsumer
     ) async throws -> ConsumerFindings {
         let path = scratch.file(name)

@@ -69,7 +69,8 @@ final class BaseBackupHashes {
         if let server = product.server {
             let agrees = server.lsnStart == base.start && server.lsnStop == base.stop && server.timeline == base.timeline
             checks.append(
-                BackupCheck("log positions", passed: agrees, detail: "\(base.start) to \(base.stop) on timeline \(base.timeline)"))
+                BackupCheck("log positions", passed: agrees, detail: "\(base.start) to \(base.stop) on timeline \(base.timeline)")
+            )
         }
         return checks
     }
@@ -86,7 +87,8 @@ final class BaseBackupHashes {
             let start = (0...(manifest.count - mark.count)).last(where: { manifest[$0..<($0 + mark.count)].elementsEqual(mark) })
         else { throw Failure(.invalid, "it holds no digest of itself") }
         let line = String(decoding: manifest[start...], as: UTF8.self)
-        guard line.split(separator: "\"").contains(Substring(Hexadecimal.text(of: SHA256.digestOrEmpty(Array(manifest[..<start])))))
+        guard
+            line.split(separator: "\"").contains(Substring(Hexadecimal.text(of: SHA256.digestOrEmpty(Array(manifest[..<start])))))
         else { throw Failure(.invalid, "its own digest is another") }
     }
 }

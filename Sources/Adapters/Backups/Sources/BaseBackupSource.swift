@@ -10,7 +10,9 @@ public import SerinProcesses
 /// given as one tar archive of the data folder. Clusters with tablespaces of their own are refused: pgBackRest knows how to move
 /// them.
 public struct BaseBackupSource: BackupSource {
+    /// What its backups are made of.
     public let kind = BackupKind.baseFull
+    /// What messages call it; holds no secret.
     public let name: String
     private let url: String
     private let environment: SourceEnvironment
@@ -37,6 +39,7 @@ public struct BaseBackupSource: BackupSource {
         var remarks: [String]
     }
 
+    /// Looks whether a backup can be made.
     public func probe(stop: StopSignal) throws(Failure) -> SourceProbe {
         let server = try look()
         let tools = try PostgresTools(major: server.major, url: url, folders: environment.toolFolders, account: account)
@@ -48,6 +51,7 @@ public struct BaseBackupSource: BackupSource {
             sizeEstimate: server.bytes, remarks: server.remarks)
     }
 
+    /// Gives the backup, once its tools have found it whole.
     public func produce(to sink: ByteSink, stop: StopSignal) throws(Failure) -> SourceProduct {
         let server = try look()
         let tools = try PostgresTools(major: server.major, url: url, folders: environment.toolFolders, account: account)
@@ -89,12 +93,14 @@ public struct BaseBackupSource: BackupSource {
             evidence: [copy.evidence, check.evidence])
     }
 
+    /// Judges the bytes of a backup without a server.
     public func examination(of tool: ToolFacts, stop: StopSignal) throws(Failure) -> any PlainConsumer {
         let hashes = BaseBackupHashes()
         let inspector = TarInspector { (name, bytes) throws(Failure) in try hashes.take(name, bytes) }
         return TarExamination(inspector) { (_, product) throws(Failure) in try hashes.judge(product) }
     }
 
+    /// Restores the bytes of a backup.
     public func restoration(
         of product: SourceProduct, into target: RestoreTarget, stop: StopSignal
     ) throws(Failure) -> any PlainConsumer {

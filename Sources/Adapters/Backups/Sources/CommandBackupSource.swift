@@ -10,7 +10,9 @@ public import SerinProcesses
 /// standard input and end with 0 when they are whole, or restored. In `restore`, `{folder}` stands for the target's folder and
 /// `{url}` is the variable `SERIN_TARGET_URL`, never an argument. No shell is involved.
 public struct CommandBackupSource: BackupSource {
+    /// What its backups are made of.
     public let kind = BackupKind.command
+    /// What messages call it; holds no secret.
     public let name: String
     private let source: CommandSource
     private let variables: [String: String]
@@ -50,11 +52,13 @@ public struct CommandBackupSource: BackupSource {
         return ToolFacts(name: tool(source.run).name, version: version, format: "command")
     }
 
+    /// Looks whether a backup can be made.
     public func probe(stop: StopSignal) throws(Failure) -> SourceProbe {
         let remarks = source.verify == nil ? ["nothing can check what it writes: set verify"] : []
         return SourceProbe(tool: try facts(stop), remarks: remarks)
     }
 
+    /// Gives the backup, once its tools have found it whole.
     public func produce(to sink: ByteSink, stop: StopSignal) throws(Failure) -> SourceProduct {
         let tool = tool(source.run)
         let (product, evidence) = try stream(
@@ -63,6 +67,7 @@ public struct CommandBackupSource: BackupSource {
         return SourceProduct(tool: try facts(stop), evidence: [evidence])
     }
 
+    /// Judges the bytes of a backup without a server.
     public func examination(of tool: ToolFacts, stop: StopSignal) throws(Failure) -> any PlainConsumer {
         guard let command = source.verify else { return UncheckedConsumer() }
         return try ProgramConsumer(
@@ -70,6 +75,7 @@ public struct CommandBackupSource: BackupSource {
             stall: environment.stall, keeps: nil, stop: stop)
     }
 
+    /// Restores the bytes of a backup.
     public func restoration(
         of product: SourceProduct, into target: RestoreTarget, stop: StopSignal
     ) throws(Failure) -> any PlainConsumer {
@@ -117,6 +123,8 @@ final class UncheckedConsumer: PlainConsumer {
     func write(_ piece: UnsafeRawBufferPointer) throws(Failure) { bytes += Int64(piece.count) }
 
     func finish(comparing product: SourceProduct) throws(Failure) -> ConsumerFindings {
-        ConsumerFindings(checks: [BackupCheck("not empty", passed: bytes > 0, detail: "\(bytes) bytes; nothing reads them further")])
+        ConsumerFindings(checks: [
+            BackupCheck("not empty", passed: bytes > 0, detail: "\(bytes) bytes; nothing reads them further")
+        ])
     }
 }

@@ -27,6 +27,17 @@ public struct ControlFile: Sendable, Hashable {
     /// Bytes of each file of the log.
     public var segmentSize: UInt64? { fields["Bytes per WAL segment"].flatMap { UInt64($0) } }
 
+    /// When the checkpoint was made from which recovery begins, to the second; the tool prints it in UTC, as it is told.
+    public var checkpointTime: Instant? {
+        // `Sat Nov 21 13:27:38 2026`
+        let months = ["Jan", "Feb", "Mar", "Apr", "May", "Jun", "Jul", "Aug", "Sep", "Oct", "Nov", "Dec"]
+        let words = (fields["Time of latest checkpoint"] ?? "").split(separator: " ")
+        guard words.count == 5, let month = months.firstIndex(of: String(words[1])), let day = Int64(words[2]),
+            let year = Int64(words[4])
+        else { return nil }
+        return Instant(postgres: "\(CivilDate(year: year, month: Int64(month) + 1, day: day)) \(words[3])")
+    }
+
     /// The settings that a server which replays this cluster's log must not have lower, with their values.
     public var floors: [(name: String, value: Int)] {
         [

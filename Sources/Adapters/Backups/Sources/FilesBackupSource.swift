@@ -10,7 +10,9 @@ public import SerinProcesses
 /// Nothing of a device, pipe or socket is read, no symbolic link is followed. That a day's copy cannot be changed afterwards is the
 /// work of the destination's lock.
 public struct FilesBackupSource: BackupSource {
+    /// What its backups are made of.
     public let kind = BackupKind.files
+    /// What messages call it; holds no secret.
     public let name: String
     private let source: FilesSource
     private let environment: SourceEnvironment
@@ -25,6 +27,7 @@ public struct FilesBackupSource: BackupSource {
     /// The format is ours to state: the archive is written by Serin, to the standard that every `tar` reads.
     private let tool = ToolFacts(name: "serin", version: "ustar", format: "tar")
 
+    /// Looks whether a backup can be made.
     public func probe(stop: StopSignal) throws(Failure) -> SourceProbe {
         guard !source.paths.isEmpty else { throw Failure(.invalid, "no files are named that could be backed up") }
         for path in source.paths {
@@ -33,8 +36,9 @@ public struct FilesBackupSource: BackupSource {
             }
         }
         for (index, path) in source.paths.enumerated() {
-            if let other = source.paths[..<index].first(where: { $0 == path || path.hasPrefix($0 + "/") || $0.hasPrefix(path + "/") })
-            {
+            if let other = source.paths[..<index].first(where: {
+                $0 == path || path.hasPrefix($0 + "/") || $0.hasPrefix(path + "/")
+            }) {
                 throw Failure(.invalid, "\(path) and \(other) overlap: files would be in the archive twice")
             }
         }
@@ -50,6 +54,7 @@ public struct FilesBackupSource: BackupSource {
         return SourceProbe(tool: tool, sizeEstimate: size)
     }
 
+    /// Gives the backup, once its tools have found it whole.
     public func produce(to sink: ByteSink, stop: StopSignal) throws(Failure) -> SourceProduct {
         var tar = TarWriter(exclude: source.exclude)
         for path in source.paths {
@@ -63,10 +68,12 @@ public struct FilesBackupSource: BackupSource {
         return SourceProduct(tool: tool)
     }
 
+    /// Judges the bytes of a backup without a server.
     public func examination(of tool: ToolFacts, stop: StopSignal) throws(Failure) -> any PlainConsumer {
         TarExamination(TarInspector(linksStayInside: false))
     }
 
+    /// Restores the bytes of a backup.
     public func restoration(
         of product: SourceProduct, into target: RestoreTarget, stop: StopSignal
     ) throws(Failure) -> any PlainConsumer {

@@ -53,11 +53,13 @@ public struct LogFolder: Sendable, Hashable {
     /// - Throws: When the file at the position is not there but later ones are: the log has a gap.
     public func run(after end: LogPosition?, timeline: Int?) throws(Failure) -> [LogSegment] {
         let content = try content()
+        // A newer timeline begins with a file of a number that the older one has as well.
         let candidates = content.segments.filter { segment in
-            (end.map { segment.start >= $0 } ?? true) && (timeline.map { segment.timeline >= $0 } ?? true)
+            guard let end, let timeline else { return true }
+            return segment.timeline == timeline ? segment.start >= end : segment.timeline > timeline
         }
         guard let first = candidates.first else { return [] }
-        if let end, first.start > end, first.timeline == timeline ?? first.timeline {
+        if let end, first.start > end {
             throw Failure(
                 .invalid, "write-ahead log is missing in \(path): it ends at \(end) and goes on with \(first)",
                 hint: "make a new base backup now: nothing between can be recovered")
@@ -102,6 +104,8 @@ public struct LogFolder: Sendable, Hashable {
         let place = "\(target)/\(other)"
         if access(place, F_OK) == 0 { return }
         try copyFile("\(path)/\(name)", to: place)
+        // A file that was still being written may be short, which recovery refuses; zeros are the end of the log.
+        if !other.hasSuffix(".history"), truncate(place, off_t(segmentSize)) != 0 { throw problem("write", place, errno) }
         // Read by the server's user.
         guard chmod(place, 0o644) == 0 else { throw problem("write", place, errno) }
     }

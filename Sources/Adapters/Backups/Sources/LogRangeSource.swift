@@ -9,7 +9,9 @@ public import SerinProcesses
 /// Every record is read by `pg_waldump`, which checks its sum, before anything is given; the commits it finds date the range.
 /// Files that are still being written wait for the next backup.
 public struct LogRangeSource: BackupSource {
+    /// What its backups are made of.
     public let kind = BackupKind.walRange
+    /// What messages call it; holds no secret.
     public let name: String
     private let folder: String
     private let major: Int
@@ -30,6 +32,7 @@ public struct LogRangeSource: BackupSource {
         name = "write-ahead log in \(folder)"
     }
 
+    /// Looks whether a backup can be made.
     public func probe(stop: StopSignal) throws(Failure) -> SourceProbe {
         let tools = try PostgresTools(major: major, folders: environment.toolFolders)
         let version = try tools.version(of: "pg_waldump", stop: stop)
@@ -54,6 +57,7 @@ public struct LogRangeSource: BackupSource {
         return run
     }
 
+    /// Gives the backup, once its tools have found it whole.
     public func produce(to sink: ByteSink, stop: StopSignal) throws(Failure) -> SourceProduct {
         let tools = try PostgresTools(major: major, folders: environment.toolFolders)
         let version = try tools.version(of: "pg_waldump", stop: stop)
@@ -89,7 +93,9 @@ public struct LogRangeSource: BackupSource {
     /// The times of the commits in what `pg_waldump` prints: `… desc: COMMIT 2026-11-21 13:27:38.123456 UTC; …`.
     static func commits(in text: String) -> [Instant] {
         text.split(whereSeparator: \.isNewline).compactMap { line in
-            guard let mark = line.firstRange(of: "desc: COMMIT ") ?? line.firstRange(of: "desc: COMMIT_PREPARED ") else { return nil }
+            guard let mark = line.firstRange(of: "desc: COMMIT ") ?? line.firstRange(of: "desc: COMMIT_PREPARED ") else {
+                return nil
+            }
             let rest = line[mark.upperBound...].split(separator: " ")
             // A prepared commit names its transaction first.
             guard let day = rest.firstIndex(where: { CivilDate(String($0)) != nil }), day + 1 < rest.count else { return nil }
@@ -98,9 +104,11 @@ public struct LogRangeSource: BackupSource {
     }
 
     private static func isEndOfRange(_ complaint: String, _ last: LogSegment) -> Bool {
-        complaint.contains("could not find file \"\(last.next)\"") || complaint.contains("could not locate WAL file \"\(last.next)\"")
+        complaint.contains("could not find file \"\(last.next)\"")
+            || complaint.contains("could not locate WAL file \"\(last.next)\"")
     }
 
+    /// Judges the bytes of a backup without a server.
     public func examination(of tool: ToolFacts, stop: StopSignal) throws(Failure) -> any PlainConsumer {
         TarExamination(TarInspector()) { (tally, product) throws(Failure) in
             guard let server = product.server, let start = server.lsnStart, let end = server.lsnStop else { return [] }
@@ -111,6 +119,7 @@ public struct LogRangeSource: BackupSource {
         }
     }
 
+    /// Restores the bytes of a backup.
     public func restoration(
         of product: SourceProduct, into target: RestoreTarget, stop: StopSignal
     ) throws(Failure) -> any PlainConsumer {

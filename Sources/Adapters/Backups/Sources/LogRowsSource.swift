@@ -11,7 +11,9 @@ public import SerinProcesses
 /// They are copied by `psql` in one read-only snapshot that counts them first; the lines given are compared with that count, so a
 /// connection that is cut cannot pass for an end.
 public struct LogRowsSource: BackupSource {
+    /// What its backups are made of.
     public let kind = BackupKind.logs
+    /// What messages call it; holds no secret.
     public let name: String
     private let url: String
     private let source: LogsSource
@@ -78,9 +80,12 @@ public struct LogRowsSource: BackupSource {
             """
     }
 
+    /// Looks whether a backup can be made.
     public func probe(stop: StopSignal) throws(Failure) -> SourceProbe {
         let (table, condition) = (table, condition)
         let (version, estimate) = try ask(url, as: name) { (connection, limit) throws(DatabaseError) in
+            // A name without its schema means what it means to the role.
+            _ = try connection.query("RESET search_path", limit: limit)
             // Fails when the table or a column is not there, or may not be read.
             _ = try connection.query("SELECT 1 FROM \(table) WHERE \(condition) LIMIT 1", limit: limit)
             let size = try connection.query("SELECT pg_table_size(\(sqlText(table))::regclass)", limit: limit)
@@ -94,6 +99,7 @@ public struct LogRowsSource: BackupSource {
 
     private var format: String { source.format == .json ? "jsonl" : "text" }
 
+    /// Gives the backup, once its tools have found it whole.
     public func produce(to sink: ByteSink, stop: StopSignal) throws(Failure) -> SourceProduct {
         let version = try ask(url, as: name) { (connection, _) throws(DatabaseError) in connection.version }
         let tools = try PostgresTools(major: version / 10_000, url: url, folders: environment.toolFolders)
@@ -128,10 +134,12 @@ public struct LogRowsSource: BackupSource {
             evidence: [evidence])
     }
 
+    /// Judges the bytes of a backup without a server.
     public func examination(of tool: ToolFacts, stop: StopSignal) throws(Failure) -> any PlainConsumer {
         LineExamination(isJSON: tool.format == "jsonl")
     }
 
+    /// Restores the bytes of a backup.
     public func restoration(
         of product: SourceProduct, into target: RestoreTarget, stop: StopSignal
     ) throws(Failure) -> any PlainConsumer {

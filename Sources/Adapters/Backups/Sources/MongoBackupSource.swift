@@ -8,7 +8,9 @@ public import SerinProcesses
 /// The address with its password is in a private configuration file, never among the arguments. This driver was tested with
 /// programs that stand in for MongoDB's own, not with a real server; see docs/decisions/0043.
 public struct MongoBackupSource: BackupSource {
+    /// What its backups are made of.
     public let kind = BackupKind.mongo
+    /// What messages call it; holds no secret.
     public let name: String
     private let url: String
     private let database: String?
@@ -49,8 +51,10 @@ public struct MongoBackupSource: BackupSource {
         ToolFacts(name: "mongodump", version: try tool("mongodump", url).version(stop: stop), format: "archive")
     }
 
+    /// Looks whether a backup can be made.
     public func probe(stop: StopSignal) throws(Failure) -> SourceProbe { SourceProbe(tool: try facts(stop)) }
 
+    /// Gives the backup, once its tools have found it whole.
     public func produce(to sink: ByteSink, stop: StopSignal) throws(Failure) -> SourceProduct {
         let facts = try facts(stop)
         let place = try configuration(url)
@@ -66,8 +70,10 @@ public struct MongoBackupSource: BackupSource {
         return SourceProduct(tool: facts, evidence: [evidence])
     }
 
+    /// Judges the bytes of a backup without a server.
     public func examination(of tool: ToolFacts, stop: StopSignal) throws(Failure) -> any PlainConsumer { ArchiveMarks() }
 
+    /// Restores the bytes of a backup.
     public func restoration(
         of product: SourceProduct, into target: RestoreTarget, stop: StopSignal
     ) throws(Failure) -> any PlainConsumer {

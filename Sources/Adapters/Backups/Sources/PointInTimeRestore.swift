@@ -128,6 +128,10 @@ public struct PointInTimeRestore: Sendable {
         guard control.systemIdentifier == base.systemIdentifier else {
             throw Failure(.invalid, "\(data) is of another cluster than the base backup")
         }
+        // Whatever the catalogue says: before its first checkpoint a base backup leads nowhere, and Postgres would not say so.
+        if case .time(let moment) = target, let first = control.checkpointTime, moment < first {
+            throw Failure(.invalid, "the base backup began at \(first), after \(moment): it holds a later state than asked")
+        }
         guard access(data + "/recovery.conf", F_OK) != 0 else {
             throw Failure(.invalid, "\(data) holds a recovery.conf, with which no supported Postgres starts")
         }

@@ -70,7 +70,7 @@ func ask<Value>(
         applicationName: "serin-backup",
         setUp: "SET statement_timeout = '20s'; SET lock_timeout = '5s'; SET default_transaction_read_only = on; "
             + "SET search_path = pg_catalog; SET TimeZone = 'UTC'",
-        deniedHint: "give the role what docs/BACKUPS.md lists for backups")
+        deniedHint: "GRANT pg_read_all_settings, pg_read_all_stats to the role; base backups need REPLICATION")
     let end = ContinuousClock.now + .milliseconds(limit.milliseconds)
     do throws(DatabaseError) {
         return try body(try Connection(url, name: name, purpose: purpose, limit: end), end)

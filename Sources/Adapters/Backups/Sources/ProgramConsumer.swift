@@ -15,7 +15,8 @@ final class ProgramConsumer: PlainConsumer {
     ///   - isExamination: Whether a refusal is a finding about the bytes and no error.
     ///   - keeps: What must stay until the program has ended, such as its configuration.
     init(
-        _ tool: SourceTool, _ arguments: [String], isExamination: Bool, deadline: Duration, stall: Duration, keeps: TemporaryFolder?,
+        _ tool: SourceTool, _ arguments: [String], isExamination: Bool, deadline: Duration, stall: Duration,
+        keeps: TemporaryFolder?,
         stop: StopSignal
     ) throws(Failure) {
         self.tool = tool

@@ -70,7 +70,10 @@ public struct RecoveryServer: Sendable, Hashable {
         // A log that cannot be read has nothing to say.
         let all = (try? bytes(of: log, limit: 64 << 20)).map { String(decoding: $0, as: UTF8.self) } ?? ""
         let lines = all.split(whereSeparator: \.isNewline)
-        let fatal = lines.filter { $0.contains("FATAL:") || $0.contains("PANIC:") }
+        // Our own questions to a server that is not ready are no cause.
+        let fatal = lines.filter {
+            ($0.contains("FATAL:") || $0.contains("PANIC:")) && !$0.contains("the database system is")
+        }
         let said = fatal.isEmpty ? lines.suffix(3) : fatal.suffix(3)
         return said.map { line in line.firstRange(of: "] ").map { String(line[$0.upperBound...]) } ?? String(line) }
             .joined(separator: "; ")

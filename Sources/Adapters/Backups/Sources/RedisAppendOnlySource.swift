@@ -9,7 +9,9 @@ public import SerinProcesses
 /// A rewrite that begins or ends while they are copied changes the manifest: the copy is then thrown away and made again. So nothing
 /// of the server's settings has to be changed, which a run that is killed could not change back.
 public struct RedisAppendOnlySource: BackupSource {
+    /// What its backups are made of.
     public let kind = BackupKind.redisAOF
+    /// What messages call it; holds no secret.
     public let name: String
     private let address: RedisAddress
     private let folder: String
@@ -24,6 +26,7 @@ public struct RedisAppendOnlySource: BackupSource {
         self.environment = environment
     }
 
+    /// Looks whether a backup can be made.
     public func probe(stop: StopSignal) throws(Failure) -> SourceProbe {
         let server = RedisConversation(address, stop: stop)
         let facts = SourceFacts(version: try server.info("server")["redis_version"] ?? "?")
@@ -45,7 +48,8 @@ public struct RedisAppendOnlySource: BackupSource {
     private func place(_ server: RedisConversation) throws(Failure) -> (folder: String, manifest: String) {
         guard try server.setting("appendonly") == "yes" else {
             throw Failure(
-                .invalid, "\(name): the server keeps none", hint: "CONFIG SET appendonly yes and CONFIG REWRITE, or leave them out")
+                .invalid, "\(name): the server keeps none",
+                hint: "CONFIG SET appendonly yes and CONFIG REWRITE, or leave them out")
         }
         let sub = try server.setting("appenddirname")
         let file = try server.setting("appendfilename")
@@ -55,6 +59,7 @@ public struct RedisAppendOnlySource: BackupSource {
         return ("\(folder)/\(sub)", file + ".manifest")
     }
 
+    /// Gives the backup, once its tools have found it whole.
     public func produce(to sink: ByteSink, stop: StopSignal) throws(Failure) -> SourceProduct {
         let server = RedisConversation(address, stop: stop)
         var facts = SourceFacts(version: try server.info("server")["redis_version"] ?? "?")
@@ -102,10 +107,12 @@ public struct RedisAppendOnlySource: BackupSource {
         return try bytes(of: "\(source)/\(manifest)", limit: 1 << 20) == before
     }
 
+    /// Judges the bytes of a backup without a server.
     public func examination(of tool: ToolFacts, stop: StopSignal) throws(Failure) -> any PlainConsumer {
         TarExamination(TarInspector())
     }
 
+    /// Restores the bytes of a backup.
     public func restoration(
         of product: SourceProduct, into target: RestoreTarget, stop: StopSignal
     ) throws(Failure) -> any PlainConsumer {

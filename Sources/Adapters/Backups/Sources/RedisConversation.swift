@@ -22,7 +22,8 @@ struct RedisConversation {
         let refusals = ["ERR ", "NOAUTH", "WRONGPASS", "NOPERM", "MISCONF", "LOADING", "BUSY", "MASTERDOWN"]
         guard answer.status == 0, !refusals.contains(where: { said.hasPrefix($0) }) else {
             let isDenied = ["NOAUTH", "WRONGPASS", "NOPERM"].contains { said.contains($0) }
-            throw Failure(isDenied ? .denied : .transient, "redis at \(address.host):\(address.port) refused \(command[0]): \(said)")
+            throw Failure(
+                isDenied ? .denied : .transient, "redis at \(address.host):\(address.port) refused \(command[0]): \(said)")
         }
         return text
     }

@@ -9,7 +9,9 @@ public import SerinProcesses
 /// It is read by `redis-check-rdb`, which checks its sum, before a byte of it is given. A restore puts it as `dump.rdb` into an
 /// empty folder; see `RestoredRedis` for the order in which a server must be started on it.
 public struct RedisSnapshotSource: BackupSource {
+    /// What its backups are made of.
     public let kind = BackupKind.redisRDB
+    /// What messages call it; holds no secret.
     public let name: String
     private let address: RedisAddress
     private let snapshot: RedisSource.Snapshot
@@ -34,6 +36,7 @@ public struct RedisSnapshotSource: BackupSource {
         }
     }
 
+    /// Looks whether a backup can be made.
     public func probe(stop: StopSignal) throws(Failure) -> SourceProbe {
         let server = RedisConversation(address, stop: stop)
         _ = try server.ask("PING")
@@ -41,7 +44,9 @@ public struct RedisSnapshotSource: BackupSource {
         let state = try server.info("persistence")
         guard state["loading"] == "0" else { throw Failure(.transient, "\(name) is still loading its data") }
         var remarks: [String] = []
-        if state["aof_enabled"] == "0" { remarks.append("appendonly is no: a crash loses what was written since the last snapshot") }
+        if state["aof_enabled"] == "0" {
+            remarks.append("appendonly is no: a crash loses what was written since the last snapshot")
+        }
         if state["rdb_last_bgsave_status"] != "ok" { remarks.append("the server's last snapshot of its own failed") }
         let size = try server.info("memory")["used_memory"].flatMap { Int64($0) }
         if let size { try requireSpace(size, in: environment.scratch, for: "the snapshot") }
@@ -52,6 +57,7 @@ public struct RedisSnapshotSource: BackupSource {
         ToolFacts(name: "redis-cli", version: try SourceTool("redis-cli").version(stop: stop), format: "rdb")
     }
 
+    /// Gives the backup, once its tools have found it whole.
     public func produce(to sink: ByteSink, stop: StopSignal) throws(Failure) -> SourceProduct {
         let server = RedisConversation(address, stop: stop)
         var facts = SourceFacts(version: try server.info("server")["redis_version"] ?? "?")
@@ -79,6 +85,7 @@ public struct RedisSnapshotSource: BackupSource {
         return SourceProduct(tool: try tool(stop), server: facts, evidence: evidence)
     }
 
+    /// Judges the bytes of a backup without a server.
     public func examination(of tool: ToolFacts, stop: StopSignal) throws(Failure) -> any PlainConsumer {
         let deadline = environment.deadline
         return try FileConsumer(in: environment.scratch, named: "dump.rdb", keeps: false) { (path) throws(Failure) in
@@ -88,6 +95,7 @@ public struct RedisSnapshotSource: BackupSource {
         }
     }
 
+    /// Restores the bytes of a backup.
     public func restoration(
         of product: SourceProduct, into target: RestoreTarget, stop: StopSignal
     ) throws(Failure) -> any PlainConsumer {

@@ -45,7 +45,10 @@ public struct SourceTool: Sendable {
         var command = [path] + arguments
         if let account {
             command =
-                ["setpriv", "--reuid=\(account)", "--regid=\(account)", "--clear-groups", "--inh-caps=-all", "--no-new-privs", "--"]
+                [
+                    "setpriv", "--reuid=\(account)", "--regid=\(account)", "--clear-groups", "--inh-caps=-all", "--no-new-privs",
+                    "--",
+                ]
                 + command
         }
         return Program(
@@ -73,10 +76,13 @@ public struct SourceTool: Sendable {
             }
         } catch {
             guard let end = stream.end, end.cause == .itself, case .exited(let status) = end.termination else { throw error }
-            return ToolAnswer(tool: name, command: [path] + arguments, status: status, output: output, diagnostics: end.diagnostics, secrets: secrets)
+            return ToolAnswer(
+                tool: name, command: [path] + arguments, status: status, output: output, diagnostics: end.diagnostics,
+                secrets: secrets)
         }
         return ToolAnswer(
-            tool: name, command: [path] + arguments, status: 0, output: output, diagnostics: stream.end?.diagnostics ?? "", secrets: secrets)
+            tool: name, command: [path] + arguments, status: 0, output: output, diagnostics: stream.end?.diagnostics ?? "",
+            secrets: secrets)
     }
 
     /// Runs it and gives its output as text; any status but 0 is a failure.

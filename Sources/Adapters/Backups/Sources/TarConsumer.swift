@@ -26,7 +26,8 @@ final class TarExamination: PlainConsumer {
             if let fault { throw fault }
             try inspector.finish()
         } catch { return ConsumerFindings(checks: [BackupCheck("archive", passed: false, detail: error.message)]) }
-        let whole = BackupCheck("archive", passed: true, detail: "\(inspector.files) files of \(inspector.bytes) bytes")
+        let whole = BackupCheck(
+            "archive", passed: inspector.files > 0, detail: "\(inspector.files) files of \(inspector.bytes) bytes")
         return ConsumerFindings(checks: [whole] + (try judge((inspector.files, inspector.bytes), product)))
     }
 }
@@ -55,7 +56,9 @@ final class TarUnpacking: PlainConsumer {
         self.complete = complete
         tar = SourceTool("tar", account: account)
         inspector = TarInspector(linksStayInside: linksStayInside)
-        arguments = ["--extract", "--file=-", "--directory=\(folder)", "--preserve-permissions", "--no-same-owner", "--keep-old-files"]
+        arguments = [
+            "--extract", "--file=-", "--directory=\(folder)", "--preserve-permissions", "--no-same-owner", "--keep-old-files",
+        ]
         stream = try ProgramStream(tar.program(arguments, deadline: deadline), .writing, stall: stall, stop: stop)
     }
 

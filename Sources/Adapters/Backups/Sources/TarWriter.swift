@@ -89,7 +89,11 @@ public struct TarWriter {
         let count = readlink(path, &target, target.count)
         guard count > 0 else { throw problem("read", path, errno) }
         tally.links += 1
-        try emit(entry(name, .symbolicLink(target: String(decoding: target.prefix(count).map { UInt8(bitPattern: $0) }, as: UTF8.self)), status).header,
+        try emit(
+            entry(
+                name, .symbolicLink(target: String(decoding: target.prefix(count).map { UInt8(bitPattern: $0) }, as: UTF8.self)),
+                status
+            ).header,
             sink)
     }
 

@@ -1,0 +1,140 @@
+internal import Glibc
+internal import SerinDatabase
+internal import SerinLocks
+public import SerinModel
+internal import SerinProcesses
+
+/// Keeps `pg_receivewal` running, which follows a server's write-ahead log into a folder.
+///
+/// With a replication slot the server keeps what was not received; without one, or when the slot was lost, the follower may find
+/// that log is gone, which `pg_receivewal` only prints and then tries again for ever: that is found and said here.
+public final class LogFollower: Sendable {
+    /// How it goes.
+    public enum Status: Sendable, Hashable {
+        /// It was not started, or was stopped.
+        case stopped
+        /// It runs.
+        case following
+        /// It ended or cannot go on, and is tried again; why.
+        case failing(Failure)
+        /// Log is gone from the server that was not received: nothing before a new base backup can be trusted to reach the present.
+        case gap(Failure)
+    }
+
+    private struct State {
+        var status = Status.stopped
+        var stop: StopSignal?
+        var isOver = true
+    }
+
+    private let url: String
+    private let slot: String
+    private let folder: String
+    private let isSynchronous: Bool
+    private let account: String?
+    private let toolFolders: [String]
+    private let state = Locked(State())
+
+    /// A follower.
+    ///
+    /// - Parameters:
+    ///   - slot: The replication slot, which is created where it is missing: lower-case letters, digits and '_'.
+    ///   - folder: Where the files go; exists.
+    ///   - isSynchronous: Whether each piece is put on the disk as it comes, so that nothing committed is lost.
+    public init(
+        url: String, slot: String, folder: String, isSynchronous: Bool, account: String? = nil, toolFolders: [String] = []
+    ) throws(Failure) {
+        guard (1...63).contains(slot.utf8.count),
+            slot.utf8.allSatisfy({ (0x30...0x39).contains($0) || (0x61...0x7A).contains($0) || $0 == 0x5F })
+        else { throw Failure(.invalid, "\"\(slot)\" is no name of a replication slot: lower-case letters, digits and '_'") }
+        self.url = url
+        self.slot = slot
+        self.folder = folder
+        self.isSynchronous = isSynchronous
+        self.account = account
+        self.toolFolders = toolFolders
+    }
+
+    deinit { state.withLock { $0.stop }?.raise() }
+
+    /// How it goes.
+    public var status: Status { state.withLock { $0.status } }
+
+    /// Starts following, on a thread of its own. Does nothing when it was started already.
+    public func start() throws(Failure) {
+        let stop = try StopSignal()
+        let isNew = state.withLock { state in
+            guard state.isOver else { return false }
+            state = State(status: .following, stop: stop, isOver: false)
+            return true
+        }
+        guard isNew else { return }
+        let (url, slot, folder, account, toolFolders) = (url, slot, folder, account, toolFolders)
+        let arguments =
+            ["--directory=\(folder)", "--slot=\(slot)", "--no-loop", "--no-password", "--status-interval=5"]
+            + (isSynchronous ? ["--synchronous"] : [])
+        onNewThread { [weak self] in
+            var wait = Duration.milliseconds(500)
+            while !stop.isRaised {
+                let began = ContinuousClock.now
+                do throws(Failure) {
+                    let tools = try LogFollower.prepare(url, slot, toolFolders, account)
+                    self?.note(.following)
+                    try LogFollower.follow(tools.tool("pg_receivewal"), arguments, stop)
+                } catch {
+                    self?.note(LogFollower.isGap(error) ? .gap(error) : .failing(error))
+                }
+                // What ran well for a while is tried again soon.
+                wait = ContinuousClock.now - began > .seconds(60) ? .milliseconds(500) : min(wait * 2, .seconds(15))
+                // Only a stop ends the pause early.
+                try? pause(wait, stop: stop, "the follower")
+            }
+            self?.state.withLock { state in
+                state.status = .stopped
+                state.isOver = true
+            }
+        }
+    }
+
+    /// Stops it and waits until its process is gone; the file under way stays as `.partial` and is gone on with later.
+    public func stop(within time: Duration = .seconds(20)) throws(Failure) {
+        state.withLock { $0.stop }?.raise()
+        let limit = ContinuousClock.now + .milliseconds(time.milliseconds)
+        while !state.withLock({ $0.isOver }) {
+            guard ContinuousClock.now < limit else { throw Failure(.transient, "pg_receivewal did not end within \(time)") }
+            usleep(10_000)
+        }
+    }
+
+    private func note(_ status: Status) { state.withLock { if !$0.isOver { $0.status = status } } }
+
+    private static func isGap(_ failure: Failure) -> Bool {
+        failure.message.contains("has already been removed") || failure.message.contains("cannot read from replication slot")
+            || failure.message.contains("has been invalidated")
+    }
+
+    /// Sees that the slot is there. Without `immediately reserve` the server would keep log only from the first connection on.
+    private static func prepare(
+        _ url: String, _ slot: String, _ folders: [String], _ account: String?
+    ) throws(Failure) -> PostgresTools {
+        let version = try ask(url, as: "postgres " + (ConnectionText.name(url) ?? "?")) {
+            (connection, limit) throws(DatabaseError) in
+            _ = try connection.query("SET default_transaction_read_only = off", limit: limit)
+            _ = try connection.query(
+                """
+                SELECT pg_create_physical_replication_slot(\(sqlText(slot)), true) \
+                WHERE NOT EXISTS (SELECT FROM pg_replication_slots WHERE slot_name = \(sqlText(slot)))
+                """, limit: limit)
+            return connection.version
+        }
+        return try PostgresTools(major: version / 10_000, url: url, folders: folders, account: account)
+    }
+
+    private static func follow(_ tool: SourceTool, _ arguments: [String], _ stop: StopSignal) throws(Failure) {
+        let stream = try ProgramStream(
+            tool.program(arguments, deadline: .hours(24 * 365)), .reading, stall: nil,
+            redaction: Redaction(secrets: tool.secrets), stop: stop)
+        try stream.readAll { (_) throws(Failure) in }
+        throw Failure(.transient, "pg_receivewal ended by itself")
+    }
+}

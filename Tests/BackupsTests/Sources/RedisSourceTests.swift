@@ -1,0 +1,100 @@
+import Glibc
+import SerinBackups
+import SerinCatalogue
+import SerinModel
+import SerinPolicies
+import SerinProcesses
+import Testbed
+import Testing
+
+/// Snapshots and append-only files of real Redis servers.
+@Suite(.serialized) struct RedisSourceTests {
+    private static let password = "a-long-password"
+
+    private func start(_ fixture: SourceFixture, appendOnly: Bool) async throws -> (server: ServerProcess, url: String) {
+        let port = try freePort()
+        let server = try ServerProcess(
+            "redis-server",
+            [
+                "--port", "\(port)", "--bind", "127.0.0.1", "--dir", fixture.folder("redis"), "--save", "", "--appendonly",
+                appendOnly ? "yes" : "no", "--requirepass", RedisSourceTests.password,
+            ], log: fixture.scratch.file("redis.log"))
+        try await waitUntil("start of redis (\(server.logTail()))") {
+            await fixture.failure { _ = try await cli(fixture, port, "PING") } == nil
+        }
+        for key in ["one", "two", "three"] { _ = try await cli(fixture, port, "SET \(key) value") }
+        return (server, "redis://:\(RedisSourceTests.password)@127.0.0.1:\(port)")
+    }
+
+    private func cli(_ fixture: SourceFixture, _ port: Int, _ command: String) async throws -> String {
+        let answer = try await fixture.run(
+            "REDISCLI_AUTH=\(RedisSourceTests.password) redis-cli -e -h 127.0.0.1 -p \(port) \(command)")
+        return answer
+    }
+
+    @Test(arguments: RedisSource.Snapshot.allCases)
+    func aSnapshotIsCheckedAndLoadedAgain(_ snapshot: RedisSource.Snapshot) async throws {
+        let fixture = try SourceFixture()
+        defer { fixture.scratch.remove() }
+        let (server, url) = try await start(fixture, appendOnly: false)
+        defer { server.stop() }
+        let source = try RedisSnapshotSource(
+            url: url, snapshot: snapshot, folder: fixture.scratch.file("redis"), environment: fixture.environment)
+        let probe = try await fixture.probe(source)
+        #expect(probe.remarks.contains { $0.contains("appendonly is no") })
+        let (bytes, product) = try await fixture.produce(source)
+        #expect(bytes.starts(with: Array("REDIS".utf8)))
+        #expect(!product.evidence.contains { $0.command.contains { $0.contains(RedisSourceTests.password) } })
+        let good = try await fixture.examine(source, bytes, product)
+        #expect(good.passed, "\(good.checks)")
+        var flipped = bytes
+        flipped[bytes.count / 2] ^= 1
+        let bad = try await fixture.examine(source, flipped, product)
+        #expect(!bad.passed)
+        let cut = try await fixture.examine(source, Array(bytes.dropLast(9)), product)
+        #expect(!cut.passed)
+        #expect(try await fixture.leftovers.isEmpty)
+
+        // Loaded with append-only files off, which are then made from what was loaded.
+        let folder = fixture.folder("back")
+        let restored = try await fixture.restore(source, bytes, product, .folder(folder))
+        #expect(restored.passed)
+        let loaded = try await onOwnThread { (stop) throws(Failure) in
+            try RestoredRedis.start(folder: folder, makesAppendOnlyFiles: true, deadline: .seconds(20), stop: stop)
+        }
+        #expect(loaded.keys == 3)
+        loaded.end()
+        #expect(access(folder + "/appendonlydir/appendonly.aof.manifest", F_OK) == 0)
+    }
+
+    @Test func appendOnlyFilesAreCopiedWhileTheyAreWritten() async throws {
+        let fixture = try SourceFixture()
+        defer { fixture.scratch.remove() }
+        let (server, url) = try await start(fixture, appendOnly: true)
+        defer { server.stop() }
+        let source = try RedisAppendOnlySource(
+            url: url, folder: fixture.scratch.file("redis"), environment: fixture.environment)
+        _ = try await fixture.probe(source)
+        let port = url.split(separator: ":").last.flatMap { Int($0) } ?? 0
+        async let load = cli(fixture, port, "--csv eval \"for i=1,20000 do redis.call('set', 'k'..i, i) end\" 0")
+        let (bytes, product) = try await fixture.produce(source)
+        _ = try await load
+        let restored = try await fixture.restore(source, bytes, product, .folder(fixture.folder("back")))
+        #expect(restored.passed, "\(restored.checks)")
+
+        _ = try await cli(fixture, port, "CONFIG SET appendonly no")
+        let refused = await fixture.failure { _ = try await fixture.produce(source) }
+        #expect(refused?.contains("the server keeps none") == true)
+    }
+
+    @Test func aWrongPasswordIsSaidWithoutIt() async throws {
+        let fixture = try SourceFixture()
+        defer { fixture.scratch.remove() }
+        let (server, url) = try await start(fixture, appendOnly: false)
+        defer { server.stop() }
+        let wrong = url.replacing(RedisSourceTests.password, with: "wrong-secret")
+        let source = try RedisSnapshotSource(url: wrong, snapshot: .rdb, environment: fixture.environment)
+        let refused = await fixture.failure { _ = try await fixture.probe(source) }
+        #expect(refused != nil && refused?.contains("wrong-secret") == false, "\(refused ?? "")")
+    }
+}

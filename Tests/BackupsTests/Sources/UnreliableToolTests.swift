@@ -1,0 +1,205 @@
+import Glibc
+import SerinBackups
+import SerinCatalogue
+import SerinLocks
+import SerinModel
+import SerinPolicies
+import SerinProcesses
+import SerinTransport
+import Testbed
+import Testing
+
+/// Tools that lie, hang, shout and will not die; programs that stand in for MongoDB's and ClickHouse's.
+@Suite struct UnreliableToolTests {
+    private func command(_ fixture: SourceFixture, _ script: String, verify: String? = nil, restore: [String]? = nil) throws
+        -> CommandBackupSource
+    {
+        try fixture.stand(in: "dump", script)
+        if let verify { try fixture.stand(in: "check", verify) }
+        return try CommandBackupSource(
+            CommandSource(
+                run: [fixture.scratch.file("tools/dump")], verify: verify.map { _ in [fixture.scratch.file("tools/check")] },
+                restore: restore), environment: fixture.environment)
+    }
+
+    @Test func aCommandsStatusDecides() async throws {
+        let fixture = try SourceFixture()
+        defer { fixture.scratch.remove() }
+        let good = try command(
+            fixture, "echo data", verify: "test \"$(cat)\" = data", restore: ["/bin/sh", "-c", "cat > \"$0\"", "{folder}/it"])
+        let (bytes, product) = try await fixture.produce(good)
+        #expect(bytes == Array("data\n".utf8))
+        let found = try await fixture.examine(good, bytes, product)
+        #expect(found.passed)
+        let junk = try await fixture.examine(good, Array("junk".utf8), product)
+        #expect(!junk.passed)
+        let restored = try await fixture.restore(good, bytes, product, .folder(fixture.folder("back")))
+        #expect(restored.passed)
+        #expect(try await fixture.run("cat back/it") == "data")
+
+        let silent = try command(fixture, "exit 0")
+        let nothing = await fixture.failure { _ = try await fixture.produce(silent) }
+        #expect(nothing?.contains("wrote nothing") == true)
+        let broken = try command(fixture, "echo part; echo reason >&2; exit 3")
+        let failed = await fixture.failure { _ = try await fixture.produce(broken) }
+        #expect(failed?.contains("status 3") == true && failed?.contains("reason") == true)
+    }
+
+    @Test func aCommandThatHangsAndIgnoresTheSignalIsEnded() async throws {
+        let fixture = try SourceFixture(stall: .milliseconds(300))
+        defer { fixture.scratch.remove() }
+        let source = try command(fixture, "trap '' TERM; echo $$; while :; do sleep 0.1; done")
+        let hung = await fixture.failure { _ = try await fixture.produce(source) }
+        #expect(hung?.contains("moved no byte") == true)
+    }
+
+    @Test func aCommandThatFloodsItsErrorsNeitherBlocksNorFills() async throws {
+        let fixture = try SourceFixture()
+        defer { fixture.scratch.remove() }
+        let source = try command(fixture, "head -c 3000000 /dev/zero | tr '\\0' e >&2; echo data")
+        let (bytes, product) = try await fixture.produce(source)
+        #expect(bytes == Array("data\n".utf8))
+        #expect((product.evidence.first?.diagnostics.utf8.count ?? .max) < 20_000)
+    }
+
+    @Test func mongoIsToldItsAddressInAFileAndItsArchiveMustEnd() async throws {
+        let fixture = try SourceFixture()
+        defer { fixture.scratch.remove() }
+        let record = fixture.scratch.file("said")
+        func stand(_ end: String) throws {
+            try fixture.stand(
+                in: "mongodump",
+                """
+                if [ "$1" = --version ]; then echo "mongodump version: 100.9.4"; exit 0; fi
+                echo "$@" > \(record); cat "${1#--config=}" >> \(record); stat -c %a "${1#--config=}" >> \(record)
+                printf '\\155\\342\\231\\201body\(end)'
+                """)
+        }
+        let source = try MongoBackupSource(
+            url: "mongodb://app:hunter2@db:27017/?ssl=true", database: "shop", environment: fixture.environment)
+        #expect(!source.name.contains("hunter2"))
+        try stand("\\377\\377\\377\\377")
+        let (bytes, product) = try await fixture.produce(source)
+        #expect(product.tool.version == "100.9.4")
+        let said = try await fixture.run("cat said")
+        let lines = said.split(separator: "\n")
+        #expect(lines.first?.contains("hunter2") == false && lines.first?.contains("--db=shop") == true)
+        #expect(lines.contains("uri: 'mongodb://app:hunter2@db:27017/?ssl=true'") && lines.last == "600")
+        let found = try await fixture.examine(source, bytes, product)
+        #expect(found.passed)
+        let cut = try await fixture.examine(source, Array(bytes.dropLast(2)), product)
+        #expect(!cut.passed)
+
+        // It exits 0 with half an archive, and with junk.
+        try stand("")
+        let half = await fixture.failure { _ = try await fixture.produce(source) }
+        #expect(half?.contains("does not end with its terminator") == true)
+        try fixture.stand(in: "mongodump", "if [ \"$1\" = --version ]; then echo 100.9.4; else echo junk; fi")
+        let junk = await fixture.failure { _ = try await fixture.produce(source) }
+        #expect(junk?.contains("does not begin like an archive") == true)
+        #expect(try await fixture.leftovers.isEmpty)
+    }
+
+    @Test func clickhouseBackupIsPackedAndRemoved() async throws {
+        let fixture = try SourceFixture()
+        defer { fixture.scratch.remove() }
+        let folder = fixture.folder("store")
+        try fixture.stand(
+            in: "clickhouse-backup",
+            """
+            case "$*" in
+            --version) echo "Version: 2.5.20";;
+            *" create "*) shift 2; [ "$1" = "--tables=shop.*" ] && shift; mkdir \(folder)/$1; echo rows > \(folder)/$1/data;;
+            *" delete local "*) rm -r \(folder)/$4;;
+            *) exit 2;;
+            esac
+            """)
+        let source = try ClickHouseBackupSource(
+            url: "/etc/clickhouse-backup/config.yml",
+            ClickHouseSource(
+                url: .environment("X"), tool: .clickhouseBackup, databases: ["shop"], folder: folder),
+            transport: try Transport(), environment: fixture.environment)
+        let (bytes, product) = try await fixture.produce(source)
+        let found = try await fixture.examine(source, bytes, product)
+        #expect(found.passed && found.checks.first?.detail == "1 files of 5 bytes")
+        #expect(try await fixture.run("ls store").isEmpty)
+
+        // It reports success and leaves nothing.
+        try fixture.stand(in: "clickhouse-backup", "[ \"$1\" = --version ] && echo 2.5.20; exit 0")
+        let nothing = await fixture.failure { _ = try await fixture.produce(source) }
+        #expect(nothing != nil)
+    }
+
+    @Test func clickhousesOwnStatementIsFollowedToItsEnd() async throws {
+        let fixture = try SourceFixture()
+        defer { fixture.scratch.remove() }
+        let folder = fixture.folder("store")
+        let outcome = Locked("BACKUP_CREATED\t")
+        let server = try ScriptedServer { request in
+            let sql = request.text
+            if sql == "SELECT version()" { return [.http(200, "24.8.4.13\n")] }
+            if sql.hasPrefix("BACKUP DATABASE `shop` TO File('") {
+                // The server writes into a folder of the name it was given.
+                let name = sql.split(separator: "'")[1]
+                mkdir("\(folder)/\(name)", 0o700)
+                let file = open("\(folder)/\(name)/.backup", O_WRONLY | O_CREAT, 0o600)
+                write(file, "rows", 4)
+                close(file)
+                return [.http(200, "\(name)\tCREATING_BACKUP\n")]
+            }
+            return [.http(200, outcome.withLock { $0 } + "\n")]
+        }
+        let source = try ClickHouseBackupSource(
+            url: server.url.replacing("http://", with: "http://app:hunter2@"),
+            ClickHouseSource(url: .environment("X"), databases: ["shop"], folder: folder), transport: try Transport(),
+            environment: fixture.environment)
+        #expect(!source.name.contains("hunter2"))
+        let (bytes, product) = try await fixture.produce(source)
+        #expect(product.server?.version == "24.8.4.13")
+        let found = try await fixture.examine(source, bytes, product)
+        #expect(found.checks.first?.detail == "1 files of 4 bytes")
+        #expect(try await fixture.run("ls store").isEmpty)
+
+        outcome.withLock { $0 = "BACKUP_FAILED\tno space left" }
+        let failed = await fixture.failure { _ = try await fixture.produce(source) }
+        #expect(failed?.contains("BACKUP_FAILED: no space left") == true)
+        #expect(try await fixture.run("ls store").isEmpty)
+    }
+
+    /// The answers are pgBackRest 2.45's own, of a good repository and of one with a damaged file.
+    @Test func aDamagedRepositoryIsFoundThoughPgBackRestExitsWithZero() async throws {
+        let fixture = try SourceFixture()
+        defer { fixture.scratch.remove() }
+        func judge(_ text: String) async throws -> ConsumerFindings {
+            try fixture.scratch.write("answer", text)
+            try fixture.stand(in: "pgbackrest", "cat \(fixture.scratch.file("answer"))")
+            let driver = try PgBackRest(
+                stanza: "main", folders: [fixture.scratch.file("tools")], deadline: .seconds(20))
+            return try await onOwnThread { (stop) throws(Failure) in try driver.verify(stop: stop) }
+        }
+        let good = try await judge(
+            """
+            stanza: main
+            status: ok
+              archiveId: 15-1, total WAL checked: 5, total valid WAL: 5
+                missing: 0, checksum invalid: 0, size invalid: 0, other: 0
+              backup: 20261121-135625F, status: valid, total files checked: 964, total valid files: 964
+                missing: 0, checksum invalid: 0, size invalid: 0, other: 0
+
+            """)
+        #expect(good.passed && good.checks.first?.detail == "1 backups are valid")
+        let bad = try await judge(
+            """
+            stanza: main
+            status: error
+              backup: 20261121-135625F, status: invalid, total files checked: 964, total valid files: 963
+                checksum invalid: 1
+
+            """)
+        #expect(!bad.passed && bad.checks.first?.detail.contains("checksum invalid: 1") == true)
+        let empty = try await judge("stanza: main\nstatus: ok\n    no archives or backups exist in the repo\n")
+        #expect(!empty.passed)
+        let silent = try await judge("")
+        #expect(!silent.passed)
+    }
+}
