@@ -85,6 +85,10 @@ final class FakeBackups: BackupWork {
         throw Failure(.transient, "not asked for here")
     }
 
+    func drill(
+        _ policy: DrillPolicy, _ backup: BackupID?, seed: UInt64?, by principal: Principal
+    ) async throws(Failure) -> DrillReport { throw Failure(.transient, "no server can be made") }
+
     func liveDatabase() throws(Failure) -> String { "checkout" }
 
     func contents(of destination: String) async throws(Failure) -> DestinationContents {

@@ -83,6 +83,16 @@ final class TestProgram: Sendable {
         return await program.run(arguments)
     }
 
+    /// What a verb would work with.
+    func session() throws -> Session {
+        var input = Arguments(tokens: [])
+        return Session(
+            console: Console(
+                writeData: { text in self.output.withLock { $0 += text } },
+                writeMessage: { text in self.messages.withLock { $0 += text } }), environment: environment,
+            globals: try Globals(&input), state: state, assembly: assembly, interruptions: signals, endNow: { _ in })
+    }
+
     /// The same with the arguments in a list.
     func run(_ arguments: [String]) async -> ExitCode { await run(all: arguments) }
 

@@ -46,6 +46,9 @@ public protocol BackupWork: Sendable {
     func swap(_ restored: RestoredDatabase, permit: RestorePermit) async throws(Failure) -> DatabaseSwap.Outcome
     /// The name of the database that a restore may replace.
     func liveDatabase() throws(Failure) -> String
+    /// Rehearses a restore into an isolated server; nil chooses the backup as the policy says.
+    func drill(_ policy: DrillPolicy, _ backup: BackupID?, seed: UInt64?, by principal: Principal) async throws(Failure)
+        -> DrillReport
     /// What a destination really holds.
     func contents(of destination: String) async throws(Failure) -> DestinationContents
     /// Makes the backups of a destination's manifests known again.

@@ -1,5 +1,6 @@
 public import SerinModel
 public import SerinPolicies
+public import SerinTransport
 
 /// Makes the sources that plans name.
 public enum BackupSources {
@@ -7,10 +8,11 @@ public enum BackupSources {
     ///
     /// - Parameters:
     ///   - range: For rows of a log table: the time that they are of.
+    ///   - transport: For sources that speak HTTP.
     ///   - secret: The value of a secret.
     /// - Throws: `invalid` for a kind that the plan's source does not make, or that is not supported yet.
     public static func make(
-        _ kind: BackupKind, of plan: BackupPlan, range: Range<Instant>, environment: SourceEnvironment,
+        _ kind: BackupKind, of plan: BackupPlan, range: Range<Instant>, environment: SourceEnvironment, transport: Transport,
         secret: (SecretReference) throws(Failure) -> String
     ) throws(Failure) -> any BackupSource {
         guard plan.source.kinds.contains(kind) else {
@@ -24,8 +26,17 @@ public enum BackupSources {
             if kind == .globals { return try PostgresGlobals(url: secret(source.url), environment: environment) }
             return try PostgresLogical(source, url: secret(source.url), environment: environment)
         case .postgresPhysical(let source):
-            guard case .baseBackup = source.tool, kind == .baseFull else { throw unsupported }
-            return BaseBackupSource(url: try secret(source.url), environment: environment)
+            switch source.tool {
+            case .pgBackRest(let stanza, let configuration):
+                guard kind.isPhysicalBase else { throw unsupported }
+                return PgBackRestSource(
+                    try PgBackRest(
+                        stanza: stanza, configuration: configuration, folders: environment.toolFolders,
+                        deadline: environment.deadline), kind: kind)
+            case .baseBackup:
+                guard kind == .baseFull else { throw unsupported }
+                return BaseBackupSource(url: try secret(source.url), environment: environment)
+            }
         case .redis(let source):
             if kind == .redisAOF {
                 guard let folder = source.folder else {
@@ -41,7 +52,8 @@ public enum BackupSources {
                 url: secret(source.url), source, project: plan.project, range: range, environment: environment)
         case .mongo(let source):
             return try MongoBackupSource(url: secret(source.url), database: source.database, environment: environment)
-        case .clickhouse: throw unsupported
+        case .clickhouse(let source):
+            return try ClickHouseBackupSource(url: secret(source.url), source, transport: transport, environment: environment)
         case .command(let source): return try CommandBackupSource(source, environment: environment)
         }
     }

@@ -78,7 +78,7 @@ struct OpenedBackups: BackupWork {
         var span = Duration.hours(24)
         if case .logs(let logs) = plan.source { span = logs.span }
         return try BackupSources.make(
-            kind, of: plan, range: (now - span)..<now, environment: SourceEnvironment(scratch: scratch)
+            kind, of: plan, range: (now - span)..<now, environment: SourceEnvironment(scratch: scratch), transport: transport
         ) { reference throws(Failure) in try secrets.read(reference) }
     }
 
@@ -188,6 +188,17 @@ struct OpenedBackups: BackupWork {
 
     func swap(_ restored: RestoredDatabase, permit: RestorePermit) async throws(Failure) -> DatabaseSwap.Outcome {
         try await DatabaseSwap(restoreSettings(), now: Self.now).swap(restored, permit: permit)
+    }
+
+    func drill(
+        _ policy: DrillPolicy, _ backup: BackupID?, seed: UInt64?, by principal: Principal
+    ) async throws(Failure) -> DrillReport {
+        let restore = try restoreSettings()
+        let drill = BackupDrill.Settings(
+            policy, checks: plan.restore.checks, integrity: restore.integrity, targets: plan.targets, probe: restore.probe)
+        return try await BackupDrill(
+            settings, drill, identities: identities, catalogue: catalogue, now: Self.now, progress: options.progress
+        ).run(source(plan.source.defaultKind), backup: backup, seed: seed, by: principal)
     }
 
     private func reading(_ destination: String) throws(Failure) -> DestinationReading {

@@ -77,17 +77,6 @@ extension Subcommand {
             session.note("restored as \(restored.name); \(restored.live) was not touched")
         }
     }
-
-    static let backupDrill = Subcommand(
-        "backup drill", summary: "rehearse a restore on an isolated server and measure it",
-        examples: ["serin backup drill backups/checkout.yaml"], interruption: .ends
-    ) { input throws(UsageError) in
-        let argument = try PlanArgument(&input)
-        return { session in
-            _ = try argument.load(session)
-            throw OperationError.refused(Refusal("drills are not supported yet"))
-        }
-    }
 }
 
 extension BackupSession {
