@@ -15,6 +15,7 @@ import Testing
 final class TestProgram: Sendable {
     let state: StateRoot
     let operations = FakeOperations()
+    let backups = FakeBackups()
     let output = Locked("")
     let messages = Locked("")
     let endings = Locked<[ExitCode]>([])
@@ -70,6 +71,10 @@ final class TestProgram: Sendable {
 
     /// Runs one command line. With `terminal`, standard error is a terminal.
     func run(_ arguments: String..., terminal: Bool = false) async -> ExitCode {
+        await run(all: arguments, terminal: terminal)
+    }
+
+    private func run(all arguments: [String], terminal: Bool = false) async -> ExitCode {
         let console = Console(
             writeData: { text in self.output.withLock { $0 += text } },
             writeMessage: { text in self.messages.withLock { $0 += text } },
@@ -78,6 +83,27 @@ final class TestProgram: Sendable {
             assembly: assembly, console: console, environment: environment.merging(["SERIN_STATE": state.path]) { old, _ in old },
             interruptions: signals, endNow: { code in self.endings.withLock { $0.append(code) } })
         return await program.run(arguments)
+    }
+
+    /// What a verb would work with.
+    func session() throws -> Session {
+        var input = Arguments(tokens: [])
+        return Session(
+            console: Console(
+                writeData: { text in self.output.withLock { $0 += text } },
+                writeMessage: { text in self.messages.withLock { $0 += text } }), environment: environment,
+            globals: try Globals(&input), state: state, assembly: assembly, interruptions: signals, endNow: { _ in })
+    }
+
+    /// The same with the arguments in a list.
+    func run(_ arguments: [String]) async -> ExitCode { await run(all: arguments) }
+
+    /// What was written since the last time.
+    func takeOutput() -> String {
+        output.withLock { output in
+            defer { output = "" }
+            return output
+        }
     }
 
     /// Serves the operations at a socket while the body runs.
@@ -131,6 +157,7 @@ final class TestProgram: Sendable {
                 return self.verification.withLock { $0 }
             },
             policySchema: { "{\"title\":\"policy\"}" },
+            backups: backups.assembly,
             watchdog: { _, _, _ throws(OperationError) in .ok })
     }
 }

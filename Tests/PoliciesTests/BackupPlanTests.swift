@@ -1,4 +1,5 @@
 import FoundationEssentials
+import SerinBackups
 import SerinModel
 import SerinPolicies
 import SerinYAML
@@ -6,7 +7,8 @@ import Testing
 
 private func readPlan(_ text: String) -> BackupPlanReading {
     let yaml = readYAML(Array(text.utf8), file: "b.yaml")
-    return BackupPlanReading(of: yaml.node, file: "b.yaml", earlier: yaml.diagnostics) { zone, _ in
+    return BackupPlanReading(of: yaml.node, file: "b.yaml", earlier: yaml.diagnostics, destinations: BackupDestinations.schemas) {
+        zone, _ in
         zone == "Europe/Berlin" ? .hours(1) : nil
     }
 }
@@ -14,7 +16,7 @@ private func readPlan(_ text: String) -> BackupPlanReading {
 /// A plan of these parts.
 private func plan(
     head: String = "", source: String = "postgres: {url_env: URL}",
-    destinations: String = "{disk: {file: {path: /b}, offsite: true}}",
+    destinations: String = "{disk: {folder: {path: /b}, offsite: true}}",
     encryption: String = "{key_file: /k}", rest: String = ""
 ) -> String {
     """
@@ -43,11 +45,11 @@ private func plan(
         #expect(source.url == .environment("DATABASE_URL"))
         #expect(source.globals)
         #expect(plan.destinations.map(\.name) == ["local", "bucket", "elsewhere"])
-        guard case .s3(let bucket) = plan.destinations[1].place else { throw Failure(.invalid, "no bucket") }
-        #expect(bucket.lock == LockPolicy(mode: .compliance, days: 30))
-        #expect(bucket.encryption == .kms(keyID: nil))
+        #expect(plan.destinations.map(\.settings.driver) == ["folder", "s3", "gcs"])
+        #expect(plan.destinations[1].lock == LockPolicy(mode: .compliance, days: 30))
+        #expect(plan.destinations[1].settings["sse"] == "kms")
+        #expect(plan.destinations.map(\.minimumTLS) == [nil, .v1_3, .v1_2])
         #expect(plan.destinations.map(\.isOffsite) == [false, true, true])
-        #expect(plan.destinations[1].minimumTLS == .v13)
         #expect(plan.retention(at: "local").standard == RetentionPolicy(keepAll: .hours(24 * 7)))
         #expect(plan.retention.standard[.yearly] == KeepRule(count: 5, age: .hours(24 * 1830)))
         #expect(plan.schedules.map(\.trigger) == [.cron(try CronExpression("0 2 * * *")), .before(.rollout)])
@@ -61,7 +63,7 @@ private func plan(
         (
             plan(
                 destinations: "{chat: {telegram: {chat: \"@shop\", token_env: T}}}", encryption: "{profile: none, reason: test}"),
-            "backups go to Telegram only encrypted"
+            "telegram takes encrypted backups only"
         ),
         (plan(encryption: "{profile: none}"), "none needs a reason"),
         (plan(encryption: "{profile: gcm1}"), "encryption: has no key"),
@@ -77,15 +79,21 @@ private func plan(
             plan(
                 destinations: "{b: {s3: {bucket: bbb, access_key_env: A, secret_key_env: S, endpoint: \"http://10.0.0.1:9000\"}}}"
             ),
-            "never sent over plain http"
+            "would be reached without encryption"
         ),
         (
-            plan(destinations: "{b: {s3: {bucket: bbb, access_key_env: A, secret_key_env: S, lock: compliance}}}"),
+            plan(destinations: "{b: {s3: {bucket: bbb, access_key_env: A, secret_key_env: S}, lock: compliance}}"),
             "lock and lock_days belong together"
         ),
-        (plan(destinations: "{b: {telegram: {chat: \"1\", token_env: T, part_size: 50MB}}}"), "must be from 1MiB to 19MiB"),
-        (plan(destinations: "{b: {file: {path: /b/../etc}}}"), "leads upwards"),
-        (plan(destinations: "{b: {file: {path: /b}, required: false}}"), "none is required"),
+        (
+            plan(destinations: "{b: {telegram: {chat: \"1\", token_env: T, part_size: 50MB}}}"),
+            "at most 20000000 can be read back"
+        ),
+        (plan(destinations: "{b: {folder: {path: /b}, offsite: true, lock: compliance, lock_days: 3}}"), "cannot lock"),
+        (plan(destinations: "{b: {s3: {bucket: bbb, access_key_env: A}}}"), "needs one of secret_key_env"),
+        (plan(destinations: "{b: {s3: {bucket: bbb, access_key_env: A, secret_key_env: S, kms_key: k}}}"), "needs sse: kms"),
+        (plan(destinations: "{b: {folder: {path: /b/../etc}}}"), "leads upwards"),
+        (plan(destinations: "{b: {folder: {path: /b}, required: false}}"), "none is required"),
         (plan(rest: "schedules: [{cron: \"0 25 * * *\"}]"), "hour: expected numbers from 0 to 23"),
         (plan(rest: "schedules: [{every: 6h, kind: redis_rdb}]"), "postgres makes no redis_rdb"),
         (plan(rest: "schedules: [{every: 6h, before: rollout}]"), "only one of cron, every, before"),
@@ -141,8 +149,7 @@ private func plan(
             plan(
                 head: "preset: strictest",
                 destinations: """
-                    {disk: {file: {path: /b}, tls_min: "1.2"},
-                     b: {s3: {bucket: bbb, access_key_env: A, secret_key_env: S, sse: aes256}}}
+                    {b: {s3: {bucket: bbb, access_key_env: A, secret_key_env: S, sse: aes256, tls_min: "1.2"}}}
                     """,
                 rest: """
                     retention: {keep_all: 7d}
@@ -156,21 +163,41 @@ private func plan(
         let warned = reading.warnings.map { String($0.message.prefix { $0 != ":" }) }
         for key in [
             "retention", "schedules", "max_age", "drills", "restore.approvals", "restore.self_service", "verify.every",
-            "destinations.disk.tls_min", "destinations.b.s3.sse",
+            "destinations.b.s3.tls_min", "destinations.b.s3.sse",
         ] { #expect(warned.contains(key), "\(key): \(warned)") }
         // The preset's own values warn of nothing but times outside its windows.
         let plain = readPlan(plan(head: "preset: strictest"))
         #expect(plain.warnings.allSatisfy { $0.message.contains("outside the windows") }, "\(plain.warnings.map(\.description))")
     }
 
+    @Test func thePresetsDemandsReachTheSettingsOfDestinationsThatHaveThem() throws {
+        let bucket = "s3: {bucket: bbb, access_key_env: A, secret_key_env: S}"
+        let text = plan(
+            head: "preset: strictest", source: "files: {paths: [/etc/shop]}",
+            destinations: "{disk: {folder: {path: /b}}, b: {\(bucket)}, c: {\(bucket), lock: compliance, lock_days: 30}}")
+        let reading = readPlan(text)
+        let plan = try #require(reading.plan, "\(reading.diagnostics.map(\.description))")
+        #expect(plan.destinations.map { $0.settings["sse"] } == [nil, "kms", "kms"])
+        #expect(plan.destinations.map { $0.settings["tls_min"] } == [nil, "1.3", "1.3"])
+        let locks = reading.warnings.map(\.message).filter { $0.contains("lock_days") }
+        #expect(locks == ["destinations.b.lock_days: the preset strictest asks for a lock of 30 days on files and logs"])
+    }
+
+    @Test func anAddressOfThisMachineIsNotElsewhere() throws {
+        let bucket = "bucket: bbb, access_key_env: A, secret_key_env: S, plain_http: yes"
+        let plan = try #require(
+            readPlan(plan(destinations: "{b: {s3: {\(bucket), endpoint: \"http://127.0.0.1:9000\"}}}")).plan)
+        #expect(plan.destinations.map(\.isOffsite) == [false])
+    }
+
     @Test func aFolderWithoutACopyElsewhereIsReported() {
-        let reading = readPlan(plan(destinations: "{disk: {file: {path: /b}}}"))
+        let reading = readPlan(plan(destinations: "{disk: {folder: {path: /b}}}"))
         #expect(reading.plan != nil)
         #expect(reading.warnings.map(\.message) == ["destinations: every copy is on the machine that is backed up"])
     }
 
     @Test func aPresetGivesThePlanItsPractice() throws {
-        let plan = try #require(readPlan(plan(head: "preset: saas-chat", destinations: "{disk: {file: {path: /b}}}")).plan)
+        let plan = try #require(readPlan(plan(head: "preset: saas-chat", destinations: "{disk: {folder: {path: /b}}}")).plan)
         #expect(plan.schedules.map(\.kind) == [.logical, .globals, .logical])
         #expect(plan.retention.standard[.yearly] == KeepRule(age: .hours(24 * 366 * 5)))
         #expect(plan.retention(at: "disk").standard.keepAll == .hours(24 * 7))
@@ -183,12 +210,13 @@ private func plan(
         let document = try packageFile("docs/backup-plan.md")
         let parts = document.components(separatedBy: start)
         try #require(parts.count == 2)
+        let reference = backupPlanReference(destinations: BackupDestinations.schemas.map(\.driver))
         if ProcessInfo.processInfo.environment["SERIN_WRITE_DOCS"] != nil {
             let root = #filePath.split(separator: "/").dropLast(3).joined(separator: "/")
-            try (parts[0] + start + backupPlanReference).write(
+            try (parts[0] + start + reference).write(
                 toFile: "/\(root)/docs/backup-plan.md", atomically: true, encoding: .utf8)
             return
         }
-        #expect(parts[1] == backupPlanReference)
+        #expect(parts[1] == reference)
     }
 }

@@ -47,7 +47,7 @@ import Testing
             strictest.schedules.filter { $0.kind == .logical }.map(\.trigger) == [
                 .every(.hours(6)), .before(.migrations), .before(.rollout),
             ])
-        #expect(strictest.minimumTLS == .v13)
+        #expect(strictest.minimumTLS == .v1_3)
         #expect(strictest.serverSide == .kms)
         #expect(strictest.appendOnly == .require)
         #expect(strictest.targets == BackupPlan.Targets(recoveryPoint: .hours(6), recoveryTime: .hours(1)))

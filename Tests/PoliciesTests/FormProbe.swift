@@ -30,10 +30,6 @@ struct FormProbe: CustomStringConvertible {
         FormProbe(form: .backup(.blackout), hasRange: true, description: "blackout"),
         FormProbe(form: .backup(.identifier), hasRange: false, description: "identifier"),
         FormProbe(form: .backup(.table), hasRange: false, description: "table"),
-        FormProbe(form: .backup(.bucket), hasRange: false, description: "bucket"),
-        FormProbe(form: .backup(.prefix), hasRange: false, description: "prefix"),
-        FormProbe(form: .backup(.tls), hasRange: false, description: "tls"),
-        FormProbe(form: .backup(.chat), hasRange: false, description: "chat"),
         FormProbe(form: .backup(.mail), hasRange: true, description: "mail"),
     ]
 

@@ -1,22 +1,4 @@
-/// How the bytes of a stored object are made safe.
-public enum EnvelopeProfile: String, Sendable, Hashable, Codable, CaseIterable {
-    /// What `openssl enc -aes-256-cbc -pbkdf2 -md sha256` reads, with an HMAC-SHA-256 over the whole object.
-    case enc1
-    /// AES-256-GCM in chunks of 1 MiB, each authenticated with its place in the object.
-    case gcm1
-    /// Not encrypted, by explicit choice; SHA-256 finds accidents, not attackers.
-    case none
-}
-
-/// How the bytes are made smaller before they are encrypted.
-public enum EnvelopeCompression: String, Sendable, Hashable, Codable, CaseIterable {
-    /// Zstandard (RFC 8878).
-    case zstd
-    /// gzip (RFC 1952).
-    case gzip
-    /// Not at all.
-    case none
-}
+public import SerinModel
 
 /// What has to be known about a stored object, besides the key, to check and open it. Holds no secret.
 public struct EnvelopeFacts: Sendable, Hashable, Codable {

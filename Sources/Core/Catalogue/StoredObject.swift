@@ -42,20 +42,12 @@ public struct StoredObject: Sendable, Hashable, Codable {
 /// A destination's promise not to delete or change an object before a moment.
 public struct ObjectLock: Sendable, Hashable, Codable {
     /// Who may lift it early.
-    public enum Mode: String, Sendable, Hashable, Codable, CaseIterable {
-        /// Identities with a special right.
-        case governance
-        /// Nobody.
-        case compliance
-    }
-
-    /// Who may lift it early.
-    public var mode: Mode
+    public var mode: LockMode
     /// Until when it holds.
     public var until: Instant
 
     /// A lock.
-    public init(mode: Mode, until: Instant) {
+    public init(mode: LockMode, until: Instant) {
         self.mode = mode
         self.until = until
     }

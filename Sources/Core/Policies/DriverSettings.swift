@@ -1,4 +1,4 @@
-/// The settings of a load balancer's driver, as validated against the driver's own fields.
+/// The settings of a driver, as validated against the driver's own fields.
 public struct DriverSettings: Sendable, Hashable, Codable {
     /// One setting.
     public struct Setting: Sendable, Hashable, Codable {
@@ -8,7 +8,7 @@ public struct DriverSettings: Sendable, Hashable, Codable {
         public var value: String
     }
 
-    /// The driver's name: the key under `traffic`.
+    /// The driver's name, which is its key: under `traffic`, or in a destination of backups.
     public var driver: String
     /// The settings, sorted by key.
     public private(set) var settings: [Setting]
@@ -43,6 +43,8 @@ public struct DriverSchema: Sendable, Hashable {
         case oneOf([String])
         /// A whole number in a range.
         case integer(ClosedRange<Int>)
+        /// An amount of data with a unit.
+        case bytes
         /// The name of an environment variable, file or credential that holds a secret; the key ends in `_env`, `_file` or `_cred`.
         case secret
     }
@@ -70,7 +72,7 @@ public struct DriverSchema: Sendable, Hashable {
         }
     }
 
-    /// The driver's name: the key under `traffic`.
+    /// The driver's name, which is its key.
     public var name: String
     /// What it drives, for the schema.
     public var help: String

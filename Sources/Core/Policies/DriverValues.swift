@@ -34,6 +34,12 @@ public struct DriverValues: Sendable {
     /// A time in the notation of policies, such as `500ms` or `2s`.
     public func duration(_ key: String) -> Duration? { self[key].flatMap { Duration(policyText: $0) } }
 
+    /// A number of bytes in the notation of policies, such as `100GiB`.
+    public func bytes(_ key: String) -> Int64? { self[key].flatMap(byteCount(policyText:)) }
+
+    /// A choice that is `yes` or `no`.
+    public func isOn(_ key: String) -> Bool { self[key] == "yes" }
+
     /// The reference that `<stem>_env`, `<stem>_file` or `<stem>_cred` holds. Fails when more than one is given.
     public func secret(_ stem: String) throws(Failure) -> SecretReference? {
         let given = [
@@ -67,6 +73,7 @@ public struct DriverValues: Sendable {
         case .oneOf(let words): return words.contains(text) ? nil : "one of \(words.joined(separator: ", "))"
         case .integer(let range):
             return Int(text).map(range.contains) == true ? nil : "a whole number \(range.lowerBound)…\(range.upperBound)"
+        case .bytes: return byteCount(policyText: text) == nil ? "an amount with a unit, such as 100GiB" : nil
         case .secret: return text.isEmpty ? "the name of an environment variable, file or credential" : nil
         }
     }

@@ -6,9 +6,9 @@ public func policyReference(drivers: [DriverSchema]) -> String {
 }
 
 /// The reference of every key of a backup plan as Markdown tables, from the same declarations that the parser follows.
-public var backupPlanReference: String {
+public func backupPlanReference(destinations: [DriverSchema]) -> String {
     var writer = ReferenceWriter()
-    writer.write(backupPlanShape, title: "The plan", path: "")
+    writer.write(backupPlanShape(destinations: destinations), title: "The plan", path: "")
     return writer.text
 }
 

@@ -7,9 +7,9 @@ public func policySchema(drivers: [DriverSchema]) -> JSONValue {
 }
 
 /// The JSON Schema (draft 2020-12) of backup plans, from the same declarations that the parser follows.
-public var backupPlanSchema: JSONValue {
+public func backupPlanSchema(destinations: [DriverSchema]) -> JSONValue {
     document(
-        backupPlanShape, title: "Serin backup plan",
+        backupPlanShape(destinations: destinations), title: "Serin backup plan",
         description: "How one target is backed up, kept, checked, restored and drilled.")
 }
 

@@ -117,6 +117,8 @@ public struct Assembly: Sendable {
         @Sendable (ServiceName, RolloutID?, _ noted: Checkpoint?, StateRoot) async throws(OperationError) -> Verification
     /// The JSON Schema of policies.
     public var policySchema: @Sendable () -> String
+    /// How the parts of backups are put together.
+    public var backups: BackupAssembly
     /// Lowers a service's weight when no controller has held its lock for so long; returns when there is nothing to watch.
     public var watchdog: @Sendable (ServiceName, StateRoot, _ after: Duration) async throws(OperationError) -> ExitCode
 
@@ -131,6 +133,7 @@ public struct Assembly: Sendable {
         verify:
             @escaping @Sendable (ServiceName, RolloutID?, Checkpoint?, StateRoot) async throws(OperationError) -> Verification,
         policySchema: @escaping @Sendable () -> String,
+        backups: BackupAssembly,
         watchdog: @escaping @Sendable (ServiceName, StateRoot, Duration) async throws(OperationError) -> ExitCode
     ) {
         self.readPolicy = readPolicy
@@ -141,6 +144,7 @@ public struct Assembly: Sendable {
         self.openJournal = openJournal
         self.verify = verify
         self.policySchema = policySchema
+        self.backups = backups
         self.watchdog = watchdog
     }
 }

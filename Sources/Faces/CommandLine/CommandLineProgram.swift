@@ -31,10 +31,13 @@ public struct CommandLineProgram: Sendable {
     }
 
     /// Every verb, in the order of the help.
-    static let table = CommandTable(verbs: [
-        .check, .plan, .run, .start, .status, .wait, .halt, .hold, .resume, .promote, .rollback, .approve, .why, .log, .verify,
-        .schema, .daemon, .version, .watchdog,
-    ])
+    static let table = CommandTable(
+        verbs: [
+            .check, .plan, .run, .start, .status, .wait, .halt, .hold, .resume, .promote, .rollback, .approve, .why, .log,
+            .verify,
+            .schema, .daemon, .version, .watchdog,
+        ] + Subcommand.backups,
+        groups: [.init(name: "backup", summary: "backups: make, list, verify, restore, prune", notes: BackupExit.notes)])
 
     /// Does what the arguments ask for.
     public func run(_ arguments: [String]) async -> ExitCode {

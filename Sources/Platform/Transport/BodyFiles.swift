@@ -47,14 +47,6 @@ public struct Downloaded: Sendable, Hashable {
     }
 }
 
-/// A version of TLS; the raw value is libcurl's number of it.
-public enum TLSVersion: Int, Sendable, Hashable, CaseIterable {
-    /// TLS 1.2 (RFC 5246).
-    case v1_2 = 6
-    /// TLS 1.3 (RFC 8446).
-    case v1_3 = 7
-}
-
 /// A pace below which an exchange is given up.
 public struct StallLimit: Sendable, Hashable {
     /// The least number of bytes a second.

@@ -93,7 +93,8 @@ final class Transfer: Sendable {
     }
 
     private func setTrust(_ easy: UnsafeMutableRawPointer) -> [CURLcode] {
-        let version = serin_curl_set_long(easy, CURLOPT_SSLVERSION, request.tlsMinimum.rawValue)
+        let least = request.tlsMinimum == .v1_3 ? CURL_SSLVERSION_TLSv1_3 : CURL_SSLVERSION_TLSv1_2
+        let version = serin_curl_set_long(easy, CURLOPT_SSLVERSION, Int(least))
         guard let file = request.certificateAuthorityFile else { return [version] }
         return [
             version,

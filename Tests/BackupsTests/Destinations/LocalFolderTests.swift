@@ -37,7 +37,7 @@ import Testing
 
     @Test func aQuotaIsKeptAndReported() async throws {
         defer { scratch.remove() }
-        let destination = try folder(["quota": "10KB"])
+        let destination = try folder(["quota": "10kB"])
         let contract = DestinationContract(destination: destination, scratch: scratch)
         let first = try await destination.put(try contract.makeUpload("one", contract.bytes(6000)))
         #expect(try await destination.probe().freeBytes == 4000)

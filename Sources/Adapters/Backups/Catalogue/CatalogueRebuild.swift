@@ -12,6 +12,9 @@ public struct CatalogueRebuild: Sendable {
         public var refused: [Refused] = []
         /// The manifests that could not be believed, and places in the chains that do not hold together.
         public var differences: [CatalogueDifference] = []
+
+        /// Nothing yet.
+        public init() {}
     }
 
     /// A backup that could not be imported.

@@ -6,8 +6,9 @@ internal import SerinTransport
 
 /// A container of Azure's Blob service. Long objects go in blocks, which count only once their list is written.
 struct AzureBlob: BackupDestination {
-    static let definition = DestinationDefinition(schema: schema) { (settings, environment) throws(Failure) in
-        try AzureBlob(settings, environment)
+    static let definition = DestinationDefinition(schema: schema) { settings throws(Failure) in
+        let settings = try Settings(DriverValues(settings, schema: schema))
+        return DestinationDefinition.Prepared(traits: settings.traits) { AzureBlob(settings, $0) }
     }
 
     private static let schema = DriverSchema(
@@ -19,46 +20,63 @@ struct AzureBlob: BackupDestination {
             DriverSchema.Field("endpoint", .url, help: "another address than Azure's own", isRequired: false),
             DriverSchema.Field("tier", .oneOf(["Hot", "Cool", "Cold", "Archive"]), help: "the access tier", isRequired: false),
             DriverSchema.Field(
-                "part_size", .text, help: "longer objects go in blocks of this size", isRequired: false, fallback: "64MiB"),
-            DriverSchema.Field("max_object", .text, help: "the longest object stored", isRequired: false),
+                "part_size", .bytes, help: "longer objects go in blocks of this size", isRequired: false, fallback: "64MiB"),
+            DriverSchema.Field("max_object", .bytes, help: "the longest object stored", isRequired: false),
         ] + DriverValues.secretFields("key", help: "the account's key")
             + DriverValues.secretFields("sas", help: "a shared access signature, in place of the key") + HTTPPlace.fields)
 
-    let name: String
-    let traits: DestinationTraits
+    /// The settings of a container, checked.
+    private struct Settings: Sendable {
+        let account: String
+        let container: String
+        /// What stands before every key; with a slash behind.
+        let prefix: String
+        let name: String
+        let place: HTTPPlace
+        let key: AzureExchange.Key
+        let partSize: Int64
+        let tier: String?
+        let traits: DestinationTraits
+
+        init(_ values: DriverValues) throws(Failure) {
+            account = try values.required("account")
+            container = try values.required("container")
+            let text = values["prefix"] ?? ""
+            guard text.isEmpty || ObjectKey(text) != nil else {
+                throw Failure(.invalid, "setting 'prefix': '\(text)' \(ObjectKey.defect(in: text) ?? "is no key")")
+            }
+            prefix = text.isEmpty ? "" : text + "/"
+            name = "azure://\(account)/\(container)" + (text.isEmpty ? "" : "/" + text)
+            partSize = values.bytes("part_size") ?? (64 << 20)
+            guard (1...4000 << 20).contains(partSize) else { throw Failure(.invalid, "setting 'part_size': at most 4000MiB") }
+            tier = values["tier"]
+            place = try HTTPPlace(values["endpoint"] ?? "https://\(account).blob.core.windows.net", values)
+            switch (try values.secret("key"), try values.secret("sas")) {
+            case (let shared?, nil): key = .shared(shared)
+            case (nil, let access?): key = .access(access)
+            case _: throw Failure(.invalid, "a container needs either key_… or sas_…")
+            }
+            traits = DestinationTraits(
+                isOffsite: !place.isLoopback, locks: true, keepsVersions: true,
+                // The most blocks that an object may have.
+                objectLimit: values.bytes("max_object") ?? partSize * 50_000)
+        }
+    }
+
+    private let settings: Settings
     private let exchange: AzureExchange
     private let environment: DestinationEnvironment
-    private let prefix: String
-    private let partSize: Int64
-    private let tier: String?
+    var name: String { settings.name }
+    var traits: DestinationTraits { settings.traits }
+    private var prefix: String { settings.prefix }
+    private var partSize: Int64 { settings.partSize }
 
-    private init(_ settings: DriverSettings, _ environment: DestinationEnvironment) throws(Failure) {
-        let values = try DriverValues(settings, schema: Self.schema)
-        let account = try values.required("account")
-        let container = try values.required("container")
-        let text = values["prefix"] ?? ""
-        guard text.isEmpty || ObjectKey(text) != nil else {
-            throw Failure(.invalid, "setting 'prefix': '\(text)' \(ObjectKey.defect(in: text) ?? "is no key")")
-        }
-        prefix = text.isEmpty ? "" : text + "/"
-        name = "azure://\(account)/\(container)" + (text.isEmpty ? "" : "/" + text)
-        partSize = try values.bytes("part_size") ?? (64 << 20)
-        guard (1...4000 << 20).contains(partSize) else { throw Failure(.invalid, "setting 'part_size': at most 4000MiB") }
-        tier = values["tier"]
-        let place = try HTTPPlace(values["endpoint"] ?? "https://\(account).blob.core.windows.net", values)
-        let key: AzureExchange.Key
-        switch (try values.secret("key"), try values.secret("sas")) {
-        case (let shared?, nil): key = .shared(shared)
-        case (nil, let access?): key = .access(access)
-        case _: throw Failure(.invalid, "a container needs either key_… or sas_…")
-        }
+    private init(_ settings: Settings, _ environment: DestinationEnvironment) {
+        self.settings = settings
         self.environment = environment
         exchange = AzureExchange(
-            place: place, account: account, container: container, key: key, environment: environment, name: name)
-        traits = DestinationTraits(
-            isOffsite: !place.isLoopback, locks: true, keepsVersions: true,
-            // The most blocks that an object may have.
-            objectLimit: try values.bytes("max_object") ?? partSize * 50_000)
+            place: settings.place, account: settings.account, container: settings.container, key: settings.key,
+            environment: environment, name: settings.name)
     }
 
     func probe() async throws(Failure) -> DestinationFacts {
@@ -156,7 +174,7 @@ struct AzureBlob: BackupDestination {
             HTTPHeader("x-ms-meta-" + $0.key.replacing("-", with: "_"), $0.value)
         }
         headers.append(HTTPHeader("x-ms-meta-serin_sha256", upload.sha256))
-        if let tier { headers.append(HTTPHeader("x-ms-access-tier", tier)) }
+        if let tier = settings.tier { headers.append(HTTPHeader("x-ms-access-tier", tier)) }
         if let lock = upload.lock {
             headers.append(HTTPHeader("x-ms-immutability-policy-until-date", httpDate(lock.until)))
             headers.append(HTTPHeader("x-ms-immutability-policy-mode", lock.mode == .compliance ? "Locked" : "Unlocked"))

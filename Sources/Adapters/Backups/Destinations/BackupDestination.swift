@@ -1,5 +1,6 @@
 public import SerinCatalogue
 public import SerinModel
+public import SerinPolicies
 internal import SerinProcesses
 
 /// A place that keeps objects. Every call has its own deadline; what comes back is what the place says, which proves nothing:

@@ -3,19 +3,18 @@ public import SerinPolicies
 
 /// One kind of destination: what its settings may be, and how it is made from them.
 public struct DestinationDefinition: Sendable {
-    /// Makes the destination. Fails on settings that it can never work with; contacts nothing.
-    public typealias Maker = @Sendable (DriverSettings, DestinationEnvironment) throws(Failure) -> any BackupDestination
+    /// A destination whose settings can work.
+    public struct Prepared: Sendable {
+        /// What it can do.
+        public var traits: DestinationTraits
+        /// Makes it; contacts nothing.
+        public var make: @Sendable (DestinationEnvironment) -> any BackupDestination
+    }
 
     /// Its name and settings.
     public var schema: DriverSchema
-    /// Makes the destination.
-    public var make: Maker
-
-    /// A kind of destination.
-    public init(schema: DriverSchema, make: @escaping Maker) {
-        self.schema = schema
-        self.make = make
-    }
+    /// Reads the settings. Fails on those that it can never work with.
+    public var prepare: @Sendable (DriverSettings) throws(Failure) -> Prepared
 }
 
 /// The places that backups can be stored at. A new one is one file and one line in `all`.
@@ -30,8 +29,12 @@ public enum BackupDestinations {
         CommandDestination.definition,
     ]
 
-    /// What the settings of each kind may be.
-    public static var schemas: [DriverSchema] { all.map(\.schema) }
+    /// What a plan may say of each kind.
+    public static var schemas: [DestinationSchema] {
+        all.map { definition in
+            DestinationSchema(driver: definition.schema) { settings throws(Failure) in try definition.prepare(settings).traits }
+        }
+    }
 
     /// Makes the destination that the settings name. Fails with `invalid` when there is none or its settings cannot work.
     public static func make(
@@ -41,20 +44,6 @@ public enum BackupDestinations {
             let names = all.map(\.schema.name).joined(separator: ", ")
             throw Failure(.invalid, "no destination of the kind '\(settings.driver)'", hint: "expected one of \(names)")
         }
-        return try definition.make(settings, environment)
+        return try definition.prepare(settings).make(environment)
     }
-}
-
-extension DriverValues {
-    /// A number of bytes such as `100GiB`; nil when it is not given.
-    func bytes(_ key: String) throws(Failure) -> Int64? {
-        guard let text = self[key] else { return nil }
-        guard let count = byteCount(parsing: text) else {
-            throw Failure(.invalid, "setting '\(key)': expected a number of bytes such as 100GiB, found '\(text)'")
-        }
-        return count
-    }
-
-    /// A choice that is `yes` or `no`.
-    func isOn(_ key: String) -> Bool { self[key] == "yes" }
 }

@@ -9,8 +9,9 @@ internal import SerinProcesses
 /// Each verb is a line of words. `{{key}}`, `{{file}}`, `{{version}}` and `{{prefix}}` in a word are replaced; a value never becomes
 /// several words. The program reads the same as one JSON object and answers with lines of JSON and an exit status.
 struct CommandDestination: BackupDestination {
-    static let definition = DestinationDefinition(schema: schema) { (settings, environment) throws(Failure) in
-        try CommandDestination(settings, environment)
+    static let definition = DestinationDefinition(schema: schema) { settings throws(Failure) in
+        let settings = try Settings(DriverValues(settings, schema: schema))
+        return DestinationDefinition.Prepared(traits: Settings.traits) { CommandDestination(settings, $0) }
     }
 
     private enum Verb: String, CaseIterable {
@@ -23,34 +24,42 @@ struct CommandDestination: BackupDestination {
             DriverSchema.Field($0.rawValue, .text, help: "the program and arguments that \($0.rawValue)")
         } + [
             DriverSchema.Field("label", .name, help: "what messages call it"),
-            DriverSchema.Field(
-                "offsite", .oneOf(["yes", "no"]), help: "whether objects survive the loss of this machine", isRequired: false,
-                fallback: "no"),
             DriverSchema.Field("timeout", .duration, help: "for one run", isRequired: false, fallback: "1h"),
         ] + DriverValues.secretFields("secret", help: "given to the programs as SERIN_SECRET"))
 
-    let name: String
-    let traits: DestinationTraits
-    private let templates: [Verb: [String]]
-    private let secret: SecretReference?
-    private let timeout: Duration
-    private let environment: DestinationEnvironment
+    /// The programs and settings, checked.
+    private struct Settings: Sendable {
+        /// Where programs store is for the plan to say.
+        static let traits = DestinationTraits(isOffsite: false)
+        let label: String
+        let templates: [Verb: [String]]
+        let secret: SecretReference?
+        let timeout: Duration
 
-    private init(_ settings: DriverSettings, _ environment: DestinationEnvironment) throws(Failure) {
-        let values = try DriverValues(settings, schema: Self.schema)
-        var templates: [Verb: [String]] = [:]
-        for verb in Verb.allCases {
-            templates[verb] = try values.required(verb.rawValue).split(separator: " ").map(String.init)
-            guard templates[verb]?.first?.hasPrefix("/") == true else {
-                throw Failure(.invalid, "setting '\(verb.rawValue)': expected the absolute path of a program and its arguments")
+        init(_ values: DriverValues) throws(Failure) {
+            var templates: [Verb: [String]] = [:]
+            for verb in Verb.allCases {
+                templates[verb] = try values.required(verb.rawValue).split(separator: " ").map(String.init)
+                guard templates[verb]?.first?.hasPrefix("/") == true else {
+                    throw Failure(
+                        .invalid, "setting '\(verb.rawValue)': expected the absolute path of a program and its arguments")
+                }
             }
+            self.templates = templates
+            label = try values.required("label")
+            secret = try values.secret("secret")
+            timeout = values.duration("timeout") ?? .hours(1)
         }
-        self.templates = templates
+    }
+
+    private let settings: Settings
+    private let environment: DestinationEnvironment
+    var name: String { "command:" + settings.label }
+    var traits: DestinationTraits { Settings.traits }
+
+    private init(_ settings: Settings, _ environment: DestinationEnvironment) {
+        self.settings = settings
         self.environment = environment
-        secret = try values.secret("secret")
-        timeout = values.duration("timeout") ?? .hours(1)
-        name = "command:" + (try values.required("label"))
-        traits = DestinationTraits(isOffsite: values.isOn("offsite"))
     }
 
     func probe() async throws(Failure) -> DestinationFacts {
@@ -184,17 +193,18 @@ struct CommandDestination: BackupDestination {
         more: [JSONValue.Member] = []
     ) async throws(Failure) -> [JSONValue]? {
         let given = [("key", key?.description), ("file", file), ("version", version), ("prefix", prefix)]
-        let words = (templates[verb] ?? []).map { word in
+        let words = (settings.templates[verb] ?? []).map { word in
             given.reduce(word) { $0.replacing("{{\($1.0)}}", with: $1.1 ?? "") }
         }
         let members =
             [JSONValue.Member("verb", .string(verb.rawValue))]
             + given.compactMap { name, value in value.map { JSONValue.Member(name, .string($0)) } } + more
         var variables = ["PATH": "/usr/local/bin:/usr/bin:/bin"]
-        if let secret { variables["SERIN_SECRET"] = try await environment.secret(secret) }
+        if let secret = settings.secret { variables["SERIN_SECRET"] = try await environment.secret(secret) }
         let program = Program(
             words.first ?? "", Array(words.dropFirst()), environment: variables,
-            input: JSONValue.sortedObject(members).canonicalBytes + [0x0A], deadline: timeout, outputLimit: 16 << 20, kept: .end)
+            input: JSONValue.sortedObject(members).canonicalBytes + [0x0A], deadline: settings.timeout, outputLimit: 16 << 20,
+            kept: .end)
         let completion = try await program.run()
         let what = "the program for \(verb.rawValue)\(key.map { " of \($0)" } ?? "") at \(name)"
         switch completion.termination {
@@ -205,7 +215,7 @@ struct CommandDestination: BackupDestination {
             let kinds: [Int32: FailureClass] = [3: .conflict, 75: .transient, 77: .denied]
             throw Failure(kinds[status] ?? .invalid, "\(what) ended with status \(status): \(lastWords(completion, variables))")
         case .signalled(let signal): throw Failure(.unknown, "\(what) was ended by signal \(signal)")
-        case .timedOut: throw Failure(.unknown, "\(what) did not end within \(timeout)")
+        case .timedOut: throw Failure(.unknown, "\(what) did not end within \(settings.timeout)")
         }
     }
 

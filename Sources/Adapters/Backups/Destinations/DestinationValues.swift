@@ -1,5 +1,6 @@
 public import SerinCatalogue
 public import SerinModel
+internal import SerinPolicies
 
 /// A file to store.
 public struct Upload: Sendable, Hashable {
@@ -75,32 +76,6 @@ public struct PendingUpload: Sendable, Hashable {
         self.key = key
         self.reference = reference
         self.started = started
-    }
-}
-
-/// What a destination can do.
-public struct DestinationTraits: Sendable, Hashable {
-    /// Whether an object survives the loss of this machine.
-    public var isOffsite: Bool
-    /// Whether it can lock objects.
-    public var locks: Bool
-    /// Whether it keeps versions of a key.
-    public var keepsVersions: Bool
-    /// Whether it takes encrypted objects only.
-    public var requiresEncryption: Bool
-    /// The longest object it takes, in bytes; nil: no limit.
-    public var objectLimit: Int64?
-
-    /// What a destination can do.
-    public init(
-        isOffsite: Bool, locks: Bool = false, keepsVersions: Bool = false, requiresEncryption: Bool = false,
-        objectLimit: Int64? = nil
-    ) {
-        self.isOffsite = isOffsite
-        self.locks = locks
-        self.keepsVersions = keepsVersions
-        self.requiresEncryption = requiresEncryption
-        self.objectLimit = objectLimit
     }
 }
 

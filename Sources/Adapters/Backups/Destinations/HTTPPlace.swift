@@ -20,7 +20,9 @@ struct HTTPPlace: Sendable {
 
     /// The fields that every such destination has.
     static let fields = [
-        DriverSchema.Field("tls_min", .oneOf(["1.2", "1.3"]), help: "the oldest TLS spoken", isRequired: false, fallback: "1.2"),
+        DriverSchema.Field(
+            "tls_min", .oneOf(TLSVersion.allCases.map(\.rawValue)), help: "the oldest TLS spoken", isRequired: false,
+            fallback: "1.2"),
         DriverSchema.Field("ca_file", .path, help: "certificates to trust instead of the system's", isRequired: false),
         DriverSchema.Field(
             "plain_http", .oneOf(["yes", "no"]), help: "whether http:// is allowed, for a loopback address only",
@@ -29,7 +31,7 @@ struct HTTPPlace: Sendable {
         DriverSchema.Field(
             "timeout", .duration, help: "for one request; an upload also ends when nothing moves for a minute", isRequired: false,
             fallback: "1h"),
-        DriverSchema.Field("rate", .text, help: "the most bytes a second, such as 20MiB", isRequired: false),
+        DriverSchema.Field("rate", .bytes, help: "the most bytes a second, such as 20MiB", isRequired: false),
     ]
 
     init(_ url: String, _ values: DriverValues) throws(Failure) {
@@ -54,10 +56,10 @@ struct HTTPPlace: Sendable {
                 .invalid, "the destination at \(url) would be reached without encryption",
                 hint: "use https://; http:// is for a loopback address with plain_http: yes")
         }
-        tlsMinimum = values["tls_min"] == "1.3" ? .v1_3 : .v1_2
+        tlsMinimum = values["tls_min"].flatMap(TLSVersion.init(rawValue:)) ?? .v1_2
         certificateAuthorityFile = values["ca_file"]
         timeout = values.duration("timeout") ?? .hours(1)
-        rateLimit = try values.bytes("rate")
+        rateLimit = values.bytes("rate")
     }
 
     /// A request with the limits of this place.

@@ -9,14 +9,17 @@ internal import SerinProcesses
 /// An object is written under a temporary name, synced, and then linked to its own: the link fails when the name is taken, and after a
 /// crash there is the whole object or none. Folders are for this user only, and no symbolic link is ever followed below the root.
 struct LocalFolder: BackupDestination {
-    static let definition = DestinationDefinition(schema: schema) { (settings, _) throws(Failure) in try LocalFolder(settings) }
+    static let definition = DestinationDefinition(schema: schema) { settings throws(Failure) in
+        let folder = try LocalFolder(settings)
+        return DestinationDefinition.Prepared(traits: folder.traits) { _ in folder }
+    }
 
     private static let schema = DriverSchema(
         name: "folder", help: "a folder of this machine",
         fields: [
             DriverSchema.Field("path", .path, help: "the folder; it is made when it is missing"),
             DriverSchema.Field(
-                "quota", .text, help: "the most bytes that all objects may take together, such as 100GiB", isRequired: false),
+                "quota", .bytes, help: "the most bytes that all objects may take together, such as 100GiB", isRequired: false),
         ])
 
     let name: String
@@ -26,8 +29,12 @@ struct LocalFolder: BackupDestination {
 
     init(_ settings: DriverSettings) throws(Failure) {
         let values = try DriverValues(settings, schema: Self.schema)
-        tree = FolderTree(root: try values.required("path"))
-        quota = try values.bytes("quota")
+        let path = try values.required("path")
+        guard !path.split(separator: "/").contains("..") else {
+            throw Failure(.invalid, "setting 'path': '\(path)' leads upwards", hint: "write the folder that is meant")
+        }
+        tree = FolderTree(root: path)
+        quota = values.bytes("quota")
         name = "file://" + tree.root
     }
 

@@ -7,7 +7,7 @@ internal import SerinTransport
 /// A bucket of S3, of a store that speaks its protocol, or of Google Cloud Storage by its XML API.
 struct ObjectStore: BackupDestination {
     let name: String
-    let traits: DestinationTraits
+    var traits: DestinationTraits { settings.traits }
     let settings: ObjectStoreSettings
     let environment: DestinationEnvironment
     var dialect: ObjectStoreDialect { settings.dialect }
@@ -16,9 +16,6 @@ struct ObjectStore: BackupDestination {
         self.settings = settings
         self.environment = environment
         name = "\(settings.dialect.urlScheme)://\(settings.bucket)" + (settings.prefix.isEmpty ? "" : "/" + settings.prefix)
-        traits = DestinationTraits(
-            isOffsite: !settings.place.isLoopback, locks: true, keepsVersions: true,
-            objectLimit: settings.objectLimit)
     }
 
     func head(_ key: ObjectKey, version: String?) async throws(Failure) -> StoredObject? {
@@ -122,7 +119,7 @@ struct ObjectStore: BackupDestination {
         stored.storageClass = answer.header(prefix + "storage-class")
         stored.encryption = answer.header(dialect.encryptionHeader)
         stored.modified = answer.header("Last-Modified").flatMap { moment(http: $0) }
-        if let mode = answer.header(prefix + "object-lock-mode").flatMap({ ObjectLock.Mode(rawValue: $0.lowercased()) }),
+        if let mode = answer.header(prefix + "object-lock-mode").flatMap({ LockMode(rawValue: $0.lowercased()) }),
             let until = answer.header(prefix + "object-lock-retain-until-date").flatMap({ moment(rfc3339: $0) })
         {
             stored.lock = ObjectLock(mode: mode, until: until)

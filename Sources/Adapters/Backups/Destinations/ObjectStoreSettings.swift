@@ -55,11 +55,11 @@ struct ObjectStoreSettings: Sendable {
         accessKey = try Self.required(values.secret("access_key"), "access_key")
         secretKey = try Self.required(values.secret("secret_key"), "secret_key")
         sessionToken = try values.secret("session_token")
-        partSize = try values.bytes("part_size") ?? (64 << 20)
+        partSize = values.bytes("part_size") ?? (64 << 20)
         guard (5 << 20...5 << 30).contains(partSize) else {
             throw Failure(.invalid, "setting 'part_size': expected 5MiB…5GiB")
         }
-        objectLimit = try values.bytes("max_object") ?? (5 << 40)
+        objectLimit = values.bytes("max_object") ?? (5 << 40)
         headers = try Self.headers(values, dialect)
     }
 
@@ -103,6 +103,11 @@ struct ObjectStoreSettings: Sendable {
         return headers
     }
 
+    /// What such a bucket can do.
+    var traits: DestinationTraits {
+        DestinationTraits(isOffsite: !place.isLoopback, locks: true, keepsVersions: true, objectLimit: objectLimit)
+    }
+
     /// A key or prefix of keys as the bucket has it.
     func full(_ text: String) -> String { prefix.isEmpty ? text : prefix + "/" + text }
 
@@ -115,15 +120,17 @@ struct ObjectStoreSettings: Sendable {
 
 extension ObjectStore {
     /// S3 and what speaks its protocol.
-    static let s3 = DestinationDefinition(schema: s3Schema) { (settings, environment) throws(Failure) in
-        let values = try DriverValues(settings, schema: s3Schema)
-        return ObjectStore(try ObjectStoreSettings(values, dialect: .s3), environment: environment)
+    static let s3 = DestinationDefinition(schema: s3Schema) { settings throws(Failure) in
+        prepared(try ObjectStoreSettings(DriverValues(settings, schema: s3Schema), dialect: .s3))
     }
 
     /// Google Cloud Storage by its XML API, with the keys of a service account for interoperability (HMAC).
-    static let googleCloud = DestinationDefinition(schema: googleSchema) { (settings, environment) throws(Failure) in
-        let values = try DriverValues(settings, schema: googleSchema)
-        return ObjectStore(try ObjectStoreSettings(values, dialect: .google), environment: environment)
+    static let googleCloud = DestinationDefinition(schema: googleSchema) { settings throws(Failure) in
+        prepared(try ObjectStoreSettings(DriverValues(settings, schema: googleSchema), dialect: .google))
+    }
+
+    private static func prepared(_ settings: ObjectStoreSettings) -> DestinationDefinition.Prepared {
+        DestinationDefinition.Prepared(traits: settings.traits) { ObjectStore(settings, environment: $0) }
     }
 
     private static let s3Schema = DriverSchema(
@@ -139,7 +146,7 @@ extension ObjectStore {
                 fallback: "none"),
             DriverSchema.Field("tags", .text, help: "tags of every object: name=value,name=value", isRequired: false),
             DriverSchema.Field(
-                "part_size", .text, help: "longer objects go in parts of this size", isRequired: false, fallback: "64MiB"),
+                "part_size", .bytes, help: "longer objects go in parts of this size", isRequired: false, fallback: "64MiB"),
         ] + DriverValues.secretFields("session_token", help: "the token of keys with an end"))
 
     private static let googleSchema = DriverSchema(
@@ -155,7 +162,7 @@ extension ObjectStore {
             DriverSchema.Field("prefix", .text, help: "what stands before every key", isRequired: false),
             DriverSchema.Field("storage_class", .name, help: "the class of storage, such as STANDARD_IA", isRequired: false),
             DriverSchema.Field("kms_key", .text, help: "the key that encrypts at rest", isRequired: false),
-            DriverSchema.Field("max_object", .text, help: "the longest object stored", isRequired: false),
+            DriverSchema.Field("max_object", .bytes, help: "the longest object stored", isRequired: false),
         ] + DriverValues.secretFields("access_key", help: "the access key")
         + DriverValues.secretFields("secret_key", help: "the secret key") + HTTPPlace.fields
 }

@@ -10,8 +10,9 @@ internal import SerinTransport
 /// The pinned message of the chat is the directory of all objects. One writer at a time: the lease of the target sees to it. Deleting
 /// takes messages out of the chat; whether Telegram erases the bytes is its own affair.
 struct TelegramChat: BackupDestination {
-    static let definition = DestinationDefinition(schema: schema) { (settings, environment) throws(Failure) in
-        try TelegramChat(settings, environment)
+    static let definition = DestinationDefinition(schema: schema) { settings throws(Failure) in
+        let settings = try Settings(DriverValues(settings, schema: schema))
+        return DestinationDefinition.Prepared(traits: settings.traits) { TelegramChat(settings, $0) }
     }
 
     private static let schema = DriverSchema(
@@ -22,39 +23,54 @@ struct TelegramChat: BackupDestination {
                 "api", .url, help: "the Bot API; a server of one's own takes larger parts", isRequired: false,
                 fallback: "https://api.telegram.org"),
             DriverSchema.Field(
-                "part_size", .text, help: "how long parts are; the hosted API gives back at most 20 MB", isRequired: false,
+                "part_size", .bytes, help: "how long parts are; the hosted API gives back at most 20 MB", isRequired: false,
                 fallback: "19MiB"),
-            DriverSchema.Field("max_object", .text, help: "the longest object stored", isRequired: false, fallback: "2GB"),
+            DriverSchema.Field("max_object", .bytes, help: "the longest object stored", isRequired: false, fallback: "2GB"),
         ] + DriverValues.secretFields("token", help: "the bot's token") + HTTPPlace.fields)
 
-    let name: String
-    let traits: DestinationTraits
-    private let bot: TelegramBot
-    private let partSize: Int64
-    private let environment: DestinationEnvironment
+    /// The settings of a chat, checked.
+    private struct Settings: Sendable {
+        let chat: String
+        let token: SecretReference
+        let place: HTTPPlace
+        let partSize: Int64
+        let traits: DestinationTraits
 
-    private init(_ settings: DriverSettings, _ environment: DestinationEnvironment) throws(Failure) {
-        let values = try DriverValues(settings, schema: Self.schema)
-        let chat = try values.required("chat")
-        let isName =
-            chat.hasPrefix("@") && chat.dropFirst().allSatisfy { $0.isASCII && ($0.isLetter || $0.isNumber || $0 == "_") }
-        guard isName || Int64(chat) != nil else { throw Failure(.invalid, "setting 'chat': expected a number or @name") }
-        guard let token = try values.secret("token") else {
-            throw Failure(.invalid, "a chat needs one of token_env, token_file and token_cred")
+        init(_ values: DriverValues) throws(Failure) {
+            chat = try values.required("chat")
+            let isName =
+                chat.hasPrefix("@") && chat.dropFirst().allSatisfy { $0.isASCII && ($0.isLetter || $0.isNumber || $0 == "_") }
+            guard isName || Int64(chat) != nil else { throw Failure(.invalid, "setting 'chat': expected a number or @name") }
+            guard let token = try values.secret("token") else {
+                throw Failure(.invalid, "a chat needs one of token_env, token_file and token_cred")
+            }
+            self.token = token
+            let api = try values.required("api")
+            let isHosted = api.hasSuffix("//api.telegram.org")
+            partSize = values.bytes("part_size") ?? (19 << 20)
+            let most: Int64 = isHosted ? 20_000_000 : 1900 << 20
+            guard (1...most).contains(partSize) else {
+                throw Failure(
+                    .invalid, "setting 'part_size': \(partSize) bytes, at most \(most) can be read back",
+                    hint: isHosted ? "a Bot API server of your own (api:) takes up to 1900MiB" : nil)
+            }
+            place = try HTTPPlace(api, values)
+            traits = DestinationTraits(
+                isOffsite: true, requiresEncryption: true, objectLimit: values.bytes("max_object"))
         }
-        let api = try values.required("api")
-        let isHosted = api.hasSuffix("//api.telegram.org")
-        partSize = try values.bytes("part_size") ?? (19 << 20)
-        let most: Int64 = isHosted ? 20_000_000 : 1900 << 20
-        guard (1...most).contains(partSize) else {
-            throw Failure(
-                .invalid, "setting 'part_size': \(partSize) bytes, at most \(most) can be read back",
-                hint: isHosted ? "a Bot API server of your own (api:) takes up to 1900MiB" : nil)
-        }
+    }
+
+    private let settings: Settings
+    private let bot: TelegramBot
+    private let environment: DestinationEnvironment
+    var name: String { "telegram:" + settings.chat }
+    var traits: DestinationTraits { settings.traits }
+    private var partSize: Int64 { settings.partSize }
+
+    private init(_ settings: Settings, _ environment: DestinationEnvironment) {
+        self.settings = settings
         self.environment = environment
-        bot = TelegramBot(place: try HTTPPlace(api, values), chat: chat, token: token, environment: environment)
-        name = "telegram:" + chat
-        traits = DestinationTraits(isOffsite: true, requiresEncryption: true, objectLimit: try values.bytes("max_object"))
+        bot = TelegramBot(place: settings.place, chat: settings.chat, token: settings.token, environment: environment)
     }
 
     func probe() async throws(Failure) -> DestinationFacts {

@@ -1,6 +1,7 @@
 internal import SerinCatalogue
 internal import SerinCrypto
 internal import SerinModel
+internal import SerinPolicies
 internal import SerinProcesses
 
 /// Looks whether a backup can be made before anything is begun.

@@ -1,6 +1,7 @@
 public import SerinCatalogue
 public import SerinCrypto
 public import SerinModel
+internal import SerinPolicies
 
 /// One destination of a plan, ready for use.
 public struct BackupPlace: Sendable {
@@ -18,12 +19,12 @@ public struct BackupPlace: Sendable {
     /// A lock to ask for.
     public struct Lock: Sendable, Hashable {
         /// Who may lift it.
-        public var mode: ObjectLock.Mode
+        public var mode: LockMode
         /// For how long.
         public var length: Duration
 
         /// A lock.
-        public init(_ mode: ObjectLock.Mode, for length: Duration) {
+        public init(_ mode: LockMode, for length: Duration) {
             self.mode = mode
             self.length = length
         }

@@ -1,4 +1,3 @@
-public import SerinCatalogue
 public import SerinModel
 
 /// What somebody was allowed to do with one backup. Whoever makes it has checked the confirmation and the approvals; nothing that

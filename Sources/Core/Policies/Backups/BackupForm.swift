@@ -16,14 +16,6 @@ enum BackupForm: Sendable, Hashable {
     case identifier
     /// The exact name of a table, with or without its schema.
     case table
-    /// The name of a bucket.
-    case bucket
-    /// What keys begin with.
-    case prefix
-    /// A version of TLS.
-    case tls
-    /// A chat of Telegram.
-    case chat
     /// A mail address.
     case mail
 
@@ -36,10 +28,6 @@ enum BackupForm: Sendable, Hashable {
         case .blackout: "days like 2026-12-24..2026-12-26, or hours like \"sat 00:00-24:00\""
         case .identifier: "an exact name of letters, digits, '_' and '-', at most 63, without patterns"
         case .table: "the exact name of a table like orders or public.orders, without patterns"
-        case .bucket: "the name of a bucket: 3 to 63 lower-case letters, digits, '.', '_' and '-'"
-        case .prefix: "the beginning of keys like postgres/daily, without '/' at its ends and without '..'"
-        case .tls: "\"1.2\" or \"1.3\", in quotes"
-        case .chat: "the number of a chat, like \"-1001234567890\", or the @name of a channel, in quotes"
         case .mail: "a mail address like ops@example.com"
         }
     }
@@ -53,10 +41,6 @@ enum BackupForm: Sendable, Hashable {
         case .blackout: "2026-12-24..2026-12-26"
         case .identifier: "public"
         case .table: "public.orders"
-        case .bucket: "checkout-backups"
-        case .prefix: "postgres/daily"
-        case .tls: "\"1.3\""
-        case .chat: "\"-1001234567890\""
         case .mail: "ops@example.com"
         }
     }
@@ -72,10 +56,6 @@ enum BackupForm: Sendable, Hashable {
             "^([0-9]{4}-[0-9]{2}-[0-9]{2}(\\.\\.[0-9]{4}-[0-9]{2}-[0-9]{2})?|([A-Za-z,-]+ +)?[0-9]{2}:[0-9]{2}-[0-9]{2}:[0-9]{2})$"
         case .identifier: "^[A-Za-z_][A-Za-z0-9_-]{0,62}$"
         case .table: "^([A-Za-z_][A-Za-z0-9_-]{0,62}\\.)?[A-Za-z_][A-Za-z0-9_-]{0,62}$"
-        case .bucket: "^[a-z0-9][a-z0-9._-]{1,61}[a-z0-9]$"
-        case .prefix: "^[A-Za-z0-9_-][A-Za-z0-9_. -]*(/[A-Za-z0-9_-][A-Za-z0-9_. -]*)*$"
-        case .tls: "^1\\.[23]$"
-        case .chat: "^(-?[0-9]{1,20}|@[A-Za-z][A-Za-z0-9_]{2,63})$"
         case .mail: "^[!-?A-~]+@[A-Za-z0-9.-]+$"
         }
     }
@@ -116,19 +96,6 @@ enum BackupForm: Sendable, Hashable {
         case .table:
             let names = text.split(separator: ".", omittingEmptySubsequences: false)
             isFine = names.count <= 2 && names.allSatisfy(isIdentifier)
-        case .bucket:
-            let bytes = Array(text.utf8)
-            let ends = [bytes.first ?? 0, bytes.last ?? 0]
-            isFine =
-                (3...63).contains(bytes.count) && bytes.allSatisfy { isNameByte($0) || $0 == 0x2E } && text == text.lowercased()
-                && ends.allSatisfy { isLetter($0) || isDigit($0) }
-        case .prefix:
-            isFine = parts.allSatisfy { part in
-                guard let first = part.first else { return false }
-                return isNameByte(first) && part.allSatisfy { isNameByte($0) || $0 == 0x2E || $0 == 0x20 }
-            }
-        case .tls: isFine = BackupDestination.TLSVersion(rawValue: text) != nil
-        case .chat: isFine = isChat(Array(text.utf8))
         case .mail:
             let names = text.split(separator: "@", omittingEmptySubsequences: false)
             isFine =
@@ -150,16 +117,6 @@ enum BackupForm: Sendable, Hashable {
     private func isIdentifier(_ text: Substring) -> Bool {
         guard let first = text.utf8.first, text.utf8.count <= 63 else { return false }
         return (isLetter(first) || first == 0x5F) && text.utf8.allSatisfy(isNameByte)
-    }
-
-    private func isChat(_ bytes: [UInt8]) -> Bool {
-        if bytes.first == 0x40 {
-            let name = bytes.dropFirst()
-            return (3...64).contains(name.count) && isLetter(name.first ?? 0)
-                && name.allSatisfy { isLetter($0) || isDigit($0) || $0 == 0x5F }
-        }
-        let digits = bytes.first == 0x2D ? bytes.dropFirst() : bytes[...]
-        return (1...20).contains(digits.count) && digits.allSatisfy(isDigit)
     }
 }
 

@@ -5,22 +5,12 @@ public struct BackupPlan: Sendable, Hashable, Codable {
     /// How bytes are made smaller.
     public struct Compression: Sendable, Hashable, Codable {
         /// With what.
-        public enum Method: String, Sendable, Hashable, Codable, CaseIterable {
-            /// Zstandard.
-            case zstd
-            /// gzip.
-            case gzip
-            /// Not at all.
-            case none
-        }
-
-        /// With what.
-        public var method: Method
+        public var method: EnvelopeCompression
         /// How hard it tries; nil is the method's default (zstd 3, gzip 6).
         public var level: Int?
 
         /// A compression.
-        public init(_ method: Method = .zstd, level: Int? = nil) {
+        public init(_ method: EnvelopeCompression = .zstd, level: Int? = nil) {
             self.method = method
             self.level = level
         }
@@ -53,9 +43,9 @@ public struct BackupPlan: Sendable, Hashable, Codable {
     /// Whether its backups hold personal data.
     public var hasPersonalData: Bool
     /// What is backed up.
-    public var source: BackupSource
+    public var source: SourcePolicy
     /// Where to, in the order of the plan; at least one.
-    public var destinations: [BackupDestination]
+    public var destinations: [DestinationPolicy]
     /// How bytes are made smaller.
     public var compression: Compression
     /// How bytes are made unreadable.
@@ -82,8 +72,8 @@ public struct BackupPlan: Sendable, Hashable, Codable {
     /// A plan of validated parts.
     public init(
         target: ServiceName, project: String, preset: BackupPreset.Name? = nil, purpose: String? = nil,
-        retentionClass: String = "standard", hasPersonalData: Bool = true, source: BackupSource,
-        destinations: [BackupDestination], compression: Compression = Compression(), encryption: EncryptionPolicy,
+        retentionClass: String = "standard", hasPersonalData: Bool = true, source: SourcePolicy,
+        destinations: [DestinationPolicy], compression: Compression = Compression(), encryption: EncryptionPolicy,
         retention: RetentionPlan = RetentionPlan(), schedules: [BackupSchedule] = [], windows: BackupWindows = BackupWindows(),
         maximumAge: Duration? = nil, verify: VerifyPolicy = VerifyPolicy(), restore: RestorePolicy = RestorePolicy(),
         drills: [DrillPolicy] = [], targets: Targets = Targets(), notify: NotifyPolicy = NotifyPolicy()

@@ -1,7 +1,7 @@
 internal import SerinModel
 
 extension BackupPlanBuilder {
-    mutating func source(from section: ReadSection) -> BackupSource? {
+    mutating func source(from section: ReadSection) -> SourcePolicy? {
         if let own = section.section("postgres") { return postgres(from: own) }
         if let own = section.section("postgres_physical") { return physical(from: own) }
         if let own = section.section("redis"), let url = secret("url", in: own) {
@@ -43,7 +43,7 @@ extension BackupPlanBuilder {
         return nil
     }
 
-    private mutating func postgres(from section: ReadSection) -> BackupSource? {
+    private mutating func postgres(from section: ReadSection) -> SourcePolicy? {
         guard let url = secret("url", in: section) else { return nil }
         let source = PostgresDumpSource(
             url: url, format: word(section, "format") ?? .custom, schemas: texts(section, "schemas"),
@@ -63,7 +63,7 @@ extension BackupPlanBuilder {
         return .postgres(source)
     }
 
-    private mutating func physical(from section: ReadSection) -> BackupSource? {
+    private mutating func physical(from section: ReadSection) -> SourcePolicy? {
         guard let url = secret("url", in: section) else { return nil }
         var log = PostgresPhysicalSource.LogArchive.none
         if let receiver = section.section("receivewal"), let slot = receiver.text("slot"), let folder = receiver.text("folder") {

@@ -1,7 +1,7 @@
 internal import SerinModel
 
 extension BackupPlanBuilder {
-    mutating func schedules(from root: ReadSection, source: BackupSource?) -> [BackupSchedule] {
+    mutating func schedules(from root: ReadSection, source: SourcePolicy?) -> [BackupSchedule] {
         guard root["schedules"] != nil else {
             return preset?.schedules.filter { source?.kinds.contains($0.kind) ?? false } ?? []
         }

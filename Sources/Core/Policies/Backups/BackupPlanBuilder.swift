@@ -3,13 +3,17 @@ internal import SerinModel
 /// Makes a plan from sections that have their shape, and checks what no single value shows.
 struct BackupPlanBuilder {
     let file: String
+    let destinations: [DestinationSchema]
     let offsets: ZoneOffsets
+    /// What the destinations that were read can do, by name.
+    var traits: [String: DestinationTraits] = [:]
     var preset: BackupPreset?
     private(set) var diagnostics: [Diagnostic] = []
     private(set) var warnings: [Diagnostic] = []
 
-    init(file: String, offsets: @escaping ZoneOffsets) {
+    init(file: String, destinations: [DestinationSchema], offsets: @escaping ZoneOffsets) {
         self.file = file
+        self.destinations = destinations
         self.offsets = offsets
     }
 
@@ -76,7 +80,7 @@ struct BackupPlanBuilder {
     // MARK: Keys and compression
 
     private mutating func encryption(from section: ReadSection) -> EncryptionPolicy? {
-        let profile: EncryptionPolicy.Profile = word(section, "profile") ?? .enc1
+        let profile: EnvelopeProfile = word(section, "profile") ?? .enc1
         let recipients = texts(section, "recipients")
         let passphrase = secret("key", in: section)
         let reason = section.text("reason")
@@ -111,7 +115,7 @@ struct BackupPlanBuilder {
     }
 
     private mutating func compression(from section: ReadSection) -> BackupPlan.Compression {
-        let method: BackupPlan.Compression.Method = word(section, "method") ?? .zstd
+        let method: EnvelopeCompression = word(section, "method") ?? .zstd
         let level = section.number("level").map { Int($0) }
         if let level, method == .none || (method == .gzip && level > 9) {
             complain(

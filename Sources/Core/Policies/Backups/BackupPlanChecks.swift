@@ -36,11 +36,10 @@ extension BackupPlanBuilder {
 
     private mutating func checkEncryption(_ plan: BackupPlan, root: ReadSection) {
         guard plan.encryption.profile == .none else { return }
-        for place in plan.destinations {
-            guard case .telegram = place.place else { continue }
+        for place in plan.destinations where traits[place.name]?.requiresEncryption == true {
             complain(
                 root.mark(ofPath: "destinations.\(place.name)"),
-                "destinations.\(place.name): backups go to Telegram only encrypted",
+                "destinations.\(place.name): \(place.settings.driver) takes encrypted backups only",
                 hint: "write encryption: {profile: enc1, recipients: […]}")
         }
         if plan.preset != nil {
@@ -79,14 +78,14 @@ extension BackupPlanBuilder {
 
     private mutating func checkRetention(_ plan: BackupPlan, root: ReadSection) {
         for place in plan.destinations {
-            guard case .s3(let bucket) = place.place, let lock = bucket.lock else { continue }
+            guard let lock = place.lock else { continue }
             let policy = plan.retention(at: place.name)[plan.source.defaultKind]
             let ages = [policy.keepAll] + policy.tiers.map(\.rule.age)
             guard let longest = ages.compactMap({ $0 }).max(), .hours(24 * Int64(lock.days)) > longest else { continue }
             warn(
                 root.mark(ofPath: "destinations.\(place.name)"),
                 "destinations.\(place.name): locked for \(lock.days) days, which is longer than anything is kept",
-                hint: "the bucket will refuse the deletions until then")
+                hint: "the place will refuse the deletions until then")
         }
         if plan.retentionClass != "standard",
             !plan.destinations.contains(where: { plan.retention(at: $0.name).classes.contains { $0.name == plan.retentionClass } }
@@ -140,24 +139,27 @@ extension BackupPlanBuilder {
     }
 
     private mutating func checkStrength(
-        _ place: BackupDestination, of source: BackupSource, against preset: BackupPreset, root: ReadSection
+        _ place: DestinationPolicy, of source: SourcePolicy, against preset: BackupPreset, root: ReadSection
     ) {
         let path = "destinations.\(place.name)"
         let mark = root.mark(ofPath: path)
-        if place.minimumTLS < preset.minimumTLS {
-            warn(mark, "\(path).tls_min: less than the preset \(preset.name.rawValue) asks", hint: "write \"1.3\"")
-        }
-        guard case .s3(let bucket) = place.place else { return }
-        let strength: BackupPreset.ServerSide =
-            switch bucket.encryption {
-            case .none: .none
-            case .aes256: .aes256
-            case .kms: .kms
-            }
-        if strength < preset.serverSide {
+        let fields = destinations.first { $0.driver.name == place.settings.driver }?.driver.fields ?? []
+        for demand in preset.demands {
+            guard case .oneOf(let words)? = fields.first(where: { $0.key == demand.key })?.form,
+                let own = place.settings[demand.key].flatMap(words.firstIndex), let wanted = words.firstIndex(of: demand.word),
+                own < wanted
+            else { continue }
             warn(
-                mark, "\(path).s3.sse: weaker than the preset \(preset.name.rawValue) asks", hint: "remove it to get the preset's"
-            )
+                mark, "\(path).\(place.settings.driver).\(demand.key): weaker than the preset \(preset.name.rawValue) asks",
+                hint: "remove it to get the preset's")
+        }
+        let lockable: [BackupKind] = [.files, .logs]
+        if let days = preset.lockDays, traits[place.name]?.locks == true, source.kinds.contains(where: lockable.contains),
+            days > place.lock?.days ?? 0
+        {
+            warn(
+                mark, "\(path).lock_days: the preset \(preset.name.rawValue) asks for a lock of \(days) days on files and logs",
+                hint: "write lock: compliance and lock_days: \(days)")
         }
     }
 }

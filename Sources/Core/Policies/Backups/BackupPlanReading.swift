@@ -13,12 +13,17 @@ public struct BackupPlanReading: Sendable {
     ///   - node: The document's root; nil when it could not be read at all.
     ///   - file: Its name, for complaints.
     ///   - earlier: What was complained about while the document was read.
+    ///   - destinations: The kinds of places that may stand under `destinations`.
     ///   - offsets: The time zones that plans may name.
-    public init(of node: MarkedNode?, file: String, earlier: [Diagnostic] = [], offsets: @escaping ZoneOffsets) {
-        var reader = ShapeReader(file: file, root: backupPlanShape, document: "plan", foreign: [:])
-        var builder = BackupPlanBuilder(file: file, offsets: offsets)
+    public init(
+        of node: MarkedNode?, file: String, earlier: [Diagnostic] = [], destinations: [DestinationSchema],
+        offsets: @escaping ZoneOffsets
+    ) {
+        let root = backupPlanShape(destinations: destinations.map(\.driver))
+        var reader = ShapeReader(file: file, root: root, document: "plan", foreign: [:])
+        var builder = BackupPlanBuilder(file: file, destinations: destinations, offsets: offsets)
         var built: BackupPlan?
-        if let node, case .section(let section)? = reader.read(node, as: .section(backupPlanShape), path: "") {
+        if let node, case .section(let section)? = reader.read(node, as: .section(root), path: "") {
             built = builder.plan(from: section)
         }
         let complaints = earlier + reader.diagnostics + builder.diagnostics

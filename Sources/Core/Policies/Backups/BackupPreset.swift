@@ -25,6 +25,15 @@ public struct BackupPreset: Sendable, Hashable {
         /// With a key service.
         case kms
 
+        /// As the settings of destinations write it.
+        public var word: String {
+            switch self {
+            case .none: "none"
+            case .aes256: "aes256"
+            case .kms: "kms"
+            }
+        }
+
         /// Weaker first.
         public static func < (left: ServerSide, right: ServerSide) -> Bool { left.rawValue < right.rawValue }
     }
@@ -42,7 +51,7 @@ public struct BackupPreset: Sendable, Hashable {
     /// What is kept in folders on this machine, where that is another.
     public var localRetention: RetentionPlan?
     /// The least version of TLS.
-    public var minimumTLS = BackupDestination.TLSVersion.v12
+    public var minimumTLS = TLSVersion.v1_2
     /// What the server encrypts with, on top of the encryption before upload.
     public var serverSide = ServerSide.none
     /// For how many days objects of files and logs in buckets should be locked; nil for no lock.
@@ -59,6 +68,12 @@ public struct BackupPreset: Sendable, Hashable {
     public var drills: [DrillPolicy]
     /// What a recovery is measured against.
     public var targets: BackupPlan.Targets
+
+    /// What it asks of the settings of a destination that has them. The words of such a setting stand from weak to strong.
+    var demands: [(key: String, word: String)] { [("tls_min", minimumTLS.rawValue), ("sse", serverSide.word)] }
+
+    /// The keys of `demands`.
+    static let demandedKeys = ["tls_min", "sse"]
 
     /// The values of a name.
     public init(_ name: Name) {

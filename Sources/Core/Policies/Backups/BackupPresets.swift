@@ -66,7 +66,7 @@ extension BackupPreset {
             maximumAge: .hours(25), retention: RetentionPlan(standard: RetentionPolicy(keepAll: day * 30)),
             approvals: 1, drills: drill("0 10 1 1,4,7,10 *", .latest),
             targets: BackupPlan.Targets(recoveryPoint: .hours(24), recoveryTime: .hours(1)))
-        preset.minimumTLS = .v13
+        preset.minimumTLS = .v1_3
         preset.selfService = true
         return preset
     }

@@ -1,15 +1,7 @@
+public import SerinModel
+
 /// `encryption:` how bytes are made unreadable and unchangeable before they leave the machine.
 public struct EncryptionPolicy: Sendable, Hashable, Codable {
-    /// The form of the stored bytes.
-    public enum Profile: String, Sendable, Hashable, Codable, CaseIterable {
-        /// What `openssl enc -d -aes-256-cbc -pbkdf2` reads, authenticated as a whole.
-        case enc1
-        /// AES-256-GCM in chunks, each authenticated.
-        case gcm1
-        /// Not encrypted; needs a reason.
-        case none
-    }
-
     /// Who can open it.
     public enum Key: Sendable, Hashable, Codable {
         /// Whoever has this passphrase.
@@ -21,14 +13,14 @@ public struct EncryptionPolicy: Sendable, Hashable, Codable {
     }
 
     /// The form.
-    public var profile: Profile
+    public var profile: EnvelopeProfile
     /// Who can open it.
     public var key: Key
     /// Why it is not encrypted, or has a single recipient.
     public var reason: String?
 
     /// An encryption.
-    public init(profile: Profile = .enc1, key: Key, reason: String? = nil) {
+    public init(profile: EnvelopeProfile = .enc1, key: Key, reason: String? = nil) {
         self.profile = profile
         self.key = key
         self.reason = reason

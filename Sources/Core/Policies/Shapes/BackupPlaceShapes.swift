@@ -117,74 +117,32 @@ private let commandSourceShape = Section(fields: [
     program("version", .optional, "prints the tool's version"),
 ])
 
-/// One of `destinations:`.
-let destinationShape: Section = {
-    let places = [
-        Field("file", .section(fileShape), .optional, "a folder"),
-        Field("s3", .section(s3Shape), .optional, "Amazon S3 or what speaks its language"),
-        Field("gcs", .section(gcsShape), .optional, "Google Cloud Storage"),
-        Field("azure", .section(azureShape), .optional, "Azure Blob Storage"),
-        Field("telegram", .section(telegramShape), .optional, "a Telegram chat; only encrypted"),
-        Field("command", .section(commandPlaceShape), .optional, "programs; {{key}} is replaced"),
-    ]
+/// One of `destinations:`. The kinds of places declare their own part.
+func destinationShape(_ drivers: [DriverSchema]) -> Section {
+    let places = drivers.map { driver in
+        Field(
+            driver.name,
+            .section(
+                Section(
+                    fields: driver.fields.map { field in
+                        var shaped = driverField(field)
+                        if BackupPreset.demandedKeys.contains(field.key), let fallback = field.fallback {
+                            shaped.presence = .derived("\(fallback), or the preset's")
+                        }
+                        return shaped
+                    })), .optional, driver.help)
+    }
     return Section(
         fields: places + [
             Field("required", .flag, .fallback("true"), "whether a backup without this copy is a failed one"),
-            Field("offsite", .flag, .derived("false for file, else true"), "whether it is away from what is backed up"),
+            Field(
+                "offsite", .flag, .derived("by the kind of place; an address of this machine is not"),
+                "whether it is away from what is backed up"),
             Field("retention", .section(retentionShape), .derived("the plan's"), "what is kept here, in place of the plan's"),
-            Field("tls_min", .backup(.tls), .derived("1.2, or the preset's"), "the least version of TLS"),
-            Field("max_object", .bytes, .optional, "the largest backup that is stored here"),
+            Field(
+                "lock", .word(LockMode.allCases.map(\.rawValue)), .optional,
+                "who may delete objects early: compliance is nobody"),
+            Field("lock_days", .integer(1...3660), .optional, "for how many days objects are locked"),
             Field("warn_size", .bytes, .optional, "the size from which a warning is raised"),
         ], exactlyOne: [places.map(\.key)])
-}()
-
-private let fileShape = Section(fields: [
-    Field("path", .path, .required, "the folder"),
-    Field("quota", .bytes, .optional, "the most that backups may take there"),
-])
-
-private let endpointField = Field("endpoint", .url, .optional, "a compatible server; http only on this machine")
-private let prefixField = Field("prefix", .backup(.prefix), .optional, "what every key begins with")
-private let storageClassField = Field("storage_class", .name, .optional, "the storage class, such as STANDARD_IA")
-
-private let s3Shape = Section(
-    fields: [
-        Field("bucket", .backup(.bucket), .required, "the bucket"),
-        Field("region", .name, .fallback("us-east-1"), "the region"),
-        endpointField, prefixField,
-        Field("path_style", .flag, .fallback("false"), "whether the bucket stands in the path instead of the host's name"),
-        Field(
-            "sse", .word(["none", "aes256", "kms"]), .derived("none, or the preset's"), "what the server encrypts with, on top"),
-        Field("kms_key", .text, .optional, "the key of the key service; default the bucket's own"),
-        Field(
-            "lock", .word(LockPolicy.Mode.allCases.map(\.rawValue)), .optional,
-            "who may lift the lock early: compliance is nobody"),
-        Field("lock_days", .integer(1...3660), .optional, "for how many days objects are locked"),
-        storageClassField,
-    ] + secretFields("access_key", "the access key's id") + secretFields("secret_key", "the access key's secret")
-        + secretFields("session_token", "the token of a passing identity"),
-    exactlyOne: [secretKeys("access_key"), secretKeys("secret_key")], atMostOne: [secretKeys("session_token")])
-
-private let gcsShape = Section(
-    fields: [Field("bucket", .backup(.bucket), .required, "the bucket"), prefixField, endpointField, storageClassField]
-        + secretFields("credentials", "the service account's key, or a token"),
-    exactlyOne: [secretKeys("credentials")])
-
-private let azureShape = Section(
-    fields: [
-        Field("account", .name, .required, "the storage account"),
-        Field("container", .backup(.bucket), .required, "the container"),
-        prefixField, endpointField,
-    ] + secretFields("key", "the account's key"), exactlyOne: [secretKeys("key")])
-
-private let telegramShape = Section(
-    fields: [
-        Field("chat", .backup(.chat), .required, "the chat"), endpointField,
-        Field("part_size", .bytes, .derived("19MiB, or 1900MiB with an endpoint of your own"), "the size of a part"),
-    ] + secretFields("token", "the bot's token"), exactlyOne: [secretKeys("token")])
-
-private let commandPlaceShape = Section(fields: [
-    program("put", .required, "stores its standard input"), program("get", .required, "writes the object to its standard output"),
-    program("size", .required, "prints the object's size in bytes; exit status 4 when there is none"),
-    program("list", .required, "prints 'key size' a line"), program("delete", .optional, "deletes it"),
-])
+}

@@ -1,57 +1,61 @@
 internal import SerinModel
 
 /// The declaration of a whole backup plan.
-let backupPlanShape = Section(fields: [
-    Field("version", .integer(1...1), .required, "the version of this format"),
-    Field("target", .name, .required, "what is backed up; there is one run at a time for it"),
-    Field("project", .name, .derived("the target"), "the project that owns it"),
-    Field(
-        "preset", .word(BackupPreset.Name.allCases.map(\.rawValue)), .optional,
-        "defaults of a whole practice; what the plan says itself holds, and is reported where it is weaker"),
-    Field("purpose", .text, .optional, "what the backups are for"),
-    Field("class", .name, .fallback("standard"), "the retention class that they bear"),
-    Field("personal_data", .flag, .fallback("true"), "whether they hold personal data"),
-    Field("source", .section(sourceShape), .required, "what is backed up, and how"),
-    Field("destinations", .map(keys: .name, .section(destinationShape), least: 1), .required, "where to, each under a name"),
-    Field("compression", .section(compressionShape), .optional, "how bytes are made smaller"),
-    Field("encryption", .section(encryptionShape), .required, "how bytes are made unreadable and unchangeable"),
-    Field("retention", .section(retentionShape), .derived("the preset's; without one everything is kept"), "what is kept"),
-    Field(
-        "schedules", .list(.section(scheduleShape), least: 1), .derived("the preset's; without one none"),
-        "when; each on its own"),
-    Field(
-        "windows", .list(.scalar(.backup(.window)), least: 1), .derived("the preset's; without one any time"),
-        "hours in UTC in which backups should begin"),
-    Field(
-        "windows_mode", .word(BackupWindows.Mode.allCases.map(\.rawValue)), .fallback("warn"),
-        "outside the windows: warn runs and says so when the plan is checked, enforce waits"),
-    Field("blackout", .list(.scalar(.backup(.blackout)), least: 1), .optional, "times in which no scheduled backup begins"),
-    Field("max_age", planTime, .derived("the preset's"), "the oldest that the newest good backup may be"),
-    Field("verify", .section(verifyShape), .optional, "how stored backups are checked"),
-    Field("restore", .section(restoreShape), .optional, "how they are restored"),
-    Field("drills", .list(.section(drillShape), least: 1), .derived("the preset's"), "when restores are rehearsed"),
-    Field(
-        "targets",
-        .section(
-            Section(fields: [
-                Field("rpo", planTime, .derived("the preset's"), "how much time of changes may be lost"),
-                Field("rto", planTime, .derived("the preset's"), "how long a recovery may take"),
-            ])), .optional, "what a recovery is measured against"),
-    Field("notify", .section(notifyShape), .optional, "who is told"),
-])
+func backupPlanShape(destinations: [DriverSchema]) -> Section {
+    Section(fields: [
+        Field("version", .integer(1...1), .required, "the version of this format"),
+        Field("target", .name, .required, "what is backed up; there is one run at a time for it"),
+        Field("project", .name, .derived("the target"), "the project that owns it"),
+        Field(
+            "preset", .word(BackupPreset.Name.allCases.map(\.rawValue)), .optional,
+            "defaults of a whole practice; what the plan says itself holds, and is reported where it is weaker"),
+        Field("purpose", .text, .optional, "what the backups are for"),
+        Field("class", .name, .fallback("standard"), "the retention class that they bear"),
+        Field("personal_data", .flag, .fallback("true"), "whether they hold personal data"),
+        Field("source", .section(sourceShape), .required, "what is backed up, and how"),
+        Field(
+            "destinations", .map(keys: .name, .section(destinationShape(destinations)), least: 1), .required,
+            "where to, each under a name"),
+        Field("compression", .section(compressionShape), .optional, "how bytes are made smaller"),
+        Field("encryption", .section(encryptionShape), .required, "how bytes are made unreadable and unchangeable"),
+        Field("retention", .section(retentionShape), .derived("the preset's; without one everything is kept"), "what is kept"),
+        Field(
+            "schedules", .list(.section(scheduleShape), least: 1), .derived("the preset's; without one none"),
+            "when; each on its own"),
+        Field(
+            "windows", .list(.scalar(.backup(.window)), least: 1), .derived("the preset's; without one any time"),
+            "hours in UTC in which backups should begin"),
+        Field(
+            "windows_mode", .word(BackupWindows.Mode.allCases.map(\.rawValue)), .fallback("warn"),
+            "outside the windows: warn runs and says so when the plan is checked, enforce waits"),
+        Field("blackout", .list(.scalar(.backup(.blackout)), least: 1), .optional, "times in which no scheduled backup begins"),
+        Field("max_age", planTime, .derived("the preset's"), "the oldest that the newest good backup may be"),
+        Field("verify", .section(verifyShape), .optional, "how stored backups are checked"),
+        Field("restore", .section(restoreShape), .optional, "how they are restored"),
+        Field("drills", .list(.section(drillShape), least: 1), .derived("the preset's"), "when restores are rehearsed"),
+        Field(
+            "targets",
+            .section(
+                Section(fields: [
+                    Field("rpo", planTime, .derived("the preset's"), "how much time of changes may be lost"),
+                    Field("rto", planTime, .derived("the preset's"), "how long a recovery may take"),
+                ])), .optional, "what a recovery is measured against"),
+        Field("notify", .section(notifyShape), .optional, "who is told"),
+    ])
+}
 
 /// A time of a plan: from a second to thirty years.
 let planTime = ScalarForm.duration(.seconds(1)...(.hours(24 * 366 * 30)))
 
 private let compressionShape = Section(fields: [
-    Field("method", .word(BackupPlan.Compression.Method.allCases.map(\.rawValue)), .fallback("zstd"), "with what"),
+    Field("method", .word(EnvelopeCompression.allCases.map(\.rawValue)), .fallback("zstd"), "with what"),
     Field("level", .integer(1...19), .derived("3 for zstd, 6 for gzip"), "how hard it tries; at most 9 for gzip"),
 ])
 
 private let encryptionShape = Section(
     fields: [
         Field(
-            "profile", .word(EncryptionPolicy.Profile.allCases.map(\.rawValue)), .fallback("enc1"),
+            "profile", .word(EnvelopeProfile.allCases.map(\.rawValue)), .fallback("enc1"),
             "enc1 is readable by openssl enc, gcm1 is AES-256-GCM in chunks, none needs a reason"),
         Field(
             "recipients", .list(.scalar(.path), least: 1), .optional,

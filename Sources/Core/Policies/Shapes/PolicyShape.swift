@@ -90,7 +90,7 @@ private func trafficShape(drivers: [DriverSchema]) -> Section {
         least: 1)
     var section = Section(
         fields: drivers.map { driver in
-            Field(driver.name, .section(Section(fields: driver.fields.map(field))), .optional, driver.help)
+            Field(driver.name, .section(Section(fields: driver.fields.map(driverField))), .optional, driver.help)
         } + [
             Field(
                 "steps", steps, .required, "the canary's shares in ascending order; a last one of 100 is entered only on a pass")
@@ -99,7 +99,8 @@ private func trafficShape(drivers: [DriverSchema]) -> Section {
     return section
 }
 
-private func field(_ field: DriverSchema.Field) -> Field {
+/// A field as a driver declares it.
+func driverField(_ field: DriverSchema.Field) -> Field {
     let presence: Field.Presence =
         if let fallback = field.fallback { .fallback(fallback) } else if field.isRequired { .required } else { .optional }
     return Field(field.key, form(of: field), presence, field.help)
@@ -115,6 +116,7 @@ private func form(of field: DriverSchema.Field) -> ScalarForm {
     case .jsonPointer: .jsonPointer
     case .oneOf(let words): .word(words)
     case .integer(let range): .integer(range)
+    case .bytes: .bytes
     case .secret: secretForm(of: field.key)
     }
 }

@@ -47,8 +47,8 @@ extension ScalarForm {
             scalar.number = (Double(read.text) ?? .nan) / Double(read.factor)
             return scalar
         case .bytes:
-            guard type == .text, let read = quantity(text, units: byteUnits) else { return nil }
-            scalar.number = (Double(read.text) ?? .nan) * Double(read.factor)
+            guard type == .text, let count = byteCount(policyText: text) else { return nil }
+            scalar.number = Double(count)
             return scalar
         case .backup(let form): return form.read(text, type: type, mark: mark)
         }
@@ -81,6 +81,12 @@ let byteUnits: [(unit: String, factor: Int)] = [
     ("KiB", 1 << 10), ("MiB", 1 << 20), ("GiB", 1 << 30), ("TiB", 1 << 40),
     ("kB", 1000), ("MB", 1_000_000), ("GB", 1_000_000_000), ("TB", 1_000_000_000_000), ("B", 1),
 ]
+
+/// An amount of data as policies have it, in bytes: `512MiB`, `1.5GB`. Nil without a unit or beyond nine digits.
+public func byteCount(policyText text: String) -> Int64? {
+    guard let read = quantity(text, units: byteUnits) else { return nil }
+    return Int64(exactly: ((Double(read.text) ?? .nan) * Double(read.factor)).rounded())
+}
 
 extension Duration {
     /// A time as policies have it: `250ms`, `90s`, `2.5s`, `30m`, `24h`, `7d`. Nil without a unit or beyond nine digits.

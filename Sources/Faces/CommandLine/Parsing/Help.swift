@@ -10,12 +10,22 @@ enum Help {
             "  serin halt checkout --reason 'checkout fails in the app'",
             "  serin why checkout", "", "Commands:",
         ]
-        lines += columns(table.verbs.filter { !$0.isHidden }.map { ($0.name, $0.summary) })
+        let single = table.verbs.filter { !$0.isHidden && !$0.name.contains(" ") }.map { ($0.name, $0.summary) }
+        lines += columns(single + table.groups.map { ($0.name, $0.summary) })
         lines += ["", "Options of every command:"] + columns(Globals.describe().map { ($0.usage, $0.help) })
         lines += ["", "Exit codes: 0 promoted or ok, 1 unexpected error, 2 usage or invalid policy, 3 failed and rolled back,"]
         lines += ["  4 halted, 5 inconclusive, 6 rollback incomplete: act now, 7 refused, 8 verification failed,"]
         lines += ["  75 no controller answers, 124 stopped waiting, 130 interrupted (after the last two the rollout goes on)"]
         lines += ["", "serin COMMAND --help tells more about a command."]
+        return lines.joined(separator: "\n")
+    }
+
+    /// The page of a group of verbs.
+    static func overview(_ group: CommandTable.Group, _ table: CommandTable) -> String {
+        let verbs = table.verbs.filter { !$0.isHidden && $0.name.hasPrefix(group.name + " ") }
+        var lines = [group.summary, "", "Usage: serin \(group.name) COMMAND [options]", "", "Commands:"]
+        lines += columns(verbs.map { (String($0.name.dropFirst(group.name.count + 1)), $0.summary) })
+        lines += [""] + group.notes + ["", "serin \(group.name) COMMAND --help tells more about a command."]
         return lines.joined(separator: "\n")
     }
 

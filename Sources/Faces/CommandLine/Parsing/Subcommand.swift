@@ -48,7 +48,16 @@ struct Subcommand: Sendable {
 
 /// All verbs, and how a command line is understood.
 struct CommandTable: Sendable {
+    /// Verbs under a first word, whose names are of several words.
+    struct Group: Sendable {
+        var name: String
+        var summary: String
+        /// Lines below the list of the verbs.
+        var notes: [String]
+    }
+
     var verbs: [Subcommand]
+    var groups: [Group] = []
 
     /// What a command line asks for.
     enum Resolution: Sendable {
@@ -72,10 +81,14 @@ struct CommandTable: Sendable {
             return .help(Help.overview(self))
         }
         if name == "help" {
-            guard let topic = rest.first else { return .help(Help.overview(self)) }
-            return .help(Help.page(try verb(topic)))
+            guard let topic = rest.popFirst() else { return .help(Help.overview(self)) }
+            if let group = groups.first(where: { $0.name == topic }), rest.isEmpty { return .help(Help.overview(group, self)) }
+            return .help(Help.page(try verb(wholeName(topic, &rest))))
         }
-        let verb = try verb(name)
+        if let group = groups.first(where: { $0.name == name }), rest.first.map({ ["-h", "--help"].contains($0) }) ?? true {
+            return .help(Help.overview(group, self))
+        }
+        let verb = try verb(wholeName(name, &rest))
         let tokens = leading + rest
         if tokens.prefix(while: { $0 != "--" }).contains(where: { $0 == "--help" || $0 == "-h" }) {
             return .help(Help.page(verb))
@@ -88,11 +101,24 @@ struct CommandTable: Sendable {
         return .run(verb, globals, action)
     }
 
+    /// Joins the words of a name that has several, as many as there are in the name of a verb.
+    private func wholeName(_ first: String, _ rest: inout ArraySlice<String>) -> String {
+        var name = first
+        while !verbs.contains(where: { $0.name == name }), verbs.contains(where: { $0.name.hasPrefix(name + " ") }),
+            let next = rest.first, !next.hasPrefix("-")
+        {
+            name += " " + next
+            rest.removeFirst()
+        }
+        return name
+    }
+
     private func verb(_ name: String) throws(UsageError) -> Subcommand {
         if let verb = verbs.first(where: { $0.name == name }) { return verb }
         let known = verbs.filter { !$0.isHidden }.map(\.name)
         throw UsageError(
             "unknown command '\(name)'",
-            hint: closest(to: name, among: known).map { "did you mean serin \($0)?" } ?? "serin --help lists the commands")
+            hint: closest(to: name, among: known).map { "did you mean serin \($0)?" }
+                ?? "serin \(groups.first { name.hasPrefix($0.name + " ") }.map { $0.name + " " } ?? "")--help lists the commands")
     }
 }

@@ -1,5 +1,7 @@
 internal import Glibc
 internal import SerinAPI
+internal import SerinBackups
+internal import SerinCatalogue
 internal import SerinController
 internal import SerinCrypto
 internal import SerinModel
@@ -52,6 +54,7 @@ extension Assembly {
                 try await verifyJournal(service, rollout, against: noted, state)
             },
             policySchema: { SerinPolicies.policySchema(drivers: TrafficDrivers.schemas).canonicalText },
+            backups: backups(environment: environment),
             watchdog: { service, state, after throws(OperationError) in
                 try await watch(service, state, after: after, surroundings: try surroundings())
             })
@@ -72,6 +75,31 @@ extension Assembly {
             throw .invalid(error.diagnostics)
         }
         return LoadedPolicy(policy: overridden, hash: try hash(of: bytes))
+    }
+
+    private static func backups(environment: [String: String]) -> BackupAssembly {
+        BackupAssembly(
+            readPlan: { source throws(OperationError) in
+                let bytes = Array(source.text.utf8)
+                let document = readYAML(bytes, file: source.file)
+                let reading = BackupPlanReading(
+                    of: document.node, file: source.file, earlier: document.diagnostics, destinations: BackupDestinations.schemas,
+                    offsets: ZoneFiles.offset)
+                guard let plan = reading.plan else { throw .invalid(reading.diagnostics) }
+                return LoadedBackupPlan(file: source.file, plan: plan, warnings: reading.warnings, hash: try hash(of: bytes))
+            },
+            planSchema: {
+                SerinPolicies.backupPlanSchema(destinations: BackupDestinations.schemas.map(\.driver)).canonicalText
+            },
+            openCatalogue: { state throws(OperationError) in
+                do throws(Failure) { try state.create() } catch { throw .unavailable(error.description) }
+                do throws(CatalogueStoreError) {
+                    return try await SQLiteCatalogue.open(SQLiteCatalogue.path(under: state.path))
+                } catch { throw .unavailable(error.description) }
+            },
+            open: { loaded, state, catalogue, options throws(Failure) in
+                try OpenedBackups(loaded, state: state, catalogue: catalogue, options: options, environment: environment)
+            }, offsets: ZoneFiles.offset)
     }
 
     private static func hash(of bytes: [UInt8]) throws(OperationError) -> String {

@@ -1,4 +1,5 @@
 internal import SerinAPI
+internal import SerinCatalogue
 internal import SerinController
 internal import SerinModel
 internal import SerinServer
@@ -8,12 +9,15 @@ extension Subcommand {
         "daemon", summary: "a controller of many rollouts, asked over its unix socket",
         details: """
             Listens at daemon.sock in the state folder; every other command finds it there. SIGTERM or Ctrl-C ends it in order; live
-            rollouts wait for the next one, or for their watchdog.
+            rollouts wait for the next one, or for their watchdog. --backup also makes the backups of a plan when its schedules say so.
             Members of the socket group may see everything, and halt, hold, resume, promote, roll back and approve. Only the daemon's own
             user may start rollouts, since a policy's programs run as that user and its secrets are read as that user; with
             --group-may-start members can do whatever that user can.
             """,
-        examples: ["serin daemon", "serin daemon --socket-group deploy --state /var/lib/serin"], interruption: .handled
+        examples: [
+            "serin daemon", "serin daemon --socket-group deploy --state /var/lib/serin",
+            "serin daemon --backup backups/checkout.yaml",
+        ], interruption: .handled
     ) { input throws(UsageError) in
         let group = try input.text("--socket-group", value: "GROUP", help: "a group whose members may ask it too")
         let groupMayStart = try input.flag(
@@ -21,7 +25,12 @@ extension Subcommand {
         guard !groupMayStart || group != nil || input.isDescribing else {
             throw UsageError("--group-may-start needs --socket-group GROUP")
         }
+        let plans = try input.every("--backup", value: "PLAN", help: "a backup plan; may stand several times") {
+            $0.isEmpty ? nil : $0
+        }
         return { session in
+            // A plan that is wrong stops the start, when somebody still looks.
+            let loaded = try plans.map { try PlanArgument.load($0, session) }
             try session.state.create()
             try UnixSocket.check(session.state.daemonSocket, group: group)
             let controller = try await session.assembly.openDaemon(session.state)
@@ -35,7 +44,25 @@ extension Subcommand {
                 throw error
             }
             session.note("listening at \(session.state.daemonSocket)")
-            return await serve(controller, server, session)
+            guard !loaded.isEmpty else { return await serve(controller, server, session) }
+            return try await BackupSession.with(session) { backups in
+                await withTaskGroup(of: ExitCode?.self) { group in
+                    for plan in loaded {
+                        group.addTask {
+                            await BackupScheduler(
+                                backups: backups, loaded: plan, clock: SystemClock(), chance: BackupAgenda.steadyChance
+                            ).run()
+                            return nil
+                        }
+                    }
+                    group.addTask { await serve(controller, server, session) }
+                    var code: ExitCode?
+                    while code == nil, let ended = await group.next() { code = ended }
+                    // A backup under way is given up in order; the next run removes what it began.
+                    group.cancelAll()
+                    return code ?? .ok
+                }
+            }
         }
     }
 

@@ -37,8 +37,15 @@ struct PolicyArguments: Sendable {
     /// Reads the file.
     func source() throws(OperationError) -> PolicySource {
         let name = file == "-" ? PolicySource.standardInput : file
+        return PolicySource(
+            file: name, text: try Self.text(of: file), version: version, previous: previous, overrides: overrides)
+    }
+
+    /// The text of a file, or of standard input.
+    static func text(of file: String, kind: String = "policy") throws(OperationError) -> String {
+        let name = file == "-" ? PolicySource.standardInput : file
         let descriptor = file == "-" ? STDIN_FILENO : open(file, O_RDONLY | O_CLOEXEC)
-        guard descriptor >= 0 else { throw Self.unreadable(name) }
+        guard descriptor >= 0 else { throw unreadable(name, kind) }
         defer { if descriptor != STDIN_FILENO { close(descriptor) } }
         var bytes: [UInt8] = []
         var buffer = [UInt8](repeating: 0, count: 64 << 10)
@@ -47,21 +54,21 @@ struct PolicyArguments: Sendable {
             if count == 0 { break }
             guard count > 0 else {
                 if errno == EINTR { continue }
-                throw Self.unreadable(name)
+                throw unreadable(name, kind)
             }
             bytes += buffer.prefix(count)
-            guard bytes.count <= Self.limit else { throw Self.invalid(name, "is longer than \(Self.limit) bytes") }
+            guard bytes.count <= limit else { throw invalid(name, "the \(kind) is longer than \(limit) bytes") }
         }
-        guard let text = String(validating: bytes, as: UTF8.self) else { throw Self.invalid(name, "is no UTF-8 text") }
-        return PolicySource(file: name, text: text, version: version, previous: previous, overrides: overrides)
+        guard let text = String(validating: bytes, as: UTF8.self) else { throw invalid(name, "the \(kind) is no UTF-8 text") }
+        return text
     }
 
-    private static func unreadable(_ file: String) -> OperationError {
-        .notFound("cannot read the policy \(file): \(String(cString: strerror(errno)))")
+    private static func unreadable(_ file: String, _ kind: String) -> OperationError {
+        .notFound("cannot read the \(kind) \(file): \(String(cString: strerror(errno)))")
     }
 
     private static func invalid(_ file: String, _ message: String) -> OperationError {
-        .invalid([Diagnostic(file: file, mark: Mark(line: 1, column: 1), message: "the policy \(message)")])
+        .invalid([Diagnostic(file: file, mark: Mark(line: 1, column: 1), message: message)])
     }
 }
 

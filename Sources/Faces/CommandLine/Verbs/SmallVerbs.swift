@@ -5,15 +5,16 @@ internal import SerinPolicies
 
 extension Subcommand {
     static let schema = Subcommand(
-        "schema", summary: "the JSON Schema of policies, for editors", examples: ["serin schema policy > policy.schema.json"],
+        "schema", summary: "the JSON Schema of policies and backup plans, for editors",
+        examples: ["serin schema policy > policy.schema.json", "serin schema backup > backup.schema.json"],
         interruption: .ends
     ) { input throws(UsageError) in
-        let topic = try input.optionalPositional("TOPIC", help: "policy")
-        guard topic == nil || topic == "policy" || input.isDescribing else {
-            throw UsageError("there is no schema of '\(topic ?? "")'", hint: "serin schema policy")
+        let topic = try input.optionalPositional("TOPIC", help: "policy (the default) or backup")
+        guard topic == nil || topic == "policy" || topic == "backup" || input.isDescribing else {
+            throw UsageError("there is no schema of '\(topic ?? "")'", hint: "serin schema policy, serin schema backup")
         }
         return { session in
-            session.data([session.assembly.policySchema()])
+            session.data([topic == "backup" ? session.assembly.backups.planSchema() : session.assembly.policySchema()])
             return .ok
         }
     }

@@ -1,7 +1,7 @@
 public import SerinModel
 
 /// What is backed up, and how.
-public enum BackupSource: Sendable, Hashable, Codable {
+public enum SourcePolicy: Sendable, Hashable, Codable {
     /// A logical dump of Postgres.
     case postgres(PostgresDumpSource)
     /// A physical backup of a Postgres cluster.

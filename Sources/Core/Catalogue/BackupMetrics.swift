@@ -1,0 +1,96 @@
+public import SerinModel
+public import SerinPolicies
+
+/// What Prometheus is told about a plan's backups, in its text format (0.0.4) for a textfile collector. The catalogue alone says it,
+/// so that a program that makes backups and ends leaves nothing unsaid.
+public struct BackupMetrics: Sendable, Hashable {
+    /// One series of numbers with its name.
+    private struct Family: Sendable, Hashable {
+        var name: String
+        var type: String
+        var help: String
+        var samples: [String] = []
+    }
+
+    private var families = [
+        Family(name: "backup_success_total", type: "counter", help: "Backups whose copy was stored and read back."),
+        Family(name: "backup_failure_total", type: "counter", help: "Backups that were begun and have no good copy there."),
+        Family(name: "backup_duration_seconds", type: "gauge", help: "How long the newest good backup took to make."),
+        Family(name: "backup_size_bytes", type: "gauge", help: "The size of the newest good backup as it is stored."),
+        Family(name: "backup_age_seconds", type: "gauge", help: "The age of the newest good backup when this was written."),
+        Family(
+            name: "backup_last_success_timestamp_seconds", type: "gauge",
+            help: "When the newest good backup was begun; 0 when there is none."),
+        Family(
+            name: "backup_last_verified_timestamp_seconds", type: "gauge",
+            help: "When a copy was last read again completely and agreed; 0 when none was."),
+        Family(name: "backup_max_age_seconds", type: "gauge", help: "The oldest that the newest good backup may be."),
+    ]
+
+    /// Nothing.
+    public init() {}
+
+    /// Adds a plan's backups: a series for each kind that the plan makes, or that there is, and each of its destinations.
+    public mutating func add(_ plan: BackupPlan, _ state: CatalogueState, at now: Instant) {
+        let records = state.records.filter { $0.order.target == plan.target.description }
+        let kinds = BackupKind.allCases.filter { kind in
+            kind == plan.source.defaultKind || plan.schedules.contains { $0.kind == kind } || records.contains { $0.kind == kind }
+        }
+        for kind in kinds.sorted() {
+            let own = records.filter { $0.kind == kind }
+            for destination in plan.destinations.map(\.name).sorted() {
+                add(plan, kind, destination, own, at: now)
+            }
+        }
+    }
+
+    private mutating func add(
+        _ plan: BackupPlan, _ kind: BackupKind, _ destination: String, _ records: [BackupRecord], at now: Instant
+    ) {
+        let labels = [
+            ("project", plan.project), ("database", plan.target.description), ("kind", kind.rawValue),
+            ("destination", destination),
+        ].map { "\($0.0)=\"\(escaped($0.1))\"" }.joined(separator: ",")
+        let done = records.filter { $0.copy(at: destination)?.confirmedAt != nil }
+        let failed = records.filter { $0.state != .running && $0.copy(at: destination)?.confirmedAt == nil }
+        let newest = done.filter { record in
+            record.state.isRestorable && record.copy(at: destination)?.state.isUsable == true
+        }.max { ($0.createdAt, $0.id) < ($1.createdAt, $1.id) }
+        let verified = records.compactMap { $0.copy(at: destination)?.verifiedAt }.max()
+        set("backup_success_total", labels, Int64(done.count))
+        set("backup_failure_total", labels, Int64(failed.count))
+        if let newest, let facts = newest.facts {
+            set("backup_duration_seconds", labels, facts.finishedAt - facts.startedAt)
+            set("backup_size_bytes", labels, Int64(facts.envelope.storedBytes))
+            set("backup_age_seconds", labels, now - newest.createdAt)
+        }
+        set("backup_last_success_timestamp_seconds", labels, (newest?.createdAt.millisecondsSince1970 ?? 0) / 1000)
+        set("backup_last_verified_timestamp_seconds", labels, (verified?.millisecondsSince1970 ?? 0) / 1000)
+        if let limit = plan.maximumAge(of: kind) { set("backup_max_age_seconds", labels, limit) }
+    }
+
+    private mutating func set(_ name: String, _ labels: String, _ value: Int64) { set(name, labels, "\(value)") }
+
+    private mutating func set(_ name: String, _ labels: String, _ value: Duration) {
+        let thousandths = value.milliseconds % 1000
+        let digits = "\(1000 + abs(thousandths))".dropFirst()
+        set(name, labels, "\(value.milliseconds / 1000)" + (thousandths == 0 ? "" : ".\(digits)"))
+    }
+
+    private mutating func set(_ name: String, _ labels: String, _ value: String) {
+        guard let place = families.firstIndex(where: { $0.name == name }) else { return }
+        families[place].samples.append("\(name){\(labels)} \(value)")
+    }
+
+    private func escaped(_ text: String) -> String {
+        text.map { $0 == "\\" ? "\\\\" : $0 == "\"" ? "\\\"" : $0 == "\n" ? "\\n" : String($0) }.joined()
+    }
+
+    /// The text; every line ends with a line feed.
+    public var text: String {
+        families.filter { !$0.samples.isEmpty }.map { family in
+            "# HELP \(family.name) \(family.help)\n# TYPE \(family.name) \(family.type)\n"
+                + family.samples.map { $0 + "\n" }.joined()
+        }.joined()
+    }
+}

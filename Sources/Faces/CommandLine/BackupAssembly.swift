@@ -1,0 +1,108 @@
+public import SerinBackups
+public import SerinCatalogue
+public import SerinController
+public import SerinModel
+public import SerinPolicies
+public import SerinPorts
+
+/// A backup plan after validation.
+public struct LoadedBackupPlan: Sendable, Hashable {
+    /// Its file, for messages.
+    public var file: String
+    /// The plan.
+    public var plan: BackupPlan
+    /// What is allowed and should be looked at.
+    public var warnings: [Diagnostic]
+    /// SHA-256 of the file's text, lower-case hexadecimal.
+    public var hash: String
+
+    /// A plan.
+    public init(file: String, plan: BackupPlan, warnings: [Diagnostic] = [], hash: String) {
+        self.file = file
+        self.plan = plan
+        self.warnings = warnings
+        self.hash = hash
+    }
+}
+
+/// What the verbs of backups ask of a plan's own parts: its source, destinations and keys.
+public protocol BackupWork: Sendable {
+    /// Tries the source, the key and every destination.
+    func probes() async -> [Probe]
+    /// Makes a backup of a kind.
+    func create(_ kind: BackupKind, _ request: SerinBackups.BackupRequest) async throws(BackupRunFailure) -> BackupRunResult
+    /// Reads a copy again and judges it.
+    func verify(_ record: BackupRecord, at destination: String?, by principal: Principal) async throws(Failure)
+        -> BackupVerifier.Outcome
+    /// The copies whose last complete reading is too long ago.
+    func dueForVerification() async throws(Failure) -> [BackupVerifier.DueCopy]
+    /// Warns and deletes as the plan says.
+    func prune(lastRun: Instant?, agreed: Bool, by principal: Principal) async throws(Failure)
+        -> (plan: PrunePlan, report: BackupPruner.Report)
+    /// Restores beside the live database.
+    func restore(_ record: BackupRecord, from destination: String?, tables: [String], permit: RestorePermit) async throws(Failure)
+        -> RestoredDatabase
+    /// Puts a restored database in the live one's place.
+    func swap(_ restored: RestoredDatabase, permit: RestorePermit) async throws(Failure) -> DatabaseSwap.Outcome
+    /// The name of the database that a restore may replace.
+    func liveDatabase() throws(Failure) -> String
+    /// Rehearses a restore into an isolated server; nil chooses the backup as the policy says.
+    func drill(_ policy: DrillPolicy, _ backup: BackupID?, seed: UInt64?, by principal: Principal) async throws(Failure)
+        -> DrillReport
+    /// What a destination really holds.
+    func contents(of destination: String) async throws(Failure) -> DestinationContents
+    /// Makes the backups of a destination's manifests known again.
+    func importBackups(from destination: String, by principal: Principal) async throws(Failure) -> CatalogueRebuild.Report
+}
+
+/// What a person gives beside a plan to open its backups, and who is told of progress.
+public struct BackupWorkOptions: Sendable {
+    /// What the process is called as the holder of leases.
+    public var purpose: String
+    /// Files of certificates and private keys that open backups.
+    public var identities: [(certificate: String, key: String)]
+    /// Told how far something is, from any thread.
+    public var progress: @Sendable (JobProgress) -> Void
+
+    /// Options.
+    public init(
+        purpose: String, identities: [(certificate: String, key: String)] = [],
+        progress: @escaping @Sendable (JobProgress) -> Void = { _ in }
+    ) {
+        self.purpose = purpose
+        self.identities = identities
+        self.progress = progress
+    }
+}
+
+/// How the parts of backups are put together.
+public struct BackupAssembly: Sendable {
+    /// Reads and validates a plan; `invalid` carries every complaint.
+    public var readPlan: @Sendable (PolicySource) throws(OperationError) -> LoadedBackupPlan
+    /// The JSON Schema of plans.
+    public var planSchema: @Sendable () -> String
+    /// Opens the catalogue of a state folder, making it when it is missing.
+    public var openCatalogue: @Sendable (StateRoot) async throws(OperationError) -> any CatalogueStore
+    /// Puts a plan's own parts together. Contacts nothing.
+    public var open:
+        @Sendable (LoadedBackupPlan, StateRoot, any CatalogueStore, BackupWorkOptions) async throws(Failure) -> any BackupWork
+    /// The time zones that schedules may name.
+    public var offsets: ZoneOffsets
+
+    /// An assembly of parts.
+    public init(
+        readPlan: @escaping @Sendable (PolicySource) throws(OperationError) -> LoadedBackupPlan,
+        planSchema: @escaping @Sendable () -> String,
+        openCatalogue: @escaping @Sendable (StateRoot) async throws(OperationError) -> any CatalogueStore,
+        open:
+            @escaping @Sendable (LoadedBackupPlan, StateRoot, any CatalogueStore, BackupWorkOptions) async throws(Failure) ->
+            any BackupWork,
+        offsets: @escaping ZoneOffsets
+    ) {
+        self.readPlan = readPlan
+        self.planSchema = planSchema
+        self.openCatalogue = openCatalogue
+        self.open = open
+        self.offsets = offsets
+    }
+}

@@ -1,0 +1,230 @@
+internal import FoundationEssentials
+internal import Glibc
+internal import SerinBackups
+internal import SerinCatalogue
+internal import SerinCrypto
+internal import SerinDatabase
+internal import SerinModel
+internal import SerinPolicies
+internal import SerinPorts
+internal import SerinProcesses
+internal import SerinSQLite
+internal import SerinTransport
+
+/// A plan's source, destinations and keys, put together from the real parts.
+struct OpenedBackups: BackupWork {
+    private let loaded: LoadedBackupPlan
+    private let settings: PipelineSettings
+    private let catalogue: any CatalogueStore
+    private let options: BackupWorkOptions
+    private let holder: LeaseHolder
+    private let secrets: Secrets
+    private let transport: Transport
+    private let identities: [EnvelopeIdentity]
+    private let scratch: String
+    private var plan: BackupPlan { loaded.plan }
+
+    init(
+        _ loaded: LoadedBackupPlan, state: StateRoot, catalogue: any CatalogueStore, options: BackupWorkOptions,
+        environment: [String: String]
+    ) throws(Failure) {
+        self.loaded = loaded
+        self.catalogue = catalogue
+        self.options = options
+        let secrets = Secrets(environment: environment)
+        self.secrets = secrets
+        holder = LeaseHolder.current(purpose: options.purpose)
+        transport = try Transport()
+        let folder = state.path + "/backups"
+        scratch = folder + "/scratch"
+        try state.create()
+        for path in [folder, scratch] { try Self.makeFolder(path) }
+        let plan = loaded.plan
+        let destinations = DestinationEnvironment(transport: transport, now: Self.now) { reference throws(Failure) in
+            try secrets.read(reference)
+        }
+        var places: [BackupPlace] = []
+        for place in plan.destinations {
+            places.append(
+                BackupPlace(
+                    place.name, try BackupDestinations.make(place.settings, environment: destinations),
+                    isRequired: place.isRequired, isOffsite: place.isOffsite,
+                    lock: place.lock.map { BackupPlace.Lock($0.mode, for: .hours(24 * Int64($0.days))) }))
+        }
+        let keys = try BackupKeys(plan, options, secrets, manifestKeyFile: folder + "/manifest.key")
+        identities = keys.identities
+        var settings = PipelineSettings(
+            project: plan.project, target: plan.target, places: places,
+            envelope: EnvelopeSettings(
+                plan.encryption.profile, compression: plan.compression.method,
+                level: plan.compression.level ?? (plan.compression.method == .gzip ? 6 : 3)),
+            key: keys.key, manifestKey: keys.manifest, workFolder: folder + "/work")
+        settings.retentionClass = plan.retentionClass
+        settings.hasPersonalData = plan.hasPersonalData
+        settings.planRevision = loaded.hash
+        self.settings = settings
+    }
+
+    @Sendable static func now() -> Instant { SystemClock().now() }
+
+    private static func makeFolder(_ path: String) throws(Failure) {
+        if mkdir(path, 0o700) != 0, errno != EEXIST {
+            throw Failure(.denied, "cannot make \(path): \(String(cString: strerror(errno)))")
+        }
+    }
+
+    private func source(_ kind: BackupKind) throws(Failure) -> any BackupSource {
+        let now = Self.now()
+        var span = Duration.hours(24)
+        if case .logs(let logs) = plan.source { span = logs.span }
+        return try BackupSources.make(
+            kind, of: plan, range: (now - span)..<now, environment: SourceEnvironment(scratch: scratch), transport: transport
+        ) { reference throws(Failure) in try secrets.read(reference) }
+    }
+
+    private var pipeline: BackupPipeline {
+        BackupPipeline(settings, catalogue: catalogue, holder: holder, now: Self.now, progress: options.progress)
+    }
+
+    private var verifier: BackupVerifier {
+        BackupVerifier(settings, policy: plan.verify, identities: identities, catalogue: catalogue, now: Self.now)
+    }
+
+    func probes() async -> [Probe] {
+        var probes: [Probe] = []
+        do throws(Failure) {
+            let source = try source(plan.source.defaultKind)
+            let found = try await onOwnThread { (stop) throws(Failure) in try source.probe(stop: stop) }
+            let words = "\(found.tool.name) \(found.tool.version)" + (found.server.map { ", server \($0.version)" } ?? "")
+            probes.append(
+                Probe("source", found.remarks.isEmpty ? .ok : .warning, ([words] + found.remarks).joined(separator: "; ")))
+        } catch { probes.append(Probe("source", .failed, error.description)) }
+        for place in settings.places {
+            do throws(Failure) {
+                let facts = try await place.destination.probe()
+                let free = facts.freeBytes.map { ", \(BackupText.size($0)) free" } ?? ""
+                probes.append(
+                    Probe(
+                        "destination \(place.name)", facts.remarks.isEmpty ? .ok : .warning,
+                        (["\(place.destination.name) can be written\(free)"] + facts.remarks).joined(separator: "; ")))
+            } catch {
+                probes.append(
+                    Probe("destination \(place.name)", place.isRequired ? .failed : .warning, error.description))
+            }
+        }
+        return probes
+    }
+
+    func create(
+        _ kind: BackupKind, _ request: SerinBackups.BackupRequest
+    ) async throws(BackupRunFailure) -> BackupRunResult {
+        let source: any BackupSource
+        do throws(Failure) { source = try self.source(kind) } catch { throw BackupRunFailure(.preflight, error) }
+        return try await pipeline.run(source, request)
+    }
+
+    func verify(
+        _ record: BackupRecord, at destination: String?, by principal: Principal
+    ) async throws(Failure) -> BackupVerifier.Outcome {
+        if record.state == .uploaded { try await confirm(record, by: principal) }
+        return try await verifier.verify(record.id, source: source(record.kind), destination: destination, by: principal)
+    }
+
+    /// Reads the copies of an imported backup, of which only the manifest was read.
+    private func confirm(_ record: BackupRecord, by principal: Principal) async throws(Failure) {
+        guard let facts = record.facts else { return }
+        for copy in record.copies where copy.state == .stored {
+            guard let place = settings.places.first(where: { $0.name == copy.destination }) else { continue }
+            let known = StoredObject(
+                key: copy.key, size: Int64(facts.envelope.storedBytes), version: copy.versionID)
+            let found = try await place.destination.confirm(known, sha256: facts.envelope.storedSHA256)
+            let evidence = CopyEvidence(
+                size: found.size, sha256: found.sha256 ?? "", versionID: copy.versionID, lock: found.lock)
+            let event = CatalogueEvent(
+                backup: record.id, at: Self.now(), by: principal, .confirmed(destination: copy.destination, evidence))
+            do throws(CatalogueStoreError) { try await catalogue.append([event]) } catch { throw error.failure }
+        }
+    }
+
+    func dueForVerification() async throws(Failure) -> [BackupVerifier.DueCopy] { try await verifier.due(at: Self.now()) }
+
+    func prune(
+        lastRun: Instant?, agreed: Bool, by principal: Principal
+    ) async throws(Failure) -> (plan: PrunePlan, report: BackupPruner.Report) {
+        try await BackupPruner(settings.places, catalogue: catalogue, holder: holder, now: Self.now)
+            .run(plan.target.description, Retention(of: plan), lastRun: lastRun, agreed: agreed, by: principal)
+    }
+
+    private func restoreSettings() throws(Failure) -> RestoreSettings {
+        guard case .postgres(let source) = plan.source else {
+            throw Failure(
+                .denied, "restoring from \(plan.source.word) is not supported yet",
+                hint: "docs/destinations.md tells how an object is opened with openssl alone")
+        }
+        var settings = RestoreSettings(
+            url: try secrets.read(plan.restore.url ?? source.url), policy: plan.restore, scratch: scratch)
+        if let file = plan.restore.checks.sqlFile { settings.integrity = try secrets.read(.file(file)) }
+        let transport = transport
+        settings.probe = { address throws(Failure) in
+            try await transport.send(HTTPRequest(method: "GET", url: address, timeout: .seconds(10))).status
+        }
+        return settings
+    }
+
+    func liveDatabase() throws(Failure) -> String {
+        guard let name = ConnectionText.option("dbname", of: try restoreSettings().url) else {
+            throw Failure(.invalid, "the connection string of the restore names no database")
+        }
+        return name
+    }
+
+    func restore(
+        _ record: BackupRecord, from destination: String?, tables: [String], permit: RestorePermit
+    ) async throws(Failure) -> RestoredDatabase {
+        try await BackupRestore(
+            settings, restoreSettings(), identities: identities, catalogue: catalogue, now: Self.now, progress: options.progress
+        ).restore(record.id, source: source(record.kind), destination: destination, tables: tables, permit: permit)
+    }
+
+    func swap(_ restored: RestoredDatabase, permit: RestorePermit) async throws(Failure) -> DatabaseSwap.Outcome {
+        try await DatabaseSwap(restoreSettings(), now: Self.now).swap(restored, permit: permit)
+    }
+
+    func drill(
+        _ policy: DrillPolicy, _ backup: BackupID?, seed: UInt64?, by principal: Principal
+    ) async throws(Failure) -> DrillReport {
+        let restore = try restoreSettings()
+        let drill = BackupDrill.Settings(
+            policy, checks: plan.restore.checks, integrity: restore.integrity, targets: plan.targets, probe: restore.probe)
+        return try await BackupDrill(
+            settings, drill, identities: identities, catalogue: catalogue, now: Self.now, progress: options.progress
+        ).run(source(plan.source.defaultKind), backup: backup, seed: seed, by: principal)
+    }
+
+    private func reading(_ destination: String) throws(Failure) -> DestinationReading {
+        guard let place = settings.places.first(where: { $0.name == destination }) else {
+            let names = settings.places.map(\.name).joined(separator: ", ")
+            throw Failure(.invalid, "the plan has no destination '\(destination)'", hint: "it has \(names)")
+        }
+        return DestinationReading(
+            destination: destination,
+            list: { () throws(Failure) in try await place.destination.list(prefix: "", limit: 100_000).objects },
+            read: { key, version throws(Failure) in
+                try await place.destination.read(key, version: version, limit: 16 << 20)
+            })
+    }
+
+    func contents(of destination: String) async throws(Failure) -> DestinationContents {
+        let survey = CatalogueSurvey(try reading(destination), authenticate: ManifestSeal(settings.manifestKey).code)
+        var contents = try await survey.contents()
+        // Pointers to the newest belong to no backup of their own.
+        let pointers = Set(BackupKind.allCases.map { "\(plan.target)/latest-\($0.rawValue).json" })
+        contents.objects.removeAll { pointers.contains($0.key.description) }
+        return contents
+    }
+
+    func importBackups(from destination: String, by principal: Principal) async throws(Failure) -> CatalogueRebuild.Report {
+        try await CatalogueRebuild(catalogue).run(
+            reading(destination), authenticate: ManifestSeal(settings.manifestKey).code, at: Self.now(), by: principal)
+    }
+}

@@ -1,0 +1,128 @@
+internal import SerinBackups
+internal import SerinCatalogue
+internal import SerinModel
+internal import SerinPolicies
+internal import SerinPorts
+internal import SerinRollouts
+
+/// The backups that rollouts stand on, by a plan: made, read again, and held until the rollout is over.
+struct PlanBackups: Backups {
+    let loaded: LoadedBackupPlan
+    let catalogue: any CatalogueStore
+    let work: any BackupWork
+    let now: @Sendable () -> Instant
+
+    private var plan: BackupPlan { loaded.plan }
+
+    func preflight(_ request: SerinPorts.BackupRequest, deadline: Duration) async -> BackupPreflight {
+        let found = await within(deadline, "the preflight of the backup") { () throws(Failure) in await work.probes() }
+        switch found {
+        case .success(let probes):
+            return BackupPreflight(
+                problems: probes.filter { $0.outcome == .failed }.map { Failure(.denied, "backup: \($0.name): \($0.detail)") },
+                warnings: probes.filter { $0.outcome == .warning }.map { "backup: \($0.name): \($0.detail)" })
+        case .failure(let failure): return BackupPreflight(problems: [failure])
+        }
+    }
+
+    func take(_ request: SerinPorts.BackupRequest, deadline: Duration) async -> BackupOutcome {
+        let made: Result<BackupOutcome, Failure> = await within(deadline, "the backup") { () throws(Failure) in
+            if case .made(let reference) = await lookUp(request) { return .made(reference) }
+            let record: BackupRecord
+            do throws(BackupRunFailure) {
+                let order = SerinBackups.BackupRequest(
+                    by: request.author, purpose: plan.purpose, label: "pre-deployment-\(request.version)",
+                    tier: "pre-deployment", rollout: request.rollout, releaseVersion: request.version)
+                record = try await work.create(plan.source.defaultKind, order).record
+            } catch { return .failed(Failure(error.failure.kind, "\(error)", hint: error.failure.hint)) }
+            // Before it is judged, so that nothing prunes it meanwhile.
+            let hold = Hold(.rollout(request.rollout), reason: "the restore point of \(request.rollout)")
+            try await append(CatalogueEvent(backup: record.id, at: now(), by: .serin, .held(hold)))
+            let outcome = try await work.verify(record, at: nil, by: .serin)
+            if let bad = outcome.result.checks.first(where: { !$0.passed }) {
+                return .failed(Failure(.invalid, "backup \(record.id) is bad: \(bad.name): \(bad.detail)"))
+            }
+            return await lookUp(request)
+        }
+        switch made {
+        case .success(let outcome): return outcome
+        // It may have been made: the catalogue decides.
+        case .failure(let failure):
+            if case .made(let reference) = await lookUp(request) { return .made(reference) }
+            return .unknown(failure)
+        }
+    }
+
+    func check(_ request: SerinPorts.BackupRequest, deadline: Duration) async -> BackupOutcome {
+        switch await within(deadline, "the look into the catalogue", { () throws(Failure) in await lookUp(request) }) {
+        case .success(let outcome): outcome
+        case .failure(let failure): .unknown(failure)
+        }
+    }
+
+    func release(_ request: SerinPorts.BackupRequest, deadline: Duration) async throws(Failure) {
+        try await within(deadline, "the release of the backup") { () throws(Failure) in
+            for record in try await records(of: request) {
+                let kind = Hold.Kind.rollout(request.rollout)
+                guard let hold = record.holds.first(where: { $0.kind == kind }), hold.until == nil else { continue }
+                let ending = Hold(kind, reason: hold.reason, until: now() + plan.retention.afterRollout)
+                try await append(CatalogueEvent(backup: record.id, at: now(), by: .serin, .held(ending)))
+            }
+        }.get()
+    }
+
+    private func records(of request: SerinPorts.BackupRequest) async throws(Failure) -> [BackupRecord] {
+        do throws(CatalogueStoreError) {
+            return try await catalogue.state().history(
+                BackupSelection(target: plan.target.description, rollout: request.rollout), includingDead: true)
+        } catch { throw error.failure }
+    }
+
+    /// What the catalogue says of this rollout's backup, the newest good one first.
+    private func lookUp(_ request: SerinPorts.BackupRequest) async -> BackupOutcome {
+        let records: [BackupRecord]
+        do throws(Failure) { records = try await self.records(of: request) } catch { return .unknown(error) }
+        let held = records.first { record in
+            record.state.isVerified && record.holds.contains { $0.kind == .rollout(request.rollout) && $0.holds(at: now()) }
+        }
+        if let held {
+            return .made(CheckpointReference(backup: held.id, state: held.state, at: held.consistentAt))
+        }
+        guard let newest = records.first else {
+            return .unknown(Failure(.transient, "no backup of \(request.rollout) was begun"))
+        }
+        switch newest.state {
+        case .failed, .quarantined:
+            return .failed(newest.failure ?? Failure(.invalid, "backup \(newest.id) is \(newest.state.rawValue)"))
+        case .running, .uploaded, .available, .verified, .drilled, .deleting, .deleted:
+            return .unknown(Failure(.transient, "backup \(newest.id) is \(newest.state.rawValue), not a verified and held one"))
+        }
+    }
+
+    private func append(_ event: CatalogueEvent) async throws(Failure) {
+        do throws(CatalogueStoreError) { try await catalogue.append([event]) } catch { throw error.failure }
+    }
+
+    /// Runs a body, and gives it up when the time is over.
+    private func within<Value: Sendable>(
+        _ deadline: Duration, _ what: String, _ body: @escaping @Sendable () async throws(Failure) -> Value
+    ) async -> Result<Value, Failure> {
+        await withTaskGroup(of: Result<Value, Failure>?.self) { group in
+            group.addTask {
+                do throws(Failure) { return .success(try await body()) } catch { return .failure(error) }
+            }
+            group.addTask {
+                // Nil also when the body was first and this sleep is ended.
+                try? await Task.sleep(for: .milliseconds(deadline.milliseconds))
+                return nil
+            }
+            let first = await group.next() ?? nil
+            group.cancelAll()
+            if let first { return first }
+            // What was cancelled says how it ended; it may have been done after all.
+            let last = await group.next() ?? nil
+            if case .success(let value)? = last { return .success(value) }
+            return .failure(Failure(.unknown, "\(what) took longer than \(deadline)"))
+        }
+    }
+}

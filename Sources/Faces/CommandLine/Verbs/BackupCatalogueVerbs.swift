@@ -1,0 +1,118 @@
+internal import SerinAPI
+internal import SerinBackups
+internal import SerinCatalogue
+internal import SerinController
+internal import SerinModel
+internal import SerinPolicies
+
+extension Subcommand {
+    static let catalogueCheck = Subcommand(
+        "backup catalogue check", summary: "compare the catalogue with what the destinations really hold",
+        details: "Exit 8 when something is missing, changed, rolled back or cannot be believed. Nothing is changed.",
+        examples: ["serin backup catalogue check backups/checkout.yaml"], interruption: .ends
+    ) { input throws(UsageError) in
+        let only = try input.text("--destination", value: "NAME", help: "only this one")
+        let argument = try PlanArgument(&input)
+        return { session in
+            let loaded = try argument.load(session)
+            return try await BackupSession.with(session) { backups in
+                let work = try await backups.work(loaded, "serin backup catalogue check")
+                var all: [(destination: String, difference: CatalogueDifference)] = []
+                for place in loaded.plan.destinations where only == nil || only == place.name {
+                    let contents = try await work.contents(of: place.name)
+                    let check = CatalogueCheck(try await backups.state(), against: contents)
+                    all += check.differences.map { (place.name, $0) }
+                    session.note("\(place.name): \(check.compared) copies compared, \(check.differences.count) differences")
+                }
+                show(all, session)
+                return all.contains { $0.difference.isFault } ? .verificationFailed : .ok
+            }
+        }
+    }
+
+    static let catalogueImport = Subcommand(
+        "backup import", summary: "make backups known again from the manifests beside them",
+        details: """
+            Only manifests are believed that bear the plan's authentication code. What is imported is uploaded, never better, until
+            serin backup verify has read it.
+            """,
+        examples: ["serin backup import backups/checkout.yaml"], interruption: .ends
+    ) { input throws(UsageError) in
+        let only = try input.text("--destination", value: "NAME", help: "only this one")
+        let argument = try PlanArgument(&input)
+        return { session in
+            let loaded = try argument.load(session)
+            return try await BackupSession.with(session) { backups in
+                let work = try await backups.work(loaded, "serin backup import")
+                var imported: [BackupID] = []
+                var isFine = true
+                for place in loaded.plan.destinations where only == nil || only == place.name {
+                    let report = try await work.importBackups(from: place.name, by: backups.principal)
+                    imported += report.imported
+                    for refused in report.refused { session.complain("\(place.name): \(refused.backup): \(refused.reason)") }
+                    for difference in report.differences where difference.isFault {
+                        session.complain("\(place.name): \(words(difference))")
+                    }
+                    isFine = isFine && report.refused.isEmpty && !report.differences.contains(where: \.isFault)
+                }
+                session.data(
+                    .object([
+                        "schema": .string("serin.dev/backup-import/v1"), "ok": .bool(isFine),
+                        "imported": .array(imported.map { .string("\($0)") }),
+                    ])
+                ) { _ in imported.map { "\($0)" } }
+                session.note(
+                    imported.isEmpty
+                        ? "nothing new was found" : "\(imported.count) imported; next: serin backup verify PLAN --due")
+                return isFine ? .ok : .verificationFailed
+            }
+        }
+    }
+
+    private static func show(_ all: [(destination: String, difference: CatalogueDifference)], _ session: Session) {
+        session.data(
+            .object([
+                "schema": .string("serin.dev/catalogue-check/v1"), "ok": .bool(!all.contains { $0.difference.isFault }),
+                "differences": .array(
+                    all.map {
+                        .object([
+                            "destination": .string($0.destination), "fault": .bool($0.difference.isFault),
+                            "text": .string(words($0.difference)),
+                        ])
+                    }),
+            ])
+        ) { style in
+            var table = Table(header: ["DESTINATION", "WEIGHT", "DIFFERENCE"])
+            for item in all {
+                table.rows.append([
+                    Table.Cell(item.destination),
+                    item.difference.isFault ? Table.Cell("FAULT", .red) : Table.Cell("note", .yellow),
+                    Table.Cell(words(item.difference)),
+                ])
+            }
+            return all.isEmpty ? [] : table.lines(style)
+        }
+    }
+
+    private static func words(_ difference: CatalogueDifference) -> String {
+        switch difference {
+        case .missing(let id, let key): "\(id): \(key) is not there"
+        case .size(let id, let key, let expected, let found): "\(id): \(key) has \(found) bytes, expected \(expected)"
+        case .version(let id, let key, let expected, let found):
+            "\(id): \(key) is there in version \(found ?? "none"), expected \(expected)"
+        case .lock(let id, let key, let expected, let found):
+            "\(id): \(key) is locked until \(found.map { "\($0.until)" } ?? "never"), promised until \(expected.until)"
+        case .withoutManifest(let id, let key): "\(id): \(key) has no manifest"
+        case .otherManifest(let id, let key): "\(id): the manifest \(key) says otherwise than the catalogue"
+        case .unknownBackup(let id, let key): "\(id): \(key) is not in the catalogue; serin backup import makes it known"
+        case .unknownObject(let key): "\(key) belongs to no backup that is known"
+        case .undead(let id, let key): "\(id): \(key) is there although it was deleted"
+        case .unreadable(let manifest): "the manifest \(manifest.key) cannot be believed: \(manifest.reason)"
+        case .gap(let target, let after, let before, let isExplained):
+            "\(target): manifests between \(after) and \(before) are missing" + (isExplained ? ", as many were deleted" : "")
+        case .broken(let target, let key): "\(target): the manifest \(key) does not follow the one before it"
+        case .rolledBack(let target, let known, let found):
+            "\(target): the newest manifest is that of \(found), but \(known) is known: an older state was put back"
+        }
+    }
+}

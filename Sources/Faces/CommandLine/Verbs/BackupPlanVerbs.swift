@@ -1,0 +1,98 @@
+internal import SerinAPI
+internal import SerinCatalogue
+internal import SerinController
+internal import SerinModel
+internal import SerinPolicies
+
+extension Subcommand {
+    static let backupSchema = Subcommand(
+        "backup schema", summary: "the JSON Schema of backup plans, for editors",
+        examples: ["serin backup schema > backup.schema.json"], interruption: .ends
+    ) { _ in
+        return { session in
+            session.data([session.assembly.backups.planSchema()])
+            return .ok
+        }
+    }
+
+    static let backupCheck = Subcommand(
+        "backup check", summary: "validate a plan and try everything that it names",
+        details:
+            "Writes a small object to each destination and removes it. Exit 2 when the plan is invalid, 7 when a backup would fail.",
+        examples: ["serin backup check backups/checkout.yaml", "serin backup check backups/checkout.yaml --offline"],
+        interruption: .ends
+    ) { input throws(UsageError) in
+        let offline = try input.flag("--offline", help: "only validate the file")
+        let argument = try PlanArgument(&input)
+        return { session in
+            let loaded = try argument.load(session)
+            for warning in loaded.warnings { session.note("warning: \(plainLines(warning.description))") }
+            let probes =
+                offline
+                ? []
+                : try await BackupSession.with(session) { backups in
+                    try await backups.work(loaded, "serin backup check").probes()
+                }
+            let failed = probes.count { $0.outcome == .failed }
+            session.data(
+                .object([
+                    "schema": .string("serin.dev/backup-check/v1"), "target": .string(loaded.plan.target.description),
+                    "plan_hash": .string(loaded.hash), "ok": .bool(failed == 0),
+                    "warnings": .array(loaded.warnings.map { .string($0.description) }),
+                    "probes": .array(
+                        probes.map {
+                            .object([
+                                "name": .string($0.name), "outcome": .string($0.outcome.rawValue), "detail": .string($0.detail),
+                            ])
+                        }),
+                ])
+            ) { style in
+                var table = Table(header: ["PROBE", "RESULT", "DETAIL"])
+                for probe in probes {
+                    let colour: Style.Colour =
+                        switch probe.outcome {
+                        case .ok: .green
+                        case .warning: .yellow
+                        case .failed: .red
+                        }
+                    table.rows.append([
+                        Table.Cell(probe.name), Table.Cell(probe.outcome.rawValue, colour), Table.Cell(probe.detail),
+                    ])
+                }
+                return probes.isEmpty ? [] : table.lines(style)
+            }
+            let file = plain(loaded.file)
+            if offline {
+                session.note("\(file): the plan is valid; what it names was not tried (--offline)")
+            } else if failed > 0 {
+                session.note("\(file): the plan is valid, but a backup would fail: \(failed) of \(probes.count) probes failed")
+            } else {
+                session.note("\(file): the plan is valid and what it names works; next: serin backup create \(file)")
+            }
+            return failed > 0 ? .refused : .ok
+        }
+    }
+
+    static let backupMetrics = Subcommand(
+        "backup metrics", summary: "what Prometheus' textfile collector reads",
+        details: """
+            Computed from the catalogue alone. Run it after backups and on a timer, and write to a temporary file that is renamed:
+            serin backup metrics PLAN > backup.prom.$$ && mv backup.prom.$$ backup.prom. Rules that judge ages use time(), so that
+            they also notice when nothing writes the file any more.
+            """,
+        examples: ["serin backup metrics backups/checkout.yaml backups/redis.yaml"], interruption: .ends
+    ) { input throws(UsageError) in
+        var files = [try input.positional("PLAN", help: "a backup plan")]
+        while !input.isDescribing, let file = try input.optionalPositional("PLAN", help: "more of them") { files.append(file) }
+        return { [files] session in
+            let plans = try files.map { try PlanArgument.load($0, session).plan }
+            return try await BackupSession.with(session) { backups in
+                let state = try await backups.state()
+                var metrics = BackupMetrics()
+                for plan in plans { metrics.add(plan, state, at: session.now) }
+                session.console.writeData(metrics.text)
+                return .ok
+            }
+        }
+    }
+}

@@ -1,0 +1,159 @@
+internal import Glibc
+internal import SerinAPI
+internal import SerinBackups
+internal import SerinCatalogue
+internal import SerinController
+internal import SerinModel
+internal import SerinPolicies
+internal import SerinPorts
+
+extension Subcommand {
+    /// Every verb of backups, in the order of the help.
+    static let backups: [Subcommand] = [
+        backupCheck, backupCreate, backupList, backupShow, backupStats, backupExpiring, backupVerify, backupRestore,
+        backupApprove, backupPrune, backupHold, backupRelease, backupDrill, backupMetrics, catalogueCheck, catalogueImport,
+        backupSchema,
+    ]
+}
+
+/// What the exit codes mean for backups.
+enum BackupExit {
+    static let notes = [
+        "Exit codes: 0 done, 1 the backup failed, 2 usage or invalid plan, 7 refused: busy, not ready, not approved or not",
+        "supported yet, 8 a check failed: a copy, a restored database, or the catalogue against what is stored, 75 the catalogue",
+        "cannot be used now, 130 interrupted",
+    ]
+
+    /// The code of a backup that was not made. What is not ready or busy changed nothing and may be tried again.
+    static func code(of failure: BackupRunFailure) -> ExitCode {
+        switch failure.stage {
+        case .lease: failure.isBusy ? .refused : .unexpected
+        case .preflight: .refused
+        case .dump, .check, .store, .confirm, .manifest, .catalogue, .latest: .unexpected
+        }
+    }
+}
+
+/// The catalogue and plan that a verb works with.
+struct BackupSession: Sendable {
+    let session: Session
+    let store: any CatalogueStore
+
+    /// Opens the catalogue of the state folder for a body.
+    static func with<Value>(
+        _ session: Session, _ body: (BackupSession) async throws -> Value
+    ) async throws -> Value {
+        let store = try await session.assembly.backups.openCatalogue(session.state)
+        let result: Result<Value, any Error>
+        do { result = .success(try await body(BackupSession(session: session, store: store))) } catch { result = .failure(error) }
+        await store.close()
+        return try result.get()
+    }
+
+    /// Who asks.
+    var principal: Principal { .uid(getuid()) }
+
+    /// The catalogue now.
+    func state() async throws(Failure) -> CatalogueState {
+        do throws(CatalogueStoreError) { return try await store.state() } catch { throw error.failure }
+    }
+
+    /// Appends what happened.
+    func append(_ events: [CatalogueEvent]) async throws(Failure) {
+        do throws(CatalogueStoreError) { try await store.append(events) } catch { throw error.failure }
+    }
+
+    /// Appends a note for the audit.
+    func note(_ topic: String, _ target: String, _ backup: BackupID?, _ text: String) async throws(Failure) {
+        let note = AuditNote(at: session.now, by: principal, topic: topic, target: target, backup: backup, text: text)
+        do throws(CatalogueStoreError) { try await store.note(note) } catch { throw error.failure }
+    }
+
+    /// The notes of a topic about a target, the oldest first.
+    func notes(_ topic: String, _ target: String) async throws(Failure) -> [AuditNote] {
+        var notes: [AuditNote] = []
+        var last: Int64 = 0
+        while true {
+            let entries: [CatalogueEntry]
+            do throws(CatalogueStoreError) { entries = try await store.entries(after: last, limit: 1000) } catch {
+                throw error.failure
+            }
+            guard let end = entries.last else { return notes }
+            last = end.sequence
+            for entry in entries {
+                if case .note(let note) = entry.line, note.topic == topic, note.target == target { notes.append(note) }
+            }
+        }
+    }
+
+    /// One backup by its identifier, the end of it, or `latest` of a target.
+    func record(_ name: String, target: String? = nil) async throws -> BackupRecord {
+        let records = try await state().history(BackupSelection(target: target), includingDead: true)
+        if name == "latest" {
+            guard let newest = records.first(where: { $0.state.isRestorable }) else {
+                throw OperationError.notFound("there is no backup\(target.map { " of \($0)" } ?? "") that could be restored")
+            }
+            return newest
+        }
+        let found = records.filter {
+            "\($0.id)" == name.lowercased() || (name.count >= 4 && "\($0.id)".hasSuffix(name.lowercased()))
+        }
+        guard let record = found.first else {
+            throw OperationError.notFound("there is no backup '\(plain(name))'\nhint: serin backup list shows them")
+        }
+        guard found.count == 1 else { throw OperationError.notFound("'\(plain(name))' could be \(found.count) backups") }
+        return record
+    }
+
+    /// Puts a plan's own parts together.
+    func work(
+        _ loaded: LoadedBackupPlan, _ purpose: String, identities: [(certificate: String, key: String)] = [],
+        progress: BackupProgress? = nil
+    ) async throws(Failure) -> any BackupWork {
+        try await session.assembly.backups.open(
+            loaded, session.state, store,
+            BackupWorkOptions(purpose: purpose, identities: identities) { progress?.show($0) })
+    }
+}
+
+/// A plan as the command line names it.
+struct PlanArgument: Sendable {
+    var file: String
+
+    init(_ input: inout Arguments) throws(UsageError) {
+        file = try input.positional("PLAN", help: "a backup plan; - reads standard input")
+    }
+
+    func load(_ session: Session) throws(OperationError) -> LoadedBackupPlan {
+        try Self.load(file, session)
+    }
+
+    static func load(_ file: String, _ session: Session) throws(OperationError) -> LoadedBackupPlan {
+        let text = try PolicyArguments.text(of: file, kind: "plan")
+        return try session.assembly.backups.readPlan(
+            PolicySource(file: file == "-" ? PolicySource.standardInput : file, text: text))
+    }
+
+    /// `CERTIFICATE,KEY`
+    static func identities(_ input: inout Arguments) throws(UsageError) -> [(certificate: String, key: String)] {
+        try input.every(
+            "--identity", value: "CERTIFICATE,KEY", help: "files that open backups for recipients; may stand several times"
+        ) { text -> (certificate: String, key: String)? in
+            let parts = text.split(separator: ",", omittingEmptySubsequences: false).map(String.init)
+            return parts.count == 2 && parts.allSatisfy { !$0.isEmpty } ? (parts[0], parts[1]) : nil
+        }
+    }
+}
+
+/// Which backups a list is about.
+struct SelectionArguments: Sendable {
+    var selection: BackupSelection
+
+    init(_ input: inout Arguments) throws(UsageError) {
+        let target = try input.text("--target", value: "TARGET", help: "only of this target")
+        let project = try input.text("--project", value: "PROJECT", help: "only of this project")
+        let kinds = BackupKind.allCases.map(\.rawValue).joined(separator: "|")
+        let kind = try input.option("--kind", value: "KIND", help: kinds) { BackupKind(rawValue: $0) }
+        selection = BackupSelection(project: project, target: target, kind: kind)
+    }
+}

@@ -1,0 +1,78 @@
+internal import SerinAPI
+internal import SerinBackups
+internal import SerinCatalogue
+internal import SerinController
+internal import SerinModel
+internal import SerinPolicies
+
+extension Subcommand {
+    static let backupVerify = Subcommand(
+        "backup verify", summary: "read copies again completely and judge them",
+        details: """
+            Without a key that opens it, only the stored bytes are compared; --identity gives a recipient's. --due verifies what the
+            plan's verify.every asks for. A copy that is found bad is quarantined: exit 8. What could not be read is no finding.
+            """,
+        examples: [
+            "serin backup verify backups/checkout.yaml latest", "serin backup verify backups/checkout.yaml --due --limit 5",
+        ], interruption: .ends
+    ) { input throws(UsageError) in
+        let due = try input.flag("--due", help: "those that were not read for too long")
+        let limit = try input.option("--limit", value: "N", help: "at most so many (default: 10)") { Int($0) } ?? 10
+        let destination = try input.text("--from", value: "DESTINATION", help: "whose copy (default: the first usable one)")
+        let identities = try PlanArgument.identities(&input)
+        let argument = try PlanArgument(&input)
+        let name = try input.optionalPositional("BACKUP", help: "an identifier, the end of one, or latest (the default)")
+        return { session in
+            let loaded = try argument.load(session)
+            return try await BackupSession.with(session) { backups in
+                let work = try await backups.work(loaded, "serin backup verify", identities: identities)
+                let target = loaded.plan.target.description
+                var copies: [(record: BackupRecord, destination: String?)] = []
+                if due {
+                    let state = try await backups.state()
+                    // Imported ones were never read here.
+                    copies = state.live(target: target).filter { $0.state == .uploaded }.prefix(limit).map { ($0, nil) }
+                    for copy in try await work.dueForVerification().prefix(limit) {
+                        if let record = state[copy.backup] { copies.append((record, copy.destination)) }
+                    }
+                    if copies.isEmpty { session.note("nothing is due") }
+                } else {
+                    copies = [(try await backups.record(name ?? "latest", target: target), destination)]
+                }
+                var code = ExitCode.ok
+                for (record, destination) in copies {
+                    code = worse(code, try await verify(record, destination, work, backups))
+                }
+                return code
+            }
+        }
+    }
+
+    private static func worse(_ one: ExitCode, _ other: ExitCode) -> ExitCode { one.rawValue >= other.rawValue ? one : other }
+
+    private static func verify(
+        _ record: BackupRecord, _ destination: String?, _ work: any BackupWork, _ backups: BackupSession
+    ) async throws -> ExitCode {
+        let session = backups.session
+        let outcome: BackupVerifier.Outcome
+        do throws(Failure) { outcome = try await work.verify(record, at: destination, by: backups.principal) } catch {
+            session.complain("\(record.id) could not be read, which says nothing about it: \(error)")
+            return .unexpected
+        }
+        let result = outcome.result
+        session.data(
+            .object([
+                "schema": .string("serin.dev/backup-verification/v1"), "backup": .string("\(record.id)"),
+                "ok": .bool(result.passed), "result": try BackupText.document(result),
+                "warnings": .array(outcome.warnings.map { .string($0) }),
+            ])
+        ) { style in BackupText.table(result.checks).lines(style) }
+        for warning in outcome.warnings { session.note("warning: \(plain(warning))") }
+        session.note(
+            result.passed
+                ? "\(record.id) at \(result.destination) is good"
+                : "\(record.id) at \(result.destination) is BAD; it is never restored from; make a new one: serin backup create PLAN"
+        )
+        return result.passed ? .ok : .verificationFailed
+    }
+}

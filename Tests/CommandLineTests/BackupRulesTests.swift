@@ -1,0 +1,33 @@
+import FoundationEssentials
+import SerinAPI
+import SerinModel
+import SerinProcesses
+import Testing
+
+/// The alert rules in examples/ by Prometheus' own tool.
+@Suite struct BackupRulesTests {
+    private let folder = "/" + #filePath.split(separator: "/").dropLast(3).joined(separator: "/") + "/examples/monitoring"
+
+    @Test func theAlertRulesDoWhatTheirTestsSay() async throws {
+        for arguments in [
+            ["check", "rules", "\(folder)/backup-rules.yaml"], ["test", "rules", "\(folder)/backup-rules.test.yaml"],
+        ] {
+            let done = try await Program("/usr/bin/promtool", arguments, deadline: .minutes(2)).run()
+            #expect(done.termination == .exited(0), "\(done.text)")
+        }
+    }
+
+    @Test func everyMetricOfRulesAndDashboardIsWritten() async throws {
+        let program = try TestProgram()
+        try await program.backups.add(1, Instant(millisecondsSince1970: 1_790_000_000_000))
+        #expect(await program.run("backup", "metrics", program.policy()) == .ok)
+        let written = program.takeOutput()
+        for file in ["backup-rules.yaml", "backup-dashboard.json"] {
+            let text = try String(contentsOf: URL(filePath: "\(folder)/\(file)"), encoding: .utf8)
+            let words = text.split { !($0.isLetter || $0.isNumber || $0 == "_") }
+            let names = Set(words.filter { $0.hasPrefix("backup_") })
+            #expect(!names.isEmpty)
+            for name in names { #expect(written.contains("# TYPE \(name) "), "\(file): \(name)") }
+        }
+    }
+}

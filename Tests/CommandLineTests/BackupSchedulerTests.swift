@@ -1,0 +1,54 @@
+import SerinBackups
+import SerinCatalogue
+import SerinLocks
+import SerinModel
+import SerinPorts
+import Testing
+
+@testable import SerinCommandLine
+
+/// A clock that a test moves.
+private final class HandClock: Clock {
+    let time: Locked<Instant>
+    init(_ time: Instant) { self.time = Locked(time) }
+    func now() -> Instant { time.withLock { $0 } }
+    func wallClockOffset() -> Int64 { 0 }
+    func sleep(for duration: Duration) async { time.withLock { $0 = $0 + duration } }
+}
+
+@Suite struct BackupSchedulerTests {
+    private let start = Instant(millisecondsSince1970: 1_790_000_000_000)
+
+    private func scheduler(_ program: TestProgram, _ clock: HandClock, _ chance: Double = 0) throws -> BackupScheduler {
+        let backups = BackupSession(session: try program.session(), store: program.backups.catalogue)
+        return BackupScheduler(
+            backups: backups, loaded: LoadedBackupPlan(file: "plan.yaml", plan: try program.backups.plan, hash: "ab"),
+            clock: clock, chance: { _ in chance })
+    }
+
+    @Test func whatIsDueIsMadeAndTheNextLookIsWhenSomethingIsDue() async throws {
+        let program = try TestProgram()
+        let clock = HandClock(start)
+        let scheduler = try scheduler(program, clock)
+        _ = await scheduler.tick()
+        #expect(program.backups.made.withLock { $0 } == [.logical])
+        // Every six hours from 1970 on.
+        try await program.backups.add(1, start)
+        #expect(await scheduler.tick() == BackupScheduler.longestPause)
+        #expect(program.backups.made.withLock { $0.count } == 1)
+        let six = Duration.hours(6).milliseconds
+        let next = Instant(millisecondsSince1970: (start.millisecondsSince1970 / six + 1) * six)
+        clock.time.withLock { $0 = next - .seconds(90) }
+        #expect(await scheduler.tick() == .seconds(90))
+        clock.time.withLock { $0 = next }
+        _ = await scheduler.tick()
+        #expect(program.backups.made.withLock { $0.count } == 2)
+    }
+
+    @Test func whatFailsIsSaidAndTheScheduleGoesOn() async throws {
+        let program = try TestProgram()
+        program.backups.failure.withLock { $0 = BackupRunFailure(.dump, Failure(.transient, "the server went away")) }
+        _ = await (try scheduler(program, HandClock(start))).tick()
+        #expect(program.messages.withLock { $0 }.contains("no backup of checkout-db was made: dump: the server went away"))
+    }
+}

@@ -1,0 +1,146 @@
+import SerinAPI
+import SerinBackups
+import SerinCatalogue
+import SerinLocks
+import SerinModel
+import SerinPorts
+import Testing
+
+@testable import SerinCommandLine
+
+@Suite struct BackupVerbTests {
+    private let day = Duration.hours(24)
+
+    private func now() -> Instant { SystemClock().now() }
+
+    @Test func theGroupsPageListsItsVerbsAndTheirExitCodes() async throws {
+        let program = try TestProgram()
+        for arguments in [["backup"], ["backup", "--help"], ["help", "backup"]] {
+            #expect(await program.run(arguments) == .ok)
+            let page = program.takeOutput()
+            #expect(page.contains("catalogue check"))
+            #expect(page.contains("8 a check failed"))
+        }
+        #expect(await program.run(["backup", "create", "--help"]) == .ok)
+        #expect(program.takeOutput().contains("--scheduled"))
+        #expect(await program.run(["help", "backup", "catalogue", "check"]) == .ok)
+        #expect(program.takeOutput().contains("compare the catalogue"))
+        #expect(await program.run(["backup", "creat", "x"]) == .usage)
+        #expect(program.messages.withLock { $0 }.contains("did you mean serin backup create?"))
+    }
+
+    @Test func backupsAreListedTheNewestFirstAndInEveryForm() async throws {
+        let program = try TestProgram()
+        let old = try await program.backups.add(1, now() - day * 3)
+        let new = try await program.backups.add(2, now() - .hours(1), purpose: "bad\u{1B}[31m")
+        #expect(await program.run(["backup", "list"]) == .ok)
+        let lines = program.takeOutput().split(separator: "\n")
+        #expect(lines.count == 3)
+        #expect(lines[1].hasPrefix("\(new)") && lines[2].hasPrefix("\(old)"))
+        #expect(lines[1].contains("2.9 KiB") && lines[1].contains("available") && lines[1].contains("local:confirmed"))
+        #expect(await program.run(["backup", "list", "-o", "jsonl"]) == .ok)
+        #expect(program.takeOutput().split(separator: "\n").count == 2)
+        #expect(await program.run(["backup", "list", "-o", "json", "--kind", "redis_rdb"]) == .ok)
+        #expect(program.takeOutput() == #"{"backups":[],"schema":"serin.dev/backups/v1"}"# + "\n")
+        #expect(await program.run(["backup", "show", "latest"]) == .ok)
+        #expect(program.takeOutput().contains("purpose        bad\\u{1b}[31m"))
+        #expect(await program.run(["backup", "stats", "-o", "yaml"]) == .ok)
+        #expect(program.takeOutput().contains("total_size: 6000"))
+        #expect(await program.run(["backup", "show", "ffffffff"]) == .usage)
+    }
+
+    @Test func whyNoBackupWasMadeDecidesTheExitCode() async throws {
+        let program = try TestProgram()
+        let plan = program.policy()
+        #expect(await program.run(["backup", "create", plan]) == .unexpected)
+        #expect(program.messages.withLock { $0 }.contains("store: "))
+        let busy = Failure(.conflict, "checkout-db is held by serin backup create")
+        program.backups.failure.withLock { $0 = BackupRunFailure(.lease, busy) }
+        #expect(await program.run(["backup", "create", plan, "-o", "json"]) == .refused)
+        #expect(program.takeOutput().contains(#""ok":false,"schema":"serin.dev/backup/v1","stage":"lease""#))
+        #expect(program.messages.withLock { $0 }.contains("nothing was changed"))
+        #expect(await program.run(["backup", "create", program.policy("wrong")]) == .usage)
+        #expect(await program.run(["backup", "check", program.policy()]) == .refused)
+        #expect(await program.run(["backup", "check", plan, "--offline"]) == .ok)
+    }
+
+    @Test func onlyWhatIsDueIsMadeOnSchedule() async throws {
+        let program = try TestProgram()
+        let plan = program.policy()
+        try await program.backups.add(1, now())
+        #expect(await program.run(["backup", "create", plan, "--scheduled"]) == .ok)
+        #expect(program.backups.made.withLock { $0 } == [])
+        #expect(program.messages.withLock { $0 }.contains("nothing is due; next at "))
+        let late = try TestProgram()
+        try await late.backups.add(1, now() - day)
+        _ = await late.run(["backup", "create", late.policy(), "--scheduled"])
+        #expect(late.backups.made.withLock { $0 } == [.logical])
+    }
+
+    @Test func whatCouldNotBeReadIsNoFindingAboutABackup() async throws {
+        let program = try TestProgram()
+        let plan = program.policy()
+        try await program.backups.add(1, now())
+        #expect(await program.run(["backup", "verify", plan]) == .unexpected)
+        #expect(program.messages.withLock { $0 }.contains("which says nothing about it"))
+        #expect(await program.run(["backup", "drill", plan]) == .unexpected)
+    }
+
+    @Test func nothingTakesALiveDatabasesPlaceWithoutItsNameAndTheApprovals() async throws {
+        let program = try TestProgram()
+        let plan = program.policy()
+        let id = try await program.backups.add(1, now())
+        #expect(await program.run(["backup", "restore", plan, "latest", "--swap"]) == .refused)
+        #expect(program.messages.withLock { $0 }.contains("--confirm checkout"))
+        #expect(await program.run(["backup", "restore", plan, "latest", "--swap", "--confirm", "other"]) == .refused)
+        program.backups.approvals.withLock { $0 = 1 }
+        let swap = ["backup", "restore", plan, "latest", "--swap", "--confirm", "checkout"]
+        #expect(await program.run(swap) == .refused)
+        // The person's own approval does not count.
+        #expect(await program.run(["backup", "approve", "\(id)", "--reason", "incident 7"]) == .ok)
+        #expect(await program.run(swap) == .refused)
+        #expect(program.backups.permits.withLock { $0 }.isEmpty)
+        try await program.backups.catalogue.note(
+            AuditNote(
+                at: now(), by: .uid(4711), topic: "approval", target: FakeBackups.target, backup: id, text: "incident 7"))
+        _ = await program.run(swap)
+        let permit = try #require(program.backups.permits.withLock { $0 }.last)
+        #expect(permit.scope == .swap)
+        #expect(permit.approvedBy == [.uid(4711)])
+    }
+
+    @Test func aHoldIsSetAndReleasedWithItsReason() async throws {
+        let program = try TestProgram()
+        let id = try await program.backups.add(1, now())
+        #expect(await program.run(["backup", "hold", "\(id)", "--legal", "--reason", "case 42"]) == .ok)
+        #expect(await program.run(["backup", "show", "\(id)"]) == .ok)
+        #expect(program.takeOutput().contains("legal: case 42"))
+        #expect(await program.run(["backup", "release", "\(id)", "--reason", "done"]) == .refused)
+        #expect(await program.run(["backup", "release", "\(id)", "--legal", "--reason", "closed"]) == .ok)
+        #expect(try await program.backups.catalogue.state()[id]?.holds.isEmpty == true)
+    }
+
+    @Test func metricsComeFromTheCatalogueAlone() async throws {
+        let program = try TestProgram()
+        try await program.backups.add(1, now() - .hours(2))
+        #expect(await program.run(["backup", "metrics", program.policy()]) == .ok)
+        let text = program.takeOutput()
+        let labels = #"{project="shop",database="checkout-db",kind="logical",destination="local"}"#
+        for line in [
+            "backup_success_total\(labels) 1", "backup_failure_total\(labels) 0", "backup_duration_seconds\(labels) 90",
+            "backup_size_bytes\(labels) 3000", "backup_max_age_seconds\(labels) 25200",
+        ] { #expect(text.contains("\n\(line)\n"), "\(text)") }
+    }
+
+    @Test func theSchemaOfPlansIsPrinted() async throws {
+        let program = try TestProgram()
+        #expect(await program.run(["backup", "schema"]) == .ok)
+        #expect(await program.run(["schema", "backup"]) == .ok)
+        #expect(program.takeOutput() == "{\"title\":\"plan\"}\n{\"title\":\"plan\"}\n")
+    }
+
+    @Test func progressSaysRateAndTimeLeft() {
+        let progress = JobProgress(stage: "dump", done: 1 << 30, total: 3 << 30, rate: Double(64 << 20))
+        #expect(BackupText.words(progress) == "dump 33% 1.0 GiB of 3.0 GiB, 64.0 MiB/s, 32s left")
+    }
+}

@@ -1,0 +1,157 @@
+import SerinBackups
+import SerinCatalogue
+import SerinCommandLine
+import SerinController
+import SerinCrypto
+import SerinLocks
+import SerinModel
+import SerinPolicies
+import SerinPorts
+
+/// Backups whose results a test sets, over a real catalogue in memory.
+final class FakeBackups: BackupWork {
+    let catalogue = MemoryCatalogue(digest: SHA256.digestOrEmpty)
+    let failure = Locked<BackupRunFailure?>(nil)
+    let checks = Locked([BackupCheck("mac", passed: true)])
+    let made = Locked<[BackupKind]>([])
+    let permits = Locked<[RestorePermit]>([])
+    let approvals = Locked(0)
+
+    static let target = "checkout-db"
+
+    var plan: BackupPlan {
+        get throws(Failure) {
+            guard let target = ServiceName(Self.target) else { throw Failure(.invalid, "no name") }
+            return BackupPlan(
+                target: target, project: "shop", source: .postgres(PostgresDumpSource(url: .environment("URL"))),
+                destinations: [
+                    DestinationPolicy(
+                        name: "local", settings: DriverSettings(driver: "folder", settings: ["path": "/b"]), isOffsite: false)
+                ], encryption: EncryptionPolicy(key: .passphrase(.file("/k"))),
+                schedules: [BackupSchedule(.every(.hours(6)), kind: .logical, label: "regular")], maximumAge: .hours(7),
+                restore: RestorePolicy(approvals: approvals.withLock { $0 }))
+        }
+    }
+
+    var assembly: BackupAssembly {
+        BackupAssembly(
+            readPlan: { source throws(OperationError) in
+                if source.text.contains("wrong") {
+                    throw .invalid([
+                        Diagnostic(file: source.file, mark: Mark(line: 1, column: 1), message: "unknown key 'wrong'", hint: nil)
+                    ])
+                }
+                do throws(Failure) { return LoadedBackupPlan(file: source.file, plan: try self.plan, hash: "ab") } catch {
+                    throw .unavailable("\(error)")
+                }
+            }, planSchema: { "{\"title\":\"plan\"}" },
+            openCatalogue: { _ throws(OperationError) in Unclosed(store: self.catalogue) },
+            open: { _, _, _, options throws(Failure) in
+                options.progress(JobProgress(stage: "dump", done: 50, total: 100, rate: 10))
+                return self
+            }, offsets: { _, _ in nil })
+    }
+
+    func probes() async -> [Probe] { [Probe("source", .failed, "no route to host")] }
+
+    func create(
+        _ kind: BackupKind, _ request: SerinBackups.BackupRequest
+    ) async throws(BackupRunFailure) -> BackupRunResult {
+        if let failure = failure.withLock({ $0 }) { throw failure }
+        made.withLock { $0.append(kind) }
+        throw BackupRunFailure(.store, Failure(.denied, "the disk is full"))
+    }
+
+    func verify(
+        _ record: BackupRecord, at destination: String?, by principal: Principal
+    ) async throws(Failure) -> BackupVerifier.Outcome { throw Failure(.transient, "the destination does not answer") }
+
+    func dueForVerification() async throws(Failure) -> [BackupVerifier.DueCopy] { [] }
+
+    func prune(
+        lastRun: Instant?, agreed: Bool, by principal: Principal
+    ) async throws(Failure) -> (plan: PrunePlan, report: BackupPruner.Report) {
+        throw Failure(.transient, "not asked for here")
+    }
+
+    func restore(
+        _ record: BackupRecord, from destination: String?, tables: [String], permit: RestorePermit
+    ) async throws(Failure) -> RestoredDatabase {
+        permits.withLock { $0.append(permit) }
+        throw Failure(.transient, "the server does not answer")
+    }
+
+    func swap(_ restored: RestoredDatabase, permit: RestorePermit) async throws(Failure) -> DatabaseSwap.Outcome {
+        throw Failure(.transient, "not asked for here")
+    }
+
+    func drill(
+        _ policy: DrillPolicy, _ backup: BackupID?, seed: UInt64?, by principal: Principal
+    ) async throws(Failure) -> DrillReport { throw Failure(.transient, "no server can be made") }
+
+    func liveDatabase() throws(Failure) -> String { "checkout" }
+
+    func contents(of destination: String) async throws(Failure) -> DestinationContents {
+        DestinationContents(destination: destination, objects: [], manifests: [])
+    }
+
+    func importBackups(from destination: String, by principal: Principal) async throws(Failure) -> CatalogueRebuild.Report {
+        CatalogueRebuild.Report()
+    }
+
+    /// Puts a backup into the catalogue that went well.
+    @discardableResult
+    func add(_ number: Int64, _ createdAt: Instant, purpose: String? = nil) async throws -> BackupID {
+        let id = BackupID(millisecondsSince1970: number, random: [UInt8(truncatingIfNeeded: number)])
+        let order = BackupOrder(
+            id: id, project: "shop", target: Self.target, kind: .logical, createdAt: createdAt, createdBy: .uid(1000),
+            purpose: purpose)
+        let digest = String(repeating: "ab", count: 32)
+        let facts = BackupFacts(
+            startedAt: createdAt, finishedAt: createdAt + .seconds(90),
+            envelope: EnvelopeFacts(
+                profile: .enc1, compression: .zstd, plainBytes: 9000, plainSHA256: digest, storedBytes: 3000,
+                storedSHA256: digest), tool: ToolFacts(name: "pg_dump", version: "15.10", format: "custom"))
+        guard let key = ObjectKey("logical/\(id)") else { throw Failure(.invalid, "no key") }
+        let copy = BackupCopy(destination: "local", key: key, storedAt: createdAt)
+        let changes: [CatalogueEvent.Change] = [
+            .begun(order), .stored(copy, facts),
+            .confirmed(destination: "local", CopyEvidence(size: 3000, sha256: digest)),
+        ]
+        try await catalogue.append(changes.map { CatalogueEvent(backup: id, at: createdAt, by: .serin, $0) })
+        return id
+    }
+}
+
+/// A catalogue that stays open when a verb closes it.
+private struct Unclosed: CatalogueStore {
+    let store: MemoryCatalogue
+
+    func append(_ lines: [CatalogueLine], under lease: TargetLease?) async throws(CatalogueStoreError) -> Int64 {
+        try await store.append(lines, under: lease)
+    }
+    func state() async throws(CatalogueStoreError) -> CatalogueState { try await store.state() }
+    func entries(after sequence: Int64, limit: Int) async throws(CatalogueStoreError) -> [CatalogueEntry] {
+        try await store.entries(after: sequence, limit: limit)
+    }
+    func takeLease(_ request: LeaseRequest) async throws(CatalogueStoreError) -> TargetLease {
+        try await store.takeLease(request)
+    }
+    func renewLease(
+        _ lease: TargetLease, at now: Instant, for duration: Duration
+    ) async throws(CatalogueStoreError) -> TargetLease { try await store.renewLease(lease, at: now, for: duration) }
+    func releaseLease(_ lease: TargetLease) async throws(CatalogueStoreError) { try await store.releaseLease(lease) }
+    func leases() async throws(CatalogueStoreError) -> [TargetLease] { try await store.leases() }
+    func addJob(_ job: BackupJob) async throws(CatalogueStoreError) { try await store.addJob(job) }
+    func changeJob(_ id: BackupID, _ change: JobChange, at now: Instant) async throws(CatalogueStoreError) -> BackupJob {
+        try await store.changeJob(id, change, at: now)
+    }
+    func claimJob(for worker: LeaseHolder, at now: Instant) async throws(CatalogueStoreError) -> BackupJob? {
+        try await store.claimJob(for: worker, at: now)
+    }
+    func reapJobs(at now: Instant, patience: Duration) async throws(CatalogueStoreError) -> [BackupJob] {
+        try await store.reapJobs(at: now, patience: patience)
+    }
+    func jobs() async throws(CatalogueStoreError) -> [BackupJob] { try await store.jobs() }
+    func close() async {}
+}
