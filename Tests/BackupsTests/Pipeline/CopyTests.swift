@@ -164,7 +164,7 @@ import Testing
 }
 
 /// A destination that accepts and does otherwise.
-struct Liar: SerinBackups.BackupDestination {
+struct Liar: BackupDestination {
     enum Lie: String, CaseIterable, Sendable {
         case drops
         case cuts
@@ -172,7 +172,7 @@ struct Liar: SerinBackups.BackupDestination {
         case dropsManifest
     }
 
-    let inner: any SerinBackups.BackupDestination
+    let inner: any BackupDestination
     let lie: Lie
 
     var name: String { inner.name }
