@@ -1,3 +1,4 @@
+import MemoryJournal
 import SerinController
 import SerinCrypto
 import SerinLocks

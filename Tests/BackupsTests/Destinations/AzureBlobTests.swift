@@ -10,7 +10,7 @@ import Testing
 
     init() throws { scratch = try Scratch("serin-azure") }
 
-    private func container(_ store: StandInBlobs) throws -> any SerinBackups.BackupDestination {
+    private func container(_ store: StandInBlobs) throws -> any BackupDestination {
         try makeDestination(
             "azure",
             [

@@ -33,7 +33,7 @@ import Testing
         esac
         """
 
-    private func destination(_ text: String, secret: String = "hush") throws -> any SerinBackups.BackupDestination {
+    private func destination(_ text: String, secret: String = "hush") throws -> any BackupDestination {
         let program = try scratch.write("store.sh", text, mode: 0o755)
         mkdir(scratch.file("objects"), 0o700)
         var settings = ["label": "own", "secret_env": "S", "timeout": "20s"]

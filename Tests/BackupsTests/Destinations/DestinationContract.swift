@@ -10,7 +10,7 @@ import Testing
 
 /// What every destination keeps to; run against each of them.
 struct DestinationContract {
-    let destination: any SerinBackups.BackupDestination
+    let destination: any BackupDestination
     let scratch: Scratch
     /// How long a long object is, in bytes: more than two parts where there are parts.
     var longSize = 11 << 20
@@ -177,7 +177,7 @@ func contents(_ path: String) throws -> [UInt8] {
 func makeDestination(
     _ driver: String, _ settings: [String: String], secrets: [String: String] = [:], retries: RetryPolicy? = nil,
     now: @escaping @Sendable () -> Instant = { MotoServer.now }
-) throws -> any SerinBackups.BackupDestination {
+) throws -> any BackupDestination {
     let environment = DestinationEnvironment(
         transport: try Transport(),
         retries: retries ?? RetryPolicy(attempts: 4, base: .milliseconds(10), longest: .milliseconds(50)),

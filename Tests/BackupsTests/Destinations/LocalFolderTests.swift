@@ -10,7 +10,7 @@ import Testing
 
     init() throws { scratch = try Scratch("serin-folder") }
 
-    private func folder(_ settings: [String: String] = [:]) throws -> any SerinBackups.BackupDestination {
+    private func folder(_ settings: [String: String] = [:]) throws -> any BackupDestination {
         try makeDestination("folder", ["path": scratch.file("root")].merging(settings) { $1 })
     }
 

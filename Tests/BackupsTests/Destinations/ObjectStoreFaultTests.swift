@@ -11,7 +11,7 @@ import Testing
 
     init() throws { scratch = try Scratch("serin-faults") }
 
-    private func destination(_ store: StandInStore, _ driver: String = "s3") throws -> any SerinBackups.BackupDestination {
+    private func destination(_ store: StandInStore, _ driver: String = "s3") throws -> any BackupDestination {
         var settings = [
             "bucket": "b", "endpoint": store.url, "plain_http": "yes", "access_key_env": "A", "secret_key_env": "S",
         ]
@@ -19,9 +19,7 @@ import Testing
         return try makeDestination(driver, settings, secrets: ["A": "access", "S": "secret-value"])
     }
 
-    private func upload(_ key: String = "object", _ size: Int = 1000, _ destination: any SerinBackups.BackupDestination) throws
-        -> Upload
-    {
+    private func upload(_ key: String = "object", _ size: Int = 1000, _ destination: any BackupDestination) throws -> Upload {
         let contract = DestinationContract(destination: destination, scratch: scratch)
         return try contract.makeUpload(key, contract.bytes(size))
     }

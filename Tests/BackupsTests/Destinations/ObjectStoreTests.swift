@@ -11,9 +11,7 @@ import Testing
         ["ACCESS": moto.keys.accessKey, "SECRET": moto.keys.secretKey]
     }
 
-    static func bucket(_ moto: MotoServer, _ name: String, _ settings: [String: String] = [:]) throws -> any SerinBackups
-        .BackupDestination
-    {
+    static func bucket(_ moto: MotoServer, _ name: String, _ settings: [String: String] = [:]) throws -> any BackupDestination {
         let fixed = [
             "bucket": name, "endpoint": moto.url, "plain_http": "yes", "access_key_env": "ACCESS", "secret_key_env": "SECRET",
             "part_size": "5MiB",

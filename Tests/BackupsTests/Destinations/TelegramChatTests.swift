@@ -10,7 +10,7 @@ import Testing
 
     init() throws { scratch = try Scratch("serin-telegram") }
 
-    private func chat(_ bot: StandInTelegram, _ settings: [String: String] = [:]) throws -> any SerinBackups.BackupDestination {
+    private func chat(_ bot: StandInTelegram, _ settings: [String: String] = [:]) throws -> any BackupDestination {
         let fixed = ["chat": "-100", "api": bot.url, "plain_http": "yes", "token_env": "T", "part_size": "64KiB"]
         return try makeDestination("telegram", fixed.merging(settings) { $1 }, secrets: ["T": StandInTelegram.token])
     }

@@ -85,7 +85,7 @@ struct BackupScene {
         INSERT INTO app.alembic_version VALUES ('c0ffee');
         """#
 
-    func folder(_ path: String, quota: String? = nil) throws -> any SerinBackups.BackupDestination {
+    func folder(_ path: String, quota: String? = nil) throws -> any BackupDestination {
         var settings = ["path": path]
         settings["quota"] = quota
         return try BackupDestinations.make(

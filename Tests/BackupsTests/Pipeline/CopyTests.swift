@@ -187,7 +187,7 @@ import Testing
 }
 
 /// A destination that accepts and does otherwise.
-struct Liar: SerinBackups.BackupDestination {
+struct Liar: BackupDestination {
     enum Lie: String, CaseIterable, Sendable {
         case drops
         case cuts
@@ -195,7 +195,7 @@ struct Liar: SerinBackups.BackupDestination {
         case dropsManifest
     }
 
-    let inner: any SerinBackups.BackupDestination
+    let inner: any BackupDestination
     let lie: Lie
 
     var name: String { inner.name }

@@ -72,7 +72,8 @@ extension Subcommand {
                     + "without connections for \(outcome.interruption)")
         } else if restored.passed {
             session.note(
-                "restored as \(restored.name) and checked; next: look at it, then --swap --confirm \(restored.live), or drop it")
+                "restored as \(restored.name) and checked; next: look at it and drop it; --swap --confirm \(restored.live) then goes live"
+            )
         } else {
             session.note("restored as \(restored.name); \(restored.live) was not touched")
         }
