@@ -19,7 +19,7 @@ struct EffectRunner: Sendable {
         clock = parts.clock
         limits = parts.limits
         retries = parts.retries
-        weights = WeightSetter(traffic: world.traffic, clock: clock, limits: limits)
+        weights = WeightSetter(traffic: world.traffic, clock: clock, limits: limits, isHaltAsked: parts.isHaltAsked)
     }
 
     /// Carries one effect out; nil when nothing is to be reported.

@@ -21,6 +21,8 @@ public final class ServiceController: RolloutOperations {
         public var makeWorld: @Sendable (Charter, DatabaseStart?) throws(Failure) -> World
         /// The service's watchdog.
         public var watchdog: WatchdogLink
+        /// Whether a halt was asked for past this controller and waits to be taken: nothing is raised then.
+        public var isHaltAsked: @Sendable () -> Bool
         /// What all rollouts of the process together may retry.
         public var retries: RetryBudget
         /// How long outside calls may take.
@@ -31,7 +33,8 @@ public final class ServiceController: RolloutOperations {
             store: any Store, clock: any Clock, notifier: any Notifier,
             prepare: @escaping @Sendable (StartRequest, Principal) async throws(OperationError) -> Charter,
             makeWorld: @escaping @Sendable (Charter, DatabaseStart?) throws(Failure) -> World,
-            watchdog: WatchdogLink, retries: RetryBudget, limits: CallLimits = CallLimits()
+            watchdog: WatchdogLink, isHaltAsked: @escaping @Sendable () -> Bool = { false }, retries: RetryBudget,
+            limits: CallLimits = CallLimits()
         ) {
             self.store = store
             self.clock = clock
@@ -39,6 +42,7 @@ public final class ServiceController: RolloutOperations {
             self.prepare = prepare
             self.makeWorld = makeWorld
             self.watchdog = watchdog
+            self.isHaltAsked = isHaltAsked
             self.retries = retries
             self.limits = limits
         }
