@@ -21,7 +21,7 @@ struct EffectRunner: Sendable {
         limits = parts.limits
         retries = parts.retries
         backup = RolloutBackup(of: charter, by: world.backups, limits: limits)
-        weights = WeightSetter(traffic: world.traffic, clock: clock, limits: limits)
+        weights = WeightSetter(traffic: world.traffic, clock: clock, limits: limits, isHaltAsked: parts.isHaltAsked)
     }
 
     /// Carries one effect out; nil when nothing is to be reported.

@@ -21,6 +21,8 @@ public final class ServiceController: RolloutOperations {
         public var makeWorld: @Sendable (Charter, DatabaseStart?) throws(Failure) -> World
         /// The service's watchdog.
         public var watchdog: WatchdogLink
+        /// Whether a halt was asked for past this controller and waits to be taken: nothing is raised then.
+        public var isHaltAsked: @Sendable () -> Bool
         /// What all rollouts of the process together may retry.
         public var retries: RetryBudget
         /// How long outside calls may take.
@@ -31,7 +33,8 @@ public final class ServiceController: RolloutOperations {
             store: any Store, clock: any Clock, notifier: any Notifier,
             prepare: @escaping @Sendable (StartRequest, Principal) async throws(OperationError) -> Charter,
             makeWorld: @escaping @Sendable (Charter, DatabaseStart?) throws(Failure) -> World,
-            watchdog: WatchdogLink, retries: RetryBudget, limits: CallLimits = CallLimits()
+            watchdog: WatchdogLink, isHaltAsked: @escaping @Sendable () -> Bool = { false }, retries: RetryBudget,
+            limits: CallLimits = CallLimits()
         ) {
             self.store = store
             self.clock = clock
@@ -39,6 +42,7 @@ public final class ServiceController: RolloutOperations {
             self.prepare = prepare
             self.makeWorld = makeWorld
             self.watchdog = watchdog
+            self.isHaltAsked = isHaltAsked
             self.retries = retries
             self.limits = limits
         }
@@ -49,6 +53,8 @@ public final class ServiceController: RolloutOperations {
         var drivers: [RolloutDriver] = []
         /// Finished rollouts, oldest first.
         var finished: [RolloutStatus] = []
+        /// Shows the last finished rollout to those who wait for the next one, and then that one.
+        var successor: StatusBoard?
         /// Why nothing can be recorded any more before the journal is opened again.
         var journalLoss: StoreError?
         var isStarting = false
@@ -146,8 +152,13 @@ public final class ServiceController: RolloutOperations {
         } catch {
             throw .unavailable("the rollout could not be recorded, nothing was changed: \(error)")
         }
-        state.withLock { $0.drivers.append(driver) }
+        let successor = state.withLock { state in
+            state.drivers.append(driver)
+            defer { state.successor = nil }
+            return state.successor
+        }
         launch.yield(driver)
+        successor?.show(driver.board.status)
         return driver.board.status
     }
 
@@ -192,12 +203,33 @@ public final class ServiceController: RolloutOperations {
         }
     }
 
-    /// Returns when the rollout's status differs from `seen` or the timeout is over.
+    /// Returns when the rollout's status differs from `seen` or the timeout is over. What is over changes no more: asked by the
+    /// service's name, it waits for the next rollout.
     public func statusChange(
         of name: String, from seen: RolloutStatus?, timeout: Duration
     ) async throws(OperationError) -> RolloutStatus {
-        guard let driver = driver(named: name) else { return try await status(of: name) }
-        return await driver.board.change(from: seen, timeout: timeout, clock: parts.clock)
+        let present = try await status(of: name)
+        guard let seen, seen == present else { return present }
+        guard present.isFinal else {
+            // A rollout that ended just now has no driver any more, and another status.
+            guard let driver = driver(named: name) else { return try await status(of: name) }
+            return await driver.board.change(from: seen, timeout: timeout, clock: parts.clock)
+        }
+        guard let board = name == service.description ? successor(of: present) : StatusBoard(present) else {
+            return try await status(of: name)
+        }
+        return await board.change(from: seen, timeout: timeout, clock: parts.clock)
+    }
+
+    /// Where the rollout after a finished one will show; nil when that one is no longer the latest.
+    private func successor(of last: RolloutStatus) -> StatusBoard? {
+        state.withLock { state in
+            guard (state.drivers.last?.board.status ?? state.finished.last) == last else { return nil }
+            if let board = state.successor, board.status == last { return board }
+            let board = StatusBoard(last)
+            state.successor = board
+            return board
+        }
     }
 
     fileprivate func driver(named name: String) -> RolloutDriver? {

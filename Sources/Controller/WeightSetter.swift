@@ -10,13 +10,18 @@ final class WeightSetter: Sendable {
     private let traffic: any Traffic
     private let clock: any Clock
     private let limits: CallLimits
+    /// Whether a halt waits to be taken: nothing is raised then.
+    private let isHaltAsked: @Sendable () -> Bool
     /// The newest intent; an older one is not sent any more.
     private let newest = Locked(0)
 
-    init(traffic: any Traffic, clock: any Clock, limits: CallLimits) {
+    init(
+        traffic: any Traffic, clock: any Clock, limits: CallLimits, isHaltAsked: @escaping @Sendable () -> Bool = { false }
+    ) {
         self.traffic = traffic
         self.clock = clock
         self.limits = limits
+        self.isHaltAsked = isHaltAsked
     }
 
     /// Asks for a weight and reads it back.
@@ -44,6 +49,9 @@ final class WeightSetter: Sendable {
                 }
                 if atMost, let found = present.weight, found < weight {
                     return .failed(Failure(.conflict, "not sent: \(found) is in force already"), readBack: present)
+                }
+                guard present.weight.map({ $0 >= weight }) ?? false || !isHaltAsked() else {
+                    return .failed(Failure(.conflict, "not sent: a halt is asked for"), readBack: present)
                 }
                 if present.weight != weight {
                     try await traffic.apply(weight, expected: present, deadline: limits.traffic)

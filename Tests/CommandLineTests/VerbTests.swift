@@ -88,6 +88,66 @@ import Testing
         #expect(program.output.withLock { $0 }.isEmpty)
     }
 
+    @Test func s19AHaltWithoutAnAnswerInTimeIsLeftAsAFile() async throws {
+        let program = try TestProgram()
+        let file = HaltFile(path: program.state.haltFile(of: program.service))
+        defer { file.remove() }
+        try await program.serve {
+            program.operations.state.withLock { $0.failure = .unavailable("it stands still") }
+            #expect(await program.run("halt", "checkout-01k5", "--reason", "payments fail") == .unreachable)
+        }
+        #expect(file.command() == Command(.halt, by: .uid(getuid()), reason: "payments fail"))
+        let message = program.messages.withLock { $0 }
+        #expect(message.contains("it stands still\nthe halt may or may not have happened; left the halt file \(file.path)"))
+        #expect(message.contains("set the canary's weight to 0 at the load balancer"))
+    }
+
+    @Test func s19AHaltOfAnUnfinishedRolloutWithoutAControllerWaitsForTheNextOne() async throws {
+        let program = try TestProgram(hasJournal: true)
+        try program.state.create(for: program.service)
+        let file = HaltFile(path: program.state.haltFile(of: program.service))
+        defer { file.remove() }
+        #expect(await program.run("halt", "checkout") == .unreachable)
+        #expect(file.exists)
+    }
+
+    @Test func whereNoHaltFileCanBeLeftTheBalancerIsNamed() async throws {
+        let program = try TestProgram()
+        try await program.serve(at: program.state.daemonSocket) {
+            rmdir(program.state.folder(of: program.service))
+            program.operations.state.withLock { $0.failure = .unavailable("it stands still") }
+            #expect(await program.run("halt", "checkout") == .unreachable)
+        }
+        #expect(
+            program.messages.withLock { $0 }.contains(
+                "the halt may or may not have happened\nhint: set the canary's weight to 0 at the load balancer itself"))
+    }
+
+    @Test func whatIsOverCannotBeHaltedWithoutAController() async throws {
+        let program = try TestProgram(hasJournal: true)
+        try program.state.create(for: program.service)
+        promote(program)
+        #expect(await program.run("halt", "checkout") == .refused)
+        #expect(program.messages.withLock { $0 }.contains("rollout checkout-01k5 is over (promoted"))
+        #expect(!HaltFile(path: program.state.haltFile(of: program.service)).exists)
+    }
+
+    @Test(arguments: [true, false]) func aControllerThatStandsStillHidesNoOther(_ otherAnswers: Bool) async throws {
+        let program = try TestProgram()
+        let other = try #require(ServiceName("other"))
+        try program.state.create(for: other)
+        // It takes connections and never answers.
+        let silent = try UnixSocket(listeningAt: program.state.socket(of: other))
+        if otherAnswers {
+            try await program.serve { #expect(await program.run("status") == .ok) }
+            #expect(program.output.withLock { $0 }.contains("checkout-01k5"))
+        } else {
+            #expect(await program.run("status") == .unreachable)
+        }
+        #expect(program.messages.withLock { $0 }.contains("the controller of other does not answer: "))
+        _ = silent
+    }
+
     @Test func aHaltThatNobodyAnswersIsExit75WithWhatToDoByHand() async throws {
         let program = try TestProgram()
         try program.state.create(for: program.service)
@@ -235,7 +295,7 @@ import Testing
             #expect(await code == .interrupted)
             #expect(program.operations.state.withLock { $0.commands.isEmpty })
         }
-        #expect(program.messages.withLock { $0 }.contains("interrupted; the rollout goes on"))
+        #expect(program.messages.withLock { $0 }.contains("interrupted by SIGINT; the rollout goes on"))
     }
 
     @Test func startIsCarriedOutByTheDaemon() async throws {

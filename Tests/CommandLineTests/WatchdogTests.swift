@@ -100,6 +100,10 @@ import Testing
         #expect(file.command() == nil)
         let bare = HaltFile(path: program.policy(""))
         #expect(bare.command()?.reason == "the halt file appeared")
+        bare.remove(madeBefore: Instant(millisecondsSince1970: 1))
+        #expect(bare.exists)
+        bare.remove(madeBefore: Instant(millisecondsSince1970: .max))
+        #expect(!bare.exists)
     }
 }
 

@@ -33,6 +33,54 @@ import Testing
         }
     }
 
+    @Test func whoeverKnowsTheEndOfARolloutWaitsForTheNextOne() async throws {
+        let first = try SimulatedService()
+        try await first.running { try await halt(first) }
+        // The next controller has the finished rollout from the journal alone.
+        let second = try SimulatedService(
+            store: MemoryStore(holding: await first.store.entries, at: first.clock.now(), digest: first.digest))
+        second.clock.advance(to: first.clock.now())
+        _ = try await second.controller.recover()
+        for service in [first, second] {
+            let seen = try #require(service.status)
+            try await service.running {
+                let answer = Locked<RolloutStatus?>(nil)
+                await withTaskGroup(of: Void.self) { group in
+                    for _ in 1...2 {
+                        answer.withLock { $0 = nil }
+                        group.addTask(executorPreference: service.executor) {
+                            let status = try? await service.controller.statusChange(
+                                of: SimulatedService.name, from: seen, timeout: .seconds(30))
+                            answer.withLock { $0 = status }
+                        }
+                        #expect(!service.pass(atMost: .seconds(29)) { answer.withLock { $0 } != nil })
+                        #expect(service.pass(atMost: .seconds(2)) { answer.withLock { $0 } == seen })
+                    }
+                }
+            }
+        }
+        let seen = try #require(second.status)
+        let third = try SimulatedService(
+            store: MemoryStore(holding: await second.store.entries, at: second.clock.now(), digest: second.digest))
+        third.clock.advance(to: second.clock.now())
+        _ = try await third.controller.recover()
+        try await third.running {
+            let answer = Locked<RolloutStatus?>(nil)
+            try await withThrowingTaskGroup(of: Void.self) { group in
+                group.addTask(executorPreference: third.executor) {
+                    let status = try await third.controller.statusChange(
+                        of: SimulatedService.name, from: seen, timeout: .hours(1))
+                    answer.withLock { $0 = status }
+                }
+                #expect(!third.pass(atMost: .seconds(10)) { answer.withLock { $0 } != nil })
+                _ = try await third.start(by: person)
+                #expect(third.pass(atMost: .seconds(10)) { answer.withLock { $0 } != nil })
+                #expect(answer.withLock { $0?.id } == third.status?.id && answer.withLock { $0?.id } != seen.id)
+                try await group.waitForAll()
+            }
+        }
+    }
+
     @Test func whatTheDatabaseWasComparedWithIsHandedToWhoeverTakesOver() async throws {
         let first = try SimulatedService(database: { CountedDatabase(Locked(0)) })
         try await first.running {

@@ -7,6 +7,20 @@ import Testing
 @testable import SerinController
 
 @Suite struct WeightSetterTests {
+    @Test func nothingIsRaisedWhileAHaltIsAskedFor() async throws {
+        let balancer = FakeBalancer()
+        let clock = VirtualClock()
+        let setter = WeightSetter(traffic: balancer, clock: clock, limits: CallLimits(), isHaltAsked: { true })
+        let weight = try #require(Weight(percent: 5))
+        let outcome = await setter.set(weight, intent: IntentID(1), decidedAt: clock.now(), lease: .seconds(10))
+        guard case .failed(let failure, _) = outcome else {
+            Issue.record("\(outcome)")
+            return
+        }
+        #expect(failure.message == "not sent: a halt is asked for")
+        #expect(balancer.state.withLock { $0.weight } == .zero)
+    }
+
     /// What is written, and answered, when 5 % at most is wanted.
     private func lower(from present: Int) async throws -> (written: [Weight], outcome: WeightOutcome) {
         let balancer = FakeBalancer()

@@ -1,3 +1,4 @@
+import FoundationEssentials
 import Glibc
 import SerinModel
 import SerinProcesses
@@ -36,6 +37,55 @@ extension Integration {
                     try await JournalProof(of: other).check(other)
                 }
             }
+        }
+
+        @Test func aDaemonOfFinishedRolloutsRestsAnswersAndStartsOthers() async throws {
+            let state = try Scratch()
+            defer { state.remove() }
+            try await Scene.play(Stage.services[0], state: state) { scene in
+                try await Scene.play(Stage.services[1], state: state) { other in
+                    // Once with the rollouts that it drove itself, once with those of the daemon before it.
+                    for log in ["first.log", "next.log"] {
+                        let daemon = try scene.start(["daemon"], log: log)
+                        defer { daemon.stop() }
+                        try await waitUntil("the daemon") { scene.output(log).contains("listening at") }
+                        try await expectRest(of: daemon)
+                        for one in [scene, other] {
+                            let started = try await one.serin(
+                                "start", one.policy, "--version", Stage.good, "--previous", Stage.old)
+                            #expect(started.termination == .exited(0), "\(started.text)")
+                            #expect(try await one.serin("halt", one.service).termination == .exited(0))
+                            #expect(try await one.serin("wait", one.service).termination == .exited(4))
+                        }
+                        try await expectRest(of: daemon)
+                        #expect(try await scene.serin("status").termination == .exited(0))
+                        for one in [scene, other] {
+                            #expect(access("\(one.state)/\(one.service)/handover.json", F_OK) != 0)
+                        }
+                        daemon.signal(SIGTERM)
+                        #expect(try await scene.end(of: daemon, within: .seconds(10)) == 0, "\(scene.output(log))")
+                    }
+                }
+            }
+        }
+
+        /// Expects that a process uses less than a tenth of a processor, once what it had to do is done.
+        private func expectRest(of process: ServerProcess) async throws {
+            try await waitUntil("rest of the daemon") {
+                let before = try processorTicks(process.pid)
+                // sleeps: it is measured what happens in this time
+                try await Task.sleep(for: .seconds(1))
+                return try processorTicks(process.pid) - before < 10
+            }
+        }
+
+        /// The processor time of a process, in hundredths of a second.
+        private func processorTicks(_ pid: Int32) throws -> Int {
+            let bytes = try #require(FileManager.default.contents(atPath: "/proc/\(pid)/stat"))
+            // The name, in parentheses, may contain anything; user and system time are the 12th and 13th field after it.
+            let text = String(decoding: bytes, as: UTF8.self)
+            let fields = text[(text.lastIndex(of: ")") ?? text.startIndex)...].split(separator: " ")
+            return try #require(Int(fields[12])) + #require(Int(fields[13]))
         }
 
         @Test func aDaemonThatEndsLeavesItsRolloutsToTheNextOne() async throws {

@@ -56,6 +56,46 @@ extension Integration {
             }
         }
 
+        @Test func aSecondSignalEndsItWithWordsAndAnInheritedNohupHolds() async throws {
+            var policy = PolicyText()
+            policy.more = "rollback: {run: [sleep, \"20\"], check: {run: [\"true\"]}}"
+            try await Scene.play(policy) { scene in
+                let run = try scene.start(scene.release(Stage.good), by: ["/usr/bin/nohup"])
+                try await scene.awaitFirstStep()
+                run.signal(SIGHUP)
+                run.signal(SIGTERM)
+                try await scene.awaitOutput("interrupted by SIGTERM")
+                #expect(!scene.output().contains("SIGHUP"))
+                run.signal(SIGINT)
+                #expect(try await scene.end(of: run) == 6)
+                #expect(scene.output().contains("ended by a second signal, SIGINT"), "\(scene.output())")
+                let continued = try scene.start(scene.continuation, log: "continued.log")
+                _ = try await scene.end(of: continued)
+            }
+        }
+
+        @Test func s19AHaltOfAControllerThatStandsStillIsFoundWhenItWakesUp() async throws {
+            var policy = PolicyText()
+            policy.times["watchdog_after"] = "2s"
+            policy.times["bake"] = "10s"
+            try await Scene.play(policy) { scene in
+                let run = try scene.start(scene.release(Stage.good))
+                try await scene.awaitFirstStep()
+                run.freeze()
+                try await scene.awaitWeight(0)
+                let halt = try await scene.serin("halt", scene.service, "--timeout", "5s", "--reason", "payments fail")
+                #expect(halt.termination == .exited(75), "\(halt.text)")
+                let file = "\(scene.state)/\(scene.service)/halt"
+                #expect(access(file, F_OK) == 0, "\(halt.text)")
+                run.signal(SIGCONT)
+                #expect(try await scene.end(of: run) == 4, "\(scene.output())")
+                #expect(access(file, F_OK) != 0)
+                let proof = try await JournalProof(of: scene)
+                #expect(proof.raises == [1000], "\(scene.output())")
+                try await proof.check(scene)
+            }
+        }
+
         private func start(_ scene: Scene, _ phase: Phase) async throws -> ServerProcess {
             let run = try scene.start(scene.release(phase == .rollback ? Stage.bad : Stage.good))
             try await scene.awaitOutput(phase.rawValue)

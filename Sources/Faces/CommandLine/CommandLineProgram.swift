@@ -70,7 +70,7 @@ extension Session {
         do {
             switch interruption {
             case .handled: return try await action(self)
-            case .ends: return try await endingWhenInterrupted("interrupted", action)
+            case .ends: return try await endingWhenInterrupted("", action)
             case .leavesRollout: return try await leavingRolloutWhenInterrupted(action)
             }
         } catch let error as UsageError {
@@ -93,21 +93,22 @@ extension Session {
 
     /// Runs an action of a client: a signal ends the waiting, never the rollout.
     func leavingRolloutWhenInterrupted(_ action: @escaping Subcommand.Action) async throws -> ExitCode {
-        try await endingWhenInterrupted("interrupted; the rollout goes on", action)
+        try await endingWhenInterrupted("; the rollout goes on", action)
     }
 
     private func endingWhenInterrupted(_ words: String, _ action: @escaping Subcommand.Action) async throws -> ExitCode {
         try await withThrowingTaskGroup(of: ExitCode?.self) { group in
             group.addTask { try await action(self) }
             group.addTask {
-                for await _ in interruptions { return .interrupted }
+                for await signal in interruptions {
+                    complain("interrupted by \(Interruptions.name(of: signal))\(words)")
+                    return .interrupted
+                }
                 return nil
             }
             defer { group.cancelAll() }
             while let code = try await group.next() {
-                guard let code else { continue }
-                if code == .interrupted { complain(words) }
-                return code
+                if let code { return code }
             }
             return .unexpected
         }

@@ -6,7 +6,8 @@ internal import SerinLocks
 /// A handler writes each signal's number into a pipe, and a thread of its own reads them there. Blocking the signals and waiting for
 /// them would not do: the thread that runs `main` lets every signal through once the program is asynchronous.
 public enum Interruptions {
-    /// Catches SIGINT, SIGTERM and SIGHUP from now on, and ignores SIGPIPE. Where that is not possible they keep their usual effect.
+    /// Catches SIGINT, SIGTERM and SIGHUP from now on, and ignores SIGPIPE. A SIGHUP that is ignored already, as `nohup` has it, stays
+    /// ignored. Where that is not possible they keep their usual effect.
     public nonisolated static func catchSignals() -> AsyncStream<Int32> {
         signal(SIGPIPE, SIG_IGN)
         let (stream, inlet) = AsyncStream.makeStream(of: Int32.self, bufferingPolicy: .bufferingOldest(8))
@@ -26,8 +27,25 @@ public enum Interruptions {
             errno = saved
         }
         action.sa_flags = SA_RESTART
-        for number in [SIGINT, SIGTERM, SIGHUP] { sigaction(number, &action, nil) }
+        for number in [SIGINT, SIGTERM, SIGHUP] where number != SIGHUP || !isIgnored(number) { sigaction(number, &action, nil) }
         return stream
+    }
+
+    /// What a signal that asks to end is called.
+    static func name(of signal: Int32) -> String {
+        switch signal {
+        case SIGINT: "SIGINT"
+        case SIGTERM: "SIGTERM"
+        case SIGHUP: "SIGHUP"
+        default: "signal \(signal)"
+        }
+    }
+
+    private nonisolated static func isIgnored(_ number: Int32) -> Bool {
+        var present = sigaction()
+        guard sigaction(number, nil, &present) == 0 else { return false }
+        // The C library's SIG_IGN is the address 1.
+        return unsafeBitCast(present.__sigaction_handler.sa_handler, to: Int.self) == 1
     }
 
     private nonisolated static func startReading(_ descriptor: Int32, into inlet: AsyncStream<Int32>.Continuation) -> Bool {

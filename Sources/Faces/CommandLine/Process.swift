@@ -10,7 +10,11 @@ extension CommandLineProgram {
         let output = Output()
         let program = CommandLineProgram(
             assembly: .production(environment: environment, output: output), console: .standard(output),
-            environment: environment, interruptions: interruptions, endNow: { _exit($0.rawValue) })
+            environment: environment, interruptions: interruptions,
+            endNow: { code in
+                output.flushAtTheEnd()
+                _exit(code.rawValue)
+            })
         let code = await program.run(Array(CommandLine.arguments.dropFirst()))
         await output.flush(within: .seconds(5))
         return code.rawValue

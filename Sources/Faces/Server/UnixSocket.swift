@@ -65,6 +65,20 @@ public struct UnixSocket: Sendable, Hashable {
         return connectError(&address) == 0
     }
 
+    /// Why nobody can be asked at a path although someone may listen there: the owner of what this user may not pass; nil when the
+    /// rights are not in the way.
+    public static func deniedBy(_ path: String) -> UInt32? {
+        guard var address = try? Self.address(path), connectError(&address) == EACCES else { return nil }
+        var place = path
+        var status = stat()
+        // What is inside a closed folder cannot be looked at: then the folder itself is in the way.
+        while lstat(place, &status) != 0 {
+            guard let slash = place.lastIndex(of: "/"), slash != place.startIndex else { return nil }
+            place = String(place[..<slash])
+        }
+        return status.st_uid
+    }
+
     private static func address(_ path: String) throws(Failure) -> sockaddr_un {
         let bytes = Array(path.utf8)
         guard !bytes.isEmpty, bytes.count <= pathLimit, !bytes.contains(0) else {

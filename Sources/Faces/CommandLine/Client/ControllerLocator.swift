@@ -22,7 +22,16 @@ struct ControllerLocator: Sendable {
 
     /// The controller in charge of a rollout or service; nil when nobody answers.
     func controller(for name: String) throws(OperationError) -> RemoteController? {
-        guard let socket = sockets(for: name).first(where: UnixSocket.answers) else { return nil }
+        guard let socket = sockets(for: name).first(where: UnixSocket.answers) else {
+            for socket in sockets(for: name) {
+                guard let owner = UnixSocket.deniedBy(socket) else { continue }
+                throw .refused(
+                    Refusal(
+                        "you may not ask the controller of '\(name)': \(socket) is closed to you and belongs to uid:\(owner)",
+                        hint: "ask as that user, or start the controller with --socket-group GROUP"))
+            }
+            return nil
+        }
         return RemoteController(transport: try transport(), socket: socket, timeout: timeout)
     }
 
@@ -36,12 +45,38 @@ struct ControllerLocator: Sendable {
         }
     }
 
-    /// Every controller that answers: the daemon, and those of these services.
-    func controllers(of services: [ServiceName]) throws(OperationError) -> [RemoteController] {
-        let sockets = (services.map(state.socket) + [state.daemonSocket]).filter(UnixSocket.answers)
-        guard !sockets.isEmpty else { return [] }
+    /// What one of several controllers that were asked side by side answered; `service` is nil for the daemon.
+    struct Answer: Sendable {
+        var service: ServiceName?
+        var statuses: Result<[RolloutStatus], OperationError>
+    }
+
+    /// For one answer when several are asked: one that stands still must not hide the others for long.
+    private static let shortLimit = Duration.seconds(2)
+
+    /// Asks every controller that takes a connection, the daemon and those of these services, side by side.
+    func answers(of services: [ServiceName]) async throws(OperationError) -> [Answer] {
+        var asked: [(service: ServiceName?, socket: String)] = services.map { ($0, state.socket(of: $0)) }
+        asked.append((nil, state.daemonSocket))
+        let open = asked.filter { UnixSocket.answers(at: $0.socket) }
+        guard !open.isEmpty else { return [] }
         let transport = try transport()
-        return sockets.map { RemoteController(transport: transport, socket: $0, timeout: timeout) }
+        return await withTaskGroup(of: Answer.self) { group in
+            for one in open {
+                let controller = RemoteController(
+                    transport: transport, socket: one.socket, timeout: min(timeout, Self.shortLimit))
+                group.addTask {
+                    do throws(OperationError) {
+                        return Answer(service: one.service, statuses: .success(try await controller.statuses()))
+                    } catch {
+                        return Answer(service: one.service, statuses: .failure(error))
+                    }
+                }
+            }
+            var answers: [Answer] = []
+            for await answer in group { answers.append(answer) }
+            return answers.sorted { ($0.service?.description ?? "") < ($1.service?.description ?? "") }
+        }
     }
 
     /// The daemon; nil when it does not answer.

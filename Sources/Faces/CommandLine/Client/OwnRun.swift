@@ -59,7 +59,7 @@ struct OwnRun: Sendable {
     }
 
     /// The command that takes the unfinished rollout up.
-    private var continuation: String {
+    var continuation: String {
         let state = session.globals.state.map { " --state \(shellQuoted($0))" } ?? ""
         let file = source.isStandardInput ? "POLICY" : shellQuoted(source.file)
         return "serin run \(file) --continue\(state)"
@@ -154,12 +154,14 @@ struct OwnRun: Sendable {
                 count += 1
                 guard count == 1 else {
                     session.complain(
-                        "ended by a second signal; the weight is not confirmed at 0\nhint: \(continuation), or set the weight to 0 at the load balancer"
+                        "ended by a second signal, \(Interruptions.name(of: signal)); the weight is not confirmed at 0\nhint: \(continuation), or set the weight to 0 at the load balancer"
                     )
                     session.endNow(.rollbackIncomplete)
                     break
                 }
-                session.note("interrupted: the weight goes to 0 and everything is taken back; a second signal ends at once")
+                session.note(
+                    "interrupted by \(Interruptions.name(of: signal)): the weight goes to 0 and everything is taken back; a second signal ends at once"
+                )
                 group.addTask { await halt(operations, service, signal) }
             }
             group.cancelAll()
@@ -169,7 +171,7 @@ struct OwnRun: Sendable {
     /// Asks for a halt until it is accepted. Before the rollout is durable there is none to halt, or only a finished one, which
     /// refuses; a live one never does.
     private func halt(_ operations: any RolloutOperations, _ service: ServiceName, _ signal: Int32) async {
-        let name = signal == SIGINT ? "SIGINT" : signal == SIGTERM ? "SIGTERM" : "signal \(signal)"
+        let name = Interruptions.name(of: signal)
         let command = Command(.halt, by: Principal(channel: "signal", identity: name), reason: "interrupted by \(name)")
         while !Task.isCancelled {
             do throws(OperationError) {

@@ -61,6 +61,13 @@ final class Output: Sendable {
         }
     }
 
+    /// Waits on this thread, a fifth of a second at most, until everything is written: for a process that ends now, whatever its
+    /// other threads do.
+    func flushAtTheEnd() {
+        let end = ContinuousClock().now + .milliseconds(200)
+        while state.withLock({ $0.isWriting }), ContinuousClock().now < end { usleep(5_000) }
+    }
+
     private func drain() {
         while let next = next() { put(next.text, next.descriptor) }
     }

@@ -18,6 +18,33 @@ struct HaltFile: Sendable {
         return Command(.halt, by: .uid(status.st_uid), reason: reason.isEmpty ? "the halt file appeared" : reason)
     }
 
+    /// Whether it is there.
+    var exists: Bool {
+        var status = stat()
+        return lstat(path, &status) == 0
+    }
+
+    /// Makes it with a reason, in the name of this process' user. One that is there already does as well.
+    func make(reason: String) throws(Failure) {
+        let descriptor = open(path, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC | O_NOFOLLOW, 0o644)
+        guard descriptor >= 0 else {
+            if errno == EEXIST { return }
+            throw Failure(.denied, "cannot make the halt file \(path): \(String(cString: strerror(errno)))")
+        }
+        defer { close(descriptor) }
+        // Without its reason it halts all the same.
+        let bytes = Array(reason.utf8.prefix(Self.limit))
+        _ = write(descriptor, bytes, bytes.count)
+    }
+
+    /// Takes it away when it was made before a moment.
+    func remove(madeBefore moment: Instant) {
+        var status = stat()
+        guard lstat(path, &status) == 0 else { return }
+        let made = Int64(status.st_mtim.tv_sec) * 1000 + Int64(status.st_mtim.tv_nsec) / 1_000_000
+        if made < moment.millisecondsSince1970 { remove() }
+    }
+
     /// Takes it away.
     func remove() { unlink(path) }
 

@@ -64,6 +64,7 @@ final class OpenedService: OpenedController {
             }
         }
         let mark = WatchdogMark(path: folder.watchdogMark)
+        let haltFile = HaltFile(path: folder.halt)
         let parts = ServiceController.Parts(
             store: store, clock: clock, notifier: notices,
             prepare: { request, principal throws(OperationError) in
@@ -72,7 +73,7 @@ final class OpenedService: OpenedController {
             makeWorld: { charter, start throws(Failure) in try surroundings.world(of: charter, database: start) },
             watchdog: WatchdogLink(
                 showLife: { keeper.showLife() }, hasMark: { mark.exists }, clearMark: { mark.clear() }),
-            retries: surroundings.retries)
+            isHaltAsked: { haltFile.exists }, retries: surroundings.retries)
         let controller = ServiceController(service: service, parts: parts)
         do throws(OperationError) {
             try await controller.recover()
@@ -114,7 +115,12 @@ final class OpenedService: OpenedController {
             do throws(Failure) { return .success(try await controller.run()) } catch { return .failure(error) }
         }
         // The keeper may have been stopped before it saw the end.
-        if controller.latest?.isFinal == true { keeper.end() } else { keeper.leave() }
+        if let last = controller.latest, last.isFinal {
+            keeper.end()
+            HaltFile(path: folder.halt).remove(madeBefore: last.since)
+        } else {
+            keeper.leave()
+        }
         await close()
         try result.get()
     }
@@ -151,7 +157,9 @@ final class OpenedService: OpenedController {
             _ = try await controller.perform(command, on: controller.service.description)
             file.remove()
         } catch {
-            // Not live yet, or not recorded yet: the file stays and is looked at again.
+            // Not live yet, or not recorded yet: the file stays and is looked at again. One that was made while the last rollout
+            // was not over must not halt the next.
+            if let last = controller.latest, last.isFinal { file.remove(madeBefore: last.since) }
         }
     }
 

@@ -59,10 +59,11 @@ final class WatchdogKeeper: Sendable {
                 try? await Task.sleep(for: .milliseconds(100))
                 continue
             }
+            let isKnownToBeOver = seen?.id == status.id && seen?.isFinal == true
             if seen?.id != status.id { starts = 0 }
             seen = status
             if status.isFinal {
-                end()
+                if !isKnownToBeOver { end() }
             } else if starts == 0 || !hasWatchdog && ContinuousClock().now >= nextStart {
                 if starts > 0 { say("the watchdog of \(status.id) has ended, see \(folder.path)/watchdog.log; starting another") }
                 handOver(controller.handover(of: status.id))

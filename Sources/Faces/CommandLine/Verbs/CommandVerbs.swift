@@ -7,10 +7,11 @@ internal import SerinRollouts
 extension Subcommand {
     /// A verb that asks something of a live rollout.
     static func command(
-        _ name: String, summary: String, details: String = "", examples: [String],
+        _ name: String, summary: String, details: String = "", examples: [String], interruption: Interruption = .leavesRollout,
         verb: @escaping @Sendable (inout Arguments) throws(UsageError) -> Command.Verb
     ) -> Subcommand {
-        Subcommand(name, summary: summary, details: details, examples: examples) { input throws(UsageError) in
+        Subcommand(name, summary: summary, details: details, examples: examples, interruption: interruption) {
+            input throws(UsageError) in
             let reason = try input.text("-m", "--reason", value: "TEXT", help: "why, for the decision log") ?? ""
             let verb = try verb(&input)
             let rollout = try input.positional("ROLLOUT", help: "a rollout or a service")
@@ -22,13 +23,95 @@ extension Subcommand {
         _ verb: Command.Verb, of name: String, reason: String, session: Session
     ) async throws -> ExitCode {
         let locator = ControllerLocator(session)
+        let isHalt = verb == .halt || verb == .haltForSecurity
+        // The controller takes the principal from the socket; this one is only for its own record type.
+        let command = Command(verb, by: .uid(getuid()), reason: reason)
         guard let controller = try locator.controller(for: name) else {
+            if try await mayBeUnfinished(name, session), isHalt {
+                session.complain(locator.nobodyAnswers(name) + "; " + leaveHaltFile(command, name, session.state))
+                return .unreachable
+            }
             throw OperationError.unavailable(locator.nobodyAnswers(name) + "\nhint: " + byHand(verb, name, session.state))
         }
-        // The controller takes the principal from the socket; this one is only for its own record type.
-        let status = try await controller.perform(Command(verb, by: .uid(getuid()), reason: reason), on: name)
-        session.data(StatusDocument.encode(status)) { _ in [StatusView.line(status, at: session.now)] }
-        return .ok
+        let waiting = waiting(session, controller.timeout)
+        let answer: Result<RolloutStatus, OperationError>
+        do throws(OperationError) {
+            answer = .success(try await controller.perform(command, on: name))
+        } catch {
+            answer = .failure(error)
+        }
+        waiting.cancel()
+        // Its line is gone before anything else is written.
+        await waiting.value
+        switch answer {
+        case .success(let status):
+            session.data(StatusDocument.encode(status)) { _ in [StatusView.line(status, at: session.now)] }
+            return .ok
+        case .failure(let error):
+            guard isHalt, case .unavailable = error else { throw error }
+            // Said here, because after Ctrl-C nobody hears what is thrown.
+            session.complain(error.description + "\n" + leaveHaltFile(command, name, session.state))
+            return .unreachable
+        }
+    }
+
+    /// Says that it waits, once that has taken a moment, until it is cancelled.
+    private static func waiting(_ session: Session, _ limit: Duration) -> Task<Void, Never> {
+        Task {
+            let block = session.mayRedraw && !session.globals.isQuiet ? LiveBlock(session.console.writeMessage) : nil
+            defer { block?.clear() }
+            var seconds = 2
+            var pause = Swift.Duration.seconds(2)
+            while true {
+                do { try await Task.sleep(for: pause) } catch { return }
+                let words = "waiting for the controller's answer, at most \(limit)"
+                guard let block else { return session.note(words) }
+                block.draw(["\(words): \(seconds)s"])
+                seconds += 1
+                pause = .seconds(1)
+            }
+        }
+    }
+
+    /// A halt without an answer is left where the controller looks before it raises anything. Returns what to say of it.
+    private static func leaveHaltFile(_ command: Command, _ name: String, _ state: StateRoot) -> String {
+        let balancer = "set the canary's weight to 0 at the load balancer itself"
+        let doubt = "the halt may or may not have happened"
+        guard let service = StateRoot.services(named: name).first(where: state.hasFolder) else {
+            return "\(doubt)\nhint: \(balancer)"
+        }
+        let path = state.haltFile(of: service)
+        do throws(Failure) {
+            try HaltFile(path: path).make(reason: command.reason)
+        } catch {
+            return "\(doubt); \(error.message)\nhint: touch \(shellQuoted(path)) as the controller's user, or \(balancer)"
+        }
+        let security = command.verb == .haltForSecurity ? ", as one without --security" : ""
+        return
+            "\(doubt); left the halt file \(path)\(security): the controller halts when it sees it, before it raises anything\n"
+            + "hint: serin status \(name) shows whether it did; until then \(balancer)"
+    }
+
+    /// Whether there is a journal with a rollout that is not over, or with none that can be read now. Refused when it is over.
+    private static func mayBeUnfinished(_ name: String, _ session: Session) async throws(OperationError) -> Bool {
+        for service in StateRoot.services(named: name) {
+            let status: RolloutStatus
+            do throws(OperationError) {
+                guard let journal = try await session.assembly.openJournal(service, session.state) else { continue }
+                status = try await journal.status(of: name)
+            } catch .notFound {
+                continue
+            } catch {
+                return true
+            }
+            guard status.isFinal else { return true }
+            let cause = status.cause.isEmpty ? "" : ": " + status.cause
+            throw .refused(
+                Refusal(
+                    "rollout \(status.id) is over (\(status.state)\(cause)); nothing was changed",
+                    hint: "serin why \(status.id) tells more"))
+        }
+        return false
     }
 
     /// What a person can do when no controller answers.
@@ -48,9 +131,11 @@ extension Subcommand {
         "halt", summary: "take all traffic from the canary and end the rollout",
         details: """
             Never asks, never needs a policy, and is final: another try is a new rollout. Exit 0 once the halt is durable, so
-            before the weight is 0: serin wait ROLLOUT ends once everything is taken back. Exit 75 when no controller answers.
+            before the weight is 0: serin wait ROLLOUT ends once everything is taken back. Exit 75 when no controller answers; one
+            that does not answer in time finds a halt file in its state folder, when this user may write there. Exit 7 when it is over.
             """,
-        examples: ["serin halt checkout --reason 'payments fail in the app'", "serin halt checkout --security"]
+        examples: ["serin halt checkout --reason 'payments fail in the app'", "serin halt checkout --security"],
+        interruption: .ends
     ) { input throws(UsageError) in
         try input.flag("--security", help: "a security matter: a new rollout then needs more people") ? .haltForSecurity : .halt
     }

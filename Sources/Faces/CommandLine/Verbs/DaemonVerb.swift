@@ -100,13 +100,13 @@ extension Subcommand {
     ) async {
         await withDiscardingTaskGroup { group in
             var count = 0
-            for await _ in session.interruptions {
+            for await signal in session.interruptions {
                 count += 1
                 guard count == 1 else {
                     session.endNow(.interrupted)
                     continue
                 }
-                session.note("stopping; a second signal ends at once")
+                session.note("stopping after \(Interruptions.name(of: signal)); a second signal ends at once")
                 server.stop()
                 group.addTask { await controller.stop() }
             }

@@ -38,7 +38,7 @@ extension Subcommand {
                     hint: "max_bake and the deadlines of the policy bound a rollout")
             }
             let run = OwnRun(session: session, source: source, isContinued: isContinued, socketGroup: group)
-            return finish(try await run.result(), junit: junit, session: session)
+            return finish(try await run.result(), junit: junit, continuation: run.continuation, session: session)
         }
     }
 }

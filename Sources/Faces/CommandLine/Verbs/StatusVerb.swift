@@ -7,7 +7,7 @@ extension Subcommand {
     static let status = Subcommand(
         "status", summary: "where rollouts stand",
         details:
-            "Shows the live rollout of each service, or its last one. Looking on is exit 0 however the rollout stands; serin wait ends with its exit code.",
+            "Shows the live rollout of each service, or its last one. A controller that does not answer within 2 s is named, and the others are shown; exit 75 only when none answers. Looking on is exit 0 however the rollout stands; serin wait ends with its exit code.",
         examples: ["serin status", "serin status checkout --watch", "serin status -o json"]
     ) { input throws(UsageError) in
         let watch = try input.flag("-w", "--watch", help: "go on showing it until it is final")
@@ -51,12 +51,23 @@ extension Subcommand {
         var code = ExitCode.ok
         // A service of the daemon answers at its own socket as well as at the daemon's.
         let services = try locator.services()
-        for controller in try locator.controllers(of: services) {
-            for status in try await controller.statuses() where !statuses.contains(where: { $0.id == status.id }) {
-                statuses.append(status)
+        let answers = try await locator.answers(of: services)
+        var answered: Set<ServiceName> = []
+        for answer in answers {
+            switch answer.statuses {
+            case .success(let found):
+                statuses += found.filter { status in !statuses.contains { $0.id == status.id } }
+            case .failure(let error):
+                // Its journal is behind what it does, so that is not shown instead.
+                if let service = answer.service { answered.insert(service) }
+                let who = answer.service.map { "the controller of \($0)" } ?? "the daemon"
+                session.complain("\(who) does not answer: \(error.description)")
             }
         }
-        let answered = Set(statuses.map(\.service))
+        if !answers.isEmpty, !answers.contains(where: { if case .success = $0.statuses { true } else { false } }) {
+            code = .unreachable
+        }
+        answered.formUnion(statuses.map(\.service))
         for service in services where !answered.contains(service) {
             do throws(OperationError) {
                 if let journal = try await session.assembly.openJournal(service, session.state) {

@@ -48,9 +48,13 @@ extension Subcommand {
         }
     }
 
-    /// Writes what a wait came to, and the reports; returns its exit code.
-    static func finish(_ result: RolloutWatch.Result, junit: String?, session: Session) -> ExitCode {
+    /// Writes what a wait came to, and the reports; returns its exit code. With `continuation`, the controller ends with this process,
+    /// and that command is the next one.
+    static func finish(
+        _ result: RolloutWatch.Result, junit: String?, continuation: String? = nil, session: Session
+    ) -> ExitCode {
         let status = result.status
+        let first = continuation.map { "\($0) first, it takes the rollout up; beside it " } ?? ""
         if session.globals.output != .jsonl {
             session.data(StatusDocument.encode(status)) { style in
                 let sentence = status.cause.isEmpty ? "" : ": " + status.cause
@@ -63,8 +67,8 @@ extension Subcommand {
         case .rollbackIncomplete:
             session.complain(
                 status.observedWeight == .zero && status.wantedWeight == .zero
-                    ? "ROLLBACK INCOMPLETE: the weight is 0, but \(status.previous.isEmpty ? "the previous version" : status.previous) is not back: \(status.cause)\nhint: serin rollback \(status.id) tries again; serin resume \(status.id) says that it is done"
-                    : "ROLLBACK INCOMPLETE: the weight is not confirmed at 0\nhint: set it to 0 at the load balancer, then look at serin why \(status.id)"
+                    ? "ROLLBACK INCOMPLETE: the weight is 0, but \(status.previous.isEmpty ? "the previous version" : status.previous) is not back: \(status.cause)\nhint: \(first)serin rollback \(status.id) tries again; serin resume \(status.id) says that it is done"
+                    : "ROLLBACK INCOMPLETE: the weight is not confirmed at 0\nhint: set it to 0 at the load balancer, then \(continuation.map { "\($0) takes the rest back; " } ?? "look at ")serin why \(status.id)\(continuation == nil ? "" : " tells more")"
             )
         case .failed, .halted, .inconclusive, .refused: session.note("serin why \(status.id) tells more")
         case .ok, .unexpected, .usage, .verificationFailed, .unreachable, .interrupted: break
