@@ -71,7 +71,7 @@ extension Assembly {
         } catch {
             throw .invalid(error.diagnostics)
         }
-        return LoadedPolicy(policy: overridden, hash: try hash(of: bytes))
+        return LoadedPolicy(policy: overridden, hash: try hash(of: bytes), missingVersions: reading.missingVersions)
     }
 
     private static func hash(of bytes: [UInt8]) throws(OperationError) -> String {
