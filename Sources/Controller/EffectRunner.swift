@@ -59,12 +59,15 @@ struct EffectRunner: Sendable {
         return await weights.set(weight, intent: intent, atMost: atMost, decidedAt: decidedAt, lease: lease)
     }
 
-    /// How an action that was under way when a controller stopped turned out, by its check.
+    /// How an action that was under way when a controller stopped turned out, by its check. What is left of it is ended first: a
+    /// program that goes on would make any answer old.
     func settle(_ intent: IntentID, _ kind: ActionKind) async -> ActionOutcome {
         guard let action = charter.policy.action(kind) else {
             return .failed(Failure(.invalid, "the policy has no \(kind.rawValue) action"), output: "")
         }
-        return await world.actions.check(action, context: context(intent))
+        let context = context(intent)
+        do throws(Failure) { try await world.actions.endLeftovers(of: context) } catch { return .unknown(error) }
+        return await world.actions.check(action, context: context)
     }
 
     /// What the catalogue says of a backup that was under way when a controller stopped.

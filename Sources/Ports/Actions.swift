@@ -27,6 +27,9 @@ public protocol Actions: Sendable {
     /// Runs an action, then its check where there is one.
     func run(_ action: ActionPolicy, context: ActionContext) async -> ActionOutcome
 
+    /// Ends what a former controller left running of an action, so that its check can be believed. Fails when it cannot be ended.
+    func endLeftovers(of context: ActionContext) async throws(Failure)
+
     /// Asks only the check; `unknown` without one.
     func check(_ action: ActionPolicy, context: ActionContext) async -> ActionOutcome
 }

@@ -1,7 +1,10 @@
+import FoundationEssentials
+import Glibc
 import SerinActions
 import SerinModel
 import SerinPolicies
 import SerinPorts
+import SerinProcesses
 import SerinRollouts
 import SerinTransport
 import Testbed
@@ -21,6 +24,33 @@ import Testing
         ActionPolicy(
             call: .run(["sh", "-c", script]), check: check.map { .run(["sh", "-c", $0]) }, deadline: deadline,
             environment: environment)
+    }
+
+    @Test func whatAFormerControllerLeftRunningOfAnActionIsEndedAndNothingElse() async throws {
+        let scratch = try Scratch()
+        defer { scratch.remove() }
+        let log = scratch.file("log")
+        func start(_ key: String, _ script: String) throws -> Int32 {
+            try Program(
+                "/bin/sh", ["-c", script], environment: ["SERIN_IDEMPOTENCY_KEY": key, "PATH": "/bin:/usr/bin"],
+                deadline: .seconds(1)
+            ).startDetached(log: log)
+        }
+        func runs(_ pid: Int32) -> Bool { kill(pid, 0) == 0 }
+        // It ignores TERM; its child is in its group.
+        let left = try start("key-1", "trap '' TERM; sleep 60 & wait; wait; sleep 60")
+        let other = try start("key-12", "sleep 60")
+        // What an action started in a session of its own serves on.
+        let server = try start("key-1", "setsid sleep 60 & echo $!")
+        defer { kill(-other, SIGKILL) }
+        try await waitUntil("a server") { !runs(server) }
+        let text = FileManager.default.contents(atPath: log).map { String(decoding: $0, as: UTF8.self) } ?? ""
+        let served = try #require(Int32(text.split(separator: "\n").first.map(String.init) ?? ""))
+        defer { kill(served, SIGKILL) }
+        try await (try actions()).endLeftovers(of: .sample)
+        try await waitUntil("the end of its group") { kill(-left, 0) != 0 }
+        #expect(runs(other))
+        #expect(runs(served))
     }
 
     @Test func theProgramSeesExactlyTheNamedVariables() async throws {

@@ -110,6 +110,13 @@ import Testing
         status = .sample(isFinal: true, ending: .promoted)
         status.observedWeight = .zero
         #expect(StatusView.safety(status) == "yes, promoted: everyone is served by 1.9.0")
+        status.state = "passed"
+        status.next = "now give 1.9.0 to everyone"
+        #expect(StatusView.safety(status) == "yes, passed: now give 1.9.0 to everyone")
+        status = .sample(state: "held")
+        status.isWatched = false
+        status.cause = "telemetry is lost"
+        #expect(StatusView.safety(status) == "the canary receives 25%, held, not watched: telemetry is lost")
         status = .sample(ending: .failed)
         status.isRollbackIncomplete = true
         #expect(StatusView.safety(status) == "NO, the canary still receives 25% and must not: act now")

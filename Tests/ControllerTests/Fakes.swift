@@ -149,6 +149,8 @@ final class FakeActions: Actions {
         return .done(output: "")
     }
 
+    func endLeftovers(of context: ActionContext) async throws(Failure) {}
+
     func check(_ action: ActionPolicy, context: ActionContext) async -> ActionOutcome { .done(output: "") }
 }
 

@@ -1,3 +1,4 @@
+import FoundationEssentials
 import Glibc
 import SerinModel
 import SerinProcesses
@@ -53,6 +54,50 @@ extension Integration {
                     #expect(completion.termination == .exited(3), "\(completion.text)")
                     #expect(proof.status?.cause.contains("2.0 was not seen healthy on control within 6s") == true)
                 }
+                try await proof.check(scene)
+            }
+        }
+
+        @Test func s13AMissingPreviousVersionIsRefusedBeforeAnythingHappens() async throws {
+            var policy = PolicyText()
+            policy.more = "rollback: {run: [touch, \"{{previous}}\"]}"
+            try await Scene.play(policy) { scene in
+                let completion = try await scene.serin("run", scene.policy, "--version", Stage.good)
+                #expect(completion.termination == .exited(2), "\(completion.text)")
+                #expect(completion.text.contains("give --previous VERSION"), "\(completion.text)")
+                #expect(access(scene.state, F_OK) != 0, "it began")
+            }
+        }
+
+        @Test func aPromotionThatOutlivesItsControllerIsEndedBeforeItsCheckIsBelieved() async throws {
+            let service = Stage.services[0]
+            let mark = try #require(Stage.current).promotionMark(of: service)
+            defer { unlink(mark) }
+            let scratch = try Scratch()
+            defer { scratch.remove() }
+            let (begun, log) = (scratch.file("begun"), scratch.file("log"))
+            var policy = PolicyText()
+            policy.more = """
+                promote:
+                  run: [sh, -c, "echo $$ > \(begun); sleep 20; echo done > \(log); touch \(mark)"]
+                  check: {run: [test, -e, "\(mark)"]}
+                  deadline: 60s
+                rollback: {run: [rm, -f, "\(mark)"], deadline: 10s}
+                """
+            try await Scene.play(service, policy) { scene in
+                let run = try scene.start(scene.release(Stage.good))
+                try await waitUntil("the promotion", within: .seconds(60)) { access(begun, F_OK) == 0 }
+                let text = try #require(FileManager.default.contents(atPath: begun).map { String(decoding: $0, as: UTF8.self) })
+                let pid = try #require(Int32(text.filter(\.isNumber)))
+                run.signal(SIGKILL)
+                #expect(try await scene.end(of: run) == 128 + SIGKILL)
+                #expect(kill(pid, 0) == 0, "it did not outlive its controller")
+                let continued = try scene.start(scene.continuation, log: "continued.log")
+                #expect(try await scene.end(of: continued) == 3, "\(scene.output("continued.log"))")
+                #expect(kill(-pid, 0) != 0, "it still runs")
+                #expect(access(log, F_OK) != 0 && access(mark, F_OK) != 0)
+                let proof = try await JournalProof(of: scene)
+                #expect(proof.status?.cause.hasPrefix("the promote action was not done: the check says no") == true)
                 try await proof.check(scene)
             }
         }

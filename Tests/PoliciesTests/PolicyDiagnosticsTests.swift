@@ -176,6 +176,28 @@ import Testing
                 == true)
     }
 
+    @Test(arguments: [
+        (minimal, "p.yaml:8:23: the policy uses {{previous}}, and no previous version was given"),
+        (changed("{{previous}}", "1") + "rollback: {run: [x, \"{{ previous }}\"]}\n", "p.yaml:11:20: the policy uses {{previous}}"),
+        (
+            changed("{{previous}}", "1") + "rollback: {run: [x]}\n",
+            "p.yaml:11:1: the action is told the previous version, and none was given"
+        ),
+    ])
+    func aReleaseWithoutAVersionThatThePolicyNeedsIsNamed(text: String, complaint: String) {
+        let reading = read(text, previous: nil)
+        #expect(reading.policy != nil, "\(reading.diagnostics)")
+        #expect(reading.missingVersions.count == 1)
+        #expect(reading.missingVersions.first?.description.hasPrefix(complaint) == true, "\(reading.missingVersions)")
+        #expect(reading.missingVersions.first?.hint == "give --previous VERSION")
+        #expect(read(text).missingVersions.isEmpty)
+    }
+
+    @Test func aReleaseThatNeedsNoPreviousVersionMissesNone() {
+        // A comment uses nothing.
+        #expect(read(changed("{{previous}}", "1") + "# {{previous}}\n", previous: nil).missingVersions.isEmpty)
+    }
+
     @Test func equalVersionsAreRefused() {
         let found = read(minimal, version: "1", previous: "1").diagnostics
         #expect(found.contains { $0.message.contains("'1' is also the previous version") })

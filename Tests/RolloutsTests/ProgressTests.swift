@@ -19,6 +19,16 @@ struct ProgressTests {
         #expect(weights(scene.effects) == [.zero, try Scene.weight(5), try Scene.weight(25), .zero])
     }
 
+    @Test func withoutAPromotionActionNobodyIsToldThatTheNewVersionServes() throws {
+        var scene = try Scene { $0.promote = nil }
+        scene.toPromotion()
+        scene.confirm()
+        #expect(scene.status.ending == .promoted)
+        #expect(scene.status.state == "passed")
+        #expect(scene.status.next == "the weight is back to 0 and the control still runs 1; now give 2 to everyone")
+        #expect(!scene.log.contains { $0.contains("serves everyone") || $0.contains("promoted") }, "\(scene.log)")
+    }
+
     @Test func aWeightThatIsNotZeroRefusesAndWritesNothing() throws {
         var scene = try Scene()
         scene.toPreflight(weight: try Scene.weight(5))

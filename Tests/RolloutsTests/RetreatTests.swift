@@ -6,6 +6,42 @@ import Testing
 @testable import SerinVerdicts
 
 struct RetreatTests {
+    @Test func afterATakeoverTheActionThatWasNotDoneIsTheCause() throws {
+        var scene = try Scene()
+        scene.toPromotion()
+        let open = try #require(scene.rollout.machine.openAction)
+        let outcome = ActionOutcome.failed(Failure(.invalid, "the check says no: exit status 1"), output: "one\ntwo\n")
+        scene.happens(
+            .takenOver(
+                Takeover(
+                    traffic: Scene.traffic(.weight(try Scene.weight(25))), watchdogLowered: false,
+                    actions: [.init(intent: open.intent, outcome: outcome)])))
+        let cause = "the promote action was not done: the check says no: exit status 1"
+        #expect(scene.status.cause == cause)
+        #expect(scene.log.contains("the promote action's last output: one | two"), "\(scene.log)")
+        scene.settle()
+        #expect(scene.status.isFinal)
+        #expect(scene.status.cause == cause)
+    }
+
+    @Test func theEndOfAFailedActionsOutputIsLogged() throws {
+        var scene = try Scene()
+        scene.toPromotion()
+        let output = (1...30).map { "line \($0)" }.joined(separator: "\n")
+        scene.act(.failed(Failure(.invalid, "x ended with exit status 1"), output: output))
+        let words = (21...30).map { "line \($0)" }.joined(separator: " | ")
+        #expect(scene.log.contains("the promote action's last output: \(words)"), "\(scene.log)")
+        #expect(scene.status.cause == "promote action failed: x ended with exit status 1")
+    }
+
+    @Test func aZeroWithoutAnswerIsSaidToBeTriedAgain() throws {
+        var scene = try Scene()
+        scene.toBake()
+        scene.command(.halt)
+        scene.unsettle()
+        #expect(scene.log.contains("lowering to 0% is not confirmed: timed out; tried again"), "\(scene.log)")
+    }
+
     @Test func aFailLowersTheWeightInTheSameCallAndEndsAsFailed() throws {
         var scene = try Scene()
         scene.toBake()

@@ -6,6 +6,9 @@ struct ActionEnvironment: Sendable {
     /// Where programs are looked up unless `PATH` is passed on.
     static let path = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
 
+    /// What tells an action's programs from all others.
+    static let keyVariable = "SERIN_IDEMPOTENCY_KEY"
+
     private let base: [String: String]
     /// The values passed on because the policy names them; treated as secrets.
     let passed: [String]
@@ -24,7 +27,7 @@ struct ActionEnvironment: Sendable {
         all["SERIN_SERVICE"] = context.service.description
         all["SERIN_VERSION"] = context.version
         all["SERIN_PREVIOUS"] = context.previous
-        all["SERIN_IDEMPOTENCY_KEY"] = context.key
+        all[ActionEnvironment.keyVariable] = context.key
         return all
     }
 }

@@ -43,6 +43,15 @@ public struct CommandActions: Actions {
         }
     }
 
+    /// Ends the programs of an action that outlived their controller, which are known by its key in their environment.
+    public func endLeftovers(of context: ActionContext) async throws(Failure) {
+        let left = await ProgramLeftovers.end(variable: ActionEnvironment.keyVariable, value: context.key)
+        guard !left.isEmpty else { return }
+        throw Failure(
+            .unknown, "its program still runs (process \(left.map(\.description).joined(separator: ", "))) and cannot be ended",
+            hint: "end it, then look yourself whether the action was done")
+    }
+
     /// Asks only the check. An exit status other than 0, or 4xx, is a no; whatever keeps the check from answering is unknown.
     public func check(_ action: ActionPolicy, context: ActionContext) async -> ActionOutcome {
         guard let check = action.check else {

@@ -37,6 +37,48 @@ struct Placeholders: Sendable {
         return names
     }
 
+    /// The versions that a document needs and that are not known, each where it is first needed. Promote and rollback actions are
+    /// told both versions, whether or not their words name them.
+    func missing(in document: MarkedNode, file: String) -> [Diagnostic] {
+        var missing: [Diagnostic] = []
+        for (name, value) in [("version", version), ("previous", previous)] where value == nil {
+            let message: String
+            let mark: Mark
+            if let use = Placeholders.firstUse(of: name, in: document) {
+                (message, mark) = ("the policy uses {{\(name)}}, and no \(name) version was given", use)
+            } else if let action = Placeholders.actionMark(in: document) {
+                (message, mark) = ("the action is told the \(name) version, and none was given", action)
+            } else {
+                continue
+            }
+            missing.append(Diagnostic(file: file, mark: mark, message: message, hint: "give --\(name) VERSION"))
+        }
+        return missing
+    }
+
+    private static func firstUse(of name: String, in node: MarkedNode) -> Mark? {
+        switch node {
+        case .scalar(let text, _, let mark):
+            var rest = Substring(text)
+            while let place = nextPlaceholder(in: rest) {
+                if place.name == name { return mark }
+                rest = rest[place.range.upperBound...]
+            }
+            return nil
+        case .sequence(let nodes, _):
+            for node in nodes { if let mark = firstUse(of: name, in: node) { return mark } }
+            return nil
+        case .mapping(let pairs, _):
+            for pair in pairs { if let mark = firstUse(of: name, in: pair.value) { return mark } }
+            return nil
+        }
+    }
+
+    private static func actionMark(in document: MarkedNode) -> Mark? {
+        guard case .mapping(let pairs, _) = document else { return nil }
+        return pairs.first { $0.key == "promote" || $0.key == "rollback" }?.keyMark
+    }
+
     /// Why a version given on the command line cannot be used; nil when it can. Its characters are safe in a label, an argument,
     /// an address and a JSON text.
     static func complaint(about version: String) -> String? {

@@ -4,6 +4,8 @@ public struct PolicyReading: Sendable {
     public let policy: Policy?
     /// Every complaint, in the order of the document.
     public let diagnostics: [Diagnostic]
+    /// What a release of this policy needs and was not given: versions that the policy speaks of. A check can do without.
+    public let missingVersions: [Diagnostic]
 
     /// Reads a policy from its document.
     ///
@@ -20,8 +22,8 @@ public struct PolicyReading: Sendable {
     ) {
         let root = policyShape(drivers: drivers)
         var reader = ShapeReader(file: file, root: root)
-        var builder = PolicyBuilder(
-            file: file, drivers: drivers, placeholders: Placeholders(version: version, previous: previous))
+        let placeholders = Placeholders(version: version, previous: previous)
+        var builder = PolicyBuilder(file: file, drivers: drivers, placeholders: placeholders)
         var built: Policy?
         if let node, case .section(let section)? = reader.read(node, as: .section(root), path: "") {
             built = builder.policy(from: section)
@@ -29,5 +31,6 @@ public struct PolicyReading: Sendable {
         let complaints = earlier + reader.diagnostics + builder.diagnostics
         diagnostics = complaints.sorted { ($0.mark, $0.message) < ($1.mark, $1.message) }
         policy = complaints.isEmpty ? built : nil
+        missingVersions = node.map { placeholders.missing(in: $0, file: file) } ?? []
     }
 }

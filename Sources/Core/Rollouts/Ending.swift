@@ -1,6 +1,6 @@
 /// How a rollout ended or will end, which decides the exit code.
 public enum Ending: String, Sendable, Hashable, Codable, CaseIterable {
-    /// The new version serves everyone: exit 0.
+    /// The new version serves everyone or, without a promote action, may: exit 0.
     case promoted
     /// The canary failed and everything was taken back: exit 3.
     case failed

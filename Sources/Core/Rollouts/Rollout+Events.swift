@@ -52,6 +52,15 @@ extension Rollout {
             let text = database.sentence.isEmpty ? "postgres is within its limits again" : "postgres: \(database.sentence)"
             effects.append(.record(Decision(topic: "gate", text: text)))
         }
+        let warned = trouble.warnings
+        trouble = Trouble(observation)
+        if warned.isEmpty != trouble.warnings.isEmpty, machine.retreat == nil {
+            let text =
+                trouble.warnings.isEmpty
+                ? "prometheus answers without warnings again"
+                : "prometheus answered with warnings: \(trouble.warnings): its evidence is doubtful"
+            effects.append(.record(Decision(topic: "gate", text: text)))
+        }
         findings = found
         if found.isSecurityFlagged { wasStoppedForSecurity = true }
         reason = ""
@@ -103,9 +112,11 @@ extension Rollout {
             apply(.weightFailed(intent), at: now, into: &effects)
         case .unsettled(let failure):
             reason = failure.message
-            effects.append(
-                .record(
-                    Decision(topic: "weight", text: "weight\(asked.map { " \($0)" } ?? "") may still apply: \(failure.message)")))
+            let words =
+                asked == .zero
+                ? "lowering to 0% is not confirmed: \(failure.message); tried again"
+                : "weight\(asked.map { " \($0)" } ?? "") may still apply: \(failure.message)"
+            effects.append(.record(Decision(topic: "weight", text: words)))
             apply(.weightUnsettled(intent), at: now, into: &effects)
         }
     }
@@ -121,6 +132,7 @@ extension Rollout {
         case .failed(let failure, _):
             reason = "\(action.kind.rawValue) action failed: \(failure.message)"
             effects.append(.record(Decision(topic: "action", text: reason)))
+            showOutput(of: outcome, kind: action.kind, into: &effects)
             apply(.actionFailed(intent), at: now, into: &effects)
         case .unknown(let failure):
             reason = "nobody knows how the \(action.kind.rawValue) action ended: \(failure.message)"
@@ -129,17 +141,39 @@ extension Rollout {
         }
     }
 
+    /// Writes down the end of what a failed action said: ten lines, one KiB.
+    private func showOutput(of outcome: ActionOutcome, kind: ActionKind, into effects: inout [Effect]) {
+        guard case .failed(_, let output) = outcome else { return }
+        let end = String(decoding: output.utf8.suffix(1024), as: UTF8.self)
+        let lines = end.split(whereSeparator: \.isNewline).suffix(10)
+        guard !lines.isEmpty else { return }
+        let words = lines.joined(separator: " | ")
+        effects.append(.record(Decision(topic: "action", text: "the \(kind.rawValue) action's last output: \(words)")))
+    }
+
     mutating func take(_ takeover: Takeover, at now: Instant, into effects: inout [Effect]) {
         let read = readBack(takeover.traffic)
         let words =
             switch read {
             case .weight(let weight): "the weight is \(weight)"
             case .meaningless: "the balancer's values mean no weight"
-            case .unreadable: "the weight cannot be read"
+            case .unreadable: "the weight cannot be read" + (takeover.traffic.failure.map { ": \($0.message)" } ?? "")
             }
+        trouble.note(takeover.traffic)
         reason = "a controller took over after a stop: \(words)"
         effects.append(.record(Decision(topic: "state", text: reason)))
-        let outcome = machine.openAction.flatMap { open in takeover.actions.first { $0.intent == open.intent }?.outcome }
+        let open = machine.openAction
+        let outcome = open.flatMap { open in takeover.actions.first { $0.intent == open.intent }?.outcome }
+        if let open, let outcome {
+            let kind = open.kind.rawValue
+            switch outcome {
+            case .done: reason = "the \(kind) action was done"
+            case .failed(let failure, _): reason = "the \(kind) action was not done: \(failure.message)"
+            case .unknown(let failure): reason = "nobody knows how the \(kind) action ended: \(failure.message)"
+            }
+            effects.append(.record(Decision(topic: "action", text: reason)))
+            showOutput(of: outcome, kind: open.kind, into: &effects)
+        }
         var action: TakenAction =
             switch outcome {
             case .done: .done

@@ -10,7 +10,8 @@ extension Rollout {
         since = now
         cause = explanation
         let words = cause
-        let text = "\(old.word) → \(machine.state.word)" + (words.isEmpty ? "" : ": \(words)") + "; \(next(at: now))"
+        let new = machine.ending == .promoted ? success : machine.state.word
+        let text = "\(old.word) → \(new)" + (words.isEmpty ? "" : ": \(words)") + "; \(next(at: now))"
         effects.append(.record(Decision(topic: "state", text: text, signals: deciding)))
         if let isCall = machine.state.notice { effects.append(.notify(Notice(isCall: isCall, text: headline + text))) }
     }
@@ -84,8 +85,8 @@ extension Rollout {
                 + Numbers.time(machine.plan.timing.lossFor)
         case .command(let verb): return reason.isEmpty ? verb.rawValue : reason
         case .inconclusive: return "the longest bake (\(Numbers.time(machine.plan.maxBake))) is over without a verdict"
-        case .telemetry: return "telemetry is lost" + lostSignals
-        case .unreadable: return "the weight cannot be read"
+        case .telemetry: return "telemetry is lost" + lostSignals + clause(trouble.telemetry)
+        case .unreadable: return "the weight cannot be read" + clause(trouble.weight)
         case .deadline(let kind): return "\(kind.words) took too long"
         case .doubt: return reason.isEmpty ? "the controller doubts itself" : "the controller doubts itself: \(reason)"
         }
@@ -120,6 +121,8 @@ extension Rollout {
             "\(signal.name) \(VerdictSentence(weight: machine.inForce, signal: signal, source: source(of: signal), next: "").clause)"
         }.joined(separator: "; ")
     }
+
+    private func clause(_ words: String) -> String { words.isEmpty ? "" : ": " + words }
 
     private var lostSignals: String {
         let lost = (assessment?.signals ?? []).filter { !$0.isReportOnly && $0.absence != nil }

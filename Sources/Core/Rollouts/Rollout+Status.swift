@@ -13,7 +13,8 @@ extension Rollout {
             step: machine.entered.map { $0 + 1 } ?? 0, steps: machine.plan.steps.count, wantedWeight: machine.wanted,
             observedWeight: machine.observed, baked: bake.total, bake: charter.policy.timing.bake,
             signals: assessment?.signals ?? [], awaitedApproval: awaitedApproval, startedAt: createdAt, since: since,
-            isSecurityHalt: isSecurityHalt, restorePoint: restorePoint)
+            isSecurityHalt: isSecurityHalt, restorePoint: restorePoint,
+            isWatched: findings.map { !$0.isTelemetryLost && $0.readBack.weight != nil } ?? true)
     }
 
     private var isSecurityHalt: Bool { wasStoppedForSecurity || charter.requiredApprovals > 0 && machine.entered == nil }
@@ -23,6 +24,11 @@ extension Rollout {
         if case .stranded = machine.state { return true }
         return machine.retreat?.isOverdue ?? false
     }
+
+    /// The end of a rollout that nothing spoke against, in a word. Without a promote action nobody has the new version yet.
+    var success: String { machine.plan.promote == nil ? "passed" : "promoted" }
+
+    private var previousVersion: String { charter.previous.isEmpty ? "the previous version" : charter.previous }
 
     private var word: String {
         switch machine.state {
@@ -35,7 +41,7 @@ extension Rollout {
         case .held: "held"
         case .watching, .promoting, .verifying, .completing: "promoting"
         case .lowering, .reverting, .confirming, .stranded: isRollbackIncomplete ? "rollback incomplete" : "rolling back"
-        case .finished(.promoted): "promoted"
+        case .finished(.promoted): success
         case .finished(.refused): "refused"
         case .finished(.failed), .finished(.halted), .finished(.inconclusive): "rolled back"
         }
@@ -72,22 +78,25 @@ extension Rollout {
         case .warmingUp: return "healthy time counts in \(left(.warmup, at: now))"
         case .baking(let step): return nextOfBaking(step)
         case .watching(_, let isOver):
-            return isOver ? "promoted at the next healthy poll" : "watched for \(left(.watch, at: now)), then promoted"
+            return isOver ? "\(success) at the next healthy poll" : "watched for \(left(.watch, at: now)), then \(success)"
         case .held(let held): return nextOfHold(held, at: now)
         case .promoting: return "the new version has to be seen healthy on control, then the canary's weight goes to 0"
         case .verifying:
             return
                 "\(charter.version) has to be seen healthy on control within \(left(.verification, at: now)), else it is rolled back"
-        case .completing: return "promoted once weight 0 is read back"
+        case .completing: return "\(success) once weight 0 is read back"
         case .lowering: return nextOfLowering(at: now)
         case .reverting: return "the previous version \(charter.previous) is brought back, within \(left(.action, at: now))"
         case .confirming: return "weight 0 is read back once more"
         case .stranded: return "a person has to bring \(charter.previous) back: rollback tries again, resume says that it is done"
-        case .finished(.promoted): return "nothing more to do, \(charter.version) serves everyone"
+        case .finished(.promoted):
+            return machine.plan.promote == nil
+                ? "the weight is back to 0 and the control still runs \(previousVersion); now give \(charter.version) to everyone"
+                : "nothing more to do, \(charter.version) serves everyone"
         case .finished(.refused): return "nothing was changed"
         case .finished(.failed), .finished(.halted), .finished(.inconclusive):
             return
-                "nothing more to do, \(charter.previous) serves everyone\(timing.bake == .zero ? "" : ", the canary has no traffic")"
+                "nothing more to do, \(previousVersion) serves everyone\(timing.bake == .zero ? "" : ", the canary has no traffic")"
         }
     }
 
@@ -100,7 +109,7 @@ extension Rollout {
             return "\(weight(step + 1)) once no signal lacks data"
         }
         let lacking = lackingForPromotion
-        return lacking.isEmpty ? "promoted at the next poll" : "promoted when nothing lacks: " + lacking.joined(separator: "; ")
+        return lacking.isEmpty ? "\(success) at the next poll" : "\(success) when nothing lacks: " + lacking.joined(separator: "; ")
     }
 
     private func nextOfHold(_ held: RolloutMachine.Hold, at now: Instant) -> String {

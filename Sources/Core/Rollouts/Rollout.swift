@@ -30,6 +30,8 @@ public struct Rollout: Sendable, Hashable {
     var assessment: Assessment?
     /// The summary of the latest poll.
     var findings: PollFindings?
+    /// What went wrong at the latest poll.
+    var trouble = Trouble()
     /// When the weight was last confirmed above 0 after having been 0; nil while it is 0.
     var exposedSince: Instant?
     /// When a weight was last confirmed: what a poll read before is older than that.

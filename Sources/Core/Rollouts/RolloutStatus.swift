@@ -11,7 +11,7 @@ public struct RolloutStatus: Sendable, Hashable, Codable {
     public var version: String
     /// The version it compares with.
     public var previous: String
-    /// The state in a word: `preflight`, `backing up`, `deploying`, `raising`, `baking`, `held`, `awaiting approval`, `promoting`, `rolling back`, `rollback incomplete`, `promoted`, `rolled back`, `refused`.
+    /// The state in a word: `preflight`, `backing up`, `deploying`, `raising`, `baking`, `held`, `awaiting approval`, `promoting`, `rolling back`, `rollback incomplete`, `promoted`, `passed` (without a promote action), `rolled back`, `refused`.
     public var state: String
     /// The sentence that says why it is there.
     public var cause: String
@@ -44,6 +44,8 @@ public struct RolloutStatus: Sendable, Hashable, Codable {
     public var isSecurityHalt: Bool
     /// The verified backup to which it can be taken back; nil when none was made.
     public var restorePoint: CheckpointReference?
+    /// Whether the latest poll could see the canary: not while telemetry is lost or the weight cannot be read.
+    public var isWatched: Bool
     /// When it began.
     public var startedAt: Instant
     /// When it last changed state.
@@ -54,7 +56,8 @@ public struct RolloutStatus: Sendable, Hashable, Codable {
         id: RolloutID, service: ServiceName, version: String, previous: String, state: String, cause: String, next: String,
         isFinal: Bool, isRollbackIncomplete: Bool, ending: Ending?, step: Int, steps: Int, wantedWeight: Weight,
         observedWeight: Weight?, baked: Duration, bake: Duration, signals: [SignalAssessment], awaitedApproval: String?,
-        startedAt: Instant, since: Instant, isSecurityHalt: Bool = false, restorePoint: CheckpointReference? = nil
+        startedAt: Instant, since: Instant, isSecurityHalt: Bool = false, restorePoint: CheckpointReference? = nil,
+        isWatched: Bool = true
     ) {
         self.id = id
         self.service = service
@@ -78,5 +81,6 @@ public struct RolloutStatus: Sendable, Hashable, Codable {
         self.since = since
         self.isSecurityHalt = isSecurityHalt
         self.restorePoint = restorePoint
+        self.isWatched = isWatched
     }
 }

@@ -22,6 +22,7 @@ public enum StatusDocument {
             "final": .bool(status.isFinal),
             "rollback_incomplete": .bool(status.isRollbackIncomplete),
             "security_halt": .bool(status.isSecurityHalt),
+            "watched": .bool(status.isWatched),
             "ending": status.ending.map { .string($0.rawValue) } ?? .null,
             "exit_code": ExitCode(status).map { .integer($0.rawValue) } ?? .null,
             "step": .integer(status.step),
@@ -66,7 +67,8 @@ public enum StatusDocument {
             awaitedApproval: try reader.optional("awaited_approval", "a text") { $0.text },
             startedAt: try reader.instant("started_at"), since: try reader.instant("since"),
             isSecurityHalt: try reader.flag("security_halt"),
-            restorePoint: try reader.optional("restore_point", "a backup", restorePoint))
+            restorePoint: try reader.optional("restore_point", "a backup", restorePoint),
+            isWatched: try reader.flag("watched"))
     }
 
     private static func document(_ reference: CheckpointReference) -> JSONValue {

@@ -34,11 +34,19 @@ public struct LoadedPolicy: Sendable, Hashable {
     public var policy: Policy
     /// SHA-256 of the file's text, lower-case hexadecimal.
     public var hash: String
+    /// The versions that a rollout of it needs and that were not given.
+    public var missingVersions: [Diagnostic]
 
     /// A policy.
-    public init(policy: Policy, hash: String) {
+    public init(policy: Policy, hash: String, missingVersions: [Diagnostic] = []) {
         self.policy = policy
         self.hash = hash
+        self.missingVersions = missingVersions
+    }
+
+    /// Refuses to release it while a version that it needs is not known.
+    func checkVersions() throws(OperationError) {
+        guard missingVersions.isEmpty else { throw .invalid(missingVersions) }
     }
 }
 

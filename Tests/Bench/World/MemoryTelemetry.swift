@@ -28,6 +28,8 @@ final class MemoryTelemetry: Telemetry {
 struct NoActions: Actions {
     func run(_ action: ActionPolicy, context: ActionContext) async -> ActionOutcome { .done(output: "") }
 
+    func endLeftovers(of context: ActionContext) async throws(Failure) {}
+
     func check(_ action: ActionPolicy, context: ActionContext) async -> ActionOutcome { .done(output: "") }
 }
 

@@ -23,8 +23,12 @@ struct OwnRun: Sendable {
 
     /// Runs to the end of the rollout, or to the deadline of its rollback.
     func result() async throws -> RolloutWatch.Result {
-        let service = try session.assembly.readPolicy(source).policy.service
-        if !isContinued { try await refuseUnfinished(service) }
+        let loaded = try session.assembly.readPolicy(source)
+        let service = loaded.policy.service
+        if !isContinued {
+            try loaded.checkVersions()
+            try await refuseUnfinished(service)
+        }
         try session.state.create(for: service)
         // What is wrong with the socket is said before anything is taken over.
         try UnixSocket.check(session.state.socket(of: service), group: socketGroup)

@@ -117,6 +117,7 @@ final class OpenedDaemon: OpenedController, RolloutOperations {
             PolicySource(
                 file: request.policyFile, text: request.policyText, version: request.version, previous: request.previous,
                 overrides: request.overrides))
+        try loaded.checkVersions()
         return try await member(loaded.policy.service).service.operations.start(request, by: principal)
     }
 

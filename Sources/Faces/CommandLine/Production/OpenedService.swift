@@ -171,6 +171,7 @@ final class OpenedService: OpenedController {
             PolicySource(
                 file: request.policyFile, text: request.policyText, version: request.version, previous: request.previous,
                 overrides: request.overrides))
+        try loaded.checkVersions()
         let name = "\(loaded.policy.service)-\(String(now.millisecondsSince1970, radix: 32))"
         guard let id = RolloutID(name) else { throw .unavailable("no identifier can be made of '\(name)'") }
         return Charter(

@@ -74,7 +74,7 @@ extension Assembly {
         } catch {
             throw .invalid(error.diagnostics)
         }
-        return LoadedPolicy(policy: overridden, hash: try hash(of: bytes))
+        return LoadedPolicy(policy: overridden, hash: try hash(of: bytes), missingVersions: reading.missingVersions)
     }
 
     private static func backups(environment: [String: String]) -> BackupAssembly {

@@ -7,8 +7,8 @@ extension Subcommand {
     static let wait = Subcommand(
         "wait", summary: "wait for a rollout and end with its exit code",
         details: """
-            Exit 0 promoted, 3 failed, 4 halted, 5 inconclusive, 6 rollback incomplete; 124 when --timeout is over first. With
-            --for step=N it ends with 0 once step N is entered. Ctrl-C ends the waiting, never the rollout.
+            Exit 0 promoted or passed, 3 failed, 4 halted, 5 inconclusive, 6 rollback incomplete; 124 when --timeout is over
+            first. With --for step=N it ends with 0 once step N is entered. Ctrl-C ends the waiting, never the rollout.
             A rollout that nobody controls ends the wait at once, with 75.
             """,
         examples: ["serin wait checkout --timeout 90m", "serin wait checkout --for step=2"]
