@@ -125,8 +125,8 @@ import Testing
                   --junit FILE        write a report in JUnit's XML
                   ROLLOUT             a rollout or a service
 
-                Exit 0 promoted, 3 failed, 4 halted, 5 inconclusive, 6 rollback incomplete; 124 when --timeout is over first. With
-                --for step=N it ends with 0 once step N is entered. Ctrl-C ends the waiting, never the rollout.
+                Exit 0 promoted or passed, 3 failed, 4 halted, 5 inconclusive, 6 rollback incomplete; 124 when --timeout is over
+                first. With --for step=N it ends with 0 once step N is entered. Ctrl-C ends the waiting, never the rollout.
                 A rollout that nobody controls ends the wait at once, with 75.
 
                 Options of every command:

@@ -25,7 +25,7 @@ extension Integration {
                     let waited = try await scene.serin("wait", scene.service)
                     #expect(waited.termination == .exited(0), "\(waited.text)")
                     let status = try await scene.serin("status")
-                    #expect(status.text.contains("promoted") && status.text.contains("rolled back"), "\(status.text)")
+                    #expect(status.text.contains("passed") && status.text.contains("rolled back"), "\(status.text)")
                     for verb in ["status", "log", "why"] {
                         let answer = try await other.serin(verb, other.service)
                         #expect(answer.termination == .exited(0), "\(verb): \(answer.text)")

@@ -94,7 +94,11 @@ extension Integration {
                 #expect(kill(pid, 0) == 0, "it did not outlive its controller")
                 let continued = try scene.start(scene.continuation, log: "continued.log")
                 #expect(try await scene.end(of: continued) == 3, "\(scene.output("continued.log"))")
-                #expect(kill(-pid, 0) != 0, "it still runs")
+                // Where nobody collects orphans, their remains keep the group's number.
+                let alive = try await Program(
+                    "pgrep", ["-g", "\(pid)", "-r", "R,S,D,T"], environment: ["PATH": "/usr/bin:/bin"], deadline: .seconds(5)
+                ).run()
+                #expect(alive.termination == .exited(1), "it still runs: \(alive.text)")
                 #expect(access(log, F_OK) != 0 && access(mark, F_OK) != 0)
                 let proof = try await JournalProof(of: scene)
                 #expect(proof.status?.cause.hasPrefix("the promote action was not done: the check says no") == true)

@@ -177,11 +177,14 @@ import Testing
     }
 
     @Test(arguments: [
-        (minimal, "p.yaml:8:23: the policy uses {{previous}}, and no previous version was given"),
-        (changed("{{previous}}", "1") + "rollback: {run: [x, \"{{ previous }}\"]}\n", "p.yaml:11:20: the policy uses {{previous}}"),
+        (minimal, "p.yaml:9:22: the policy uses {{previous}}, and no previous version was given"),
+        (
+            changed("{{previous}}", "1") + "rollback: {run: [x, \"{{ previous }}\"]}\n",
+            "p.yaml:12:21: the policy uses {{previous}}"
+        ),
         (
             changed("{{previous}}", "1") + "rollback: {run: [x]}\n",
-            "p.yaml:11:1: the action is told the previous version, and none was given"
+            "p.yaml:12:1: the action is told the previous version, and none was given"
         ),
     ])
     func aReleaseWithoutAVersionThatThePolicyNeedsIsNamed(text: String, complaint: String) {

@@ -24,6 +24,31 @@ struct RetreatTests {
         #expect(scene.status.cause == cause)
     }
 
+    @Test func theTroubleOfAPollIsNamedOnceAndWithItsHint() throws {
+        let down = Failure(.transient, "prometheus sent no JSON", hint: "is it behind a proxy?")
+        let series = [
+            SeriesReading(rows: [], failure: down), SeriesReading(rows: [], failure: down),
+            SeriesReading(rows: [], warnings: ["a store is away"]),
+        ]
+        let at = Instant(millisecondsSince1970: 0)
+        let trouble = Trouble(
+            Observation(
+                at: at,
+                telemetry: TelemetryReading(evaluatedAt: at, series: series, instances: [], alerts: nil, failures: [down]),
+                database: nil, traffic: Scene.traffic(.unreadable)))
+        #expect(trouble.telemetry == "prometheus sent no JSON (hint: is it behind a proxy?)")
+        #expect(trouble.warnings == "a store is away")
+        #expect(trouble.weight == "no answer")
+    }
+
+    @Test func aHoldForAWeightThatCannotBeReadSaysWhy() throws {
+        var scene = try Scene()
+        scene.toBake()
+        for _ in 0..<3 { scene.poll(read: .unreadable) }
+        #expect(scene.status.cause == "the weight cannot be read: no answer")
+        #expect(!scene.status.isWatched)
+    }
+
     @Test func theEndOfAFailedActionsOutputIsLogged() throws {
         var scene = try Scene()
         scene.toPromotion()

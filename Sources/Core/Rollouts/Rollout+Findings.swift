@@ -73,7 +73,9 @@ extension Rollout {
             lacking.append("\(signal.name) is \(signal.verdict.rawValue)")
         }
         if assessment == nil { lacking.append("nothing has been observed yet") }
-        if assessment?.isDegraded == true { lacking.append("telemetry warns" + (trouble.warnings.isEmpty ? "" : ": \(trouble.warnings)")) }
+        if assessment?.isDegraded == true {
+            lacking.append("telemetry warns" + (trouble.warnings.isEmpty ? "" : ": \(trouble.warnings)"))
+        }
         if let findings {
             if findings.isTelemetryLost { lacking.append("telemetry is lost") }
             if findings.database != .within { lacking.append("postgres: \(database.sentence)") }

@@ -109,7 +109,8 @@ extension Rollout {
             return "\(weight(step + 1)) once no signal lacks data"
         }
         let lacking = lackingForPromotion
-        return lacking.isEmpty ? "\(success) at the next poll" : "\(success) when nothing lacks: " + lacking.joined(separator: "; ")
+        return lacking.isEmpty
+            ? "\(success) at the next poll" : "\(success) when nothing lacks: " + lacking.joined(separator: "; ")
     }
 
     private func nextOfHold(_ held: RolloutMachine.Hold, at now: Instant) -> String {

@@ -13,7 +13,9 @@ enum Help {
         let single = table.verbs.filter { !$0.isHidden && !$0.name.contains(" ") }.map { ($0.name, $0.summary) }
         lines += columns(single + table.groups.map { ($0.name, $0.summary) })
         lines += ["", "Options of every command:"] + columns(Globals.describe().map { ($0.usage, $0.help) })
-        lines += ["", "Exit codes: 0 promoted, passed or ok, 1 unexpected error, 2 usage or invalid policy, 3 failed and rolled back,"]
+        lines += [
+            "", "Exit codes: 0 promoted, passed or ok, 1 unexpected error, 2 usage or invalid policy, 3 failed and rolled back,",
+        ]
         lines += ["  4 halted, 5 inconclusive, 6 rollback incomplete: act now, 7 refused, 8 verification failed,"]
         lines += ["  75 no controller answers, 124 stopped waiting, 130 interrupted (after the last two the rollout goes on)"]
         lines += ["", "serin COMMAND --help tells more about a command."]

@@ -10,7 +10,8 @@ extension Subcommand {
             Refused (exit 7) while another rollout of the service is not over. Exit codes: serin --help.
             """,
         examples: [
-            "serin run policy.yaml --version 1.9.0 --previous 1.8.3", "serin run policy.yaml --version 1.9.0 --junit report.xml",
+            "serin run policy.yaml --version 1.9.0 --previous 1.8.3",
+            "serin run policy.yaml --version 1.9.0 --previous 1.8.3 --junit report.xml",
             "serin run policy.yaml --continue",
         ], interruption: .handled
     ) { input throws(UsageError) in
