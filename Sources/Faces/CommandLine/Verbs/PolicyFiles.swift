@@ -3,12 +3,10 @@ internal import SerinController
 internal import SerinModel
 internal import SerinPolicies
 internal import SerinRollouts
+internal import SerinYAML
 
 /// What a command line says about a policy and its release.
 struct PolicyArguments: Sendable {
-    /// The longest policy read, in bytes.
-    static let limit = 1 << 20
-
     var file: String
     var version: String?
     var previous: String?
@@ -50,9 +48,11 @@ struct PolicyArguments: Sendable {
                 throw Self.unreadable(name)
             }
             bytes += buffer.prefix(count)
-            guard bytes.count <= Self.limit else { throw Self.invalid(name, "is longer than \(Self.limit) bytes") }
+            // One piece beyond the limit is enough to refuse it.
+            if bytes.count > YAMLLimits().bytes { break }
         }
-        guard let text = String(validating: bytes, as: UTF8.self) else { throw Self.invalid(name, "is no UTF-8 text") }
+        if let complaint = complaint(aboutTextOf: bytes, file: name) { throw .invalid([complaint]) }
+        let text = String(decoding: bytes, as: UTF8.self)
         return PolicySource(file: name, text: text, version: version, previous: previous, overrides: overrides)
     }
 
@@ -60,9 +60,6 @@ struct PolicyArguments: Sendable {
         .notFound("cannot read the policy \(file): \(String(cString: strerror(errno)))")
     }
 
-    private static func invalid(_ file: String, _ message: String) -> OperationError {
-        .invalid([Diagnostic(file: file, mark: Mark(line: 1, column: 1), message: "the policy \(message)")])
-    }
 }
 
 extension PolicySource {
