@@ -30,7 +30,10 @@ public struct Preflight: Sendable {
 
         mutating func problem(_ text: String, _ failure: Failure) {
             // A server that does not answer is named once, not for every question.
-            if !report.problems.contains(where: { $0 == text || $0 == failure.message }) { report.problems.append(text) }
+            let hint = failure.hint.map { " (\($0))" } ?? ""
+            if !report.problems.contains(where: { $0 == text + hint || $0 == failure.message + hint }) {
+                report.problems.append(text + hint)
+            }
             if failure.mayPass { mayPass = true } else { isLasting = true }
         }
     }

@@ -331,7 +331,18 @@ import Testing
     @Test func aPolicyThatIsTooLongOrNoTextIsRefused() async throws {
         let program = try TestProgram()
         #expect(await program.run("check", program.policy(String(repeating: "x", count: (1 << 20) + 1))) == .usage)
-        #expect(program.messages.withLock { $0 }.contains("the policy is longer than 1048576 bytes"))
+        #expect(program.messages.withLock { $0 }.contains("is longer than 1048576 bytes"))
+        #expect(program.messages.withLock { $0 }.contains("hint: "))
+        for (bytes, hint) in [([0xFF, 0xFE, 0x76, 0x00], "iconv -f UTF-16"), ([0x76, 0xE9, 0x0A], "save the file as UTF-8")]
+            as [([UInt8], String)]
+        {
+            let path = program.policy("")
+            let descriptor = open(path, O_WRONLY)
+            write(descriptor, bytes, bytes.count)
+            close(descriptor)
+            #expect(await program.run("check", path) == .usage)
+            #expect(program.messages.withLock { $0 }.contains(hint))
+        }
         #expect(await program.run("check", "/dev/null/none") == .usage)
     }
 

@@ -4,6 +4,13 @@ import SerinYAML
 import Testing
 
 @Suite struct PolicyDiagnosticsTests {
+    @Test(arguments: [("poll: 1", "without a unit"), ("service: *other", "aliases")])
+    func whatCouldNotBeReadIsComplainedAboutOnce(_ line: String, words: String) throws {
+        let text = changed("service: checkout", line.hasPrefix("service") ? line : "service: checkout\n" + line)
+        let complaints = read(text).diagnostics
+        #expect(complaints.count == 1 && complaints.first?.message.contains(words) == true, "\(complaints)")
+    }
+
     private func complaints(_ text: String) -> [String] { read(text).diagnostics.map(\.description) }
 
     /// What is changed in the minimal policy, and what the first complaint must say.

@@ -85,7 +85,8 @@ struct QueryServer: Sendable {
             do throws(AnswerError) {
                 let answer = try AnswerParser.parse(response.body, limits: limits)
                 if let kind = response.failureClass(ofWrite: false) {
-                    return .failure(refusal(response, kind, "it answered with data"))
+                    return .failure(
+                        refusal(response, kind, "its body has data, but this status says that it is no answer; expected 200"))
                 }
                 return .success(answer)
             } catch {

@@ -18,8 +18,9 @@ struct PolicyBuilder {
     }
 
     /// The policy; nil when a part is missing, which was complained about. Its checks as a whole are made all the same, with
-    /// stand-ins for what is missing, so that no complaint waits for another to be repaired.
-    mutating func policy(from root: ReadSection) -> Policy? {
+    /// stand-ins for what is missing, so that no complaint waits for another to be repaired; times are compared only when all of
+    /// them could be read.
+    mutating func policy(from root: ReadSection, hasTimes: Bool) -> Policy? {
         checkVersions()
         let timing = timing(from: root)
         let traffic = root.section("traffic").flatMap { self.traffic(from: $0) }
@@ -46,7 +47,8 @@ struct PolicyBuilder {
             onFailure: word(root, "on_failure") ?? .rollback, onInconclusive: word(root, "on_inconclusive") ?? .hold,
             onTelemetryLoss: word(root, "on_telemetry_loss") ?? .hold, onDrift: word(root, "on_drift") ?? .hold, timing: timing,
             securityApprovals: root.number("security_approvals").map { Int($0) } ?? 2, backup: backup)
-        for finding in policy.findings + policy.safeguardFindings {
+        // For a time that could not be read its default would be blamed.
+        for finding in policy.findings + policy.safeguardFindings where hasTimes || !finding.comparesTimes {
             let place = root.mark(ofPath: finding.key)
             complain(place, "\(finding.key): \(finding.message)", hint: finding.hint)
         }

@@ -8,6 +8,9 @@ struct PolicyFinding: Sendable, Hashable {
     var message: String
     /// What to do.
     var hint: String
+
+    /// Whether one time was compared with another.
+    var comparesTimes: Bool { TimingKey(rawValue: key) != nil || key == "prometheus.timeout" }
 }
 
 extension Policy {

@@ -24,13 +24,24 @@ public struct PolicyReading: Sendable {
         var reader = ShapeReader(file: file, root: root)
         let placeholders = Placeholders(version: version, previous: previous)
         var builder = PolicyBuilder(file: file, drivers: drivers, placeholders: placeholders)
+        // What was said of a place already is not said again in other words.
+        let said = Set(earlier.map(\.mark))
         var built: Policy?
         if let node, case .section(let section)? = reader.read(node, as: .section(root), path: "") {
-            built = builder.policy(from: section)
+            built = builder.policy(from: section, hasTimes: !reader.hasRefusedTimes)
         }
-        let complaints = earlier + reader.diagnostics + builder.diagnostics
+        let complaints = earlier + (reader.diagnostics + builder.diagnostics).filter { !said.contains($0.mark) }
         diagnostics = complaints.sorted { ($0.mark, $0.message) < ($1.mark, $1.message) }
         policy = complaints.isEmpty ? built : nil
         missingVersions = node.map { placeholders.missing(in: $0, file: file) } ?? []
+    }
+}
+
+extension ShapeReader {
+    /// Whether one of the policy's times could not be read. A complaint begins with the path of its key.
+    fileprivate var hasRefusedTimes: Bool {
+        diagnostics.contains { complaint in
+            TimingKey.allCases.contains { complaint.message.hasPrefix($0.rawValue + ":") }
+        }
     }
 }

@@ -1,14 +1,14 @@
-internal import SerinPolicies
+public import SerinPolicies
 
 /// U+FEFF in UTF-8.
 let byteOrderMark: [UInt8] = [0xEF, 0xBB, 0xBF]
 
 /// What is wrong with a document before it is read as YAML: its size, its encoding, its characters. Nil when nothing is.
-func complaint(aboutTextOf bytes: [UInt8], file: String, limits: YAMLLimits) -> Diagnostic? {
+public func complaint(aboutTextOf bytes: [UInt8], file: String, limits: YAMLLimits = YAMLLimits()) -> Diagnostic? {
     let start = Mark(line: 1, column: 1)
     if bytes.count > limits.bytes {
         return Diagnostic(
-            file: file, mark: start, message: "is \(bytes.count) bytes long; expected at most \(limits.bytes)",
+            file: file, mark: start, message: "is longer than \(limits.bytes) bytes, the most that is read",
             hint: "a policy is about a page of text: is this the right file?")
     }
     if let encoding = otherEncoding(of: bytes) {

@@ -33,16 +33,16 @@ extension Subcommand {
             }
             throw OperationError.unavailable(locator.nobodyAnswers(name) + "\nhint: " + byHand(verb, name, session.state))
         }
-        let waiting = waiting(session, controller.timeout)
-        let answer: Result<RolloutStatus, OperationError>
-        do throws(OperationError) {
-            answer = .success(try await controller.perform(command, on: name))
-        } catch {
-            answer = .failure(error)
+        // The line that says it waits is gone when the group ends, before anything else is written.
+        let answer = await withTaskGroup(of: Void.self) { group -> Result<RolloutStatus, OperationError> in
+            group.addTask { await sayThatItWaits(session, controller.timeout) }
+            defer { group.cancelAll() }
+            do throws(OperationError) {
+                return .success(try await controller.perform(command, on: name))
+            } catch {
+                return .failure(error)
+            }
         }
-        waiting.cancel()
-        // Its line is gone before anything else is written.
-        await waiting.value
         switch answer {
         case .success(let status):
             session.data(StatusDocument.encode(status)) { _ in [StatusView.line(status, at: session.now)] }
@@ -56,20 +56,18 @@ extension Subcommand {
     }
 
     /// Says that it waits, once that has taken a moment, until it is cancelled.
-    private static func waiting(_ session: Session, _ limit: Duration) -> Task<Void, Never> {
-        Task {
-            let block = session.mayRedraw && !session.globals.isQuiet ? LiveBlock(session.console.writeMessage) : nil
-            defer { block?.clear() }
-            var seconds = 2
-            var pause = Swift.Duration.seconds(2)
-            while true {
-                do { try await Task.sleep(for: pause) } catch { return }
-                let words = "waiting for the controller's answer, at most \(limit)"
-                guard let block else { return session.note(words) }
-                block.draw(["\(words): \(seconds)s"])
-                seconds += 1
-                pause = .seconds(1)
-            }
+    private static func sayThatItWaits(_ session: Session, _ limit: Duration) async {
+        let block = session.mayRedraw && !session.globals.isQuiet ? LiveBlock(session.console.writeMessage) : nil
+        defer { block?.clear() }
+        var seconds = 2
+        var pause = Swift.Duration.seconds(2)
+        while true {
+            do { try await Task.sleep(for: pause) } catch { return }
+            let words = "waiting for the controller's answer, at most \(limit)"
+            guard let block else { return session.note(words) }
+            block.draw(["\(words): \(seconds)s"])
+            seconds += 1
+            pause = .seconds(1)
         }
     }
 

@@ -3,12 +3,10 @@ internal import SerinController
 internal import SerinModel
 internal import SerinPolicies
 internal import SerinRollouts
+internal import SerinYAML
 
 /// What a command line says about a policy and its release.
 struct PolicyArguments: Sendable {
-    /// The longest policy read, in bytes.
-    static let limit = 1 << 20
-
     var file: String
     var version: String?
     var previous: String?
@@ -57,19 +55,17 @@ struct PolicyArguments: Sendable {
                 throw unreadable(name, kind)
             }
             bytes += buffer.prefix(count)
-            guard bytes.count <= limit else { throw invalid(name, "the \(kind) is longer than \(limit) bytes") }
+            // One piece beyond the limit is enough to refuse it.
+            if bytes.count > YAMLLimits().bytes { break }
         }
-        guard let text = String(validating: bytes, as: UTF8.self) else { throw invalid(name, "the \(kind) is no UTF-8 text") }
-        return text
+        if let complaint = complaint(aboutTextOf: bytes, file: name) { throw .invalid([complaint]) }
+        return String(decoding: bytes, as: UTF8.self)
     }
 
     private static func unreadable(_ file: String, _ kind: String) -> OperationError {
         .notFound("cannot read the \(kind) \(file): \(String(cString: strerror(errno)))")
     }
 
-    private static func invalid(_ file: String, _ message: String) -> OperationError {
-        .invalid([Diagnostic(file: file, mark: Mark(line: 1, column: 1), message: message)])
-    }
 }
 
 extension PolicySource {
