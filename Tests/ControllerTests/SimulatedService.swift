@@ -52,7 +52,8 @@ final class SimulatedService: Sendable {
                 },
                 makeWorld: { _, start throws(Failure) in
                     starts.withLock { $0.append(start) }
-                    return World(traffic: balancer, telemetry: telemetry, database: database(), actions: actions, backups: backups)
+                    return World(
+                        traffic: balancer, telemetry: telemetry, database: database(), actions: actions, backups: backups)
                 },
                 watchdog: WatchdogLink(
                     showLife: { pulses.withLock { $0 += 1 } }, hasMark: { mark.withLock { $0 } },

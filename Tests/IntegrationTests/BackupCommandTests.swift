@@ -28,7 +28,8 @@ import Testing
         let (signals, _) = AsyncStream.makeStream(of: Int32.self)
         let environment = ["SERIN_STATE": state, "PATH": "/usr/bin:/bin"]
         let program = CommandLineProgram(
-            assembly: .production(environment: environment, output: Output()), console: console, environment: environment, interruptions: signals,
+            assembly: .production(environment: environment, output: Output()), console: console, environment: environment,
+            interruptions: signals,
             endNow: { _ in })
         let code = await program.run(["backup"] + arguments)
         return (code, output.withLock { $0 }, messages.withLock { $0 })

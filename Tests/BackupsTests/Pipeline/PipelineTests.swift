@@ -146,7 +146,7 @@ import Testing
         defer { scene.end() }
         let good = try await scene.backUp(try scene.source())
         var settings = scene.settings
-        settings.places = [BackupPlace("small", try scene.folder(scene.scratch.file("small"), quota: "1KB"))]
+        settings.places = [BackupPlace("small", try scene.folder(scene.scratch.file("small"), quota: "1KiB"))]
         let failure = await scene.failure(try scene.source(), settings)
         #expect(failure?.stage == .preflight)
         #expect(failure?.failure.message.contains("needs") == true)

@@ -143,7 +143,9 @@ struct AzureBlob: BackupDestination {
                 let answer = try await exchange.send(
                     "PUT", prefix + upload.key.description, query: [HTTPHeader("comp", "block"), HTTPHeader("blockid", block)],
                     body: [piece])
-                guard answer.failureClass(ofWrite: true) == nil else { throw exchange.refusal("PUT a block of", "\(upload.key)", answer) }
+                guard answer.failureClass(ofWrite: true) == nil else {
+                    throw exchange.refusal("PUT a block of", "\(upload.key)", answer)
+                }
             }
             list += "<Latest>\(block)</Latest>"
             offset += count
@@ -186,7 +188,8 @@ struct AzureBlob: BackupDestination {
         try await environment.retries.run { _ throws(Failure) in
             let answer = try await exchange.send("HEAD", prefix + key.description, query: versionQuery(version))
             if answer.status == 404 { return nil }
-            guard answer.failureClass(ofWrite: true) == nil, let size = answer.header("Content-Length").flatMap({ Int64($0) }) else {
+            guard answer.failureClass(ofWrite: true) == nil, let size = answer.header("Content-Length").flatMap({ Int64($0) })
+            else {
                 throw exchange.refusal("HEAD", "\(key)", answer)
             }
             var stored = StoredObject(key: key, size: size)
@@ -267,7 +270,9 @@ struct AzureBlob: BackupDestination {
     func delete(_ key: ObjectKey, version: String?) async throws(Failure) {
         try await environment.retries.run { _ throws(Failure) in
             let answer = try await exchange.send("DELETE", prefix + key.description, query: versionQuery(version))
-            guard answer.failureClass(ofWrite: true) == nil || answer.status == 404 else { throw exchange.refusal("DELETE", "\(key)", answer) }
+            guard answer.failureClass(ofWrite: true) == nil || answer.status == 404 else {
+                throw exchange.refusal("DELETE", "\(key)", answer)
+            }
         }
         if try await head(key, version: version) != nil {
             throw Failure(.transient, "\(key) is still at \(name) after it was deleted")

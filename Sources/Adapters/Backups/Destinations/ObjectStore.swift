@@ -35,7 +35,9 @@ struct ObjectStore: BackupDestination {
                 let answer = try await send(
                     "GET", key, query: versionQuery(version), download: Download(path: path, limit: limit))
                 if answer.status == 404 || answer.status == 405 { throw missing(key, version) }
-                guard answer.failureClass(ofWrite: true) == nil, let downloaded = answer.downloaded else { throw refusal("GET", key, answer) }
+                guard answer.failureClass(ofWrite: true) == nil, let downloaded = answer.downloaded else {
+                    throw refusal("GET", key, answer)
+                }
                 return FetchedObject(size: downloaded.byteCount, sha256: Hexadecimal.text(of: downloaded.sha256))
             } catch {
                 if let path { removeFile(path) }

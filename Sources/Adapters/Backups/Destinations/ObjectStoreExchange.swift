@@ -60,7 +60,9 @@ extension ObjectStore {
         return try await environment.retries.run { _ throws(Failure) in
             let pieces: [BodyPiece] = body.isEmpty ? [] : [.bytes(body)]
             let answer = try await send(method, key, query: query, headers: headers, body: pieces, digest: digest)
-            guard answer.failureClass(ofWrite: method != "GET" && method != "HEAD") == nil else { throw refusal(method, key, answer) }
+            guard answer.failureClass(ofWrite: method != "GET" && method != "HEAD") == nil else {
+                throw refusal(method, key, answer)
+            }
             return try root(method, key, answer)
         }
     }

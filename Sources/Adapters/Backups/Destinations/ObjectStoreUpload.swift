@@ -174,7 +174,9 @@ extension ObjectStore {
         guard dialect.hasParts, let key = upload.key else { return }
         try await environment.retries.run { _ throws(Failure) in
             let answer = try await send("DELETE", key, query: [HTTPHeader("uploadId", upload.reference)])
-            guard answer.failureClass(ofWrite: true) == nil || answer.status == 404 else { throw refusal("abort the upload of", key, answer) }
+            guard answer.failureClass(ofWrite: true) == nil || answer.status == 404 else {
+                throw refusal("abort the upload of", key, answer)
+            }
         }
         if try await pending().contains(where: { $0.reference == upload.reference }) {
             throw Failure(.transient, "the upload \(upload.reference) of \(key) is still at \(name) after it was aborted")

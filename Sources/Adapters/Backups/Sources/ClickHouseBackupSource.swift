@@ -155,7 +155,8 @@ public struct ClickHouseBackupSource: BackupSource {
                 let text = String(decoding: response.body, as: UTF8.self).trimmed
                 guard response.status == 200 else {
                     throw Failure(
-                        response.failureClass(ofWrite: true) ?? .unknown, "\(name) answered \(response.status): \(text.prefix(300))")
+                        response.failureClass(ofWrite: true) ?? .unknown,
+                        "\(name) answered \(response.status): \(text.prefix(300))")
                 }
                 return text
             }

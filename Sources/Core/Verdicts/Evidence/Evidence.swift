@@ -159,6 +159,11 @@ public struct Evidence: Sendable, Hashable {
         guard let source = counting.first(where: \.signal.matchers.isEmpty) ?? counting.first,
             source.absences.canary != .sourceDown
         else { return }
+        // Without the control's requests there is nothing to have a share of: that is a loss of telemetry, and reported as such.
+        switch source.absences.control {
+        case .noSeries, .stale, .sourceDown: return
+        case .zeroTraffic, .tooFewRequests, nil: break
+        }
         observed.canary += source.latest.canaryExposure
         observed.control += source.latest.controlExposure
         hasObserved = true

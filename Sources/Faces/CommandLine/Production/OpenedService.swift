@@ -70,7 +70,15 @@ final class OpenedService: OpenedController {
             prepare: { request, principal throws(OperationError) in
                 try charter(request, by: principal, at: clock.now(), readPolicy: readPolicy)
             },
-            makeWorld: { charter, start throws(Failure) in try surroundings.world(of: charter, database: start) },
+            makeWorld: { charter, start throws(Failure) in
+                try surroundings.world(
+                    of: charter, database: start,
+                    backups: charter.policy.backup.map {
+                        PolicyBackups(
+                            policy: $0, state: StateRoot(path: root),
+                            assembly: Assembly.backups(environment: surroundings.environment))
+                    })
+            },
             watchdog: WatchdogLink(
                 showLife: { keeper.showLife() }, hasMark: { mark.exists }, clearMark: { mark.clear() }),
             isHaltAsked: { haltFile.exists }, retries: surroundings.retries)

@@ -13,7 +13,9 @@ struct Probing: Sendable {
     /// Everything that a preflight would try.
     func probes(_ loaded: LoadedPolicy, _ source: PolicySource) async -> [Probe] {
         do throws(Failure) {
-            let charter = try charter(loaded, source)
+            var charter = try charter(loaded, source)
+            // A catalogue would be made for it; `serin backup check` tries a plan.
+            charter.policy.backup = nil
             let surroundings = try Surroundings(environment: environment, output: output)
             let world = try surroundings.world(of: charter)
             let clock = SystemClock()

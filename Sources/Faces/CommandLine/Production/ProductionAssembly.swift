@@ -77,7 +77,7 @@ extension Assembly {
         return LoadedPolicy(policy: overridden, hash: try hash(of: bytes), missingVersions: reading.missingVersions)
     }
 
-    private static func backups(environment: [String: String]) -> BackupAssembly {
+    static func backups(environment: [String: String]) -> BackupAssembly {
         BackupAssembly(
             readPlan: { source throws(OperationError) in
                 let bytes = Array(source.text.utf8)

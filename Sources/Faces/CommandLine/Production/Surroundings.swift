@@ -30,7 +30,9 @@ struct Surroundings: Sendable {
     }
 
     /// The parts that a rollout's policy names; `start` is what an earlier controller compared its database with.
-    func world(of charter: Charter, database start: DatabaseStart? = nil) throws(Failure) -> World {
+    func world(
+        of charter: Charter, database start: DatabaseStart? = nil, backups: (any Backups)? = nil
+    ) throws(Failure) -> World {
         let policy = charter.policy
         let secrets = secrets
         let traffic = try traffic(policy.traffic.driver, version: charter.version, previous: charter.previous)
@@ -48,7 +50,7 @@ struct Surroundings: Sendable {
             database: database,
             actions: CommandActions(transport: transport, environment: environment) { reference throws(Failure) in
                 try secrets.read(reference)
-            })
+            }, backups: backups)
     }
 
     /// A load balancer by its settings.
