@@ -118,7 +118,7 @@ extension Integration {
                 #expect(proof.halts.count == 1)
                 try await proof.check(scene)
                 let late = try await scene.serin("halt", scene.service)
-                #expect(late.termination == .exited(75), "\(late.text)")
+                #expect(late.termination == .exited(7), "\(late.text)")
             }
         }
 

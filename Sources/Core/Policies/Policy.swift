@@ -242,3 +242,8 @@ public struct AlertsPolicy: Sendable, Hashable, Codable {
         self.alertmanager = alertmanager
     }
 }
+
+extension TimingPolicy {
+    /// The longest bake: `max_bake`, or four times the bake.
+    public var effectiveMaxBake: Duration { maxBake ?? bake * 4 }
+}

@@ -73,11 +73,6 @@ extension Policy {
     }
 }
 
-extension TimingPolicy {
-    /// The longest bake: `max_bake`, or four times the bake.
-    public var effectiveMaxBake: Duration { maxBake ?? bake * 4 }
-}
-
 extension TimingKey {
     /// What its text must be: as in the policy.
     var form: ScalarForm {
