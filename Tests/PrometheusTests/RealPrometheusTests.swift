@@ -58,13 +58,12 @@ let byCode = SeriesQuery(
         var reading = await real.read([byCode])
         try await waitUntil("both targets scraped") {
             reading = await real.read([byCode])
-            return reading.series[0].rows.count == 2
+            return reading.series[0].rows.count == 2 && reading.instances.map(\.up) == [1, 1]
         }
         let row = try #require(reading.series[0].rows.first { $0.label("version") == "2" })
         #expect(row.value == 100 && row.resets == nil && row.label("instance") == canary.address)
         let age = reading.evaluatedAt - (try #require(row.sampledAt))
         #expect(age >= .zero && age < .seconds(10), "the sample's own time, not the evaluation's")
-        #expect(reading.instances.map(\.up) == [1, 1])
         let started = reading.instances.first { $0.instance == canary.address }?.startedAt
         #expect(started == Instant(millisecondsSince1970: 1_795_217_000_250))
 
