@@ -25,7 +25,7 @@ test: unit search mutants
 
 unit: setup
 	$(SWIFT) build --build-tests -j $(JOBS)
-	$(SWIFT) test --skip-build --no-parallel
+	Tools/test.sh
 
 search: setup
 	$(SWIFT) build -c release -j $(JOBS) --product serin-search

@@ -21,7 +21,7 @@ final class StandIn: Sendable {
     private let server: ScriptedServer
     private let started: Double
 
-    /// Starts listening. With `refusing`, every query is answered with status 500.
+    /// Starts listening. With `refusing`, every query is answered as one that no retry would help (`bad_data`).
     init(refusing: Bool = false) throws(Failure) {
         let state = Locked(State())
         self.state = state
@@ -34,7 +34,7 @@ final class StandIn: Sendable {
                 state.queries += 1
                 if state.firstQueryAt == nil { state.firstQueryAt = arrived }
             }
-            if refusing { return [.http(500, "{}")] }
+            if refusing { return [.http(400, #"{"status":"error","errorType":"bad_data","error":"refused"}"#)] }
             return [.http(200, StandIn.answer(request, state, started))]
         }
     }
