@@ -72,6 +72,22 @@ public struct LogFolder: Sendable, Hashable {
         return run
     }
 
+    /// The timelines that led to one, by its history file: the oldest first, each with where the next one left it.
+    ///
+    /// - Returns: Nil when there is no such file, which the first timeline never has.
+    public func history(of timeline: Int) throws(Failure) -> [SourceFacts.TimelineEnd]? {
+        let digits = String(timeline, radix: 16, uppercase: true)
+        let file = "\(path)/" + String(repeating: "0", count: max(0, 8 - digits.count)) + digits + ".history"
+        guard access(file, F_OK) == 0 else { return nil }
+        // `1<TAB>0/3000000<TAB>reason` a line (PostgreSQL sources, timeline.c); comments begin with `#`.
+        return String(decoding: try bytes(of: file, limit: 1 << 20), as: UTF8.self).split(whereSeparator: \.isNewline)
+            .compactMap { line in
+                let words = line.split { $0.isWhitespace }
+                guard words.count >= 2, let number = Int(words[0]), let end = LogPosition(String(words[1])) else { return nil }
+                return SourceFacts.TimelineEnd(timeline: number, end: end)
+            }
+    }
+
     /// What the beginning of a file says: the cluster that wrote it and the size of its files.
     public func origin(of segment: LogSegment) throws(Failure) -> (systemIdentifier: String, segmentSize: UInt64) {
         let file = open("\(path)/\(segment)", O_RDONLY | O_CLOEXEC | O_NOFOLLOW)

@@ -59,6 +59,20 @@ public struct LogRangeSource: BackupSource {
 
     /// Gives the backup, once its tools have found it whole.
     public func produce(to sink: ByteSink, stop: StopSignal) throws(Failure) -> SourceProduct {
+        let (run, product) = try read(stop)
+        var tar = TarWriter()
+        for segment in run { try tar.add("\(folder)/\(segment)", as: "\(segment)", to: sink) }
+        for history in try LogFolder(folder).content().histories { try tar.add("\(folder)/\(history)", as: history, to: sink) }
+        try tar.finish(to: sink)
+        return product
+    }
+
+    /// What the files would be as a backup: for a recovery that reads them from here.
+    ///
+    /// - Throws: As `produce`; `conflict` when there is nothing new.
+    public func facts(stop: StopSignal) throws(Failure) -> SourceFacts? { try read(stop).product.server }
+
+    private func read(_ stop: StopSignal) throws(Failure) -> (run: [LogSegment], product: SourceProduct) {
         let tools = try PostgresTools(major: major, folders: environment.toolFolders)
         let version = try tools.version(of: "pg_waldump", stop: stop)
         let run = try files()
@@ -73,10 +87,6 @@ public struct LogRangeSource: BackupSource {
             deadline: environment.deadline, limit: 1 << 30, stop: stop)
         // Of the last file only the record that goes on in the next one may be missing.
         if dump.status != 0, !LogRangeSource.isEndOfRange(dump.complaint, last) { _ = try dump.succeeded() }
-        var tar = TarWriter()
-        for segment in run { try tar.add("\(folder)/\(segment)", as: "\(segment)", to: sink) }
-        for history in try place.content().histories { try tar.add("\(folder)/\(history)", as: history, to: sink) }
-        try tar.finish(to: sink)
         let commits = LogRangeSource.commits(in: dump.text)
         var facts = SourceFacts(
             version: after?.version ?? "\(major)", systemIdentifier: origin.systemIdentifier, timeline: first.timeline,
@@ -84,10 +94,12 @@ public struct LogRangeSource: BackupSource {
         facts.firstSegment = "\(first)"
         facts.lastSegment = "\(last)"
         facts.firstCommitAt = commits.first
+        facts.history = try place.history(of: first.timeline)
         // Without a commit in it the range leads no further than what was before.
         facts.consistentAt = commits.max() ?? after?.consistentAt
-        return SourceProduct(
+        let product = SourceProduct(
             tool: ToolFacts(name: "pg_waldump", version: version, format: "tar"), server: facts, evidence: [dump.evidence])
+        return (run, product)
     }
 
     /// The times of the commits in what `pg_waldump` prints: `… desc: COMMIT 2026-11-21 13:27:38.123456 UTC; …`.
