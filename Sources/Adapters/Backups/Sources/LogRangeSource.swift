@@ -59,7 +59,8 @@ public struct LogRangeSource: BackupSource {
 
     /// Gives the backup, once its tools have found it whole.
     public func produce(to sink: ByteSink, stop: StopSignal) throws(Failure) -> SourceProduct {
-        let (run, product) = try read(stop)
+        let run = try files()
+        let product = try read(run, stop)
         var tar = TarWriter()
         for segment in run { try tar.add("\(folder)/\(segment)", as: "\(segment)", to: sink) }
         for history in try LogFolder(folder).content().histories { try tar.add("\(folder)/\(history)", as: history, to: sink) }
@@ -67,15 +68,21 @@ public struct LogRangeSource: BackupSource {
         return product
     }
 
-    /// What the files would be as a backup: for a recovery that reads them from here.
-    ///
-    /// - Throws: As `produce`; `conflict` when there is nothing new.
-    public func facts(stop: StopSignal) throws(Failure) -> SourceFacts? { try read(stop).product.server }
+    /// What a folder holds beside what is stored: each run of files without a gap, as a backup of it would say.
+    static func atHand(
+        in folder: String, major: Int, beside stored: [SourceFacts], environment: SourceEnvironment, stop: StopSignal
+    ) throws(Failure) -> [SourceFacts] {
+        guard let some = try LogFolder(folder).content().segments.first else { return [] }
+        let place = LogFolder(folder, segmentSize: try LogFolder(folder).origin(of: some).segmentSize)
+        let source = LogRangeSource(folder: folder, major: major, after: nil, environment: environment)
+        var found: [SourceFacts] = []
+        for run in try place.runs(beside: stored) { if let facts = try source.read(run, stop).server { found.append(facts) } }
+        return found
+    }
 
-    private func read(_ stop: StopSignal) throws(Failure) -> (run: [LogSegment], product: SourceProduct) {
+    private func read(_ run: [LogSegment], _ stop: StopSignal) throws(Failure) -> SourceProduct {
         let tools = try PostgresTools(major: major, folders: environment.toolFolders)
         let version = try tools.version(of: "pg_waldump", stop: stop)
-        let run = try files()
         guard let first = run.first, let last = run.last else { throw Failure(.conflict, "\(name): there is nothing new") }
         let place = LogFolder(folder, segmentSize: first.size)
         let origin = try place.origin(of: first)
@@ -97,9 +104,8 @@ public struct LogRangeSource: BackupSource {
         facts.history = try place.history(of: first.timeline)
         // Without a commit in it the range leads no further than what was before.
         facts.consistentAt = commits.max() ?? after?.consistentAt
-        let product = SourceProduct(
+        return SourceProduct(
             tool: ToolFacts(name: "pg_waldump", version: version, format: "tar"), server: facts, evidence: [dump.evidence])
-        return (run, product)
     }
 
     /// The times of the commits in what `pg_waldump` prints: `… desc: COMMIT 2026-11-21 13:27:38.123456 UTC; …`.
