@@ -47,7 +47,7 @@ import Testing
             let facts = BackupFacts(
                 startedAt: time, finishedAt: time,
                 envelope: EnvelopeFacts(
-                    profile: .none, compression: .none, plainBytes: UInt64(size), plainSHA256: digest, storedBytes: UInt64(size),
+                    profile: .none, compression: .none, plainBytes: Int(size), plainSHA256: digest, storedBytes: Int(size),
                     storedSHA256: digest), tool: ToolFacts(name: "pg_dump", version: "15", format: "custom"))
             let evidence = CopyEvidence(size: size, sha256: digest)
             var changes: [CatalogueEvent.Change] = [
@@ -117,7 +117,7 @@ import Testing
             $0 = {
                 let hold = Hold(.use("shop_restore"), reason: "it is being restored")
                 // It fails when it is held already.
-                try? await catalogue.append([
+                _ = try? await catalogue.append([
                     CatalogueEvent(backup: third, at: PrunerTests.start + PrunerTests.day * 29, by: .serin, .held(hold))
                 ])
             }
@@ -137,7 +137,8 @@ import Testing
         #expect(scene.place.deleted.withLock { $0 }.isEmpty)
         let announced = try await Scene()
         defer { announced.scratch.remove() }
-        #expect(try await announced.prune(agreed: false) == BackupPruner.Report())
+        let braked = try await announced.prune(agreed: false)
+        #expect(braked.deleted.isEmpty && braked.warned.isEmpty && braked.failures.isEmpty)
         #expect(try await announced.objects().count == 12)
     }
 

@@ -3,6 +3,7 @@ import SerinBackups
 import SerinCatalogue
 import SerinModel
 import SerinPolicies
+import SerinPorts
 import Testbed
 import Testing
 
