@@ -10,7 +10,7 @@ import Testing
 /// Base backups and points in time by the verbs, with real clusters.
 @Suite(.serialized) struct ClusterRestoreTests {
     private struct Scene {
-        let stage: BackupStage
+        let stage: RestoreStage
         let cluster: PostgresCluster
         let plan: String
         let log: String
@@ -42,7 +42,7 @@ import Testing
         }
 
         /// Restores into a new folder and asks the server that runs on in it.
-        func count(_ arguments: String...) async throws -> (answer: BackupStage.Answer, rows: String) {
+        func count(_ arguments: String...) async throws -> (answer: RestoreStage.Answer, rows: String) {
             let folder = stage.scratch.file("r\(UInt32.random(in: 0..<100_000))")
             var all = ["restore", plan, "latest", "--into", folder, "--keep-running", "-o", "json"]
             all += arguments
@@ -60,7 +60,7 @@ import Testing
     }
 
     private func start(_ more: String = "") async throws -> Scene {
-        var stage = try BackupStage()
+        var stage = try RestoreStage()
         let log = stage.scratch.file("log")
         try #require(mkdir(log, 0o755) == 0)
         if geteuid() == 0, let entry = getpwnam("postgres") { chown(log, entry.pointee.pw_uid, entry.pointee.pw_gid) }

@@ -8,8 +8,8 @@ import Testing
 
 /// Restores, swaps and their undoing by the verbs, with a real Postgres.
 @Suite(.serialized) struct DatabaseRestoreTests {
-    private func start(_ more: (BackupStage) -> String) async throws -> (BackupStage, PostgresCluster, String) {
-        var stage = try BackupStage()
+    private func start(_ more: (RestoreStage) -> String) async throws -> (RestoreStage, PostgresCluster, String) {
+        var stage = try RestoreStage()
         let cluster = try await PostgresCluster.start(in: stage.scratch, withReplica: false)
         try await cluster.primary.sql(
             "CREATE ROLE restorer LOGIN CREATEDB; GRANT pg_signal_backend TO restorer")

@@ -13,7 +13,7 @@ import Testing
     private func text(_ path: String) throws -> String { String(decoding: try Data(contentsOf: URL(filePath: path)), as: UTF8.self) }
 
     @Test func filesComeBackIntoAFolderAndAreRehearsed() async throws {
-        let stage = try BackupStage()
+        let stage = try RestoreStage()
         defer { stage.scratch.remove() }
         mkdir(stage.scratch.file("data"), 0o700)
         try stage.scratch.write("data/orders.csv", "orders\n")
@@ -55,7 +55,7 @@ import Testing
     }
 
     @Test func aSnapshotOfRedisIsLoadedByAServerOfItsOwn() async throws {
-        var stage = try BackupStage()
+        var stage = try RestoreStage()
         defer { stage.scratch.remove() }
         let port = try freePort()
         mkdir(stage.scratch.file("redis"), 0o700)
@@ -84,7 +84,7 @@ import Testing
     }
 
     @Test func aCommandRestoresIntoTheFolderThatItIsGiven() async throws {
-        let stage = try BackupStage()
+        let stage = try RestoreStage()
         defer { stage.scratch.remove() }
         let plan = try stage.plan(
             "{command: {run: [/bin/echo, content], restore: [/bin/sh, -c, 'cat > \"$0/file\"', \"{folder}\"]}}")

@@ -46,7 +46,7 @@ extension OpenedBackups {
 
     private func databaseRestore(_ deadline: Duration? = nil) throws(Failure) -> BackupRestore {
         BackupRestore(
-            settings, try databaseSettings(deadline), identities: identities, catalogue: catalogue, now: Self.now,
+            try settings, databaseSettings(deadline), identities: identities, catalogue: catalogue, now: Self.now,
             progress: options.progress)
     }
 
@@ -102,7 +102,7 @@ extension OpenedBackups {
         if case .redis(let redis) = plan.source { makesAppendOnlyFiles = redis.appendOnly != .off }
         let place = try place(record.kind, wish.folder)
         return try await FolderRestore(
-            settings, restore, identities: identities, catalogue: catalogue, makesAppendOnlyFiles: makesAppendOnlyFiles,
+            try settings, restore, identities: try identities, catalogue: catalogue, makesAppendOnlyFiles: makesAppendOnlyFiles,
             now: Self.now, progress: options.progress
         ).restore(
             record.id, source: source(record.kind, after: record.facts?.server), destination: wish.destination, into: place,
@@ -152,7 +152,7 @@ extension OpenedBackups {
         let url = restore.url.isEmpty ? try secrets.read(physical.url) : restore.url
         cluster.database = ConnectionText.option("dbname", of: url) ?? "postgres"
         return try await ClusterRestore(
-            settings, restore, physical, identities: identities, catalogue: catalogue, account: Self.account, now: Self.now,
+            try settings, restore, physical, identities: try identities, catalogue: catalogue, account: Self.account, now: Self.now,
             progress: options.progress
         ).restore(record, cluster, destination: wish.destination, into: folder, by: principal) { kind throws(Failure) in
             try source(kind, account: Self.account)
@@ -162,21 +162,29 @@ extension OpenedBackups {
     func drill(
         _ policy: DrillPolicy, _ backup: BackupID?, seed: UInt64?, by principal: Principal
     ) async throws(Failure) -> DrillReport {
-        var restore = try restoreSettings(policy.deadline)
-        restore.isRehearsal = true
-        var drill = BackupDrill.Settings(
-            policy, checks: plan.restore.checks, integrity: restore.integrity, targets: plan.targets, probe: restore.probe)
-        drill.erasure = restore.erasure
-        let settings = restore
-        drill.unpack = { record, folder throws(Failure) in
-            var wish = RestoreWish()
-            wish.folder = folder
-            guard record.kind.isPhysicalBase else { return try await unpack(record, wish, settings, by: principal) }
-            return try await recover(record, wish, ClusterRestore.Wish(self.furthest), settings, by: principal)
+        do throws(Failure) {
+            var restore = try restoreSettings(policy.deadline)
+            restore.isRehearsal = true
+            var drill = BackupDrill.Settings(
+                policy, checks: plan.restore.checks, integrity: restore.integrity, targets: plan.targets, probe: restore.probe,
+                hasHeartbeat: plan.heartbeat != nil)
+            drill.erasure = restore.erasure
+            let settings = restore
+            drill.unpack = { record, folder throws(Failure) in
+                var wish = RestoreWish()
+                wish.folder = folder
+                guard record.kind.isPhysicalBase else { return try await unpack(record, wish, settings, by: principal) }
+                return try await recover(record, wish, ClusterRestore.Wish(self.furthest), settings, by: principal)
+            }
+            let report = try await BackupDrill(
+                try self.settings, drill, identities: try identities, catalogue: catalogue, now: Self.now, progress: options.progress
+            ).run(source(plan.source.defaultKind), backup: backup, seed: seed, by: principal)
+            tell(.drill, notices.drilled(report))
+            return report
+        } catch {
+            tell(.drill, notices.notDrilled(error, at: Self.now()))
+            throw error
         }
-        return try await BackupDrill(
-            self.settings, drill, identities: identities, catalogue: catalogue, now: Self.now, progress: options.progress
-        ).run(source(plan.source.defaultKind), backup: backup, seed: seed, by: principal)
     }
 
     /// As far as the plan's backups lead: to the end of the log where it keeps one.

@@ -46,6 +46,7 @@ extension Subcommand {
                 }
                 let work = try await backups.work(loaded, "serin backup prune")
                 let done = try await work.prune(lastRun: lastRun, agreed: agreed != nil, by: backups.principal)
+                backups.mirrorLater(loaded)
                 var sides = SideDatabases.Pruned()
                 do throws(Failure) {
                     if !due.isEmpty { sides = try await work.dropDue(by: backups.principal) }

@@ -10,7 +10,7 @@ import Testing
 @testable import SerinCommandLine
 
 /// The verbs of backups with everything real, in a folder of their own.
-struct BackupStage {
+struct RestoreStage {
     let scratch: Scratch
     /// What the program finds in its environment beside `PATH`.
     var environment: [String: String] = [:]
