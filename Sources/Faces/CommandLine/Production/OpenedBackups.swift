@@ -36,7 +36,8 @@ struct OpenedBackups: BackupWork {
         holder = LeaseHolder.current(purpose: options.purpose)
         transport = try Transport()
         let folder = state.path + "/backups"
-        scratch = folder + "/scratch"
+        // The folder of the pipeline's unfinished work: its next run removes what one that was killed left there.
+        scratch = folder + "/work"
         try state.create()
         for path in [folder, scratch] { try Self.makeFolder(path) }
         let plan = loaded.plan
@@ -58,7 +59,7 @@ struct OpenedBackups: BackupWork {
             envelope: EnvelopeSettings(
                 plan.encryption.profile, compression: plan.compression.method,
                 level: plan.compression.level ?? (plan.compression.method == .gzip ? 6 : 3)),
-            key: keys.key, manifestKey: keys.manifest, workFolder: folder + "/work")
+            key: keys.key, manifestKey: keys.manifest, workFolder: scratch)
         settings.retentionClass = plan.retentionClass
         settings.hasPersonalData = plan.hasPersonalData
         settings.planRevision = loaded.hash
