@@ -103,7 +103,7 @@ import Testing
         defer { stage.end() }
         // It holds a session at the server, and writes nothing by which it would find out.
         try stage.scratch.write(
-            "instead", "touch \(stage.scratch.file("mark"))\nexec /usr/bin/psql -X -c 'SELECT pg_sleep(600)'\n")
+            "instead", "touch \(stage.scratch.file("mark"))\nexec /usr/bin/psql -X -c 'SET client_connection_check_interval = 500' -c 'SELECT pg_sleep(600)'\n")
         let run = try stage.start()
         try await waitUntil("the dump (\(stage.text("serin.log")))") {
             try await stage.cluster.primary.sql("SELECT count(*) FROM pg_stat_activity WHERE query LIKE '%pg_sleep(600)'") != "0"
