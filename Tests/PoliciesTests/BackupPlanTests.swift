@@ -108,7 +108,8 @@ private func plan(
         (plan(rest: "retention: {daily: 14w}"), "expected a number of backups"),
         (plan(rest: "retention: {daily: 0}"), "expected a number of backups"),
         (plan(head: "preset: strictest", encryption: "{profile: none, reason: test}"), "asks for encryption"),
-        (plan(rest: "compression: {method: gzip, level: 12}"), "gzip has no level 12"),
+        (plan(rest: "compression: {method: none, level: 3}"), "none has no level 3"),
+        (plan(rest: "compression: {method: zstd, level: 12}"), "compression.level"),
         (plan(rest: "restore: {quiesce: {run: [stop]}}"), "quiesce and resume belong together"),
     ])
     func whatCannotWorkIsRefusedWithItsPlace(text: String, message: String) {

@@ -12,21 +12,33 @@ public enum ProgramLeftovers {
     ///
     /// - Returns: The process ids of those that even then have not ended, as in an uninterruptible read.
     public static func end(variable: String, value: String, grace: Duration = .seconds(2)) async -> [Int32] {
+        let entry = Array("\(variable)=\(value)".utf8)
+        return await end(grace: grace) { $0 == entry }
+    }
+
+    /// Ends, in the same way, the programs of streams whose starter is gone. A `ProgramStream` ends its program with itself; only a
+    /// starter that was killed leaves one behind, which may go on for hours where it does not notice.
+    ///
+    /// - Returns: The process ids of those that even then have not ended.
+    public static func endOrphans(grace: Duration = .seconds(2)) async -> [Int32] {
+        await end(grace: grace) { StarterMark.isOrphan(environmentEntry: $0) }
+    }
+
+    private static func end(grace: Duration, _ isMeant: @escaping @Sendable ([UInt8]) -> Bool) async -> [Int32] {
         await withCheckedContinuation { continuation in
             onNewThread {
-                let entry = Array("\(variable)=\(value)".utf8)
-                continuation.resume(returning: leaders(with: entry).filter { !end($0, with: entry, grace: grace) })
+                continuation.resume(returning: leaders(isMeant).filter { !end($0, isMeant, grace: grace) })
             }
         }
     }
 
     /// Whether it has ended.
-    private static func end(_ pid: pid_t, with entry: [UInt8], grace: Duration) -> Bool {
+    private static func end(_ pid: pid_t, _ isMeant: ([UInt8]) -> Bool, grace: Duration) -> Bool {
         let pidfd = serin_pidfd_open(pid)
         guard pidfd >= 0 else { return errno == ESRCH }
         defer { close(pidfd) }
         // From here on the number cannot be another process', unless it was already.
-        guard isLeader(pid, with: entry) else { return true }
+        guard isLeader(pid, isMeant) else { return true }
         kill(-pid, SIGTERM)
         // A stopped program gets the signal only when it goes on.
         kill(-pid, SIGCONT)
@@ -47,41 +59,22 @@ public enum ProgramLeftovers {
         }
     }
 
-    private static func leaders(with entry: [UInt8]) -> [pid_t] {
+    private static func leaders(_ isMeant: ([UInt8]) -> Bool) -> [pid_t] {
         guard let folder = opendir("/proc") else { return [] }
         defer { closedir(folder) }
         var found: [pid_t] = []
         while let item = readdir(folder) {
             let name = withUnsafeBytes(of: item.pointee.d_name) { String(decoding: $0.prefix { $0 != 0 }, as: UTF8.self) }
-            if let pid = pid_t(name), isLeader(pid, with: entry) { found.append(pid) }
+            if let pid = pid_t(name), isLeader(pid, isMeant) { found.append(pid) }
         }
         return found
     }
 
-    /// Whether a process lives, leads a group but no session, and was started with this variable.
-    private static func isLeader(_ pid: pid_t, with entry: [UInt8]) -> Bool {
-        guard let stat = contents("/proc/\(pid)/stat"), let end = stat.lastIndex(of: UInt8(ascii: ")")) else { return false }
-        // proc(5): after the name come state, parent, group and session.
-        let fields = stat[(end + 1)...].split(separator: UInt8(ascii: " ")).prefix(4).map { String(decoding: $0, as: UTF8.self) }
-        guard fields.count == 4, !["Z", "X"].contains(fields[0]), fields[2] == "\(pid)", fields[3] != "\(pid)",
-            let environment = contents("/proc/\(pid)/environ")
+    /// Whether a process lives, leads a group but no session, and was started with a variable that is meant.
+    private static func isLeader(_ pid: pid_t, _ isMeant: ([UInt8]) -> Bool) -> Bool {
+        guard let fields = ProcessFields(pid), !fields.hasEnded, fields.group == "\(pid)", fields.session != "\(pid)",
+            let environment = fileContents("/proc/\(pid)/environ")
         else { return false }
-        return environment.split(separator: 0).contains { $0.elementsEqual(entry) }
-    }
-
-    /// A file of `/proc`; nil when it is gone or not ours to read.
-    private static func contents(_ path: String) -> [UInt8]? {
-        let descriptor = open(path, O_RDONLY | O_CLOEXEC)
-        guard descriptor >= 0 else { return nil }
-        defer { close(descriptor) }
-        var bytes: [UInt8] = []
-        var buffer = [UInt8](repeating: 0, count: 16_384)
-        while true {
-            let count = read(descriptor, &buffer, buffer.count)
-            if count < 0, errno == EINTR { continue }
-            guard count >= 0 else { return nil }
-            if count == 0 { return bytes }
-            bytes += buffer.prefix(count)
-        }
+        return environment.split(separator: 0).contains { isMeant(Array($0)) }
     }
 }

@@ -8,7 +8,8 @@ public import SerinModel
 /// reported once the program has ended with status 0: a program that dies cannot be taken for one that was done. Its whole
 /// process group is ended (TERM, then KILL after the grace period) when its deadline passes, no byte moves for longer than `stall`
 /// while the caller waits for it, the stop signal is raised, or the stream is let go. The time in which the caller does something
-/// else counts for the deadline only. What it leaves running in its group when it ends is killed.
+/// else counts for the deadline only. What it leaves running in its group when it ends is killed. It is told its starter in the
+/// variable `SERIN_STARTER`, by which one whose starter was killed is found (`ProgramLeftovers.endOrphans`).
 public final class ProgramStream {
     /// Which way the data goes.
     public enum Direction: Sendable, Hashable {
@@ -42,7 +43,9 @@ public final class ProgramStream {
         self.stall = stall
         self.redaction = redaction
         guard !stop.isRaised else { throw Failure(.transient, "cannot start \(program.path): given up before") }
-        let running = try ProgramLaunch(program: program).start(direction == .reading ? .outputApart : .outputTogether)
+        var marked = program
+        marked.environment[StarterMark.variable] = StarterMark.current
+        let running = try ProgramLaunch(program: marked).start(direction == .reading ? .outputApart : .outputTogether)
         watch = ProgramWatch(program: program, running: running, stop: stop, isStreamed: true)
         data = direction == .reading ? running.data : running.input
         if direction == .reading { close(running.input) }

@@ -191,6 +191,24 @@ import Testing
         #expect(store.asked.contains("DELETE half?uploadId"))
     }
 
+    @Test func partsThatAStoreSwapsAreFoundOutByReading() async throws {
+        defer { scratch.remove() }
+        let store = try StandInStore { request, _, store in
+            guard let number = StandInStore.query(request)["partNumber"] else { return nil }
+            var swapped = request
+            // Sizes and number of the parts stay as they were.
+            swapped.target = request.target.replacing("partNumber=\(number)", with: "partNumber=\(number == "1" ? 2 : 1)")
+            return store.answer(swapped)
+        }
+        defer { store.stop() }
+        let destination = try destination(store)
+        let upload = try upload("swapped", 10 << 20, destination)
+        let failed = await failure { () throws(Failure) in
+            _ = try await destination.confirm(try await destination.put(upload), sha256: upload.sha256)
+        }
+        #expect(failed?.kind == .invalid, "\(String(describing: failed))")
+    }
+
     @Test func aCompletionThatSays200AndHoldsAnErrorIsAFailure() async throws {
         defer { scratch.remove() }
         let store = try StandInStore { request, _, store in

@@ -79,39 +79,129 @@ import Testing
         #expect(Set(archived.checks.filter { !$0.passed }.map(\.name)) == ["archive_mode", "archive_command", "archive_timeout"])
     }
 
-    @Test func pgBackRestMakesFindsDamageAndRestores() async throws {
+    @Test func aFollowerWhoseLogIsGoneSaysSoAndGoesOnSaying() async throws {
         let fixture = try SourceFixture()
         defer { fixture.scratch.remove() }
-        let account = geteuid() == 0 ? "postgres" : nil
-        for name in ["repository", "locks", "run"] {
-            try PhysicalFixture.makeFolder(fixture.scratch.file(name), account, mode: 0o700)
-        }
-        let configuration = fixture.scratch.file("pgbackrest.conf")
         let cluster = try await PostgresCluster.start(
             in: fixture.scratch, withReplica: false,
-            settings: [
-                "archive_mode": "on", "full_page_writes": "on",
-                "archive_command": "pgbackrest --config=\(configuration) --stanza=main archive-push %p",
-            ])
+            settings: ["max_slot_wal_keep_size": "16MB", "max_wal_size": "32MB", "wal_keep_size": "0"])
         defer { cluster.stop() }
-        try fixture.scratch.write(
-            "pgbackrest.conf",
-            """
-            [global]
-            repo1-path=\(fixture.scratch.file("repository"))
-            repo1-retention-full=2
-            lock-path=\(fixture.scratch.file("locks"))
-            start-fast=y
-            archive-timeout=20
-            [main]
-            pg1-path=\(cluster.primary.data)
-            pg1-port=\(cluster.primary.port)
-            pg1-socket-path=\(fixture.scratch.file("postgres"))
-            pg1-user=postgres
+        let log = fixture.folder("log")
+        let follower = try LogFollower(url: cluster.primary.url(), slot: "serin_log", folder: log, isSynchronous: false)
+        try follower.start()
+        try await cluster.primary.sql("CREATE TABLE t (i int)")
+        let name = try await cluster.primary.sql("SELECT pg_walfile_name(pg_switch_wal())")
+        try await waitUntil("a complete file (\(follower.status))") { access("\(log)/\(name)", F_OK) == 0 }
+        try follower.stop()
+        // More log than the slot may keep, while nobody follows.
+        for _ in 0..<5 { try await cluster.primary.sql("INSERT INTO t VALUES (1); SELECT pg_switch_wal(); CHECKPOINT") }
+        #expect(try await cluster.primary.sql("SELECT wal_status FROM pg_replication_slots") == "lost")
+        try follower.start()
+        func isGap() -> Bool { if case .gap = follower.status { true } else { false } }
+        try await waitUntil("the gap (\(follower.status))") { isGap() }
+        // It tries again and again, and never looks mended in between.
+        let since = ContinuousClock.now
+        try await waitUntil("some tries") {
+            #expect(isGap(), "\(follower.status)")
+            return since.duration(to: .now) > .seconds(3)
+        }
+        try follower.stop()
+        #expect(follower.status == .stopped)
 
-            """)
-        let driver = try PgBackRest(stanza: "main", configuration: configuration, account: account, deadline: .minutes(2))
-        _ = try await onOwnThread { (stop) throws(Failure) in try driver.createStanza(stop: stop) }
+        // A new base begins a new log: with an empty folder and a new slot it follows again.
+        try await cluster.primary.sql("SELECT pg_drop_replication_slot('serin_log')")
+        let next = try LogFollower(
+            url: cluster.primary.url(), slot: "serin_log", folder: fixture.folder("next"), isSynchronous: false)
+        try next.start()
+        try await waitUntil("following (\(next.status))") {
+            try await cluster.primary.sql("SELECT active FROM pg_replication_slots") == "t"
+        }
+        #expect(next.status == .following)
+        // A server that goes away is a failure and no gap, and is followed again when it is back.
+        cluster.primary.stop()
+        try await waitUntil("the failure (\(next.status))") { if case .failing = next.status { true } else { false } }
+        try await cluster.primary.start()
+        try await waitUntil("following again (\(next.status))", within: .seconds(40)) { next.status == .following }
+        try next.stop()
+    }
+
+    @Test func anIncrementalBackupOfPgBackRestIsRestoredToAMoment() async throws {
+        let stand = try await PgBackRestStand()
+        defer { stand.end() }
+        let (fixture, cluster, driver, account) = (stand.fixture, stand.cluster, stand.driver, stand.account)
+        let full = try await fixture.produce(PgBackRestSource(driver, kind: .baseFull, account: account))
+        try await cluster.primary.sql("CREATE TABLE beat AS SELECT generate_series(1, 500) AS i")
+        let early = try await stand.moment()
+        let source = PgBackRestSource(driver, kind: .baseIncremental, account: account)
+        let (bytes, product) = try await fixture.produce(source)
+        let receipt = String(decoding: bytes, as: UTF8.self)
+        #expect(receipt.contains("\"type\":\"base_incremental\"") && !receipt.contains("\"references\":[]"), "\(receipt)")
+        #expect(try await fixture.examine(source, bytes, product).passed)
+        try await cluster.primary.sql("INSERT INTO beat SELECT generate_series(501, 700)")
+        let wanted = try await stand.moment()
+        try await cluster.primary.sql("DELETE FROM beat")
+        let after = try await stand.moment()
+        try await stand.archive()
+
+        let record = try PhysicalFixture.record("incremental", .baseIncremental, product)
+        var logged = try PhysicalFixture.record("log", .walRange, full.product)
+        logged.facts?.server = product.server
+        logged.facts?.server?.consistentAt = after
+        func recover(to target: PointInTimeRestore.Target, _ name: String) async throws -> PointInTimeRestore.Outcome {
+            let data = fixture.scratch.file(name)
+            mkdir(data, 0o700)
+            let restored = try await fixture.restore(source, bytes, product, .folder(data))
+            #expect(restored.passed, "\(restored.checks)")
+            let place = fixture.scratch.file("run-\(name)")
+            try PhysicalFixture.makeFolder(place, account, mode: 0o700)
+            let recovery = try PointInTimeRestore(
+                data: data, place: place, record: record, window: RecoveryWindow(of: [record, logged]), target: target,
+                log: .command(driver.restoreCommand(for: data)), account: account, deadline: .seconds(40))
+            return try await onOwnThread { (stop) throws(Failure) in try recovery.run(stop: stop) }
+        }
+        for (target, name, rows) in [(PointInTimeRestore.Target.time(wanted), "moment", "700"), (.latest, "latest", "0")] {
+            let outcome = try await recover(to: target, name)
+            defer { outcome.server.stop() }
+            let found = try await fixture.run("psql -XqAt -d \"\(outcome.server.url())\" -c 'SELECT count(*) FROM beat'")
+            #expect(found == rows, "\(name)")
+            #expect(!outcome.checks.contains { !$0.passed }, "\(outcome.checks)")
+        }
+        // Before the end of the increment, and after the end of the log: refused before anything is touched.
+        for moment in [early - .seconds(1), after + .minutes(5)] {
+            await #expect(throws: Failure.self) { _ = try await recover(to: .time(moment), "refused-\(moment.millisecondsSince1970)") }
+        }
+    }
+
+    @Test func aKilledPgBackRestLeavesTheOlderBackupsAndTheNextOneWorks() async throws {
+        let stand = try await PgBackRestStand()
+        defer { stand.end() }
+        let (fixture, driver, account) = (stand.fixture, stand.driver, stand.account)
+        let full = PgBackRestSource(driver, kind: .baseFull, account: account)
+        let first = try await fixture.produce(full)
+        // It is killed while the server holds its checkpoint back.
+        try await stand.cluster.primary.sql("CREATE TABLE more AS SELECT repeat('x', 100) FROM generate_series(1, 200000)")
+        let running = Task { await fixture.failure { _ = try await fixture.produce(full) } }
+        try await waitUntil("pgbackrest at work") {
+            try await stand.cluster.primary.sql(
+                "SELECT count(*) FROM pg_stat_activity WHERE application_name LIKE 'pgBackRest [backup]%'") != "0"
+        }
+        for pid in children(named: "pgbackrest") { kill(pid, SIGKILL) }
+        let failure = await running.value
+        #expect(failure?.contains("signal 9") == true, "\(failure ?? "it ended well")")
+        let isGood = try await fixture.examine(full, first.bytes, first.product)
+        #expect(isGood.passed, "\(isGood.checks)")
+        try await waitUntil("the end of its sessions") {
+            try await stand.cluster.primary.sql(
+                "SELECT count(*) FROM pg_stat_activity WHERE application_name LIKE 'pgBackRest%'") == "0"
+        }
+        let second = try await fixture.produce(full)
+        #expect(second.bytes != first.bytes)
+    }
+
+    @Test func pgBackRestMakesFindsDamageAndRestores() async throws {
+        let stand = try await PgBackRestStand()
+        defer { stand.end() }
+        let (fixture, cluster, driver, account) = (stand.fixture, stand.cluster, stand.driver, stand.account)
         try await cluster.primary.sql("CREATE TABLE t AS SELECT generate_series(1, 1000) AS i")
         let full = PgBackRestSource(driver, kind: .baseFull, account: account)
         let probe = try await fixture.probe(full)

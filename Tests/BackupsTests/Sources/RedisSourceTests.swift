@@ -87,6 +87,50 @@ import Testing
         #expect(refused?.contains("the server keeps none") == true)
     }
 
+    @Test func aSnapshotIsMadeOverTLSWithAnAuthorityOfOnesOwn() async throws {
+        let fixture = try SourceFixture()
+        defer { fixture.scratch.remove() }
+        _ = try await fixture.run(
+            """
+            openssl req -x509 -newkey rsa:2048 -nodes -keyout ca.key -out ca.pem -subj /CN=authority -days 2 2>/dev/null
+            for name in server client; do
+                openssl req -newkey rsa:2048 -nodes -keyout $name.key -out $name.csr -subj /CN=127.0.0.1 2>/dev/null
+                openssl x509 -req -in $name.csr -CA ca.pem -CAkey ca.key -CAcreateserial -out $name.pem -days 2 2>/dev/null
+            done
+            """)
+        func path(_ name: String) -> String { fixture.scratch.file(name) }
+        let port = try freePort()
+        let server = try ServerProcess(
+            "redis-server",
+            [
+                "--port", "0", "--tls-port", "\(port)", "--bind", "127.0.0.1", "--dir", fixture.folder("redis"), "--save", "",
+                "--tls-cert-file", path("server.pem"), "--tls-key-file", path("server.key"), "--tls-ca-cert-file", path("ca.pem"),
+                "--requirepass", RedisSourceTests.password,
+            ], log: path("redis.log"))
+        defer { server.stop() }
+        try await waitUntil("start of redis (\(server.logTail()))") { canConnect(port: port) }
+        let files = "?cacert=\(path("ca.pem"))&cert=\(path("client.pem"))&key=\(path("client.key"))"
+        func source(_ scheme: String, _ options: String) throws -> RedisSnapshotSource {
+            try RedisSnapshotSource(
+                url: "\(scheme)://:\(RedisSourceTests.password)@127.0.0.1:\(port)\(options)", snapshot: .rdb,
+                environment: fixture.environment)
+        }
+        let good = try source("rediss", files)
+        _ = try await fixture.probe(good)
+        let (bytes, product) = try await fixture.produce(good)
+        #expect(bytes.starts(with: Array("REDIS".utf8)))
+        #expect(try await fixture.examine(good, bytes, product).passed)
+        // Without the authority the server is not believed, without TLS nothing is said, without a certificate it refuses.
+        for (scheme, options) in [("rediss", ""), ("redis", ""), ("rediss", "?cacert=\(path("ca.pem"))")] {
+            let refused = await fixture.failure { _ = try await fixture.probe(try source(scheme, options)) }
+            #expect(refused != nil && refused?.contains(RedisSourceTests.password) == false, "\(scheme) \(options)")
+        }
+        for odd in ["?insecure=/yes", "?cacert=relative"] {
+            #expect(throws: Failure.self) { _ = try source("rediss", odd) }
+        }
+        #expect(throws: Failure.self) { _ = try source("redis", files) }
+    }
+
     @Test func aWrongPasswordIsSaidWithoutIt() async throws {
         let fixture = try SourceFixture()
         defer { fixture.scratch.remove() }

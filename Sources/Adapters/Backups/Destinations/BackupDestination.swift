@@ -88,7 +88,7 @@ extension BackupDestination {
     /// Reads a small object into memory; nil when there is none.
     public func read(_ key: ObjectKey, version: String? = nil, limit: Int = 1 << 20) async throws(Failure) -> [UInt8]? {
         guard try await head(key, version: version) != nil else { return nil }
-        let path = try temporaryPath()
+        let path = try TemporaryFile.path()
         defer { removeFile(path) }
         _ = try await get(key, version: version, to: path, limit: Int64(limit))
         return try await onOwnThread { _ throws(Failure) in try readFile(path, limit: limit) }

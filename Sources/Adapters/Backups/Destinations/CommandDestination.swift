@@ -175,7 +175,7 @@ struct CommandDestination: BackupDestination {
     func abort(_ upload: PendingUpload) async throws(Failure) {}
 
     func replace(_ key: ObjectKey, with bytes: [UInt8]) async throws(Failure) -> StoredObject {
-        let path = try temporaryPath()
+        let path = try TemporaryFile.path()
         try await onOwnThread { _ throws(Failure) in try writeFile(path, bytes) }
         defer { removeFile(path) }
         return try await environment.retries.run { _ throws(Failure) in

@@ -1,19 +1,39 @@
 internal import Glibc
 internal import SerinCrypto
 internal import SerinModel
+internal import SerinProcesses
 
 /// The words of the last error of the C library.
 func systemWords() -> String { String(cString: strerror(errno)) }
 
-/// A name in the system's temporary folder that nobody else has.
-func temporaryPath() throws(Failure) -> String {
-    let folder = getenv("TMPDIR").map { String(cString: $0) } ?? "/tmp"
-    return "\(folder)/serin-\(try randomName())"
+/// Files in the system's temporary folder, whose names bear the mark of the process that made them.
+enum TemporaryFile {
+    private static let prefix = "serin-"
+    private static var folder: String { getenv("TMPDIR").map { String(cString: $0) } ?? "/tmp" }
+
+    /// A name that nobody else has.
+    static func path() throws(Failure) -> String {
+        "\(folder)/\(prefix)\(StarterMark.current ?? "0")-\(try randomName())"
+    }
+
+    /// Removes those of processes that were killed.
+    static func sweep() {
+        guard let entries = opendir(folder) else { return }
+        defer { closedir(entries) }
+        while let entry = readdir(entries) {
+            let name = withUnsafeBytes(of: entry.pointee.d_name) { String(decoding: $0.prefix { $0 != 0 }, as: UTF8.self) }
+            let parts = name.dropFirst(prefix.count).split(separator: "-").map(String.init)
+            guard name.hasPrefix(prefix), parts.count == 2, parts[1].utf8.count == 32, StarterMark.isGone(parts[0]) else {
+                continue
+            }
+            unlink("\(folder)/\(name)")
+        }
+    }
 }
 
 /// The path, or a temporary one when there is none.
 func target(_ path: String?) throws(Failure) -> String {
-    guard let path else { return try temporaryPath() }
+    guard let path else { return try TemporaryFile.path() }
     return path
 }
 

@@ -137,7 +137,7 @@ struct LocalFolder: BackupDestination {
             defer { close(descriptor) }
             guard let path else { return try copy(descriptor, "\(key)", to: nil, "", limit: limit) }
             let target = Glibc.open(path, O_WRONLY | O_CREAT | O_EXCL | O_NOFOLLOW | O_CLOEXEC, 0o600)
-            guard target >= 0 else { throw Failure(.invalid, "cannot make \(path): \(systemWords())") }
+            guard target >= 0 else { throw Failure(.transient, "cannot make \(path): \(systemWords())") }
             defer { close(target) }
             do throws(Failure) {
                 return try copy(descriptor, "\(key)", to: target, path, limit: limit)

@@ -145,7 +145,7 @@ struct TelegramChat: BackupDestination {
         defer { if path == nil || !isKept { removeFile(collected) } }
         try await onOwnThread { _ throws(Failure) in try writeFile(collected, []) }
         for (index, part) in entry.parts.enumerated() {
-            let piece = try temporaryPath()
+            let piece = try TemporaryFile.path()
             defer { removeFile(piece) }
             let downloaded = try await environment.retries.run { _ throws(Failure) in
                 removeFile(piece)
@@ -218,7 +218,7 @@ struct TelegramChat: BackupDestination {
     private func load() async throws(Failure) -> TelegramDirectory {
         try await environment.retries.run { _ throws(Failure) in
             guard let pinned = try await bot.pinned() else { return TelegramDirectory(message: nil) }
-            let path = try temporaryPath()
+            let path = try TemporaryFile.path()
             defer { removeFile(path) }
             _ = try await bot.download(pinned.file, to: path, limit: 19 << 20)
             let bytes = try await onOwnThread { _ throws(Failure) in try readFile(path, limit: 19 << 20) }

@@ -51,18 +51,23 @@ struct CopyExchange: Sendable {
         try? await place.destination.delete(key, version: version)
     }
 
-    /// Removes whatever an upload of this key left: the object, its manifest, unfinished parts. What cannot be removed now is tried
-    /// again by the next run.
-    func removeEverything(of key: ObjectKey, at place: BackupPlace) async {
+    /// Removes whatever an upload of this key left: the object, its manifest, unfinished parts.
+    ///
+    /// - Returns: Whether the destination answered; if it did not, something may be left, which the next run tries again.
+    @discardableResult func removeEverything(of key: ObjectKey, at place: BackupPlace) async -> Bool {
         let keys = [key, Manifest.key(beside: key)].compactMap { $0 }
-        for key in keys {
-            // What cannot be listed now is tried again by the next run.
-            if let object = try? await place.destination.head(key, version: nil) { await remove(key, object.version, at: place) }
-        }
-        for upload in (try? await place.destination.pending()) ?? []
-        where upload.key == nil || keys.contains(where: { $0 == upload.key }) {
-            // One that is seen to be under way is refused, and is not ours.
-            try? await place.destination.abort(upload)
-        }
+        do throws(Failure) {
+            for key in keys {
+                if let object = try await place.destination.head(key, version: nil) {
+                    try await place.destination.delete(key, version: object.version)
+                }
+            }
+            for upload in try await place.destination.pending()
+            where upload.key == nil || keys.contains(where: { $0 == upload.key }) {
+                // One that is seen to be under way is refused, and is not ours.
+                do throws(Failure) { try await place.destination.abort(upload) } catch where error.kind == .conflict {}
+            }
+            return true
+        } catch { return false }
     }
 }

@@ -98,12 +98,16 @@ struct PipelinePreflight: Sendable {
         "\(byteWords(free)) free" + (needed > 0 ? " of \(byteWords(needed)) needed" : "")
     }
 
-    /// Times decide what is deleted, so a clock that stands before the last backup makes none.
+    /// Times decide what is deleted, so a clock that stands before the last backup makes none. Failed runs say nothing, and a backup
+    /// that a person holds was looked at: a clock that was wrong once must not forbid backups until that time has come.
     private func clockFailure() -> Failure? {
-        guard let newest = state.records.map(\.createdAt).max(), now + .minutes(10) < newest else { return nil }
+        let newest = state.records.filter { record in
+            record.isLive && !record.holds.contains { $0.kind == .permanent || $0.kind == .legal }
+        }.max { $0.createdAt < $1.createdAt }
+        guard let newest, now + .minutes(10) < newest.createdAt else { return nil }
         return Failure(
-            .invalid, "the clock says \(now), and the catalogue has a backup of \(newest)",
-            hint: "set the clock right; if it was wrong before, hold or remove the backups of that time")
+            .invalid, "the clock says \(now), and the catalogue has the backup \(newest.id) of \(newest.createdAt)",
+            hint: "set the clock right; if it was wrong then: serin backup hold \(newest.id) --reason 'the clock was wrong'")
     }
 
     /// 1.2 × the last stored size, else what the source says.
@@ -121,7 +125,10 @@ struct PipelinePreflight: Sendable {
     /// Encrypts something with the very key: a certificate that has expired or a passphrase that is too short shows now.
     private static func checkKey(_ settings: PipelineSettings) throws(Failure) {
         do throws(EnvelopeFailure) {
-            let sealing = try EnvelopeSealing(settings.envelope, key: settings.key)
+            // As few rounds as may be: what they cost shows nothing of the key.
+            var envelope = settings.envelope
+            envelope.iterations = EnvelopeSettings.iterationRange.lowerBound
+            let sealing = try EnvelopeSealing(envelope, key: settings.key)
             var count = 0
             try Array("probe".utf8).span.withUnsafeBytes { (raw) throws(EnvelopeFailure) in
                 try sealing.write(raw) { count += $0.count }

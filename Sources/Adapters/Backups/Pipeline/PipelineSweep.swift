@@ -1,6 +1,7 @@
 internal import FoundationEssentials
 internal import SerinCatalogue
 internal import SerinModel
+internal import SerinProcesses
 
 /// Removes what runs that were killed left behind. Under the target's lease every unfinished thing of it is one of those.
 struct PipelineSweep: Sendable {
@@ -13,10 +14,15 @@ struct PipelineSweep: Sendable {
     }
 
     func run() async throws(Failure) {
+        // Programs that did not notice the end of their starter still write, and hold sessions at the server.
+        _ = await ProgramLeftovers.endOrphans()
+        TemporaryFolder.sweep(pipeline.settings.workFolder)
+        TemporaryFile.sweep()
         try emptyFolder()
-        let state = try await pipeline.state()
-        for record in state.records where record.order.target == "\(pipeline.settings.target)" && record.state == .running {
-            try await close(record)
+        var silent: Set<String> = []
+        for record in try await leftovers() {
+            await remove(record, &silent)
+            if record.state == .running { try await close(record) }
         }
     }
 
@@ -29,11 +35,29 @@ struct PipelineSweep: Sendable {
         } catch { throw Failure(.denied, "cannot empty \(folder), where unfinished work is: \(error)") }
     }
 
+    /// What may have left something at a destination: runs that were killed, and those that failed since the last good one, as a
+    /// destination that failed them may not have answered the removal either.
+    private func leftovers() async throws(Failure) -> [BackupRecord] {
+        let own = try await pipeline.state().records.filter { $0.order.target == "\(pipeline.settings.target)" }
+        let sinceGood = own.reversed().prefix { !$0.state.isRestorable }.filter { $0.state == .failed }
+        return own.filter { $0.state == .running } + sinceGood.prefix(PipelineSweep.most)
+    }
+
+    /// So many failed runs are looked after at most.
+    private static let most = 20
+
     /// Nothing of it was ever available, so nothing of it is kept.
-    private func close(_ record: BackupRecord) async throws(Failure) {
+    private func remove(_ record: BackupRecord, _ silent: inout Set<String>) async {
+        // One whose plan made other keys is found by comparing the catalogue with the destination.
+        guard let key = try? pipeline.settings.layout.key(of: record.order) else { return }
         let exchange = CopyExchange(pipeline.settings, pipeline.now)
-        let key = try pipeline.settings.layout.key(of: record.order)
-        for place in pipeline.settings.places { await exchange.removeEverything(of: key, at: place) }
+        for place in pipeline.settings.places where !silent.contains(place.name) {
+            // Each question to one that does not answer takes its time, and the preflight asks it again.
+            if await !exchange.removeEverything(of: key, at: place) { silent.insert(place.name) }
+        }
+    }
+
+    private func close(_ record: BackupRecord) async throws(Failure) {
         try await pipeline.append(
             [
                 CatalogueEvent(

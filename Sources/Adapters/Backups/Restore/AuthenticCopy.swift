@@ -4,9 +4,10 @@ internal import SerinModel
 internal import SerinPorts
 internal import SerinProcesses
 
-/// A copy of a backup that was fetched completely into a private file, which is removed when it is let go.
+/// A copy of a backup that was fetched completely into a file in a private folder, which is removed when it is let go.
 final class FetchedCopy: Sendable {
-    let path: String
+    var path: String { place.path + "/copy" }
+    private let place: TemporaryFolder
     let copy: BackupCopy
     let facts: BackupFacts
     let evidence: CopyEvidence
@@ -16,21 +17,14 @@ final class FetchedCopy: Sendable {
     /// - Throws: `invalid` when the destination has not the object on record.
     init(_ record: BackupRecord, _ copy: BackupCopy, at place: BackupPlace, in folder: String) async throws(Failure) {
         guard let facts = record.facts else { throw Failure(.invalid, "backup \(record.id) was never stored") }
-        let path = "\(folder)/\(record.id).\(try randomName()).fetched"
-        self.path = path
+        let own = try TemporaryFolder(in: folder)
+        let found = try await place.destination.get(
+            copy.key, version: copy.versionID, to: own.path + "/copy", limit: Int64(facts.envelope.storedBytes))
+        evidence = CopyEvidence(size: found.size, sha256: found.sha256, versionID: copy.versionID)
+        self.place = own
         self.copy = copy
         self.facts = facts
-        do throws(Failure) {
-            let found = try await place.destination.get(
-                copy.key, version: copy.versionID, to: path, limit: Int64(facts.envelope.storedBytes))
-            evidence = CopyEvidence(size: found.size, sha256: found.sha256, versionID: copy.versionID)
-        } catch {
-            removeFile(path)
-            throw error
-        }
     }
-
-    deinit { removeFile(path) }
 
     /// Checks length, digest and MAC of the whole file; only then are its plain bytes given.
     func read(_ identities: [EnvelopeIdentity], to sink: (UnsafeRawBufferPointer) throws(Failure) -> Void) throws(EnvelopeFailure)

@@ -51,19 +51,16 @@ public struct BackupVerifier: Sendable {
         let (copy, place) = try record.copy(destination, of: settings.places)
         try makePrivateFolder(settings.workFolder)
         var outcome: Outcome
-        do throws(Failure) {
-            let fetched = try await FetchedCopy(record, copy, at: place, in: settings.workFolder)
-            outcome = try await judge(fetched, source)
-        } catch {
-            // What is gone or too long is a finding; what did not answer is none.
-            guard error.kind == .invalid else { throw error }
+        switch try await fetch(record, copy, at: place) {
+        case .success(let fetched): outcome = try await judge(fetched, source)
+        case .failure(let missing):
             let evidence = CopyEvidence(size: 0, sha256: "", versionID: copy.versionID)
-            let check = BackupCheck("complete fetch", passed: false, detail: error.message)
+            let check = BackupCheck("complete fetch", passed: false, detail: missing.message)
             outcome = Outcome(
                 result: VerificationResult(at: now(), destination: place.name, evidence: evidence, checks: [check]), warnings: [],
                 evidence: [])
         }
-        outcome.result.checks.append(await manifestCheck(record, copy, place))
+        outcome.result.checks.append(try await manifestCheck(record, copy, place))
         // Later than the reading back, also where both happen within one millisecond.
         let after = (copy.confirmedAt ?? copy.storedAt) + .milliseconds(1)
         outcome.result.at = max(now(), after)
@@ -71,6 +68,21 @@ public struct BackupVerifier: Sendable {
         let event = CatalogueEvent(backup: id, at: outcome.result.at, by: principal, .verified(outcome.result))
         do throws(CatalogueStoreError) { try await catalogue.append([event]) } catch { throw error.failure }
         return outcome
+    }
+
+    /// Fetches a copy. What is gone, too long or cannot be given is a finding, the inner failure; a destination that did not answer,
+    /// a disk that is full or a tool that is missing says nothing about a backup, and is thrown.
+    private func fetch(
+        _ record: BackupRecord, _ copy: BackupCopy, at place: BackupPlace
+    ) async throws(Failure) -> Result<FetchedCopy, Failure> {
+        do throws(Failure) {
+            return .success(try await FetchedCopy(record, copy, at: place, in: settings.workFolder))
+        } catch {
+            guard error.kind == .invalid else { throw error }
+            // It answers about this very object.
+            _ = try await place.destination.head(copy.key, version: copy.versionID)
+            return .failure(error)
+        }
     }
 
     private func judge(_ fetched: FetchedCopy, _ source: any BackupSource) async throws(Failure) -> Outcome {
@@ -124,7 +136,9 @@ public struct BackupVerifier: Sendable {
         return findings
     }
 
-    private func manifestCheck(_ record: BackupRecord, _ copy: BackupCopy, _ place: BackupPlace) async -> BackupCheck {
+    private func manifestCheck(
+        _ record: BackupRecord, _ copy: BackupCopy, _ place: BackupPlace
+    ) async throws(Failure) -> BackupCheck {
         let name = "manifest"
         do throws(Failure) {
             guard let key = Manifest.key(beside: copy.key),
@@ -138,7 +152,10 @@ public struct BackupVerifier: Sendable {
                 manifest.order == record.order && manifest.facts.envelope.storedSHA256 == record.facts?.envelope.storedSHA256
             return BackupCheck(
                 name, passed: isRight, detail: isRight ? "" : "it is that of \(manifest.order.id), or of other bytes")
-        } catch { return BackupCheck(name, passed: false, detail: error.message) }
+        } catch {
+            guard error.kind == .invalid else { throw error }
+            return BackupCheck(name, passed: false, detail: error.message)
+        }
     }
 
     /// Against the median of the last seven, and the tables of the one before.

@@ -75,13 +75,18 @@ public final class LogFollower: Sendable {
             + (isSynchronous ? ["--synchronous"] : [])
         onNewThread { [weak self] in
             var wait = Duration.milliseconds(500)
+            var hasFailed = false
             while !stop.isRaised {
                 let began = ContinuousClock.now
                 do throws(Failure) {
                     let tools = try LogFollower.prepare(url, slot, toolFolders, account)
-                    self?.note(.following)
+                    // After a failure it has to have run for a while: else a gap would look mended at each new try.
+                    let trial = try StopSignal()
+                    defer { trial.raise() }
+                    if hasFailed { self?.noteFollowing(unless: trial) } else { self?.note(.following) }
                     try LogFollower.follow(tools.tool("pg_receivewal"), arguments, stop)
                 } catch {
+                    hasFailed = true
                     self?.note(LogFollower.isGap(error) ? .gap(error) : .failing(error))
                 }
                 // What ran well for a while is tried again soon.
@@ -103,6 +108,14 @@ public final class LogFollower: Sendable {
         while !state.withLock({ $0.isOver }) {
             guard ContinuousClock.now < limit else { throw Failure(.transient, "pg_receivewal did not end within \(time)") }
             usleep(10_000)
+        }
+    }
+
+    /// Says that it follows once it has for three seconds.
+    private func noteFollowing(unless trial: StopSignal) {
+        onNewThread { [weak self] in
+            do throws(Failure) { try pause(.seconds(3), stop: trial, "the trial of the follower") } catch { return }
+            self?.note(.following)
         }
     }
 

@@ -48,9 +48,7 @@ final class ProgramConsumer: PlainConsumer {
 
     /// Only a program that ended by itself with a status has said something about the bytes.
     private func note(_ failure: Failure) throws(Failure) {
-        guard isExamination, let end = stream.end, end.cause == .itself || end.cause == .inputRefused,
-            case .exited = end.termination
-        else { throw failure }
+        guard isExamination, stream.end?.isStatement == true else { throw failure }
         refusal = failure
     }
 }

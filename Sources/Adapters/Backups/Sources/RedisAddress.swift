@@ -1,12 +1,15 @@
 internal import SerinModel
 
-/// Where a Redis server is and how to be let in: `redis://[user[:password]@]host[:port]`, or `rediss://` with TLS.
+/// Where a Redis server is and how to be let in: `redis://[user[:password]@]host[:port]`, or `rediss://` with TLS. The files that TLS
+/// needs may follow: `?cacert=/path` (the system's own certificates without), and `cert=/path&key=/path` where the server asks for them.
 struct RedisAddress: Sendable {
     var host: String
     var port: Int
     var user: String?
     var password: String?
     var isEncrypted: Bool
+    /// Options of `redis-cli` for TLS, with their files.
+    private var files: [String] = []
 
     init(_ url: String) throws(Failure) {
         func refuse(_ why: String) -> Failure {
@@ -17,6 +20,13 @@ struct RedisAddress: Sendable {
         }
         isEncrypted = url.hasPrefix("rediss")
         var rest = url[mark.upperBound...].prefix { $0 != "?" && $0 != "#" }
+        for pair in url[rest.endIndex...].drop(while: { $0 == "?" }).prefix(while: { $0 != "#" }).split(separator: "&") {
+            let parts = pair.split(separator: "=", maxSplits: 1)
+            guard isEncrypted, parts.count == 2, ["cacert", "cert", "key"].contains(parts[0]),
+                let path = RedisAddress.decoded(parts[1]), path.hasPrefix("/")
+            else { throw refuse("has the option '\(parts.first ?? "")': rediss:// takes cacert, cert and key, each an absolute path") }
+            files += ["--\(parts[0])", path]
+        }
         if let at = rest.lastIndex(of: "@") {
             let parts = rest[..<at].split(separator: ":", maxSplits: 1, omittingEmptySubsequences: false)
             guard let name = RedisAddress.decoded(parts[0]), let secret = RedisAddress.decoded(parts.count > 1 ? parts[1] : "")
@@ -43,6 +53,7 @@ struct RedisAddress: Sendable {
     /// The arguments that name the server.
     var arguments: [String] {
         ["-h", host, "-p", "\(port)", "--no-auth-warning"] + (user.map { ["--user", $0] } ?? []) + (isEncrypted ? ["--tls"] : [])
+            + files
     }
 
     private static func decoded(_ text: Substring) -> String? {

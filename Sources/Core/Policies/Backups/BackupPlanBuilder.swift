@@ -119,10 +119,8 @@ struct BackupPlanBuilder {
     private mutating func compression(from section: ReadSection) -> BackupPlan.Compression {
         let method: EnvelopeCompression = word(section, "method") ?? .zstd
         let level = section.number("level").map { Int($0) }
-        if let level, method == .none || (method == .gzip && level > 9) {
-            complain(
-                section.mark(of: "level"), "compression.level: \(method) has no level \(level)",
-                hint: method == .none ? "remove it" : "at most 9")
+        if let level, method == .none {
+            complain(section.mark(of: "level"), "compression.level: \(method) has no level \(level)", hint: "remove it")
         }
         return BackupPlan.Compression(method, level: level)
     }

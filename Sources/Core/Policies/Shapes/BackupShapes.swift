@@ -67,7 +67,7 @@ let planTime = ScalarForm.duration(.seconds(1)...(.hours(24 * 366 * 30)))
 
 private let compressionShape = Section(fields: [
     Field("method", .word(EnvelopeCompression.allCases.map(\.rawValue)), .fallback("zstd"), "with what"),
-    Field("level", .integer(1...19), .derived("3 for zstd, 6 for gzip"), "how hard it tries; at most 9 for gzip"),
+    Field("level", .integer(1...9), .derived("3 for zstd, 6 for gzip"), "how hard it tries"),
 ])
 
 private let encryptionShape = Section(

@@ -45,7 +45,8 @@ struct OpenedBackups: BackupWork {
         transport = try Transport()
         notices = BackupNotices(of: loaded)
         folder = state.path + "/backups"
-        scratch = folder + "/scratch"
+        // The folder of the pipeline's unfinished work: its next run removes what one that was killed left there.
+        scratch = folder + "/work"
         try state.create()
         for path in [folder, scratch] { try Self.makeFolder(path) }
         let plan = loaded.plan
@@ -82,7 +83,7 @@ struct OpenedBackups: BackupWork {
                 plan.encryption.profile, compression: plan.compression.method,
                 level: plan.compression.level ?? (plan.compression.method == .gzip ? 6 : 3)),
             key: keys?.key ?? .unencrypted, manifestKey: keys?.manifest ?? Secret(UnsafeRawBufferPointer(start: nil, count: 0)),
-            workFolder: folder + "/work")
+            workFolder: scratch)
         settings.retentionClass = plan.retentionClass
         settings.hasPersonalData = plan.hasPersonalData
         settings.planRevision = loaded.hash

@@ -37,7 +37,7 @@ final class ArchiveExamination: PlainConsumer {
         do throws(Failure) {
             try reader.write(bytes)
         } catch {
-            guard let end = reader.end, end.cause == .itself || end.cause == .inputRefused else { throw error }
+            guard reader.end?.isStatement == true else { throw error }
             isRefused = true
         }
     }
@@ -50,12 +50,10 @@ final class ArchiveExamination: PlainConsumer {
             if zeros < 1024 { reader.giveUp() }
         }
         do throws(Failure) { try reader.finish() } catch {
-            guard let end = reader.end, end.cause == .itself || end.cause == .inputRefused || (isTar && zeros < 1024) else {
-                throw error
-            }
+            guard reader.end?.isStatement == true || (isTar && zeros < 1024) else { throw error }
         }
-        // Its status is part of the findings.
-        _ = try? lister.finish()
+        // A status is part of the findings.
+        do throws(Failure) { try lister.finish() } catch { guard lister.end?.isStatement == true else { throw error } }
         // It does not read on behind the last member of a tar archive.
         let isRead = reader.end?.isComplete == true || (isTar && reader.end?.termination == .exited(0))
         findings.checks.append(
@@ -70,6 +68,15 @@ final class ArchiveExamination: PlainConsumer {
         var evidence = try client.evidence(of: listing, lister, digest: digest(of: Array(contents.utf8)))
         evidence.diagnostics = ""
         return evidence
+    }
+}
+
+extension StreamEnd {
+    /// Whether the program ended by itself with a status, and so has said something about what it was given. One that was killed, for
+    /// lack of memory perhaps, has not.
+    var isStatement: Bool {
+        guard cause == .itself || cause == .inputRefused, case .exited = termination else { return false }
+        return true
     }
 }
 
@@ -178,22 +185,24 @@ final class FolderExamination: PlainConsumer {
 
     func finish(comparing product: SourceProduct) throws(Failure) -> ConsumerFindings {
         var findings = ConsumerFindings()
-        let unpacked = folder.finish()
+        let unpacked = try folder.finish()
         findings.checks.append(unpacked)
         guard unpacked.passed else { return findings }
         for (name, arguments) in [("complete reading", ["--file=/dev/null"]), ("table of contents", ["--list"])] {
             let program = client.program("pg_restore", arguments + [folder.path])
+            let stream = try client.start(program, .reading, isSilent: true, stop: stop)
+            var bytes: [UInt8] = []
             do throws(Failure) {
-                let (bytes, evidence) = try client.output(program, isSilent: true, stop: stop)
-                findings.evidence.append(evidence)
+                try stream.readAll { (piece) throws(Failure) in if bytes.count < 1 << 24 { bytes += piece } }
                 findings.checks.append(
                     name == "table of contents"
                         ? TableOfContents(String(decoding: bytes, as: UTF8.self)).check(against: product.rows)
-                        : BackupCheck(name, passed: true, detail: "pg_restore: \(evidence.end)"))
+                        : BackupCheck(name, passed: true, detail: "pg_restore: \(words(of: stream))"))
             } catch {
-                guard !stop.isRaised else { throw error }
+                guard stream.end?.isStatement == true else { throw error }
                 findings.checks.append(BackupCheck(name, passed: false, detail: error.message))
             }
+            findings.evidence.append(try client.evidence(of: program, stream, digest: digest(of: bytes)))
         }
         return findings
     }
@@ -219,14 +228,17 @@ final class UnpackedFolder {
         guard !isRefused else { return }
         do throws(Failure) { try stream.write(bytes) } catch {
             // tar may stop at the archive's end and leave the padding behind it.
-            guard let end = stream.end, end.cause == .itself || end.cause == .inputRefused else { throw error }
+            guard stream.end?.isStatement == true else { throw error }
             isRefused = true
         }
     }
 
-    func finish() -> BackupCheck {
-        // Its status is the finding.
-        _ = try? stream.finish()
+    /// Ends it.
+    ///
+    /// - Throws: When `tar` did not end by itself, which says nothing about the files.
+    func finish() throws(Failure) -> BackupCheck {
+        // A status is the finding.
+        do throws(Failure) { try stream.finish() } catch { guard stream.end?.isStatement == true else { throw error } }
         return BackupCheck("files", passed: stream.end?.termination == .exited(0), detail: "tar: \(words(of: stream))")
     }
 }

@@ -69,7 +69,7 @@ final class FolderRestoration: PlainConsumer {
     func write(_ bytes: UnsafeRawBufferPointer) throws(Failure) { try folder.write(bytes) }
 
     func finish(comparing product: SourceProduct) throws(Failure) -> ConsumerFindings {
-        let unpacked = folder.finish()
+        let unpacked = try folder.finish()
         guard unpacked.passed else { throw Failure(.invalid, "the files of the dump cannot be unpacked: \(unpacked.detail)") }
         let arguments = try target.arguments(client) + ["--jobs=\(max(1, target.jobs))", folder.path]
         let program = client.program("pg_restore", arguments, deadline: target.deadline)

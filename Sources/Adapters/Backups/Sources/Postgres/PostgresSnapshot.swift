@@ -28,6 +28,9 @@ final class PostgresSnapshot {
     ) throws(Failure) {
         let session = try client.session(PostgresSnapshot.purpose)
         _ = try session.rows("SET lock_timeout = \(max(1, lockTimeout.milliseconds))")
+        // A count without a time limit ends soon after a run that was killed; servers before 14, or on other systems, know no such
+        // setting, and the count ends at its end.
+        if session.version >= 140_000 { _ = try? session.rows("SET client_connection_check_interval = '5s'") }
         let system = PostgresSnapshot.system(session)
         _ = try session.rows("BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY")
         let facts =
