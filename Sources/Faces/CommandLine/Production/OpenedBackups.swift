@@ -102,11 +102,11 @@ struct OpenedBackups: BackupWork {
         for place in settings.places {
             do throws(Failure) {
                 let facts = try await place.destination.probe()
-                let free = facts.freeBytes.map { ", \(BackupText.size($0)) free" } ?? ""
+                let concerns = facts.concerns + facts.remarks
                 probes.append(
                     Probe(
-                        "destination \(place.name)", facts.remarks.isEmpty ? .ok : .warning,
-                        (["\(place.destination.name) can be written\(free)"] + facts.remarks).joined(separator: "; ")))
+                        "destination \(place.name)", concerns.isEmpty ? .ok : .warning,
+                        (["\(place.destination.name) can be written"] + facts.words + concerns).joined(separator: "; ")))
             } catch {
                 probes.append(
                     Probe("destination \(place.name)", place.isRequired ? .failed : .warning, error.description))
@@ -147,6 +147,12 @@ struct OpenedBackups: BackupWork {
     }
 
     func dueForVerification() async throws(Failure) -> [BackupVerifier.DueCopy] { try await verifier.due(at: Self.now()) }
+
+    func copy(
+        _ record: BackupRecord, by principal: Principal
+    ) async throws(Failure) -> (record: BackupRecord, missing: [BackupRunResult.MissingCopy]) {
+        try await pipeline.replicate(record.id, by: principal)
+    }
 
     func prune(
         lastRun: Instant?, agreed: Bool, by principal: Principal

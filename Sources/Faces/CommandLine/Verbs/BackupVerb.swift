@@ -10,8 +10,9 @@ internal import SerinPorts
 extension Subcommand {
     /// Every verb of backups, in the order of the help.
     static let backups: [Subcommand] = [
-        backupCheck, backupCreate, backupList, backupShow, backupStats, backupExpiring, backupVerify, backupRestore,
-        backupApprove, backupPrune, backupHold, backupRelease, backupDrill, backupMetrics, catalogueCheck, catalogueImport,
+        backupCheck, backupCreate, backupCopy, backupList, backupShow, backupStats, backupExpiring, backupVerify, backupRestore,
+        backupApprove, backupPrune, backupHold, backupRelease, backupDrill, backupMetrics, backupMirror, catalogueCheck,
+        catalogueImport,
         backupSchema,
     ]
 }
@@ -71,18 +72,8 @@ struct BackupSession: Sendable {
 
     /// The notes of a topic about a target, the oldest first.
     func notes(_ topic: String, _ target: String) async throws(Failure) -> [AuditNote] {
-        var notes: [AuditNote] = []
-        var last: Int64 = 0
-        while true {
-            let entries: [CatalogueEntry]
-            do throws(CatalogueStoreError) { entries = try await store.entries(after: last, limit: 1000) } catch {
-                throw error.failure
-            }
-            guard let end = entries.last else { return notes }
-            last = end.sequence
-            for entry in entries {
-                if case .note(let note) = entry.line, note.topic == topic, note.target == target { notes.append(note) }
-            }
+        try await entries().compactMap { entry in
+            if case .note(let note) = entry.line, note.topic == topic, note.target == target { note } else { nil }
         }
     }
 
