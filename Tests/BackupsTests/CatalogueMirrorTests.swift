@@ -217,7 +217,8 @@ import Testing
             "SELECT change, changed_by FROM control_plane.config_change_history WHERE target = 'checkout' ORDER BY id")
         #expect(
             changes.split(separator: "\n") == [
-                "plan: aaaaaaaaaaaa → bbbbbbbbbbbb|serin:controller", "hold for the law: case 42|serin:controller", "approval: incident 7|uid:1000",
+                "plan: aaaaaaaaaaaa → bbbbbbbbbbbb|serin:controller", "hold for the law: case 42|serin:controller",
+                "approval: incident 7|uid:1000",
             ])
     }
 
