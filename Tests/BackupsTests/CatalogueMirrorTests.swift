@@ -179,6 +179,49 @@ import Testing
         #expect(tombstones == "\(Sample.id(7))|\n\(Sample.id(8))|expired")
     }
 
+    @Test func operationsAndChangesAreReadUnderBothNames() async throws {
+        let scratch = try Scratch()
+        defer { scratch.remove() }
+        let cluster = try await PostgresCluster.start(in: scratch, withReplica: false)
+        defer { cluster.stop() }
+        let server = cluster.primary
+        // Tables of an earlier version are there already.
+        try await server.sql(try #require(MirrorSchema.migrations.first).sql)
+        var (first, second) = (Sample.order(1), Sample.order(2, at: Sample.start + .hours(1)))
+        (first.planRevision, second.planRevision) = (String(repeating: "a", count: 64), String(repeating: "b", count: 64))
+        let events = [
+            Sample.event(1, .begun(first)), Sample.event(1, .failed(Failure(.transient, "it's cut"))),
+            Sample.event(2, .begun(second)), Sample.event(2, .held(Hold(.legal, reason: "case 42"))),
+        ]
+        var state = CatalogueState()
+        for event in events { try state.apply(event) }
+        let note = AuditNote(
+            at: Sample.start + .hours(2), by: .uid(1000), topic: "approval", target: "checkout", backup: Sample.id(2),
+            text: "incident 7")
+        let lines = events.map(CatalogueLine.event) + [.note(note)]
+        let entries = lines.enumerated().map { CatalogueEntry(sequence: Int64($0.offset + 1), line: $0.element) }
+        let mirror = CatalogueMirror(connection: server.url(), name: "the mirror")
+        _ = try await mirror.update(state, jobs: [], entries: entries)
+        let again = try await mirror.update(state, jobs: [], entries: entries)
+        #expect(again.written == 0 && again.removed == 0)
+
+        let logs = try await server.sql(
+            "SELECT level, action, message FROM control_plane.project_logs WHERE project_id = 'shop' ORDER BY created_at, id")
+        #expect(
+            logs.split(separator: "\n") == [
+                "info|begun|a backup of kind logical: before O'Reilly's \\ release", "error|failed|it's cut",
+                "info|begun|a backup of kind logical: before O'Reilly's \\ release", "info|held|case 42",
+                "info|approval|incident 7",
+            ])
+        let changes = try await server.sql(
+            "SELECT change, changed_by FROM control_plane.config_change_history WHERE target = 'checkout' ORDER BY id")
+        #expect(
+            changes.split(separator: "\n") == [
+                "plan: aaaaaaaaaaaa → bbbbbbbbbbbb|serin:controller", "hold for the law: case 42|serin:controller",
+                "approval: incident 7|uid:1000",
+            ])
+    }
+
     private func askShape(_ server: PostgresServer) async throws {
         let indexes = try await server.sql(
             "SELECT indexname FROM pg_indexes WHERE schemaname = 'control_plane' AND indexname LIKE 'idx_backups%' ORDER BY 1")

@@ -132,6 +132,43 @@ import Testing
         ] { #expect(text.contains("\n\(line)\n"), "\(text)") }
     }
 
+    @Test func onlyWhatLacksACopyIsCopied() async throws {
+        let program = try TestProgram()
+        let id = try await program.backups.add(1, now() - .hours(2))
+        #expect(await program.run(["backup", "copy", program.policy(), "--missing"]) == .ok)
+        #expect(program.backups.copied.withLock { $0 } == [], "its only destination has it")
+        #expect(program.messages.withLock { $0 }.contains("every destination has what it should have"))
+        #expect(await program.run(["backup", "copy", program.policy()]) == .ok)
+        #expect(program.backups.copied.withLock { $0 } == [id])
+        #expect(await program.run(["backup", "copy", program.policy(), "--missing", "latest"]) == .usage)
+    }
+
+    @Test func theMirrorIsNamedByOneReferenceAndNeverByItsText() async throws {
+        let program = try TestProgram(environment: ["CONTROL": "host=/nowhere-at-all password=hunter2 dbname=c"])
+        #expect(await program.run(["backup", "mirror", program.policy()]) == .usage)
+        #expect(await program.run(["backup", "mirror", "--url-env", "A", "--url-file", "/b"]) == .usage)
+        #expect(await program.run(["backup", "mirror", "--url-env", "NOT_THERE"]) == .refused)
+        #expect(await program.run(["backup", "mirror", "--url-env", "CONTROL", program.policy()]) != .ok)
+        #expect(!program.messages.withLock { $0 }.contains("hunter2"))
+    }
+
+    @Test func theBucketsFactsAreTold() {
+        var facts = DestinationFacts(isWritable: true, freeBytes: 2048)
+        #expect(facts.words == ["2.0 KiB free"] && facts.concerns.isEmpty)
+        facts.versioning = true
+        facts.objectLock = false
+        facts.defaultEncryption = "aws:kms"
+        facts.deleteNeedsSecondFactor = true
+        facts.lifecycleRules = 2
+        facts.publicAccess = true
+        #expect(
+            facts.words == [
+                "2.0 KiB free", "keeps versions", "locks nothing", "encrypts by aws:kms",
+                "deleting a version needs a second factor", "2 rules of its own move or delete objects",
+            ])
+        #expect(facts.concerns == ["EVERYBODY may read or write it: close it"])
+    }
+
     @Test func theSchemaOfPlansIsPrinted() async throws {
         let program = try TestProgram()
         #expect(await program.run(["backup", "schema"]) == .ok)

@@ -18,6 +18,7 @@ final class FakeBackups: BackupWork {
     let approvals = Locked(0)
     let sides = Locked<[SideDatabases.Entry]>([])
     let recoveries = Locked<[PointInTimeRestore.Target]>([])
+    let copied = Locked<[BackupID]>([])
 
     static let target = "checkout-db"
 
@@ -28,7 +29,8 @@ final class FakeBackups: BackupWork {
                 target: target, project: "shop", source: .postgres(PostgresDumpSource(url: .environment("URL"))),
                 destinations: [
                     DestinationPolicy(
-                        name: "local", settings: DriverSettings(driver: "folder", settings: ["path": "/b"]), isOffsite: false)
+                        name: "local", settings: DriverSettings(driver: "folder", settings: ["path": "/b"]), isOffsite: false,
+                        warnSize: 10 << 30)
                 ], encryption: EncryptionPolicy(key: .passphrase(.file("/k"))),
                 schedules: [BackupSchedule(.every(.hours(6)), kind: .logical, label: "regular")], maximumAge: .hours(7),
                 restore: RestorePolicy(approvals: approvals.withLock { $0 }))
@@ -67,6 +69,13 @@ final class FakeBackups: BackupWork {
     func verify(
         _ record: BackupRecord, at destination: String?, by principal: Principal
     ) async throws(Failure) -> BackupVerifier.Outcome { throw Failure(.transient, "the destination does not answer") }
+
+    func copy(
+        _ record: BackupRecord, by principal: Principal
+    ) async throws(Failure) -> (record: BackupRecord, missing: [BackupRunResult.MissingCopy]) {
+        copied.withLock { $0.append(record.id) }
+        return (record, [])
+    }
 
     func prune(
         lastRun: Instant?, agreed: Bool, by principal: Principal

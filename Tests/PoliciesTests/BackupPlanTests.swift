@@ -206,6 +206,38 @@ private func plan(
         #expect(plan.drills.map(\.trigger) == [.cron(try CronExpression("first sun 10:00"))])
     }
 
+    @Test func whatAToolCannotMakeIncrementallyItMakesWhole() throws {
+        func kinds(_ source: String) throws -> [String] {
+            let reading = readPlan(plan(head: "preset: saas-chat", source: source))
+            let plan = try #require(reading.plan, "\(reading.diagnostics.map(\.description))")
+            return plan.schedules.map { schedule in
+                if case .cron(let cron) = schedule.trigger { "\(schedule.kind.rawValue) \(cron)" } else { "event" }
+            }
+        }
+        let (nightly, others) = ("\(try CronExpression("0 2 * * *"))", "\(try CronExpression("0 8,14,20 * * *"))")
+        #expect(
+            try kinds("postgres_physical: {url_env: U, pgbackrest: {stanza: main}}") == [
+                "base_full \(nightly)", "base_incremental \(others)",
+            ])
+        #expect(
+            try kinds("postgres_physical: {url_env: U, basebackup: true}") == ["base_full \(nightly)", "base_full \(others)"])
+    }
+
+    @Test func aPresetsAppendOnlyFileIsLeftOutWhereThePlanSaysSo() throws {
+        func kinds(_ more: String) throws -> [BackupKind] {
+            let source = "redis: {url_env: U, folder: /var/lib/redis\(more)}"
+            return try #require(readPlan(plan(head: "preset: quadrant", source: source)).plan).schedules.map(\.kind)
+        }
+        #expect(try kinds("") == [.redisRDB, .redisAOF])
+        #expect(try kinds(", aof: off") == [.redisRDB])
+    }
+
+    @Test func thePresetsSizeWarnsWherePlansDoNotSayTheirOwn() throws {
+        let folders = "{a: {folder: {path: /a}, offsite: true}, b: {folder: {path: /b}, warn_size: 2GB}}"
+        let own = try #require(readPlan(plan(head: "preset: saas-chat", destinations: folders)).plan)
+        #expect(own.destinations.map(\.warnSize) == [10 << 30, 2_000_000_000])
+    }
+
     @Test func theReferenceInTheDocumentsIsThatOfTheParser() throws {
         let start = "<!-- reference: written from the declarations, do not edit by hand -->\n\n"
         let document = try packageFile("docs/backup-plan.md")

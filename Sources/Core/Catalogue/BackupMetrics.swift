@@ -25,6 +25,7 @@ public struct BackupMetrics: Sendable, Hashable {
             name: "backup_last_verified_timestamp_seconds", type: "gauge",
             help: "When a copy was last read again completely and agreed; 0 when none was."),
         Family(name: "backup_max_age_seconds", type: "gauge", help: "The oldest that the newest good backup may be."),
+        Family(name: "backup_warn_size_bytes", type: "gauge", help: "The size from which a stored backup is too large."),
     ]
 
     /// Nothing.
@@ -38,15 +39,16 @@ public struct BackupMetrics: Sendable, Hashable {
         }
         for kind in kinds.sorted() {
             let own = records.filter { $0.kind == kind }
-            for destination in plan.destinations.map(\.name).sorted() {
-                add(plan, kind, destination, own, at: now)
+            for place in plan.destinations.sorted(by: { $0.name < $1.name }) {
+                add(plan, kind, place, own, at: now)
             }
         }
     }
 
     private mutating func add(
-        _ plan: BackupPlan, _ kind: BackupKind, _ destination: String, _ records: [BackupRecord], at now: Instant
+        _ plan: BackupPlan, _ kind: BackupKind, _ place: DestinationPolicy, _ records: [BackupRecord], at now: Instant
     ) {
+        let destination = place.name
         let labels = [
             ("project", plan.project), ("database", plan.target.description), ("kind", kind.rawValue),
             ("destination", destination),
@@ -67,6 +69,7 @@ public struct BackupMetrics: Sendable, Hashable {
         set("backup_last_success_timestamp_seconds", labels, (newest?.createdAt.millisecondsSince1970 ?? 0) / 1000)
         set("backup_last_verified_timestamp_seconds", labels, (verified?.millisecondsSince1970 ?? 0) / 1000)
         if let limit = plan.maximumAge(of: kind) { set("backup_max_age_seconds", labels, limit) }
+        if let size = place.warnSize { set("backup_warn_size_bytes", labels, size) }
     }
 
     private mutating func set(_ name: String, _ labels: String, _ value: Int64) { set(name, labels, "\(value)") }

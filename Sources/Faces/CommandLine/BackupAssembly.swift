@@ -36,6 +36,9 @@ public protocol BackupWork: Sendable {
     /// Reads a copy again and judges it.
     func verify(_ record: BackupRecord, at destination: String?, by principal: Principal) async throws(Failure)
         -> BackupVerifier.Outcome
+    /// Makes the copies of a backup that destinations lack.
+    func copy(_ record: BackupRecord, by principal: Principal) async throws(Failure)
+        -> (record: BackupRecord, missing: [BackupRunResult.MissingCopy])
     /// Warns and deletes as the plan says.
     func prune(lastRun: Instant?, agreed: Bool, by principal: Principal) async throws(Failure)
         -> (plan: PrunePlan, report: BackupPruner.Report)

@@ -3,7 +3,8 @@ internal import SerinDatabase
 internal import SerinLocks
 public import SerinModel
 
-/// The catalogue's mirror in Postgres: `control_plane.backups`, `backup_tombstones` and `jobs`.
+/// The catalogue's mirror in Postgres: `control_plane.backups`, `backup_tombstones`, `jobs` and `audit_log`, the last with the views
+/// `project_logs` and `config_change_history`.
 ///
 /// It is made to be equal to the catalogue each time, row by row, so that whatever a failed run left out the next one brings. A
 /// failure of it is reported and never fails a backup.
@@ -34,10 +35,11 @@ public struct CatalogueMirror: Sendable {
 
     /// Makes the mirror equal to the catalogue, in one transaction; makes the tables where they are missing.
     ///
-    /// - Parameter expiries: When the retention plan lets go of each; a record's own date is that of its warning and holds where this says
-    ///   nothing.
+    /// - Parameters:
+    ///   - entries: The whole log, for the audit.
+    ///   - expiries: When the retention plan lets go of each; a record's own date is that of its warning and holds where this says nothing.
     public func update(
-        _ state: CatalogueState, jobs: [BackupJob], expiries: [BackupID: Instant] = [:]
+        _ state: CatalogueState, jobs: [BackupJob], entries: [CatalogueEntry] = [], expiries: [BackupID: Instant] = [:]
     ) async throws(Failure) -> Report {
         let tables = [
             MirrorTable(
@@ -46,6 +48,7 @@ public struct CatalogueMirror: Sendable {
             MirrorTable(
                 name: "backup_tombstones", rows: state.records.filter { !$0.isLive }.map { MirrorRow($0, expiresAt: nil) }),
             MirrorTable(name: "jobs", rows: jobs.map { MirrorRow($0) }),
+            MirrorTable(name: "audit_log", rows: AuditRows(entries, state).rows),
         ]
         let result: Result<Report, Failure> = await withCheckedContinuation { continuation in
             onNewThread { continuation.resume(returning: Result { () throws(Failure) in try write(tables) }) }
@@ -66,7 +69,10 @@ public struct CatalogueMirror: Sendable {
             _ = try session.query("BEGIN", limit: limit)
             // One run at a time; the number is this mirror's own.
             _ = try session.query("SELECT pg_advisory_xact_lock(5931017339)", limit: limit)
-            if try session.query("SELECT to_regclass('control_plane.jobs')", limit: limit).first.first == .some(nil) {
+            // The newest of the files makes it.
+            if try session.query("SELECT to_regclass('control_plane.config_change_history')", limit: limit).first.first
+                == .some(nil)
+            {
                 for migration in MirrorSchema.migrations { _ = try session.query(migration.sql, limit: limit) }
             }
             for table in tables {

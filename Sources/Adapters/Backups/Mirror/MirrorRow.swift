@@ -56,6 +56,17 @@ struct MirrorRow {
         self.init(id: order.id.description, values)
     }
 
+    /// The row of an entry of the log.
+    init(_ sequence: Int64, _ line: AuditLine, project: String?) {
+        self.init(
+            id: "\(sequence)",
+            [
+                ("id", "\(sequence)"), ("created_at", time(line.at)), ("created_by", line.by.description), ("level", line.level),
+                ("action", line.action), ("project_id", project), ("target", line.target),
+                ("backup_id", line.backup?.description), ("message", line.text), ("change", line.change),
+            ])
+    }
+
     /// The row of a job.
     init(_ job: BackupJob) {
         self.init(

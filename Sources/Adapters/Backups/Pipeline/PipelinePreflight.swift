@@ -86,7 +86,8 @@ struct PipelinePreflight: Sendable {
             let free = facts.freeBytes.map { ", \(room($0, needed))" } ?? ""
             findings.all.append(
                 PreflightFinding(
-                    name, detail: "\(place.destination.name) can be written\(free)", remarks: facts.remarks,
+                    name, detail: (["\(place.destination.name) can be written\(free)"] + facts.words).joined(separator: "; "),
+                    remarks: facts.concerns + facts.remarks,
                     isRequired: place.isRequired))
         } catch {
             if !place.isRequired { findings.unusable[place.name] = error }

@@ -23,7 +23,7 @@ extension BackupPlanBuilder {
         self.traits[entry.key] = traits
         return DestinationPolicy(
             name: entry.key, settings: settings, isRequired: section.flag("required"), isOffsite: isOffsite, retention: retention,
-            lock: lock(from: section, traits: traits, path: path), warnSize: bytes(section, "warn_size"))
+            lock: lock(from: section, traits: traits, path: path), warnSize: bytes(section, "warn_size") ?? preset?.warnSize)
     }
 
     /// What the author gave, then the preset's demands, then the kind's own defaults.

@@ -2,9 +2,7 @@ internal import SerinModel
 
 extension BackupPlanBuilder {
     mutating func schedules(from root: ReadSection, source: SourcePolicy?) -> [BackupSchedule] {
-        guard root["schedules"] != nil else {
-            return preset?.schedules.filter { source?.kinds.contains($0.kind) ?? false } ?? []
-        }
+        guard root["schedules"] != nil else { return presetSchedules(source, keepingAges: root["max_age"] == nil) }
         let schedules = root.list("schedules").enumerated().compactMap { index, value -> BackupSchedule? in
             guard case .section(let section) = value, let trigger = trigger(from: section, path: "schedules[\(index)]") else {
                 return nil
@@ -27,6 +25,19 @@ extension BackupPlanBuilder {
                 hint: "add {cron: \"0 2 * * sun\", kind: base_full}")
         }
         return schedules
+    }
+
+    /// The preset's schedules of the kinds that the source makes. What it cannot make incrementally it makes whole at that time.
+    ///
+    /// - Parameter keepingAges: Whether their ages hold; the plan's own `max_age` goes before.
+    private func presetSchedules(_ source: SourcePolicy?, keepingAges: Bool) -> [BackupSchedule] {
+        let kinds = source?.kinds ?? []
+        return (preset?.schedules ?? []).compactMap { schedule in
+            var schedule = schedule
+            if schedule.kind == .baseIncremental, !kinds.contains(.baseIncremental) { schedule.kind = .baseFull }
+            if !keepingAges { schedule.maximumAge = nil }
+            return kinds.contains(schedule.kind) ? schedule : nil
+        }
     }
 
     mutating func drills(from root: ReadSection) -> [DrillPolicy] {

@@ -56,6 +56,8 @@ public struct BackupPreset: Sendable, Hashable {
     public var serverSide = ServerSide.none
     /// For how many days objects of files and logs in buckets should be locked; nil for no lock.
     public var lockDays: Int?
+    /// The size of a stored backup from which a warning is raised, in bytes; nil for none.
+    public var warnSize: Int64?
     /// What is done about Redis' append-only file.
     public var appendOnly = RedisSource.AppendOnly.off
     /// How often each stored backup is read again completely.
@@ -114,7 +116,9 @@ extension BackupPreset {
             let own = schedules.filter { $0.kind == kind }
             let others = other.schedules.filter { $0.kind == kind }
             func timed(_ list: [BackupSchedule]) -> [BackupSchedule] { list.filter { $0.trigger.longestGap != nil } }
-            let timers = BackupPreset.gap(timed(own)) <= BackupPreset.gap(timed(others)) ? timed(own) : timed(others)
+            var timers = BackupPreset.gap(timed(own)) <= BackupPreset.gap(timed(others)) ? timed(own) : timed(others)
+            let limit = smaller(age(of: timed(own)), other.age(of: timed(others)))
+            for place in timers.indices { timers[place].maximumAge = limit }
             let events = own.filter { $0.trigger.longestGap == nil }
             return timers + events
                 + others.filter { event in
@@ -129,6 +133,7 @@ extension BackupPreset {
         result.minimumTLS = max(minimumTLS, other.minimumTLS)
         result.serverSide = max(serverSide, other.serverSide)
         result.lockDays = larger(lockDays, other.lockDays)
+        result.warnSize = smaller(warnSize, other.warnSize)
         result.appendOnly = max(appendOnly, other.appendOnly)
         result.verifyEvery = min(verifyEvery, other.verifyEvery)
         result.approvals = max(approvals, other.approvals)
@@ -141,6 +146,11 @@ extension BackupPreset {
             recoveryPoint: smaller(targets.recoveryPoint, other.targets.recoveryPoint),
             recoveryTime: smaller(targets.recoveryTime, other.targets.recoveryTime))
         return result
+    }
+
+    /// The oldest that what these schedules make may be; nil without any.
+    private func age(of schedules: [BackupSchedule]) -> Duration? {
+        schedules.isEmpty ? nil : schedules.compactMap(\.maximumAge).min() ?? maximumAge
     }
 
     static let never = Duration.hours(24 * 366 * 100)

@@ -36,6 +36,8 @@ extension BackupPreset {
         preset.serverSide = .kms
         preset.lockDays = 30
         preset.appendOnly = .copy
+        preset.allow(.hours(7), .baseFull)
+        preset.allow(.hours(2), .redisRDB, .redisAOF)
         return preset
     }
 
@@ -51,9 +53,7 @@ extension BackupPreset {
             retention: RetentionPlan(standard: dumps, kinds: [(.baseFull, snapshots)]),
             approvals: 1, drills: drill("0 10 1 * *", .latest), targets: BackupPlan.Targets())
         preset.appendOnly = .require
-        for place in preset.schedules.indices where ![.logical, .globals].contains(preset.schedules[place].kind) {
-            preset.schedules[place].maximumAge = .hours(25)
-        }
+        preset.allow(.hours(25), .baseFull, .redisRDB, .redisAOF, .files, .logs, .mongo, .clickhouse, .command)
         return preset
     }
 
@@ -94,7 +94,14 @@ extension BackupPreset {
             targets: BackupPlan.Targets(recoveryPoint: .hours(6), recoveryTime: .hours(2)))
         preset.localRetention = RetentionPlan(standard: week, classes: classes, pointInTime: day * 7)
         preset.serverSide = .aes256
+        preset.warnSize = 10 << 30
+        preset.allow(.hours(13), .baseIncremental, .redisRDB)
         preset.windows = [DayWindow(start: 120, end: 300), DayWindow(start: 840, end: 900)]
         return preset
+    }
+
+    /// Says how old the newest of some kinds may be, where that is not the preset's: the time between two and some for the making.
+    private mutating func allow(_ age: Duration, _ kinds: BackupKind...) {
+        for place in schedules.indices where kinds.contains(schedules[place].kind) { schedules[place].maximumAge = age }
     }
 }

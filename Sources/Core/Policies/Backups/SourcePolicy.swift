@@ -47,12 +47,17 @@ public enum SourcePolicy: Sendable, Hashable, Codable {
         }
     }
 
-    /// The kinds that schedules may name.
+    /// The kinds that schedules may name: those that the source can make as it is set up.
     public var kinds: [BackupKind] {
         switch self {
         case .postgres: [.logical, .globals]
-        case .postgresPhysical: [.baseFull, .baseIncremental, .baseDifferential, .walRange]
-        case .redis: [.redisRDB, .redisAOF]
+        case .postgresPhysical(let source):
+            switch source.tool {
+            case .pgBackRest: [.baseFull, .baseIncremental, .baseDifferential]
+            // pg_basebackup makes no increments before Postgres 17.
+            case .baseBackup: source.log == .none ? [.baseFull] : [.baseFull, .walRange]
+            }
+        case .redis(let source): source.appendOnly == .off ? [.redisRDB] : [.redisRDB, .redisAOF]
         case .files, .logs, .mongo, .clickhouse, .command: [defaultKind]
         }
     }

@@ -245,6 +245,12 @@ struct OpenedBackups: BackupWork {
         }
     }
 
+    func copy(
+        _ record: BackupRecord, by principal: Principal
+    ) async throws(Failure) -> (record: BackupRecord, missing: [BackupRunResult.MissingCopy]) {
+        try await pipeline(settings).replicate(record.id, by: principal)
+    }
+
     func prune(
         lastRun: Instant?, agreed: Bool, by principal: Principal
     ) async throws(Failure) -> (plan: PrunePlan, report: BackupPruner.Report) {

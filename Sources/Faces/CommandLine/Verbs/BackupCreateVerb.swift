@@ -116,6 +116,13 @@ extension BackupSession {
             ]
         }
         for remark in result.remarks { session.note("note: \(plain(remark))") }
+        for copy in record.usableCopies {
+            guard let limit = loaded.plan.destinations.first(where: { $0.name == copy.destination })?.warnSize,
+                let size = record.size, size > limit
+            else { continue }
+            session.note(
+                "warning: \(BackupText.size(size)) at \(copy.destination), more than the \(BackupText.size(limit)) of warn_size")
+        }
         for missing in result.missing {
             session.note("warning: no copy at \(missing.destination): \(plain(missing.failure.message))")
         }

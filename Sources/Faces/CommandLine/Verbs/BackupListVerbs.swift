@@ -104,10 +104,7 @@ extension Subcommand {
                 if let file {
                     let plan = try PlanArgument.load(file, session).plan
                     selection.target = plan.target.description
-                    let entries = Retention(of: plan).evaluate(
-                        state.live(target: plan.target.description), in: RetentionCircumstances(now: session.now)
-                    ).entries
-                    for entry in entries { if let time = entry.expiresAt { expiries[entry.backup] = time } }
+                    expiries = backups.expiries(of: [plan], state)
                 }
                 let records = state.expiring(selection, within: span, at: session.now, expiries: expiries)
                 let dated = records.map { ($0, expiries[$0.id] ?? $0.expiresAt) }

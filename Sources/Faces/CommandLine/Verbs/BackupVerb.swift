@@ -10,8 +10,9 @@ internal import SerinPorts
 extension Subcommand {
     /// Every verb of backups, in the order of the help.
     static let backups: [Subcommand] = [
-        backupCheck, backupCreate, backupList, backupShow, backupStats, backupExpiring, backupVerify, backupRestore,
-        backupSwap, backupRestored, backupDrop, backupErase, backupApprove, backupPrune, backupHold, backupRelease, backupDrill, backupMetrics, catalogueCheck, catalogueImport,
+        backupCheck, backupCreate, backupCopy, backupList, backupShow, backupStats, backupExpiring, backupVerify, backupRestore,
+        backupSwap, backupRestored, backupDrop, backupErase, backupApprove, backupPrune, backupHold, backupRelease, backupDrill,
+        backupMetrics, backupMirror, catalogueCheck, catalogueImport,
         backupSchema,
     ]
 }

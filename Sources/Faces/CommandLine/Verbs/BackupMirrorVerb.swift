@@ -1,0 +1,90 @@
+internal import SerinAPI
+internal import SerinBackups
+internal import SerinCatalogue
+internal import SerinController
+internal import SerinModel
+internal import SerinPolicies
+internal import SerinPorts
+
+extension Subcommand {
+    static let backupMirror = Subcommand(
+        "backup mirror", summary: "write the catalogue to tables of a Postgres database",
+        details: """
+            control_plane.backups, backup_tombstones, jobs and audit_log, with the views project_logs and config_change_history, become
+            equal to the catalogue; missing tables are made. Run it after backups or on a timer: whatever a failed run left out the next
+            one brings. The plans give each backup its date of expiry.
+            """,
+        examples: ["serin backup mirror --url-env CONTROL_PLANE_URL backups/checkout.yaml backups/redis.yaml"],
+        interruption: .ends
+    ) { input throws(UsageError) in
+        let variable = try input.text("--url-env", value: "NAME", help: "the variable that holds the connection string")
+        let file = try input.text("--url-file", value: "PATH", help: "the file that holds it")
+        let credential = try input.text("--url-cred", value: "NAME", help: "the systemd credential that holds it")
+        var files: [String] = []
+        while !input.isDescribing, let file = try input.optionalPositional("PLAN", help: "backup plans") { files.append(file) }
+        let given =
+            [
+                variable.map(SecretReference.environment), file.map(SecretReference.file),
+                credential.map(SecretReference.credential),
+            ]
+            .compactMap { $0 }
+        guard given.count == 1 || input.isDescribing else {
+            throw UsageError("the database is named by one of --url-env, --url-file and --url-cred")
+        }
+        return { [files] session in
+            let plans = try files.map { try PlanArgument.load($0, session).plan }
+            guard let reference = given.first else { return .usage }
+            let url = try Secrets(environment: session.environment).read(reference)
+            return try await BackupSession.with(session) { backups in
+                let state = try await backups.state()
+                let mirror = CatalogueMirror(connection: url, name: "the mirror")
+                let report = try await mirror.update(
+                    state, jobs: try await backups.jobs(), entries: try await backups.entries(),
+                    expiries: backups.expiries(of: plans, state))
+                session.data(
+                    .object([
+                        "schema": .string("serin.dev/backup-mirror/v1"), "written": .integer(report.written),
+                        "removed": .integer(report.removed),
+                    ])
+                ) { _ in [] }
+                session.note("the mirror agrees: \(report.written) rows written, \(report.removed) removed")
+                return .ok
+            }
+        }
+    }
+}
+
+extension BackupSession {
+    /// The whole log, the oldest first.
+    func entries() async throws(Failure) -> [CatalogueEntry] {
+        var all: [CatalogueEntry] = []
+        while true {
+            let entries: [CatalogueEntry]
+            do throws(CatalogueStoreError) {
+                entries = try await store.entries(after: all.last?.sequence ?? 0, limit: 1000)
+            } catch {
+                throw error.failure
+            }
+            guard !entries.isEmpty else { return all }
+            all += entries
+        }
+    }
+
+    fileprivate func jobs() async throws(Failure) -> [BackupJob] {
+        do throws(CatalogueStoreError) { return try await store.jobs() } catch { throw error.failure }
+    }
+
+    /// When the rules of plans let go of each backup.
+    func expiries(of plans: [BackupPlan], _ state: CatalogueState) -> [BackupID: Instant] {
+        var expiries: [BackupID: Instant] = [:]
+        for plan in plans {
+            let entries = Retention(of: plan).evaluate(
+                state.live(target: plan.target.description), in: RetentionCircumstances(now: session.now)
+            ).entries
+            for entry in entries {
+                if let time = entry.expiresAt { expiries[entry.backup] = max(time, expiries[entry.backup] ?? time) }
+            }
+        }
+        return expiries
+    }
+}
