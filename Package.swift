@@ -29,7 +29,7 @@ let core = ["Model", "Policies", "Verdicts", "Rollouts", "Records", "Catalogue"]
 let everything =
     core + [
         "Ports", "Controller", "Locks", "Transport", "Processes", "Crypto", "Compression", "Database", "YAML", "Prometheus",
-        "Postgres", "SQLite", "Traffic", "Actions", "Backups", "API", "Server",
+        "Postgres", "SQLite", "Traffic", "Actions", "Backups", "Notifications", "API", "Server",
     ]
 
 let package = Package(
@@ -83,6 +83,7 @@ let package = Package(
                 "Database",
             ]),
         room("Adapters/Actions", ["Model", "Policies", "Rollouts", "Ports", "Transport", "Processes"]),
+        room("Adapters/Notifications", ["Model", "Ports", "Transport", "Crypto"]),
 
         // Faces.
         room("Faces/API", core + ["Ports", "Controller", "Crypto"]),
@@ -177,6 +178,12 @@ let package = Package(
                 "SerinModel", "SerinPolicies", "SerinRollouts", "SerinPorts", "SerinTransport", "SerinProcesses", "SerinActions",
                 "Testbed",
             ]),
+        tests(
+            "NotificationsTests",
+            [
+                "SerinModel", "SerinPorts", "SerinNotifications", "SerinTransport", "SerinCrypto", "SerinSQLite", "SerinLocks",
+                "Testbed",
+            ], resources: [.copy("Vectors")]),
         tests(
             "APITests",
             core.map { "Serin" + $0 } + ["SerinPorts", "SerinController", "SerinAPI", "FakeController", "Testbed", "SerinLocks"]),
