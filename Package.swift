@@ -180,6 +180,12 @@ let package = Package(
             ]),
         tests("NotificationsTests", ["SerinModel", "SerinPorts", "SerinNotifications", "SerinLocks", "Testbed"]),
         tests(
+            "NotificationsTests",
+            [
+                "SerinModel", "SerinPorts", "SerinNotifications", "SerinTransport", "SerinCrypto", "SerinSQLite", "SerinLocks",
+                "Testbed",
+            ], resources: [.copy("Vectors")]),
+        tests(
             "APITests",
             core.map { "Serin" + $0 } + ["SerinPorts", "SerinController", "SerinAPI", "FakeController", "Testbed", "SerinLocks"]),
         tests("ServerTests", ["SerinModel", "SerinAPI", "SerinServer", "SerinTransport", "Testbed"]),

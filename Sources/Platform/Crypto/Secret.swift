@@ -49,6 +49,11 @@ public struct Secret: Sendable, CustomStringConvertible, CustomDebugStringConver
         }
     }
 
+    /// Whether it is exactly these bytes, in a time that depends on the lengths only.
+    public func isEqual(to bytes: [UInt8]) -> Bool {
+        count == bytes.count && CRYPTO_memcmp(storage.bytes.baseAddress, bytes, bytes.count) == 0
+    }
+
     /// Lends the bytes to the body, which must not let them out.
     public func withUnsafeBytes<Value, Failure: Error>(
         _ body: (UnsafeRawBufferPointer) throws(Failure) -> Value

@@ -1,3 +1,4 @@
+internal import SerinCrypto
 public import SerinModel
 
 /// One header field.
@@ -32,10 +33,14 @@ public struct HTTPRequest: Sendable {
     public var download: Download?
     /// The oldest version of TLS that is spoken.
     public var tlsMinimum: TLSVersion
+    /// Who sends to whom, when the exchange is no HTTP but a mail.
+    var envelope: MailEnvelope?
     /// How slow the exchange may be, and for how long, before it is given up; nil: only `timeout` ends it.
     public var stall: StallLimit?
     /// The most bytes a second that are sent, and that are received; nil: no limit.
     public var rateLimit: Int64?
+    /// What people may see in place of the address, where its path is a secret; nil: the address without user, password and query.
+    public var publicName: String?
     /// The path of a unix socket to connect to instead of the address' host.
     public var unixSocket: String?
     /// A file of certificates to trust instead of the system's.
@@ -66,8 +71,10 @@ public struct HTTPRequest: Sendable {
         upload = []
         download = nil
         tlsMinimum = .v1_2
+        envelope = nil
         stall = nil
         rateLimit = nil
+        publicName = nil
         unixSocket = nil
         certificateAuthorityFile = nil
         basic = nil
@@ -75,8 +82,9 @@ public struct HTTPRequest: Sendable {
         isIdempotent = method != "POST" && method != "PATCH"
     }
 
-    /// The address as people may see it: without user, password, query and fragment.
+    /// The address as people may see it: its public name, or without user, password, query and fragment.
     public var publicURL: String {
+        if let publicName { return publicName }
         let bare = url.prefix { $0 != "?" && $0 != "#" }
         guard let scheme = bare.range(of: "://") else { return bare.contains("@") ? "…" : String(bare) }
         // A password may hold a stray '/', so everything up to the last '@' is taken for user and password.
@@ -91,6 +99,7 @@ public struct HTTPRequest: Sendable {
         for header in headers where !isToken(header.name) || header.value.utf8.contains(where: { [0, 10, 13].contains($0) }) {
             return "a header's name or value contains a character that headers cannot hold"
         }
+        if let defect = envelope?.defect(url: url) { return defect }
         let texts = [unixSocket, certificateAuthorityFile, basic?.user, basic?.password, download?.path]
         if texts.contains(where: { $0?.utf8.contains(0) ?? false }) { return "a setting contains a NUL character" }
         if basic?.user.utf8.contains(0x3A) ?? false { return "the user name of basic authentication contains ':'" }
@@ -147,17 +156,7 @@ public struct HTTPResponse: Sendable, Hashable {
 }
 
 /// What basic authentication sends: base 64 (RFC 4648, section 4) of user and password (RFC 7617).
-public func basicCredentials(user: String, password: String) -> String {
-    let alphabet = Array("ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/".utf8)
-    let bytes = Array("\(user):\(password)".utf8)
-    var result: [UInt8] = []
-    for start in stride(from: 0, to: bytes.count, by: 3) {
-        let group = bytes[start..<min(start + 3, bytes.count)]
-        let bits = group.reduce(0) { $0 << 8 | Int($1) } << (8 * (3 - group.count))
-        for place in 0..<4 { result.append(place <= group.count ? alphabet[bits >> (18 - 6 * place) & 63] : 0x3D) }
-    }
-    return String(decoding: result, as: UTF8.self)
-}
+public func basicCredentials(user: String, password: String) -> String { Base64.text(of: Array("\(user):\(password)".utf8)) }
 
 /// Percent-encodes everything but RFC 3986's unreserved characters.
 public func percentEncoded(_ text: String) -> String {

@@ -19,10 +19,15 @@ final class Transfer: Sendable {
         var headerBytes = 0
         var body: [UInt8] = []
         var excess: Excess?
+        /// What a mail server said last.
+        var lastLine = ""
     }
 
-    // Unchecked: the list is made in `prepare` and freed in `release`, both on the loop's thread.
-    private struct HeaderList: @unchecked Sendable { var list: UnsafeMutablePointer<curl_slist>? }
+    // Unchecked: the lists are made in `prepare` and freed in `release`, both on the loop's thread.
+    private struct HeaderList: @unchecked Sendable {
+        var list: UnsafeMutablePointer<curl_slist>?
+        var recipients: UnsafeMutablePointer<curl_slist>?
+    }
 
     // Unchecked: made in `openFiles` and used by the sinks and the source, all on the loop's thread.
     private struct Files: @unchecked Sendable {
@@ -35,7 +40,7 @@ final class Transfer: Sendable {
     /// Called once with the outcome.
     let completion: @Sendable (Result<HTTPResponse, Failure>) -> Void
     private let received = Locked(Received())
-    private let headerList = Locked(HeaderList(list: nil))
+    private let headerList = Locked(HeaderList())
     private let files = Locked(Files())
 
     init(id: UInt64, request: HTTPRequest, completion: @escaping @Sendable (Result<HTTPResponse, Failure>) -> Void) {
@@ -62,7 +67,7 @@ final class Transfer: Sendable {
         let context = Unmanaged.passUnretained(self).toOpaque()
         var codes = [
             serin_curl_set_text(easy, CURLOPT_URL, request.url),
-            serin_curl_set_text(easy, CURLOPT_PROTOCOLS_STR, "http,https"),
+            serin_curl_set_text(easy, CURLOPT_PROTOCOLS_STR, request.envelope == nil ? "http,https" : "smtp,smtps"),
             serin_curl_set_long(easy, CURLOPT_HTTP_VERSION, 2),  // CURL_HTTP_VERSION_1_1, an enumeration's value
             serin_curl_set_long(easy, CURLOPT_NOSIGNAL, 1),
             serin_curl_set_long(easy, CURLOPT_FOLLOWLOCATION, 0),
@@ -75,7 +80,9 @@ final class Transfer: Sendable {
             serin_curl_set_body_sink(easy, bodySink, context),
             serin_curl_set_header_sink(easy, headerSink, context),
         ]
-        if request.download == nil { codes.append(serin_curl_set_text(easy, CURLOPT_ACCEPT_ENCODING, "gzip")) }
+        if request.download == nil, request.envelope == nil {
+            codes.append(serin_curl_set_text(easy, CURLOPT_ACCEPT_ENCODING, "gzip"))
+        }
         // Else libcurl would take the environment's (`http_proxy`, …).
         codes.append(serin_curl_set_text(easy, CURLOPT_PROXY, ""))
         if !request.isIdempotent { codes.append(serin_curl_set_long(easy, CURLOPT_FRESH_CONNECT, 1)) }
@@ -88,7 +95,7 @@ final class Transfer: Sendable {
         codes += setTrust(easy)
         codes += setPace(easy)
         codes += setMethodAndBody(easy)
-        codes.append(setHeaders(easy))
+        if let envelope = request.envelope { codes += set(envelope, easy) } else { codes.append(setHeaders(easy)) }
         return codes.allSatisfy { $0 == CURLE_OK }
     }
 
@@ -120,7 +127,8 @@ final class Transfer: Sendable {
     }
 
     private func setMethodAndBody(_ easy: UnsafeMutableRawPointer) -> [CURLcode] {
-        var codes = [serin_curl_set_text(easy, CURLOPT_CUSTOMREQUEST, request.method)]
+        var codes: [CURLcode] = []
+        if request.envelope == nil { codes.append(serin_curl_set_text(easy, CURLOPT_CUSTOMREQUEST, request.method)) }
         if request.method == "HEAD" { codes.append(serin_curl_set_long(easy, CURLOPT_NOBODY, 1)) }
         if !request.upload.isEmpty {
             let context = Unmanaged.passUnretained(self).toOpaque()
@@ -145,13 +153,29 @@ final class Transfer: Sendable {
         return serin_curl_set_list(easy, CURLOPT_HTTPHEADER, list)
     }
 
+    private func set(_ envelope: MailEnvelope, _ easy: UnsafeMutableRawPointer) -> [CURLcode] {
+        let recipients = envelope.recipients.reduce(nil as UnsafeMutablePointer<curl_slist>?) {
+            curl_slist_append($0, "<\($1)>") ?? $0
+        }
+        let box = HeaderList(list: nil, recipients: recipients)
+        headerList.withLock { $0 = box }
+        return [
+            serin_curl_set_text(easy, CURLOPT_MAIL_FROM, "<\(envelope.sender)>"),
+            serin_curl_set_list(easy, CURLOPT_MAIL_RCPT, recipients),
+            serin_curl_set_long(easy, CURLOPT_MAIL_RCPT_ALLLOWFAILS, 1),
+            // CURLUSESSL_ALL or CURLUSESSL_TRY, an enumeration's values.
+            serin_curl_set_long(easy, CURLOPT_USE_SSL, envelope.requiresEncryption ? 3 : 1),
+        ]
+    }
+
     /// Frees what belongs to libcurl; called once, after the easy handle forgot it.
     func release() {
         let box = headerList.withLock { held in
-            defer { held.list = nil }
+            defer { held = HeaderList() }
             return held
         }
         curl_slist_free_all(box.list)
+        curl_slist_free_all(box.recipients)
         files.withLock { $0 = Files() }
     }
 
@@ -195,6 +219,10 @@ final class Transfer: Sendable {
                 return false
             }
             let line = String(decoding: bytes, as: UTF8.self)
+            if request.envelope != nil {
+                received.lastLine = line
+                return true
+            }
             if line.hasPrefix("HTTP/") {
                 received.headers = []
                 received.status = line.split(separator: " ").dropFirst().first.flatMap { Int($0) } ?? 0
@@ -244,7 +272,7 @@ extension Transfer {
         case .body: return .failure(failure(tooLong, "the answer is longer than \(request.bodyLimit) bytes"))
         case .headers: return .failure(failure(tooLong, "the answer's headers are longer than \(request.headerLimit) bytes"))
         case .file(let words): return .failure(failure(.invalid, words))
-        case nil: return .failure(failure(of: easy, code: code))
+        case nil: return .failure(mailFailure(of: easy, code: code, received.lastLine) ?? failure(of: easy, code: code))
         }
     }
 
@@ -252,6 +280,25 @@ extension Transfer {
         var sent = 0
         serin_curl_get_request_size(easy, &sent)
         return sent > 0
+    }
+
+    /// What a mail server refused, by the code of its last reply (RFC 5321, section 4.2); nil when that says nothing.
+    private func mailFailure(of easy: UnsafeMutableRawPointer, code: CURLcode, _ said: String) -> Failure? {
+        guard request.envelope != nil else { return nil }
+        if code == CURLE_USE_SSL_FAILED {
+            return failure(
+                .denied, "the server offers no encryption", hint: "use a server that does, or allow mail without encryption")
+        }
+        var status = 0
+        serin_curl_get_status(easy, &status)
+        let words = String(
+            said.filter { !$0.isNewline }.unicodeScalars.filter { $0.value >= 0x20 }.map(Character.init).prefix(200))
+        switch status {
+        case 530, 534, 535, 538: return failure(.denied, words)
+        case 400..<500: return failure(.transient, words)
+        case 500..<600: return failure(.invalid, words)
+        default: return nil
+        }
     }
 
     private func timeoutWords(_ easy: UnsafeMutableRawPointer) -> String {

@@ -137,7 +137,7 @@ struct AzureBlob: BackupDestination {
         while offset < upload.size {
             let count = min(partSize, upload.size - offset)
             // Names must be equally long.
-            let block = base64(Array(String("\(100_000 + number)").utf8))
+            let block = Base64.text(of: Array(String("\(100_000 + number)").utf8))
             let piece = BodyPiece.file(path: upload.file, offset: offset, count: count)
             try await environment.retries.run { _ throws(Failure) in
                 let answer = try await exchange.send(

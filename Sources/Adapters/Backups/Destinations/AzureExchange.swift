@@ -53,7 +53,7 @@ struct AzureExchange: Sendable {
     private func authorization(
         _ method: String, _ path: String, _ query: [HTTPHeader], _ headers: [HTTPHeader], _ length: Int64, _ secret: String
     ) throws(Failure) -> String {
-        guard let bytes = bytes(base64: secret), !bytes.isEmpty else {
+        guard let bytes = Base64.bytes(of: secret), !bytes.isEmpty else {
             throw Failure(.denied, "the key of the account \(account) is no base64")
         }
         func value(_ name: String) -> String { headers.first { $0.name.lowercased() == name.lowercased() }?.value ?? "" }
@@ -68,7 +68,7 @@ struct AzureExchange: Sendable {
             + query.map { ($0.name.lowercased(), $0.value) }.sorted { $0.0 < $1.0 }.map { "\($0.0):\($0.1)" }
         let text = (fixed + named + resource).joined(separator: "\n")
         let code = try hashing { () throws(CryptoError) in try HMACSHA256.code(for: Array(text.utf8), key: bytes) }
-        return "SharedKey \(account):\(base64(code))"
+        return "SharedKey \(account):\(Base64.text(of: code))"
     }
 
     /// The failure that an answer means.

@@ -208,7 +208,7 @@ extension ObjectStore {
         ]
     }
 
-    private func base64(hexadecimal text: String) -> String { SerinBackups.base64(Hexadecimal.bytes(of: text) ?? []) }
+    private func base64(hexadecimal text: String) -> String { Base64.text(of: Hexadecimal.bytes(of: text) ?? []) }
 
     private func escaped(_ text: String) -> String {
         text.reduce(into: "") { $0 += $1 == "&" ? "&amp;" : $1 == "<" ? "&lt;" : $1 == ">" ? "&gt;" : String($1) }

@@ -1,0 +1,97 @@
+public import SerinModel
+public import SerinPorts
+
+/// What a message from outside asks of a rollout, once it is known who sent it.
+public struct ChannelCommand: Sendable, Hashable {
+    /// The verb. The raw values are the words that people write.
+    public enum Verb: String, Sendable, Hashable, CaseIterable {
+        /// Weight 0 and the end of the rollout.
+        case halt
+        /// Freeze the weight.
+        case hold
+        /// Go on after a hold.
+        case resume
+        /// Skip the remaining steps.
+        case promote
+        /// Agree to what is waiting for approval.
+        case approve
+        /// Only tell how it stands.
+        case status
+    }
+
+    /// What it is asked of.
+    public enum Target: Sendable, Hashable, CustomStringConvertible {
+        /// The live rollout of a service.
+        case service(ServiceName)
+        /// One rollout, as a button names it.
+        case rollout(RolloutID)
+        /// A service or a rollout: the hook lists no services, so the name was not resolved.
+        case name(RolloutID)
+
+        /// The name.
+        public var description: String {
+            switch self {
+            case .service(let name): name.description
+            case .rollout(let id), .name(let id): id.description
+            }
+        }
+    }
+
+    /// The verb.
+    public var verb: Verb
+    /// What it is asked of.
+    public var target: Target
+    /// The identity in the channel, such as `slack:T1/U2`.
+    public var by: Principal
+    /// The person whom configuration finds behind the identity; nil: nobody known.
+    public var person: String?
+    /// Why, in the sender's words; may be empty. Without control characters, at most 500 characters.
+    public var reason: String
+    /// What makes n deliveries of the message one.
+    public var replay: ReplayKey
+    /// Whether a signature covers the time the message was made.
+    public var isReplayProof: Bool
+    /// How the channel wants to be answered.
+    public var reply: ReplyForm
+
+    /// Why the verb may not be carried out for this sender; nil when it may.
+    public var refusal: String? { verb.refusal(isPerson: person != nil, isReplayProof: isReplayProof) }
+}
+
+extension ChannelCommand.Verb {
+    /// Whether carrying it out again, after nobody knows whether it was, is better than leaving it: it can only make things safer.
+    public var isSafeToRepeat: Bool {
+        switch self {
+        case .halt, .hold, .status: true
+        case .resume, .promote, .approve: false
+        }
+    }
+
+    /// The grades of the verbs. A forged halt delays a release; a forged promotion harms users. So halt and hold are taken from
+    /// any authenticated channel, and what lets a release go on only from a known person by a signature that cannot be replayed.
+    func refusal(isPerson: Bool, isReplayProof: Bool) -> String? {
+        switch self {
+        case .halt, .hold, .status: nil
+        case .resume, .promote, .approve:
+            if !isReplayProof {
+                "'\(rawValue)' is not taken from this channel: its messages carry no signed time. Use the command line or the page"
+            } else if !isPerson {
+                "'\(rawValue)' is taken from known people alone, and this identity belongs to none"
+            } else {
+                nil
+            }
+        }
+    }
+}
+
+/// What a verified message turned out to be.
+public enum HookReading: Sendable, Hashable {
+    /// It asks for this; one command for each service of a group of alerts, never none.
+    case commands([ChannelCommand])
+    /// The sender tries the connection; answer so.
+    case handshake(HookAnswer)
+    /// Nothing for Serin: why, for the log, and the answer.
+    case ignored(String, HookAnswer)
+    /// It asks for something that is not clear. Nothing is done; the answer says what was understood.
+    case unclear(String, HookAnswer)
+}

@@ -1,0 +1,197 @@
+public import SerinModel
+public import SerinPorts
+public import SerinTransport
+
+/// Tells people by all configured channels, at least once each: a notification is written down first and sent by `run`, which tries
+/// again until the other side has it. Whoever notifies waits for the disk alone, and for that not longer than it wants to.
+public final class OutboxNotifier: Sendable {
+    /// One channel with what it is told.
+    public struct Route: Sendable {
+        /// Its name in the outbox and in logs.
+        public var name: String
+        /// The channel.
+        public var channel: any NotificationChannel
+        /// What is less urgent is not told.
+        public var atLeast: Notification.Severity
+        /// What it is told of; empty: everything.
+        public var kinds: Set<Notification.Kind>
+
+        /// A route.
+        public init(
+            name: String, channel: any NotificationChannel, atLeast: Notification.Severity = .info,
+            kinds: Set<Notification.Kind> = []
+        ) {
+            self.name = name
+            self.channel = channel
+            self.atLeast = atLeast
+            self.kinds = kinds
+        }
+
+        /// Whether a notification goes this way.
+        func takes(_ notification: Notification) -> Bool {
+            let order = Notification.Severity.allCases
+            let isUrgent = (order.firstIndex(of: notification.severity) ?? 0) >= (order.firstIndex(of: atLeast) ?? 0)
+            return isUrgent && (kinds.isEmpty || kinds.contains(notification.kind)) && channel.takes(notification)
+        }
+    }
+
+    /// What happened to a message, for logs and counters.
+    public enum Report: Sendable, Hashable {
+        /// The channel has it.
+        case delivered(route: String)
+        /// It will be tried again.
+        case postponed(route: String, Failure)
+        /// It was given up: by this failure at last, or in these words.
+        case givenUp(route: String, String)
+        /// The outbox cannot be written or read.
+        case storeFailed(Failure)
+    }
+
+    private let routes: [Route]
+    private let outbox: any Outbox
+    private let transport: Transport
+    private let clock: any Clock
+    private let unit: @Sendable () -> Double
+    private let report: @Sendable (Report) -> Void
+    private let bells: [Bell]
+
+    /// A notifier.
+    ///
+    /// - Parameters:
+    ///   - outbox: Where messages wait.
+    ///   - transport: Performs exchanges; its own, so that a slow receiver holds up nothing else.
+    ///   - unit: Numbers from 0 to 1 by chance, for pauses.
+    ///   - report: Told what happens; must return quickly.
+    public init(
+        routes: [Route], outbox: any Outbox, transport: Transport, clock: any Clock, unit: @escaping @Sendable () -> Double,
+        report: @escaping @Sendable (Report) -> Void
+    ) {
+        self.routes = routes
+        self.outbox = outbox
+        self.transport = transport
+        self.clock = clock
+        self.unit = unit
+        self.report = report
+        bells = routes.map { _ in Bell() }
+    }
+
+    /// Writes a notification down for every route that takes it. Never fails: what cannot be written down is reported.
+    public func notify(_ notification: Notification) async {
+        do throws(Failure) {
+            let message = try OutboundMessage(notification)
+            let payload = OutboundMessage.bytes(of: notification)
+            let taking = routes.filter { $0.takes(notification) }
+            guard !taking.isEmpty else { return }
+            let now = clock.now()
+            try await outbox.add(
+                taking.map {
+                    OutboxEntry(
+                        id: message.id, destination: $0.name, isCall: notification.severity == .critical, payload: payload,
+                        at: now)
+                })
+        } catch { report(.storeFailed(error)) }
+        for bell in bells { bell.ring() }
+    }
+
+    /// Sends what waits, until the task is cancelled. Routes are served side by side; within one, calls come first.
+    public func run() async {
+        await withDiscardingTaskGroup { group in
+            for (route, bell) in zip(routes, bells) { group.addTask { await self.serve(route, bell) } }
+            group.addTask { await self.tidy() }
+        }
+    }
+
+    private func serve(_ route: Route, _ bell: Bell) async {
+        while !Task.isCancelled {
+            let pause = await step(route)
+            guard let pause else {
+                await bell.wait(atMost: .hours(1), clock)
+                continue
+            }
+            // A new message does not shorten a pause that the other side asked for, but a call is looked at.
+            if pause > .zero { await bell.wait(atMost: pause, clock) }
+        }
+    }
+
+    /// Sends the first message that is due; returns how long to wait before the next look, nil while nothing waits.
+    func step(_ route: Route) async -> Duration? {
+        do throws(Failure) {
+            let waiting = try await outbox.waiting(for: route.name, limit: 50)
+            let now = clock.now()
+            guard let first = waiting.first else { return nil }
+            // In order: an alert is not raised after it was ended. Only a call overtakes.
+            guard first.nextAt <= now else { return first.nextAt - now }
+            try await drop(for: route, at: now)
+            try await send(first, route)
+            return .zero
+        } catch {
+            report(.storeFailed(error))
+            return .seconds(5)
+        }
+    }
+
+    private func send(_ entry: OutboxEntry, _ route: Route) async throws(Failure) {
+        var entry = entry
+        do throws(Failure) {
+            guard let message = OutboundMessage(entry) else {
+                throw Failure(.invalid, "a stored message cannot be read")
+            }
+            try await route.channel.deliver(message, at: clock.now(), through: transport)
+            entry.delivered(at: clock.now())
+            report(.delivered(route: route.name))
+        } catch {
+            // A shutdown is no failure of the message.
+            if Task.isCancelled { return }
+            entry.failed(error, at: clock.now(), unit: unit())
+            report(
+                entry.state == .dead ? .givenUp(route: route.name, error.message) : .postponed(route: route.name, error))
+        }
+        try await outbox.put(entry)
+    }
+
+    /// Gives up the oldest that are no calls while too many wait.
+    private func drop(for route: Route, at now: Instant) async throws(Failure) {
+        let excess = try await outbox.waitingCount(for: route.name) - OutboxEntry.limit
+        guard excess > 0 else { return }
+        let waiting = try await outbox.waiting(for: route.name, limit: Int.max)
+        let calls = waiting.filter(\.isCall)
+        for var entry in (waiting.filter { !$0.isCall } + calls).prefix(excess) {
+            entry.dropped(at: now)
+            try await outbox.put(entry)
+            report(.givenUp(route: route.name, entry.failure ?? ""))
+        }
+    }
+
+    /// Forgets what is over for 30 days; until then a repeated notification is known, and what was given up can be looked at.
+    private func tidy() async {
+        while !Task.isCancelled {
+            do throws(Failure) { try await outbox.forget(before: clock.now() - .hours(24 * 30)) } catch {
+                report(.storeFailed(error))
+            }
+            await clock.sleep(for: .hours(1))
+        }
+    }
+}
+
+/// Wakes the one who waits for it, now or at the next wait.
+private final class Bell: Sendable {
+    private let strokes: AsyncStream<Void>
+    private let hand: AsyncStream<Void>.Continuation
+
+    init() { (strokes, hand) = AsyncStream.makeStream(bufferingPolicy: .bufferingNewest(1)) }
+
+    func ring() { hand.yield() }
+
+    /// Returns at a stroke, after the time, or when the task is cancelled.
+    func wait(atMost limit: Duration, _ clock: any Clock) async {
+        await withTaskGroup(of: Void.self) { group in
+            group.addTask { [strokes] in
+                var iterator = strokes.makeAsyncIterator()
+                _ = await iterator.next()
+            }
+            group.addTask { await clock.sleep(for: limit) }
+            await group.next()
+            group.cancelAll()
+        }
+    }
+}

@@ -1,0 +1,129 @@
+public import SerinModel
+
+/// Keeps what is to be sent until it was delivered or given up, across restarts.
+public protocol Outbox: Sendable {
+    /// Adds messages; one that is known by its identifier and destination is left as it is. Durable when it returns.
+    func add(_ entries: [OutboxEntry]) async throws(Failure)
+
+    /// The messages of a destination that wait, the most urgent first and the oldest of those, at most so many.
+    func waiting(for destination: String, limit: Int) async throws(Failure) -> [OutboxEntry]
+
+    /// How many messages wait for a destination.
+    func waitingCount(for destination: String) async throws(Failure) -> Int
+
+    /// Replaces a message by its next state.
+    func put(_ entry: OutboxEntry) async throws(Failure)
+
+    /// Messages that were given up, the latest first, at most so many.
+    func dead(limit: Int) async throws(Failure) -> [OutboxEntry]
+
+    /// Forgets what was delivered or given up before a moment.
+    func forget(before moment: Instant) async throws(Failure)
+}
+
+/// One message on its way to one destination.
+public struct OutboxEntry: Sendable, Hashable {
+    /// Where it stands. `waiting` may lead to `delivered` and `dead`, which are final.
+    public enum State: String, Sendable, Hashable, CaseIterable {
+        /// To be sent at `nextAt`.
+        case waiting
+        /// The other side took it.
+        case delivered
+        /// Given up; a person may look why.
+        case dead
+    }
+
+    /// The message's identifier, the same at every try and in every process: receivers know a repetition by it.
+    public let id: String
+    /// The name of the destination.
+    public let destination: String
+    /// Whether somebody has to act: sent before all others.
+    public let isCall: Bool
+    /// The message.
+    public let payload: [UInt8]
+    /// When it was added.
+    public let createdAt: Instant
+    /// Where it stands.
+    public private(set) var state: State
+    /// How often it was tried.
+    public private(set) var attempts: Int
+    /// Not to be tried before.
+    public private(set) var nextAt: Instant
+    /// What the last try failed with, in words without secrets; nil when none failed.
+    public private(set) var failure: String?
+
+    /// How long a message is tried before it is given up.
+    public static let patience = Duration.hours(24)
+    /// The longest first pause after a failure.
+    public static let firstPause = Duration.seconds(2)
+    /// The longest pause.
+    public static let longestPause = Duration.minutes(5)
+    /// How many messages may wait for one destination.
+    public static let limit = 1000
+
+    /// A message that waits.
+    public init(id: String, destination: String, isCall: Bool, payload: [UInt8], at now: Instant) {
+        self.init(
+            id: id, destination: destination, isCall: isCall, payload: payload, createdAt: now, state: .waiting, attempts: 0,
+            nextAt: now, failure: nil)
+    }
+
+    /// A message as a store keeps it.
+    public init(
+        id: String, destination: String, isCall: Bool, payload: [UInt8], createdAt: Instant, state: State, attempts: Int,
+        nextAt: Instant, failure: String?
+    ) {
+        self.id = id
+        self.destination = destination
+        self.isCall = isCall
+        self.payload = payload
+        self.createdAt = createdAt
+        self.state = state
+        self.attempts = attempts
+        self.nextAt = nextAt
+        self.failure = failure
+    }
+
+    /// Takes in that the other side has it.
+    public mutating func delivered(at now: Instant) {
+        guard state == .waiting else { return }
+        state = .delivered
+        attempts += 1
+        nextAt = now
+    }
+
+    /// Takes in that a try failed: waits longer each time, or gives it up when the message itself is refused or a day has passed.
+    ///
+    /// - Parameter unit: A number from 0 to 1 by chance: the upper half of a pause is chance.
+    public mutating func failed(_ reason: Failure, at now: Instant, unit: Double) {
+        guard state == .waiting else { return }
+        attempts += 1
+        failure = reason.message
+        let isRefused = reason.kind == .invalid
+        let pause = pause(after: reason, unit: unit)
+        guard !isRefused, (now + pause) - createdAt <= OutboxEntry.patience else {
+            state = .dead
+            nextAt = now
+            return
+        }
+        nextAt = now + pause
+    }
+
+    /// Gives it up because too many wait.
+    public mutating func dropped(at now: Instant) {
+        guard state == .waiting else { return }
+        state = .dead
+        nextAt = now
+        failure = "dropped: \(OutboxEntry.limit) messages already wait for \(destination)"
+    }
+
+    private func pause(after reason: Failure, unit: Double) -> Duration {
+        // A credential that is refused stays refused until somebody acts.
+        let doubled =
+            reason.kind == .denied
+            ? OutboxEntry.longestPause.milliseconds : OutboxEntry.firstPause.milliseconds << Int64(min(max(attempts, 1) - 1, 20))
+        let ceiling = min(doubled, OutboxEntry.longestPause.milliseconds)
+        let pause = Duration(milliseconds: ceiling / 2 + Int64(Double(ceiling - ceiling / 2) * min(max(unit, 0), 1)))
+        return max(pause, reason.retryAfter ?? .zero)
+    }
+}

@@ -1,0 +1,209 @@
+import SerinLocks
+import SerinModel
+import SerinPorts
+import SerinTransport
+import Testbed
+import Testing
+
+@testable import SerinNotifications
+
+/// A clock that a test moves by hand and whose sleepers wake when it is moved.
+final class HandClock: Clock {
+    private struct State: Sendable {
+        var now: Instant
+        var sleepers: [(id: Int, due: Instant, continuation: CheckedContinuation<Void, Never>)] = []
+        var last = 0
+    }
+
+    private let state: Locked<State>
+
+    init(_ moment: Instant = firstMoment) { state = Locked(State(now: moment)) }
+
+    func now() -> Instant { state.withLock { $0.now } }
+    func wallClockOffset() -> Int64 { 0 }
+
+    func sleep(for duration: Duration) async {
+        let id = state.withLock { state in
+            state.last += 1
+            return state.last
+        }
+        await withTaskCancellationHandler {
+            await withCheckedContinuation { continuation in
+                let isOver = state.withLock { state in
+                    if duration <= .zero || Task.isCancelled { return true }
+                    state.sleepers.append((id, state.now + duration, continuation))
+                    return false
+                }
+                if isOver { continuation.resume() }
+            }
+        } onCancel: {
+            let sleeper = state.withLock { state in
+                state.sleepers.firstIndex { $0.id == id }.map { state.sleepers.remove(at: $0).continuation }
+            }
+            sleeper?.resume()
+        }
+    }
+
+    /// Moves time on.
+    func advance(by duration: Duration) {
+        let due = state.withLock { state in
+            state.now = state.now + duration
+            let now = state.now
+            defer { state.sleepers.removeAll { $0.due <= now } }
+            return state.sleepers.filter { $0.due <= now }.map(\.continuation)
+        }
+        for continuation in due { continuation.resume() }
+    }
+}
+
+/// The moment at which a test's clock begins.
+let firstMoment = now
+
+/// A channel that notes what it is given and fails as a test says.
+final class NotedChannel: NotificationChannel {
+    private let state = Locked<(subjects: [String], failures: [Failure])>(([], []))
+
+    var subjects: [String] { state.withLock { $0.subjects } }
+    func fail(_ failures: [Failure]) { state.withLock { $0.failures += failures } }
+
+    func deliver(_ message: OutboundMessage, at now: Instant, through transport: Transport) async throws(Failure) {
+        let failure: Failure? = state.withLock { state in
+            if !state.failures.isEmpty { return state.failures.removeFirst() }
+            state.subjects.append(message.notification.subject)
+            return nil
+        }
+        if let failure { throw failure }
+    }
+}
+
+@Suite struct OutboxNotifierTests {
+    let clock = HandClock()
+    let channel = NotedChannel()
+    let reports = Locked<[OutboxNotifier.Report]>([])
+
+    private func notifier(_ outbox: any Outbox, _ routes: [OutboxNotifier.Route]? = nil) throws -> OutboxNotifier {
+        OutboxNotifier(
+            routes: routes ?? [.init(name: "chat", channel: channel)], outbox: outbox, transport: try Transport(), clock: clock,
+            unit: { 1 }, report: { [reports] report in reports.withLock { $0.append(report) } })
+    }
+
+    private func subject(_ text: String, _ severity: Notification.Severity = .info) -> Notification {
+        Notification(.rolloutChanged, severity, subject: text, text: "", deduplicationKey: "k", at: now)
+    }
+
+    @Test func whatIsNotifiedIsDeliveredOnceAndCallsFirst() async throws {
+        let outbox = MemoryMessages()
+        let notifier = try notifier(outbox)
+        await notifier.notify(subject("a"))
+        await notifier.notify(subject("b"))
+        await notifier.notify(subject("a"))
+        await notifier.notify(subject("call", .critical))
+        #expect(channel.subjects.isEmpty)
+        let running = Task { await notifier.run() }
+        try await waitUntil("everything is delivered") { channel.subjects.count >= 3 }
+        #expect(channel.subjects == ["call", "a", "b"])
+        // One that comes while it runs is sent at once: the bell wakes it.
+        await notifier.notify(subject("later"))
+        try await waitUntil("the later one is delivered") { channel.subjects.last == "later" }
+        running.cancel()
+        await running.value
+    }
+
+    @Test func aFailureIsTriedAgainAfterItsPauseAndNothingOvertakesIt() async throws {
+        let outbox = MemoryMessages()
+        let notifier = try notifier(outbox)
+        channel.fail([Failure(.transient, "503"), Failure(.throttled, "429", retryAfter: .seconds(60))])
+        await notifier.notify(subject("first"))
+        await notifier.notify(subject("second"))
+        let route = OutboxNotifier.Route(name: "chat", channel: channel)
+        #expect(await notifier.step(route) == .zero)
+        #expect(await notifier.step(route) == .seconds(2))
+        clock.advance(by: .seconds(2))
+        #expect(await notifier.step(route) == .zero)
+        #expect(await notifier.step(route) == .seconds(60))
+        clock.advance(by: .seconds(60))
+        for _ in 0..<2 { #expect(await notifier.step(route) == .zero) }
+        #expect(await notifier.step(route) == nil)
+        #expect(channel.subjects == ["first", "second"])
+    }
+
+    @Test func whatIsRefusedIsGivenUpReportedAndSeen() async throws {
+        let outbox = MemoryMessages()
+        let notifier = try notifier(outbox)
+        channel.fail([Failure(.invalid, "cannot notify chat: 400 bad")])
+        await notifier.notify(subject("first"))
+        let route = OutboxNotifier.Route(name: "chat", channel: channel)
+        #expect(await notifier.step(route) == .zero)
+        #expect(reports.withLock { $0 } == [.givenUp(route: "chat", "cannot notify chat: 400 bad")])
+        #expect(try await outbox.dead(limit: 5).map(\.failure) == ["cannot notify chat: 400 bad"])
+    }
+
+    @Test func aRouteIsToldOfItsKindsAndOfWhatIsUrgentEnough() async throws {
+        let pager = NotedChannel()
+        let outbox = MemoryMessages()
+        let routes = [
+            OutboxNotifier.Route(name: "chat", channel: channel, kinds: [.backupFailed]),
+            .init(name: "pager", channel: pager, atLeast: .critical),
+        ]
+        let notifier = try notifier(outbox, routes)
+        await notifier.notify(subject("news"))
+        await notifier.notify(subject("call", .critical))
+        await notifier.notify(
+            Notification(.backupFailed, .warning, subject: "backup", text: "", deduplicationKey: "b", at: now))
+        for route in routes { while await notifier.step(route) == .zero {} }
+        #expect(channel.subjects == ["backup"] && pager.subjects == ["call"])
+    }
+
+    @Test func aFullOutboxGivesUpTheOldestAndKeepsTheCalls() async throws {
+        let outbox = MemoryMessages()
+        let notifier = try notifier(outbox)
+        try await outbox.add(
+            (0..<OutboxEntry.limit + 5).map { number in
+                let notification = subject("n\(number)", number == 0 ? .critical : .info)
+                return OutboxEntry(
+                    id: "\(number)", destination: "chat", isCall: number == 0, payload: OutboundMessage.bytes(of: notification),
+                    at: now)
+            })
+        #expect(await notifier.step(.init(name: "chat", channel: channel)) == .zero)
+        #expect(channel.subjects == ["n0"])
+        #expect(try await outbox.dead(limit: 10).map(\.id) == ["5", "4", "3", "2", "1"])
+        #expect(try await outbox.waitingCount(for: "chat") == OutboxEntry.limit - 1)
+    }
+
+    @Test func aStoreThatFailsIsReportedAndHoldsNobodyUp() async throws {
+        let notifier = try notifier(BrokenOutbox())
+        await notifier.notify(subject("lost"))
+        #expect(await notifier.step(.init(name: "chat", channel: channel)) == .seconds(5))
+        #expect(reports.withLock { $0 }.count == 2)
+    }
+
+    @Test func aChannelThatHangsHoldsUpNoOther() async throws {
+        let server = try ScriptedServer { _ in [.hang] }
+        defer { server.stop() }
+        let outbox = MemoryMessages()
+        let notifier = try notifier(
+            outbox,
+            [
+                .init(name: "slow", channel: MattermostChannel(address: secret(server.url + "/hooks/x"))),
+                .init(name: "chat", channel: channel),
+            ])
+        let running = Task { await notifier.run() }
+        for number in 0..<5 { await notifier.notify(subject("n\(number)")) }
+        try await waitUntil("the other channel has everything", within: .seconds(10)) { channel.subjects.count == 5 }
+        running.cancel()
+        await running.value
+        // The one that was under way is sent again after a restart.
+        #expect(try await outbox.waitingCount(for: "slow") == 5)
+    }
+}
+
+/// An outbox that cannot be reached.
+struct BrokenOutbox: Outbox {
+    private var failure: Failure { Failure(.transient, "disk full") }
+    func add(_ entries: [OutboxEntry]) async throws(Failure) { throw failure }
+    func waiting(for destination: String, limit: Int) async throws(Failure) -> [OutboxEntry] { throw failure }
+    func waitingCount(for destination: String) async throws(Failure) -> Int { throw failure }
+    func put(_ entry: OutboxEntry) async throws(Failure) { throw failure }
+    func dead(limit: Int) async throws(Failure) -> [OutboxEntry] { throw failure }
+    func forget(before moment: Instant) async throws(Failure) { throw failure }
+}
