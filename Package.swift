@@ -83,7 +83,7 @@ let package = Package(
                 "Database",
             ]),
         room("Adapters/Actions", ["Model", "Policies", "Rollouts", "Ports", "Transport", "Processes"]),
-        room("Adapters/Notifications", ["Model", "Ports", "Processes"]),
+        room("Adapters/Notifications", ["Model", "Ports", "Transport", "Crypto", "Processes"]),
 
         // Faces.
         room("Faces/API", core + ["Ports", "Controller", "Crypto"]),
@@ -178,7 +178,6 @@ let package = Package(
                 "SerinModel", "SerinPolicies", "SerinRollouts", "SerinPorts", "SerinTransport", "SerinProcesses", "SerinActions",
                 "Testbed",
             ]),
-        tests("NotificationsTests", ["SerinModel", "SerinPorts", "SerinNotifications", "SerinLocks", "Testbed"]),
         tests(
             "NotificationsTests",
             [
