@@ -83,12 +83,11 @@ struct PipelinePreflight: Sendable {
             if place.lock != nil, facts.objectLock == false {
                 throw Failure(.invalid, "\(place.name) locks no objects, and the plan asks for it")
             }
-            let free = facts.freeBytes.map { ", \(room($0, needed))" } ?? ""
+            let needs = needed > 0 ? ", \(byteWords(needed)) needed" : ""
             findings.all.append(
                 PreflightFinding(
-                    name, detail: (["\(place.destination.name) can be written\(free)"] + facts.words).joined(separator: "; "),
-                    remarks: facts.concerns + facts.remarks,
-                    isRequired: place.isRequired))
+                    name, detail: "\(place.destination.name) can be written\(needs)", remarks: facts.remarks,
+                    isRequired: place.isRequired, facts: facts))
         } catch {
             if !place.isRequired { findings.unusable[place.name] = error }
             findings.all.append(PreflightFinding(name, failure: error, isRequired: place.isRequired))

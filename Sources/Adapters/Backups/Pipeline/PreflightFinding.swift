@@ -12,15 +12,19 @@ public struct PreflightFinding: Sendable, Hashable {
     public var failure: Failure?
     /// Whether no backup can be made while it does not work.
     public var isRequired: Bool
+    /// What a destination is like; nil for everything else.
+    public var facts: DestinationFacts?
 
     /// A finding.
     public init(
-        _ name: String, detail: String = "", remarks: [String] = [], failure: Failure? = nil, isRequired: Bool = true
+        _ name: String, detail: String = "", remarks: [String] = [], failure: Failure? = nil, isRequired: Bool = true,
+        facts: DestinationFacts? = nil
     ) {
         self.name = name
         self.detail = detail
         self.remarks = remarks
         self.failure = failure
         self.isRequired = isRequired
+        self.facts = facts
     }
 }

@@ -168,9 +168,10 @@ struct OpenedBackups: BackupWork {
                     finding.name, finding.isRequired ? .failed : .warning,
                     failure.message + (failure.hint.map { " (\($0))" } ?? ""))
             }
+            let concerns = (finding.facts?.concerns ?? []) + finding.remarks
             return Probe(
-                finding.name, finding.remarks.isEmpty ? .ok : .warning,
-                ([finding.detail.isEmpty ? "right" : finding.detail] + finding.remarks).joined(separator: "; "))
+                finding.name, concerns.isEmpty ? .ok : .warning,
+                ([finding.detail.isEmpty ? "right" : finding.detail] + (finding.facts?.words ?? []) + concerns).joined(separator: "; "))
         } + (proofProbe(needsProof).map { [$0] } ?? [])
     }
 
