@@ -146,6 +146,8 @@ import Testing
         let record = try PhysicalFixture.record("incremental", .baseIncremental, product)
         var logged = try PhysicalFixture.record("log", .walRange, full.product)
         logged.facts?.server = product.server
+        logged.facts?.server?.lsnStart = product.server?.lsnStart
+        logged.facts?.server?.lsnStop = product.server?.lsnStop.map { LogPosition(bytes: $0.bytes + 1 << 30) }
         logged.facts?.server?.consistentAt = after
         func recover(to target: PointInTimeRestore.Target, _ name: String) async throws -> PointInTimeRestore.Outcome {
             let data = fixture.scratch.file(name)

@@ -43,15 +43,19 @@ struct PostgresInventory {
         return RowManifest(tables: tables)
     }
 
-    /// The revision of every migration table of Alembic, joined; nil when there is none.
-    func revision() throws(Failure) -> String? {
+    /// The revision of every migration table of Alembic that meets a condition, joined; nil when there is none. A part of a database
+    /// has the revision of the migration tables in it: a restore of it can find no other.
+    func revision(
+        _ condition: String = "true", without: [PostgresSelection.Table] = []
+    ) throws(Failure) -> String? {
         let tables = try session.rows(
             """
             SELECT n.nspname FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace
-            WHERE c.relname = 'alembic_version' AND c.relkind = 'r' ORDER BY 1
+            WHERE c.relname = 'alembic_version' AND c.relkind = 'r' AND \(condition) ORDER BY 1
             """)
         var revisions: [String] = []
-        for schema in tables.compactMap({ $0.first ?? nil }) {
+        for schema in tables.compactMap({ $0.first ?? nil })
+        where !without.contains(where: { $0.schema == schema && $0.name == "alembic_version" }) {
             revisions += try session.rows("SELECT version_num FROM \(sqlName(schema)).alembic_version ORDER BY 1").compactMap {
                 $0.first ?? nil
             }

@@ -53,7 +53,7 @@ final class PostgresSnapshot {
             schemaSHA256: try inventory.schemaDigest(selection.condition),
             prerequisites: try inventory.prerequisites(of: selection))
         rows = try inventory.rows(selection.condition, without: selection.withoutRows, stop: { stop.isRaised })
-        revision = try inventory.revision()
+        revision = try inventory.revision(selection.condition, without: selection.withoutRows)
         self.identifier = identifier
         self.session = session
     }
