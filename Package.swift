@@ -83,7 +83,7 @@ let package = Package(
                 "Database",
             ]),
         room("Adapters/Actions", ["Model", "Policies", "Rollouts", "Ports", "Transport", "Processes"]),
-        room("Adapters/Notifications", ["Model", "Ports", "Transport", "Crypto"]),
+        room("Adapters/Notifications", ["Model", "Ports", "Transport", "Processes", "Crypto"]),
 
         // Faces.
         room("Faces/API", core + ["Ports", "Controller", "Crypto"]),

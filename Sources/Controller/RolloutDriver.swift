@@ -50,7 +50,7 @@ public final class RolloutDriver: Sendable {
     let limits: CallLimits
     let watchdog: WatchdogLink
     let retries: RetryBudget
-    private let notifier: any Notifier
+    private let notifiers: [any Notifier]
     private let initial: Rollout
     private let opening: @Sendable () async -> [RolloutEvent]
     private let openEffects: [Effect]
@@ -76,7 +76,7 @@ public final class RolloutDriver: Sendable {
         limits = parts.limits
         watchdog = parts.watchdog
         retries = parts.retries
-        notifier = parts.notifier
+        notifiers = [parts.notifier] + world.notifiers
         runner = EffectRunner(charter: rollout.charter, world: world, parts: parts)
         board = StatusBoard(rollout.status(at: clock.now()))
         (inbox, outbox) = AsyncStream.makeStream()
@@ -108,7 +108,9 @@ public final class RolloutDriver: Sendable {
     ///   or `stop` was asked for.
     func run() async throws(StoreError) {
         let loss = await withDiscardingTaskGroup { notices in
-            await drive { notice in notices.addTask { await self.deliver(notice) } }
+            await drive { notification in
+                for notifier in notifiers { notices.addTask { await self.deliver(notification, by: notifier) } }
+            }
         }
         // Commands that came in after the end are answered, not left hanging.
         for await input in inbox {
@@ -120,14 +122,14 @@ public final class RolloutDriver: Sendable {
     }
 
     /// One driving from beginning to end; returns why the journal was lost, if it was.
-    private func drive(deliver: (Notice) -> Void) async -> StoreError? {
+    private func drive(deliver: (Notification) -> Void) async -> StoreError? {
         await withDiscardingTaskGroup { group in
             var loop = DriverLoop(driver: self, rollout: initial)
             func start(_ orders: [DriverLoop.Order]) {
                 for order in orders {
                     loop.began(order)
-                    if case .effect(.notify(let notice), _, _) = order {
-                        deliver(notice)
+                    if case .effect(.notify(let notice), let at, _) = order {
+                        deliver(notification(of: notice, at: at))
                         continue
                     }
                     group.addTask { await self.carryOut(order) }
@@ -151,10 +153,27 @@ public final class RolloutDriver: Sendable {
         }
     }
 
-    /// Passes a notice on, and gives it up after its limit.
-    private func deliver(_ notice: Notice) async {
+    /// A notice as media show it. Its severity is that of the status that was recorded with it: a rollout that is taken back is worth
+    /// a look.
+    private func notification(of notice: Notice, at moment: Instant) -> Notification {
+        let status = board.status
+        let isGood = status.ending.map { $0 == .promoted } ?? true
+        var fields = [
+            Notification.Field("rollout", "\(status.id)"), .init("service", "\(status.service)"),
+            .init("version", status.version),
+            .init("previous", status.previous), .init("state", status.state),
+        ]
+        if let weight = status.observedWeight { fields.append(.init("weight", "\(weight)")) }
+        return Notification(
+            status.isFinal ? .rolloutEnded : .rolloutChanged, notice.isCall ? .critical : isGood ? .info : .warning,
+            subject: "\(status.service) \(status.version): \(status.state)", text: notice.text, fields: fields,
+            deduplicationKey: "rollout \(status.id)", at: moment)
+    }
+
+    /// Passes a notification on, and gives it up after its limit.
+    private func deliver(_ notification: Notification, by notifier: any Notifier) async {
         await withTaskGroup(of: Void.self) { group in
-            group.addTask { await self.notifier.notify(notice, of: self.charter.id) }
+            group.addTask { await notifier.notify(notification) }
             group.addTask { await self.clock.sleep(for: self.limits.notice) }
             await group.next()
             group.cancelAll()

@@ -14,17 +14,20 @@ public struct World: Sendable {
     public var actions: any Actions
     /// Backups, when the policy asks for them.
     public var backups: (any Backups)?
+    /// Whom the policy wants to be told, beside those whom the controller tells of every rollout.
+    public var notifiers: [any Notifier]
 
     /// The outside parts of one rollout.
     public init(
         traffic: any Traffic, telemetry: any Telemetry, database: (any DatabaseHealth)?, actions: any Actions,
-        backups: (any Backups)? = nil
+        backups: (any Backups)? = nil, notifiers: [any Notifier] = []
     ) {
         self.traffic = traffic
         self.telemetry = telemetry
         self.database = database
         self.actions = actions
         self.backups = backups
+        self.notifiers = notifiers
     }
 }
 

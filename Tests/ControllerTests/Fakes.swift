@@ -156,15 +156,15 @@ final class FakeActions: Actions {
 
 /// Keeps what people were told.
 final class FakeNotifier: Notifier {
-    let notices = Locked<[Notice]>([])
+    let notices = Locked<[Notification]>([])
     /// How many were given up before they were delivered.
     let givenUp = Locked(0)
     /// What each delivery waits for.
     let delay = Locked<@Sendable () async -> Void>({})
 
-    func notify(_ notice: Notice, of rollout: RolloutID) async {
+    func notify(_ notification: Notification) async {
         await delay.withLock { $0 }()
         if Task.isCancelled { return givenUp.withLock { $0 += 1 } }
-        notices.withLock { $0.append(notice) }
+        notices.withLock { $0.append(notification) }
     }
 }

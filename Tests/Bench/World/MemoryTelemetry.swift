@@ -35,5 +35,5 @@ struct NoActions: Actions {
 
 /// Notices for nobody.
 struct NoNotifier: Notifier {
-    func notify(_ notice: Notice, of rollout: RolloutID) async {}
+    func notify(_ notification: Notification) async {}
 }
