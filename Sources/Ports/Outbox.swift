@@ -123,7 +123,7 @@ public struct OutboxEntry: Sendable, Hashable {
             reason.kind == .denied
             ? OutboxEntry.longestPause.milliseconds : OutboxEntry.firstPause.milliseconds << Int64(min(max(attempts, 1) - 1, 20))
         let ceiling = min(doubled, OutboxEntry.longestPause.milliseconds)
-        let pause = Duration(milliseconds: ceiling / 2 + Int64(Double(ceiling - ceiling / 2) * min(max(unit, 0), 1)))
+        let pause = Duration(milliseconds: ceiling / 2 + Int64(Double(ceiling - ceiling / 2) * (unit > 0 ? min(unit, 1) : 0)))
         return max(pause, reason.retryAfter ?? .zero)
     }
 }

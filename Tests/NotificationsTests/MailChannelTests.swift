@@ -56,7 +56,7 @@ import Testing
         let received = try #require(server.received.first)
         #expect(server.received.count == 1 && received.recipients.count == 2)
         #expect(!received.content.contains("\r\nBcc:"))
-        #expect(text(received.content).contains("\n.\r\nMAIL FROM:<x@y>"))
+        #expect(text(received.content).contains(".\r\nMAIL FROM:<x@y>"))
     }
 
     @Test func theIdentifierIsTheSameAtEveryTry() async throws {

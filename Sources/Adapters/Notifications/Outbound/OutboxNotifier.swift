@@ -4,7 +4,7 @@ public import SerinTransport
 
 /// Tells people by all configured channels, at least once each: a notification is written down first and sent by `run`, which tries
 /// again until the other side has it. Whoever notifies waits for the disk alone, and for that not longer than it wants to.
-public final class OutboxNotifier: Sendable {
+public final class OutboxNotifier: Notifier {
     /// One channel with what it is told.
     public struct Route: Sendable {
         /// Its name in the outbox and in logs.
