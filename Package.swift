@@ -25,7 +25,7 @@ func tests(_ name: String, _ dependencies: [String], resources: [Resource] = [])
         resources: resources, swiftSettings: strict)
 }
 
-let core = ["Model", "Policies", "Verdicts", "Rollouts", "Records", "Catalogue"]
+let core = ["Model", "Policies", "Verdicts", "Rollouts", "Records", "Catalogue", "Migrations"]
 let everything =
     core + [
         "Ports", "Controller", "Locks", "Transport", "Processes", "Crypto", "Compression", "Database", "YAML", "Prometheus",
@@ -58,6 +58,7 @@ let package = Package(
         room("Core/Rollouts", ["Model", "Policies", "Verdicts"]),
         room("Core/Records", ["Model", "Policies", "Verdicts", "Rollouts"]),
         room("Core/Catalogue", ["Model", "Policies", "Records"]),
+        room("Core/Migrations", ["Model"]),
 
         room("Ports", core),
         room("Controller", core + ["Ports", "Locks"]),
