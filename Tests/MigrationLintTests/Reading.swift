@@ -1,0 +1,29 @@
+import SerinMigrations
+import SerinSQL
+
+/// One revision of plain SQL, judged.
+func lint(
+    _ up: String, down: String? = "SELECT 1", history: [String] = [], wrapping: MigrationText.Wrapping = .separate,
+    settings: LintSettings = LintSettings(), source: String? = nil
+) async -> RevisionReport {
+    func text(_ sql: String) -> MigrationSide {
+        .text(
+            MigrationText(
+                file: "db/0001.sql", sql: Array(sql.utf8), wrapping: wrapping, isGenerated: source != nil,
+                source: source.map { Array($0.utf8) }))
+    }
+    var scripts = history.enumerated().map {
+        MigrationScript(revision: "h\($0.offset)", name: "", up: text($0.element), down: .missing)
+    }
+    scripts.append(MigrationScript(revision: "0001", name: "test", up: text(up), down: down.map(text) ?? .missing))
+    let read = await StatementReader().read(scripts, applied: history.count, version: settings.version)
+    let report = Lint(settings).report(read)
+    return report.revisions[0]
+}
+
+/// The rules that fail or warn about the way forward, each once, in the order found; without those about the way back.
+func rules(_ report: RevisionReport) -> [String] {
+    report.up.findings.filter { $0.rule != .noWayBack }.map(\.rule.rawValue).reduce(into: []) {
+        if !$0.contains($1) { $0.append($1) }
+    }
+}
