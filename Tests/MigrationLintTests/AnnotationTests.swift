@@ -1,4 +1,5 @@
 import SerinMigrations
+import SerinModel
 import Testing
 
 @Suite struct AnnotationTests {
@@ -13,7 +14,7 @@ import Testing
         let finding = report.up.findings.first
         #expect(finding?.rule == .indexBlocks)
         #expect(finding?.allowance == "it has 200 rows")
-        #expect(!report.up.findings.contains(where: \.failsGate))
+        #expect(!report.up.findings.contains { $0.failsGate })
     }
 
     @Test func aCommentSpeaksForItsOwnStatementAlone() async {
@@ -48,13 +49,13 @@ import Testing
     @Test func anAllowedBlockStaysDestructive() async {
         let report = await lint("-- serin: allow D01, C01 because nobody used it for a year\nDROP TABLE t;")
         #expect(report.kind == .destructive)
-        #expect(!report.up.findings.contains(where: \.failsGate))
+        #expect(!report.up.findings.contains { $0.failsGate })
     }
 
     @Test func aClassIsGivenToWhatNobodyCanSee() async {
         let report = await lint("-- serin: class reversible because it only moves rows\nDO $$ BEGIN END $$;")
         #expect(report.kind == .reversible)
-        #expect(!report.up.findings.contains(where: \.failsGate))
+        #expect(!report.up.findings.contains { $0.failsGate })
     }
 
     @Test func aTextThatOnlyLooksLikeACommentAllowsNothing() async {

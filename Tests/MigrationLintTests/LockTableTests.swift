@@ -173,9 +173,9 @@ import Testing
     }
 
     private static func strongest(_ rows: [[String?]], in statement: String) -> [String] {
-        var modes: [String: LockMode] = [:]
+        var modes: [String: TableLock] = [:]
         for row in rows {
-            guard let name = row[0], let word = row[1], let mode = LockMode.allCases.first(where: { $0.serverName == word })
+            guard let name = row[0], let word = row[1], let mode = TableLock.allCases.first(where: { $0.serverName == word })
             else { continue }
             if row[2] == "i", !statement.contains(name) { continue }
             modes[name] = max(modes[name] ?? .accessShare, mode)
@@ -184,7 +184,7 @@ import Testing
     }
 }
 
-extension LockMode {
+extension TableLock {
     /// As `pg_locks` writes it: `AccessExclusiveLock`.
     fileprivate var serverName: String {
         name.split(separator: " ").map { $0.prefix(1) + $0.dropFirst().lowercased() }.joined() + "Lock"

@@ -63,7 +63,7 @@ import Testing
         let told = await report(
             "# serin: class additive because it only fills a lookup table\n# serin: allow R01 because nothing is taken back")
         #expect(told?.kind == .additive)
-        #expect(told?.findings.contains(where: \.failsGate) == false)
+        #expect(told?.findings.contains { $0.failsGate } == false)
     }
 
     @Test func twoRevisionsOfOneNameAndSeveralHeadsAreFound() async {

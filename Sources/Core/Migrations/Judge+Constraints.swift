@@ -34,7 +34,7 @@ extension Judge {
             kind = "FOREIGN KEY (\(constraint.columns.map(quoted).joined(separator: ", "))) REFERENCES \(target)"
         default: kind = "CHECK (…)"
         }
-        let lockName = constraint.isCheck ? LockMode.accessExclusive.name : LockMode.shareRowExclusive.name
+        let lockName = constraint.isCheck ? TableLock.accessExclusive.name : TableLock.shareRowExclusive.name
         flag(
             .constraintScans, settings.isSmall(table) ? .warning : nil,
             "adding \(name) reads every row of \(table) under \(lockName)",

@@ -122,7 +122,7 @@ extension Judge {
             safe: "REFRESH MATERIALIZED VIEW CONCURRENTLY \(view), which needs a unique index on it")
     }
 
-    mutating func lockTables(_ tables: [RelationName], _ mode: LockMode) {
+    mutating func lockTables(_ tables: [RelationName], _ mode: TableLock) {
         for table in tables { lock(table, mode) }
         guard tables.contains(where: { !isNew($0) }) else { return }
         flag(

@@ -103,7 +103,7 @@ struct Judge {
     // MARK: What a statement does
 
     /// It locks a relation. What was made in the same direction is used by nobody yet.
-    mutating func lock(_ relation: RelationName, _ mode: LockMode) {
+    mutating func lock(_ relation: RelationName, _ mode: TableLock) {
         guard !isNew(relation) else { return }
         if let index = report.locks.firstIndex(where: { $0.relation.full == relation.full }) {
             report.locks[index].mode = max(report.locks[index].mode, mode)

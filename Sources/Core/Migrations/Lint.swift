@@ -77,7 +77,7 @@ public struct Lint: Sendable {
             judge.judge(list)
             down = judge.outcome
         }
-        return RevisionSummary(script: script, up: up.outcome, down: down).report
+        return RevisionSummary(script: script, wantsWayBack: settings.wantsWayBack, up: up.outcome, down: down).report
     }
 
     /// The statements of the way forward. What cannot be read is one statement of which nobody knows what it does.

@@ -11,13 +11,18 @@ public struct LintSettings: Sendable, Hashable {
     public var rows: [String: Int]
     /// Up to how many rows a table is small: what reads, rewrites or changes all of it is quick then.
     public var smallTable: Int
+    /// Whether a way back is expected; not of a text that is only the way forward.
+    public var wantsWayBack: Bool
 
     /// Settings.
-    public init(version: Int = 15, isUTC: Bool? = nil, rows: [String: Int] = [:], smallTable: Int = 10_000) {
+    public init(
+        version: Int = 15, isUTC: Bool? = nil, rows: [String: Int] = [:], smallTable: Int = 10_000, wantsWayBack: Bool = true
+    ) {
         self.version = version
         self.isUTC = isUTC
         self.rows = rows
         self.smallTable = smallTable
+        self.wantsWayBack = wantsWayBack
     }
 
     func isSmall(_ table: RelationName) -> Bool { rowCount(table).map { $0 <= smallTable } ?? false }

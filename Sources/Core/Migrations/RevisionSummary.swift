@@ -3,6 +3,7 @@ internal import SerinModel
 /// Sums up the statements of a revision.
 struct RevisionSummary {
     let script: MigrationScript
+    let wantsWayBack: Bool
     let up: DirectionReport
     let down: DirectionReport?
 
@@ -47,6 +48,7 @@ struct RevisionSummary {
 
     /// The class of what the previous version may not survive: what its way back says.
     private func wayBackClass(_ why: String) -> (MigrationClass, String) {
+        guard wantsWayBack else { return (.reversible, why) }
         guard let down, hasDown else { return (.unclassified, why + "; and there is no way back") }
         if let statement = down.statements.first(where: { $0.mystery != nil && $0.declared == nil }),
             let mystery = statement.mystery
@@ -66,7 +68,7 @@ struct RevisionSummary {
     /// What is to be said of the way back.
     private func wayBack(_ kind: MigrationClass) -> [LintFinding] {
         let changesSomething = up.statements.contains { $0.phase != nil || $0.mystery != nil }
-        guard changesSomething, !hasDown else { return [] }
+        guard wantsWayBack, changesSomething, !hasDown else { return [] }
         let what: String
         var place = LintPlace(file: script.file, line: 1, column: 1)
         switch script.down {

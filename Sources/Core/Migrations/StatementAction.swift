@@ -45,7 +45,7 @@ public enum StatementAction: Sendable, Hashable {
     /// `COMMENT ON`; nil when it is about no relation.
     case comment(RelationName?)
     /// `LOCK TABLE`
-    case lock([RelationName], LockMode)
+    case lock([RelationName], TableLock)
     /// `INSERT`, `COPY … FROM`; the tables that are read.
     case insert(RelationName, from: [RelationName])
     /// `UPDATE`

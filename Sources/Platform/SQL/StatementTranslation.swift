@@ -23,7 +23,7 @@ enum StatementTranslation {
             [
                 .lock(
                     body.list("relations").compactMap(\.relation),
-                    LockMode(rawValue: Int(body["mode"]?.integer ?? 8)) ?? .accessExclusive)
+                    TableLock(rawValue: Int(body["mode"]?.integer ?? 8)) ?? .accessExclusive)
             ]
         case "RefreshMatViewStmt":
             body["relation"]?.relation.map { [.refresh($0, concurrently: body.flag("concurrent"))] }

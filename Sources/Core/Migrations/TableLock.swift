@@ -1,5 +1,5 @@
 /// The table-level locks of Postgres, the weakest first (PostgreSQL documentation, 13.3.1).
-public enum LockMode: Int, Sendable, Hashable, CaseIterable, Comparable {
+public enum TableLock: Int, Sendable, Hashable, CaseIterable, Comparable {
     /// Of `SELECT`.
     case accessShare = 1
     /// Of `SELECT … FOR UPDATE`.
@@ -38,7 +38,7 @@ public enum LockMode: Int, Sendable, Hashable, CaseIterable, Comparable {
     public var blocksWrites: Bool { self >= .share }
 
     /// The weaker first.
-    public static func < (left: LockMode, right: LockMode) -> Bool { left.rawValue < right.rawValue }
+    public static func < (left: TableLock, right: TableLock) -> Bool { left.rawValue < right.rawValue }
 }
 
 /// A lock on a relation that a statement takes.
@@ -46,10 +46,10 @@ public struct RelationLock: Sendable, Hashable {
     /// What is locked: a table, an index, a view.
     public var relation: RelationName
     /// How.
-    public var mode: LockMode
+    public var mode: TableLock
 
     /// A lock.
-    public init(_ relation: RelationName, _ mode: LockMode) {
+    public init(_ relation: RelationName, _ mode: TableLock) {
         self.relation = relation
         self.mode = mode
     }
