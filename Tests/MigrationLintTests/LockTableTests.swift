@@ -174,10 +174,12 @@ import Testing
 
     private static func strongest(_ rows: [[String?]], in statement: String) -> [String] {
         var modes: [String: TableLock] = [:]
+        let words = statement.split { !$0.isLetter && !$0.isNumber && $0 != "_" }
         for row in rows {
             guard let name = row[0], let word = row[1], let mode = TableLock.allCases.first(where: { $0.serverName == word })
             else { continue }
-            if row[2] == "i", !statement.contains(name) { continue }
+            // The index that CLUSTER names is the table's as any other.
+            if row[2] == "i", !words.contains(Substring(name)) || statement.hasPrefix("CLUSTER") { continue }
             modes[name] = max(modes[name] ?? .accessShare, mode)
         }
         return modes.filter { $0.value > .accessShare }.map { "\($0.key): \($0.value.name)" }.sorted()

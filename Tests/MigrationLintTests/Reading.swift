@@ -1,9 +1,18 @@
 import SerinMigrations
 import SerinSQL
 
-/// One revision of plain SQL, judged.
+/// The way forward of one revision of plain SQL, judged without asking for a way back.
 func lint(
-    _ up: String, down: String? = "SELECT 1", history: [String] = [], wrapping: MigrationText.Wrapping = .separate,
+    _ up: String, history: [String] = [], wrapping: MigrationText.Wrapping = .separate, settings: LintSettings = LintSettings()
+) async -> RevisionReport {
+    var settings = settings
+    settings.wantsWayBack = false
+    return await revision(up, down: nil, history: history, wrapping: wrapping, settings: settings)
+}
+
+/// One revision of plain SQL, judged; with `source` as generated from a program of that text.
+func revision(
+    _ up: String, down: String?, history: [String] = [], wrapping: MigrationText.Wrapping = .separate,
     settings: LintSettings = LintSettings(), source: String? = nil
 ) async -> RevisionReport {
     func text(_ sql: String) -> MigrationSide {
@@ -17,13 +26,12 @@ func lint(
     }
     scripts.append(MigrationScript(revision: "0001", name: "test", up: text(up), down: down.map(text) ?? .missing))
     let read = await StatementReader().read(scripts, applied: history.count, version: settings.version)
-    let report = Lint(settings).report(read)
-    return report.revisions[0]
+    return Lint(settings).report(read).revisions[0]
 }
 
-/// The rules that fail or warn about the way forward, each once, in the order found; without those about the way back.
+/// The rules that fail or warn about the way forward, each once, in the order found.
 func rules(_ report: RevisionReport) -> [String] {
-    report.up.findings.filter { $0.rule != .noWayBack }.map(\.rule.rawValue).reduce(into: []) {
+    report.up.findings.map(\.rule.rawValue).reduce(into: []) {
         if !$0.contains($1) { $0.append($1) }
     }
 }

@@ -20,32 +20,32 @@ import Testing
             ("CREATE INDEX CONCURRENTLY i ON t (a)", "DROP INDEX CONCURRENTLY i", .additive, .expand),
         ]
         for (up, down, kind, phase) in cases {
-            let report = await lint(up, down: down)
+            let report = await revision(up, down: down)
             #expect(report.kind == kind, "\(up): \(report.reason)")
             #expect(report.phase == phase, "\(up)")
         }
     }
 
     @Test func goingBackListsWhatItLosesAndIsNotBlamedForTakingBackItsOwn() async {
-        let report = await lint(
+        let report = await revision(
             "ALTER TABLE t ADD COLUMN x int; CREATE TABLE n (id int)", down: "DROP TABLE n; ALTER TABLE t DROP COLUMN x")
         #expect(report.downLosses == ["the rows of n", "the values of t.x"])
         #expect(report.down?.findings == [])
     }
 
     @Test func goingBackIsBlamedForWhatTheRevisionDidNotAdd() async {
-        let report = await lint("ALTER TABLE t ADD COLUMN x int", down: "DROP TABLE t")
+        let report = await revision("ALTER TABLE t ADD COLUMN x int", down: "DROP TABLE t")
         #expect(report.down?.findings.map(\.rule) == [.destroys])
     }
 
     @Test func aMissingOrEmptyWayBackIsAnErrorAndABlockWhereThePreviousVersionNeedsIt() async {
-        let additive = await lint("ALTER TABLE t ADD COLUMN x int", down: nil)
+        let additive = await revision("ALTER TABLE t ADD COLUMN x int", down: nil)
         #expect(additive.findings.map(\.rule) == [.noWayBack])
         #expect(additive.findings.first?.severity == .error)
-        let breaking = await lint("ALTER TABLE t ALTER a SET NOT NULL", down: "-- nothing to do")
+        let breaking = await revision("ALTER TABLE t ALTER a SET NOT NULL", down: "-- nothing to do")
         #expect(breaking.findings.last?.rule == .noWayBack)
         #expect(breaking.findings.last?.severity == .block)
-        let nothing = await lint("SELECT 1", down: nil)
+        let nothing = await revision("SELECT 1", down: nil)
         #expect(nothing.findings == [])
     }
 
@@ -80,12 +80,12 @@ import Testing
     @Test func generatedTransactionsAreTheToolsOwn() async {
         let sql =
             "BEGIN;\nALTER TABLE t ADD COLUMN x int;\nCOMMIT;\nCREATE INDEX CONCURRENTLY i ON t (x);\nBEGIN;\nUPDATE alembic_version SET version_num='2' WHERE version_num='1';\nCOMMIT;"
-        let report = await lint(sql, down: "ALTER TABLE t DROP COLUMN x", source: "")
+        let report = await revision(sql, down: "ALTER TABLE t DROP COLUMN x", source: "")
         #expect(report.findings == [])
     }
 
     @Test func thePlannedRevisionSaysTheSame() async {
-        let report = await lint("ALTER TABLE t ADD COLUMN x int", down: "ALTER TABLE t DROP COLUMN x")
+        let report = await revision("ALTER TABLE t ADD COLUMN x int", down: "ALTER TABLE t DROP COLUMN x")
         #expect(report.planned?.kind == .additive)
         #expect(report.planned?.tables == ["t"])
         #expect(report.planned?.hasDown == true)

@@ -18,7 +18,12 @@ extension Judge {
             flagForeignKeyWithoutIndex(constraint, of: table)
         case .unique, .primaryKey, .exclusion:
             lock(table, .accessExclusive)
-            if constraint.index == nil { flagBuild(constraint, of: table) } else { flagKeyScan(constraint, of: table) }
+            if let index = constraint.index {
+                lock(RelationName(schema: table.schema, index), .shareUpdateExclusive)
+                flagKeyScan(constraint, of: table)
+            } else {
+                flagBuild(constraint, of: table)
+            }
         }
         if constraint.isNotValid { transaction.unvalidated.insert(objectKey(.constraint, table, name)) }
     }
@@ -106,6 +111,8 @@ extension Judge {
     mutating func dropConstraint(_ name: String, of table: RelationName, _ cascades: Bool) {
         lock(table, .accessExclusive)
         if let key = schema[table]?.foreignKeys.first(where: { $0.name == name }) { lock(key.references, .accessExclusive) }
+        let index = RelationName(schema: table.schema, name)
+        if schema.table(ofIndex: index) != nil { lock(index, .accessExclusive) }
         schema.dropConstraint(name, on: table)
         phase(.expand)
         replaces(

@@ -45,7 +45,8 @@ public struct GivenMigrations: Sendable, Hashable {
             }
             bytes += buffer.prefix(count)
         }
-        throw Failure(.invalid, "\(path) is longer than \(limit >> 20) MiB, the most that is read", hint: "is this the right file?")
+        throw Failure(
+            .invalid, "\(path) is longer than \(limit >> 20) MiB, the most that is read", hint: "is this the right file?")
     }
 
     private static func unreadable(_ path: String, _ code: Int32) -> Failure {

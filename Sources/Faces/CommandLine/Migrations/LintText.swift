@@ -47,7 +47,8 @@ enum LintText {
     }
 
     private static func place(_ place: LintPlace) -> String {
-        place.generated ? "\(place.file) (generated SQL \(place.line):\(place.column))" : "\(place.file):\(place.line):\(place.column)"
+        place.generated
+            ? "\(place.file) (generated SQL \(place.line):\(place.column))" : "\(place.file):\(place.line):\(place.column)"
     }
 
     /// One sentence about all of it.
@@ -56,7 +57,8 @@ enum LintText {
         let counts = LintSeverity.allCases.reversed().map { severity in (severity, all.count { $0.severity == severity }) }
         let words = counts.filter { $0.1 > 0 }.map { "\($0.1) \($0.0.rawValue)" }
         let revisions = "\(report.revisions.count) revision\(report.revisions.count == 1 ? "" : "s")"
-        return "\(revisions): \(words.isEmpty ? "nothing found" : words.joined(separator: ", "))\(fails ? "; the gate fails" : "")"
+        return
+            "\(revisions): \(words.isEmpty ? "nothing found" : words.joined(separator: ", "))\(fails ? "; the gate fails" : "")"
     }
 
     static func document(_ report: LintReport, fails: Bool) -> JSONValue {
@@ -70,7 +72,8 @@ enum LintText {
     private static func document(_ revision: RevisionReport) -> JSONValue {
         .object([
             "revision": .string(revision.revision), "name": .string(revision.name), "file": .string(revision.file),
-            "phase": .string(revision.phase.rawValue), "class": .string(revision.kind.rawValue), "reason": .string(revision.reason),
+            "phase": .string(revision.phase.rawValue), "class": .string(revision.kind.rawValue),
+            "reason": .string(revision.reason),
             "has_down": .bool(revision.hasDown), "down_losses": .array(revision.downLosses.map { .string($0) }),
             "tables": .array(revision.tables.map { .string($0) }),
             "findings": .array(revision.findings.map { document($0, revision: revision.revision) }),
@@ -90,7 +93,8 @@ enum LintText {
             "line": .integer(statement.place.line), "column": .integer(statement.place.column), "text": .string(statement.text),
             "locks": .array(
                 statement.locks.map { .object(["relation": .string("\($0.relation)"), "mode": .string($0.mode.name)]) }),
-            "rewrites": .array(statement.rewrites.map { .string("\($0)") }), "scans": .array(statement.scans.map { .string("\($0)") }),
+            "rewrites": .array(statement.rewrites.map { .string("\($0)") }),
+            "scans": .array(statement.scans.map { .string("\($0)") }),
             "losses": .array(statement.losses.map { .string($0) }), "previous_version": .string(survival.0),
             "previous_version_reason": .string(survival.1), "phase": statement.phase.map { .string($0.rawValue) } ?? .null,
             "unclassified": statement.mystery.map { .string($0) } ?? .null,

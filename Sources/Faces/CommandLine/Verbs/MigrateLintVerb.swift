@@ -5,7 +5,8 @@ internal import SerinModel
 extension Subcommand {
     static let migrateLint = Subcommand(
         "migrate lint", summary: "say what migrations would do: locks, rewrites, losses, and what the running version survives",
-        details: "Needs no database and changes nothing. Exit 7 when something fails the gate; docs/migrations-lint.md has all rules.",
+        details:
+            "Needs no database and changes nothing. Exit 7 when something fails the gate; docs/migrations-lint.md has all rules.",
         examples: [
             "serin migrate lint db/migrations", "serin migrate lint alembic.ini --applied 4f0a --server 16 --utc",
             "alembic upgrade head --sql | serin migrate lint -",
@@ -13,7 +14,8 @@ extension Subcommand {
         interruption: .ends
     ) { input throws(UsageError) in
         let arguments = try LintArguments(&input)
-        let place = try input.positional("PLACE", help: "a folder of SQL files, one SQL file, an alembic.ini, or - for standard input")
+        let place = try input.positional(
+            "PLACE", help: "a folder of SQL files, one SQL file, an alembic.ini, or - for standard input")
         return { session in
             let report = try await arguments.lint(place, session)
             let fails = arguments.fails(report)
