@@ -25,11 +25,11 @@ func tests(_ name: String, _ dependencies: [String], resources: [Resource] = [])
         resources: resources, swiftSettings: strict)
 }
 
-let core = ["Model", "Policies", "Verdicts", "Rollouts", "Records", "Catalogue"]
+let core = ["Model", "Policies", "Verdicts", "Rollouts", "Records", "Catalogue", "Migrations"]
 let everything =
     core + [
-        "Ports", "Controller", "Locks", "Transport", "Processes", "Crypto", "Compression", "Database", "YAML", "Prometheus",
-        "Postgres", "SQLite", "Traffic", "Actions", "Backups", "Notifications", "API", "Server",
+        "Ports", "Controller", "Locks", "Transport", "Processes", "Crypto", "Compression", "Database", "SQL", "YAML",
+        "Prometheus", "Postgres", "SQLite", "Traffic", "Actions", "Backups", "Notifications", "API", "Server",
     ]
 
 let package = Package(
@@ -45,6 +45,8 @@ let package = Package(
             name: "CMicroHTTPD", path: "Sources/C/CMicroHTTPD", pkgConfig: "libmicrohttpd",
             providers: [.apt(["libmicrohttpd-dev"])]),
         .systemLibrary(name: "CZstd", path: "Sources/C/CZstd", pkgConfig: "libzstd", providers: [.apt(["libzstd-dev"])]),
+        // Debian's libpg-query-dev has no file for pkg-config; the module map names the archive.
+        .systemLibrary(name: "CPgQuery", path: "Sources/C/CPgQuery", providers: [.apt(["libpg-query-dev"])]),
         .systemLibrary(name: "CZlib", path: "Sources/C/CZlib", pkgConfig: "zlib", providers: [.apt(["zlib1g-dev"])]),
         .target(name: "CSerinCurl", dependencies: ["CCurl"], path: "Sources/C/CSerinCurl"),
         .target(name: "CSerinHTTPD", dependencies: ["CMicroHTTPD"], path: "Sources/C/CSerinHTTPD"),
@@ -58,6 +60,7 @@ let package = Package(
         room("Core/Rollouts", ["Model", "Policies", "Verdicts"]),
         room("Core/Records", ["Model", "Policies", "Verdicts", "Rollouts"]),
         room("Core/Catalogue", ["Model", "Policies", "Records"]),
+        room("Core/Migrations", ["Model"]),
 
         room("Ports", core),
         room("Controller", core + ["Ports", "Locks"]),
@@ -69,6 +72,7 @@ let package = Package(
         room("Platform/Crypto", [], c: ["COpenSSL"]),
         room("Platform/Compression", ["Model"], c: ["CZstd", "CZlib"]),
         room("Platform/Database", ["Model", "Locks"], c: ["CLibPQ"]),
+        room("Platform/SQL", ["Model", "Migrations"], c: ["CPgQuery"]),
         room("Platform/YAML", ["Model", "Policies"], c: ["CYAML"]),
 
         // Adapters: each knows Ports, Core's values, Platform and its C library.
@@ -136,6 +140,9 @@ let package = Package(
         tests("VerdictsTests", ["SerinModel", "SerinVerdicts", "SerinProcesses"], resources: [.copy("Vectors")]),
         tests("RolloutsTests", ["SerinModel", "SerinPolicies", "SerinVerdicts", "SerinRollouts"]),
         tests("RecordsTests", core.map { "Serin" + $0 } + ["SerinCrypto"], resources: [.copy("Golden")]),
+        tests(
+            "MigrationLintTests",
+            ["SerinModel", "SerinMigrations", "SerinSQL", "SerinDatabase", "SerinProcesses", "Testbed"]),
         tests("CatalogueTests", ["SerinModel", "SerinPolicies", "SerinRecords", "SerinCatalogue", "SerinYAML", "SerinCrypto"]),
         tests("CompressionTests", ["SerinModel", "SerinCompression", "SerinProcesses", "Testbed"]),
         tests(

@@ -128,6 +128,8 @@ public struct Assembly: Sendable {
         @Sendable (ServiceName, RolloutID?, _ noted: Checkpoint?, StateRoot) async throws(OperationError) -> Verification
     /// The JSON Schema of policies.
     public var policySchema: @Sendable () -> String
+    /// How migrations are found for the lint.
+    public var migrations = MigrationReading.plainFiles
     /// How the parts of backups are put together.
     public var backups: BackupAssembly
     /// Lowers a service's weight when no controller has held its lock for so long; returns when there is nothing to watch.

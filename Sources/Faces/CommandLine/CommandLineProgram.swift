@@ -34,10 +34,15 @@ public struct CommandLineProgram: Sendable {
     static let table = CommandTable(
         verbs: [
             .check, .plan, .run, .start, .status, .wait, .halt, .hold, .resume, .promote, .rollback, .approve, .why, .log,
-            .verify,
+            .verify, .migrateLint,
             .schema, .daemon, .version, .watchdog,
         ] + Subcommand.backups,
-        groups: [.init(name: "backup", summary: "backups: make, list, verify, restore, prune", notes: BackupExit.notes)])
+        groups: [
+            .init(
+                name: "migrate", summary: "migrations of the database",
+                notes: ["Exit codes of lint: 0 nothing fails the gate, 2 usage, 7 something does"]),
+            .init(name: "backup", summary: "backups: make, list, verify, restore, prune", notes: BackupExit.notes),
+        ])
 
     /// Does what the arguments ask for.
     public func run(_ arguments: [String]) async -> ExitCode {

@@ -1,0 +1,28 @@
+public import SerinModel
+
+/// How a migration ended, up or down.
+public enum MigrationOutcome: Sendable, Hashable, Codable {
+    /// The database was read again and is where it should be; `note` says what was seen on the way (times, retries).
+    case done(SchemaState, note: String)
+    /// It failed; nothing of it is still running. Where the database is now, when it could be read.
+    case failed(Failure, SchemaState?)
+    /// Nobody knows: it may still be running, or the database cannot be read.
+    case unknown(Failure)
+}
+
+/// What was read of the schema once nothing was running any more.
+public struct SchemaReport: Sendable, Hashable, Codable {
+    /// Where the database is.
+    public var state: SchemaState
+    /// How much each table was written to; nil when nobody could tell.
+    public var activity: [TableActivity]?
+    /// What was found and settled on the way, for people.
+    public var notes: [String]
+
+    /// A report.
+    public init(state: SchemaState, activity: [TableActivity]? = nil, notes: [String] = []) {
+        self.state = state
+        self.activity = activity?.sorted()
+        self.notes = notes
+    }
+}
