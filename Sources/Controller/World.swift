@@ -14,17 +14,20 @@ public struct World: Sendable {
     public var actions: any Actions
     /// Backups, when the policy asks for them.
     public var backups: (any Backups)?
+    /// The schema, when the policy migrates.
+    public var migrations: (any Migrations)?
 
     /// The outside parts of one rollout.
     public init(
         traffic: any Traffic, telemetry: any Telemetry, database: (any DatabaseHealth)?, actions: any Actions,
-        backups: (any Backups)? = nil
+        backups: (any Backups)? = nil, migrations: (any Migrations)? = nil
     ) {
         self.traffic = traffic
         self.telemetry = telemetry
         self.database = database
         self.actions = actions
         self.backups = backups
+        self.migrations = migrations
     }
 }
 
@@ -46,6 +49,8 @@ public struct CallLimits: Sendable, Hashable {
     public var history = Duration.seconds(20)
     /// For trying whether a backup can be made, for asking the catalogue and for releasing a backup: 20 s.
     public var backup = Duration.seconds(20)
+    /// For ending what is left of a migration and reading the schema: 2 min.
+    public var migration = Duration.minutes(2)
     /// For a notice to be handed over: 10 s.
     public var notice = Duration.seconds(10)
 

@@ -26,7 +26,7 @@ private struct Metronome: Replayable, Hashable {
             intents += 2
             return [.setWeight(IntentID(intents - 1), .zero), .runAction(IntentID(intents), .rollback)]
         case .preflightFinished, .historyRead, .observed, .weightReported, .backupReported, .backupReleased,
-            .actionReported, .takenOver, .doubted:
+            .actionReported, .migrationReported, .schemaInspected, .takenOver, .doubted:
             return []
         }
     }

@@ -83,11 +83,14 @@ public struct Forecast: Sendable, Hashable {
     public var sentences: [String]
     /// What could not be asked or is doubtful.
     public var warnings: [String]
+    /// What is to be migrated now; nil when the policy migrates nothing or nobody could tell.
+    public var migrations: MigrationPlan?
 
     /// A forecast.
-    public init(sentences: [String], warnings: [String] = []) {
+    public init(sentences: [String], warnings: [String] = [], migrations: MigrationPlan? = nil) {
         self.sentences = sentences
         self.warnings = warnings
+        self.migrations = migrations
     }
 }
 

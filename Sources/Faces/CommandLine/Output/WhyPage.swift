@@ -24,7 +24,10 @@ enum WhyPage {
         lines += ["", style.paint("Why", .bold), "  \(plain(status.cause))"]
         lines += ["", style.paint("What happens next", .bold), "  \(plain(status.next))"]
         if let awaited = status.awaitedApproval {
-            lines += ["  waits for approval: \(plain(awaited))", "  approve it: serin approve \(status.id)"]
+            lines += ["  waits for approval: \(plain(awaited))", "  approve it: serin approve \(status.id)\(status.approvalPlan.map { " --plan \($0)" } ?? "")"]
+        }
+        if !status.wayBack.isEmpty {
+            lines += ["", style.paint("Schema and data", .bold)] + status.wayBack.map { "  " + plain($0) }
         }
         if !status.signals.isEmpty {
             lines += ["", style.paint("Signals", .bold)]

@@ -50,7 +50,7 @@ struct Surroundings: Sendable {
             database: database,
             actions: CommandActions(transport: transport, environment: environment) { reference throws(Failure) in
                 try secrets.read(reference)
-            }, backups: backups)
+            }, backups: backups, migrations: try migrations(of: policy))
     }
 
     /// A load balancer by its settings.
