@@ -163,7 +163,7 @@ private struct Metronome: Replayable, Hashable {
         for entry in try chain.link([opening], after: nil, epoch: 1) { try newer.take(entry) }
         let error = #expect(throws: ReplayError.self) { try replay(journal([.ticked]), engines: newer) }
         #expect(error == .unknownEngine(sequence: 1, version: "99"))
-        #expect(error?.description.contains("written by another version of Serin (engine 99, this is 2)") == true)
+        #expect(error?.description.contains("written by another version of Serin (engine 99, this is \(engineVersion))") == true)
         #expect(throws: ReplayError.unknownEngine(sequence: 1, version: nil)) {
             try replay(journal([.ticked]), engines: EngineHistory())
         }
