@@ -57,6 +57,11 @@ import Testing
         #expect(check.faults == [] && check.unread == [], place)
     }
 
+    private func isRollback(_ record: Record) -> Bool {
+        if case .effect(.record(let decision)) = record { return decision.text.contains("→ rolling back") }
+        return false
+    }
+
     private func moves(_ service: SimulatedService) -> [String] { service.migrations.state.withLock { $0.moves } }
 
     private func ends(_ service: SimulatedService, within limit: Duration = .hours(2)) -> Bool {
@@ -304,5 +309,83 @@ import Testing
             #expect(second.weight == .zero)
         }
         try await expectReplay(of: store, "crash at write \(writes)")
+    }
+
+    /// What is left of a service whose process was killed: a new controller with the same journal and the same world.
+    private func successor(of first: SimulatedService, _ policy: Policy) async throws -> SimulatedService {
+        await first.store.setFault(nil)
+        let second = try SimulatedService(
+            store: first.store, policy: policy, backups: first.backups, migrations: first.migrations)
+        let weight = first.weight
+        second.balancer.state.withLock { $0.weight = weight }
+        second.telemetry.state.withLock { $0.canaryFailPermille = 300 }
+        second.clock.advance(to: first.clock.now())
+        _ = try await second.controller.recover()
+        return second
+    }
+
+    /// Lets the process make so many entries more; the next one is lost, and it decides nothing after.
+    private func kill(_ service: SimulatedService, after writes: Int) async {
+        let (store, clock) = (service.store, service.clock)
+        let count = await store.entries.count
+        await store.setFault { drafts throws(StoreError) in
+            if await store.entries.count >= count + writes { await clock.sleep(for: .hours(24)) }
+        }
+        _ = service.pass(atMost: .seconds(40)) { false }
+    }
+
+    @Test(arguments: 1...16) func l4AfterACrashOnTheWayBackTheSchemaIsTakenBackAllTheSame(_ writes: Int) async throws {
+        let policy = policy { $0.schema = .downgrade }
+        let first = try SimulatedService(policy: policy, migrations: migrations(try revision("0002", .additive)))
+        try await first.running {
+            _ = try await first.start(by: author)
+            #expect(first.pass(atMost: .minutes(5)) { first.weight > .zero })
+            first.telemetry.state.withLock { $0.canaryFailPermille = 300 }
+            // The whole way back takes no time here, so the entries are counted from the one that begins it.
+            let (store, clock, begun) = (first.store, first.clock, Locked<Int?>(nil))
+            await store.setFault { drafts throws(StoreError) in
+                let count = await store.entries.count
+                if drafts.contains(where: { isRollback($0.record) }) { begun.withLock { $0 = $0 ?? count } }
+                if let begun = begun.withLock({ $0 }), count >= begun + writes { await clock.sleep(for: .hours(24)) }
+            }
+            #expect(first.pass(atMost: .hours(1)) { begun.withLock { $0 != nil } })
+            _ = first.pass(atMost: .seconds(40)) { false }
+        }
+        let second = try await successor(of: first, policy)
+        try await second.running {
+            #expect(ends(second, within: .hours(3)))
+            let log = try await log(second)
+            #expect(second.status?.ending == .failed, "\(log)")
+            #expect(second.migrations.state.withLock { $0.current } == RevisionID("0001"), "\(log)")
+            #expect(second.weight == .zero)
+        }
+        try await expectReplay(of: first.store, "crash at write \(writes) of the way back")
+    }
+
+    @Test(arguments: 1...28) func s6AfterACrashOnTheWayBackNothingIsRestoredWithoutPeopleOrTwice(_ writes: Int) async throws {
+        let policy = policy { $0.destructive = .allow }
+        let first = try SimulatedService(policy: policy, migrations: migrations(try revision("0002", .destructive)))
+        try await first.running {
+            try await startDestructive(first)
+            #expect(first.pass(atMost: .minutes(5)) { first.weight > .zero })
+            first.telemetry.state.withLock { $0.canaryFailPermille = 300 }
+            #expect(first.pass(atMost: .hours(1)) { first.status?.state == "rolling back" })
+            await kill(first, after: writes)
+            #expect(!first.actions.names.withLock { $0.contains("restore") })
+        }
+        let second = try await successor(of: first, policy)
+        try await second.running {
+            #expect(second.pass(atMost: .hours(3)) { second.status?.approvalPlan != nil })
+            #expect(!second.actions.names.withLock { $0.contains("restore") })
+            let plan = try #require(second.status?.approvalPlan)
+            second.migrations.state.withLock { $0.current = RevisionID("0001") }
+            for person in [ann, bob] { _ = await second.perform(Command(.approve, by: person, reason: "", plan: plan)) }
+            #expect(ends(second, within: .hours(3)))
+            let log = try await log(second)
+            #expect(second.status?.ending == .failed, "\(log)")
+            let names = second.actions.names.withLock { $0 }
+            #expect(names.filter { $0 == "restore" }.count == 1 && names.last == "unfence", "\(names)\n\(log)")
+        }
+        try await expectReplay(of: first.store, "crash at write \(writes) of the way back")
     }
 }

@@ -17,7 +17,7 @@ extension Rollout {
         case .some: break
         }
         problems += database.begin(report.database)
-        problems += check(report.migrations)
+        problems += check(report)
         if machine.plan.judgedSteps == 0 { problems.append("no step is below 100%, so nothing could be judged") }
         for warning in report.warnings { effects.append(.record(Decision(topic: "gate", text: "preflight warns: \(warning)"))) }
         for problem in problems { effects.append(.record(Decision(topic: "gate", text: "preflight refuses: \(problem)"))) }

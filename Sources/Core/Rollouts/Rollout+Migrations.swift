@@ -7,9 +7,11 @@ extension Rollout {
     var need: MigrationNeed? { migrations?.kind.map { $0.mayDestroy ? .destructive : .harmless } }
 
     /// What the migrations lack for a rollout with a proven way back; keeps the plan.
-    mutating func check(_ plan: MigrationPlan?) -> [String] {
+    mutating func check(_ report: PreflightReport) -> [String] {
         guard let policy = charter.policy.migrations else { return [] }
-        guard let plan else { return ["nobody can tell what is to be migrated"] }
+        guard let plan = report.migrations else {
+            return report.problems.isEmpty ? ["nobody can tell what is to be migrated"] : []
+        }
         migrations = plan
         var problems: [String] = []
         for revision in plan.beforeCanary {

@@ -79,11 +79,15 @@ extension RolloutMachine {
         case .keep:
             isSchemaTouched = false
             mend(retreat, at: now)
-        case .downgrade: runAction(.downgrade, lasting: plan.migration, at: now) { .mending(retreat, .downgrading($0)) }
+        case .downgrade:
+            giveTime(plan.migration, at: now)
+            runAction(.downgrade, lasting: plan.migration, at: now) { .mending(retreat, .downgrading($0)) }
         case .restore(let people):
             guard isBackedUp, plan.restore != nil, plan.fence != nil else { return strand(retreat, at: now) }
             guard fence == .closed else { return askForFence(at: now) { .mending(retreat, .fencing($0)) } }
             state = .mending(retreat, .awaitingApproval(people: max(people, plan.migrationApprovals, 1)))
+            // People were called and have their own time; whoever waits for the rollout goes on waiting.
+            deadlines.disarm(.rollback)
             deadlines.arm(.approval, due: now + plan.timing.approvalDeadline)
         case .unknown: strand(retreat, at: now)
         }
@@ -108,7 +112,15 @@ extension RolloutMachine {
             outbox.append(.note(.brokenPromise("a restore without a verified backup, fenced writes or the previous version")))
             return strand(retreat, at: now)
         }
+        deadlines.arm(.rollback, due: now + plan.timing.rollbackDeadline)
+        giveTime(plan.restore, at: now)
         runAction(.restore, lasting: plan.restore, at: now) { .mending(retreat, .restoring($0)) }
+    }
+
+    /// What may take longer than a whole rollback is not late before its own time is over.
+    private mutating func giveTime(_ longest: Duration?, at now: Instant) {
+        guard let longest, deadlines.due(.rollback) != nil else { return }
+        deadlines.arm(.rollback, due: now + max(plan.timing.rollbackDeadline, longest))
     }
 
     /// Nobody agreed in time: writes stay fenced, and a person is called.
