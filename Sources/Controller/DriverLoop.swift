@@ -203,7 +203,7 @@ struct DriverLoop {
             }
         case .weightReported(_, .confirmed): weightFailures = 0
         case .started, .ticked, .preflightFinished, .historyRead, .observed, .commanded, .actionReported,
-            .backupReported, .backupReleased, .takenOver, .doubted:
+            .backupReported, .backupReleased, .migrationReported, .schemaInspected, .takenOver, .doubted:
             break
         }
         guard let next = [rollout.nextDeadline, retry].compactMap({ $0 }).min() else { return [] }
@@ -276,9 +276,10 @@ struct DriverLoop {
     private func isStillWanted(_ effect: Effect) -> Bool {
         switch effect {
         case .setWeight, .lowerWeight: effect.isLowering
-        case .notify, .endBackup, .releaseBackup: true
-        case .runAction(let intent, .rollback): rollout.machine.openAction?.intent == intent
-        case .runAction(_, .deploy), .runAction(_, .promote), .takeBackup, .preflight, .readHistory, .record: false
+        case .notify, .endBackup, .endMigration, .releaseBackup: true
+        case .runAction(let intent, .rollback), .runAction(let intent, .unfence): rollout.machine.openAction?.intent == intent
+        case .inspectSchema(let intent): rollout.machine.openInspection == intent
+        case .runAction, .migrate, .restore, .takeBackup, .preflight, .readHistory, .record: false
         }
     }
 
@@ -326,9 +327,14 @@ extension RolloutEvent {
         let words = "was not begun, because the journal could not be written"
         switch effect {
         case .runAction(let intent, let kind):
-            return .actionReported(intent, .failed(Failure(.transient, "the \(kind.rawValue) action \(words)"), output: ""))
+            return .actionReported(intent, .failed(Failure(.transient, "the \(kind.words) \(words)"), output: ""))
+        case .restore(let intent, _, _):
+            return .actionReported(intent, .failed(Failure(.transient, "the restore \(words)"), output: ""))
+        case .migrate(let intent, _): return .migrationReported(intent, .failed(Failure(.transient, "it \(words)"), nil))
+        case .inspectSchema(let intent): return .schemaInspected(intent, .unknown(Failure(.transient, "it \(words)")))
         case .takeBackup(let intent): return .backupReported(intent, .failed(Failure(.transient, "it \(words)")))
-        case .preflight, .readHistory, .setWeight, .lowerWeight, .endBackup, .releaseBackup, .record, .notify: return nil
+        case .preflight, .readHistory, .setWeight, .lowerWeight, .endBackup, .endMigration, .releaseBackup, .record, .notify:
+            return nil
         }
     }
 }
@@ -338,7 +344,9 @@ extension Effect {
     fileprivate var isWeight: Bool {
         switch self {
         case .setWeight, .lowerWeight: true
-        case .preflight, .readHistory, .takeBackup, .endBackup, .releaseBackup, .runAction, .record, .notify: false
+        case .preflight, .readHistory, .takeBackup, .endBackup, .releaseBackup, .runAction, .migrate, .endMigration,
+            .inspectSchema, .restore, .record, .notify:
+            false
         }
     }
 

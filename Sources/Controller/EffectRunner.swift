@@ -11,8 +11,9 @@ struct EffectRunner: Sendable {
     let limits: CallLimits
     let retries: RetryBudget
     let weights: WeightSetter
-    private let actionTurn = ActionTurn()
+    private let actionTurn = ActionTurn<ActionOutcome>()
     private let backup: RolloutBackup
+    private let migration: RolloutMigration
 
     init(charter: Charter, world: World, parts: ServiceController.Parts) {
         self.charter = charter
@@ -21,6 +22,7 @@ struct EffectRunner: Sendable {
         limits = parts.limits
         retries = parts.retries
         backup = RolloutBackup(of: charter, by: world.backups, limits: limits)
+        migration = RolloutMigration(of: charter, in: world, limits: limits)
         weights = WeightSetter(traffic: world.traffic, clock: clock, limits: limits, isHaltAsked: parts.isHaltAsked)
     }
 
@@ -42,16 +44,48 @@ struct EffectRunner: Sendable {
             backup.stop()
             return nil
         case .releaseBackup: return .backupReleased(await backup.release())
-        case .runAction(let intent, let kind):
-            guard let action = charter.policy.action(kind) else {
-                return .actionReported(
-                    intent, .failed(Failure(.invalid, "the policy has no \(kind.rawValue) action"), output: ""))
-            }
-            let context = context(intent)
-            return .actionReported(intent, await actionTurn.run { await world.actions.run(action, context: context) })
+        case .runAction(let intent, let kind): return .actionReported(intent, await run(kind, context(intent)))
+        case .migrate(let intent, let step): return .migrationReported(intent, await migration.move(step, intent))
+        case .endMigration:
+            migration.stop()
+            return nil
+        case .inspectSchema(let intent): return .schemaInspected(intent, await migration.inspect())
+        case .restore(let intent, let backup, let way):
+            return .actionReported(intent, await restore(from: backup, way, intent, decidedAt: decidedAt))
         // The driver passes notices on by itself.
         case .record, .notify: return nil
         }
+    }
+
+    private func run(_ kind: ActionKind, _ context: ActionContext) async -> ActionOutcome {
+        guard let action = charter.policy.action(kind) else { return Self.lacking(kind) }
+        return await actionTurn.run(orElse: .unknown(Failure(.unknown, "the action was ended for a newer one"))) {
+            await world.actions.run(action, context: context)
+        }
+    }
+
+    private static func lacking(_ kind: ActionKind) -> ActionOutcome {
+        .failed(Failure(.invalid, "the policy has no \(kind.words)"), output: "")
+    }
+
+    /// Brings data back, unless the decision is older than a lease: another controller may be in charge. Writes must still be fenced.
+    private func restore(
+        from backup: CheckpointReference, _ way: RollbackPlan.Way, _ intent: IntentID, decidedAt: Instant
+    ) async -> ActionOutcome {
+        guard let fence = charter.policy.action(.fence) else { return Self.lacking(.fence) }
+        switch await world.actions.check(fence, context: context(intent)) {
+        case .done: break
+        case .failed(let failure, _), .unknown(let failure):
+            return .failed(Failure(failure.kind, "not begun: writes are not known to be fenced: \(failure.message)"), output: "")
+        }
+        let lease = Duration(milliseconds: charter.policy.timing.watchdogAfter.milliseconds / 2)
+        guard clock.now() - decidedAt < lease else {
+            return .failed(Failure(.conflict, "not begun: the decision is older than \(lease)"), output: "")
+        }
+        var context = context(intent)
+        context.backup = backup.backup
+        context.restoreWay = way.rawValue
+        return await run(.restore, context)
     }
 
     private func set(_ weight: Weight, _ intent: IntentID, atMost: Bool, decidedAt: Instant) async -> WeightOutcome {
@@ -62,9 +96,7 @@ struct EffectRunner: Sendable {
     /// How an action that was under way when a controller stopped turned out, by its check. What is left of it is ended first: a
     /// program that goes on would make any answer old.
     func settle(_ intent: IntentID, _ kind: ActionKind) async -> ActionOutcome {
-        guard let action = charter.policy.action(kind) else {
-            return .failed(Failure(.invalid, "the policy has no \(kind.rawValue) action"), output: "")
-        }
+        guard let action = charter.policy.action(kind) else { return Self.lacking(kind) }
         let context = context(intent)
         do throws(Failure) { try await world.actions.endLeftovers(of: context) } catch { return .unknown(error) }
         return await world.actions.check(action, context: context)
@@ -72,6 +104,9 @@ struct EffectRunner: Sendable {
 
     /// What the catalogue says of a backup that was under way when a controller stopped.
     func settleBackup() async -> BackupOutcome { await backup.check() }
+
+    /// What is read of a migration that was under way when a controller stopped.
+    func settle(_ step: MigrationStep, _ intent: IntentID) async -> MigrationOutcome { await migration.settle(step, intent) }
 
     /// Everything that one poll reads, each part within its own limit, side by side.
     func poll(request: TelemetryRequest, at time: Instant) async -> Observation {
@@ -119,12 +154,16 @@ struct EffectRunner: Sendable {
 }
 
 extension Policy {
-    /// The action of a kind; nil when the policy has none.
+    /// The action of a kind; nil when the policy has none. Migrations are no actions of a policy.
     func action(_ kind: ActionKind) -> ActionPolicy? {
         switch kind {
         case .deploy: deploy
         case .promote: promote
         case .rollback: rollback
+        case .fence: migrations?.maintenance?.on
+        case .unfence: migrations?.maintenance?.off
+        case .restore: migrations?.restore
+        case .migrate, .downgrade: nil
         }
     }
 }

@@ -76,6 +76,7 @@ public struct Preflight: Sendable {
         async let databaseReading = world.database?.read(deadline: limit)
         async let clockWarning = compareClocks(request, deadline: limit)
         async let backupReport = backupReport()
+        async let migrationReport = migrationReport()
         var found = Findings()
         checkWayBack(&found)
         checkRaises(&found)
@@ -89,16 +90,26 @@ public struct Preflight: Sendable {
         let backup = await backupReport
         for problem in backup.problems { found.problem("backup: \(problem.message)", problem) }
         found.report.warnings += backup.warnings.map { "backup: \($0)" }
+        if let migrations = await migrationReport {
+            for problem in migrations.problems { found.problem("migrations: \(problem.message)", problem) }
+            found.report.warnings += migrations.warnings.map { "migrations: \($0)" }
+            found.report.migrations = migrations.plan
+        }
         await checkTraffic(&found)
         return found
     }
 
-    /// Migrations are not there yet, so no backup has to stand before them.
-    private var needsBackup: Bool { charter.policy.backup?.before == .always }
-
+    /// Whether anything will be migrated is asked at the same time, so a backup before migrations is always tried.
     private func backupReport() async -> BackupPreflight {
-        guard needsBackup else { return BackupPreflight() }
+        guard let gate = charter.policy.backup, gate.before == .always || charter.policy.migrations != nil else {
+            return BackupPreflight()
+        }
         return await RolloutBackup(of: charter, by: world.backups, limits: limits).preflight()
+    }
+
+    private func migrationReport() async -> MigrationPreflight? {
+        guard charter.policy.migrations != nil else { return nil }
+        return await RolloutMigration(of: charter, in: world, limits: limits).preflight()
     }
 
     private func checkWayBack(_ found: inout Findings) {

@@ -51,18 +51,28 @@ struct Recovery: Sendable {
         let watchdog = parts.watchdog
         let isBackingUp = replayed.machine.machine.openBackup != nil
         let effects = replayed.openEffects
-        // Weights are settled by the reading, actions by their checks, the backup by the catalogue. Whatever only reads is asked for
+        // Weights are settled by the reading, actions by their checks, the backup by the catalogue, the schema by its revisions. Whatever only reads is asked for
         // again by the rollout itself, after the takeover: an answer that came before it would lead to effects that nobody settles.
         return driver {
             var actions: [Takeover.OpenAction] = []
-            for case .runAction(let intent, let kind) in effects {
-                actions.append(Takeover.OpenAction(intent: intent, outcome: await runner.settle(intent, kind)))
+            var migration: MigrationOutcome?
+            for effect in effects {
+                switch effect {
+                case .runAction(let intent, let kind):
+                    actions.append(Takeover.OpenAction(intent: intent, outcome: await runner.settle(intent, kind)))
+                case .restore(let intent, _, _):
+                    actions.append(Takeover.OpenAction(intent: intent, outcome: await runner.settle(intent, .restore)))
+                case .migrate(let intent, let step): migration = await runner.settle(step, intent)
+                case .preflight, .readHistory, .setWeight, .lowerWeight, .takeBackup, .endBackup, .releaseBackup, .endMigration,
+                    .inspectSchema, .record, .notify:
+                    break
+                }
             }
             return [
                 .takenOver(
                     Takeover(
                         traffic: await runner.trafficReading(), watchdogLowered: watchdog.hasMark(), actions: actions,
-                        backup: isBackingUp ? await runner.settleBackup() : nil))
+                        backup: isBackingUp ? await runner.settleBackup() : nil, migration: migration))
             ]
         }
     }

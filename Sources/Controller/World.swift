@@ -16,11 +16,13 @@ public struct World: Sendable {
     public var backups: (any Backups)?
     /// Whom the policy wants to be told, beside those whom the controller tells of every rollout.
     public var notifiers: [any Notifier]
+    /// The schema, when the policy migrates.
+    public var migrations: (any Migrations)?
 
     /// The outside parts of one rollout.
     public init(
         traffic: any Traffic, telemetry: any Telemetry, database: (any DatabaseHealth)?, actions: any Actions,
-        backups: (any Backups)? = nil, notifiers: [any Notifier] = []
+        backups: (any Backups)? = nil, migrations: (any Migrations)? = nil, notifiers: [any Notifier] = []
     ) {
         self.traffic = traffic
         self.telemetry = telemetry
@@ -28,6 +30,7 @@ public struct World: Sendable {
         self.actions = actions
         self.backups = backups
         self.notifiers = notifiers
+        self.migrations = migrations
     }
 }
 
@@ -49,6 +52,8 @@ public struct CallLimits: Sendable, Hashable {
     public var history = Duration.seconds(20)
     /// For trying whether a backup can be made, for asking the catalogue and for releasing a backup: 20 s.
     public var backup = Duration.seconds(20)
+    /// For ending what is left of a migration and reading the schema: 2 min.
+    public var migration = Duration.minutes(2)
     /// For a notice to be handed over: 10 s.
     public var notice = Duration.seconds(10)
 

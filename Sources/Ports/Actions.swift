@@ -12,6 +12,10 @@ public struct ActionContext: Sendable, Hashable {
     public var version: String
     /// The version to go back to.
     public var previous: String
+    /// The backup that a restore takes data from.
+    public var backup: BackupID?
+    /// What a restore is to do: `salvage`, `pointInTime` or `swap`.
+    public var restoreWay: String?
 
     /// A context.
     public init(key: String, service: ServiceName, version: String, previous: String) {

@@ -6,11 +6,13 @@ import Testing
 @testable import SerinController
 
 @Suite struct ActionTurnTests {
+    private let ended = Failure(.unknown, "ended")
+
     @Test func aNewerActionEndsTheOneBeforeAndBeginsWhenThatIsGone() async {
-        let turn = ActionTurn()
+        let turn = ActionTurn<ActionOutcome>()
         let steps = Locked<[String]>([])
         let (begun, beginning) = AsyncStream.makeStream(of: Never.self)
-        async let first = turn.run {
+        async let first = turn.run(orElse: .unknown(ended)) {
             steps.withLock { $0.append("first begins") }
             beginning.finish()
             // Ends when the task is cancelled, as an action does that is ended.
@@ -21,7 +23,7 @@ import Testing
             return .failed(Failure(.transient, "ended"), output: "")
         }
         for await _ in begun {}
-        let second = await turn.run {
+        let second = await turn.run(orElse: .unknown(ended)) {
             steps.withLock { $0.append("second begins") }
             return .done(output: "second")
         }
@@ -31,8 +33,8 @@ import Testing
     }
 
     @Test func anActionAfterAFinishedOneDoesNotWait() async {
-        let turn = ActionTurn()
-        #expect(await turn.run { .done(output: "1") } == .done(output: "1"))
-        #expect(await turn.run { .done(output: "2") } == .done(output: "2"))
+        let turn = ActionTurn<ActionOutcome>()
+        #expect(await turn.run(orElse: .unknown(ended)) { .done(output: "1") } == .done(output: "1"))
+        #expect(await turn.run(orElse: .unknown(ended)) { .done(output: "2") } == .done(output: "2"))
     }
 }

@@ -140,12 +140,22 @@ final class FakeTelemetry: Telemetry {
     }
 }
 
-/// Actions that always succeed and are counted.
+/// Actions that succeed unless told otherwise, and are counted.
 final class FakeActions: Actions {
     let ran = Locked<[String]>([])
+    /// The programs that were run.
+    let names = Locked<[String]>([])
+    /// What each was told.
+    let contexts = Locked<[ActionContext]>([])
+    /// The programs that fail.
+    let failing = Locked<[String]>([])
 
     func run(_ action: ActionPolicy, context: ActionContext) async -> ActionOutcome {
         ran.withLock { $0.append(context.key) }
+        contexts.withLock { $0.append(context) }
+        guard case .run(let words) = action.call, let name = words.first else { return .done(output: "") }
+        names.withLock { $0.append(name) }
+        if failing.withLock({ $0.contains(name) }) { return .failed(Failure(.invalid, "exit status 1"), output: "") }
         return .done(output: "")
     }
 

@@ -21,6 +21,7 @@ final class SimulatedService: Sendable {
     /// Whether the watchdog's mark is there.
     let watchdogMark = Locked(false)
     let backups: FakeBackups
+    let migrations: FakeMigrations
     let store: MemoryStore
     /// What each world was to compare its database with.
     let starts = Locked<[DatabaseStart?]>([])
@@ -30,9 +31,11 @@ final class SimulatedService: Sendable {
 
     init(
         store: MemoryStore? = nil, policy: Policy = SimulatedService.policy(), budget: RetryBudget? = nil,
-        database: @escaping @Sendable () -> (any DatabaseHealth)? = { nil }, backups: FakeBackups = FakeBackups()
+        database: @escaping @Sendable () -> (any DatabaseHealth)? = { nil }, backups: FakeBackups = FakeBackups(),
+        migrations: FakeMigrations = FakeMigrations()
     ) throws {
         self.backups = backups
+        self.migrations = migrations
         telemetry = FakeTelemetry(balancer: balancer)
         let store = try store ?? MemoryStore(at: clock.now(), digest: SHA256.digestOrEmpty)
         self.store = store
@@ -53,7 +56,8 @@ final class SimulatedService: Sendable {
                 makeWorld: { _, start throws(Failure) in
                     starts.withLock { $0.append(start) }
                     return World(
-                        traffic: balancer, telemetry: telemetry, database: database(), actions: actions, backups: backups)
+                        traffic: balancer, telemetry: telemetry, database: database(), actions: actions, backups: backups,
+                        migrations: migrations)
                 },
                 watchdog: WatchdogLink(
                     showLife: { pulses.withLock { $0 += 1 } }, hasMark: { mark.withLock { $0 } },

@@ -96,7 +96,9 @@ struct JournalProof: Sendable {
             let unsettled = open.filter { effect in
                 switch effect {
                 case .setWeight, .lowerWeight, .runAction: true
-                case .preflight, .readHistory, .takeBackup, .endBackup, .releaseBackup, .record, .notify: false
+                case .preflight, .readHistory, .takeBackup, .endBackup, .releaseBackup, .migrate, .endMigration, .inspectSchema,
+                    .restore, .record, .notify:
+                    false
                 }
             }
             #expect(unsettled.isEmpty, "S3: an intent was never settled", sourceLocation: sourceLocation)

@@ -34,7 +34,7 @@ import Testing
             "service: checkout", "service: checkout\nmaxWeight: 50",
             "unknown key 'maxWeight'\n  hint: did you mean the last of 'traffic.steps'?"
         ),
-        ("service: checkout", "service: checkout\nmigrations: {alembic: {}}", "p.yaml:3:1: 'migrations' is not supported yet"),
+        ("service: checkout", "service: checkout\nstores: {}", "p.yaml:3:1: 'stores' is not supported yet"),
         ("service: checkout", "service: checkout\nfreeze: [fri]", "p.yaml:3:1: 'freeze' is not supported yet"),
         (
             "  steps", "  bake: 30m\n  steps",

@@ -130,7 +130,7 @@ import Testing
         #expect(faults.map(\.isOfAnotherVersion) == [true])
         #expect(
             faults.first?.description
-                == "entry 3: written by another version of Serin (engine 2, this is 2); its hash holds, but its form is not known "
+                == "entry 3: written by another version of Serin (engine \(engineVersion), this is \(engineVersion)); its hash holds, but its form is not known "
                 + "here: at event._0: unknown case 'paused' of RolloutEvent")
     }
 

@@ -34,7 +34,7 @@ import Testing
 
     @Test func everyKindOfRecordIsPinned() throws {
         let kinds = Set(try records.map(kind))
-        #expect(kinds.count == 3 + 12 + 10)
+        #expect(kinds.count == 3 + 14 + 14)
     }
 
     private var records: [Record] {
@@ -59,6 +59,8 @@ import Testing
             case .actionReported: "actionReported"
             case .backupReported: "backupReported"
             case .backupReleased: "backupReleased"
+            case .migrationReported: "migrationReported"
+            case .schemaInspected: "schemaInspected"
             case .takenOver: "takenOver"
             case .doubted: "doubted"
             }
@@ -72,6 +74,10 @@ import Testing
             case .endBackup: "endBackup"
             case .releaseBackup: "releaseBackup"
             case .runAction: "runAction"
+            case .migrate: "migrate"
+            case .endMigration: "endMigration"
+            case .inspectSchema: "inspectSchema"
+            case .restore: "restore"
             case .record: "record"
             case .notify: "notify"
             }
@@ -109,6 +115,13 @@ import Testing
                 deadline: .minutes(5), environment: ["KUBECONFIG"])
             charter.policy.backup = RolloutBackupPolicy(
                 before: .always, plan: .short(destinations: ["file:///var/backups"], key: .file("/etc/key")))
+            charter.policy.migrations = MigrationPolicy(
+                tool: .commands(
+                    MigrationPolicy.Commands(
+                        current: ["current"], heads: ["heads"], up: ["up", "{{revision}}"], down: ["down", "{{revision}}"],
+                        sql: ["sql"], environment: ["DATABASE_URL"])), database: .file("/etc/url"), schema: .downgrade,
+                destructive: .allow, maintenance: MigrationPolicy.Maintenance(on: action, off: action), probes: [action],
+                restore: action)
             charter.policy.deploy = action
             charter.policy.promote = action
             charter.policy.rollback = action

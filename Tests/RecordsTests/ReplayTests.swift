@@ -26,7 +26,7 @@ private struct Metronome: Replayable, Hashable {
             intents += 2
             return [.setWeight(IntentID(intents - 1), .zero), .runAction(IntentID(intents), .rollback)]
         case .preflightFinished, .historyRead, .observed, .weightReported, .backupReported, .backupReleased,
-            .actionReported, .takenOver, .doubted:
+            .actionReported, .migrationReported, .schemaInspected, .takenOver, .doubted:
             return []
         }
     }
@@ -163,7 +163,7 @@ private struct Metronome: Replayable, Hashable {
         for entry in try chain.link([opening], after: nil, epoch: 1) { try newer.take(entry) }
         let error = #expect(throws: ReplayError.self) { try replay(journal([.ticked]), engines: newer) }
         #expect(error == .unknownEngine(sequence: 1, version: "99"))
-        #expect(error?.description.contains("written by another version of Serin (engine 99, this is 2)") == true)
+        #expect(error?.description.contains("written by another version of Serin (engine 99, this is \(engineVersion))") == true)
         #expect(throws: ReplayError.unknownEngine(sequence: 1, version: nil)) {
             try replay(journal([.ticked]), engines: EngineHistory())
         }

@@ -202,7 +202,9 @@ func weights(_ effects: [Effect]) -> [Weight] {
     effects.compactMap { effect in
         switch effect {
         case .setWeight(_, let weight), .lowerWeight(_, let weight): weight
-        case .preflight, .readHistory, .takeBackup, .endBackup, .releaseBackup, .runAction, .record, .notify: nil
+        case .preflight, .readHistory, .takeBackup, .endBackup, .releaseBackup, .runAction, .migrate, .endMigration,
+            .inspectSchema, .restore, .record, .notify:
+            nil
         }
     }
 }

@@ -5,6 +5,7 @@ import SerinRollouts
 let epoch = Instant(millisecondsSince1970: 0)
 let author = Principal.uid(1)
 let colleague = Principal.uid(2)
+let another = Principal.uid(3)
 
 extension World {
     /// Everything that can happen now.
@@ -15,10 +16,11 @@ extension World {
         case .created: moves.append(.started)
         case .preflight: moves += [.preflight(true), .preflight(false)]
         case .readingHistory: moves.append(.historyRead)
-        case .zeroing, .awaitingApproval, .backingUp, .deploying, .gate, .raising, .warmingUp, .baking, .watching, .held,
+        case .zeroing, .awaitingApproval, .backingUp, .migrating, .deploying, .gate, .raising, .warmingUp, .baking, .watching,
+            .held,
             .promoting,
             .verifying,
-            .completing, .lowering, .reverting, .confirming, .stranded, .finished:
+            .completing, .lowering, .reverting, .mending, .confirming, .stranded, .finished:
             break
         }
         for index in calls.indices {
@@ -28,6 +30,7 @@ extension World {
             moves.append(.appliedLate(weight))
         }
         if machine.openAction != nil { moves += TakenAction.allCases.map { .acted($0) } }
+        if machine.openInspection != nil { moves += ways.map { .inspected($0) } }
         if machine.openBackup != nil { moves += BackupResult.allCases.map { .backedUp($0) } }
         moves += pollMoves
         moves += machine.deadlines.armed.map { .passed($0.kind) }
@@ -36,9 +39,30 @@ extension World {
             moves.append(.commanded(verb, author))
             if verb == .approve { moves.append(.commanded(verb, colleague)) }
         }
+        if need != nil { moves += schemaCommands }
         if faults.strangers > 0 { moves += weights.filter { $0 != balancer }.map { .stranger($0) } }
         moves.append(.doubted)
         if faults.crashes > 0 { moves += crashMoves }
+        return moves
+    }
+
+    /// Which way a look at the schema may find: a harmless migration destroys nothing.
+    private var ways: [SchemaWay] {
+        need == .destructive ? [.keep, .downgrade, .restore(people: 2), .unknown] : [.keep, .downgrade, .unknown]
+    }
+
+    /// What people may have to say to a migration where they else only halt.
+    private var schemaCommands: [Move] {
+        var moves: [Move] = []
+        switch machine.state {
+        case .stranded: moves = [.commanded(.resume, author), .commanded(.rollback, author)]
+        case .awaitingApproval, .mending(_, .awaitingApproval):
+            moves = [author, colleague, another].map { .commanded(.approve, $0) }
+        case .created, .preflight, .zeroing, .backingUp, .migrating, .readingHistory, .deploying, .gate, .raising, .warmingUp,
+            .baking, .watching, .held, .promoting, .verifying, .completing, .lowering, .reverting, .mending, .confirming,
+            .finished:
+            break
+        }
         return moves
     }
 
@@ -57,10 +81,11 @@ extension World {
     private var pollMoves: [Move] {
         switch machine.state {
         case .created, .preflight: return []
-        case .zeroing, .awaitingApproval, .backingUp, .readingHistory, .deploying, .gate, .raising, .warmingUp, .baking,
+        case .zeroing, .awaitingApproval, .backingUp, .migrating, .readingHistory, .deploying, .gate, .raising, .warmingUp,
+            .baking,
             .watching, .held,
             .promoting,
-            .verifying, .completing, .lowering, .reverting, .confirming, .stranded, .finished:
+            .verifying, .completing, .lowering, .reverting, .mending, .confirming, .stranded, .finished:
             var polls = faults.isPlain ? [.pass, .passUnseen, .fail, .nodata, .telemetryLost] : Move.Poll.allCases
             // Only one state asks for it.
             if !isVerifying { polls.removeAll { $0 == .passUnseen } }
@@ -143,7 +168,7 @@ extension World {
         var effects: [MachineEffect] = []
         switch move {
         case .started: effects = tell(.started)
-        case .preflight(let passes): effects = tell(passes ? .preflightPassed : .preflightRefused)
+        case .preflight(let passes): effects = tell(passes ? .preflightPassed(migrating: need) : .preflightRefused)
         case .historyRead: effects = tell(.historyRead)
         case .answered(let index, let answer): effects = self.answer(calls.remove(at: index), answer)
         case .appliedLate(let weight):
@@ -165,6 +190,8 @@ extension World {
         case .acted(let outcome): effects = act(outcome)
         case .backedUp(let result):
             if let open = machine.openBackup { effects = tell(.backupReported(open, result)) }
+        case .inspected(let way):
+            if let open = machine.openInspection { effects = tell(.schemaInspected(open, way)) }
         case .stranger(let weight):
             faults.strangers -= 1
             balancer = weight
@@ -216,7 +243,7 @@ extension World {
             switch effect {
             case .setWeight(let intent, let weight): call = Call(intent: intent, weight: weight)
             case .lowerWeight(let intent, let weight): call = Call(intent: intent, weight: weight, isAtMost: true)
-            case .preflight, .readHistory, .takeBackup, .endBackup, .runAction, .note: continue
+            case .preflight, .readHistory, .takeBackup, .endBackup, .runAction, .endMigration, .inspectSchema, .note: continue
             }
             guard !calls.contains(where: { $0.intent == call.intent }) else { continue }
             calls.append(call)

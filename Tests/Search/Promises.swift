@@ -25,7 +25,8 @@ extension World {
                 }
             case .runAction(_, let kind): try checkAction(kind, before, move)
             case .takeBackup: isBackupRunning = true
-            case .preflight, .readHistory, .endBackup, .note: break
+            case .inspectSchema: try checkInspection()
+            case .preflight, .readHistory, .endBackup, .endMigration, .note: break
             }
         }
         try checkLowering(before, move, effects)
@@ -51,6 +52,12 @@ extension World {
                 break
             }
         case .commanded(.halt, _), .commanded(.rollback, _), .doubted: mayNotRise = true
+        case .commanded(.approve, let person) where before.machine.retreat != nil:
+            guard person != author, case .mending(_, .awaitingApproval) = before.machine.state else { break }
+            if !schema.approvers.contains(person) { schema.approvers = (schema.approvers + [person]).sorted() }
+        case .commanded(.resume, _):
+            // A person says that everything, the schema too, is as it should be.
+            if case .stranded(let retreat) = before.machine.state, retreat.isCodeBack { schema.isChanged = false }
         case .commanded(.approve, let person):
             guard person != author || machine.plan.allowsAuthorApproval,
                 case .awaitingApproval(let awaited) = before.machine.state
@@ -61,7 +68,14 @@ extension World {
             }
         case .passed(.watch): isWatchOver = true
         // Past its deadline an action has been ended.
-        case .passed(.action), .acted: isActionRunning = false
+        case .passed(.action):
+            isActionRunning = false
+            ended(before.machine.openAction?.kind)
+        case .acted(let outcome):
+            isActionRunning = false
+            ended(before.machine.openAction?.kind)
+            if let kind = before.machine.openAction?.kind, outcome == .done { remember(done: kind) }
+        case .inspected(let way): remember(way)
         case .backedUp(let result):
             isBackupRunning = false
             isBackedUp = isBackedUp || result == .verified
@@ -71,6 +85,8 @@ extension World {
             isBackupRunning = false
             isWatchOver = false
             isActionRunning = false
+            schema.isMoving = false
+            if let kind = before.machine.openAction?.kind, found == .done { remember(done: kind) }
         case .started, .preflight, .historyRead, .answered, .appliedLate, .passed, .ticked, .commanded, .stranger: break
         }
         if case .watching(_, false) = machine.state { isWatchOver = false }
@@ -80,10 +96,11 @@ extension World {
     private func isLive(_ before: World) -> Bool {
         switch before.machine.state {
         case .created, .preflight, .zeroing, .finished: false
-        case .awaitingApproval, .backingUp, .readingHistory, .deploying, .gate, .raising, .warmingUp, .baking, .watching, .held,
+        case .awaitingApproval, .backingUp, .migrating, .readingHistory, .deploying, .gate, .raising, .warmingUp, .baking,
+            .watching, .held,
             .promoting,
             .verifying,
-            .completing, .lowering, .reverting, .confirming, .stranded:
+            .completing, .lowering, .reverting, .mending, .confirming, .stranded:
             true
         }
     }
@@ -102,7 +119,8 @@ extension World {
                 // Asking again for the same one makes no other.
                 if number == before.machine.openBackup { continue }
                 intent = number
-            case .preflight, .readHistory, .endBackup, .note: continue
+            case .inspectSchema(let number): intent = number
+            case .preflight, .readHistory, .endBackup, .endMigration, .note: continue
             }
             guard intent.number == last + 1 else { throw Violation(promise: "S3", words: "intent \(intent) after \(last)") }
             last = intent.number
@@ -151,7 +169,7 @@ extension World {
         case .crashed(let read, _, _): readBack(read).weight.map { $0 > weight } ?? false
         case .answered(let index, .confirmed): before.calls[index].weight > weight
         case .started, .preflight, .historyRead, .answered, .appliedLate, .passed, .ticked, .commanded, .acted, .backedUp,
-            .stranger,
+            .inspected, .stranger,
             .doubted:
             false
         }
@@ -167,14 +185,17 @@ extension World {
     }
 
     private func checkBackup(_ deed: String) throws(Violation) {
-        guard machine.plan.backup == nil || isBackedUp else {
+        let plan = machine.plan
+        guard plan.backup == nil || plan.isBackupForMigrations && need == nil || isBackedUp else {
             throw Violation(promise: "S13", words: "\(deed) without a verified backup")
         }
     }
 
     private mutating func checkAction(_ kind: ActionKind, _ before: World, _ move: Move) throws(Violation) {
+        try checkSchema(kind)
         isActionRunning = true
         switch kind {
+        case .migrate, .downgrade, .fence, .unfence, .restore: break
         case .deploy:
             try checkBackup("deployed")
             deploys += 1
@@ -230,7 +251,9 @@ extension World {
             if machine.retreat != nil, !isStranded, !isZeroUnderWay {
                 throw Violation(promise: "L4", words: "after a restart nobody asks for weight 0")
             }
-        case .started, .preflight, .historyRead, .answered, .appliedLate, .passed, .commanded, .acted, .backedUp, .stranger: break
+        case .started, .preflight, .historyRead, .answered, .appliedLate, .passed, .commanded, .acted, .backedUp, .inspected,
+            .stranger:
+            break
         }
     }
 
@@ -279,6 +302,10 @@ extension World {
         }
         if isBackupRunning { throw Violation(promise: "S3", words: "ended before the outcome of a backup was known") }
         if isActionRunning { throw Violation(promise: "S3", words: "ended before the outcome of an action was known") }
+        if schema.isChanged, ending != .promoted {
+            throw Violation(promise: "S13", words: "ended with a changed schema that nobody has seen to")
+        }
+        if schema.mayBeFenced { throw Violation(promise: "L2", words: "ended with writes fenced") }
         let mayRise = calls.contains { $0.weight > .zero } || late.contains { $0 > .zero }
         if mayRise { throw Violation(promise: "S2", words: "ended while a raise may still apply") }
         // A refusal writes nothing or finds that 0 cannot be written; anyone else's weight is theirs.

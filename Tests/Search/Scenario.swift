@@ -7,6 +7,7 @@ struct Scenario: Sendable {
     var name: String
     var plan: MachinePlan
     var faults: World.Faults
+    var need: MigrationNeed?
 
     /// Every choice of the policy that the machine looks at occurs in at least one.
     static var all: [Scenario] {
@@ -41,6 +42,26 @@ struct Scenario: Sendable {
                     $0.onFailure = .drain
                 },
                 faults: World.Faults(strangers: 0, crashes: 0)),
+            Scenario(
+                name: "a migration that adds, actions and a crash",
+                plan: plan([2500], actions: true) {
+                    $0.migration = .minutes(1)
+                    $0.backup = .minutes(1)
+                    $0.isBackupForMigrations = true
+                },
+                faults: World.Faults(strangers: 0, crashes: 2, isPlain: true), need: .harmless),
+            Scenario(
+                name: "a migration that may destroy data, approved, fenced, restored, and a crash",
+                plan: plan([2500], actions: false) {
+                    $0.rollback = .minutes(1)
+                    $0.backup = .minutes(1)
+                    $0.isBackupForMigrations = true
+                    $0.migration = .minutes(1)
+                    $0.migrationApprovals = 2
+                    $0.fence = .minutes(1)
+                    $0.restore = .minutes(1)
+                },
+                faults: World.Faults(strangers: 0, crashes: 2, isPlain: true), need: .destructive),
         ]
     }
 

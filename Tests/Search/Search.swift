@@ -180,15 +180,17 @@ extension World {
         case .created: return [.started]
         case .preflight: return [.preflight(true)]
         case .readingHistory: return [.historyRead]
-        case .zeroing, .awaitingApproval, .backingUp, .deploying, .gate, .raising, .warmingUp, .baking, .watching, .held,
+        case .zeroing, .awaitingApproval, .backingUp, .migrating, .deploying, .gate, .raising, .warmingUp, .baking, .watching,
+            .held,
             .promoting,
             .verifying,
-            .completing, .lowering, .reverting, .confirming, .stranded, .finished:
+            .completing, .lowering, .reverting, .mending, .confirming, .stranded, .finished:
             break
         }
         if !calls.isEmpty { return [.answered(0, .confirmed)] }
         if let weight = late.last { return [.appliedLate(weight)] }
         if machine.openBackup != nil { return [.backedUp(.verified)] }
+        if machine.openInspection != nil { return [.inspected(.keep)] }
         if machine.openAction != nil { return [.acted(.done)] }
         let timed: [DeadlineKind] = [
             .flight, .reask, .warmup, .watch, .verification, .history, .raise, .loss, .zero, .maxBake, .rollback, .reminder,

@@ -49,7 +49,7 @@ import SerinRollouts
 
     @concurrent private static func search(_ scenario: Scenario) async -> Outcome {
         let began = ContinuousClock().now
-        var search = Search(from: World(plan: scenario.plan, faults: scenario.faults))
+        var search = Search(from: World(plan: scenario.plan, faults: scenario.faults, need: scenario.need))
         do throws(Counterexample) {
             let result = try search.run(limit: 3_000_000)
             return .holds(result, seconds: seconds(since: began))

@@ -29,6 +29,8 @@ struct World: Hashable {
     var faults: Faults
     /// How many strangers there were at first: with none gone, nobody but Serin has moved the weight.
     let strangersAtFirst: Int8
+    /// What is to be migrated.
+    let need: MigrationNeed?
 
     // What the promises are checked against, kept apart from the machine.
 
@@ -55,12 +57,33 @@ struct World: Hashable {
     var isActionRunning = false
     /// Whether a rollback action was asked for without a person asking again.
     var hasReverted = false
+    /// What became of the schema, of writes, and of what people agreed to.
+    var schema = SchemaMemory()
     /// Steps approved by someone other than the author.
     var approved: [Int] = []
     /// Different people other than the author who agreed to the start, sorted.
     var starters: [Principal] = []
 
-    init(plan: MachinePlan, faults: Faults) {
+    /// The schema as the world knows it.
+    struct SchemaMemory: Hashable {
+        /// Whether a migration was asked for and nobody has seen to it since.
+        var isChanged = false
+        /// Whether a move of the schema, or of its fence, was asked for and its outcome is not known yet.
+        var isMoving = false
+        /// Migrations asked for so far.
+        var migrations: Int8 = 0
+        /// Whether writes were proven to be fenced, and nobody asked to let them in since.
+        var isFenced = false
+        /// Whether writes may be fenced.
+        var mayBeFenced = false
+        /// How many people a restore needs, as was last decided; 0 when none was.
+        var people: Int8 = 0
+        /// Who agreed to it since.
+        var approvers: [Principal] = []
+    }
+
+    init(plan: MachinePlan, faults: Faults, need: MigrationNeed? = nil) {
+        self.need = need
         machine = RolloutMachine(plan: plan)
         self.faults = faults
         strangersAtFirst = faults.strangers
@@ -85,6 +108,10 @@ struct World: Hashable {
         add(hasReverted ? 1 : 0, below: 2)
         add(isActionRunning ? 1 : 0, below: 2)
         add(isBackedUp ? 1 : 0, below: 2)
+        add(schema.isChanged ? 1 : 0, below: 2)
+        add(schema.mayBeFenced ? schema.isFenced ? 2 : 1 : 0, below: 3)
+        add(machine.fence == .open ? 0 : machine.fence == .unsure ? 1 : 2, below: 3)
+        add(schema.approvers.count, below: 4)
         add(Int(faults.strangers) &* 2 &+ Int(faults.crashes), below: 4)
         hasher.combine(bits)
         var weights = machine.wanted.basisPoints
@@ -119,7 +146,7 @@ struct World: Hashable {
         guard mayNotRise || machine.isPromotionStarted || machine.ending != nil else { return }
         if mayNotRise {
             granted = .zero
-            isBackedUp = false
+            if need == nil { isBackedUp = false }
         }
         isStepProven = false
         hasShareFit = false
@@ -160,6 +187,7 @@ enum Move: Hashable, CustomStringConvertible {
     case commanded(Command.Verb, Principal)
     case acted(TakenAction)
     case backedUp(BackupResult)
+    case inspected(SchemaWay)
     case stranger(Weight)
     case crashed(Read, watchdogLowered: Bool, TakenAction)
     case doubted
@@ -177,6 +205,7 @@ enum Move: Hashable, CustomStringConvertible {
         case .commanded(let verb, let person): "\(verb.rawValue) by \(person)"
         case .acted(let outcome): "action \(outcome.rawValue)"
         case .backedUp(let result): "backup \(result.rawValue)"
+        case .inspected(let way): "schema inspected: \(way)"
         case .stranger(let weight): "a stranger sets \(weight)"
         case .crashed(let read, let lowered, let action):
             "crash and restart: weight read \(read.rawValue)\(lowered ? ", lowered by the watchdog" : ""), action \(action.rawValue)"

@@ -18,11 +18,11 @@ import time
 ROOT = pathlib.Path(__file__).resolve().parents[2]
 CORE = ROOT / "Sources" / "Core"
 SOURCES = (
-    [path for path in sorted((CORE / "Model").glob("*.swift")) if not path.name.startswith("JSON")]
-    + [CORE / "Policies" / f"{name}.swift" for name in ("Policy", "ActionPolicy", "PostgresPolicy", "SignalPolicy", "DriverSettings", "Backups/RolloutBackupPolicy")]
+    [path for path in sorted((CORE / "Model").rglob("*.swift")) if not path.name.startswith("JSON")]
+    + [CORE / "Policies" / f"{name}.swift" for name in ("Policy", "ActionPolicy", "PostgresPolicy", "SignalPolicy", "DriverSettings", "MigrationPolicy", "Backups/RolloutBackupPolicy")]
     + [
         CORE / "Rollouts" / f"{name}.swift"
-        for name in ("Cause", "Charter", "CheckpointReference", "Command", "Deadline", "Ending", "RolloutEvent")
+        for name in ("Cause", "Charter", "CheckpointReference", "Command", "Deadline", "Ending", "MigrationOutcome", "RolloutEvent")
     ]
     + sorted((CORE / "Rollouts").glob("Machine*.swift"))
     + sorted((CORE / "Rollouts").glob("RolloutMachine*.swift"))
@@ -104,13 +104,43 @@ FAULTS = [
     ("deploys before the backup", 1, "Steps",
      "return\n        }\n        backUp(at: now)", "return\n        }\n        if FAULT { return readHistory(at: now) }\n        backUp(at: now)"),
     ("ends while a backup is under way", 1, "Weights",
-     "guard retreat.backup == nil else { return }", "guard FAULT || retreat.backup == nil else { return }"),
+     "guard retreat.backup == nil, !isSchemaMoving(retreat) else { return }",
+     "guard FAULT || retreat.backup == nil, !isSchemaMoving(retreat) else { return }"),
     ("forgets after a restart that a backup was under way", 4, "Takeover",
      "case .backingUp: settleBackup(action, at: now)", "case .backingUp: if FAULT { readHistory(at: now) } else { settleBackup(action, at: now) }"),
     ("waits for a person without a reminder", 1, "Steps",
      "deadlines.arm(.reminder, due: now + .hours(1))", "if !FAULT { deadlines.arm(.reminder, due: now + .hours(1)) }"),
     ("raises in the middle of a hold", 1, "Polls",
      "guard held.reason.endsByItself, findings.loss == nil", "guard FAULT || held.reason.endsByItself, findings.loss == nil || FAULT"),
+    ("leaves the schema as it is after a failed migration", 6, "Migrations",
+     "if isSchemaTouched || fence != .open { return mend(retreat, at: now) }",
+     "if !FAULT, isSchemaTouched || fence != .open { return mend(retreat, at: now) }"),
+    ("goes back while the migration is under way", 7, "Migrations",
+     "case .migrate, .fence, .unfence: true", "case .migrate, .fence, .unfence: !FAULT"),
+    ("looks at the schema before the code is back", 6, "Weights",
+     "if needsRevert {", "if needsRevert, !(FAULT && isSchemaTouched) {"),
+    ("takes a cut-off migration for a whole one after a restart", 6, "Takeover",
+     "case .migrating(let stage): settle(stage, action, at: now)",
+     "case .migrating(let stage): if FAULT { migrate(at: now) } else { settle(stage, action, at: now) }"),
+    ("destroys data while writes go on", 7, "Migrations",
+     "guard migrating == .destructive else { return applyRevisions(at: now) }",
+     "guard migrating == .destructive, !FAULT else { return applyRevisions(at: now) }"),
+    ("restores without a proven fence", 7, "Migrations",
+     "guard fence == .closed else { return askForFence(at: now) { .mending(retreat, .fencing($0)) } }",
+     "guard FAULT || fence == .closed else { return askForFence(at: now) { .mending(retreat, .fencing($0)) } }",
+     "Migrations", "guard isBackedUp, fence == .closed, retreat.isCodeBack else {",
+     "guard isBackedUp, FAULT || fence == .closed, retreat.isCodeBack else {"),
+    ("restores with one person too few", 7, "Commands",
+     "guard approvers.count >= people else { return }", "guard approvers.count >= people - (FAULT ? 1 : 0) else { return }"),
+    ("keeps agreements to an older plan", 7, "Migrations",
+     "approvers = []\n        deadlines.disarm(.approval)", "if !FAULT { approvers = [] }\n        deadlines.disarm(.approval)"),
+    ("takes an asked fence for a proven one", 7, "Migrations",
+     "fence = .unsure\n        runAction(.fence,", "fence = FAULT ? .closed : .unsure\n        runAction(.fence,"),
+    ("leaves writes fenced at the end", 7, "Migrations",
+     "guard fence == .open else { return unfence(at: now) { .mending(retreat, .unfencing($0)) } }",
+     "guard FAULT || fence == .open else { return unfence(at: now) { .mending(retreat, .unfencing($0)) } }"),
+    ("begins a restore anew after a restart", 7, "Migrations",
+     "case .restoring: settle(found, at: now)", "case .restoring: if FAULT { restore(retreat, at: now) } else { settle(found, at: now) }"),
 ]
 
 

@@ -28,6 +28,8 @@ struct ActionEnvironment: Sendable {
         all["SERIN_VERSION"] = context.version
         all["SERIN_PREVIOUS"] = context.previous
         all[ActionEnvironment.keyVariable] = context.key
+        if let backup = context.backup { all["SERIN_BACKUP"] = backup.description }
+        if let way = context.restoreWay { all["SERIN_RESTORE"] = way }
         return all
     }
 }

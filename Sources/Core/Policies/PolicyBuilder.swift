@@ -29,6 +29,7 @@ struct PolicyBuilder {
         let alerts = root.section("alerts").map { self.alerts(from: $0) }
         let postgres = root.section("postgres").flatMap { self.postgres(from: $0) }
         let backup = root.section("backup").flatMap { self.backup(from: $0, root: root) }
+        let migrations = root.section("migrations").flatMap { self.migrations(from: $0, root: root) }
         let deploy = root.section("deploy").flatMap { action(from: $0) }
         let promote = root.section("promote").flatMap { action(from: $0) }
         let rollback = root.section("rollback").flatMap { action(from: $0) }
@@ -46,7 +47,7 @@ struct PolicyBuilder {
             postgres: postgres, deploy: deploy, promote: promote, rollback: rollback,
             onFailure: word(root, "on_failure") ?? .rollback, onInconclusive: word(root, "on_inconclusive") ?? .hold,
             onTelemetryLoss: word(root, "on_telemetry_loss") ?? .hold, onDrift: word(root, "on_drift") ?? .hold, timing: timing,
-            securityApprovals: root.number("security_approvals").map { Int($0) } ?? 2, backup: backup,
+            securityApprovals: root.number("security_approvals").map { Int($0) } ?? 2, backup: backup, migrations: migrations,
             notify: root.section("notify").map { RolloutNotifyPolicy(run: texts($0.list("run"))) })
         // For a time that could not be read its default would be blamed.
         for finding in policy.findings + policy.safeguardFindings where hasTimes || !finding.comparesTimes {

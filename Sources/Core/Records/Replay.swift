@@ -163,10 +163,13 @@ public struct Replay<Machine: Replayable>: Sendable {
         case .weightReported(let intent, _): open.removeAll { $0.weightIntent == intent }
         case .actionReported(let intent, _): open.removeAll { $0.actionIntent == intent }
         case .backupReported(let intent, _): open.removeAll { $0 == .takeBackup(intent) }
+        case .migrationReported(let intent, _): open.removeAll { $0.migrationIntent == intent }
+        case .schemaInspected(let intent, _): open.removeAll { $0 == .inspectSchema(intent) }
         case .backupReleased(let failure): if failure == nil { open.removeAll { $0 == .releaseBackup } }
         case .takenOver(let takeover):
             open.removeAll { effect in
                 effect.weightIntent != nil || effect.isBackup && takeover.backup != nil
+                    || effect.migrationIntent != nil && takeover.migration != nil || effect.isInspection
                     || takeover.actions.contains { $0.intent == effect.actionIntent }
             }
         }
@@ -189,7 +192,7 @@ public struct Replayed<Machine: Replayable>: Sendable {
     public var charter: Charter
     /// Whether any event was journaled; a rollout whose creation is all there is has still to be started.
     public var hasBegun: Bool
-    /// Journaled effects that wait for an answer, oldest first: weights, actions, backup, preflight, history. They may have been carried
+    /// Journaled effects that wait for an answer, oldest first: weights, actions, backup, migrations, preflight, history. They may have been carried
     /// out, in part or not at all: read the world.
     public var openEffects: [Effect]
     /// Effects of the last event that were not journaled, so never carried out.
@@ -206,15 +209,20 @@ extension Effect {
     /// Whether an event answers it one day.
     fileprivate var isAnswered: Bool {
         switch self {
-        case .preflight, .readHistory, .setWeight, .lowerWeight, .takeBackup, .releaseBackup, .runAction: true
-        case .endBackup, .record, .notify: false
+        case .preflight, .readHistory, .setWeight, .lowerWeight, .takeBackup, .releaseBackup, .runAction, .migrate,
+            .inspectSchema,
+            .restore:
+            true
+        case .endBackup, .endMigration, .record, .notify: false
         }
     }
 
     fileprivate var weightIntent: IntentID? {
         switch self {
         case .setWeight(let intent, _), .lowerWeight(let intent, _): intent
-        case .preflight, .readHistory, .takeBackup, .endBackup, .releaseBackup, .runAction, .record, .notify: nil
+        case .preflight, .readHistory, .takeBackup, .endBackup, .releaseBackup, .runAction, .migrate, .endMigration,
+            .inspectSchema, .restore, .record, .notify:
+            nil
         }
     }
 
@@ -224,8 +232,23 @@ extension Effect {
     }
 
     fileprivate var actionIntent: IntentID? {
-        if case .runAction(let intent, _) = self { return intent }
+        switch self {
+        case .runAction(let intent, _), .restore(let intent, _, _): intent
+        case .preflight, .readHistory, .setWeight, .lowerWeight, .takeBackup, .endBackup, .releaseBackup, .migrate, .endMigration,
+            .inspectSchema, .record, .notify:
+            nil
+        }
+    }
+
+    fileprivate var migrationIntent: IntentID? {
+        if case .migrate(let intent, _) = self { return intent }
         return nil
+    }
+
+    /// After a takeover the rollout asks for another look by itself.
+    fileprivate var isInspection: Bool {
+        if case .inspectSchema = self { return true }
+        return false
     }
 }
 

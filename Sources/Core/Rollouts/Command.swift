@@ -26,12 +26,15 @@ public struct Command: Sendable, Hashable, Codable {
     public var by: Principal
     /// Why; may be empty.
     public var reason: String
+    /// The hash, or its first twelve digits at least, of the plan that an approval is for; nil where no plan is asked about.
+    public var plan: String?
 
     /// A command.
-    public init(_ verb: Verb, by: Principal, reason: String) {
+    public init(_ verb: Verb, by: Principal, reason: String, plan: String? = nil) {
         self.verb = verb
         self.by = by
         self.reason = reason
+        self.plan = plan
     }
 }
 

@@ -17,8 +17,16 @@ public enum Effect: Sendable, Hashable, Codable {
     case endBackup(IntentID)
     /// The backup need not be kept for this rollout any more; answer with `backupReleased`.
     case releaseBackup
-    /// Do this to code once; answer with `actionReported`.
+    /// Do this to code or to writes once; answer with `actionReported`.
     case runAction(IntentID, ActionKind)
+    /// Move the schema this way once; answer with `migrationReported`.
+    case migrate(IntentID, MigrationStep)
+    /// End the migration under way as soon as it can; `migrationReported` says how it ended.
+    case endMigration(IntentID)
+    /// End what is left running of a migration and read the schema; answer with `schemaInspected`.
+    case inspectSchema(IntentID)
+    /// Bring data back from this backup once, the way that was agreed to; answer with `actionReported`.
+    case restore(IntentID, CheckpointReference, RollbackPlan.Way)
     /// Write this into the decision log.
     case record(Decision)
     /// Tell people.
@@ -27,7 +35,7 @@ public enum Effect: Sendable, Hashable, Codable {
 
 /// One line of the decision log, with the evidence behind it.
 public struct Decision: Sendable, Hashable, Codable {
-    /// What it is about: `state`, `verdict`, `weight`, `gate`, `command`, `action`, `backup`, `drift`, `doubt`.
+    /// What it is about: `state`, `verdict`, `weight`, `gate`, `command`, `action`, `backup`, `schema`, `drift`, `doubt`.
     public var topic: String
     /// The sentence, without the time: `step 25% FAIL errors: canary 2.10% (84/4,003) …`.
     public var text: String

@@ -14,8 +14,12 @@ public enum MachineEffect: Sendable, Hashable {
     case takeBackup(IntentID)
     /// End the backup under way; its answer says how.
     case endBackup(IntentID)
-    /// Do this to code, once.
+    /// Do this once.
     case runAction(IntentID, ActionKind)
+    /// End the migration under way; its answer says how.
+    case endMigration(IntentID)
+    /// End what is left running of a migration, and read the schema.
+    case inspectSchema(IntentID)
     /// Something that people should find in the log and that no change of state tells.
     case note(Note)
 }

@@ -8,8 +8,8 @@ public enum MachineEvent: Sendable, Hashable {
     case ticked
     /// A deadline of this kind has passed.
     case deadlinePassed(DeadlineKind)
-    /// Everything that will be needed works, and the weight is 0.
-    case preflightPassed
+    /// Everything that will be needed works, and the weight is 0; what is to be migrated before the canary, if anything.
+    case preflightPassed(migrating: MigrationNeed? = nil)
     /// Something that will be needed does not work, or the weight is not 0.
     case preflightRefused
     /// The control's past was read or could not be.
@@ -30,6 +30,8 @@ public enum MachineEvent: Sendable, Hashable {
     case actionUnknown(IntentID)
     /// A backup ended.
     case backupReported(IntentID, BackupResult)
+    /// The schema was read on the way back, which decides where it goes.
+    case schemaInspected(IntentID, SchemaWay)
     /// Someone asked for something.
     case commanded(Command.Verb, by: Principal)
     /// A new controller took over: the weight it read, what became of the open action or backup, and for how long nobody looked.

@@ -13,6 +13,16 @@ public struct MachinePlan: Sendable, Hashable {
     public var approvalsToStart: Int
     /// The longest a backup before the deploy may take, its verification included; nil without one.
     public var backup: Duration?
+    /// Whether a backup is made only where something is migrated.
+    public var isBackupForMigrations = false
+    /// The longest that the schema may take in one direction, probes included; nil: nothing is migrated.
+    public var migration: Duration?
+    /// How many different people must agree before data may be destroyed, and before a restore.
+    public var migrationApprovals = 0
+    /// The longest it may take to fence writes or to let them in; nil: nobody can.
+    public var fence: Duration?
+    /// The longest a restore may take; nil: nobody can.
+    public var restore: Duration?
     /// The longest a deploy action may take, its check included; nil without one.
     public var deploy: Duration?
     /// The longest a promotion action may take, its check included; nil without one.
@@ -53,8 +63,16 @@ public struct MachinePlan: Sendable, Hashable {
         approvalsToStart = max(charter.requiredApprovals, charter.overrides.isEmpty || isDemo ? 0 : 1)
         // An attempt, then its check, then a margin for the answer to arrive.
         func longest(_ action: ActionPolicy?) -> Duration? { action.map { $0.deadline * 2 + .minutes(1) } }
-        // A margin for the answer to arrive. Migrations are not there yet, so no backup has to stand before them.
-        backup = policy.backup.flatMap { $0.before == .always ? $0.deadline + .minutes(2) : nil }
+        // A margin for the answer to arrive.
+        backup = policy.backup.map { $0.deadline + .minutes(2) }
+        isBackupForMigrations = policy.backup?.before == .migrations
+        if let migrations = policy.migrations {
+            // The revisions, then each probe and its check, then a margin.
+            migration = migrations.probes.reduce(migrations.deadline + .minutes(2)) { $0 + $1.deadline * 2 }
+            migrationApprovals = migrations.approvals
+            fence = migrations.maintenance.map { max($0.on.deadline, $0.off.deadline) * 2 + .minutes(1) }
+            restore = longest(migrations.restore)
+        }
         deploy = longest(policy.deploy)
         promote = longest(policy.promote)
         rollback = longest(policy.rollback)

@@ -7,15 +7,17 @@ extension RolloutMachine {
         case created
         /// Everything that will be needed is tried; nothing is changed. → `zeroing`, `finished(.refused)`
         case preflight
-        /// 0 was written and is to be read back. → `awaitingApproval(.start)`, `backingUp`, `readingHistory`, `finished(.refused)`
+        /// 0 was written and is to be read back. → `awaitingApproval(.start)`, `backingUp`, `migrating`, `readingHistory`, `finished(.refused)`
         case zeroing
-        /// People are asked. → `backingUp`, `readingHistory`, `gate`, `lowering`
+        /// People are asked. → `backingUp`, `migrating`, `readingHistory`, `gate`, `lowering`
         case awaitingApproval(Awaited)
-        /// The restore point is made and verified. → `readingHistory`, `lowering`, `finished(.refused)`
+        /// The restore point is made and verified. → `migrating`, `readingHistory`, `lowering`, `finished(.refused)`
         case backingUp(IntentID)
+        /// The schema goes forward. → `readingHistory`, `lowering`
+        case migrating(MigrationStage)
         /// The control's past is read. → `deploying`, `gate`, `held`, `awaitingApproval(.step)`, `lowering`
         case readingHistory
-        /// The canary is brought up. (Migrations will stand before it.) → `gate`, `held`, `awaitingApproval(.step)`, `lowering`
+        /// The canary is brought up. → `gate`, `held`, `awaitingApproval(.step)`, `lowering`
         case deploying(IntentID)
         /// The next poll decides whether a step may be entered. → `raising`, `warmingUp`, `watching`, `baking`, `held`, `lowering`
         case gate(step: Int)
@@ -35,13 +37,15 @@ extension RolloutMachine {
         case verifying(isUnseen: Bool)
         /// The canary's weight goes back to 0. → `finished(.promoted)`, `lowering`
         case completing
-        /// The weight goes to 0, and an action under way comes to its end. → `reverting`, `finished`
+        /// The weight goes to 0, and an action under way comes to its end. → `reverting`, `mending`, `finished`
         case lowering(Retreat)
-        /// The previous version is brought back. → `confirming`, `stranded`
+        /// The previous version is brought back. → `mending`, `confirming`, `stranded`
         case reverting(Retreat, IntentID)
+        /// The previous version is back; now the schema, and writes if they were fenced. → `confirming`, `stranded`
+        case mending(Retreat, MendingStage)
         /// 0 is read back once more after the code. → `finished`
         case confirming(Retreat)
-        /// The rollback action failed or nobody knows how it ended; a person has to act. → `reverting`, `confirming`
+        /// What was to be brought back is not, or nobody knows; a person has to act. → `reverting`, `mending`, `confirming`
         case stranded(Retreat)
         /// Nothing more will happen.
         case finished(Ending)
@@ -79,6 +83,8 @@ extension RolloutMachine {
         public var cause: Cause
         /// Whether it is past its deadline.
         public var isOverdue = false
+        /// Whether the previous version is back: nothing is done to the schema before.
+        public var isCodeBack = false
         /// The action that was under way when it began, until its end is known.
         public var running: RunningAction?
         /// The backup that was under way when it began, until its end is known.
@@ -99,9 +105,10 @@ extension RolloutMachine {
     public var ending: Ending? {
         switch state {
         case .finished(let ending): ending
-        case .created, .preflight, .zeroing, .awaitingApproval, .backingUp, .readingHistory, .deploying, .gate, .raising,
+        case .created, .preflight, .zeroing, .awaitingApproval, .backingUp, .migrating, .readingHistory, .deploying, .gate,
+            .raising,
             .warmingUp, .baking,
-            .watching, .held, .promoting, .verifying, .completing, .lowering, .reverting, .confirming, .stranded:
+            .watching, .held, .promoting, .verifying, .completing, .lowering, .reverting, .mending, .confirming, .stranded:
             nil
         }
     }
@@ -109,8 +116,11 @@ extension RolloutMachine {
     /// The rollback under way, when there is one.
     public var retreat: Retreat? {
         switch state {
-        case .lowering(let retreat), .reverting(let retreat, _), .confirming(let retreat), .stranded(let retreat): retreat
-        case .created, .preflight, .zeroing, .awaitingApproval, .backingUp, .readingHistory, .deploying, .gate, .raising,
+        case .lowering(let retreat), .reverting(let retreat, _), .mending(let retreat, _), .confirming(let retreat),
+            .stranded(let retreat):
+            retreat
+        case .created, .preflight, .zeroing, .awaitingApproval, .backingUp, .migrating, .readingHistory, .deploying, .gate,
+            .raising,
             .warmingUp, .baking,
             .watching, .held, .promoting, .verifying, .completing, .finished:
             nil
@@ -123,6 +133,8 @@ extension RolloutMachine {
         case .deploying(let intent): RunningAction(intent: intent, kind: .deploy)
         case .promoting(let intent): RunningAction(intent: intent, kind: .promote)
         case .reverting(_, let intent): RunningAction(intent: intent, kind: .rollback)
+        case .migrating(let stage): stage.action
+        case .mending(_, let stage): stage.action
         case .lowering(let retreat): retreat.running
         case .created, .preflight, .zeroing, .awaitingApproval, .backingUp, .readingHistory, .gate, .raising, .warmingUp, .baking,
             .watching, .held, .verifying, .completing, .confirming, .stranded, .finished:
@@ -130,13 +142,20 @@ extension RolloutMachine {
         }
     }
 
+    /// The look at the schema under way.
+    public var openInspection: IntentID? {
+        if case .mending(_, .inspecting(let intent)) = state { return intent }
+        return nil
+    }
+
     /// The backup under way.
     public var openBackup: IntentID? {
         switch state {
         case .backingUp(let intent): intent
         case .lowering(let retreat): retreat.backup
-        case .created, .preflight, .zeroing, .awaitingApproval, .readingHistory, .deploying, .gate, .raising, .warmingUp, .baking,
-            .watching, .held, .promoting, .verifying, .completing, .reverting, .confirming, .stranded, .finished:
+        case .created, .preflight, .zeroing, .awaitingApproval, .migrating, .readingHistory, .deploying, .gate, .raising,
+            .warmingUp, .baking,
+            .watching, .held, .promoting, .verifying, .completing, .reverting, .mending, .confirming, .stranded, .finished:
             nil
         }
     }
@@ -147,13 +166,14 @@ extension RolloutMachine {
     /// Whether nothing happens until a person acts or a long deadline passes; the person was called.
     public var waitsForPerson: Bool {
         switch state {
-        case .awaitingApproval, .stranded: true
+        case .awaitingApproval, .stranded, .mending(_, .awaitingApproval): true
         case .held(let hold): !hold.reason.endsByItself
         case .lowering(let retreat), .confirming(let retreat): retreat.isOverdue
         case .completing: deadlines.due(.reminder) != nil
-        case .created, .preflight, .zeroing, .backingUp, .readingHistory, .deploying, .gate, .raising, .warmingUp, .baking,
+        case .created, .preflight, .zeroing, .backingUp, .migrating, .readingHistory, .deploying, .gate, .raising, .warmingUp,
+            .baking,
             .watching,
-            .promoting, .verifying, .reverting, .finished:
+            .promoting, .verifying, .reverting, .mending, .finished:
             false
         }
     }

@@ -10,6 +10,30 @@ public enum MigrationOutcome: Sendable, Hashable, Codable {
     case unknown(Failure)
 }
 
+/// What became of a look at the schema.
+public enum SchemaInspection: Sendable, Hashable, Codable {
+    /// Nothing is running, and this was read.
+    case found(SchemaReport)
+    /// Something may still be running, or the schema cannot be read.
+    case unknown(Failure)
+}
+
+/// One direction of a migration, and where it leads.
+public enum MigrationStep: Sendable, Hashable, Codable {
+    /// Forward, from where the plan was made; nil is before the first revision.
+    case up(from: RevisionID?, to: RevisionID)
+    /// Back to where it was; nil is before the first revision.
+    case down(to: RevisionID?)
+
+    /// `up from 0001 to 0003`.
+    public var words: String {
+        switch self {
+        case .up(let from, let target): "up from \(from?.description ?? "base") to \(target)"
+        case .down(let target): "down to \(target?.description ?? "base")"
+        }
+    }
+}
+
 /// What was read of the schema once nothing was running any more.
 public struct SchemaReport: Sendable, Hashable, Codable {
     /// Where the database is.

@@ -17,11 +17,13 @@ extension Rollout {
         case .some: break
         }
         problems += database.begin(report.database)
+        problems += check(report)
         if machine.plan.judgedSteps == 0 { problems.append("no step is below 100%, so nothing could be judged") }
         for warning in report.warnings { effects.append(.record(Decision(topic: "gate", text: "preflight warns: \(warning)"))) }
         for problem in problems { effects.append(.record(Decision(topic: "gate", text: "preflight refuses: \(problem)"))) }
         reason = problems.isEmpty ? "everything the rollout needs works" : problems.joined(separator: "; ")
-        apply(problems.isEmpty ? .preflightPassed : .preflightRefused, at: now, into: &effects)
+        if problems.isEmpty { announceMigrations(into: &effects) }
+        apply(problems.isEmpty ? .preflightPassed(migrating: need) : .preflightRefused, at: now, into: &effects)
     }
 
     /// One poll with what its evidence says; `shown` is the same with the intervals, which are computed only where they are written.
@@ -77,7 +79,7 @@ extension Rollout {
     }
 
     mutating func take(_ command: Command, at now: Instant, into effects: inout [Effect]) {
-        if let refusal = machine.refusal(of: command.verb, by: command.by) {
+        if let refusal = machine.refusal(of: command.verb, by: command.by) ?? refusalOfPlan(command) {
             let text = "\(command.verb.rawValue) by \(command.by) changes nothing: \(refusal.message)"
             effects.append(.record(Decision(topic: "command", text: text)))
             return
@@ -126,16 +128,16 @@ extension Rollout {
         actionEndedAt = now
         switch outcome {
         case .done:
-            reason = "\(action.kind.rawValue) action done"
-            effects.append(.record(Decision(topic: "action", text: "\(action.kind.rawValue) action \(intent) done")))
+            reason = "\(action.kind.words) done"
+            effects.append(.record(Decision(topic: "action", text: "\(action.kind.words) \(intent) done")))
             apply(.actionDone(intent), at: now, into: &effects)
         case .failed(let failure, _):
-            reason = "\(action.kind.rawValue) action failed: \(failure.message)"
+            reason = "\(action.kind.words) failed: \(failure.message)"
             effects.append(.record(Decision(topic: "action", text: reason)))
             showOutput(of: outcome, kind: action.kind, into: &effects)
             apply(.actionFailed(intent), at: now, into: &effects)
         case .unknown(let failure):
-            reason = "nobody knows how the \(action.kind.rawValue) action ended: \(failure.message)"
+            reason = "nobody knows how the \(action.kind.words) ended: \(failure.message)"
             effects.append(.record(Decision(topic: "action", text: reason)))
             apply(.actionUnknown(intent), at: now, into: &effects)
         }
@@ -148,7 +150,7 @@ extension Rollout {
         let lines = end.split(whereSeparator: \.isNewline).suffix(10)
         guard !lines.isEmpty else { return }
         let words = lines.joined(separator: " | ")
-        effects.append(.record(Decision(topic: "action", text: "the \(kind.rawValue) action's last output: \(words)")))
+        effects.append(.record(Decision(topic: "action", text: "the \(kind.words)'s last output: \(words)")))
     }
 
     mutating func take(_ takeover: Takeover, at now: Instant, into effects: inout [Effect]) {
@@ -165,11 +167,11 @@ extension Rollout {
         let open = machine.openAction
         let outcome = open.flatMap { open in takeover.actions.first { $0.intent == open.intent }?.outcome }
         if let open, let outcome {
-            let kind = open.kind.rawValue
+            let kind = open.kind.words
             switch outcome {
-            case .done: reason = "the \(kind) action was done"
-            case .failed(let failure, _): reason = "the \(kind) action was not done: \(failure.message)"
-            case .unknown(let failure): reason = "nobody knows how the \(kind) action ended: \(failure.message)"
+            case .done: reason = "the \(kind) was done"
+            case .failed(let failure, _): reason = "the \(kind) was not done: \(failure.message)"
+            case .unknown(let failure): reason = "nobody knows how the \(kind) ended: \(failure.message)"
             }
             effects.append(.record(Decision(topic: "action", text: reason)))
             showOutput(of: outcome, kind: open.kind, into: &effects)
@@ -186,6 +188,9 @@ extension Rollout {
             case .unverified, .failed: action = .failed
             case .unknown: action = .unknown
             }
+        }
+        if let outcome = takeover.migration, open?.kind == .migrate {
+            action = learn(outcome, of: .migrate, into: &effects)
         }
         // At most one poll more than nobody looked for: the longest bake is lengthened, never shortened by it.
         let away = max(.zero, polledAt.map { now - $0 } ?? .zero)

@@ -9,7 +9,8 @@ extension Rollout {
         if old.word == machine.state.word, old.holdReason == machine.state.holdReason { return }
         since = now
         cause = explanation
-        let words = cause
+        // On the way back the first cause stays; what became of the schema is said where it happens.
+        let words = machine.state.isMending && !reason.isEmpty ? reason : cause
         let new = machine.ending == .promoted ? success : machine.state.word
         let text = "\(old.word) → \(new)" + (words.isEmpty ? "" : ": \(words)") + "; \(next(at: now))"
         effects.append(.record(Decision(topic: "state", text: text, signals: deciding)))
@@ -39,7 +40,7 @@ extension Rollout {
         case .lowering(let retreat): words(for: retreat.cause)
         case .held(let held): words(for: held.reason)
         case .stranded: "\(cause); \(reason)"
-        case .reverting, .confirming: cause
+        case .reverting, .mending, .confirming: cause
         case .finished(.refused): reason.isEmpty ? "weight 0 was not read back in time" : reason
         case .finished: cause
         case .watching, .promoting: "every judged signal passes and the bake is done"
@@ -49,7 +50,8 @@ extension Rollout {
                 : assessment?.newVersion == .seen
                     ? "the new version is seen healthy on control"
                     : "the promote action is done and nothing speaks against it (the series do not tell what control runs)"
-        case .created, .preflight, .zeroing, .awaitingApproval, .backingUp, .readingHistory, .deploying, .gate, .raising,
+        case .created, .preflight, .zeroing, .awaitingApproval, .backingUp, .migrating, .readingHistory, .deploying, .gate,
+            .raising,
             .warmingUp, .baking,
             .verifying:
             reason.isEmpty ? ownWords : reason
@@ -64,9 +66,10 @@ extension Rollout {
         case .raising: "nothing speaks against it"
         case .warmingUp, .baking:
             "weight \(machine.inForce) is in force and nothing speaks against it"
-        case .created, .preflight, .zeroing, .awaitingApproval(.start), .backingUp, .readingHistory, .deploying, .verifying,
+        case .created, .preflight, .zeroing, .awaitingApproval(.start), .backingUp, .migrating, .readingHistory, .deploying,
+            .verifying,
             .watching,
-            .promoting, .completing, .held, .lowering, .reverting, .confirming, .stranded, .finished:
+            .promoting, .completing, .held, .lowering, .reverting, .mending, .confirming, .stranded, .finished:
             ""
         }
     }
@@ -78,8 +81,9 @@ extension Rollout {
         case .database: return "postgres: \(database.sentence)"
         case .share: return "the canary \(share.sentence)"
         case .drift: return "someone else lowered the weight"
-        case .actionFailed(let kind): return reason.isEmpty ? "the \(kind.rawValue) action failed" : reason
-        case .actionUnknown(let kind): return "nobody settled how the \(kind.rawValue) action ended"
+        case .actionFailed(let kind): return reason.isEmpty ? "the \(kind.words) failed" : reason
+        case .actionUnknown(.migrate): return reason.isEmpty ? "nobody knows how the migration ended" : reason
+        case .actionUnknown(let kind): return "nobody settled how the \(kind.words) ended"
         case .unseenPromotion:
             return "the promote action was done, but \(charter.version) was not seen healthy on control within "
                 + Numbers.time(machine.plan.timing.lossFor)
@@ -98,7 +102,7 @@ extension Rollout {
         case .inconclusive: return words(for: Cause.inconclusive)
         case .drift: return words(for: Cause.drift)
         case .actionUnknown(let kind):
-            return self.reason.isEmpty ? "nobody knows how the \(kind.rawValue) action ended" : self.reason
+            return self.reason.isEmpty ? "nobody knows how the \(kind.words) ended" : self.reason
         case .telemetry: return words(for: Cause.telemetry)
         case .share: return words(for: Cause.share)
         case .unreadable: return words(for: Cause.unreadable)
@@ -139,11 +143,12 @@ extension Rollout {
     /// What follows from the verdicts of this poll.
     var consequence: String {
         switch machine.state {
-        case .lowering, .reverting, .confirming, .stranded: "rollback"
+        case .lowering, .reverting, .mending, .confirming, .stranded: "rollback"
         case .held: "held"
         case .gate(let step), .raising(let step): "step \(machine.plan.steps[step].weight)"
         case .promoting, .verifying, .completing, .watching: "promotion"
-        case .created, .preflight, .zeroing, .awaitingApproval, .backingUp, .readingHistory, .deploying, .warmingUp, .baking,
+        case .created, .preflight, .zeroing, .awaitingApproval, .backingUp, .migrating, .readingHistory, .deploying, .warmingUp,
+            .baking,
             .finished:
             "step goes on"
         }
@@ -200,6 +205,11 @@ extension Rollout {
 }
 
 extension RolloutMachine.State {
+    fileprivate var isMending: Bool {
+        if case .mending = self { return true }
+        return false
+    }
+
     /// Why it is held; nil when it is not.
     fileprivate var holdReason: HoldReason? {
         if case .held(let held) = self { return held.reason }

@@ -14,7 +14,8 @@ extension Rollout {
             observedWeight: machine.observed, baked: bake.total, bake: charter.policy.timing.bake,
             signals: assessment?.signals ?? [], awaitedApproval: awaitedApproval, startedAt: createdAt, since: since,
             isSecurityHalt: isSecurityHalt, restorePoint: restorePoint,
-            isWatched: findings.map { !$0.isTelemetryLost && $0.readBack.weight != nil } ?? true)
+            isWatched: findings.map { !$0.isTelemetryLost && $0.readBack.weight != nil } ?? true, approvalPlan: awaitedPlan,
+            wayBack: rollbackPlan?.lines ?? [])
     }
 
     private var isSecurityHalt: Bool { wasStoppedForSecurity || charter.requiredApprovals > 0 && machine.entered == nil }
@@ -35,12 +36,14 @@ extension Rollout {
         case .created, .preflight, .zeroing, .readingHistory: "preflight"
         case .awaitingApproval: "awaiting approval"
         case .backingUp: "backing up"
+        case .migrating: "migrating"
         case .deploying: "deploying"
         case .gate, .raising: "raising"
         case .warmingUp, .baking: "baking"
         case .held: "held"
         case .watching, .promoting, .verifying, .completing: "promoting"
-        case .lowering, .reverting, .confirming, .stranded: isRollbackIncomplete ? "rollback incomplete" : "rolling back"
+        case .lowering, .reverting, .mending, .confirming, .stranded:
+            isRollbackIncomplete ? "rollback incomplete" : "rolling back"
         case .finished(.promoted): success
         case .finished(.refused): "refused"
         case .finished(.failed), .finished(.halted), .finished(.inconclusive): "rolled back"
@@ -48,16 +51,20 @@ extension Rollout {
     }
 
     private var awaitedApproval: String? {
-        guard case .awaitingApproval(let awaited) = machine.state else { return nil }
         let by = machine.plan.allowsAuthorApproval ? "anyone" : "anyone but \(charter.author)"
+        let given =
+            machine.approvers.isEmpty ? "" : " (given by \(machine.approvers.map(\.description).joined(separator: ", ")))"
+        if case .mending(_, .awaitingApproval(let people)) = machine.state, let rollbackPlan, let awaitedPlan {
+            return
+                "plan \(awaitedPlan), \(rollbackPlan.way.words): \(people) different people, \(by)\(given)"
+        }
+        guard case .awaitingApproval(let awaited) = machine.state else { return nil }
         switch awaited {
         case .start:
-            let given =
-                machine.approvers.isEmpty ? "" : " (given by \(machine.approvers.map(\.description).joined(separator: ", ")))"
-            let what =
-                charter.overrides.isEmpty
-                ? "a new try" : charter.overrides.map { "\($0.key)=\($0.value) (\($0.reason))" }.joined(separator: ", ")
-            return "\(what): \(machine.plan.approvalsToStart) different people, \(by)\(given)"
+            var what = charter.overrides.map { "\($0.key)=\($0.value) (\($0.reason))" }
+            if need == .destructive { what.append("a migration that may destroy data") }
+            if what.isEmpty { what = ["a new try"] }
+            return "\(what.joined(separator: ", ")): \(machine.approvalsNeeded) different people, \(by)\(given)"
         case .step(let step): return "step \(machine.plan.steps[step].weight): \(by)"
         }
     }
@@ -71,6 +78,7 @@ extension Rollout {
         case .awaitingApproval: return "goes on once approved, rolled back in \(left(.approval, at: now))"
         case .readingHistory: return "the control's noise is measured"
         case .backingUp: return "goes on once a verified backup is there, refused in \(left(.backup, at: now))"
+        case .migrating(let stage): return nextOfMigrating(stage, at: now)
         case .deploying: return "the first step follows the deploy action"
         case .gate(let step):
             return "the next poll lets \(weight(step)) be set when nothing speaks against it, for \(left(.raise, at: now))"
@@ -87,7 +95,11 @@ extension Rollout {
         case .completing: return "\(success) once weight 0 is read back"
         case .lowering: return nextOfLowering(at: now)
         case .reverting: return "the previous version \(charter.previous) is brought back, within \(left(.action, at: now))"
+        case .mending(_, let stage): return nextOfMending(stage, at: now)
         case .confirming: return "weight 0 is read back once more"
+        case .stranded(let retreat) where retreat.isCodeBack:
+            return "a person has to see to the schema\(machine.fence == .open ? "" : "; writes may be fenced"): "
+                + "rollback looks at it again, resume says that it is as it should be"
         case .stranded: return "a person has to bring \(charter.previous) back: rollback tries again, resume says that it is done"
         case .finished(.promoted):
             return machine.plan.promote == nil
@@ -119,7 +131,7 @@ extension Rollout {
         switch held.reason {
         case .actionUnknown(let kind):
             return
-                "resume says that the \(kind.rawValue) action succeeded, rollback takes everything back, by itself in \(left(.hold, at: now))\(lost)"
+                "resume says that the \(kind.words) succeeded, rollback takes everything back, by itself in \(left(.hold, at: now))\(lost)"
         case .command, .inconclusive, .drift, .telemetry, .share, .unreadable:
             return "resume goes on, rollback takes everything back, by itself in \(left(.hold, at: now))\(lost)"
         }
@@ -133,14 +145,14 @@ extension Rollout {
             return "weight 0 is in force; the backup under way is ended, at most \(left(.backup, at: now))"
         }
         if machine.request?.progress == .confirmed, let running = machine.openAction {
-            return "weight 0 is in force; the \(running.kind.rawValue) action is waited for, at most \(left(.action, at: now))"
+            return "weight 0 is in force; the \(running.kind.words) is waited for, at most \(left(.action, at: now))"
         }
         return "weight 0 is asked for until it is read back"
     }
 
     private func weight(_ step: Int) -> Weight { machine.plan.steps[step].weight }
 
-    private func left(_ kind: DeadlineKind, at now: Instant) -> String {
+    func left(_ kind: DeadlineKind, at now: Instant) -> String {
         guard let due = machine.deadlines.due(kind) else { return "no time" }
         return Numbers.time(max(.zero, due - now))
     }
@@ -155,6 +167,7 @@ extension RolloutMachine.State {
         case .zeroing: "writing 0"
         case .awaitingApproval: "awaiting approval"
         case .backingUp: "backing up"
+        case .migrating(let stage): stage.word
         case .readingHistory: "reading the past"
         case .deploying: "deploying"
         case .gate(let step): "gate of step \(step + 1)"
@@ -168,6 +181,7 @@ extension RolloutMachine.State {
         case .completing: "completing"
         case .lowering: "rolling back"
         case .reverting: "bringing back the previous version"
+        case .mending(_, let stage): stage.word
         case .confirming: "confirming 0"
         case .stranded: "rollback incomplete"
         case .finished(let ending):
@@ -178,10 +192,11 @@ extension RolloutMachine.State {
     /// Whether people are told on entering, and if so whether one has to act.
     var notice: Bool? {
         switch self {
-        case .created, .preflight, .zeroing, .backingUp, .readingHistory, .deploying, .gate, .raising, .warmingUp, .baking,
+        case .created, .preflight, .zeroing, .backingUp, .migrating, .readingHistory, .deploying, .gate, .raising, .warmingUp,
+            .baking,
             .verifying,
             .completing,
-            .reverting, .confirming:
+            .reverting, .mending, .confirming:
             nil
         case .watching, .promoting, .lowering, .finished: false
         case .awaitingApproval, .stranded: true

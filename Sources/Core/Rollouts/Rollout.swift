@@ -44,6 +44,10 @@ public struct Rollout: Sendable, Hashable {
     var actionEndedAt: Instant?
     /// The verified backup to which it can be taken back.
     var restorePoint: CheckpointReference?
+    /// What is to be migrated, as the preflight found it.
+    var migrations: MigrationPlan?
+    /// Which way the schema and the data go back, as it was last decided.
+    var rollbackPlan: RollbackPlan?
     /// Whether a backup was asked for, so that one may be kept for it.
     var isBackupAsked = false
     /// Whether a security signal failed or someone halted it for security, be it on the way back for another cause.
@@ -76,7 +80,7 @@ public struct Rollout: Sendable, Hashable {
 
     /// Why a command would not be accepted now; nil when it would.
     public func refusal(of command: Command, at now: Instant) -> Refusal? {
-        guard var refusal = machine.refusal(of: command.verb, by: command.by) else { return nil }
+        guard var refusal = machine.refusal(of: command.verb, by: command.by) else { return refusalOfPlan(command) }
         if command.verb == .promote, !machine.allowsPromotion, machine.retreat == nil, machine.ending == nil {
             let lacking = lackingForPromotion
             if !lacking.isEmpty { refusal.message += ": " + lacking.joined(separator: "; ") }
@@ -108,6 +112,8 @@ public struct Rollout: Sendable, Hashable {
         case .weightReported(let intent, let outcome): take(outcome, of: intent, at: now, into: &effects)
         case .actionReported(let intent, let outcome): take(outcome, of: intent, at: now, into: &effects)
         case .backupReported(let intent, let outcome): take(outcome, of: intent, at: now, into: &effects)
+        case .migrationReported(let intent, let outcome): take(outcome, of: intent, at: now, into: &effects)
+        case .schemaInspected(let intent, let found): take(found, of: intent, at: now, into: &effects)
         case .backupReleased: break
         case .takenOver(let takeover): take(takeover, at: now, into: &effects)
         case .doubted(let words):
@@ -142,7 +148,9 @@ public struct Rollout: Sendable, Hashable {
                 isBackupAsked = true
                 effects.append(.takeBackup(intent))
             case .endBackup(let intent): effects.append(.endBackup(intent))
-            case .runAction(let intent, let kind): effects.append(.runAction(intent, kind))
+            case .runAction(let intent, let kind): effects.append(effect(of: kind, intent))
+            case .endMigration(let intent): effects.append(.endMigration(intent))
+            case .inspectSchema(let intent): effects.append(.inspectSchema(intent))
             case .note(let note): write(note, into: &effects)
             }
         }

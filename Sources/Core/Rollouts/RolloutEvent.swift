@@ -43,6 +43,10 @@ public enum RolloutEvent: Sendable, Hashable, Codable {
     case actionReported(IntentID, ActionOutcome)
     /// The backup ended.
     case backupReported(IntentID, BackupOutcome)
+    /// A migration ended, up or down.
+    case migrationReported(IntentID, MigrationOutcome)
+    /// Nothing of a migration is running any more, and the schema was read, or why that is not known.
+    case schemaInspected(IntentID, SchemaInspection)
     /// The hold on the backup ends with the rollout, or why it stays.
     case backupReleased(Failure?)
     /// A controller took over after a stop or crash and read the world.
@@ -61,13 +65,19 @@ public struct PreflightReport: Sendable, Hashable, Codable {
     public var weight: WeightReading?
     /// The database before the rollout, for relative limits.
     public var database: DatabaseReading?
+    /// What is to be migrated, when the policy migrates.
+    public var migrations: MigrationPlan?
 
     /// A report.
-    public init(problems: [String], warnings: [String], weight: WeightReading?, database: DatabaseReading?) {
+    public init(
+        problems: [String], warnings: [String], weight: WeightReading?, database: DatabaseReading?,
+        migrations: MigrationPlan? = nil
+    ) {
         self.problems = problems
         self.warnings = warnings
         self.weight = weight
         self.database = database
+        self.migrations = migrations
     }
 }
 
@@ -81,7 +91,7 @@ public enum WeightOutcome: Sendable, Hashable, Codable {
     case unsettled(Failure)
 }
 
-/// What a rollout does to code.
+/// What a rollout does once: to code, to the schema, to writes and to data.
 public enum ActionKind: String, Sendable, Hashable, Codable, CaseIterable {
     /// Brings the canary up.
     case deploy
@@ -89,6 +99,28 @@ public enum ActionKind: String, Sendable, Hashable, Codable, CaseIterable {
     case promote
     /// Brings the previous version back.
     case rollback
+    /// Moves the schema forward.
+    case migrate
+    /// Takes the schema back to where it was.
+    case downgrade
+    /// Fences writes.
+    case fence
+    /// Lets writes in again.
+    case unfence
+    /// Brings data back from the rollout's backup.
+    case restore
+
+    /// What it is called: `deploy action`, `migration`.
+    public var words: String {
+        switch self {
+        case .deploy, .promote, .rollback: "\(rawValue) action"
+        case .migrate: "migration"
+        case .downgrade: "downgrade of the schema"
+        case .fence: "action that fences writes"
+        case .unfence: "action that lets writes in again"
+        case .restore: "restore"
+        }
+    }
 }
 
 /// How an action ended.
@@ -111,6 +143,8 @@ public struct Takeover: Sendable, Hashable, Codable {
     public var actions: [OpenAction]
     /// What the catalogue said of the backup, when it was under way.
     public var backup: BackupOutcome?
+    /// What was read of the migration, when one was under way: done only where it had come to its end.
+    public var migration: MigrationOutcome?
 
     /// One action that was under way.
     public struct OpenAction: Sendable, Hashable, Codable {
@@ -128,11 +162,13 @@ public struct Takeover: Sendable, Hashable, Codable {
 
     /// What was found.
     public init(
-        traffic: TrafficReading, watchdogLowered: Bool, actions: [OpenAction], backup: BackupOutcome? = nil
+        traffic: TrafficReading, watchdogLowered: Bool, actions: [OpenAction], backup: BackupOutcome? = nil,
+        migration: MigrationOutcome? = nil
     ) {
         self.traffic = traffic
         self.watchdogLowered = watchdogLowered
         self.actions = actions
         self.backup = backup
+        self.migration = migration
     }
 }

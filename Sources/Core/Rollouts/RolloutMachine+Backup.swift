@@ -4,7 +4,7 @@ internal import SerinModel
 extension RolloutMachine {
     /// The backup first, when the policy asks for one: nothing is brought up or raised before it is known to be good.
     mutating func backUp(at now: Instant) {
-        guard let longest = plan.backup else { return readHistory(at: now) }
+        guard let longest = plan.backup, !plan.isBackupForMigrations || migrating != nil else { return migrate(at: now) }
         askForBackup(newIntent(), lasting: longest, at: now)
     }
 
@@ -20,13 +20,16 @@ extension RolloutMachine {
         switch state {
         case .backingUp:
             guard result == .verified else { return finish(.refused) }
-            readHistory(at: now)
+            isBackedUp = true
+            migrate(at: now)
         case .lowering(var retreat):
             retreat.backup = nil
             state = .lowering(retreat)
             ask(.zero, at: now)
-        case .created, .preflight, .zeroing, .awaitingApproval, .readingHistory, .deploying, .gate, .raising, .warmingUp,
-            .baking, .watching, .held, .promoting, .verifying, .completing, .reverting, .confirming, .stranded, .finished:
+        case .created, .preflight, .zeroing, .awaitingApproval, .migrating, .readingHistory, .deploying, .gate, .raising,
+            .warmingUp,
+            .baking, .watching, .held, .promoting, .verifying, .completing, .reverting, .mending, .confirming, .stranded,
+            .finished:
             break
         }
     }

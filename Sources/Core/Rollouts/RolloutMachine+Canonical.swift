@@ -5,7 +5,7 @@ extension RolloutMachine {
     /// The intents that an answer may still concern, ascending. An answer to any other one changes nothing.
     public var liveIntents: [IntentID] {
         var live: [IntentID] = []
-        for intent in [request?.intent, openRaise, openAction?.intent, openBackup] {
+        for intent in [request?.intent, openRaise, openAction?.intent, openBackup, openInspection] {
             if let intent, !live.contains(intent) { live.append(intent) }
         }
         return live.sorted()
@@ -28,7 +28,8 @@ extension RolloutMachine {
                 }
             let running = retreat.running.map { RunningAction(intent: renumbered($0.intent), kind: $0.kind) }
             return Retreat(
-                cause: cause, isOverdue: retreat.isOverdue, running: running, backup: retreat.backup.map(renumbered))
+                cause: cause, isOverdue: retreat.isOverdue, isCodeBack: retreat.isCodeBack, running: running,
+                backup: retreat.backup.map(renumbered))
         }
         var machine = self
         machine.lastIntent = live.count
@@ -44,10 +45,12 @@ extension RolloutMachine {
         if !isLossRead { machine.loss = nil }
         switch state {
         case .backingUp(let intent): machine.state = .backingUp(renumbered(intent))
+        case .migrating(let stage): machine.state = .migrating(stage.renumbered(renumbered))
         case .deploying(let intent): machine.state = .deploying(renumbered(intent))
         case .promoting(let intent): machine.state = .promoting(renumbered(intent))
         case .lowering(let retreat): machine.state = .lowering(typical(retreat))
         case .reverting(let retreat, let intent): machine.state = .reverting(typical(retreat), renumbered(intent))
+        case .mending(let retreat, let stage): machine.state = .mending(typical(retreat), stage.renumbered(renumbered))
         case .confirming(let retreat): machine.state = .confirming(typical(retreat))
         case .stranded(let retreat): machine.state = .stranded(typical(retreat))
         case .created, .preflight, .zeroing, .awaitingApproval, .readingHistory, .gate, .raising, .warmingUp, .baking,

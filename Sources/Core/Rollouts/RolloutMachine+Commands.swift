@@ -46,16 +46,28 @@ extension RolloutMachine {
             guard held.reason == .command || held.reason == .inconclusive else {
                 return Refusal("the rollout is held and cannot be promoted from there", hint: "resume or roll back")
             }
-        case .created, .preflight, .zeroing, .awaitingApproval, .backingUp, .readingHistory, .deploying, .gate, .raising:
+        case .created, .preflight, .zeroing, .awaitingApproval, .backingUp, .migrating, .readingHistory, .deploying, .gate,
+            .raising:
             return Refusal("no step is in force yet, so nothing has been judged")
         case .watching, .promoting, .verifying, .completing: return Refusal("it is being promoted already")
-        case .lowering, .reverting, .confirming, .stranded, .finished: return Refusal("everything is being taken back")
+        case .lowering, .reverting, .mending, .confirming, .stranded, .finished: return Refusal("everything is being taken back")
         }
         return allowsPromotion ? nil : Refusal("not every judged signal passes with the whole bake done")
     }
 
+    /// Whether people are asked for their agreement.
+    private var isAskingPeople: Bool {
+        switch state {
+        case .awaitingApproval, .mending(_, .awaitingApproval): true
+        case .created, .preflight, .zeroing, .backingUp, .migrating, .readingHistory, .deploying, .gate, .raising, .warmingUp,
+            .baking, .watching, .held, .promoting, .verifying, .completing, .lowering, .reverting, .mending, .confirming,
+            .stranded, .finished:
+            false
+        }
+    }
+
     private func refusalOfApproval(by person: Principal) -> Refusal? {
-        guard case .awaitingApproval = state else { return Refusal("nothing waits for approval") }
+        guard isAskingPeople else { return Refusal("nothing waits for approval") }
         guard plan.allowsAuthorApproval || person != plan.author else {
             return Refusal("\(person) started this rollout and cannot approve it", hint: "ask another person to approve")
         }
@@ -70,7 +82,10 @@ extension RolloutMachine {
             rollBack(.command(verb), at: now)
         case .rollback:
             guard case .stranded(let retreat) = state else { return rollBack(.command(.rollback), at: now) }
-            runAction(.rollback, lasting: plan.rollback, at: now) { .reverting(retreat, $0) }
+            guard retreat.isCodeBack else {
+                return runAction(.rollback, lasting: plan.rollback, at: now) { .reverting(retreat, $0) }
+            }
+            mend(retreat, at: now)
         case .hold: holdAsked(at: now)
         case .resume: resumeAsked(at: now)
         case .promote: promotionAsked(at: now)
@@ -84,9 +99,9 @@ extension RolloutMachine {
             .awaitingApproval(.step(let step)):
             hold(.command, at: .step(step), now: now)
         case .held(let held): hold(.command, at: held.place, now: now)
-        case .created, .preflight, .zeroing, .awaitingApproval(.start), .backingUp, .readingHistory, .deploying:
+        case .created, .preflight, .zeroing, .awaitingApproval(.start), .backingUp, .migrating, .readingHistory, .deploying:
             isHoldAsked = true
-        case .promoting, .verifying, .completing, .lowering, .reverting, .confirming, .stranded, .finished: break
+        case .promoting, .verifying, .completing, .lowering, .reverting, .mending, .confirming, .stranded, .finished: break
         }
     }
 
@@ -95,12 +110,13 @@ extension RolloutMachine {
         switch state {
         case .held(let held): resume(held, at: now)
         case .stranded(let retreat):
-            // A person says that the previous version is back.
-            state = .confirming(retreat)
-            ask(.zero, at: now)
-        case .created, .preflight, .zeroing, .awaitingApproval, .backingUp, .readingHistory, .deploying, .gate, .raising,
+            // A person says that the previous version is back or, when it was, that the schema and the data are as they should be.
+            if retreat.isCodeBack { isSchemaTouched = false }
+            codeIsBack(retreat, at: now)
+        case .created, .preflight, .zeroing, .awaitingApproval, .backingUp, .migrating, .readingHistory, .deploying, .gate,
+            .raising,
             .warmingUp, .baking,
-            .watching, .promoting, .verifying, .completing, .lowering, .reverting, .confirming, .finished:
+            .watching, .promoting, .verifying, .completing, .lowering, .reverting, .mending, .confirming, .finished:
             break
         }
     }
@@ -112,12 +128,17 @@ extension RolloutMachine {
     }
 
     private mutating func approved(by person: Principal, at now: Instant) {
-        guard case .awaitingApproval(let awaited) = state else { return }
         approvers.append(person)
         approvers.sort()
+        if case .mending(let retreat, .awaitingApproval(let people)) = state {
+            guard approvers.count >= people else { return }
+            endApproval()
+            return restore(retreat, at: now)
+        }
+        guard case .awaitingApproval(let awaited) = state else { return }
         switch awaited {
         case .start:
-            guard approvers.count >= plan.approvalsToStart else { return }
+            guard approvers.count >= approvalsNeeded else { return }
             endApproval()
             backUp(at: now)
         case .step(let step):

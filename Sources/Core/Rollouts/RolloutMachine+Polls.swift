@@ -9,8 +9,9 @@ extension RolloutMachine {
         allowsPromotion = allowsPromotion(findings) && retreat == nil
         switch state {
         case .created, .preflight, .zeroing, .finished: return
-        case .lowering, .reverting, .confirming, .stranded: return keepAtZero(findings, at: now)
-        case .awaitingApproval, .backingUp, .readingHistory, .deploying, .gate, .raising, .warmingUp, .baking, .watching, .held,
+        case .lowering, .reverting, .mending, .confirming, .stranded: return keepAtZero(findings, at: now)
+        case .awaitingApproval, .backingUp, .migrating, .readingHistory, .deploying, .gate, .raising, .warmingUp, .baking,
+            .watching, .held,
             .promoting,
             .verifying, .completing:
             break
@@ -72,12 +73,12 @@ extension RolloutMachine {
             return true
         }
         switch state {
-        case .awaitingApproval(.start), .backingUp, .readingHistory, .deploying:
+        case .awaitingApproval(.start), .backingUp, .migrating, .readingHistory, .deploying:
             // The canary has no traffic yet: the first gate will wait, nothing else has to.
             return true
         case .created, .preflight, .zeroing, .awaitingApproval, .gate, .raising, .warmingUp, .baking, .watching, .held,
             .promoting,
-            .verifying, .completing, .lowering, .reverting, .confirming, .stranded, .finished:
+            .verifying, .completing, .lowering, .reverting, .mending, .confirming, .stranded, .finished:
             break
         }
         if loss == .telemetry, plan.onTelemetryLoss == .rollback {
@@ -97,9 +98,10 @@ extension RolloutMachine {
 
     private mutating func progress(_ findings: PollFindings, at now: Instant) {
         switch state {
-        case .created, .preflight, .zeroing, .backingUp, .readingHistory, .deploying, .promoting, .verifying, .completing,
+        case .created, .preflight, .zeroing, .backingUp, .migrating, .readingHistory, .deploying, .promoting, .verifying,
+            .completing,
             .lowering,
-            .reverting,
+            .reverting, .mending,
             .confirming, .stranded, .finished:
             break
         case .awaitingApproval(.start): break

@@ -8,7 +8,9 @@ extension RolloutMachine {
         // Whoever asks for it again must see it tried again.
         guard retreat == nil else { return askAgain() }
         if case .finished = state { return }
-        state = .lowering(Retreat(cause: cause, running: openAction, backup: openBackup))
+        // An action that has just failed is no longer under way, and neither is its deadline.
+        let running = deadlines.due(.action) == nil ? nil : openAction
+        state = .lowering(Retreat(cause: cause, running: running, backup: openBackup))
         isPromotionAsked = false
         allowsPromotion = false
         hasShareFit = false
@@ -20,6 +22,7 @@ extension RolloutMachine {
         deadlines.arm(.rollback, due: now + plan.timing.rollbackDeadline)
         ask(.zero, at: now)
         endBackup(at: now)
+        endMigration(at: now)
     }
 
     /// Freezes the weight at what was last in force. A raise under way is lowered again when it turns out to have applied; asking
@@ -55,9 +58,12 @@ extension RolloutMachine {
         deadlines.disarm(kind)
         switch kind {
         case .preflight: preflightOverdue(at: now)
+        case .approval where retreat != nil: restoreUnapproved(at: now)
         case .history, .approval, .raise: rollBack(.deadline(kind), at: now)
         case .verification: rollBack(state == .verifying(isUnseen: true) ? .unseenPromotion : .deadline(kind), at: now)
-        case .action: if let action = openAction { actionUnknown(action.intent, at: now) }
+        case .action:
+            if let action = openAction { actionUnknown(action.intent, at: now) }
+            if let openInspection { schemaInspected(openInspection, .unknown, at: now) }
         case .backup: if let openBackup { backupReported(openBackup, .unknown, at: now) }
         case .flight: flightOver(at: now)
         case .warmup: if case .warmingUp(let step) = state { state = .baking(step: step) }
@@ -81,9 +87,10 @@ extension RolloutMachine {
     private mutating func preflightOverdue(at now: Instant) {
         switch state {
         case .preflight, .zeroing: finish(.refused)
-        case .created, .awaitingApproval, .backingUp, .readingHistory, .deploying, .gate, .raising, .warmingUp, .baking,
+        case .created, .awaitingApproval, .backingUp, .migrating, .readingHistory, .deploying, .gate, .raising, .warmingUp,
+            .baking,
             .watching, .held,
-            .promoting, .verifying, .completing, .lowering, .reverting, .confirming, .stranded, .finished:
+            .promoting, .verifying, .completing, .lowering, .reverting, .mending, .confirming, .stranded, .finished:
             break
         }
     }
@@ -102,9 +109,10 @@ extension RolloutMachine {
         switch state {
         case .gate, .raising, .warmingUp, .baking: hold(.inconclusive, at: .step(entered ?? 0), now: now)
         case .held(let held): hold(.inconclusive, at: held.place, now: now)
-        case .created, .preflight, .zeroing, .awaitingApproval, .backingUp, .readingHistory, .deploying, .watching, .promoting,
+        case .created, .preflight, .zeroing, .awaitingApproval, .backingUp, .migrating, .readingHistory, .deploying, .watching,
+            .promoting,
             .verifying,
-            .completing, .lowering, .reverting, .confirming, .stranded, .finished:
+            .completing, .lowering, .reverting, .mending, .confirming, .stranded, .finished:
             break
         }
     }
@@ -133,13 +141,17 @@ extension RolloutMachine {
         case .reverting(var retreat, let intent):
             retreat.isOverdue = true
             state = .reverting(retreat, intent)
+        case .mending(var retreat, let stage):
+            retreat.isOverdue = true
+            state = .mending(retreat, stage)
         case .confirming(var retreat):
             retreat.isOverdue = true
             state = .confirming(retreat)
         case .stranded(var retreat):
             retreat.isOverdue = true
             state = .stranded(retreat)
-        case .created, .preflight, .zeroing, .awaitingApproval, .backingUp, .readingHistory, .deploying, .gate, .raising,
+        case .created, .preflight, .zeroing, .awaitingApproval, .backingUp, .migrating, .readingHistory, .deploying, .gate,
+            .raising,
             .warmingUp, .baking,
             .watching, .held, .promoting, .verifying, .completing, .finished:
             break

@@ -10,8 +10,9 @@ extension RolloutMachine {
         outbox.append(.preflight)
     }
 
-    mutating func preflightPassed(at now: Instant) {
+    mutating func preflightPassed(migrating need: MigrationNeed?, at now: Instant) {
         guard state == .preflight else { return }
+        migrating = plan.migration == nil ? nil : need
         state = .zeroing
         // The pipeline has brought the canary up where there is no deploy action.
         isCodeTouched = plan.deploy == nil
@@ -26,13 +27,16 @@ extension RolloutMachine {
 
     mutating func zeroProven(at now: Instant) {
         deadlines.disarm(.preflight)
-        guard plan.approvalsToStart == 0 else {
+        guard approvalsNeeded == 0 else {
             state = .awaitingApproval(.start)
             deadlines.arm(.approval, due: now + plan.timing.approvalDeadline)
             return
         }
         backUp(at: now)
     }
+
+    /// How many people must agree to the start; data that may be destroyed asks for its own.
+    public var approvalsNeeded: Int { max(plan.approvalsToStart, migrating == .destructive ? plan.migrationApprovals : 0) }
 
     mutating func readHistory(at now: Instant) {
         state = .readingHistory
@@ -164,13 +168,13 @@ extension RolloutMachine {
     mutating func actionDone(_ intent: IntentID, at now: Instant) {
         guard openAction?.intent == intent else { return }
         deadlines.disarm(.action)
-        if endsOnTheWayBack(at: now) { return }
+        if endsOnTheWayBack(isDone: true, at: now) { return }
         switch state {
         case .deploying: enter(0, at: now)
         case .promoting: verify(at: now)
-        case .reverting(let retreat, _):
-            state = .confirming(retreat)
-            ask(.zero, at: now)
+        case .reverting(let retreat, _): codeIsBack(retreat, at: now)
+        case .migrating(let stage): migrated(stage, at: now)
+        case .mending(let retreat, let stage): mended(retreat, stage, at: now)
         case .created, .preflight, .zeroing, .awaitingApproval, .backingUp, .readingHistory, .gate, .raising, .warmingUp, .baking,
             .watching,
             .held, .verifying, .completing, .lowering, .confirming, .stranded, .finished:
@@ -192,13 +196,16 @@ extension RolloutMachine {
         deadlines.disarm(.action)
         if endsOnTheWayBack(at: now) { return }
         if let retreat { return strand(retreat, at: now) }
+        // What became of the schema is read on the way back, which begins with that.
+        if case .migrating = state { return rollBack(.actionUnknown(action.kind), at: now) }
         hold(.actionUnknown(action.kind), at: action.kind == .deploy ? .deployed : .promoted, now: now)
         ask(.zero, at: now)
     }
 
     /// Takes note that the action under way when everything began to be taken back has ended, however it did. True when it was that.
-    private mutating func endsOnTheWayBack(at now: Instant) -> Bool {
+    private mutating func endsOnTheWayBack(isDone: Bool = false, at now: Instant) -> Bool {
         guard case .lowering(var retreat) = state else { return false }
+        noteFence(retreat.running, isDone: isDone)
         retreat.running = nil
         state = .lowering(retreat)
         // It may have touched the balancer as well, so only a read-back from after it proves 0.
@@ -206,7 +213,7 @@ extension RolloutMachine {
         return true
     }
 
-    private mutating func strand(_ retreat: Retreat, at now: Instant) {
+    mutating func strand(_ retreat: Retreat, at now: Instant) {
         state = .stranded(retreat)
         deadlines.arm(.reminder, due: now + .hours(1))
     }

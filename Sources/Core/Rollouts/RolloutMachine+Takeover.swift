@@ -28,6 +28,10 @@ extension RolloutMachine {
         case .awaitingApproval(.start): break
         case .verifying: verify(at: now)
         case .deploying, .promoting, .reverting: settle(action, at: now)
+        case .migrating(let stage): settle(stage, action, at: now)
+        case .mending(let retreat, let stage):
+            ask(.zero, at: now)
+            settle(retreat, stage, action, at: now)
         case .stranded: askAgain()
         case .awaitingApproval(.step(let step)): settle(read, watchdogLowered, at: .step(step), now: now)
         case .gate(let step), .raising(let step), .warmingUp(let step), .baking(let step), .watching(let step, _):
@@ -36,7 +40,7 @@ extension RolloutMachine {
         }
     }
 
-    private mutating func settle(_ action: TakenAction, at now: Instant) {
+    mutating func settle(_ action: TakenAction, at now: Instant) {
         guard let open = openAction else { return }
         if case .reverting = state { ask(.zero, at: now) }
         switch action {
@@ -70,9 +74,10 @@ extension RolloutMachine {
                 if watchdogLowered { outbox.append(.note(.watchdogLowered(found: found))) }
                 accept(found)
             }
-        case .created, .preflight, .zeroing, .backingUp, .readingHistory, .deploying, .promoting, .verifying, .completing,
+        case .created, .preflight, .zeroing, .backingUp, .migrating, .readingHistory, .deploying, .promoting, .verifying,
+            .completing,
             .lowering,
-            .reverting,
+            .reverting, .mending,
             .confirming, .stranded, .finished:
             break
         }

@@ -66,8 +66,9 @@ extension RolloutMachine {
         case .zeroing: zeroProven(at: now)
         case .raising(let step): raised(to: step, at: now)
         case .lowering, .confirming, .completing: zeroRead(at: now)
-        case .reverting, .stranded: deadlines.disarm(.zero)
-        case .created, .preflight, .awaitingApproval, .backingUp, .readingHistory, .deploying, .gate, .warmingUp, .baking,
+        case .reverting, .mending, .stranded: deadlines.disarm(.zero)
+        case .created, .preflight, .awaitingApproval, .backingUp, .migrating, .readingHistory, .deploying, .gate, .warmingUp,
+            .baking,
             .watching, .held,
             .promoting, .verifying, .finished:
             break
@@ -93,9 +94,10 @@ extension RolloutMachine {
     mutating func raiseSettled(at now: Instant) {
         switch state {
         case .lowering, .confirming, .completing: ask(.zero, at: now)
-        case .created, .preflight, .zeroing, .awaitingApproval, .backingUp, .readingHistory, .deploying, .gate, .raising,
+        case .created, .preflight, .zeroing, .awaitingApproval, .backingUp, .migrating, .readingHistory, .deploying, .gate,
+            .raising,
             .warmingUp, .baking,
-            .watching, .held, .promoting, .verifying, .reverting, .stranded, .finished:
+            .watching, .held, .promoting, .verifying, .reverting, .mending, .stranded, .finished:
             break
         }
     }
@@ -115,19 +117,20 @@ extension RolloutMachine {
         guard !mayStillRise else { return }
         switch state {
         case .lowering(let retreat):
-            guard retreat.backup == nil else { return }
+            guard retreat.backup == nil, !isSchemaMoving(retreat) else { return }
             if needsRevert {
                 // It ends whatever is still under way: a deploy or promotion that went on would undo it.
                 let retreat = Retreat(cause: retreat.cause, isOverdue: retreat.isOverdue)
                 runAction(.rollback, lasting: plan.rollback, at: now) { .reverting(retreat, $0) }
             } else if retreat.running == nil {
-                finish(retreat.ending)
+                codeIsBack(retreat, at: now)
             }
         case .confirming(let retreat): finish(retreat.ending)
         case .completing: finish(.promoted)
-        case .created, .preflight, .zeroing, .awaitingApproval, .backingUp, .readingHistory, .deploying, .gate, .raising,
+        case .created, .preflight, .zeroing, .awaitingApproval, .backingUp, .migrating, .readingHistory, .deploying, .gate,
+            .raising,
             .warmingUp, .baking,
-            .watching, .held, .promoting, .verifying, .reverting, .stranded, .finished:
+            .watching, .held, .promoting, .verifying, .reverting, .mending, .stranded, .finished:
             break
         }
     }

@@ -38,6 +38,14 @@ public struct RolloutMachine: Sendable, Hashable {
     public internal(set) var isPromotionAsked = false
     /// Whether the latest poll would allow a promotion.
     public internal(set) var allowsPromotion = false
+    /// What is to be migrated before the canary; nil for nothing.
+    public internal(set) var migrating: MigrationNeed?
+    /// Whether a migration was asked for, so that the schema may have to go back.
+    public internal(set) var isSchemaTouched = false
+    /// Whether writes are kept away.
+    public internal(set) var fence = Fence.open
+    /// Whether the rollout has a verified backup.
+    public internal(set) var isBackedUp = false
     /// Whether there is code of the new version that a rollback has to take away.
     public internal(set) var isCodeTouched = false
     /// Whether the promotion action was asked for, or the promotion needs none and has begun.
@@ -83,7 +91,7 @@ public struct RolloutMachine: Sendable, Hashable {
         case .started: start(at: now)
         case .ticked: askAgain()
         case .deadlinePassed(let kind): deadlinePassed(kind, at: now)
-        case .preflightPassed: preflightPassed(at: now)
+        case .preflightPassed(let need): preflightPassed(migrating: need, at: now)
         case .preflightRefused: preflightRefused()
         case .historyRead: historyRead(at: now)
         case .polled(let findings): polled(findings, at: now)
@@ -94,6 +102,7 @@ public struct RolloutMachine: Sendable, Hashable {
         case .actionFailed(let intent): actionFailed(intent, at: now)
         case .actionUnknown(let intent): actionUnknown(intent, at: now)
         case .backupReported(let intent, let result): backupReported(intent, result, at: now)
+        case .schemaInspected(let intent, let way): schemaInspected(intent, way, at: now)
         case .commanded(let verb, let person): commanded(verb, by: person, at: now)
         case .takenOver(let weight, let watchdogLowered, let action, let away):
             deadlines.postpone(.maxBake, by: away)

@@ -11,7 +11,7 @@ public struct RolloutStatus: Sendable, Hashable, Codable {
     public var version: String
     /// The version it compares with.
     public var previous: String
-    /// The state in a word: `preflight`, `backing up`, `deploying`, `raising`, `baking`, `held`, `awaiting approval`, `promoting`, `rolling back`, `rollback incomplete`, `promoted`, `passed` (without a promote action), `rolled back`, `refused`.
+    /// The state in a word: `preflight`, `backing up`, `migrating`, `deploying`, `raising`, `baking`, `held`, `awaiting approval`, `promoting`, `rolling back`, `rollback incomplete`, `promoted`, `passed` (without a promote action), `rolled back`, `refused`.
     public var state: String
     /// The sentence that says why it is there.
     public var cause: String
@@ -39,6 +39,10 @@ public struct RolloutStatus: Sendable, Hashable, Codable {
     public var signals: [SignalAssessment]
     /// What waits for approval and by whom it may not be given; nil when nothing waits.
     public var awaitedApproval: String?
+    /// The plan that an approval has to name, by the first digits of its hash; nil where none has to.
+    public var approvalPlan: String?
+    /// Which way the schema and the data go back and what each way loses, as last decided; empty while nothing was.
+    public var wayBack: [String]
     /// Whether the next rollout of the service needs more people, because this one was stopped for security, or was to have them and
     /// never got past them.
     public var isSecurityHalt: Bool
@@ -57,7 +61,7 @@ public struct RolloutStatus: Sendable, Hashable, Codable {
         isFinal: Bool, isRollbackIncomplete: Bool, ending: Ending?, step: Int, steps: Int, wantedWeight: Weight,
         observedWeight: Weight?, baked: Duration, bake: Duration, signals: [SignalAssessment], awaitedApproval: String?,
         startedAt: Instant, since: Instant, isSecurityHalt: Bool = false, restorePoint: CheckpointReference? = nil,
-        isWatched: Bool = true
+        isWatched: Bool = true, approvalPlan: String? = nil, wayBack: [String] = []
     ) {
         self.id = id
         self.service = service
@@ -82,5 +86,7 @@ public struct RolloutStatus: Sendable, Hashable, Codable {
         self.isSecurityHalt = isSecurityHalt
         self.restorePoint = restorePoint
         self.isWatched = isWatched
+        self.approvalPlan = approvalPlan
+        self.wayBack = wayBack
     }
 }

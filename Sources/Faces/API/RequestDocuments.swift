@@ -38,31 +38,40 @@ public enum StartDocument {
     }
 }
 
-/// The JSON document that goes with a command: `{"reason": "…", "security": true}`, both optional.
+/// The JSON document that goes with a command: `{"reason": "…", "security": true, "plan": "3f9ac0d21b77"}`, all optional.
 public struct CommandDocument: Sendable, Hashable {
     /// Why; may be empty. At most 1,000 characters.
     public var reason: String
     /// Whether a halt is for a security reason.
     public var security: Bool
+    /// The hash of the plan that an approval is for.
+    public var plan: String?
 
     /// The words that go with a command.
-    public init(reason: String, security: Bool = false) {
+    public init(reason: String, security: Bool = false, plan: String? = nil) {
         self.reason = reason
         self.security = security
+        self.plan = plan
     }
 
     /// The document.
-    public func encode() -> JSONValue { .object(["reason": .string(reason), "security": .bool(security)]) }
+    public func encode() -> JSONValue {
+        var members = [JSONValue.Member("reason", .string(reason)), JSONValue.Member("security", .bool(security))]
+        if let plan { members.append(JSONValue.Member("plan", .string(plan))) }
+        return .sortedObject(members)
+    }
 
     /// What a document says; unknown members are refused.
     public static func decode(_ value: JSONValue) throws(DocumentError) -> CommandDocument {
         let reader = try DocumentReader(value, name: "request")
-        try reader.allowOnly(["reason", "security"])
+        try reader.allowOnly(["reason", "security", "plan"])
         let reason = try reader.optional("reason", "a text") { $0.text } ?? ""
         guard reason.count <= 1000 else { throw reader.wrong("reason", "at most 1000 characters") }
+        let plan = try reader.optional("plan", "a text") { $0.text }
+        guard plan.map({ $0.utf8.count <= 64 }) ?? true else { throw reader.wrong("plan", "at most 64 characters") }
         return CommandDocument(
             reason: reason,
             security: try reader.optional("security", "true or false") { if case .bool(let value) = $0 { value } else { nil } }
-                ?? false)
+                ?? false, plan: plan)
     }
 }

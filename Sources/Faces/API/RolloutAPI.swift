@@ -62,7 +62,7 @@ public struct RolloutAPI: Sendable {
                     throw Problem(.malformed, "'security' goes with a halt only")
                 }
                 let status = try await operations.perform(
-                    Command(verb, by: principal, reason: words.reason), on: names[0])
+                    Command(verb, by: principal, reason: words.reason, plan: words.plan), on: names[0])
                 return .json(202, StatusDocument.encode(status))
             }
         }

@@ -36,6 +36,8 @@ public enum StatusDocument {
             "signals": .array(status.signals.map(SignalDocument.encode)),
             "restore_point": status.restorePoint.map(document) ?? .null,
             "awaited_approval": status.awaitedApproval.map { .string($0) } ?? .null,
+            "approval_plan": status.approvalPlan.map { .string($0) } ?? .null,
+            "way_back": .array(status.wayBack.map { .string($0) }),
             "started_at": .string(Notation.text(status.startedAt)),
             "since": .string(Notation.text(status.since)),
         ])
@@ -68,7 +70,9 @@ public enum StatusDocument {
             startedAt: try reader.instant("started_at"), since: try reader.instant("since"),
             isSecurityHalt: try reader.flag("security_halt"),
             restorePoint: try reader.optional("restore_point", "a backup", restorePoint),
-            isWatched: try reader.flag("watched"))
+            isWatched: try reader.flag("watched"),
+            approvalPlan: try reader.optional("approval_plan", "a text") { $0.text },
+            wayBack: try reader.optional("way_back", "a list") { $0.items?.compactMap(\.text) } ?? [])
     }
 
     private static func document(_ reference: CheckpointReference) -> JSONValue {

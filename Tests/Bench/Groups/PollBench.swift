@@ -67,7 +67,10 @@ struct PollBench {
                 case .setWeight(let intent, let wanted), .lowerWeight(let intent, let wanted):
                     weight = wanted
                     events.append(.weightReported(intent, .confirmed(WeightReading(weight: wanted, raw: "\(wanted)"))))
-                case .takeBackup, .endBackup, .releaseBackup, .runAction, .record, .notify: break
+                case .takeBackup, .endBackup, .releaseBackup, .runAction, .migrate, .endMigration, .inspectSchema, .restore,
+                    .record,
+                    .notify:
+                    break
                 }
             }
             effects = []

@@ -90,7 +90,7 @@ let rolloutBackupShape: Section = {
         fields: [
             Field(
                 "before", .word(RolloutBackupPolicy.Before.allCases.map(\.rawValue)), .required,
-                "always: every rollout; migrations: those that migrate the database, which none does yet"),
+                "always: every rollout; migrations: those that migrate the database"),
             Field("plan", .path, .optional, "the backup plan's file"),
             Field(
                 "to", .list(.scalar(.text), least: 1), .optional,

@@ -17,6 +17,10 @@ func policyShape(drivers: [DriverSchema]) -> Section {
             Field(
                 "backup", .section(rolloutBackupShape), .optional,
                 "a verified backup before anything is deployed; a rollout that cannot have it is refused"),
+            Field(
+                "migrations", .section(migrationShape), .optional,
+                "moves the schema forward before the canary, and back after the code; what takes something away waits for the promotion"
+            ),
             Field("deploy", .section(actionShape), .optional, "brings the canary up; without it the pipeline has done so"),
             Field(
                 "promote", .section(actionShape), .optional, "gives the new version to control after the verdict; needs rollback"),
@@ -26,7 +30,7 @@ func policyShape(drivers: [DriverSchema]) -> Section {
                 "security_approvals", .integer(1...10), .fallback("2"),
                 "how many different people must approve the first rollout after a security halt"),
         ] + reactionFields + timingFields)
-    section.planned = ["backups", "migrations", "notifications", "approvals", "schedule", "freeze", "stores"]
+    section.planned = ["backups", "notifications", "approvals", "schedule", "freeze", "stores"]
     return section
 }
 

@@ -27,7 +27,7 @@ struct RemoteController: RolloutOperations {
     func perform(_ command: Command, on name: String) async throws(OperationError) -> RolloutStatus {
         let isSecurity = command.verb == .haltForSecurity
         let word = isSecurity ? "halt" : command.verb.rawValue
-        let words = CommandDocument(reason: command.reason, security: isSecurity)
+        let words = CommandDocument(reason: command.reason, security: isSecurity, plan: command.plan)
         return try await status("POST", try path(name) + ":" + word, body: words.encode())
     }
 

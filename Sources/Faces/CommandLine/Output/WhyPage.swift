@@ -24,7 +24,11 @@ enum WhyPage {
         lines += ["", style.paint("Why", .bold), "  \(plain(status.cause))"]
         lines += ["", style.paint("What happens next", .bold), "  \(plain(status.next))"]
         if let awaited = status.awaitedApproval {
-            lines += ["  waits for approval: \(plain(awaited))", "  approve it: serin approve \(status.id)"]
+            let plan = status.approvalPlan.map { " --plan \($0)" } ?? ""
+            lines += ["  waits for approval: \(plain(awaited))", "  approve it: serin approve \(status.id)\(plan)"]
+        }
+        if !status.wayBack.isEmpty {
+            lines += ["", style.paint("Schema and data", .bold)] + status.wayBack.map { "  " + plain($0) }
         }
         if !status.signals.isEmpty {
             lines += ["", style.paint("Signals", .bold)]

@@ -72,7 +72,8 @@ struct Probing: Sendable {
     private func evidenceForecast(_ loaded: LoadedPolicy, _ source: PolicySource) async -> Forecast {
         do throws(Failure) {
             let charter = try charter(loaded, source)
-            let telemetry = try Surroundings(environment: environment, output: output).world(of: charter).telemetry
+            let world = try Surroundings(environment: environment, output: output).world(of: charter)
+            let telemetry = world.telemetry
             let clock = SystemClock()
             let request = Rollout(charter: charter, createdAt: clock.now()).telemetryRequest
             let policy = loaded.policy
@@ -89,10 +90,22 @@ struct Probing: Sendable {
             let steps = StepForecast.steps(of: policy, history: history, readings: readings)
             var warnings = history.warnings
             if steps.allSatisfy(\.signals.isEmpty) { warnings.append("no forecast: no signal had traffic just now") }
+            let migrations = await pending(world.migrations, &warnings)
             return Forecast(
-                sentences: steps.flatMap { step in step.signals.map { sentence($0, at: step.weight) } }, warnings: warnings)
+                sentences: steps.flatMap { step in step.signals.map { sentence($0, at: step.weight) } }, warnings: warnings,
+                migrations: migrations)
         } catch {
             return Forecast(sentences: [], warnings: [error.description])
+        }
+    }
+
+    private func pending(_ migrations: (any Migrations)?, _ warnings: inout [String]) async -> MigrationPlan? {
+        guard let migrations else { return nil }
+        do throws(Failure) {
+            return try await migrations.plan(deadline: .minutes(1))
+        } catch {
+            warnings.append("what is to be migrated is not known: \(error.message)")
+            return nil
         }
     }
 

@@ -55,7 +55,7 @@ struct Surroundings: Sendable {
             database: database,
             actions: CommandActions(transport: transport, environment: environment) { reference throws(Failure) in
                 try secrets.read(reference)
-            }, backups: backups, notifiers: notifiers ?? [])
+            }, backups: backups, migrations: try migrations(of: policy), notifiers: notifiers ?? [])
     }
 
     /// A load balancer by its settings.

@@ -8,24 +8,25 @@ extension Subcommand {
     /// A verb that asks something of a live rollout.
     static func command(
         _ name: String, summary: String, details: String = "", examples: [String], interruption: Interruption = .leavesRollout,
+        plan: @escaping @Sendable (inout Arguments) throws(UsageError) -> String? = { _ in nil },
         verb: @escaping @Sendable (inout Arguments) throws(UsageError) -> Command.Verb
     ) -> Subcommand {
         Subcommand(name, summary: summary, details: details, examples: examples, interruption: interruption) {
             input throws(UsageError) in
             let reason = try input.text("-m", "--reason", value: "TEXT", help: "why, for the decision log") ?? ""
+            let plan = try plan(&input)
             let verb = try verb(&input)
             let rollout = try input.positional("ROLLOUT", help: "a rollout or a service")
-            return { session in try await ask(verb, of: rollout, reason: reason, session: session) }
+            // The controller takes the principal from the socket; this one is only for its own record type.
+            let command = Command(verb, by: .uid(getuid()), reason: reason, plan: plan)
+            return { session in try await ask(command, of: rollout, session: session) }
         }
     }
 
-    private static func ask(
-        _ verb: Command.Verb, of name: String, reason: String, session: Session
-    ) async throws -> ExitCode {
+    private static func ask(_ command: Command, of name: String, session: Session) async throws -> ExitCode {
+        let verb = command.verb
         let locator = ControllerLocator(session)
         let isHalt = verb == .halt || verb == .haltForSecurity
-        // The controller takes the principal from the socket; this one is only for its own record type.
-        let command = Command(verb, by: .uid(getuid()), reason: reason)
         guard let controller = try locator.controller(for: name) else {
             if try await mayBeUnfinished(name, session), isHalt {
                 session.complain(locator.nobodyAnswers(name) + "; " + leaveHaltFile(command, name, session.state))
@@ -165,6 +166,11 @@ extension Subcommand {
     static let approve = command(
         "approve", summary: "agree to what waits for approval",
         details: "serin why ROLLOUT says what waits. Who started a rollout cannot be the only one to approve it (exit 7).",
-        examples: ["serin approve checkout-01k5"]
+        examples: ["serin approve checkout-01k5", "serin approve checkout --plan 3f9ac0d21b77"],
+        plan: { input throws(UsageError) in
+            try input.text(
+                "--plan", value: "HASH",
+                help: "the plan of a restore that is agreed to, as serin why shows it: twelve digits or more")
+        }
     ) { _ in .approve }
 }

@@ -16,7 +16,8 @@ extension Subcommand {
             let loaded = try session.assembly.readPolicy(source)
             let forecast = offline ? Forecast(sentences: []) : await session.assembly.forecast(loaded, source, session.state)
             let plan = Plan(
-                loaded.policy, version: source.version, previous: source.previous, backupEstimate: forecast.backup)
+                loaded.policy, version: source.version, previous: source.previous,
+                backupEstimate: forecast.backup, migrations: forecast.migrations)
             session.data(plan.document(hash: loaded.hash, forecast)) { style in
                 plan.lines(hash: loaded.hash, forecast, style)
             }
@@ -40,8 +41,13 @@ struct Plan: Sendable {
     let stepFor: Duration
     /// How long the backup takes and how large it is; nil when that was not asked.
     private let backupEstimate: String?
+    /// What is to be migrated; nil when the policy migrates nothing or nobody could tell.
+    let migrations: MigrationPlan?
 
-    init(_ policy: Policy, version: String?, previous: String?, backupEstimate: String? = nil) {
+    init(
+        _ policy: Policy, version: String?, previous: String?, backupEstimate: String? = nil, migrations: MigrationPlan? = nil
+    ) {
+        self.migrations = migrations
         self.policy = policy
         self.backupEstimate = backupEstimate
         self.version = version ?? "the new version"
@@ -71,6 +77,7 @@ struct Plan: Sendable {
     var stages: [String] {
         var stages = ["preflight: try everything needed, weight 0 read, written and read back"]
         if let backup = policy.backup { stages.append("backup: \(words(backup))") }
+        if let rules = policy.migrations { stages += words(rules) }
         if let deploy = policy.deploy { stages.append("deploy: \(words(deploy))") }
         for (index, step) in policy.traffic.steps.enumerated() {
             let approval = step.needsApproval ? ", after an approval" : ""
@@ -94,7 +101,10 @@ struct Plan: Sendable {
         case (.rollback, nil): stages.append("code: nothing to do, control still runs \(previous)")
         case (.drain, _): stages.append("code: left as it is (on_failure: drain)")
         }
-        if policy.backup?.before == .always {
+        if policy.migrations != nil {
+            let lines = migrations.map { RollbackQuestion(ahead: $0, policy: policy).plan.lines }
+            stages += (lines ?? ["decided once it is known what is migrated"]).map { "schema: \($0)" }
+        } else if policy.backup?.before == .always {
             stages.append("data: left as it is; the backup is kept as the restore point until the rollout is over")
         }
         return stages
@@ -107,15 +117,40 @@ struct Plan: Sendable {
     }
 
     private func words(_ backup: RolloutBackupPolicy) -> String {
-        guard backup.before == .always else { return "none is taken: it is asked for before migrations, and there are none yet" }
+        guard backup.before == .always || policy.migrations != nil else {
+            return "none is taken: it is asked for before migrations, and the policy migrates nothing"
+        }
+        let when = backup.before == .always ? "" : "only where something is migrated: "
         let what =
             switch backup.plan {
             case .file(let path): "by the plan \(path)"
             case .short(let folders, _):
                 "a dump of postgres to \(folders.joined(separator: ", ")), kept until somebody deletes it"
             }
-        return "\(what), verified within \(backup.deadline), else the rollout is refused"
+        return "\(when)\(what), verified within \(backup.deadline), else the rollout is refused"
             + (backupEstimate.map { "; \($0)" } ?? "")
+    }
+
+    private func words(_ rules: MigrationPolicy) -> [String] {
+        let limits = "lock_timeout \(rules.lockTimeout), statement_timeout \(rules.statementTimeout), within \(rules.deadline)"
+        let tool =
+            switch rules.tool {
+            case .alembic(let config, _, _): "alembic (\(config))"
+            case .folder(let path, _): "the files in \(path)"
+            case .commands(let programs): programs.up.joined(separator: " ")
+            }
+        var stages = ["migrate: by \(tool), \(limits)"]
+        guard let migrations else { return stages }
+        if migrations.beforeCanary.isEmpty { stages[0] = "migrate: nothing is to be migrated before the canary" }
+        stages += migrations.beforeCanary.map { "migrate: \($0.words)" }
+        if migrations.kind?.mayDestroy ?? false {
+            stages.append(
+                rules.destructive == .refuse
+                    ? "migrate: refused, because data may be destroyed (destructive: refuse)"
+                    : "migrate: data may be destroyed: \(rules.approvals) different people agree first, and writes are fenced")
+        }
+        stages += migrations.afterPromotion.map { "after the promotion: \($0.words)" }
+        return stages
     }
 
     private func words(_ action: ActionPolicy) -> String {

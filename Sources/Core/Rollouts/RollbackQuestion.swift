@@ -1,0 +1,182 @@
+public import SerinModel
+public import SerinPolicies
+
+/// Everything that decides which way the schema and the data go back.
+///
+/// The tree: nothing applied → nothing; not readable → a person; only additions that the previous version survives → keep, or take
+/// back as the policy says; reversible → take back; anything that may have destroyed data → only with a verified backup, fenced
+/// writes, a way to restore and people's agreement, the smallest loss first; else a person. There is no other way to a restore.
+public struct RollbackQuestion: Sendable, Hashable {
+    /// The revisions that were applied since the recorded one, oldest first; nil when nobody can tell.
+    public var applied: [PlannedRevision]?
+    /// Where the schema goes back to; nil is before the first revision.
+    public var target: RevisionID?
+    /// What the policy says of an additive schema.
+    public var schema: MigrationPolicy.Schema
+    /// Whether the previous version works on the new schema; nil: as the classes say.
+    public var previousWorks: Bool?
+    /// What was written since the plan was made, by table; nil when nobody can tell.
+    public var written: [TableActivity]?
+    /// Whether the rollout has a verified backup, or will have one before it migrates.
+    public var hasBackup: Bool
+    /// The moment of the backup in words: `2026-11-21T13:40:12Z`.
+    public var backupMoment: String
+    /// Whether the moment before the migration can be reached: a base backup and all write-ahead log since.
+    public var isPointInTimePossible: Bool
+    /// Whether writes can be fenced.
+    public var canFence: Bool
+    /// Whether the policy says how data is restored.
+    public var canRestore: Bool
+    /// How many different people the policy asks for.
+    public var approvals: Int
+
+    /// A question.
+    public init(
+        applied: [PlannedRevision]?, target: RevisionID?, schema: MigrationPolicy.Schema, previousWorks: Bool? = nil,
+        written: [TableActivity]? = nil, hasBackup: Bool, backupMoment: String = "the backup",
+        isPointInTimePossible: Bool = false,
+        canFence: Bool, canRestore: Bool, approvals: Int
+    ) {
+        self.applied = applied
+        self.target = target
+        self.schema = schema
+        self.previousWorks = previousWorks
+        self.written = written
+        self.hasBackup = hasBackup
+        self.backupMoment = backupMoment
+        self.isPointInTimePossible = isPointInTimePossible
+        self.canFence = canFence
+        self.canRestore = canRestore
+        self.approvals = approvals
+    }
+
+    /// The question before anything starts: as if everything before the canary were applied and then failed.
+    public init(ahead plan: MigrationPlan, policy: Policy) {
+        self.init(
+            applied: plan.beforeCanary, target: plan.from, schema: policy.migrations?.schema ?? .keep,
+            hasBackup: policy.backup != nil, canFence: policy.migrations?.maintenance != nil,
+            canRestore: policy.migrations?.restore != nil, approvals: policy.migrations?.approvals ?? 0)
+    }
+
+    /// The question at a failure, from what was read.
+    init(found report: SchemaReport, migrations: MigrationPlan?, policy: Policy, restorePoint: CheckpointReference?) {
+        let rules = policy.migrations
+        self.init(
+            applied: migrations.flatMap { $0.applied(at: report.state) }, target: migrations?.from,
+            schema: rules?.schema ?? .keep,
+            written: migrations?.activity.flatMap { before in report.activity.map { growth(from: before, to: $0) } },
+            hasBackup: restorePoint?.state.isVerified ?? false, backupMoment: restorePoint.map { "\($0.at)" } ?? "the backup",
+            canFence: rules?.maintenance != nil, canRestore: rules?.restore != nil, approvals: rules?.approvals ?? 0)
+    }
+
+    /// The answer.
+    public var plan: RollbackPlan {
+        guard let applied else {
+            return .unknown("the schema is at none of the revisions that this rollout knows, so nothing about it is certain")
+        }
+        guard let worst = applied.map(\.kind).max() else {
+            return RollbackPlan(way: .nothing, reason: "the schema is at \(place), where it was")
+        }
+        switch worst {
+        case .additive: return additive(applied)
+        case .reversible: return reversible(applied)
+        case .destructive, .unclassified: return destructive(applied, worst)
+        }
+    }
+
+    private var place: String { target?.description ?? "base" }
+
+    private func additive(_ applied: [PlannedRevision]) -> RollbackPlan {
+        let lost = "what was written to what the migration added is gone"
+        let choices = [
+            RollbackPlan.Choice(.keep, loss: "nothing is lost"), RollbackPlan.Choice(.downgrade, loss: lost),
+        ]
+        let goesDown = applied.allSatisfy(\.hasDown)
+        if previousWorks == false {
+            guard goesDown else {
+                return .unknown("the previous version does not work on the new schema, which has no way back")
+            }
+            return RollbackPlan(
+                way: .downgrade, reason: "the previous version does not work on the new schema; back to \(place)",
+                choices: choices)
+        }
+        guard schema == .downgrade, goesDown else {
+            let why = schema == .downgrade ? "; there is no way back, and none is needed" : ""
+            return RollbackPlan(way: .keep, reason: "the applied revisions only add\(why)", choices: choices)
+        }
+        return RollbackPlan(way: .downgrade, reason: "the policy says so; back to \(place)", choices: choices)
+    }
+
+    private func reversible(_ applied: [PlannedRevision]) -> RollbackPlan {
+        guard applied.allSatisfy(\.hasDown) else {
+            return .unknown("the previous version may not work on the new schema, which has no way back")
+        }
+        return RollbackPlan(
+            way: .downgrade, reason: "the previous version may not work on the new schema; back to \(place)",
+            choices: [
+                RollbackPlan.Choice(.keep, loss: "nothing is lost, and the previous version may not work"),
+                RollbackPlan.Choice(.downgrade, loss: "nothing is lost that was there before"),
+            ])
+    }
+
+    private func destructive(_ applied: [PlannedRevision], _ worst: MigrationClass) -> RollbackPlan {
+        let dangerous = applied.filter(\.kind.mayDestroy)
+        let names = dangerous.map(\.id.description).joined(separator: ", ")
+        let what = "\(names)\(worst == .unclassified ? " cannot be classified and" : "") may have destroyed data"
+        guard hasBackup else { return .unknown("\(what), and there is no verified backup") }
+        guard canFence else { return .unknown("\(what), and nothing can fence writes") }
+        guard canRestore else { return .unknown("\(what), and the policy does not say how it is restored") }
+        var tables: [String] = []
+        for table in dangerous.flatMap(\.tables).sorted() where tables.last != table { tables.append(table) }
+        let isConfined = dangerous.allSatisfy { !$0.tables.isEmpty } && applied.allSatisfy(\.hasDown)
+        var choices = [RollbackPlan.Choice(.keep, loss: "what the migration destroyed stays lost")]
+        if isConfined {
+            choices.append(
+                RollbackPlan.Choice(
+                    .salvage,
+                    loss: "of \(tables.joined(separator: ", ")) what was changed since \(backupMoment) and is not there any more"
+                        + " (\(words(of: writes(to: tables)))); newer rows stay"))
+        }
+        if isPointInTimePossible {
+            choices.append(
+                RollbackPlan.Choice(
+                    .pointInTime, loss: "everything that was written since the migration began (at most \(words(of: written)))"))
+        }
+        choices.append(
+            RollbackPlan.Choice(.swap, loss: "everything that was written since \(backupMoment) (\(words(of: written)))"))
+        let way: RollbackPlan.Way = isConfined ? .salvage : isPointInTimePossible ? .pointInTime : .swap
+        let because =
+            isConfined ? "the loss is confined to \(tables.joined(separator: ", "))" : "nobody can say which tables lost what"
+        return RollbackPlan(
+            way: way, reason: "\(what); \(because)", people: max(approvals, way == .salvage ? 1 : 2), choices: choices)
+    }
+
+    private func writes(to tables: [String]) -> [TableActivity]? { written.map { $0.filter { tables.contains($0.table) } } }
+
+    /// `120 rows inserted, 3 updated and 0 deleted since`.
+    private func words(of activity: [TableActivity]?) -> String {
+        guard let activity else { return "nobody can say how many rows" }
+        func sum(_ count: (TableActivity) -> Int64) -> String { Numbers.whole(Double(activity.reduce(0) { $0 + count($1) })) }
+        return "\(sum(\.inserted)) rows inserted, \(sum(\.updated)) updated and \(sum(\.deleted)) deleted since"
+    }
+}
+
+extension MigrationPlan {
+    /// The revisions that were applied since this plan was made; nil when the database is at none of the plan's places.
+    func applied(at state: SchemaState) -> [PlannedRevision]? {
+        if state.isAt(from) { return [] }
+        guard let last = beforeCanary.lastIndex(where: { state.isAt($0.id) }) else { return nil }
+        return Array(beforeCanary[...last])
+    }
+}
+
+/// How much each table was written to between two looks; a counter that fell was reset, so all of it counts.
+private func growth(from before: [TableActivity], to after: [TableActivity]) -> [TableActivity] {
+    func grown(_ old: Int64?, _ new: Int64) -> Int64 { old.map { new >= $0 ? new - $0 : new } ?? new }
+    return after.map { now in
+        let old = before.first { $0.table == now.table }
+        return TableActivity(
+            table: now.table, inserted: grown(old?.inserted, now.inserted), updated: grown(old?.updated, now.updated),
+            deleted: grown(old?.deleted, now.deleted))
+    }
+}

@@ -1,0 +1,203 @@
+public import SerinModel
+internal import SerinPolicies
+
+// The schema of a rollout: what is to be migrated, what became of it, and which way it goes back.
+extension Rollout {
+    /// What runs before the canary means to the machine; nil when nothing does.
+    var need: MigrationNeed? { migrations?.kind.map { $0.mayDestroy ? .destructive : .harmless } }
+
+    /// What the migrations lack for a rollout with a proven way back; keeps the plan.
+    mutating func check(_ report: PreflightReport) -> [String] {
+        guard let policy = charter.policy.migrations else { return [] }
+        guard let plan = report.migrations else {
+            return report.problems.isEmpty ? ["nobody can tell what is to be migrated"] : []
+        }
+        migrations = plan
+        var problems: [String] = []
+        for revision in plan.beforeCanary {
+            if revision.kind.mayDestroy, policy.destructive == .refuse {
+                problems.append("migrations: \(revision.words), and the policy refuses what may destroy data")
+            }
+            let goesDown =
+                switch revision.kind {
+                case .additive: policy.schema == .downgrade
+                case .reversible: true
+                case .destructive, .unclassified: false
+                }
+            if goesDown, !revision.hasDown { problems.append("migrations: \(revision.words), and it has no way back") }
+        }
+        if plan.kind?.mayDestroy ?? false, policy.destructive == .allow, charter.policy.backup == nil {
+            problems.append("migrations: data may be destroyed, and the policy has no backup to bring it back from")
+        }
+        return problems
+    }
+
+    /// Writes down what will be migrated, and which ways lead back from it.
+    func announceMigrations(into effects: inout [Effect]) {
+        guard let migrations, charter.policy.migrations != nil else { return }
+        func record(_ text: String) { effects.append(.record(Decision(topic: "schema", text: text))) }
+        guard !migrations.pending.isEmpty else { return record("nothing is to be migrated: the schema is at its head") }
+        for revision in migrations.beforeCanary { record("to be migrated before the canary: \(revision.words)") }
+        if !migrations.afterPromotion.isEmpty {
+            let names = migrations.afterPromotion.map(\.id.description).joined(separator: ", ")
+            record("left for after the promotion, as they take something away: \(names)")
+        }
+        guard need != nil else { return }
+        for line in RollbackQuestion(ahead: migrations, policy: charter.policy).plan.lines { record("on a rollback: \(line)") }
+    }
+
+    /// What the machine's action means outside.
+    func effect(of kind: ActionKind, _ intent: IntentID) -> Effect {
+        switch kind {
+        case .deploy, .promote, .rollback, .fence, .unfence: return .runAction(intent, kind)
+        case .migrate:
+            guard let migrations, let target = migrations.target else { return .runAction(intent, kind) }
+            return .migrate(intent, .up(from: migrations.from, to: target))
+        case .downgrade: return .migrate(intent, .down(to: migrations?.from))
+        case .restore:
+            guard let restorePoint, let rollbackPlan else { return .runAction(intent, kind) }
+            return .restore(intent, restorePoint, rollbackPlan.way)
+        }
+    }
+
+    mutating func take(_ outcome: MigrationOutcome, of intent: IntentID, at now: Instant, into effects: inout [Effect]) {
+        guard let open = machine.openAction, open.intent == intent else { return }
+        actionEndedAt = now
+        let event: MachineEvent =
+            switch learn(outcome, of: open.kind, into: &effects) {
+            case .done: .actionDone(intent)
+            case .failed: .actionFailed(intent)
+            case .unknown: .actionUnknown(intent)
+            }
+        apply(event, at: now, into: &effects)
+    }
+
+    /// Writes down what became of a migration.
+    mutating func learn(_ outcome: MigrationOutcome, of kind: ActionKind, into effects: inout [Effect]) -> TakenAction {
+        let result: TakenAction
+        switch outcome {
+        case .done(let state, let note):
+            reason = "\(kind.words) done: the schema is at \(state.place)" + (note.isEmpty ? "" : " (\(note))")
+            result = .done
+        case .failed(let failure, let state):
+            reason = "\(kind.words) failed: \(failure.message)" + (state.map { "; the schema is at \($0.place)" } ?? "")
+            result = .failed
+        case .unknown(let failure):
+            reason = "nobody knows how the \(kind.words) ended: \(failure.message)"
+            result = .unknown
+        }
+        effects.append(.record(Decision(topic: "schema", text: reason)))
+        return result
+    }
+
+    /// The schema was read on the way back: decides where it goes, and says what each way would lose.
+    mutating func take(_ found: SchemaInspection, of intent: IntentID, at now: Instant, into effects: inout [Effect]) {
+        guard machine.openInspection == intent else { return }
+        let plan: RollbackPlan
+        switch found {
+        case .found(let report):
+            for note in report.notes { effects.append(.record(Decision(topic: "schema", text: note))) }
+            plan =
+                RollbackQuestion(
+                    found: report, migrations: migrations, policy: charter.policy, restorePoint: restorePoint
+                ).plan
+        case .unknown(let failure): plan = .unknown("the schema cannot be read: \(failure.message)")
+        }
+        rollbackPlan = plan
+        reason = plan.sentence
+        for line in plan.lines { effects.append(.record(Decision(topic: "schema", text: line))) }
+        apply(.schemaInspected(intent, plan.machineWay), at: now, into: &effects)
+        if case .mending(_, .awaitingApproval(let people)) = machine.state {
+            let text = "the restore waits for \(people) different people: serin approve --plan \(awaitedPlan ?? "")"
+            effects.append(.record(Decision(topic: "schema", text: text)))
+            effects.append(.notify(Notice(isCall: true, text: headline + text)))
+        }
+    }
+
+    /// The hash by which people name a plan: it holds for this rollout and for exactly these losses.
+    func hash(of plan: RollbackPlan) -> String {
+        let words = [charter.id.description, restorePoint?.backup.description ?? ""] + plan.lines
+        return PlanDigest.sha256(Array(words.joined(separator: "\n").utf8))
+    }
+
+    /// The plan that people are asked about, by its first digits.
+    var awaitedPlan: String? {
+        guard case .mending(_, .awaitingApproval) = machine.state, let rollbackPlan else { return nil }
+        return String(hash(of: rollbackPlan).prefix(12))
+    }
+
+    /// Why an approval does not count: it was given for no plan, or for another one.
+    func refusalOfPlan(_ command: Command) -> Refusal? {
+        guard command.verb == .approve, case .mending(_, .awaitingApproval) = machine.state, let rollbackPlan else { return nil }
+        let hash = hash(of: rollbackPlan)
+        guard let named = command.plan else {
+            return Refusal(
+                "a restore is agreed to by its plan, and none was named",
+                hint: "read what would be lost with serin why, then approve with --plan \(hash.prefix(12))")
+        }
+        guard named.utf8.count >= 12, hash.hasPrefix(named.lowercased()) else {
+            return Refusal(
+                "the plan \(named) is not the one that is asked about",
+                hint: "read what would be lost with serin why, then approve with --plan \(hash.prefix(12))")
+        }
+        return nil
+    }
+}
+
+// In words.
+extension Rollout {
+    func nextOfMigrating(_ stage: RolloutMachine.MigrationStage, at now: Instant) -> String {
+        switch stage {
+        case .fencing: "the schema goes forward once writes are fenced, within \(left(.action, at: now))"
+        case .applying:
+            "the canary follows once the schema is at \(migrations?.target?.description ?? "its head"), within \(left(.action, at: now))"
+        case .unfencing: "the canary follows once writes are let in again, within \(left(.action, at: now))"
+        }
+    }
+
+    func nextOfMending(_ stage: RolloutMachine.MendingStage, at now: Instant) -> String {
+        switch stage {
+        case .inspecting: "the schema is read, which decides its way back, within \(left(.action, at: now))"
+        case .downgrading:
+            "the schema is taken back to \(migrations?.from?.description ?? "base"), within \(left(.action, at: now))"
+        case .fencing: "writes are fenced, then people are asked, within \(left(.action, at: now))"
+        case .awaitingApproval(let people):
+            "restores once \(people) different people agree, with writes fenced; rollback incomplete in \(left(.approval, at: now))"
+        case .restoring: "data is brought back from the backup, within \(left(.action, at: now))"
+        case .unfencing: "writes are let in again, within \(left(.action, at: now))"
+        }
+    }
+}
+
+extension RolloutMachine.MigrationStage {
+    /// The stage for the log.
+    var word: String {
+        switch self {
+        case .fencing: "fencing writes"
+        case .applying: "migrating"
+        case .unfencing: "letting writes in"
+        }
+    }
+}
+
+extension RolloutMachine.MendingStage {
+    /// The stage for the log.
+    var word: String {
+        switch self {
+        case .inspecting: "reading the schema"
+        case .downgrading: "taking the schema back"
+        case .fencing: "fencing writes"
+        case .awaitingApproval: "awaiting approval of the restore"
+        case .restoring: "restoring"
+        case .unfencing: "letting writes in"
+        }
+    }
+}
+
+extension PlannedRevision {
+    /// `0002 (add a column): additive, expand`, with the reason for its class.
+    public var words: String {
+        "\(id)" + (name.isEmpty ? "" : " (\(name))") + ": \(kind.rawValue), \(phase.rawValue)"
+            + (reason.isEmpty ? "" : ": \(reason)")
+    }
+}

@@ -1,0 +1,212 @@
+import SerinModel
+import SerinPolicies
+import SerinVerdicts
+import Testing
+
+@testable import SerinRollouts
+
+@Suite struct MigrationTests {
+    private let action = ActionPolicy(call: .run(["true"]), check: .run(["true"]), deadline: .minutes(1))
+
+    private func scene(_ kind: MigrationClass, schema: MigrationPolicy.Schema = .keep, hasDown: Bool = true) throws -> Scene {
+        let action = action
+        var scene = try Scene {
+            var migrations = MigrationPolicy(
+                tool: .folder(path: "migrations", table: "schema_migrations"), schema: schema, destructive: .allow)
+            migrations.maintenance = MigrationPolicy.Maintenance(on: action, off: action)
+            migrations.restore = action
+            $0.migrations = migrations
+            $0.backup = RolloutBackupPolicy(before: .migrations, plan: .file("plan.yaml"))
+        }
+        let revision = PlannedRevision(
+            id: try #require(RevisionID("0002")), name: "a change", kind: kind, hasDown: hasDown, tables: ["public.orders"])
+        scene.happens(.started)
+        scene.happens(
+            .preflightFinished(
+                PreflightReport(
+                    problems: [], warnings: [], weight: WeightReading(weight: .zero, raw: "0"), database: nil,
+                    migrations: MigrationPlan(
+                        from: RevisionID("0001"), pending: [revision],
+                        activity: [TableActivity(table: "public.orders", inserted: 10, updated: 0, deleted: 0)]))))
+        return scene
+    }
+
+    private func backedUp(_ scene: inout Scene) throws {
+        let reference = CheckpointReference(
+            backup: try #require(BackupID("01934b5e-6d00-7abc-8def-0123456789ab")), state: .verified, at: scene.now)
+        scene.happens(.backupReported(try #require(scene.rollout.machine.openBackup), .made(reference)))
+    }
+
+    private func at(_ revision: String) -> SchemaState {
+        SchemaState(current: [revision].compactMap(RevisionID.init), heads: ["0002"].compactMap(RevisionID.init))
+    }
+
+    private func migrated(_ outcome: MigrationOutcome, _ scene: inout Scene) throws {
+        scene.happens(.migrationReported(try #require(scene.rollout.machine.openAction).intent, outcome))
+    }
+
+    private func inspected(_ found: SchemaInspection, _ scene: inout Scene) throws {
+        scene.happens(.schemaInspected(try #require(scene.rollout.machine.openInspection), found))
+    }
+
+    private func migrations(_ scene: Scene) -> [MigrationStep] {
+        scene.effects.compactMap { if case .migrate(_, let step) = $0 { step } else { nil } }
+    }
+
+    @Test func s13NothingIsMigratedWithoutABackupAndNothingDeployedBeforeTheMigration() throws {
+        var scene = try scene(.additive)
+        scene.confirm()
+        #expect(scene.status.state == "backing up" && migrations(scene).isEmpty)
+        try backedUp(&scene)
+        #expect(scene.status.state == "migrating")
+        let target = try #require(RevisionID("0002"))
+        #expect(migrations(scene) == [.up(from: RevisionID("0001"), to: target)])
+        #expect(actions(scene.effects).isEmpty && !scene.effects.contains(.readHistory))
+        try migrated(.done(at("0002"), note: ""), &scene)
+        #expect(scene.effects.contains(.readHistory))
+        #expect(scene.log.contains("migration done: the schema is at 0002"))
+    }
+
+    @Test func theWaysBackAreToldBeforeAnythingStarts() throws {
+        let log = try scene(.additive).log
+        #expect(log.contains("to be migrated before the canary: 0002 (a change): additive, expand"))
+        #expect(log.contains("on a rollback: keep the schema: the applied revisions only add"))
+        #expect(log.contains { $0.hasPrefix("on a rollback: or take the schema back: ") })
+    }
+
+    @Test func s13WithoutAWayBackTheRolloutIsRefused() throws {
+        #expect(try scene(.reversible, hasDown: false).status.ending == .refused)
+        #expect(try scene(.additive, schema: .downgrade, hasDown: false).status.ending == .refused)
+        #expect(try scene(.additive, hasDown: false).status.ending == nil)
+    }
+
+    @Test func theSchemaComesAfterTheCodeAndTheCauseStaysTheFirst() throws {
+        var scene = try scene(.reversible)
+        scene.confirm()
+        try backedUp(&scene)
+        try migrated(.done(at("0002"), note: ""), &scene)
+        scene.happens(
+            .historyRead(HistoryReading(start: scene.now, step: .minutes(1), series: [], scrapeInterval: nil, warnings: [])))
+        scene.act()
+        scene.poll()
+        scene.confirm()
+        scene.poll(.fail)
+        #expect(scene.rollout.machine.retreat != nil)
+        scene.confirm()
+        #expect(
+            actions(scene.effects).last == .rollback
+                && !scene.effects.contains { if case .inspectSchema = $0 { true } else { false } })
+        scene.act()
+        try inspected(.found(SchemaReport(state: at("0002"))), &scene)
+        #expect(migrations(scene).last == .down(to: RevisionID("0001")))
+        #expect(scene.status.next.hasPrefix("the schema is taken back to 0001"))
+        try migrated(.done(at("0001"), note: ""), &scene)
+        scene.confirm()
+        #expect(scene.status.ending == .failed)
+        #expect(scene.status.cause.contains("errors"))
+    }
+
+    @Test func aHaltDuringTheMigrationAsksItToEndAndWaits() throws {
+        var scene = try scene(.additive)
+        scene.confirm()
+        try backedUp(&scene)
+        let intent = try #require(scene.rollout.machine.openAction).intent
+        let asked = scene.command(.halt)
+        #expect(weights(asked).first == .zero && asked.contains(.endMigration(intent)))
+        scene.confirm()
+        #expect(scene.rollout.machine.openInspection == nil)
+        try migrated(.failed(Failure(.transient, "it was ended"), at("0001")), &scene)
+        scene.confirm()
+        try inspected(.found(SchemaReport(state: at("0001"))), &scene)
+        scene.confirm()
+        #expect(scene.status.ending == .halted)
+        #expect(scene.log.contains("nothing was applied: the schema is at 0001, where it was"))
+    }
+
+    @Test func aMigrationThatDoesNotEndIsWaitedForTwoMinutesThenRead() throws {
+        var scene = try scene(.additive)
+        scene.confirm()
+        try backedUp(&scene)
+        scene.command(.halt)
+        scene.confirm()
+        scene.passes(.minutes(2))
+        scene.confirm()
+        #expect(scene.rollout.machine.openInspection != nil)
+    }
+
+    /// To the moment at which people are asked about a restore.
+    private func toRestore() throws -> Scene {
+        var scene = try scene(.destructive)
+        scene.confirm()
+        scene.command(.approve, by: Scene.ann)
+        scene.command(.approve, by: Scene.bob)
+        try backedUp(&scene)
+        scene.act()
+        try migrated(.failed(Failure(.invalid, "exit status 1"), at("0002")), &scene)
+        scene.confirm()
+        let report = SchemaReport(
+            state: at("0002"), activity: [TableActivity(table: "public.orders", inserted: 25, updated: 3, deleted: 1)])
+        // Writes were fenced before the migration and still are.
+        try inspected(.found(report), &scene)
+        return scene
+    }
+
+    private func plan(_ scene: Scene) throws -> String {
+        try #require(scene.status.approvalPlan)
+    }
+
+    @Test func s6ARestoreIsAgreedToByItsPlanAndByDifferentPeople() throws {
+        var scene = try toRestore()
+        #expect(scene.status.awaitedApproval?.contains("2 different people, anyone but uid:1") == true)
+        #expect(scene.log.contains { $0.contains("15 rows inserted, 3 updated and 1 deleted since") })
+        #expect(scene.calls.contains { $0.contains("serin approve --plan") })
+        let plan = try plan(scene)
+        scene.command(.approve, by: Scene.ann)
+        scene.happens(.commanded(Command(.approve, by: Scene.ann, reason: "", plan: "ffffffffffff")))
+        scene.happens(.commanded(Command(.approve, by: Scene.author, reason: "", plan: plan)))
+        #expect(scene.rollout.machine.approvers == [])
+        scene.happens(.commanded(Command(.approve, by: Scene.ann, reason: "", plan: plan)))
+        scene.happens(.commanded(Command(.approve, by: Scene.ann, reason: "", plan: plan)))
+        #expect(scene.rollout.machine.approvers == [Scene.ann])
+        #expect(!scene.effects.contains { if case .restore = $0 { true } else { false } })
+        let asked = scene.happens(.commanded(Command(.approve, by: Scene.bob, reason: "", plan: plan)))
+        #expect(asked.contains { if case .restore(_, _, .salvage) = $0 { true } else { false } })
+        scene.act()
+        try inspected(.found(SchemaReport(state: at("0001"))), &scene)
+        scene.act()
+        scene.confirm()
+        #expect(scene.status.ending == .failed)
+    }
+
+    @Test func s6AnApprovalThatExpiresRestoresNothingAndAnotherLookAsksForAnother() throws {
+        var scene = try toRestore()
+        scene.happens(.commanded(Command(.approve, by: Scene.ann, reason: "", plan: try plan(scene))))
+        scene.passes(.hours(24))
+        #expect(scene.status.state == "rollback incomplete" && scene.rollout.machine.fence == .closed)
+        scene.command(.rollback)
+        try inspected(.found(SchemaReport(state: at("0002"))), &scene)
+        #expect(scene.rollout.machine.approvers == [])
+        #expect(scene.status.awaitedApproval != nil)
+        #expect(!scene.effects.contains { if case .restore = $0 { true } else { false } })
+    }
+
+    @Test func aPersonWhoSaysThatTheSchemaIsAsItShouldBeLetsWritesIn() throws {
+        var scene = try toRestore()
+        scene.passes(.hours(24))
+        scene.command(.resume)
+        #expect(actions(scene.effects).last == .unfence)
+        scene.act()
+        scene.confirm()
+        #expect(scene.status.ending == .failed)
+    }
+
+    @Test func aFailedDeployWithoutARollbackActionEndsTheRollout() throws {
+        var scene = try Scene { ($0.promote, $0.rollback) = (nil, nil) }
+        scene.toHistory()
+        scene.happens(
+            .historyRead(HistoryReading(start: scene.now, step: .minutes(1), series: [], scrapeInterval: nil, warnings: [])))
+        scene.act(.failed(Failure(.invalid, "exit status 1"), output: ""))
+        scene.confirm()
+        #expect(scene.status.ending == .failed)
+    }
+}

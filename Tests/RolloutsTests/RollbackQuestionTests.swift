@@ -1,0 +1,153 @@
+import SerinModel
+import SerinPolicies
+import Testing
+
+@testable import SerinRollouts
+
+@Suite struct RollbackQuestionTests {
+    private func revision(
+        _ name: String, _ kind: MigrationClass, hasDown: Bool = true, tables: [String] = []
+    ) throws -> PlannedRevision {
+        PlannedRevision(id: try #require(RevisionID(name)), kind: kind, hasDown: hasDown, tables: tables)
+    }
+
+    private func question(
+        _ applied: [PlannedRevision]?, schema: MigrationPolicy.Schema = .keep, change: (inout RollbackQuestion) -> Void = { _ in }
+    ) -> RollbackQuestion {
+        var question = RollbackQuestion(
+            applied: applied, target: RevisionID("0001"), schema: schema, hasBackup: true, canFence: true, canRestore: true,
+            approvals: 2)
+        change(&question)
+        return question
+    }
+
+    @Test func whatWasNeverAppliedNeedsNoWayBack() {
+        let plan = question([]).plan
+        #expect(plan.way == .nothing && plan.people == 0)
+        #expect(plan.sentence == "nothing was applied: the schema is at 0001, where it was")
+    }
+
+    @Test func aSchemaAtAPlaceThatNobodyKnowsCallsAPerson() {
+        #expect(question(nil).plan.way == .unknown)
+    }
+
+    @Test func whatOnlyAddsIsKeptUnlessThePolicyTakesItBack() throws {
+        let added = [try revision("0002", .additive)]
+        #expect(question(added).plan.way == .keep)
+        #expect(question(added, schema: .downgrade).plan.way == .downgrade)
+        let fixed = [try revision("0002", .additive, hasDown: false)]
+        #expect(question(fixed, schema: .downgrade).plan.way == .keep)
+        #expect(question(added) { $0.previousWorks = true }.plan.way == .keep)
+    }
+
+    @Test func aSchemaOnWhichThePreviousVersionFailsIsTakenBackOrAPersonIsCalled() throws {
+        #expect(question([try revision("0002", .additive)]) { $0.previousWorks = false }.plan.way == .downgrade)
+        #expect(
+            question([try revision("0002", .additive, hasDown: false)]) { $0.previousWorks = false }.plan.way == .unknown)
+    }
+
+    @Test func aReversibleOneIsTakenBackWhateverThePolicySaysOfAdditions() throws {
+        for schema in MigrationPolicy.Schema.allCases {
+            let applied = [try revision("0002", .additive), try revision("0003", .reversible)]
+            #expect(question(applied, schema: schema).plan.way == .downgrade)
+            let fixed = [try revision("0002", .additive, hasDown: false), try revision("0003", .reversible)]
+            #expect(question(fixed, schema: schema).plan.way == .unknown)
+        }
+    }
+
+    @Test func aLossConfinedToKnownTablesIsSalvagedByOnePersonAtLeast() throws {
+        let applied = [try revision("0002", .destructive, tables: ["public.orders"])]
+        let plan = question(applied) { $0.approvals = 1 }.plan
+        #expect(plan.way == .salvage && plan.people == 1)
+        #expect(plan.lines.contains { $0.contains("public.orders") && $0.contains("newer rows stay") })
+        #expect(question(applied) { $0.approvals = 3 }.plan.people == 3)
+    }
+
+    @Test func anUnconfinedLossIsRestoredByTwoPeopleAtLeast() throws {
+        for applied in [[try revision("0002", .destructive)], [try revision("0002", .unclassified)]] {
+            let swap = question(applied) { $0.approvals = 1 }.plan
+            #expect(swap.way == .swap && swap.people == 2)
+            let point = question(applied) {
+                $0.approvals = 1
+                $0.isPointInTimePossible = true
+            }.plan
+            #expect(point.way == .pointInTime && point.people == 2)
+        }
+        let oneOfTwo = [
+            try revision("0002", .destructive, tables: ["public.orders"]), try revision("0003", .destructive),
+        ]
+        #expect(question(oneOfTwo).plan.way == .swap)
+        let noWayDown = [try revision("0002", .destructive, hasDown: false, tables: ["public.orders"])]
+        #expect(question(noWayDown).plan.way == .swap)
+    }
+
+    @Test func theLossIsToldInRows() throws {
+        let plan = question([try revision("0002", .destructive, tables: ["public.orders"])]) {
+            $0.written = [
+                TableActivity(table: "public.orders", inserted: 1000, updated: 3000, deleted: 0),
+                TableActivity(table: "public.users", inserted: 5, updated: 0, deleted: 1),
+            ]
+            $0.backupMoment = "2026-11-21T13:40:12Z"
+        }.plan
+        #expect(
+            plan.lines.contains { $0.hasPrefix("→") && $0.contains("1,000 rows inserted, 3,000 updated and 0 deleted since") })
+        #expect(plan.lines.contains { $0.hasPrefix("or swap") && $0.contains("1,005 rows inserted") })
+        let silent = question([try revision("0002", .destructive)]).plan
+        #expect(silent.lines.contains { $0.contains("nobody can say how many rows") })
+    }
+
+    /// Every combination of everything that the tree looks at.
+    @Test func s6NothingIsEverRestoredWithoutABackupFencedWritesAWayAndPeople() throws {
+        var asked = 0
+        let flags = [false, true]
+        let works: [Bool?] = [nil, false, true]
+        var revisions: [[PlannedRevision]?] = [nil, []]
+        for kind in MigrationClass.allCases {
+            for hasDown in flags {
+                for tables in [[], ["t"]] {
+                    let one = try revision("0002", kind, hasDown: hasDown, tables: tables)
+                    revisions.append([one])
+                    for other in MigrationClass.allCases { revisions.append([one, try revision("0003", other)]) }
+                }
+            }
+        }
+        for applied in revisions {
+            for schema in MigrationPolicy.Schema.allCases {
+                for (hasBackup, canFence, canRestore, isPoint) in combinations(flags) {
+                    for previousWorks in works {
+                        for approvals in 1...3 {
+                            let plan = question(applied, schema: schema) {
+                                ($0.hasBackup, $0.canFence, $0.canRestore) = (hasBackup, canFence, canRestore)
+                                ($0.isPointInTimePossible, $0.previousWorks, $0.approvals) = (isPoint, previousWorks, approvals)
+                            }.plan
+                            asked += 1
+                            let mayDestroy = applied?.contains { $0.kind.mayDestroy } ?? false
+                            if plan.way.restores {
+                                try #require(hasBackup && canFence && canRestore && mayDestroy && plan.people >= approvals)
+                                try #require(plan.people >= 1)
+                            } else {
+                                try #require(plan.people == 0)
+                            }
+                            // What may have destroyed data is never quietly kept or taken back.
+                            if mayDestroy { try #require(plan.way.restores || plan.way == .unknown) }
+                            if plan.way == .downgrade { try #require(applied?.allSatisfy(\.hasDown) == true) }
+                            if plan.way == .pointInTime { try #require(isPoint) }
+                        }
+                    }
+                }
+            }
+        }
+        #expect(asked > 20_000)
+    }
+
+    private func combinations(_ flags: [Bool]) -> [(Bool, Bool, Bool, Bool)] {
+        flags.flatMap { a in flags.flatMap { b in flags.flatMap { c in flags.map { (a, b, c, $0) } } } }
+    }
+
+    @Test func aPlansNameIsItsSHA256() {
+        #expect(PlanDigest.sha256([]) == "e3b0c44298fc1c149afbf4c8996fb92427ae41e4649b934ca495991b7852b855")
+        #expect(PlanDigest.sha256(Array("abc".utf8)) == "ba7816bf8f01cfea414140de5dae2223b00361a396177a9cb410ff61f20015ad")
+        let long = "abcdbcdecdefdefgefghfghighijhijkijkljklmklmnlmnomnopnopq"
+        #expect(PlanDigest.sha256(Array(long.utf8)) == "248d6a61d20638b8e5c026930c3e6039a33ce45964ff2167f6ecedd419db06c1")
+    }
+}
