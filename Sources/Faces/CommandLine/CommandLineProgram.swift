@@ -36,11 +36,11 @@ public struct CommandLineProgram: Sendable {
             .check, .plan, .run, .start, .status, .wait, .halt, .hold, .resume, .promote, .rollback, .approve, .why, .log,
             .verify, .migrateLint,
             .schema, .daemon, .version, .watchdog,
-        ] + Subcommand.backups,
+        ] + Subcommand.backups + Subcommand.migrations,
         groups: [
             .init(
-                name: "migrate", summary: "migrations of the database",
-                notes: ["Exit codes of lint: 0 nothing fails the gate, 2 usage, 7 something does"]),
+                name: "migrate", summary: "migrations: lint, plan, up, down, status, backfill",
+                notes: ["Exit codes of lint: 0 nothing fails the gate, 2 usage, 7 something does"] + MigrateExit.notes),
             .init(name: "backup", summary: "backups: make, list, verify, restore, prune", notes: BackupExit.notes),
         ])
 
