@@ -1,23 +1,14 @@
 public import SerinCatalogue
 public import SerinModel
-<<<<<<< HEAD:Sources/Adapters/Backups/Pipeline/LeaseKeeper.swift
-public import SerinPorts
-
-/// Holds a target's lease while something works under it.
-=======
 
 /// Holds a target's lease while something works under it: a backup, its deletion, a migration.
->>>>>>> x-m-tools:Sources/Ports/LeaseKeeper.swift
 public struct LeaseKeeper: Sendable {
     private let catalogue: any CatalogueStore
     private let now: @Sendable () -> Instant
     private let length: Duration
 
-<<<<<<< HEAD:Sources/Adapters/Backups/Pipeline/LeaseKeeper.swift
     /// A keeper.
     ///
-=======
->>>>>>> x-m-tools:Sources/Ports/LeaseKeeper.swift
     /// - Parameter length: How long a lease lasts unless it is renewed, which happens three times as often.
     public init(catalogue: any CatalogueStore, now: @escaping @Sendable () -> Instant, length: Duration) {
         self.catalogue = catalogue
@@ -32,11 +23,8 @@ public struct LeaseKeeper: Sendable {
 
     /// Runs the body and renews the lease meanwhile. When the lease is lost the body's task is cancelled, and its failure is the
     /// loss of the lease. The lease is given back in the end.
-<<<<<<< HEAD:Sources/Adapters/Backups/Pipeline/LeaseKeeper.swift
     ///
     /// - Throws: `conflict` when another holds it.
-=======
->>>>>>> x-m-tools:Sources/Ports/LeaseKeeper.swift
     public func hold<Value: Sendable>(
         _ request: LeaseRequest, _ body: @escaping @Sendable (TargetLease) async throws(Failure) -> Value
     ) async throws(Failure) -> Value {
