@@ -40,7 +40,8 @@ import Testing
     @Test func aStreamedProgramKnowsItsStarter() async throws {
         let text = try await onOwnThread { (stop) throws(Failure) in
             let stream = try ProgramStream(
-                Program("/bin/sh", ["-c", "echo $SERIN_STARTER"], environment: ["PATH": "/bin"], deadline: .seconds(10)), .reading,
+                Program("/bin/sh", ["-c", "echo $SERIN_STARTER"], environment: ["PATH": "/bin"], deadline: .seconds(10)),
+                .reading,
                 stall: nil, stop: stop)
             var bytes: [UInt8] = []
             try stream.readAll { (piece) throws(Failure) in bytes += piece }
