@@ -115,6 +115,7 @@ import Testing
         slow.onPut = { (upload, inner) async throws(Failure) in
             isIn.set(true)
             while !goesOn.isOn {
+                // sleeps: a store that is slow, and notices when it is given up.
                 do { try await Task.sleep(for: .milliseconds(20)) } catch { throw Failure(.transient, "given up") }
             }
             return try await inner.put(upload)
