@@ -15,7 +15,8 @@ import Testing
     private static let step = getenv("SERIN_KILL_STRIDE").flatMap { Int(String(cString: $0)) } ?? 2
 
     /// What must hold after each run, killed or not: every backup that is called good has its bytes, and the older ones are among them.
-    private func check(_ stage: KillStage, _ store: KillStage.Store, keeps good: Set<BackupID>, _ comment: Comment) async throws
+    private func check(_ stage: KillStage, _ store: KillStage.Store, keeps good: Set<BackupID>, _ comment: Comment)
+        async throws
         -> Set<BackupID>
     {
         let restorable = try await stage.records().filter { $0.state.isRestorable }
@@ -103,7 +104,9 @@ import Testing
         defer { stage.end() }
         // It holds a session at the server, and writes nothing by which it would find out.
         try stage.scratch.write(
-            "instead", "touch \(stage.scratch.file("mark"))\nexec /usr/bin/psql -X -c 'SET client_connection_check_interval = 500' -c 'SELECT pg_sleep(600)'\n")
+            "instead",
+            "touch \(stage.scratch.file("mark"))\nexec /usr/bin/psql -X -c 'SET client_connection_check_interval = 500' -c 'SELECT pg_sleep(600)'\n"
+        )
         let run = try stage.start()
         try await waitUntil("the dump (\(stage.text("serin.log")))") {
             try await stage.cluster.primary.sql("SELECT count(*) FROM pg_stat_activity WHERE query LIKE '%pg_sleep(600)'") != "0"

@@ -163,11 +163,14 @@ struct KillStage {
     /// The stored files that are no pointers, hidden ones among them.
     func objects(_ store: Store) async throws -> [String] {
         let folder = store == .programs ? "objects" : "store"
-        return try await shell("find \(folder) -type f ! -name '*latest-*' ! -name '*serin-probe' | sort").split(separator: "\n").map(String.init)
+        return try await shell("find \(folder) -type f ! -name '*latest-*' ! -name '*serin-probe' | sort").split(separator: "\n")
+            .map(String.init)
     }
 
     /// What is left of unfinished work on this machine.
-    func leftovers() async throws -> String { try await shell("find state/backups/work tmp -type f; find state/backups/work -name '.*'") }
+    func leftovers() async throws -> String {
+        try await shell("find state/backups/work tmp -type f; find state/backups/work -name '.*'")
+    }
 
     /// How many sessions backups have at the server.
     func sessions() async throws -> Int {

@@ -11,6 +11,7 @@ import Testing
             group.addTask {
                 while !Task.isCancelled {
                     _ = await ProgramLeftovers.endOrphans(grace: .seconds(5))
+                    // sleeps: between two looks, until the program has ended; nothing is lost by being cancelled.
                     try? await Task.sleep(for: .milliseconds(20))
                 }
                 return nil
@@ -29,18 +30,19 @@ import Testing
         let gone = "\(parts[0]).\(parts[1]).1"
         let foreign = "1.\(parts[1]).1"
         #expect(StarterMark.isGone(gone) && !StarterMark.isGone(foreign) && !StarterMark.isGone("nonsense"))
-        func sleep(_ time: String, _ mark: String) -> Program {
+        func idle(_ time: String, _ mark: String) -> Program {
             Program("/bin/sleep", [time], environment: ["SERIN_STARTER": mark], deadline: .seconds(30))
         }
-        #expect(try await end(of: sleep("60", gone)) == .signalled(15))
-        #expect(try await end(of: sleep("0.4", own)) == .exited(0))
-        #expect(try await end(of: sleep("0.4", foreign)) == .exited(0))
+        #expect(try await end(of: idle("60", gone)) == .signalled(15))
+        #expect(try await end(of: idle("0.4", own)) == .exited(0))
+        #expect(try await end(of: idle("0.4", foreign)) == .exited(0))
     }
 
     @Test func aStreamedProgramKnowsItsStarter() async throws {
         let text = try await onOwnThread { (stop) throws(Failure) in
             let stream = try ProgramStream(
-                Program("/bin/sh", ["-c", "echo $SERIN_STARTER"], environment: ["PATH": "/bin"], deadline: .seconds(10)), .reading,
+                Program("/bin/sh", ["-c", "echo $SERIN_STARTER"], environment: ["PATH": "/bin"], deadline: .seconds(10)),
+                .reading,
                 stall: nil, stop: stop)
             var bytes: [UInt8] = []
             try stream.readAll { (piece) throws(Failure) in bytes += piece }

@@ -33,7 +33,8 @@ struct SnapshotDigest: Sendable {
         let id = try ask(find, in: database)
         guard !id.isEmpty else { throw Failure(.invalid, "no snapshot of \(role) is open") }
         return try ask(
-            "BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY; SET TRANSACTION SNAPSHOT '\(id)'; \(question); COMMIT", in: database)
+            "BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY; SET TRANSACTION SNAPSHOT '\(id)'; \(question); COMMIT", in: database
+        )
     }
 
     private func ask(_ sql: String, in database: String) throws(Failure) -> String {

@@ -170,7 +170,9 @@ import Testing
         }
         // Before the end of the increment, and after the end of the log: refused before anything is touched.
         for moment in [early - .seconds(1), after + .minutes(5)] {
-            await #expect(throws: Failure.self) { _ = try await recover(to: .time(moment), "refused-\(moment.millisecondsSince1970)") }
+            await #expect(throws: Failure.self) {
+                _ = try await recover(to: .time(moment), "refused-\(moment.millisecondsSince1970)")
+            }
         }
     }
 

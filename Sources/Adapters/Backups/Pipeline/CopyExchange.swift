@@ -65,7 +65,7 @@ struct CopyExchange: Sendable {
             for upload in try await place.destination.pending()
             where upload.key == nil || keys.contains(where: { $0 == upload.key }) {
                 // One that is seen to be under way is refused, and is not ours.
-                do throws(Failure) { try await place.destination.abort(upload) } catch where error.kind == .conflict {}
+                do throws(Failure) { try await place.destination.abort(upload) } catch  where error.kind == .conflict {}
             }
             return true
         } catch { return false }

@@ -24,7 +24,9 @@ struct RedisAddress: Sendable {
             let parts = pair.split(separator: "=", maxSplits: 1)
             guard isEncrypted, parts.count == 2, ["cacert", "cert", "key"].contains(parts[0]),
                 let path = RedisAddress.decoded(parts[1]), path.hasPrefix("/")
-            else { throw refuse("has the option '\(parts.first ?? "")': rediss:// takes cacert, cert and key, each an absolute path") }
+            else {
+                throw refuse("has the option '\(parts.first ?? "")': rediss:// takes cacert, cert and key, each an absolute path")
+            }
             files += ["--\(parts[0])", path]
         }
         if let at = rest.lastIndex(of: "@") {

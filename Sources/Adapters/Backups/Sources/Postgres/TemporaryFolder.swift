@@ -34,10 +34,11 @@ final class TemporaryFolder: Sendable {
 
     /// Removes those that nobody uses any more.
     static func sweep(_ parent: String) {
-        // What cannot be read or removed is tried again by the next run.
+        // What cannot be read is tried again by the next run.
         for name in (try? FileManager.default.contentsOfDirectory(atPath: parent)) ?? [] where name.hasPrefix(prefix) {
             let path = "\(parent)/\(name)"
             guard let descriptor = lock(path) else { continue }
+            // As above.
             try? FileManager.default.removeItem(atPath: path)
             close(descriptor)
         }
