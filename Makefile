@@ -1,11 +1,12 @@
 # make demo    set-up and the main job on real servers      make test   set-up and all tests
 # make bench   a table of speed, memory and decision quality (BENCH="halt parse" for some)  make soak   what takes longer than a test run may
 # make sanitize  the tests of everything but whole rollouts, watched by ThreadSanitizer
+# make fuzz      a fuzzer for every parser that faces the network, 60 s each (FUZZ_SECONDS)
 SWIFT ?= swift
 JOBS ?= 2
 export SWIFT_BACKTRACE = enable=no
 
-.PHONY: all setup build release demo test unit search mutants bench soak sanitize lint format clean
+.PHONY: all setup build release demo test unit search mutants bench soak sanitize fuzz lint format clean
 
 all: build
 
@@ -46,6 +47,10 @@ tsan = --sanitize=thread -Xswiftc -DSERIN_TSAN --scratch-path build/tsan
 sanitize: setup
 	$(SWIFT) build --build-tests -j $(JOBS) $(tsan)
 	$(SWIFT) test --skip-build --no-parallel $(tsan) --skip IntegrationTests
+
+# Every parser that faces the network, FUZZ_SECONDS each (FUZZ="hook-slack json" for some). What breaks one stays in build/fuzz.
+fuzz: setup
+	Tools/fuzz.sh $(FUZZ)
 
 lint: setup
 	$(SWIFT) format lint --strict --recursive --parallel Sources Tests Tools examples Package.swift

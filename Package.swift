@@ -1,14 +1,20 @@
 // swift-tools-version: 6.2
 import PackageDescription
 
-let strict: [SwiftSetting] = [
-    .swiftLanguageMode(.v6),
-    .enableUpcomingFeature("ExistentialAny"),
-    .enableUpcomingFeature("InternalImportsByDefault"),
-    .enableUpcomingFeature("MemberImportVisibility"),
-    .enableUpcomingFeature("NonisolatedNonsendingByDefault"),
-    .treatAllWarnings(as: .error),
-]
+/// The library of libFuzzer without its `main`, when parsers are to be fuzzed; `make fuzz` names it.
+let fuzzer = Context.environment["SERIN_FUZZER"]
+
+let strict: [SwiftSetting] =
+    [
+        .swiftLanguageMode(.v6),
+        .enableUpcomingFeature("ExistentialAny"),
+        .enableUpcomingFeature("InternalImportsByDefault"),
+        .enableUpcomingFeature("MemberImportVisibility"),
+        .enableUpcomingFeature("NonisolatedNonsendingByDefault"),
+        .treatAllWarnings(as: .error),
+    ]
+    // So that the fuzzer sees which branches an input takes.
+    + (fuzzer == nil ? [] : [.unsafeFlags(["-sanitize=fuzzer"])])
 
 /// A library room of the house: `Serin` + the folder's last part.
 func room(_ path: String, _ dependencies: [String], c: [String] = []) -> Target {
@@ -91,7 +97,7 @@ let package = Package(
             "Adapters/MigrationTools",
             ["Model", "Policies", "Rollouts", "Migrations", "Catalogue", "Ports", "Locks", "Processes", "Crypto", "Database"]),
         room("Adapters/Actions", ["Model", "Policies", "Rollouts", "Ports", "Transport", "Processes"]),
-        room("Adapters/Notifications", ["Model", "Ports", "Transport", "Crypto", "Processes"]),
+        room("Adapters/Notifications", ["Model", "Ports", "Locks", "Transport", "Processes", "Crypto"]),
 
         // Faces.
         room("Faces/API", core + ["Ports", "Controller", "Crypto"]),
@@ -210,3 +216,16 @@ let package = Package(
     ],
     cLanguageStandard: .gnu17
 )
+
+if let fuzzer {
+    package.targets += [
+        .target(name: "CFuzzDriver", path: "Tests/Fuzz/Driver"),
+        .executableTarget(
+            name: "serin-fuzz",
+            dependencies: [
+                "CFuzzDriver", "SerinModel", "SerinCrypto", "SerinTransport", "SerinNotifications", "SerinPrometheus",
+            ],
+            path: "Tests/Fuzz/Parsers", swiftSettings: strict,
+            linkerSettings: [.unsafeFlags(["-use-ld=lld", fuzzer]), .linkedLibrary("stdc++")]),
+    ]
+}

@@ -54,6 +54,9 @@ public struct OutboxEntry: Sendable, Hashable {
 
     /// How long a message is tried before it is given up.
     public static let patience = Duration.hours(24)
+    /// How long a message is tried that does not fit the other side's state, such as a tag that is not pushed yet: others wait
+    /// behind it.
+    public static let patienceWithConflicts = Duration.minutes(10)
     /// The longest first pause after a failure.
     public static let firstPause = Duration.seconds(2)
     /// The longest pause.
@@ -92,7 +95,8 @@ public struct OutboxEntry: Sendable, Hashable {
         nextAt = now
     }
 
-    /// Takes in that a try failed: waits longer each time, or gives it up when the message itself is refused or a day has passed.
+    /// Takes in that a try failed: waits longer each time, or gives it up when the message itself is refused, or a day (for a
+    /// conflict ten minutes) has passed.
     ///
     /// - Parameter unit: A number from 0 to 1 by chance: the upper half of a pause is chance.
     public mutating func failed(_ reason: Failure, at now: Instant, unit: Double) {
@@ -101,7 +105,8 @@ public struct OutboxEntry: Sendable, Hashable {
         failure = reason.message
         let isRefused = reason.kind == .invalid
         let pause = pause(after: reason, unit: unit)
-        guard !isRefused, (now + pause) - createdAt <= OutboxEntry.patience else {
+        let patience = reason.kind == .conflict ? OutboxEntry.patienceWithConflicts : OutboxEntry.patience
+        guard !isRefused, (now + pause) - createdAt <= patience else {
             state = .dead
             nextAt = now
             return

@@ -87,7 +87,7 @@ import Testing
 
     /// In one go, and the replaced ones go when their time is over.
     private func theReplacedOnesGo(
-        _ stage: BackupStage, _ cluster: PostgresCluster, _ plan: String, _ id: String, _ later: String
+        _ stage: RestoreStage, _ cluster: PostgresCluster, _ plan: String, _ id: String, _ later: String
     ) async throws {
         let whole = await stage.run("restore", plan, id, "--swap", "--confirm", "shop", "-o", "json")
         #expect(whole.code == .ok, "\(whole.messages)")

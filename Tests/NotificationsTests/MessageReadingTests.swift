@@ -249,7 +249,7 @@ import Testing
 
     @Test func anAlertThatHaltsAnUnknownServiceIsNotTakenInSilence() throws {
         let reading = try hook(.alertmanager).reading(group([alert(#""service":"billing","serin_action":"halt""#)]))
-        guard case .unclear(_, let answer) = reading else { throw Failure(.invalid, "\(reading)") }
+        guard case .unclear(_, let answer, _) = reading else { throw Failure(.invalid, "\(reading)") }
         #expect(answer.status == 422)
     }
 
@@ -315,7 +315,7 @@ import Testing
         let bare = try #require(try hook(.hmac).reading(try hmacRequest(body, at: nil)).commands.first)
         #expect(signed.replay.keptFor == .hours(24 * 30) && bare.replay.keptFor == .minutes(10))
         for text in [#"{"verb":"stop","service":"api"}"#, #"{"verb":"halt"}"#, #"{"verb":"halt","service":"nope"}"#] {
-            guard case .unclear(_, let answer) = try hook(.hmac).reading(try hmacRequest(text)) else {
+            guard case .unclear(_, let answer, _) = try hook(.hmac).reading(try hmacRequest(text)) else {
                 Issue.record("\(text) was understood")
                 continue
             }

@@ -44,6 +44,9 @@ final class HandClock: Clock {
         }
     }
 
+    /// How many sleep.
+    var sleeping: Int { state.withLock { $0.sleepers.count } }
+
     /// Moves time on.
     func advance(by duration: Duration) {
         let due = state.withLock { state in
@@ -177,6 +180,19 @@ final class NotedChannel: NotificationChannel {
         #expect(reports.withLock { $0 }.count == 2)
     }
 
+    @Test func whoWaitsDoesNotAskAgainAndAgain() async throws {
+        let outbox = CountingOutbox()
+        let notifier = try notifier(outbox)
+        let running = Task { await notifier.run() }
+        for hour in 1...3 {
+            try await waitUntil("both loops sleep") { clock.sleeping == 2 && outbox.looks >= hour }
+            #expect(outbox.looks == hour)
+            clock.advance(by: .hours(1))
+        }
+        running.cancel()
+        await running.value
+    }
+
     @Test func aChannelThatHangsHoldsUpNoOther() async throws {
         let server = try ScriptedServer { _ in [.hang] }
         defer { server.stop() }
@@ -206,4 +222,19 @@ struct BrokenOutbox: Outbox {
     func put(_ entry: OutboxEntry) async throws(Failure) { throw failure }
     func dead(limit: Int) async throws(Failure) -> [OutboxEntry] { throw failure }
     func forget(before moment: Instant) async throws(Failure) { throw failure }
+}
+
+/// An empty outbox that counts how often it is looked into.
+final class CountingOutbox: Outbox {
+    private let count = Locked(0)
+    var looks: Int { count.withLock { $0 } }
+    func add(_ entries: [OutboxEntry]) async throws(Failure) {}
+    func waiting(for destination: String, limit: Int) async throws(Failure) -> [OutboxEntry] {
+        count.withLock { $0 += 1 }
+        return []
+    }
+    func waitingCount(for destination: String) async throws(Failure) -> Int { 0 }
+    func put(_ entry: OutboxEntry) async throws(Failure) {}
+    func dead(limit: Int) async throws(Failure) -> [OutboxEntry] { [] }
+    func forget(before moment: Instant) async throws(Failure) {}
 }

@@ -44,6 +44,16 @@ import Testing
         #expect(refused.state == .dead && refused.failure == "400")
     }
 
+    @Test func aMessageThatDoesNotFitYetHoldsOthersUpForTenMinutesAtMost() {
+        var entry = entry()
+        while entry.state == .waiting {
+            let moment = entry.nextAt
+            #expect(moment - now <= .minutes(10))
+            entry.failed(Failure(.conflict, "422"), at: moment, unit: 1)
+        }
+        #expect(entry.state == .dead && entry.attempts > 5)
+    }
+
     @Test func finalStatesAbsorbEverything() {
         var delivered = entry()
         delivered.delivered(at: now)

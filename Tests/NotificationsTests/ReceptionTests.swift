@@ -72,6 +72,22 @@ struct BrokenInbox: Inbox {
         #expect(deeds.commands.count == 1)
     }
 
+    @Test func aMentionInSlackIsToldInItsThreadBecauseItsAnswerIsNotShown() async throws {
+        for (text, words) in [("halt api", "halt: done"), ("stop api", "none of the words I know")] {
+            let body = #"""
+                {"type":"event_callback","team_id":"T1","event_id":"\#(text)","event":{"type":"app_mention","user":"U1","channel":"C1",
+                 "ts":"1.2","text":"<@B> \#(text)"}}
+                """#
+            let receipt = await receive(try slackRequest(body), try hook(.slack), MemoryMessages())
+            #expect(receipt.answer.body.isEmpty)
+            guard case .slackMessage(let message)? = receipt.later else {
+                Issue.record("nothing is said about \(text)")
+                continue
+            }
+            #expect(message["text"]?.text?.contains(words) ?? false)
+        }
+    }
+
     @Test func aMessageIsKnownAfterARestart() async throws {
         let scratch = try Scratch()
         defer { scratch.remove() }

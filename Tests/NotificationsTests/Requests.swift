@@ -73,7 +73,7 @@ extension HookReading {
     var commands: [ChannelCommand] { if case .commands(let commands) = self { commands } else { [] } }
 
     /// The words of an answer to something unclear.
-    var unclearAnswer: String? { if case .unclear(_, let answer) = self { answer.text } else { nil } }
+    var unclearAnswer: String? { if case .unclear(_, let answer, _) = self { answer.text } else { nil } }
 
     var isIgnored: Bool { if case .ignored = self { true } else { false } }
 }

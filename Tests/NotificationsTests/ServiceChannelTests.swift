@@ -142,7 +142,7 @@ import Testing
 
     @Test func aTagThatIsNotThereYetIsWaitedFor() async throws {
         let delivery = try await Delivery(answer: { _ in .http(404, #"{"message":"404 Commit Not Found"}"#) }, to: channel)
-        #expect(delivery.failure?.kind == .transient)
+        #expect(delivery.failure?.kind == .conflict)
         #expect(delivery.failure?.message.contains("the tag v2.4.0") ?? false)
     }
 }

@@ -33,7 +33,7 @@ extension InboundHook {
         guard isPrivate || text.hasPrefix("/") else { return .ignored("talk", HookAnswer(status: 200)) }
         guard now.millisecondsSince1970 / 1000 - date <= 300 else {
             let words = "did nothing: this message is older than five minutes; send it again"
-            return .unclear("an old message", context.reply.answer(words))
+            return unclear("an old message", words, context)
         }
         return reading(of: text, context)
     }

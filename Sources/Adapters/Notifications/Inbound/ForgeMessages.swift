@@ -50,7 +50,7 @@ extension InboundHook {
         let reading = reading(
             of: verb, target: value["service"]?.text ?? value["rollout"]?.text, reason: value["reason"]?.text ?? "", context)
         // A program looks at the status.
-        if case .unclear(let why, var answer) = reading {
+        if case .unclear(let why, var answer, _) = reading {
             answer.status = 422
             return .unclear(why, answer)
         }

@@ -10,6 +10,8 @@ public struct HookReception: Sendable {
     public struct Receipt: Sendable, Hashable {
         /// What to answer.
         public var answer: HookAnswer
+        /// What to send to the channel besides, where the answer itself is not shown.
+        public var later: ReplyForm.Later?
         /// For the log and as a label: `accepted`, `duplicate`, `handshake`, `ignored`, `unclear`, `unavailable`, `forbidden`, or a
         /// refusal's reason.
         public var result: String
@@ -42,7 +44,8 @@ public struct HookReception: Sendable {
         switch hook.read(message, at: now) {
         case .handshake(let answer): return Receipt(answer: answer, result: "handshake", detail: "")
         case .ignored(let why, let answer): return Receipt(answer: answer, result: "ignored", detail: why)
-        case .unclear(let why, let answer): return Receipt(answer: answer, result: "unclear", detail: why)
+        case .unclear(let why, let answer, let later):
+            return Receipt(answer: answer, later: later, result: "unclear", detail: why)
         case .commands(let commands):
             var receipts: [Receipt] = []
             for command in commands { receipts.append(await carryOut(command, at: now, perform: perform)) }
@@ -52,7 +55,9 @@ public struct HookReception: Sendable {
 
     private func carryOut(_ command: ChannelCommand, at now: Instant, perform: Action) async -> Receipt {
         if let refusal = command.refusal {
-            return Receipt(answer: command.reply.answer(refusal), result: "forbidden", detail: command.verb.rawValue)
+            return Receipt(
+                answer: command.reply.answer(refusal), later: command.reply.unshown(refusal), result: "forbidden",
+                detail: command.verb.rawValue)
         }
         do throws(Failure) {
             let isRepeatable = command.verb.isSafeToRepeat
@@ -80,7 +85,8 @@ public struct HookReception: Sendable {
         // The command is durable. A message that is not settled is carried out once more at worst, and only to stop.
         try? await inbox.settle(command.replay, answer: Array(words.utf8))
         return Receipt(
-            answer: command.reply.answer(words), result: "accepted", detail: command.verb.rawValue, carriedOut: [command])
+            answer: command.reply.answer(words), later: command.reply.unshown(words), result: "accepted",
+            detail: command.verb.rawValue, carriedOut: [command])
     }
 
     private func unavailable(_ command: ChannelCommand, _ failure: Failure) -> Receipt {

@@ -45,7 +45,7 @@ extension InboundHook {
         case .unclear(let word):
             let words =
                 word.isEmpty ? CommandText.usage : "did nothing: '\(word)' is none of the words I know; \(CommandText.usage)"
-            return .unclear("no verb", context.reply.answer(words))
+            return unclear("no verb", words, context)
         case .command(let verb, let target, let reason): return reading(of: verb, target: target, reason: reason, context)
         }
     }
@@ -60,11 +60,11 @@ extension InboundHook {
         let known = Set(services.values).sorted()
         guard let name = target ?? (known.count == 1 ? known[0].description : nil) else {
             let words = "did nothing: understood '\(verb.rawValue)', but not of which service" + listed(known)
-            return .unclear("no service", context.reply.answer(words + "; \(CommandText.usage)"))
+            return unclear("no service", words + "; \(CommandText.usage)", context)
         }
         guard let target = resolved(name) else {
             let words = "did nothing: understood '\(verb.rawValue)', but '\(name.prefix(40))' is no service here" + listed(known)
-            return .unclear("unknown service", context.reply.answer(words))
+            return unclear("unknown service", words, context)
         }
         return .commands([command(verb, target, reason: reason, context)])
     }
@@ -97,6 +97,11 @@ extension InboundHook {
     func listens(to place: String?) -> Bool {
         if places.isEmpty { return !kind.isOpenToStrangers }
         return place.map(places.contains) ?? false
+    }
+
+    /// Says what was understood, in the way that its sender sees.
+    func unclear(_ why: String, _ words: String, _ context: MessageContext) -> HookReading {
+        .unclear(why, context.reply.answer(words), later: context.reply.unshown(words))
     }
 
     private func listed(_ known: [ServiceName]) -> String {

@@ -95,6 +95,11 @@ public enum ReplyForm: Sendable, Hashable {
         }
     }
 
+    /// What to send besides an answer that nobody sees; nil where the answer is shown.
+    func unshown(_ words: String) -> Later? {
+        if case .slackEvent = self { later(words) } else { nil }
+    }
+
     private func telegram(_ chat: Int64, _ message: Int64?, _ text: String) -> JSONValue {
         var members: [JSONValue.Member] = [
             .init("method", .string("sendMessage")), .init("chat_id", .integer(chat)), .init("text", .string(text)),

@@ -87,7 +87,7 @@ public struct GitHubChannel: NotificationChannel {
         // The limits of GitHub are told by 403, and by headers.
         let isLimited = answer.status == 403 && (answer.retryAfter != nil || answer.header("x-ratelimit-remaining") == "0")
         // A tag that is not pushed yet is missing for a while only; 409 says that checks of the commit fail.
-        let kind: FailureClass? = isLimited ? .throttled : answer.status == 422 || answer.status == 409 ? .transient : nil
+        let kind: FailureClass? = isLimited ? .throttled : answer.status == 422 ? .conflict : nil
         throw exchange.failure(answer, kind, said: answer.json?["message"]?.text)
     }
 }

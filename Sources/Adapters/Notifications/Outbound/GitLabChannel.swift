@@ -35,7 +35,7 @@ public struct GitLabChannel: NotificationChannel {
         let (found, answer) = try await call("GET", "repository/commits/\(percentEncoded(tag))", nil, transport)
         guard answer.isSuccess, let commit = answer.json?["id"]?.text else {
             // A tag that is not pushed yet is missing for a while only.
-            throw found.failure(answer, answer.status == 404 ? .transient : nil, said: "the tag \(tag): \(words(answer))")
+            throw found.failure(answer, answer.status == 404 ? .conflict : nil, said: "the tag \(tag): \(words(answer))")
         }
         var body: [JSONValue.Member] = [
             .init("state", .string(state(notification))),

@@ -1,3 +1,4 @@
+internal import SerinLocks
 public import SerinModel
 public import SerinPorts
 public import SerinTransport
@@ -175,23 +176,49 @@ public final class OutboxNotifier: Notifier {
 
 /// Wakes the one who waits for it, now or at the next wait.
 private final class Bell: Sendable {
-    private let strokes: AsyncStream<Void>
-    private let hand: AsyncStream<Void>.Continuation
+    private struct State: Sendable {
+        var isRung = false
+        var waiter: CheckedContinuation<Void, Never>?
+    }
 
-    init() { (strokes, hand) = AsyncStream.makeStream(bufferingPolicy: .bufferingNewest(1)) }
+    private let state = Locked(State())
 
-    func ring() { hand.yield() }
+    func ring() {
+        let waiter = state.withLock { state in
+            defer { state.waiter = nil }
+            state.isRung = state.waiter == nil
+            return state.waiter
+        }
+        waiter?.resume()
+    }
 
-    /// Returns at a stroke, after the time, or when the task is cancelled.
+    /// Returns at a stroke, after the time, or when the task is cancelled. One waits at a time.
     func wait(atMost limit: Duration, _ clock: any Clock) async {
         await withTaskGroup(of: Void.self) { group in
-            group.addTask { [strokes] in
-                var iterator = strokes.makeAsyncIterator()
-                _ = await iterator.next()
-            }
+            group.addTask { await self.stroke() }
             group.addTask { await clock.sleep(for: limit) }
             await group.next()
             group.cancelAll()
+        }
+    }
+
+    private func stroke() async {
+        await withTaskCancellationHandler {
+            await withCheckedContinuation { continuation in
+                let isOver = state.withLock { state in
+                    let isOver = state.isRung || Task.isCancelled
+                    state.isRung = false
+                    if !isOver { state.waiter = continuation }
+                    return isOver
+                }
+                if isOver { continuation.resume() }
+            }
+        } onCancel: {
+            let waiter = state.withLock { state in
+                defer { state.waiter = nil }
+                return state.waiter
+            }
+            waiter?.resume()
         }
     }
 }
