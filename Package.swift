@@ -30,7 +30,7 @@ let everything =
     core + [
         "Ports", "Controller", "Locks", "Transport", "Processes", "Crypto", "Compression", "Database", "SQL", "YAML",
         "Prometheus",
-        "Postgres", "SQLite", "Traffic", "Actions", "Backups", "API", "Server",
+        "Postgres", "SQLite", "Traffic", "Actions", "Backups", "MigrationTools", "API", "Server",
     ]
 
 let package = Package(
@@ -87,6 +87,9 @@ let package = Package(
                 "Model", "Policies", "Records", "Catalogue", "Ports", "Locks", "Transport", "Processes", "Crypto", "Compression",
                 "Database",
             ]),
+        room(
+            "Adapters/MigrationTools",
+            ["Model", "Policies", "Rollouts", "Migrations", "Catalogue", "Ports", "Locks", "Processes", "Crypto", "Database"]),
         room("Adapters/Actions", ["Model", "Policies", "Rollouts", "Ports", "Transport", "Processes"]),
 
         // Faces.
@@ -151,6 +154,12 @@ let package = Package(
                 "SerinPorts", "SerinBackups", "SerinSQLite", "SerinTransport", "SerinProcesses", "SerinCrypto",
                 "SerinCompression", "SerinDatabase", "SerinLocks", "SerinYAML", "Testbed",
             ]),
+        tests(
+            "MigrationToolsTests",
+            [
+                "SerinModel", "SerinPolicies", "SerinRollouts", "SerinMigrations", "SerinCatalogue", "SerinPorts",
+                "SerinMigrationTools", "SerinDatabase", "SerinCrypto", "SerinProcesses", "SerinLocks", "Testbed",
+            ], resources: [.copy("Fixtures")]),
         tests(
             "ControllerTests",
             core.map { "Serin" + $0 } + ["SerinPorts", "SerinController", "SerinLocks", "SerinCrypto", "MemoryJournal"]),

@@ -54,6 +54,8 @@ public struct Policy: Sendable, Hashable, Codable {
     public var postgres: PostgresPolicy?
     /// The backup before a release; nil for none.
     public var backup: RolloutBackupPolicy?
+    /// How the schema is moved; nil for not at all.
+    public var migrations: MigrationPolicy?
     /// How the canary is brought up; nil when the pipeline has done it.
     public var deploy: ActionPolicy?
     /// How the new version is given to control after the verdict; nil when the pipeline does it.
@@ -79,7 +81,7 @@ public struct Policy: Sendable, Hashable, Codable {
         signals: [SignalPolicy], alerts: AlertsPolicy?, postgres: PostgresPolicy?, deploy: ActionPolicy?,
         promote: ActionPolicy?, rollback: ActionPolicy?, onFailure: OnFailure, onInconclusive: OnDoubt,
         onTelemetryLoss: OnDoubt, onDrift: OnDrift, timing: TimingPolicy,
-        securityApprovals: Int = 2, backup: RolloutBackupPolicy? = nil
+        securityApprovals: Int = 2, backup: RolloutBackupPolicy? = nil, migrations: MigrationPolicy? = nil
     ) {
         self.service = service
         self.environment = environment
@@ -98,6 +100,7 @@ public struct Policy: Sendable, Hashable, Codable {
         self.timing = timing
         self.securityApprovals = securityApprovals
         self.backup = backup
+        self.migrations = migrations
     }
 }
 

@@ -125,10 +125,12 @@ public struct Assembly: Sendable {
         @Sendable (ServiceName, RolloutID?, _ noted: Checkpoint?, StateRoot) async throws(OperationError) -> Verification
     /// The JSON Schema of policies.
     public var policySchema: @Sendable () -> String
-    /// How migrations are found for the lint.
-    public var migrations = MigrationReading.plainFiles
+    /// How migrations are read for the lint, without a database.
+    public var migrationScripts: MigrationReading
     /// How the parts of backups are put together.
     public var backups: BackupAssembly
+    /// How the parts of migrations are put together.
+    public var migrations: MigrationAssembly
     /// Lowers a service's weight when no controller has held its lock for so long; returns when there is nothing to watch.
     public var watchdog: @Sendable (ServiceName, StateRoot, _ after: Duration) async throws(OperationError) -> ExitCode
 
@@ -144,6 +146,8 @@ public struct Assembly: Sendable {
             @escaping @Sendable (ServiceName, RolloutID?, Checkpoint?, StateRoot) async throws(OperationError) -> Verification,
         policySchema: @escaping @Sendable () -> String,
         backups: BackupAssembly,
+        migrations: MigrationAssembly,
+        migrationScripts: MigrationReading,
         watchdog: @escaping @Sendable (ServiceName, StateRoot, Duration) async throws(OperationError) -> ExitCode
     ) {
         self.readPolicy = readPolicy
@@ -155,6 +159,8 @@ public struct Assembly: Sendable {
         self.verify = verify
         self.policySchema = policySchema
         self.backups = backups
+        self.migrations = migrations
+        self.migrationScripts = migrationScripts
         self.watchdog = watchdog
     }
 }
