@@ -83,10 +83,48 @@ import Testing
     @Test func aPolicyIsCheckedTogetherWithItsMigrations() async throws {
         let scratch = try Scratch()
         let program = try TestProgram()
+        #expect(await program.run("check", program.policy(), "--offline", "--migrations") == .usage)
         let path = try file(Self.unsafe, in: scratch)
-        #expect(await program.run("check", program.policy(), "--offline", "--migrations", path) == .refused)
-        #expect(program.takeOutput().contains("ERROR L01"))
-        let safe = try file("ALTER TABLE orders ADD COLUMN note text", in: scratch)
-        #expect(await program.run("check", program.policy(), "--offline", "--migrations", safe) == .ok)
+        try FileManager.default.moveItem(atPath: path, toPath: scratch.file("1_note.up.sql"))
+        program.migrations.withLock { $0 = scratch.path }
+        #expect(await program.run("check", program.policy(), "--offline", "--migrations") == .refused)
+        let text = program.takeOutput()
+        #expect(text.contains("1_note.up.sql:2:1: ERROR L01"))
+        #expect(text.contains("ERROR R01: there is no way back from 1"))
+        #expect(await program.run("check", program.policy(), "--offline") == .ok)
+    }
+
+    @Test func aFolderOfMarkedFilesIsReadInTheOrderOfItsNumbers() async throws {
+        let scratch = try Scratch()
+        let program = try TestProgram()
+        let first = """
+            -- migrate:up
+            CREATE TABLE orders (id bigint PRIMARY KEY, note varchar(20));
+            -- migrate:down
+            DROP TABLE orders;
+            """
+        let second = """
+            -- migrate:up transaction:false
+            CREATE INDEX CONCURRENTLY orders_note ON orders (note);
+            -- migrate:down transaction:false
+            DROP INDEX CONCURRENTLY orders_note;
+            """
+        let third = """
+            -- migrate:up
+            ALTER TABLE orders ALTER COLUMN note TYPE varchar(40);
+            -- migrate:down
+            ALTER TABLE orders ALTER COLUMN note TYPE varchar(20);
+            """
+        for (name, text) in [("1_orders.sql", first), ("2_index.sql", second), ("10_longer.sql", third)] {
+            try text.write(toFile: scratch.file(name), atomically: true, encoding: .utf8)
+        }
+        #expect(await program.run("migrate", "lint", scratch.path, "--applied", "1", "-o", "json") == .refused)
+        let document = try JSONValue(parsing: Array(program.takeOutput().utf8))
+        let revisions = document["revisions"]?.items ?? []
+        #expect(revisions.compactMap { $0["revision"]?.text } == ["2", "10"])
+        #expect(revisions.compactMap { $0["class"]?.text } == ["additive", "additive"])
+        // The way back writes every row anew, and may cut what was written since.
+        #expect(revisions.last?["findings"]?.items?.compactMap { $0["rule"]?.text } == ["L02", "D02"])
+        #expect(revisions.last?["findings"]?.items?.first?["line"]?.integer == 4)
     }
 }

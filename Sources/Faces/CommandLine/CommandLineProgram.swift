@@ -34,14 +34,12 @@ public struct CommandLineProgram: Sendable {
     static let table = CommandTable(
         verbs: [
             .check, .plan, .run, .start, .status, .wait, .halt, .hold, .resume, .promote, .rollback, .approve, .why, .log,
-            .verify, .migrateLint,
+            .verify,
             .schema, .daemon, .version, .watchdog,
         ] + Subcommand.backups + Subcommand.migrations,
         groups: [
-            .init(
-                name: "migrate", summary: "migrations: lint, plan, up, down, status, backfill",
-                notes: ["Exit codes of lint: 0 nothing fails the gate, 2 usage, 7 something does"] + MigrateExit.notes),
             .init(name: "backup", summary: "backups: make, list, verify, restore, prune", notes: BackupExit.notes),
+            .init(name: "migrate", summary: "migrations: lint, plan, up, down, status, backfill", notes: MigrateExit.notes),
         ])
 
     /// Does what the arguments ask for.

@@ -1,6 +1,7 @@
 internal import Glibc
 public import SerinMigrations
 public import SerinModel
+public import SerinPolicies
 
 /// The migrations that a place on the command line holds.
 public struct GivenMigrations: Sendable, Hashable {
@@ -26,7 +27,7 @@ public struct GivenMigrations: Sendable, Hashable {
         let bytes = try contents(path)
         let file = path == "-" ? PolicySource.standardInput : path
         let script = MigrationScript(
-            revision: file, name: "", up: .text(MigrationText(file: file, sql: bytes, wrapping: .separate)), down: .missing)
+            revision: file, name: "", up: .text(SerinMigrations.MigrationText(file: file, sql: bytes, wrapping: .separate)), down: .missing)
         return GivenMigrations(scripts: [script], wantsWayBack: false)
     }
 
@@ -52,20 +53,22 @@ public struct GivenMigrations: Sendable, Hashable {
     private static func unreadable(_ path: String, _ code: Int32) -> Failure {
         Failure(
             .invalid, "cannot read the migrations in \(path): \(String(cString: strerror(code)))",
-            hint: "name a folder of SQL files, one SQL file, an alembic.ini, or - for standard input")
+            hint: "\(LintPlaceArgument.help)")
     }
 }
 
-/// Finds the migrations that a place holds.
+/// Reads migrations without a database.
 public struct MigrationReading: Sendable {
-    /// Reads a folder, a file, or standard input (`-`); the time that programs may take together.
-    public var read: @Sendable (_ place: String, _ deadline: Duration) async throws(Failure) -> GivenMigrations
+    /// Asks a tool; the revision up to which nothing need be asked for, and the time that programs may take together.
+    public var read:
+        @Sendable (MigrationPolicy, _ applied: String?, _ deadline: Duration) async throws(Failure) -> GivenMigrations
 
     /// A way to read.
-    public init(read: @escaping @Sendable (_ place: String, _ deadline: Duration) async throws(Failure) -> GivenMigrations) {
+    public init(
+        read:
+            @escaping @Sendable (MigrationPolicy, _ applied: String?, _ deadline: Duration) async throws(Failure) ->
+            GivenMigrations
+    ) {
         self.read = read
     }
-
-    /// Files of plain SQL alone.
-    public static let plainFiles = MigrationReading { place, _ throws(Failure) in try GivenMigrations.plainFile(place) }
 }

@@ -1,5 +1,6 @@
 internal import SerinMigrations
 internal import SerinModel
+internal import SerinPolicies
 internal import SerinSQL
 
 /// What a command line says about the lint.
@@ -30,13 +31,14 @@ struct LintArguments: Sendable {
             version: version ?? 15, isUTC: isUTC ? true : nil, rows: Dictionary(rows.map { ($0.table, $0.rows) }) { $1 })
     }
 
-    /// Reads and judges the migrations of a place.
-    func lint(_ place: String, _ session: Session) async throws -> LintReport {
-        let given = try await session.assembly.migrations.read(place, session.globals.timeout ?? .minutes(5))
+    /// Judges migrations.
+    ///
+    /// - Parameter name: What messages call them.
+    func lint(_ given: GivenMigrations, _ name: String) async throws(UsageError) -> LintReport {
         var count = 0
         if let applied {
             guard let index = given.scripts.firstIndex(where: { $0.revision == applied }) else {
-                throw UsageError("no revision of \(plain(place)) is called '\(plain(applied))'")
+                throw UsageError("no revision of \(plain(name)) is called '\(plain(applied))'")
             }
             count = index + 1
         }
@@ -46,8 +48,49 @@ struct LintArguments: Sendable {
         return Lint(settings).report(read, heads: given.heads)
     }
 
+    /// Judges the migrations of a policy.
+    func lint(_ policy: MigrationPolicy, _ name: String, _ session: Session) async throws -> LintReport {
+        let given = try await session.assembly.migrationScripts.read(policy, applied, session.globals.timeout ?? .minutes(10))
+        return try await lint(given, name)
+    }
+
     /// Whether a report fails the gate.
     func fails(_ report: LintReport) -> Bool {
         !report.isClean || (isStrict && report.allFindings.contains { $0.allowance == nil })
+    }
+}
+
+/// Where the migrations are, as one word says it.
+struct LintPlaceArgument: Sendable {
+    static let help = "a policy, a folder of SQL files, an alembic.ini, one SQL file, or - for SQL on standard input"
+
+    var place: String
+    var program: String?
+
+    init(_ input: inout Arguments) throws(UsageError) {
+        program = try input.text("--alembic-program", value: "PATH", help: "such as venv/bin/alembic (default: alembic)")
+        place = try input.positional("PLACE", help: LintPlaceArgument.help)
+    }
+
+    /// Reads and judges what is there.
+    func lint(_ arguments: LintArguments, _ session: Session) async throws -> LintReport {
+        if place.hasSuffix(".yaml") || place.hasSuffix(".yml") {
+            let source = PolicySource(file: place, text: try PolicyArguments.text(of: place))
+            guard let migrations = try session.assembly.readPolicy(source).policy.migrations else { throw Self.none(place) }
+            return try await arguments.lint(migrations, place, session)
+        }
+        if place.hasSuffix(".ini") {
+            let tool = MigrationPolicy.Tool.alembic(config: place, program: program ?? "alembic", directory: nil)
+            return try await arguments.lint(MigrationPolicy(tool: tool), place, session)
+        }
+        if place == "-" || place.hasSuffix(".sql") {
+            return try await arguments.lint(try GivenMigrations.plainFile(place), place)
+        }
+        let tool = MigrationPolicy.Tool.folder(path: place, table: "schema_migrations")
+        return try await arguments.lint(MigrationPolicy(tool: tool), place, session)
+    }
+
+    static func none(_ file: String) -> UsageError {
+        UsageError("\(plain(file)) has no 'migrations:'", hint: "serin migrate lint PLACE reads \(help)")
     }
 }

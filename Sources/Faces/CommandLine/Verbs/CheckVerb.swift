@@ -12,12 +12,12 @@ extension Subcommand {
             """,
         examples: [
             "serin check policy.yaml", "serin check policy.yaml --version 1.9.0 --previous 1.8.3",
-            "serin check policy.yaml --offline", "serin check policy.yaml --offline --migrations db/migrations",
+            "serin check policy.yaml --offline", "serin check policy.yaml --offline --migrations",
         ],
         interruption: .ends
     ) { input throws(UsageError) in
         let offline = try input.flag("--offline", help: "only validate the file")
-        let migrations = try input.text("--migrations", value: "PLACE", help: "lint the migrations in this place as well")
+        let migrations = try input.flag("--migrations", help: "lint the policy's migrations as well")
         let lint = try LintArguments(&input)
         let arguments = try PolicyArguments(&input, needsVersion: false)
         return { session in
@@ -25,15 +25,18 @@ extension Subcommand {
             let loaded = try session.assembly.readPolicy(source)
             let probes = offline ? [] : await session.assembly.probe(loaded, source, session.state)
             var report: LintReport?
-            if let migrations { report = try await lint.lint(migrations, session) }
+            if migrations {
+                guard let policy = loaded.policy.migrations else { throw LintPlaceArgument.none(source.file) }
+                report = try await lint.lint(policy, source.file, session)
+            }
             let lintFails = report.map(lint.fails) ?? false
             session.data(document(loaded, probes, report, lintFails: lintFails)) { style in
                 (probes.isEmpty ? [] : table(probes).lines(style)) + (report.map { LintText.lines($0, style) } ?? [])
             }
             session.note("\(plain(source.file)): the policy is valid\(summary(probes, isOffline: offline))")
-            if let migrations, let report {
+            if let report {
                 lint.publish(report, session)
-                session.note("\(plain(migrations)): \(LintText.summary(report, fails: lintFails))")
+                session.note("migrations: \(LintText.summary(report, fails: lintFails))")
             }
             return lintFails || probes.contains { $0.outcome == .failed } ? .refused : .ok
         }

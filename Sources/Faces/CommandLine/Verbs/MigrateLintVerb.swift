@@ -8,20 +8,20 @@ extension Subcommand {
         details:
             "Needs no database and changes nothing. Exit 7 when something fails the gate; docs/migrations-lint.md has all rules.",
         examples: [
-            "serin migrate lint db/migrations", "serin migrate lint alembic.ini --applied 4f0a --server 16 --utc",
+            "serin migrate lint policy.yaml", "serin migrate lint db/migrations",
+            "serin migrate lint alembic.ini --applied 4f0a --server 16 --utc",
             "alembic upgrade head --sql | serin migrate lint -",
         ],
         interruption: .ends
     ) { input throws(UsageError) in
         let arguments = try LintArguments(&input)
-        let place = try input.positional(
-            "PLACE", help: "a folder of SQL files, one SQL file, an alembic.ini, or - for standard input")
+        let place = try LintPlaceArgument(&input)
         return { session in
-            let report = try await arguments.lint(place, session)
+            let report = try await place.lint(arguments, session)
             let fails = arguments.fails(report)
             session.data(LintText.document(report, fails: fails)) { LintText.lines(report, $0) }
             arguments.publish(report, session)
-            session.note("\(plain(place)): \(LintText.summary(report, fails: fails))")
+            session.note("\(plain(place.place)): \(LintText.summary(report, fails: fails))")
             return fails ? .refused : .ok
         }
     }
