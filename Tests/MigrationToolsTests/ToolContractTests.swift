@@ -68,7 +68,7 @@ extension Trait where Self == WithMigrationServer {
         try kind.add(ToolKind.revisions[1], to: scene.folder)
         let holder = try scene.server.session("BEGIN; SELECT count(*) FROM orders; \\! sleep 600\n", database: scene.database)
         defer { holder.stop(signal: SIGKILL) }
-        try await waitUntil("the reader holds the table") {
+        try await waitUntil("the reader holds the table", within: .seconds(90)) {
             try await scene.sql("SELECT count(*) FROM pg_locks WHERE relation = 'orders'::regclass AND granted") != "0"
         }
         // Readers that come by all the time, timed by the server.
@@ -191,7 +191,7 @@ extension Trait where Self == WithMigrationServer {
         // The second one has a lease of its own, as on another machine.
         let other = MigrationScene(kind: kind, server: scene.server, database: scene.database, folder: scene.folder)
         async let first = scene.up(key: "first")
-        try await waitUntil("the first is at work") { try await scene.sessions() > 0 }
+        try await waitUntil("the first is at work", within: .seconds(90)) { try await scene.sessions() > 0 }
         let failed = try await scene.failure { try await other.up(key: "second") }
         #expect(failed.failure.kind == .conflict)
         #expect(failed.failure.message.contains("another controller"), "\(failed)")
@@ -209,7 +209,7 @@ extension Trait where Self == WithMigrationServer {
                 id: "0002", name: "slow", up: "ALTER TABLE public.orders ADD COLUMN note text; SELECT pg_sleep(600)",
                 down: "ALTER TABLE public.orders DROP COLUMN note"), to: scene.folder)
         let run = Task { try await scene.failure { try await scene.up() } }
-        try await waitUntil("it sleeps") {
+        try await waitUntil("it sleeps", within: .seconds(90)) {
             try await scene.sql(
                 "SELECT count(*) FROM pg_stat_activity WHERE wait_event = 'PgSleep' AND datname = '\(scene.database)'") == "1"
         }
@@ -231,7 +231,7 @@ extension Trait where Self == WithMigrationServer {
             ToolKind.Revision(
                 id: "0002", name: "slow", up: "LOCK TABLE public.orders; SELECT pg_sleep(2)", down: "SELECT 1"), to: scene.folder)
         async let migrated = scene.up()
-        try await waitUntil("it holds the table") {
+        try await waitUntil("it holds the table", within: .seconds(90)) {
             try await scene.sql(
                 "SELECT count(*) FROM pg_locks WHERE relation = 'orders'::regclass AND mode = 'AccessExclusiveLock' AND granted")
                 == "1"
@@ -239,7 +239,7 @@ extension Trait where Self == WithMigrationServer {
         let readers = try (0..<4).map { _ in
             try scene.server.session("SELECT count(*) FROM orders;\n", database: scene.database)
         }
-        try await waitUntil("the readers are through") { readers.allSatisfy { !$0.isRunning } }
+        try await waitUntil("the readers are through", within: .seconds(90)) { readers.allSatisfy { !$0.isRunning } }
         let report = try await migrated
         #expect(report.steps.first?.tries ?? 0 > 1, "\(report.words)")
         #expect(report.blocking.mostQueued > 2)

@@ -36,7 +36,12 @@ struct StepAttempt {
             guard let failure = attempt(isPatient: isPatient) else { break }
             do throws(Failure) {
                 if try settle(text.all) { break }
-            } catch { throw note(error) }
+            } catch {
+                // A schema that was changed in part is worse than what the try failed of; what is only not settled yet, is not.
+                guard error.kind != .conflict else { throw note(error) }
+                notes.append("what the try left is not settled yet, the next run does it: \(error.message)")
+                throw note(failure.failure)
+            }
             guard failure.kind == .lock, tries < run.rules.tries, !run.call.stop.isRaised else {
                 throw note(failure.failure)
             }
