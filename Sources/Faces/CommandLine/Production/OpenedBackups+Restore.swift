@@ -46,8 +46,8 @@ extension OpenedBackups {
     }
 
     private func databaseRestore(_ deadline: Duration? = nil) throws(Failure) -> BackupRestore {
-        BackupRestore(
-            try settings, databaseSettings(deadline), identities: identities, catalogue: catalogue, now: Self.now,
+        try BackupRestore(
+            settings, databaseSettings(deadline), identities: identities, catalogue: catalogue, now: Self.now,
             progress: options.progress)
     }
 
