@@ -6,7 +6,7 @@ internal import SerinRollouts
 /// The backup of one rollout: one at the most, made under the rollout's name.
 struct RolloutBackup: Sendable {
     private let backups: (any Backups)?
-    private let request: BackupRequest
+    private let request: RolloutBackupRequest
     /// How long it may take.
     private let longest: Duration
     /// For every other question.
@@ -17,7 +17,7 @@ struct RolloutBackup: Sendable {
 
     init(of charter: Charter, by backups: (any Backups)?, limits: CallLimits) {
         self.backups = backups
-        request = BackupRequest(
+        request = RolloutBackupRequest(
             rollout: charter.id, service: charter.policy.service, version: charter.version, author: charter.author)
         longest = charter.policy.backup?.deadline ?? .zero
         limit = limits.backup

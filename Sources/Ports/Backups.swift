@@ -2,7 +2,7 @@ public import SerinModel
 public import SerinRollouts
 
 /// What a backup is told about the rollout before which it is made.
-public struct BackupRequest: Sendable, Hashable {
+public struct RolloutBackupRequest: Sendable, Hashable {
     /// The rollout: it tags the backup, and is the key under which a repetition is recognised.
     public var rollout: RolloutID
     /// The service.
@@ -40,18 +40,18 @@ public struct BackupPreflight: Sendable, Hashable {
 /// The catalogue tells whether it happened. Every call ends by its deadline.
 public protocol Backups: Sendable {
     /// Tries the tool, the source, the key, and the room and rights at the destinations. Changes nothing.
-    func preflight(_ request: BackupRequest, deadline: Duration) async -> BackupPreflight
+    func preflight(_ request: RolloutBackupRequest, deadline: Duration) async -> BackupPreflight
 
     /// Makes the backup, reads it back independently, and keeps it by a hold of the rollout before it says that it is made.
     ///
     /// Where the catalogue has a verified one of this rollout, that is the answer; what an earlier try left is cleaned up. When its
     /// task is cancelled it ends what is under way and says how that ended.
-    func take(_ request: BackupRequest, deadline: Duration) async -> BackupOutcome
+    func take(_ request: RolloutBackupRequest, deadline: Duration) async -> BackupOutcome
 
     /// Asks the catalogue alone: `made` and kept by the hold, `failed`, or `unknown` when none was finished or it cannot be read.
-    func check(_ request: BackupRequest, deadline: Duration) async -> BackupOutcome
+    func check(_ request: RolloutBackupRequest, deadline: Duration) async -> BackupOutcome
 
     /// The rollout is over: its hold ends after the time that the plan says. Releasing what is not held, or a second time, changes
     /// nothing.
-    func release(_ request: BackupRequest, deadline: Duration) async throws(Failure)
+    func release(_ request: RolloutBackupRequest, deadline: Duration) async throws(Failure)
 }

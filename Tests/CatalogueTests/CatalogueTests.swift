@@ -53,6 +53,27 @@ import Testing
         #expect(double?.usableCopies.map(\.destination) == ["local"])
     }
 
+    @Test func aReadingThatProvesTooLittleIsNotedAndChangesNothing() throws {
+        let evidence = CopyEvidence(size: 1000, sha256: digest, versionID: "v1")
+        let partial = VerificationResult(
+            at: time + .hours(1), destination: "bucket", evidence: evidence, checks: [BackupCheck("digest", passed: true)],
+            shortfall: "no key at hand opens it")
+        let fresh = try apply(.verified(partial), to: history(of: order(1, time), until: .available))
+        #expect(fresh?.state == .available)
+        #expect(fresh?.copies.first?.state == .confirmed)
+        #expect(fresh?.copies.first?.verifiedAt == partial.at, "it was read, so a scrub need not read it again at once")
+        #expect(fresh?.verification == partial)
+        let known = try apply(.verified(partial), to: history(of: order(1, time), until: .verified))
+        #expect(known?.state == .verified)
+        #expect(known?.verification?.isProof == true)
+        // What was found bad by its contents has the same stored bytes.
+        var events = history(of: order(1, time), until: .available)
+        let bad = VerificationResult(
+            at: time + .minutes(30), destination: "bucket", evidence: evidence, checks: [BackupCheck("mac", passed: false)])
+        events.append(CatalogueEvent(backup: identifier(1), at: bad.at, by: .serin, .verified(bad)))
+        #expect(try apply(.verified(partial), to: events)?.state == .quarantined)
+    }
+
     @Test func nothingCheckedIsNoVerification() throws {
         let empty = VerificationResult(
             at: time + .hours(1), destination: "bucket", evidence: CopyEvidence(size: 1000, sha256: digest), checks: [])

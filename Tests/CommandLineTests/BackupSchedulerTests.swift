@@ -20,7 +20,8 @@ private final class HandClock: Clock {
     private let start = Instant(millisecondsSince1970: 1_790_000_000_000)
 
     private func scheduler(_ program: TestProgram, _ clock: HandClock, _ chance: Double = 0) throws -> BackupScheduler {
-        let backups = BackupSession(session: try program.session(), store: program.backups.catalogue)
+        let backups = BackupSession(
+            session: try program.session(), store: program.backups.catalogue, afterwork: Afterwork())
         return BackupScheduler(
             backups: backups, loaded: LoadedBackupPlan(file: "plan.yaml", plan: try program.backups.plan, hash: "ab"),
             clock: clock, chance: { _ in chance })

@@ -52,10 +52,10 @@ final class FakeBackups: BackupWork {
             }, offsets: { _, _ in nil })
     }
 
-    func probes() async -> [Probe] { [Probe("source", .failed, "no route to host")] }
+    func probes(needsProof: Bool) async -> [Probe] { [Probe("source", .failed, "no route to host")] }
 
     func create(
-        _ kind: BackupKind, _ request: SerinBackups.BackupRequest
+        _ kind: BackupKind, _ request: BackupRequest
     ) async throws(BackupRunFailure) -> BackupRunResult {
         if let failure = failure.withLock({ $0 }) { throw failure }
         made.withLock { $0.append(kind) }
@@ -65,8 +65,6 @@ final class FakeBackups: BackupWork {
     func verify(
         _ record: BackupRecord, at destination: String?, by principal: Principal
     ) async throws(Failure) -> BackupVerifier.Outcome { throw Failure(.transient, "the destination does not answer") }
-
-    func dueForVerification() async throws(Failure) -> [BackupVerifier.DueCopy] { [] }
 
     func prune(
         lastRun: Instant?, agreed: Bool, by principal: Principal
@@ -88,6 +86,10 @@ final class FakeBackups: BackupWork {
     func drill(
         _ policy: DrillPolicy, _ backup: BackupID?, seed: UInt64?, by principal: Principal
     ) async throws(Failure) -> DrillReport { throw Failure(.transient, "no server can be made") }
+
+    func mirror() async throws(Failure) -> CatalogueMirror.Report? { nil }
+
+    func beat() async throws(Failure) {}
 
     func liveDatabase() throws(Failure) -> String { "checkout" }
 

@@ -140,8 +140,8 @@ final class TestProgram: Sendable {
                 }
                 return LoadedPolicy(policy: .sample(), hash: "ab12")
             },
-            probe: { _, _ in self.probes.withLock { $0 } },
-            forecast: { _, _ in
+            probe: { _, _, _ in self.probes.withLock { $0 } },
+            forecast: { _, _, _ in
                 Forecast(sentences: ["errors: at the present 50 req/s and 5% this takes 4.0 h"], warnings: ["thin traffic"])
             },
             openController: { service, _ throws(OperationError) in

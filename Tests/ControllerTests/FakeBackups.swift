@@ -23,16 +23,16 @@ final class FakeBackups: Backups {
         var made = 0
         var ended = 0
         /// For whom.
-        var requests: [BackupRequest] = []
+        var requests: [RolloutBackupRequest] = []
     }
 
     let state = Locked(State())
 
-    func preflight(_ request: BackupRequest, deadline: Duration) async -> BackupPreflight {
+    func preflight(_ request: RolloutBackupRequest, deadline: Duration) async -> BackupPreflight {
         BackupPreflight(problems: state.withLock { $0.problems })
     }
 
-    func take(_ request: BackupRequest, deadline: Duration) async -> BackupOutcome {
+    func take(_ request: RolloutBackupRequest, deadline: Duration) async -> BackupOutcome {
         let gate = state.withLock { state in
             state.asked += 1
             state.requests.append(request)
@@ -59,13 +59,13 @@ final class FakeBackups: Backups {
         }
     }
 
-    func check(_ request: BackupRequest, deadline: Duration) async -> BackupOutcome {
+    func check(_ request: RolloutBackupRequest, deadline: Duration) async -> BackupOutcome {
         state.withLock { state in
             state.reference.map { .made($0) } ?? .unknown(Failure(.unknown, "none of this rollout was finished"))
         }
     }
 
-    func release(_ request: BackupRequest, deadline: Duration) async throws(Failure) {
+    func release(_ request: RolloutBackupRequest, deadline: Duration) async throws(Failure) {
         let failure = state.withLock { state in
             if state.releaseFailure == nil { state.isHeld = false }
             return state.releaseFailure

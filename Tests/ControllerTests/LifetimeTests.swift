@@ -123,6 +123,12 @@ import Testing
             let told = service.notifier.notices.withLock { $0.count }
             #expect(service.pass(atMost: .seconds(20)) { service.notifier.notices.withLock { $0.count } > told })
             #expect(service.notifier.givenUp.withLock { $0 } == 0)
+            let last = try #require(service.notifier.notices.withLock { $0.last })
+            #expect(last.kind == .rolloutEnded)
+            #expect(last.severity == .warning, "a rollout that was taken back is worth a look")
+            #expect(last.subject.hasPrefix("checkout ") && last.subject.hasSuffix(": rolled back"), "\(last.subject)")
+            #expect(last.fields.contains { $0.name == "state" && $0.value == "rolled back" })
+            #expect(last.deduplicationKey.hasPrefix("rollout checkout"))
         }
     }
 

@@ -35,7 +35,7 @@ import Testing
             "unknown key 'maxWeight'\n  hint: did you mean the last of 'traffic.steps'?"
         ),
         ("service: checkout", "service: checkout\nmigrations: {alembic: {}}", "p.yaml:3:1: 'migrations' is not supported yet"),
-        ("service: checkout", "service: checkout\nnotify: [slack]", "p.yaml:3:1: 'notify' is not supported yet"),
+        ("service: checkout", "service: checkout\nfreeze: [fri]", "p.yaml:3:1: 'freeze' is not supported yet"),
         (
             "  steps", "  bake: 30m\n  steps",
             "p.yaml:5:3: unknown key 'traffic.bake'\n  hint: 'bake' stands at the top of the policy"

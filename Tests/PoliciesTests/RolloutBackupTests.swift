@@ -28,6 +28,37 @@ import Testing
                     deadline: .hours(1)))
     }
 
+    @Test func theShortFormStandsForAPlanWithTheDefaults() throws {
+        let reading = read(
+            minimal + database
+                + "backup: {before: always, to: [\"file:///var/backups/checkout\", \"file:///mnt/Copy 2/\"], key_file: /k}\n")
+        let policy = try #require(reading.policy)
+        let plan = try #require(BackupPlan(shortFormOf: policy))
+        #expect(plan.target == policy.service)
+        #expect(plan.source == .postgres(PostgresDumpSource(url: .environment("DATABASE_URL"))))
+        #expect(plan.destinations.map(\.name) == ["var-backups-checkout", "mnt-copy-2"])
+        #expect(plan.destinations.map { $0.settings["path"] } == ["/var/backups/checkout", "/mnt/Copy 2/"])
+        #expect(plan.destinations.allSatisfy { $0.isRequired && !$0.isOffsite })
+        #expect(plan.encryption == EncryptionPolicy(key: .passphrase(.file("/k"))))
+        #expect(plan.schedules == [])
+        #expect(BackupPlan(shortFormOf: try #require(read(minimal).policy)) == nil)
+    }
+
+    @Test(arguments: [
+        ("\"file:///b/../c\"", "leads upwards"), ("\"file:///b\", \"file:///b/\"", "is named twice"),
+        ("\"file:///my%20backups\"", "holds a %"),
+    ]) func aFolderOfTheShortFormThatCannotBeMeantIsRefusedWhereItStands(_ folders: String, _ words: String) {
+        let complaints = complaints(database + "backup: {before: always, to: [\(folders)], key_file: /k}\n")
+        #expect(complaints.count == 1 && complaints[0].contains(words), "\(complaints)")
+        #expect(complaints[0].hasPrefix("p.yaml:\(minimal.split(separator: "\n", omittingEmptySubsequences: false).count + 1):"))
+    }
+
+    @Test func whoIsToldIsAProgramWithItsArguments() throws {
+        let reading = read(minimal + "notify: {run: [/usr/local/bin/tell, --room, releases]}\n")
+        #expect(reading.policy?.notify?.run == ["/usr/local/bin/tell", "--room", "releases"])
+        #expect(complaints("notify: [slack]\n").count == 1)
+    }
+
     @Test func withoutTheKeyThereIsNoGate() throws { #expect(read(minimal).policy?.backup == nil) }
 
     @Test(arguments: [

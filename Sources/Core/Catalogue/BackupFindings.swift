@@ -47,17 +47,26 @@ public struct VerificationResult: Sendable, Hashable, Codable {
     public var evidence: CopyEvidence
     /// What was checked; at least one.
     public var checks: [BackupCheck]
+    /// Why it proves too little for the backup to count as verified, though everything looked at is as it must be: it could not be
+    /// opened. Nil for a reading that proves enough.
+    public var shortfall: String?
 
     /// A result.
-    public init(at: Instant, destination: String, evidence: CopyEvidence, checks: [BackupCheck]) {
+    public init(
+        at: Instant, destination: String, evidence: CopyEvidence, checks: [BackupCheck], shortfall: String? = nil
+    ) {
         self.at = at
         self.destination = destination
         self.evidence = evidence
         self.checks = checks
+        self.shortfall = shortfall
     }
 
     /// Whether something was checked and everything passed.
     public var passed: Bool { !checks.isEmpty && checks.allSatisfy(\.passed) }
+
+    /// Whether the backup counts as verified by it.
+    public var isProof: Bool { passed && shortfall == nil }
 }
 
 /// A restore into an isolated server, with the checks on what came out.

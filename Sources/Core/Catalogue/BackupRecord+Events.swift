@@ -89,6 +89,12 @@ extension BackupRecord {
             return try quarantine(result.destination, Failure(.invalid, result.failureText), at: result.at)
         }
         try compare(result.evidence, with: copies[place])
+        guard result.isProof else {
+            // The bytes are those that were stored, and it stays what it was: also bad, where it was found so in another way.
+            if verification?.isProof != true { verification = result }
+            if copies[place].state != .damaged { copies[place].verifiedAt = result.at }
+            return
+        }
         if state != .drilled { try become(.verified) }
         verification = result
         copies[place].state = .verified

@@ -72,6 +72,8 @@ public struct Policy: Sendable, Hashable, Codable {
     public var securityApprovals: Int
     /// The times.
     public var timing: TimingPolicy
+    /// Who is told; nil for nobody beside the log.
+    public var notify: RolloutNotifyPolicy?
 
     /// A policy of validated parts.
     public init(
@@ -79,7 +81,7 @@ public struct Policy: Sendable, Hashable, Codable {
         signals: [SignalPolicy], alerts: AlertsPolicy?, postgres: PostgresPolicy?, deploy: ActionPolicy?,
         promote: ActionPolicy?, rollback: ActionPolicy?, onFailure: OnFailure, onInconclusive: OnDoubt,
         onTelemetryLoss: OnDoubt, onDrift: OnDrift, timing: TimingPolicy,
-        securityApprovals: Int = 2, backup: RolloutBackupPolicy? = nil
+        securityApprovals: Int = 2, backup: RolloutBackupPolicy? = nil, notify: RolloutNotifyPolicy? = nil
     ) {
         self.service = service
         self.environment = environment
@@ -98,6 +100,7 @@ public struct Policy: Sendable, Hashable, Codable {
         self.timing = timing
         self.securityApprovals = securityApprovals
         self.backup = backup
+        self.notify = notify
     }
 }
 

@@ -31,13 +31,13 @@ extension PolicyBuilder {
         }
         var folders: [String] = []
         for case .scalar(let folder) in section.list("to") {
-            guard folder.text.hasPrefix("file:///"), folder.text.utf8.count > "file:///".utf8.count else {
+            if let problem = problem(ofFolder: folder.text, besides: folders) {
                 complain(
-                    folder.mark, "backup.to: '\(shown(folder.text))' is no folder; expected file:/// and an absolute path",
+                    folder.mark, "backup.to: '\(shown(folder.text))' \(problem)",
                     hint: "write file:///var/backups/checkout, or plan: and a file that names other destinations")
-                continue
+            } else {
+                folders.append(folder.text)
             }
-            folders.append(folder.text)
         }
         guard section["to"] != nil else { return nil }
         if root["postgres"] == nil {
@@ -52,6 +52,18 @@ extension PolicyBuilder {
             return nil
         }
         return RolloutBackupPolicy(before: before, plan: .short(destinations: folders, key: key), deadline: deadline)
+    }
+
+    /// Why a text is no folder of the short form; nil when it is one.
+    private func problem(ofFolder text: String, besides others: [String]) -> String? {
+        guard text.hasPrefix(BackupPlan.scheme + "/"), text.dropFirst(BackupPlan.scheme.count).contains(where: { $0 != "/" })
+        else {
+            return "is no folder; expected file:/// and an absolute path"
+        }
+        let path = text.dropFirst(BackupPlan.scheme.count).split(separator: "/")
+        if path.contains("..") { return "leads upwards" }
+        if text.contains("%") { return "holds a %, and a folder is written here as it is called" }
+        return others.contains { $0.split(separator: "/") == text.split(separator: "/") } ? "is named twice" : nil
     }
 
     /// An action. Its placeholders are filled in when it runs, by what knows the rollout.

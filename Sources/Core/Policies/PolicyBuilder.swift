@@ -46,7 +46,8 @@ struct PolicyBuilder {
             postgres: postgres, deploy: deploy, promote: promote, rollback: rollback,
             onFailure: word(root, "on_failure") ?? .rollback, onInconclusive: word(root, "on_inconclusive") ?? .hold,
             onTelemetryLoss: word(root, "on_telemetry_loss") ?? .hold, onDrift: word(root, "on_drift") ?? .hold, timing: timing,
-            securityApprovals: root.number("security_approvals").map { Int($0) } ?? 2, backup: backup)
+            securityApprovals: root.number("security_approvals").map { Int($0) } ?? 2, backup: backup,
+            notify: root.section("notify").map { RolloutNotifyPolicy(run: texts($0.list("run"))) })
         // For a time that could not be read its default would be blamed.
         for finding in policy.findings + policy.safeguardFindings where hasTimes || !finding.comparesTimes {
             let place = root.mark(ofPath: finding.key)
@@ -61,6 +62,11 @@ struct PolicyBuilder {
     /// A word of a closed list, whose form was checked.
     func word<Word: RawRepresentable>(_ section: ReadSection, _ key: String) -> Word? where Word.RawValue == String {
         section.text(key).flatMap(Word.init(rawValue:))
+    }
+
+    /// The texts of a list.
+    func texts(_ items: [ReadValue]) -> [String] {
+        items.compactMap { if case .scalar(let scalar) = $0 { scalar.text } else { nil } }
     }
 
     private mutating func checkVersions() {

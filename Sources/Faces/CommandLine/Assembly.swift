@@ -83,11 +83,14 @@ public struct Forecast: Sendable, Hashable {
     public var sentences: [String]
     /// What could not be asked or is doubtful.
     public var warnings: [String]
+    /// How long the backup takes and how large it is; nil where none is taken.
+    public var backup: String?
 
     /// A forecast.
-    public init(sentences: [String], warnings: [String] = []) {
+    public init(sentences: [String], warnings: [String] = [], backup: String? = nil) {
         self.sentences = sentences
         self.warnings = warnings
+        self.backup = backup
     }
 }
 
@@ -111,9 +114,9 @@ public struct Assembly: Sendable {
     /// Reads and validates a policy; `invalid` carries every complaint.
     public var readPolicy: @Sendable (PolicySource) throws(OperationError) -> LoadedPolicy
     /// Tries everything that the policy names and changes nothing.
-    public var probe: @Sendable (LoadedPolicy, PolicySource) async -> [Probe]
-    /// Says how long the evidence will take at the present traffic.
-    public var forecast: @Sendable (LoadedPolicy, PolicySource) async -> Forecast
+    public var probe: @Sendable (LoadedPolicy, PolicySource, StateRoot) async -> [Probe]
+    /// Says how long the evidence will take at the present traffic, and the backup by the last one.
+    public var forecast: @Sendable (LoadedPolicy, PolicySource, StateRoot) async -> Forecast
     /// Opens the controller of one service and its store, under the folder's lock; `refused` when another process holds it.
     public var openController: @Sendable (ServiceName, StateRoot) async throws(OperationError) -> any OpenedController
     /// Opens a controller of all services, each in its folder as rollouts need it.
@@ -133,8 +136,8 @@ public struct Assembly: Sendable {
     /// An assembly of parts.
     public init(
         readPolicy: @escaping @Sendable (PolicySource) throws(OperationError) -> LoadedPolicy,
-        probe: @escaping @Sendable (LoadedPolicy, PolicySource) async -> [Probe],
-        forecast: @escaping @Sendable (LoadedPolicy, PolicySource) async -> Forecast,
+        probe: @escaping @Sendable (LoadedPolicy, PolicySource, StateRoot) async -> [Probe],
+        forecast: @escaping @Sendable (LoadedPolicy, PolicySource, StateRoot) async -> Forecast,
         openController: @escaping @Sendable (ServiceName, StateRoot) async throws(OperationError) -> any OpenedController,
         openDaemon: @escaping @Sendable (StateRoot) async throws(OperationError) -> any OpenedController,
         openJournal: @escaping @Sendable (ServiceName, StateRoot) async throws(OperationError) -> (any RolloutOperations)?,

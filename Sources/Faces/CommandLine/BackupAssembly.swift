@@ -27,15 +27,15 @@ public struct LoadedBackupPlan: Sendable, Hashable {
 
 /// What the verbs of backups ask of a plan's own parts: its source, destinations and keys.
 public protocol BackupWork: Sendable {
-    /// Tries the source, the key and every destination.
-    func probes() async -> [Probe]
+    /// Tries the source, the key and every destination, and changes nothing.
+    ///
+    /// - Parameter needsProof: Whether what is made has to be verified here and at once, as rollouts need it.
+    func probes(needsProof: Bool) async -> [Probe]
     /// Makes a backup of a kind.
-    func create(_ kind: BackupKind, _ request: SerinBackups.BackupRequest) async throws(BackupRunFailure) -> BackupRunResult
+    func create(_ kind: BackupKind, _ request: BackupRequest) async throws(BackupRunFailure) -> BackupRunResult
     /// Reads a copy again and judges it.
     func verify(_ record: BackupRecord, at destination: String?, by principal: Principal) async throws(Failure)
         -> BackupVerifier.Outcome
-    /// The copies whose last complete reading is too long ago.
-    func dueForVerification() async throws(Failure) -> [BackupVerifier.DueCopy]
     /// Warns and deletes as the plan says.
     func prune(lastRun: Instant?, agreed: Bool, by principal: Principal) async throws(Failure)
         -> (plan: PrunePlan, report: BackupPruner.Report)
@@ -49,6 +49,10 @@ public protocol BackupWork: Sendable {
     /// Rehearses a restore into an isolated server; nil chooses the backup as the policy says.
     func drill(_ policy: DrillPolicy, _ backup: BackupID?, seed: UInt64?, by principal: Principal) async throws(Failure)
         -> DrillReport
+    /// Makes the catalogue's mirror equal to it; nil where the plan asks for none.
+    func mirror() async throws(Failure) -> CatalogueMirror.Report?
+    /// Writes the row by which drills measure what would be lost; nothing where the plan asks for none.
+    func beat() async throws(Failure)
     /// What a destination really holds.
     func contents(of destination: String) async throws(Failure) -> DestinationContents
     /// Makes the backups of a destination's manifests known again.
@@ -63,14 +67,18 @@ public struct BackupWorkOptions: Sendable {
     public var identities: [(certificate: String, key: String)]
     /// Told how far something is, from any thread.
     public var progress: @Sendable (JobProgress) -> Void
+    /// Takes work that nobody waits for: telling people, writing the mirror.
+    public var later: @Sendable (@escaping @Sendable () async -> Void) -> Void
 
     /// Options.
     public init(
         purpose: String, identities: [(certificate: String, key: String)] = [],
+        later: @escaping @Sendable (@escaping @Sendable () async -> Void) -> Void,
         progress: @escaping @Sendable (JobProgress) -> Void = { _ in }
     ) {
         self.purpose = purpose
         self.identities = identities
+        self.later = later
         self.progress = progress
     }
 }
@@ -104,5 +112,37 @@ public struct BackupAssembly: Sendable {
         self.openCatalogue = openCatalogue
         self.open = open
         self.offsets = offsets
+    }
+}
+
+extension BackupAssembly {
+    /// Makes the plan's mirror equal to the catalogue, later and on a catalogue of its own; nothing where the plan has none. That it
+    /// failed is noted in the catalogue, and the next time brings what is missing.
+    ///
+    /// - Parameters:
+    ///   - later: Takes work that nobody waits for.
+    ///   - report: Told that it failed.
+    func mirrorLater(
+        _ loaded: LoadedBackupPlan, _ state: StateRoot, by later: (@escaping @Sendable () async -> Void) -> Void,
+        report: @escaping @Sendable (String) -> Void
+    ) {
+        guard loaded.plan.mirror != nil else { return }
+        let (openCatalogue, open) = (openCatalogue, open)
+        later {
+            do throws(OperationError) {
+                let catalogue = try await openCatalogue(state)
+                do throws(Failure) {
+                    _ = try await open(loaded, state, catalogue, BackupWorkOptions(purpose: "serin mirror", later: { _ in }))
+                        .mirror()
+                } catch {
+                    let target = loaded.plan.target.description
+                    report("the catalogue of \(target) was not mirrored: \(error)")
+                    // Only for those who look back.
+                    try? await catalogue.note(
+                        AuditNote(at: SystemClock().now(), by: .serin, topic: "mirror", target: target, text: error.message))
+                }
+                await catalogue.close()
+            } catch { report("the catalogue could not be mirrored: \(error)") }
+        }
     }
 }

@@ -7,8 +7,9 @@ internal import SerinModel
 internal import SerinPolicies
 internal import SerinPorts
 
-/// Makes the backups of one plan when its schedules want them, as long as it runs. The catalogue is its memory, so nothing is made
-/// twice beside a cron job, and one run makes up for those that were missed.
+/// Does for one plan what its schedules want, as long as it runs: makes backups, deletes what is no longer kept, reads copies again,
+/// rehearses restores, writes the heartbeat. The catalogue is its memory, so nothing is done twice beside a cron job, and one run makes
+/// up for those that were missed.
 struct BackupScheduler {
     /// It looks at the catalogue at least so often, since others make backups too.
     static let longestPause = Duration.minutes(5)
@@ -19,14 +20,20 @@ struct BackupScheduler {
     /// A number from 0 up to 1 for a text: its share of a schedule's jitter.
     let chance: @Sendable (String) -> Double
 
-    /// Runs until its task is cancelled. What fails is said and tried again later.
+    /// Runs until its task is cancelled. What fails is said and tried again later. What changes the target goes one after the other
+    /// under its lease; what only reads goes beside it, so that a long rehearsal delays no backup.
     func run() async {
-        while !Task.isCancelled {
-            await clock.sleep(for: await tick())
+        backups.mirrorLater(loaded)
+        await withDiscardingTaskGroup { group in
+            group.addTask {
+                while !Task.isCancelled { await clock.sleep(for: await tick()) }
+            }
+            group.addTask { await BackupCaretaker(backups: backups, loaded: loaded, clock: clock).run() }
+            if let heartbeat = loaded.plan.heartbeat { group.addTask { await beat(heartbeat) } }
         }
     }
 
-    /// Makes what is due now.
+    /// Makes what is due now, and deletes what is no longer kept.
     ///
     /// - Returns: How long to wait before the next look.
     func tick() async -> Duration {
@@ -36,19 +43,12 @@ struct BackupScheduler {
             let agenda = try await agenda()
             for item in agenda.due {
                 guard !Task.isCancelled else { return .zero }
-                let missed = item.missed > 0 ? ", for \(item.missed) missed ones as well" : ""
-                session.note("\(clock.now()) \(target): \(item.kind.rawValue) is due\(missed)")
-                let request = SerinBackups.BackupRequest(
-                    by: .serin, purpose: loaded.plan.purpose, label: item.label, tier: item.label ?? "scheduled")
-                do throws(BackupRunFailure) {
-                    let work = try await opened()
-                    let record = try await work.create(item.kind, request).record
-                    session.note("\(clock.now()) \(target): \(record.id) is stored and read back")
-                } catch {
-                    session.complain("no backup of \(target) was made: \(error)")
-                }
+                await make(item)
             }
-            guard let next = try await self.agenda().next else { return BackupScheduler.longestPause }
+            var notes = TargetNotes(of: target.description)
+            let prune = try await prune(&notes)
+            let next = [try await self.agenda().next, prune].compactMap { $0 }.min()
+            guard let next else { return BackupScheduler.longestPause }
             return min(BackupScheduler.longestPause, max(.seconds(1), next - clock.now()))
         } catch {
             session.complain("the schedules of \(target) cannot be looked at: \(error)")
@@ -56,9 +56,72 @@ struct BackupScheduler {
         }
     }
 
-    private func opened() async throws(BackupRunFailure) -> any BackupWork {
-        do throws(Failure) { return try await backups.work(loaded, "serin daemon") } catch {
-            throw BackupRunFailure(.preflight, error)
+    private func make(_ item: BackupAgenda.Item) async {
+        let session = backups.session
+        let target = loaded.plan.target
+        let missed = item.missed > 0 ? ", for \(item.missed) missed ones as well" : ""
+        session.note("\(clock.now()) \(target): \(item.kind.rawValue) is due\(missed)")
+        let request = BackupRequest(
+            by: .serin, purpose: loaded.plan.purpose, label: item.label, tier: item.label ?? "scheduled")
+        do throws(BackupRunFailure) {
+            let work: any BackupWork
+            do throws(Failure) { work = try await backups.work(loaded, "serin daemon") } catch {
+                throw BackupRunFailure(.preflight, error)
+            }
+            let record = try await work.create(item.kind, request).record
+            session.note("\(clock.now()) \(target): \(record.id) is stored and read back")
+        } catch {
+            session.complain("no backup of \(target) was made: \(error)")
+        }
+        backups.mirrorLater(loaded)
+    }
+
+    /// Looks retention through when that is due.
+    ///
+    /// - Returns: When it will be due next; nil for never.
+    private func prune(_ notes: inout TargetNotes) async throws(Failure) -> Instant? {
+        let plan = loaded.plan
+        let target = plan.target.description
+        try await backups.read(&notes)
+        let agenda = CareAgenda(
+            of: plan, try await backups.state().records, notes, at: clock.now(), offsets: backups.session.assembly.backups.offsets
+        )
+        guard agenda.isPruneDue, !Task.isCancelled else { return plan.prunesInDaemon ? agenda.next : nil }
+        let now = clock.now()
+        do throws(Failure) {
+            let done = try await backups.work(loaded, "serin daemon").prune(
+                lastRun: notes[CareAgenda.pruneTopic]?.at, agreed: false, by: .serin)
+            var words = "\(done.report.deleted.count) copies deleted, \(done.report.warned.count) warned"
+            if !done.report.failures.isEmpty { words += ", \(done.report.failures.count) not done" }
+            if done.plan.needsApproval {
+                words =
+                    "\(done.plan.deletions.count) deletions wait for a person: serin backup prune \(plain(loaded.file)) --dry-run"
+                try await backups.note(CareAgenda.pruneTopic, target, nil, words, at: now)
+            }
+            backups.session.note("\(now) \(target): retention: \(words)")
+        } catch {
+            backups.session.complain("what is no longer kept of \(target) was not deleted: \(error)")
+            try await backups.note(CareAgenda.unprunedTopic, target, nil, error.message, at: now)
+        }
+        backups.mirrorLater(loaded)
+        return now + CareAgenda.retryPause
+    }
+
+    /// Writes the heartbeat until its task is cancelled. What fails is said once, and again when it works.
+    private func beat(_ heartbeat: HeartbeatPolicy) async {
+        var isBroken = false
+        while !Task.isCancelled {
+            do throws(Failure) {
+                try await backups.work(loaded, "serin daemon").beat()
+                if isBroken { backups.session.note("\(clock.now()) \(loaded.plan.target): the heartbeat is written again") }
+                isBroken = false
+            } catch {
+                if !isBroken, !Task.isCancelled {
+                    backups.session.complain("the heartbeat of \(loaded.plan.target) is not written: \(error)")
+                }
+                isBroken = true
+            }
+            await clock.sleep(for: heartbeat.every)
         }
     }
 

@@ -122,6 +122,10 @@ import Testing
         let failure = await scene.failure(inner)
         #expect(failure?.isBusy == true)
         #expect(failure?.exitCode == 10)
+        let notes = try await scene.catalogue.entries(after: 0, limit: 100).compactMap { entry in
+            if case .note(let note) = entry.line, note.topic == BackupPipeline.busyTopic { note.text } else { nil }
+        }
+        #expect(notes.count == 1 && notes[0].contains("is held by"), "\(notes)")
         entered.release()
         #expect(try await first.record.state == .available)
         #expect(try await scene.catalogue.state().records.count == 1)
@@ -150,19 +154,17 @@ import Testing
         let failure = await scene.failure(try scene.source(), settings)
         #expect(failure?.stage == .preflight)
         #expect(failure?.failure.message.contains("needs") == true)
-        try await expectNothingNew(scene, after: good, failure, isBegun: false)
+        try await expectNothingNew(scene, after: good, failure)
     }
 
     private func expectNothingNew(
-        _ scene: BackupScene, after good: BackupRunResult, _ failure: BackupRunFailure?, isBegun: Bool = true
+        _ scene: BackupScene, after good: BackupRunResult, _ failure: BackupRunFailure?
     ) async throws {
         let state = try await scene.catalogue.state()
         #expect(state.records.filter { $0.state.isRestorable }.map(\.id) == [good.record.id])
-        if isBegun {
-            let failed = try #require(failure?.backup.flatMap { state[$0] })
-            #expect(failed.state == .failed)
-            #expect(failed.failure?.message.hasPrefix("\(failure?.stage.rawValue ?? ""): ") == true)
-        }
+        let failed = try #require(failure?.backup.flatMap { state[$0] })
+        #expect(failed.state == .failed)
+        #expect(failed.failure?.message.hasPrefix("\(failure?.stage.rawValue ?? ""): ") == true)
         #expect(scene.leftovers.isEmpty)
         #expect(scene.files(scene.store).count == 3, "\(scene.files(scene.store))")
         #expect(

@@ -24,13 +24,16 @@ public struct BackupDrill: Sendable {
         public var toolFolders: [String]
         /// Asks the application, where the plan names addresses.
         public var probe: RestoreSettings.Probe?
+        /// Whether the database has a heartbeat, by which the loss of data is measured; otherwise the backup's own moment has to do.
+        public var hasHeartbeat: Bool
 
         /// Settings.
         public init(
             _ policy: DrillPolicy, checks: RestoreChecks = RestoreChecks(), integrity: String? = nil,
             targets: BackupPlan.Targets = BackupPlan.Targets(), folder: String = "/tmp", toolFolders: [String] = [],
-            probe: RestoreSettings.Probe? = nil
+            probe: RestoreSettings.Probe? = nil, hasHeartbeat: Bool = false
         ) {
+            self.hasHeartbeat = hasHeartbeat
             self.policy = policy
             self.checks = checks
             self.integrity = integrity
@@ -73,8 +76,11 @@ public struct BackupDrill: Sendable {
         if !found.state.isVerified {
             let verifier = BackupVerifier(pipeline, identities: identities, catalogue: catalogue, now: now)
             let outcome = try await verifier.verify(found.id, source: source, by: principal)
-            guard outcome.result.passed else {
-                throw Failure(.invalid, "backup \(found.id) does not pass its verification, so there is nothing to rehearse with")
+            guard outcome.result.isProof else {
+                let why = outcome.result.shortfall.map { ": \($0)" } ?? ""
+                throw Failure(
+                    .invalid, "backup \(found.id) does not pass its verification, so there is nothing to rehearse with\(why)",
+                    hint: why.isEmpty ? nil : "give a recipient's key with --identity CERTIFICATE,KEY")
             }
         }
         var clock = DrillClock(declaredAt: now())
@@ -84,7 +90,7 @@ public struct BackupDrill: Sendable {
         var result = DrillResult(
             id: id, at: now(), destination: attempt.destination, restored: attempt.isRestored, checks: attempt.checks,
             clock: clock,
-            recoveryPoint: attempt.isRestored ? (clock[.declared] ?? now()) - found.consistentAt : nil)
+            recoveryPoint: attempt.newest.map { (clock[.declared] ?? $0) - $0 })
         result.actionItems = actionItems(result)
         try await tell(CatalogueEvent(backup: found.id, at: result.at, by: principal, .drilled(result)))
         return DrillReport(
@@ -97,6 +103,8 @@ public struct BackupDrill: Sendable {
         var isRestored = false
         var checks: [BackupCheck] = []
         var environment = "no server"
+        /// The moment to which the restored data reach; nil when nothing was restored, or there should be a heartbeat and is none.
+        var newest: Instant?
     }
 
     /// Whatever happens is a finding; the server is gone in the end.
@@ -122,6 +130,13 @@ public struct BackupDrill: Sendable {
                 attempt.checks = restored.checks
                 for step in restored.reached { clock.reach(step.mark, at: step.at) }
                 clock.reach(.cutOver, at: now())
+                attempt.newest = record.consistentAt
+                if settings.hasHeartbeat {
+                    let target = pipeline.target
+                    attempt.newest = try await onOwnThread { _ throws(Failure) in
+                        try server.heartbeat(of: target, in: restored.name)
+                    }
+                }
             } catch { attempt.checks.append(BackupCheck("restore", passed: false, detail: error.message)) }
             let isGone = try await onOwnThread { _ throws(Failure) in server.destroy() }
             attempt.checks.append(BackupCheck("environment removed", passed: isGone, detail: isGone ? "" : server.folder))
@@ -179,6 +194,10 @@ public struct BackupDrill: Sendable {
     private func actionItems(_ result: DrillResult) -> [String] {
         var items = result.checks.filter { !$0.passed }.map { "find out why '\($0.name)' failed: \($0.detail)" }
         if !result.restored { items.append("make a backup that can be restored, and rehearse again") }
+        if result.restored, result.recoveryPoint == nil {
+            items.append(
+                "find out why the restored database has no heartbeat of \(pipeline.target): what would be lost was not measured")
+        }
         if let limit = settings.targets.recoveryTime, let time = result.clock.recoveryTime, time > limit {
             items.append("the recovery took \(time), and may take \(limit)")
         }

@@ -80,6 +80,12 @@ final class IsolatedServer: Sendable {
         _ = try PostgresClient(url(user: "postgres", database: "postgres"), environment).session(RestoreServer.purpose).rows(sql)
     }
 
+    /// The newest heartbeat of a target that a database of it holds; nil when there is none.
+    func heartbeat(of target: ServiceName, in database: String) throws(Failure) -> Instant? {
+        let client = try PostgresClient(url(user: "postgres", database: database), environment)
+        return try Heartbeat.newest(of: target, in: try client.session(RestoreServer.purpose))
+    }
+
     /// Ends it and removes everything.
     ///
     /// - Returns: Whether process and folder are seen to be gone.

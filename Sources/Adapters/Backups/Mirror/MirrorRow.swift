@@ -43,7 +43,8 @@ struct MirrorRow {
             ("timeline", facts?.server?.timeline.map(String.init)), ("lsn_start", facts?.server?.lsnStart?.description),
             ("lsn_stop", facts?.server?.lsnStop?.description), ("consistent_at", time(facts?.server?.consistentAt)),
             ("schema_revision", facts?.schemaRevision), ("finished_at", time(facts?.finishedAt)),
-            ("verified_at", time(record.verification?.at)), ("drilled_at", time(record.drill?.at)),
+            ("verified_at", time(record.verification.flatMap { $0.isProof ? $0.at : nil })),
+            ("drilled_at", time(record.drill?.at)),
             ("error_message", record.failure?.message),
         ]
         if !record.isLive {

@@ -44,8 +44,34 @@ public struct BackupPipeline: Sendable {
                 let run = PipelineRun(self, source, request, lease)
                 do throws(BackupRunFailure) { return .success(try await run.perform()) } catch { return .failure(error) }
             }
-        } catch { throw BackupRunFailure(.lease, error) }
+        } catch {
+            let failure = BackupRunFailure(.lease, error)
+            if failure.isBusy {
+                let note = AuditNote(
+                    at: now(), by: request.by, topic: BackupPipeline.busyTopic, target: "\(settings.target)",
+                    text: "\(source.kind.rawValue) was asked for and not begun: \(error.message)")
+                // Only for those who look back; whoever asked is told.
+                try? await catalogue.note(note)
+            }
+            throw failure
+        }
         return try result.get()
+    }
+
+    /// The topic of the notes about runs that found the target busy, which are no failures.
+    public static let busyTopic = "busy"
+
+    /// Looks at everything that a backup of a kind would need, and makes none.
+    ///
+    /// - Parameters:
+    ///   - source: Its source, or why there is none.
+    ///   - key: Why the settings hold no key that could be used, in place of the one that they hold.
+    public func preflight(
+        _ kind: BackupKind, _ source: Result<any BackupSource, Failure>, key: Failure? = nil
+    ) async throws(Failure) -> [PreflightFinding] {
+        await PipelinePreflight(
+            settings: settings, kind: kind, source: source, key: key, state: try await state(), now: now()
+        ).look().all
     }
 
     /// Appends events.
@@ -68,11 +94,15 @@ func makePrivateFolder(_ path: String) throws(Failure) {
     }
 }
 
-/// The bytes that are free where a folder is.
-func freeBytes(at path: String) throws(Failure) -> Int64 {
+/// The bytes that are free where a folder is, or will be made.
+func freeBytes(atOrAbove path: String) throws(Failure) -> Int64 {
     var status = statvfs()
-    guard statvfs(path, &status) == 0 else {
-        throw Failure(.transient, "cannot ask for the free space of \(path): \(systemWords())")
+    var place = path[...]
+    while statvfs(place.isEmpty ? "/" : String(place), &status) != 0 {
+        guard errno == ENOENT, let slash = place.lastIndex(of: "/") else {
+            throw Failure(.transient, "cannot ask for the free space of \(path): \(systemWords())")
+        }
+        place = place[..<slash]
     }
     return Int64(clamping: UInt64(status.f_bavail) * UInt64(status.f_frsize))
 }

@@ -7,61 +7,114 @@ internal import SerinProcesses
 /// Looks whether a backup can be made before anything is begun.
 struct PipelinePreflight: Sendable {
     let settings: PipelineSettings
-    let source: any BackupSource
+    let kind: BackupKind
+    /// The source, or why there is none.
+    let source: Result<any BackupSource, Failure>
+    /// Why there is no key; then that of the settings is not looked at.
+    let key: Failure?
     let state: CatalogueState
     let now: Instant
 
     /// What was found.
     struct Findings: Sendable {
-        var probe: SourceProbe
-        var remarks: [String]
+        /// Everything that was looked at, in order.
+        var all: [PreflightFinding] = []
+        /// What the source said; nil when it cannot be backed up.
+        var probe: SourceProbe?
         /// Destinations that cannot take the backup and are not required.
         var unusable: [String: Failure] = [:]
-    }
 
-    func run() async throws(Failure) -> Findings {
-        try checkClock()
-        let source = source
-        let probe = try await onOwnThread { (stop) throws(Failure) in try source.probe(stop: stop) }
-        let settings = settings
-        try await onOwnThread { _ throws(Failure) in try PipelinePreflight.checkKey(settings) }
-        var findings = Findings(probe: probe, remarks: probe.remarks)
-        let needed = bytesNeeded(probe)
-        let free = try freeBytes(at: settings.targetFolder)
-        guard free >= needed else { throw tooSmall(settings.targetFolder, free, needed) }
-        for place in settings.places {
-            do throws(Failure) {
-                let facts = try await place.destination.probe()
-                findings.remarks += facts.remarks.map { "\(place.name): \($0)" }
-                if let free = facts.freeBytes, free < needed { throw tooSmall(place.name, free, needed) }
-                if place.lock != nil, facts.objectLock == false {
-                    throw Failure(.invalid, "\(place.name) locks no objects, and the plan asks for it")
-                }
-            } catch {
-                if place.isRequired { throw error }
-                findings.unusable[place.name] = error
+        /// What is not as it should be and stops nothing.
+        var remarks: [String] {
+            all.flatMap { finding in
+                finding.remarks.map { finding.name == "source" ? $0 : "\(finding.name): \($0)" }
             }
         }
+    }
+
+    /// Looks at everything.
+    ///
+    /// - Throws: The first thing that stands in the way.
+    func run() async throws(Failure) -> (findings: Findings, probe: SourceProbe) {
+        let findings = await look()
+        for finding in findings.all where finding.isRequired { if let failure = finding.failure { throw failure } }
+        guard let probe = findings.probe else { throw Failure(.transient, "the source was not looked at") }
+        return (findings, probe)
+    }
+
+    /// Looks at everything, whatever is found.
+    func look() async -> Findings {
+        var findings = Findings()
+        findings.all.append(PreflightFinding("clock", failure: clockFailure()))
+        do throws(Failure) {
+            let source = try source.get()
+            let probe = try await onOwnThread { (stop) throws(Failure) in try source.probe(stop: stop) }
+            let server = probe.server.map { ", server \($0.version)" } ?? ""
+            findings.all.append(
+                PreflightFinding(
+                    "source", detail: "\(source.name) by \(probe.tool.name) \(probe.tool.version)\(server)",
+                    remarks: probe.remarks))
+            findings.probe = probe
+        } catch { findings.all.append(PreflightFinding("source", failure: error)) }
+        let settings = settings
+        do throws(Failure) {
+            if let key { throw key }
+            try await onOwnThread { _ throws(Failure) in try PipelinePreflight.checkKey(settings) }
+            findings.all.append(PreflightFinding("key", detail: "\(settings.envelope.profile.rawValue) \(settings.key.words)"))
+        } catch { findings.all.append(PreflightFinding("key", failure: error)) }
+        let needed = bytesNeeded(findings.probe)
+        do throws(Failure) {
+            let free = try freeBytes(atOrAbove: settings.targetFolder)
+            let isEnough = free >= needed
+            findings.all.append(
+                PreflightFinding(
+                    "work folder", detail: isEnough ? room(free, needed) : "",
+                    failure: isEnough ? nil : tooSmall(settings.workFolder, free, needed)))
+        } catch { findings.all.append(PreflightFinding("work folder", failure: error)) }
+        for place in settings.places { await look(at: place, needed, &findings) }
         return findings
     }
 
+    private func look(at place: BackupPlace, _ needed: Int64, _ findings: inout Findings) async {
+        let name = "destination \(place.name)"
+        do throws(Failure) {
+            let facts = try await place.destination.probe()
+            if let free = facts.freeBytes, free < needed { throw tooSmall(place.destination.name, free, needed) }
+            if place.lock != nil, facts.objectLock == false {
+                throw Failure(.invalid, "\(place.name) locks no objects, and the plan asks for it")
+            }
+            let free = facts.freeBytes.map { ", \(room($0, needed))" } ?? ""
+            findings.all.append(
+                PreflightFinding(
+                    name, detail: "\(place.destination.name) can be written\(free)", remarks: facts.remarks,
+                    isRequired: place.isRequired))
+        } catch {
+            if !place.isRequired { findings.unusable[place.name] = error }
+            findings.all.append(PreflightFinding(name, failure: error, isRequired: place.isRequired))
+        }
+    }
+
+    private func room(_ free: Int64, _ needed: Int64) -> String {
+        "\(byteWords(free)) free" + (needed > 0 ? " of \(byteWords(needed)) needed" : "")
+    }
+
     /// Times decide what is deleted, so a clock that stands before the last backup makes none.
-    private func checkClock() throws(Failure) {
-        guard let newest = state.records.map(\.createdAt).max(), now + .minutes(10) < newest else { return }
-        throw Failure(
+    private func clockFailure() -> Failure? {
+        guard let newest = state.records.map(\.createdAt).max(), now + .minutes(10) < newest else { return nil }
+        return Failure(
             .invalid, "the clock says \(now), and the catalogue has a backup of \(newest)",
             hint: "set the clock right; if it was wrong before, hold or remove the backups of that time")
     }
 
     /// 1.2 × the last stored size, else what the source says.
-    private func bytesNeeded(_ probe: SourceProbe) -> Int64 {
-        let before = state.live(target: "\(settings.target)").last { $0.kind == source.kind && $0.state.isRestorable }?.size
-        return before.map { $0 + $0 / 5 } ?? probe.sizeEstimate ?? 0
+    private func bytesNeeded(_ probe: SourceProbe?) -> Int64 {
+        let before = state.live(target: "\(settings.target)").last { $0.kind == kind && $0.state.isRestorable }?.size
+        return before.map { $0 + $0 / 5 } ?? probe?.sizeEstimate ?? 0
     }
 
     private func tooSmall(_ place: String, _ free: Int64, _ needed: Int64) -> Failure {
         Failure(
-            .denied, "\(place) has \(free) bytes free, and the backup needs \(needed)",
+            .denied, "\(place) has \(byteWords(free)) free, and the backup needs \(byteWords(needed))",
             hint: "make room, or let retention remove what is old")
     }
 
@@ -85,6 +138,17 @@ struct PipelinePreflight: Sendable {
             let place = settings.places.first(where: { $0.destination.traits.requiresEncryption })
         {
             throw Failure(.invalid, "\(place.name) takes encrypted backups only")
+        }
+    }
+}
+
+extension EnvelopeKey {
+    /// Who can open what it encrypts.
+    fileprivate var words: String {
+        switch self {
+        case .keyFile: "by a passphrase"
+        case .recipients(let certificates): "for \(certificates.count) recipients"
+        case .unencrypted: "(readable by anybody)"
         }
     }
 }

@@ -1,5 +1,4 @@
 internal import SerinCatalogue
-internal import SerinCrypto
 internal import SerinModel
 internal import SerinPorts
 internal import SerinProcesses
@@ -44,23 +43,19 @@ struct PipelineRun: Sendable {
     }
 
     func perform() async throws(BackupRunFailure) -> BackupRunResult {
-        let preflight: PipelinePreflight.Findings
         var draft: Draft
         do throws(Failure) {
-            try makePrivateFolder(settings.workFolder)
-            try makePrivateFolder(settings.targetFolder)
-            try await PipelineSweep(pipeline, lease).run()
-        } catch { throw BackupRunFailure(.lease, error) }
-        do throws(Failure) {
-            meter.begin(BackupStage.preflight.rawValue)
-            let began = ContinuousClock.now
-            preflight = try await PipelinePreflight(
-                settings: settings, source: source, state: try await pipeline.state(), now: pipeline.now()
-            ).run()
-            let order = try newOrder()
+            let order = try request.order(
+                source.kind, of: settings.target, project: settings.project, retentionClass: settings.retentionClass,
+                hasPersonalData: settings.hasPersonalData, revision: settings.planRevision, at: pipeline.now())
             draft = Draft(order: order, key: try settings.layout.key(of: order))
-            draft.clock = began
         } catch { throw BackupRunFailure(.preflight, error) }
+        let preflight: (findings: PipelinePreflight.Findings, probe: SourceProbe)
+        meter.begin(BackupStage.preflight.rawValue)
+        do throws(BackupRunFailure) { preflight = try await prepare() } catch {
+            throw await UnbegunBackup(draft.order, BackupRunFailure(error.stage, error.failure, backup: draft.order.id))
+                .record(in: pipeline.catalogue, under: lease)
+        }
         let path = "\(settings.targetFolder)/\(draft.order.id).spool"
         defer { removeFile(path) }
         do throws(Failure) {
@@ -72,19 +67,23 @@ struct PipelineRun: Sendable {
         }
     }
 
-    private func newOrder() throws(Failure) -> BackupOrder {
-        let at = pipeline.now()
-        let random = try hashing { () throws(CryptoError) in try randomBytes(10) }
-        return BackupOrder(
-            id: BackupID(millisecondsSince1970: at.millisecondsSince1970, random: random), project: settings.project,
-            target: "\(settings.target)", kind: source.kind, createdAt: at, createdBy: request.by, purpose: request.purpose,
-            label: request.label, tags: request.tags + [BackupOrder.tag(ofTier: request.tier)], rollout: request.rollout,
-            releaseVersion: request.releaseVersion, retentionClass: settings.retentionClass,
-            hasPersonalData: settings.hasPersonalData, planRevision: settings.planRevision)
+    /// Removes what killed runs left behind, then looks at everything.
+    private func prepare() async throws(BackupRunFailure) -> (findings: PipelinePreflight.Findings, probe: SourceProbe) {
+        do throws(Failure) {
+            try makePrivateFolder(settings.workFolder)
+            try makePrivateFolder(settings.targetFolder)
+            try await PipelineSweep(pipeline, lease).run()
+        } catch { throw BackupRunFailure(.lease, error) }
+        do throws(Failure) {
+            let state = try await pipeline.state()
+            return try await PipelinePreflight(
+                settings: settings, kind: source.kind, source: .success(source), key: nil, state: state, now: pipeline.now()
+            ).run()
+        } catch { throw BackupRunFailure(.preflight, error) }
     }
 
     private func make(
-        _ draft: inout Draft, _ preflight: PipelinePreflight.Findings, _ path: String
+        _ draft: inout Draft, _ preflight: (findings: PipelinePreflight.Findings, probe: SourceProbe), _ path: String
     ) async throws(Failure) -> BackupRunResult {
         draft.enter(.dump, meter, total: preflight.probe.sizeEstimate)
         let startedAt = pipeline.now()
@@ -97,7 +96,9 @@ struct PipelineRun: Sendable {
         let facts = BackupFacts(
             startedAt: startedAt, finishedAt: pipeline.now(), envelope: outcome.envelope, tool: outcome.product.tool,
             server: outcome.product.server, schemaRevision: outcome.product.schemaRevision, rows: outcome.product.rows)
-        draft.missing = preflight.unusable.sorted { $0.key < $1.key }.map { .init(destination: $0.key, failure: $0.value) }
+        draft.missing = preflight.findings.unusable.sorted { $0.key < $1.key }.map {
+            .init(destination: $0.key, failure: $0.value)
+        }
         let copies = try await store(&draft, facts, path)
         let confirmed = try await confirm(&draft, facts, copies)
         draft.enter(.manifest, meter)
@@ -109,7 +110,7 @@ struct PipelineRun: Sendable {
             confirmed.map { event(draft, .stored($0.copy, facts)) }
                 + confirmed.map { event(draft, .confirmed(destination: $0.place.name, $0.evidence)) })
         draft.enter(.latest, meter)
-        var remarks = preflight.remarks
+        var remarks = preflight.findings.remarks
         for (place, copy, _) in confirmed {
             // The backup is good without it; who reads the pointer finds the one before.
             do throws(Failure) { try await manifests.point(at: copy, draft.order, at: place) } catch {

@@ -25,7 +25,7 @@ public struct BackupVerifier: Sendable {
     /// A verifier.
     ///
     /// - Parameter identities: What opens the backups; without any, and of those that none of them opens, only the bytes as they are
-    ///   stored are compared.
+    ///   stored are compared, which makes a backup verified only where the policy says so.
     public init(
         _ settings: PipelineSettings, policy: VerifyPolicy = VerifyPolicy(), identities: [EnvelopeIdentity],
         catalogue: any CatalogueStore, now: @escaping @Sendable () -> Instant
@@ -73,43 +73,6 @@ public struct BackupVerifier: Sendable {
         return outcome
     }
 
-    /// The copies whose last complete reading is too long ago, the longest unread first. One that was never verified is due at once.
-    public func due(at moment: Instant) async throws(Failure) -> [DueCopy] {
-        guard let every = policy.every else { return [] }
-        var due: [(copy: DueCopy, last: Instant)] = []
-        for record in try await readState().live(target: "\(settings.target)") where record.state.isRestorable {
-            for copy in record.usableCopies {
-                let last = copy.verifiedAt ?? Instant(millisecondsSince1970: 0)
-                if moment - last >= every { due.append((DueCopy(backup: record.id, destination: copy.destination), last)) }
-            }
-        }
-        return due.sorted { ($0.last, $0.copy.backup) < ($1.last, $1.copy.backup) }.map(\.copy)
-    }
-
-    /// A copy that is to be read again.
-    public struct DueCopy: Sendable, Hashable {
-        /// The backup.
-        public var backup: BackupID
-        /// The destination.
-        public var destination: String
-    }
-
-    /// Verifies what is due, at most so many copies.
-    ///
-    /// - Returns: What came of each; a reading that could not be done does not keep the others from being done.
-    public func scrub(
-        _ source: any BackupSource, limit: Int, by principal: Principal
-    ) async throws(Failure) -> [(copy: DueCopy, result: Result<Outcome, Failure>)] {
-        var results: [(copy: DueCopy, result: Result<Outcome, Failure>)] = []
-        for copy in try await due(at: now()).prefix(limit) {
-            do throws(Failure) {
-                let outcome = try await verify(copy.backup, source: source, destination: copy.destination, by: principal)
-                results.append((copy, .success(outcome)))
-            } catch { results.append((copy, .failure(error))) }
-        }
-        return results
-    }
-
     private func judge(_ fetched: FetchedCopy, _ source: any BackupSource) async throws(Failure) -> Outcome {
         let facts = fetched.facts
         var checks = [
@@ -124,6 +87,7 @@ public struct BackupVerifier: Sendable {
             do throws(EnvelopeFailure) { return try identity.id() } catch { throw error.failure }
         }
         let canOpen = facts.envelope.profile == .none || facts.envelope.keyIDs.contains(where: given.contains)
+        let words = "no key at hand opens it: only the stored bytes were compared"
         if checks.allSatisfy(\.passed), canOpen {
             let identities = identities
             let findings = try await onOwnThread { (stop) throws(Failure) in
@@ -134,8 +98,9 @@ public struct BackupVerifier: Sendable {
         }
         return Outcome(
             result: VerificationResult(
-                at: now(), destination: fetched.copy.destination, evidence: fetched.evidence, checks: checks),
-            warnings: canOpen ? [] : ["no key at hand opens it: only the stored bytes were compared"], evidence: evidence)
+                at: now(), destination: fetched.copy.destination, evidence: fetched.evidence, checks: checks,
+                shortfall: canOpen || policy.proof == .storedBytes ? nil : words),
+            warnings: canOpen ? [] : [words], evidence: evidence)
     }
 
     private static func examine(

@@ -69,7 +69,7 @@ public struct BackupPruner: Sendable {
     }
 
     /// The topic of the notes by which the last run is known.
-    public static let topic = "prune"
+    public static let topic = CareAgenda.pruneTopic
 
     private struct Outcome: Sendable {
         var plan: PrunePlan

@@ -2,6 +2,16 @@ public import SerinModel
 
 /// `verify:` how backups are checked after they are stored.
 public struct VerifyPolicy: Sendable, Hashable, Codable {
+    /// What a reading must have shown before a backup counts as verified.
+    public enum Proof: String, Sendable, Hashable, Codable, CaseIterable {
+        /// Its contents, opened with a key and examined.
+        case contents
+        /// That the stored bytes are those that were examined while they were made: for machines that cannot open them.
+        case storedBytes = "stored_bytes"
+    }
+
+    /// What a reading must have shown.
+    public var proof: Proof
     /// How often each stored backup is read again completely; nil for never.
     public var every: Duration?
     /// How much smaller than the median of the last ones it may be, as a fraction: 0.5.
@@ -13,9 +23,10 @@ public struct VerifyPolicy: Sendable, Hashable, Codable {
 
     /// A policy.
     public init(
-        every: Duration? = .hours(24 * 30), minimumSizeRatio: Double = 0.5, maximumSizeRatio: Double = 2,
-        maximumRowDrop: Double = 0.2
+        proof: Proof = .contents, every: Duration? = .hours(24 * 30), minimumSizeRatio: Double = 0.5,
+        maximumSizeRatio: Double = 2, maximumRowDrop: Double = 0.2
     ) {
+        self.proof = proof
         self.every = every
         self.minimumSizeRatio = minimumSizeRatio
         self.maximumSizeRatio = maximumSizeRatio
@@ -156,6 +167,20 @@ public struct DrillPolicy: Sendable, Hashable, Codable {
         self.selection = selection
         self.within = within
         self.deadline = deadline
+    }
+}
+
+/// `heartbeat:` a row that is written all the time, so that a drill sees how much a recovery would lose.
+public struct HeartbeatPolicy: Sendable, Hashable, Codable {
+    /// The connection string of a role that may write it.
+    public var url: SecretReference
+    /// How often.
+    public var every: Duration
+
+    /// A heartbeat.
+    public init(url: SecretReference, every: Duration = .seconds(10)) {
+        self.url = url
+        self.every = every
     }
 }
 

@@ -68,6 +68,12 @@ public struct BackupPlan: Sendable, Hashable, Codable {
     public var targets: Targets
     /// Who is told.
     public var notify: NotifyPolicy
+    /// The connection string of the Postgres server that the catalogue is mirrored to; nil for none.
+    public var mirror: SecretReference?
+    /// The row by which drills measure what would be lost; nil for none.
+    public var heartbeat: HeartbeatPolicy?
+    /// Whether the daemon deletes what is no longer kept; otherwise something does that has rights of its own.
+    public var prunesInDaemon: Bool
 
     /// A plan of validated parts.
     public init(
@@ -76,7 +82,8 @@ public struct BackupPlan: Sendable, Hashable, Codable {
         destinations: [DestinationPolicy], compression: Compression = Compression(), encryption: EncryptionPolicy,
         retention: RetentionPlan = RetentionPlan(), schedules: [BackupSchedule] = [], windows: BackupWindows = BackupWindows(),
         maximumAge: Duration? = nil, verify: VerifyPolicy = VerifyPolicy(), restore: RestorePolicy = RestorePolicy(),
-        drills: [DrillPolicy] = [], targets: Targets = Targets(), notify: NotifyPolicy = NotifyPolicy()
+        drills: [DrillPolicy] = [], targets: Targets = Targets(), notify: NotifyPolicy = NotifyPolicy(),
+        mirror: SecretReference? = nil, heartbeat: HeartbeatPolicy? = nil, prunesInDaemon: Bool = true
     ) {
         self.target = target
         self.project = project
@@ -97,6 +104,9 @@ public struct BackupPlan: Sendable, Hashable, Codable {
         self.drills = drills
         self.targets = targets
         self.notify = notify
+        self.mirror = mirror
+        self.heartbeat = heartbeat
+        self.prunesInDaemon = prunesInDaemon
     }
 
     /// What is kept at a destination.

@@ -66,9 +66,22 @@ extension BackupPlanBuilder {
 
     func verify(from section: ReadSection?) -> VerifyPolicy {
         VerifyPolicy(
+            proof: section.flatMap { word($0, "proof") } ?? .contents,
             every: section?.duration("every") ?? preset?.verifyEvery ?? .hours(24 * 30),
             minimumSizeRatio: section?.number("min_size") ?? 0.5, maximumSizeRatio: section?.number("max_size") ?? 2,
             maximumRowDrop: section?.number("max_row_drop") ?? 0.2)
+    }
+
+    mutating func heartbeat(from root: ReadSection, source: SourcePolicy) -> HeartbeatPolicy? {
+        guard let section = root.section("heartbeat"), let url = secret("url", in: section) else { return nil }
+        switch source {
+        case .postgres, .postgresPhysical: break
+        case .redis, .files, .logs, .mongo, .clickhouse, .command:
+            complain(
+                root.mark(of: "heartbeat"), "heartbeat: \(source.word) has no table to write it to",
+                hint: "remove it; it goes with postgres and postgres_physical")
+        }
+        return HeartbeatPolicy(url: url, every: section.duration("every") ?? .seconds(10))
     }
 
     func restore(from section: ReadSection?) -> RestorePolicy {
@@ -104,8 +117,13 @@ extension BackupPlanBuilder {
         BackupHook(run: texts(section, "run"), deadline: section.duration("deadline") ?? .minutes(5))
     }
 
-    func notify(from section: ReadSection?) -> NotifyPolicy {
+    mutating func notify(from section: ReadSection?) -> NotifyPolicy {
         guard let section else { return NotifyPolicy() }
+        if section["email"] != nil {
+            warn(
+                section.mark(of: "email"), "notify.email: nothing sends mail yet, so nobody is told by it",
+                hint: "write run: and a program that does")
+        }
         let words = texts(section, "on").compactMap(NotifyPolicy.Occasion.init(rawValue:))
         return NotifyPolicy(
             on: words.isEmpty ? NotifyPolicy().on : words, email: texts(section, "email"),

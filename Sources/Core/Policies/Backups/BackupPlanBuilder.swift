@@ -51,7 +51,9 @@ struct BackupPlanBuilder {
             targets: BackupPlan.Targets(
                 recoveryPoint: goals?.duration("rpo") ?? preset?.targets.recoveryPoint,
                 recoveryTime: goals?.duration("rto") ?? preset?.targets.recoveryTime),
-            notify: notify(from: root.section("notify")))
+            notify: notify(from: root.section("notify")),
+            mirror: root.section("mirror").flatMap { secret("url", in: $0) }, heartbeat: heartbeat(from: root, source: source),
+            prunesInDaemon: root.text("prune") != "elsewhere")
         check(plan, root: root)
         return plan
     }

@@ -41,6 +41,24 @@ func backupPlanShape(destinations: [DriverSchema]) -> Section {
                     Field("rto", planTime, .derived("the preset's"), "how long a recovery may take"),
                 ])), .optional, "what a recovery is measured against"),
         Field("notify", .section(notifyShape), .optional, "who is told"),
+        Field(
+            "mirror",
+            .section(
+                Section(
+                    fields: secretFields("url", "the connection string of a role that owns the schema control_plane"),
+                    exactlyOne: [secretKeys("url")])), .optional,
+            "the Postgres server that the catalogue is mirrored to, as control_plane.backups and control_plane.jobs"),
+        Field(
+            "heartbeat",
+            .section(
+                Section(
+                    fields: secretFields("url", "the connection string of a role that may write it to the database") + [
+                        Field("every", .duration(.seconds(1)...(.minutes(10))), .fallback("10s"), "how often")
+                    ], exactlyOne: [secretKeys("url")])), .optional,
+            "a row in serin.heartbeat that the daemon writes all the time, so that drills measure what would be lost"),
+        Field(
+            "prune", .word(["daemon", "elsewhere"]), .fallback("daemon"),
+            "who deletes what is no longer kept: the daemon, once a day, or something else with rights of its own"),
     ])
 }
 
@@ -135,6 +153,10 @@ private let drillShape = Section(
     ], exactlyOne: [["cron", "every"]])
 
 private let verifyShape = Section(fields: [
+    Field(
+        "proof", .word(VerifyPolicy.Proof.allCases.map(\.rawValue)), .fallback("contents"),
+        "what a reading must have shown: contents, opened with a key and examined, or stored_bytes alone, which are compared with "
+            + "what was examined while it was made; for machines that have no key"),
     Field("every", planTime, .derived("30d, or the preset's"), "how often each stored backup is read again completely"),
     Field("min_size", .share(most: 1, canBeZero: true), .fallback("50%"), "of the median of the last ones: smaller is a warning"),
     Field("max_size", .share(most: 100, canBeZero: false), .fallback("200%"), "of the median: larger is a warning"),

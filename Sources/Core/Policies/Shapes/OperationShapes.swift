@@ -76,6 +76,14 @@ private let callFields = [
                 ])), .optional, "an HTTP request; 2xx is success"),
 ]
 
+/// `notify:`
+let rolloutNotifyShape = Section(fields: [
+    Field(
+        "run", .list(.scalar(.anyText), least: 1), .required,
+        "a program and its arguments, without a shell; it gets each message as JSON on its standard input, and PATH, HOME and LANG"
+    )
+])
+
 /// `backup:`
 let rolloutBackupShape: Section = {
     var section = Section(

@@ -21,11 +21,12 @@ func policyShape(drivers: [DriverSchema]) -> Section {
             Field(
                 "promote", .section(actionShape), .optional, "gives the new version to control after the verdict; needs rollback"),
             Field("rollback", .section(actionShape), .optional, "brings the previous version back"),
+            Field("notify", .section(rolloutNotifyShape), .optional, "who is told, beside the log of whoever runs the rollout"),
             Field(
                 "security_approvals", .integer(1...10), .fallback("2"),
                 "how many different people must approve the first rollout after a security halt"),
         ] + reactionFields + timingFields)
-    section.planned = ["backups", "migrations", "notify", "notifications", "approvals", "schedule", "freeze", "stores"]
+    section.planned = ["backups", "migrations", "notifications", "approvals", "schedule", "freeze", "stores"]
     return section
 }
 

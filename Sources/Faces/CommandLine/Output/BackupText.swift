@@ -1,4 +1,5 @@
 internal import SerinAPI
+internal import SerinBackups
 internal import SerinCatalogue
 internal import SerinModel
 internal import SerinPolicies
@@ -8,15 +9,7 @@ internal import SerinRecords
 enum BackupText {
     /// `1.4 GiB`
     static func size(_ bytes: Int64) -> String {
-        var value = Double(bytes)
-        var unit = 0
-        let units = ["B", "KiB", "MiB", "GiB", "TiB"]
-        while value >= 1024, unit < units.count - 1 {
-            value /= 1024
-            unit += 1
-        }
-        let tenths = Int64((value * 10).rounded())
-        return unit == 0 ? "\(bytes) B" : "\(tenths / 10).\(tenths % 10) \(units[unit])"
+        byteWords(bytes)
     }
 
     /// `3d 4h`, `12m`, `8s`: the two largest parts.
@@ -83,10 +76,13 @@ enum BackupText {
             let lock = copy.lock.map { ", locked until \($0.until)" } ?? ""
             facts.append(("copy", "\(copy.reference), \(copy.state.rawValue)\(read)\(lock)"))
         }
-        for hold in record.holds(at: now) { facts.append(("held", "\(word(hold.kind)): \(hold.reason)")) }
+        for hold in record.holds(at: now) {
+            facts.append(("held", "\(word(hold.kind)): \(hold.reason)" + (hold.until.map { ", until \($0)" } ?? "")))
+        }
         for check in record.verification?.checks ?? [] where !check.passed {
             facts.append(("check failed", "\(check.name): \(check.detail)"))
         }
+        if let why = record.verification?.shortfall { facts.append(("not verified", why)) }
         facts += [
             ("expires", record.expiresAt.map { "\($0)" }), ("failure", record.failure?.description),
             ("deleted", record.tombstone.map { "\($0.at) by \($0.by): \($0.reason)" }),

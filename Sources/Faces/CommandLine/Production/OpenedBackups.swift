@@ -1,41 +1,50 @@
-internal import FoundationEssentials
 internal import Glibc
 internal import SerinBackups
 internal import SerinCatalogue
 internal import SerinCrypto
 internal import SerinDatabase
 internal import SerinModel
+internal import SerinNotifications
 internal import SerinPolicies
 internal import SerinPorts
 internal import SerinProcesses
 internal import SerinSQLite
 internal import SerinTransport
 
-/// A plan's source, destinations and keys, put together from the real parts.
+/// A plan's source, destinations and keys, put together from the real parts. Keys that cannot be used fail what needs them, and are
+/// a finding of the probes.
 struct OpenedBackups: BackupWork {
     private let loaded: LoadedBackupPlan
-    private let settings: PipelineSettings
+    private let keys: Result<BackupKeys, Failure>
+    private let places: [BackupPlace]
     private let catalogue: any CatalogueStore
     private let options: BackupWorkOptions
     private let holder: LeaseHolder
+    private let environment: [String: String]
     private let secrets: Secrets
     private let transport: Transport
-    private let identities: [EnvelopeIdentity]
+    private let notices: BackupNotices
+    /// Where this process says what no command asked for.
+    private let output: Output
+    private let folder: String
     private let scratch: String
     private var plan: BackupPlan { loaded.plan }
 
     init(
         _ loaded: LoadedBackupPlan, state: StateRoot, catalogue: any CatalogueStore, options: BackupWorkOptions,
-        environment: [String: String]
+        environment: [String: String], output: Output
     ) throws(Failure) {
         self.loaded = loaded
         self.catalogue = catalogue
         self.options = options
+        self.environment = environment
+        self.output = output
         let secrets = Secrets(environment: environment)
         self.secrets = secrets
         holder = LeaseHolder.current(purpose: options.purpose)
         transport = try Transport()
-        let folder = state.path + "/backups"
+        notices = BackupNotices(of: loaded)
+        folder = state.path + "/backups"
         scratch = folder + "/scratch"
         try state.create()
         for path in [folder, scratch] { try Self.makeFolder(path) }
@@ -51,18 +60,33 @@ struct OpenedBackups: BackupWork {
                     isRequired: place.isRequired, isOffsite: place.isOffsite,
                     lock: place.lock.map { BackupPlace.Lock($0.mode, for: .hours(24 * Int64($0.days))) }))
         }
-        let keys = try BackupKeys(plan, options, secrets, manifestKeyFile: folder + "/manifest.key")
-        identities = keys.identities
+        self.places = places
+        do throws(Failure) {
+            keys = .success(try BackupKeys(plan, options, secrets, manifestKeyFile: folder + "/manifest.key"))
+        } catch { keys = .failure(error) }
+    }
+
+    private var settings: PipelineSettings {
+        get throws(Failure) { settings(try keys.get()) }
+    }
+
+    private var identities: [EnvelopeIdentity] {
+        get throws(Failure) { try keys.get().identities }
+    }
+
+    /// Without keys only a preflight may use them.
+    private func settings(_ keys: BackupKeys?) -> PipelineSettings {
         var settings = PipelineSettings(
             project: plan.project, target: plan.target, places: places,
             envelope: EnvelopeSettings(
                 plan.encryption.profile, compression: plan.compression.method,
                 level: plan.compression.level ?? (plan.compression.method == .gzip ? 6 : 3)),
-            key: keys.key, manifestKey: keys.manifest, workFolder: folder + "/work")
+            key: keys?.key ?? .unencrypted, manifestKey: keys?.manifest ?? Secret(UnsafeRawBufferPointer(start: nil, count: 0)),
+            workFolder: folder + "/work")
         settings.retentionClass = plan.retentionClass
         settings.hasPersonalData = plan.hasPersonalData
         settings.planRevision = loaded.hash
-        self.settings = settings
+        return settings
     }
 
     @Sendable static func now() -> Instant { SystemClock().now() }
@@ -82,59 +106,104 @@ struct OpenedBackups: BackupWork {
         ) { reference throws(Failure) in try secrets.read(reference) }
     }
 
-    private var pipeline: BackupPipeline {
+    private func pipeline(_ settings: PipelineSettings) -> BackupPipeline {
         BackupPipeline(settings, catalogue: catalogue, holder: holder, now: Self.now, progress: options.progress)
     }
 
-    private var verifier: BackupVerifier {
-        BackupVerifier(settings, policy: plan.verify, identities: identities, catalogue: catalogue, now: Self.now)
+    private func verifier() throws(Failure) -> BackupVerifier {
+        BackupVerifier(try settings, policy: plan.verify, identities: try identities, catalogue: catalogue, now: Self.now)
     }
 
-    func probes() async -> [Probe] {
-        var probes: [Probe] = []
+    /// Tells whom the plan names, once whoever did it has gone on.
+    private func tell(_ occasion: NotifyPolicy.Occasion, _ notification: Notification) {
+        // What was called off is no failure to tell of.
+        if occasion == .failure, Task.isCancelled { return }
+        guard plan.notify.on.contains(occasion), let command = plan.notify.run else { return }
+        let output = output
+        let notifier = CommandNotifier(command, caller: environment) { output.write("serin: \(plain($0))\n", isKept: true) }
+        options.later { await notifier.notify(notification) }
+    }
+
+    func probes(needsProof: Bool) async -> [Probe] {
+        let kind = plan.source.defaultKind
+        let source: Result<any BackupSource, Failure>
+        do throws(Failure) { source = .success(try self.source(kind)) } catch { source = .failure(error) }
+        var findings: [PreflightFinding] = []
         do throws(Failure) {
-            let source = try source(plan.source.defaultKind)
-            let found = try await onOwnThread { (stop) throws(Failure) in try source.probe(stop: stop) }
-            let words = "\(found.tool.name) \(found.tool.version)" + (found.server.map { ", server \($0.version)" } ?? "")
-            probes.append(
-                Probe("source", found.remarks.isEmpty ? .ok : .warning, ([words] + found.remarks).joined(separator: "; ")))
-        } catch { probes.append(Probe("source", .failed, error.description)) }
-        for place in settings.places {
-            do throws(Failure) {
-                let facts = try await place.destination.probe()
-                let free = facts.freeBytes.map { ", \(BackupText.size($0)) free" } ?? ""
-                probes.append(
-                    Probe(
-                        "destination \(place.name)", facts.remarks.isEmpty ? .ok : .warning,
-                        (["\(place.destination.name) can be written\(free)"] + facts.remarks).joined(separator: "; ")))
-            } catch {
-                probes.append(
-                    Probe("destination \(place.name)", place.isRequired ? .failed : .warning, error.description))
+            switch keys {
+            case .success(let keys): findings = try await pipeline(settings(keys)).preflight(kind, source)
+            case .failure(let failure): findings = try await pipeline(settings(nil)).preflight(kind, source, key: failure)
             }
+        } catch { findings = [PreflightFinding("catalogue", failure: error)] }
+        return findings.map { finding in
+            if let failure = finding.failure {
+                return Probe(
+                    finding.name, finding.isRequired ? .failed : .warning,
+                    failure.message + (failure.hint.map { " (\($0))" } ?? ""))
+            }
+            return Probe(
+                finding.name, finding.remarks.isEmpty ? .ok : .warning,
+                ([finding.detail.isEmpty ? "right" : finding.detail] + finding.remarks).joined(separator: "; "))
+        } + (proofProbe(needsProof).map { [$0] } ?? [])
+    }
+
+    /// What is for recipients cannot be opened here, and so counts as verified only where the plan takes the stored bytes as proof.
+    private func proofProbe(_ needsProof: Bool) -> Probe? {
+        guard case .recipients = plan.encryption.key, plan.verify.proof == .contents, options.identities.isEmpty else {
+            return nil
         }
-        return probes
+        return Probe(
+            "proof", needsProof ? .failed : .warning,
+            "no key here opens the backups, so they stay available and are not verified (have a machine with a recipient's key verify "
+                + "them, or write verify: {proof: stored_bytes} into the plan)")
     }
 
     func create(
-        _ kind: BackupKind, _ request: SerinBackups.BackupRequest
+        _ kind: BackupKind, _ request: BackupRequest
     ) async throws(BackupRunFailure) -> BackupRunResult {
-        let source: any BackupSource
-        do throws(Failure) { source = try self.source(kind) } catch { throw BackupRunFailure(.preflight, error) }
-        return try await pipeline.run(source, request)
+        tell(.begin, notices.begun(kind, at: Self.now()))
+        do throws(BackupRunFailure) {
+            let result = try await make(kind, request)
+            tell(.success, notices.made(result, at: Self.now()))
+            return result
+        } catch {
+            if !error.isBusy { tell(.failure, notices.failed(kind, error, at: Self.now())) }
+            throw error
+        }
+    }
+
+    private func make(_ kind: BackupKind, _ request: BackupRequest) async throws(BackupRunFailure) -> BackupRunResult {
+        let parts: (source: any BackupSource, settings: PipelineSettings)
+        do throws(Failure) { parts = (try source(kind), try settings) } catch {
+            let unbegun: UnbegunBackup
+            do throws(Failure) {
+                unbegun = try UnbegunBackup(of: plan, revision: loaded.hash, kind, request, at: Self.now(), error)
+            } catch { throw BackupRunFailure(.preflight, error) }
+            throw await unbegun.record(in: catalogue)
+        }
+        return try await pipeline(parts.settings).run(parts.source, request)
     }
 
     func verify(
         _ record: BackupRecord, at destination: String?, by principal: Principal
     ) async throws(Failure) -> BackupVerifier.Outcome {
-        if record.state == .uploaded { try await confirm(record, by: principal) }
-        return try await verifier.verify(record.id, source: source(record.kind), destination: destination, by: principal)
+        do throws(Failure) {
+            if record.state == .uploaded { try await confirm(record, by: principal) }
+            let outcome = try await verifier().verify(
+                record.id, source: source(record.kind), destination: destination, by: principal)
+            if !outcome.result.passed { tell(.failure, notices.bad(record, outcome.result)) }
+            return outcome
+        } catch {
+            tell(.failure, notices.unread(record, error, at: Self.now()))
+            throw error
+        }
     }
 
     /// Reads the copies of an imported backup, of which only the manifest was read.
     private func confirm(_ record: BackupRecord, by principal: Principal) async throws(Failure) {
         guard let facts = record.facts else { return }
         for copy in record.copies where copy.state == .stored {
-            guard let place = settings.places.first(where: { $0.name == copy.destination }) else { continue }
+            guard let place = places.first(where: { $0.name == copy.destination }) else { continue }
             let known = StoredObject(
                 key: copy.key, size: Int64(facts.envelope.storedBytes), version: copy.versionID)
             let found = try await place.destination.confirm(known, sha256: facts.envelope.storedSHA256)
@@ -146,13 +215,42 @@ struct OpenedBackups: BackupWork {
         }
     }
 
-    func dueForVerification() async throws(Failure) -> [BackupVerifier.DueCopy] { try await verifier.due(at: Self.now()) }
-
     func prune(
         lastRun: Instant?, agreed: Bool, by principal: Principal
     ) async throws(Failure) -> (plan: PrunePlan, report: BackupPruner.Report) {
-        try await BackupPruner(settings.places, catalogue: catalogue, holder: holder, now: Self.now)
-            .run(plan.target.description, Retention(of: plan), lastRun: lastRun, agreed: agreed, by: principal)
+        do throws(Failure) {
+            let done = try await BackupPruner(places, catalogue: catalogue, holder: holder, now: Self.now)
+                .run(plan.target.description, Retention(of: plan), lastRun: lastRun, agreed: agreed, by: principal)
+            if !done.report.warned.isEmpty { tell(.expiring, notices.expiring(done.report.warned, at: Self.now())) }
+            if done.plan.needsApproval, !agreed { tell(.expiring, notices.waiting(done.plan)) }
+            if !done.report.failures.isEmpty { tell(.failure, notices.notPruned(done.report.failures, at: Self.now())) }
+            return done
+        } catch {
+            // Somebody else works on the target; the next run makes up for it.
+            if error.kind != .conflict { tell(.failure, notices.notPruned(error, at: Self.now())) }
+            throw error
+        }
+    }
+
+    func mirror() async throws(Failure) -> CatalogueMirror.Report? {
+        guard let reference = plan.mirror else { return nil }
+        let url = try secrets.read(reference)
+        guard let name = ConnectionText.name(url) else {
+            throw Failure(
+                .invalid, "the connection string of the mirror cannot be read",
+                hint: "expected postgresql://user@host:5432/database, or host=… dbname=…")
+        }
+        do throws(CatalogueStoreError) {
+            let state = try await catalogue.state()
+            let jobs = try await catalogue.jobs()
+            let mirror = CatalogueMirror(connection: url, name: "postgres \(name)", deadline: .seconds(10))
+            do throws(Failure) { return try await mirror.update(state, jobs: jobs) } catch { throw .unavailable(error) }
+        } catch { throw error.failure }
+    }
+
+    func beat() async throws(Failure) {
+        guard let heartbeat = plan.heartbeat else { return }
+        try await Heartbeat(of: plan.target, url: try secrets.read(heartbeat.url)).beat(at: Self.now())
     }
 
     private func restoreSettings() throws(Failure) -> RestoreSettings {
@@ -182,7 +280,8 @@ struct OpenedBackups: BackupWork {
         _ record: BackupRecord, from destination: String?, tables: [String], permit: RestorePermit
     ) async throws(Failure) -> RestoredDatabase {
         try await BackupRestore(
-            settings, restoreSettings(), identities: identities, catalogue: catalogue, now: Self.now, progress: options.progress
+            try settings, restoreSettings(), identities: try identities, catalogue: catalogue, now: Self.now,
+            progress: options.progress
         ).restore(record.id, source: source(record.kind), destination: destination, tables: tables, permit: permit)
     }
 
@@ -193,17 +292,25 @@ struct OpenedBackups: BackupWork {
     func drill(
         _ policy: DrillPolicy, _ backup: BackupID?, seed: UInt64?, by principal: Principal
     ) async throws(Failure) -> DrillReport {
-        let restore = try restoreSettings()
-        let drill = BackupDrill.Settings(
-            policy, checks: plan.restore.checks, integrity: restore.integrity, targets: plan.targets, probe: restore.probe)
-        return try await BackupDrill(
-            settings, drill, identities: identities, catalogue: catalogue, now: Self.now, progress: options.progress
-        ).run(source(plan.source.defaultKind), backup: backup, seed: seed, by: principal)
+        do throws(Failure) {
+            let restore = try restoreSettings()
+            let drill = BackupDrill.Settings(
+                policy, checks: plan.restore.checks, integrity: restore.integrity, targets: plan.targets, probe: restore.probe,
+                hasHeartbeat: plan.heartbeat != nil)
+            let report = try await BackupDrill(
+                try settings, drill, identities: try identities, catalogue: catalogue, now: Self.now, progress: options.progress
+            ).run(source(plan.source.defaultKind), backup: backup, seed: seed, by: principal)
+            tell(.drill, notices.drilled(report))
+            return report
+        } catch {
+            tell(.drill, notices.notDrilled(error, at: Self.now()))
+            throw error
+        }
     }
 
     private func reading(_ destination: String) throws(Failure) -> DestinationReading {
-        guard let place = settings.places.first(where: { $0.name == destination }) else {
-            let names = settings.places.map(\.name).joined(separator: ", ")
+        guard let place = places.first(where: { $0.name == destination }) else {
+            let names = places.map(\.name).joined(separator: ", ")
             throw Failure(.invalid, "the plan has no destination '\(destination)'", hint: "it has \(names)")
         }
         return DestinationReading(
@@ -215,7 +322,7 @@ struct OpenedBackups: BackupWork {
     }
 
     func contents(of destination: String) async throws(Failure) -> DestinationContents {
-        let survey = CatalogueSurvey(try reading(destination), authenticate: ManifestSeal(settings.manifestKey).code)
+        let survey = CatalogueSurvey(try reading(destination), authenticate: ManifestSeal(try keys.get().manifest).code)
         var contents = try await survey.contents()
         // Pointers to the newest belong to no backup of their own.
         let pointers = Set(BackupKind.allCases.map { "\(plan.target)/latest-\($0.rawValue).json" })
@@ -225,6 +332,6 @@ struct OpenedBackups: BackupWork {
 
     func importBackups(from destination: String, by principal: Principal) async throws(Failure) -> CatalogueRebuild.Report {
         try await CatalogueRebuild(catalogue).run(
-            reading(destination), authenticate: ManifestSeal(settings.manifestKey).code, at: Self.now(), by: principal)
+            reading(destination), authenticate: ManifestSeal(try keys.get().manifest).code, at: Self.now(), by: principal)
     }
 }

@@ -13,18 +13,20 @@ final class OpenedService: OpenedController {
     private let lock: ServiceLock
     private let store: SQLiteStore
     private let keeper: WatchdogKeeper
+    private let afterwork: Afterwork
 
     var operations: any RolloutOperations { controller }
 
     private init(
         controller: ServiceController, folder: StateFolder, lock: ServiceLock, store: SQLiteStore,
-        keeper: WatchdogKeeper
+        keeper: WatchdogKeeper, afterwork: Afterwork
     ) {
         self.controller = controller
         self.folder = folder
         self.lock = lock
         self.store = store
         self.keeper = keeper
+        self.afterwork = afterwork
     }
 
     /// Takes the service's lock, opens its journal, and takes over what was left open.
@@ -65,6 +67,7 @@ final class OpenedService: OpenedController {
         }
         let mark = WatchdogMark(path: folder.watchdogMark)
         let haltFile = HaltFile(path: folder.halt)
+        let afterwork = Afterwork()
         let parts = ServiceController.Parts(
             store: store, clock: clock, notifier: notices,
             prepare: { request, principal throws(OperationError) in
@@ -73,10 +76,11 @@ final class OpenedService: OpenedController {
             makeWorld: { charter, start throws(Failure) in
                 try surroundings.world(
                     of: charter, database: start,
-                    backups: charter.policy.backup.map {
+                    backups: charter.policy.backup.map { _ in
                         PolicyBackups(
-                            policy: $0, state: StateRoot(path: root),
-                            assembly: Assembly.backups(environment: surroundings.environment))
+                            policy: LoadedPolicy(policy: charter.policy, hash: charter.policyHash), state: StateRoot(path: root),
+                            assembly: Assembly.backups(environment: surroundings.environment, output: surroundings.output),
+                            afterwork: afterwork, report: notices.say)
                     })
             },
             watchdog: WatchdogLink(
@@ -93,7 +97,7 @@ final class OpenedService: OpenedController {
         }
         return OpenedService(
             controller: controller, folder: folder, lock: lock, store: store,
-            keeper: keeper)
+            keeper: keeper, afterwork: afterwork)
     }
 
     /// What the controller of one `serin run` calls itself.
@@ -116,11 +120,13 @@ final class OpenedService: OpenedController {
     }
 
     func run() async throws(Failure) {
-        let result = await withDiscardingTaskGroup { group -> Result<Void, Failure> in
-            group.addTask { await self.keeper.run(self.controller) }
-            group.addTask { await self.watchHaltFile() }
-            defer { group.cancelAll() }
-            do throws(Failure) { return .success(try await controller.run()) } catch { return .failure(error) }
+        let result = await afterwork.beside {
+            await withDiscardingTaskGroup { group -> Result<Void, Failure> in
+                group.addTask { await self.keeper.run(self.controller) }
+                group.addTask { await self.watchHaltFile() }
+                defer { group.cancelAll() }
+                do throws(Failure) { return .success(try await controller.run()) } catch { return .failure(error) }
+            }
         }
         // The keeper may have been stopped before it saw the end.
         if let last = controller.latest, last.isFinal {

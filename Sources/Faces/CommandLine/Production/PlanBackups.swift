@@ -11,38 +11,27 @@ struct PlanBackups: Backups {
     let catalogue: any CatalogueStore
     let work: any BackupWork
     let now: @Sendable () -> Instant
+    /// Between two looks whether the target is free.
+    var busyPause = Duration.seconds(1)
 
     private var plan: BackupPlan { loaded.plan }
 
-    func preflight(_ request: SerinPorts.BackupRequest, deadline: Duration) async -> BackupPreflight {
-        let found = await within(deadline, "the preflight of the backup") { () throws(Failure) in await work.probes() }
+    func preflight(_ request: RolloutBackupRequest, deadline: Duration) async -> BackupPreflight {
+        let found = await within(deadline, "the preflight of the backup") { () throws(Failure) in
+            await work.probes(needsProof: true)
+        }
         switch found {
         case .success(let probes):
             return BackupPreflight(
-                problems: probes.filter { $0.outcome == .failed }.map { Failure(.denied, "backup: \($0.name): \($0.detail)") },
-                warnings: probes.filter { $0.outcome == .warning }.map { "backup: \($0.name): \($0.detail)" })
+                problems: probes.filter { $0.outcome == .failed }.map { Failure(.denied, "\($0.name): \($0.detail)") },
+                warnings: probes.filter { $0.outcome == .warning }.map { "\($0.name): \($0.detail)" })
         case .failure(let failure): return BackupPreflight(problems: [failure])
         }
     }
 
-    func take(_ request: SerinPorts.BackupRequest, deadline: Duration) async -> BackupOutcome {
+    func take(_ request: RolloutBackupRequest, deadline: Duration) async -> BackupOutcome {
         let made: Result<BackupOutcome, Failure> = await within(deadline, "the backup") { () throws(Failure) in
-            if case .made(let reference) = await lookUp(request) { return .made(reference) }
-            let record: BackupRecord
-            do throws(BackupRunFailure) {
-                let order = SerinBackups.BackupRequest(
-                    by: request.author, purpose: plan.purpose, label: "pre-deployment-\(request.version)",
-                    tier: "pre-deployment", rollout: request.rollout, releaseVersion: request.version)
-                record = try await work.create(plan.source.defaultKind, order).record
-            } catch { return .failed(Failure(error.failure.kind, "\(error)", hint: error.failure.hint)) }
-            // Before it is judged, so that nothing prunes it meanwhile.
-            let hold = Hold(.rollout(request.rollout), reason: "the restore point of \(request.rollout)")
-            try await append(CatalogueEvent(backup: record.id, at: now(), by: .serin, .held(hold)))
-            let outcome = try await work.verify(record, at: nil, by: .serin)
-            if let bad = outcome.result.checks.first(where: { !$0.passed }) {
-                return .failed(Failure(.invalid, "backup \(record.id) is bad: \(bad.name): \(bad.detail)"))
-            }
-            return await lookUp(request)
+            try await make(request)
         }
         switch made {
         case .success(let outcome): return outcome
@@ -53,14 +42,66 @@ struct PlanBackups: Backups {
         }
     }
 
-    func check(_ request: SerinPorts.BackupRequest, deadline: Duration) async -> BackupOutcome {
+    private func make(_ request: RolloutBackupRequest) async throws(Failure) -> BackupOutcome {
+        if case .made(let reference) = await lookUp(request) { return .made(reference) }
+        let record: BackupRecord
+        if let known = try await records(of: request).first(where: \.state.isRestorable) {
+            // Stored before whoever made it went away; nothing has to be dumped again.
+            record = known
+        } else {
+            do throws(BackupRunFailure) { record = try await create(request) } catch {
+                return .failed(
+                    Failure(error.failure.kind, "\(error.stage.rawValue): \(error.failure.message)", hint: error.failure.hint))
+            }
+        }
+        // Before it is judged, so that nothing prunes it meanwhile.
+        let hold = Hold(.rollout(request.rollout), reason: "the restore point of \(request.rollout)")
+        try await append(CatalogueEvent(backup: record.id, at: now(), by: .serin, .held(hold)))
+        if !record.state.isVerified {
+            let result = try await work.verify(record, at: nil, by: .serin).result
+            if let bad = result.checks.first(where: { !$0.passed }) {
+                return .failed(Failure(.invalid, "backup \(record.id) is bad: \(bad.name): \(bad.detail)"))
+            }
+            if let shortfall = result.shortfall {
+                return .failed(Failure(.invalid, "backup \(record.id) is not verified: \(shortfall)"))
+            }
+        }
+        return await lookUp(request)
+    }
+
+    /// Makes a backup. While another one of the target is under way, or something else that changes it, that is waited for: a rollout
+    /// is not refused because of a nightly backup.
+    private func create(_ request: RolloutBackupRequest) async throws(BackupRunFailure) -> BackupRecord {
+        let order = BackupRequest(
+            by: request.author, purpose: plan.purpose, label: "pre-deployment-\(request.version)", tier: "pre-deployment",
+            rollout: request.rollout, releaseVersion: request.version)
+        while true {
+            do throws(BackupRunFailure) { return try await work.create(plan.source.defaultKind, order).record } catch {
+                guard error.isBusy else { throw error }
+                repeat {
+                    // A cancelled pause ends the loop.
+                    try? await Task.sleep(for: .milliseconds(busyPause.milliseconds))
+                    if Task.isCancelled { throw error }
+                } while await isHeld()
+            }
+        }
+    }
+
+    /// Whether the target's lease is somebody's. Where that cannot be read, the next try says so.
+    private func isHeld() async -> Bool {
+        do throws(CatalogueStoreError) {
+            return try await catalogue.leases().contains { $0.target == plan.target.description && now() < $0.expiresAt }
+        } catch { return false }
+    }
+
+    func check(_ request: RolloutBackupRequest, deadline: Duration) async -> BackupOutcome {
         switch await within(deadline, "the look into the catalogue", { () throws(Failure) in await lookUp(request) }) {
         case .success(let outcome): outcome
         case .failure(let failure): .unknown(failure)
         }
     }
 
-    func release(_ request: SerinPorts.BackupRequest, deadline: Duration) async throws(Failure) {
+    func release(_ request: RolloutBackupRequest, deadline: Duration) async throws(Failure) {
         try await within(deadline, "the release of the backup") { () throws(Failure) in
             for record in try await records(of: request) {
                 let kind = Hold.Kind.rollout(request.rollout)
@@ -71,7 +112,8 @@ struct PlanBackups: Backups {
         }.get()
     }
 
-    private func records(of request: SerinPorts.BackupRequest) async throws(Failure) -> [BackupRecord] {
+    /// What was made for this rollout, the newest first.
+    private func records(of request: RolloutBackupRequest) async throws(Failure) -> [BackupRecord] {
         do throws(CatalogueStoreError) {
             return try await catalogue.state().history(
                 BackupSelection(target: plan.target.description, rollout: request.rollout), includingDead: true)
@@ -79,7 +121,7 @@ struct PlanBackups: Backups {
     }
 
     /// What the catalogue says of this rollout's backup, the newest good one first.
-    private func lookUp(_ request: SerinPorts.BackupRequest) async -> BackupOutcome {
+    private func lookUp(_ request: RolloutBackupRequest) async -> BackupOutcome {
         let records: [BackupRecord]
         do throws(Failure) { records = try await self.records(of: request) } catch { return .unknown(error) }
         let held = records.first { record in

@@ -1,4 +1,3 @@
-internal import SerinCatalogue
 internal import SerinController
 internal import SerinModel
 internal import SerinPolicies
@@ -8,11 +7,16 @@ internal import SerinRollouts
 /// The backups that a rollout's policy asks for. The plan is read and the catalogue opened for each call: a rollout needs them a few
 /// times in hours, and holds nothing open meanwhile.
 struct PolicyBackups: Backups {
-    let policy: RolloutBackupPolicy
+    /// The policy of a rollout.
+    let policy: LoadedPolicy
     let state: StateRoot
     let assembly: BackupAssembly
+    /// Does what nobody waits for: notifications, the mirror.
+    let afterwork: Afterwork
+    /// Told of what could not be mirrored.
+    let report: @Sendable (String) -> Void
 
-    func preflight(_ request: BackupRequest, deadline: Duration) async -> BackupPreflight {
+    func preflight(_ request: RolloutBackupRequest, deadline: Duration) async -> BackupPreflight {
         let found = await opened { await $0.preflight(request, deadline: deadline) }
         switch found {
         case .success(let report): return report
@@ -20,14 +24,14 @@ struct PolicyBackups: Backups {
         }
     }
 
-    func take(_ request: BackupRequest, deadline: Duration) async -> BackupOutcome {
+    func take(_ request: RolloutBackupRequest, deadline: Duration) async -> BackupOutcome {
         switch await opened({ await $0.take(request, deadline: deadline) }) {
         case .success(let outcome): outcome
         case .failure(let failure): .failed(failure)
         }
     }
 
-    func check(_ request: BackupRequest, deadline: Duration) async -> BackupOutcome {
+    func check(_ request: RolloutBackupRequest, deadline: Duration) async -> BackupOutcome {
         switch await opened({ await $0.check(request, deadline: deadline) }) {
         case .success(let outcome): outcome
         // What cannot be looked up may be there.
@@ -35,7 +39,7 @@ struct PolicyBackups: Backups {
         }
     }
 
-    func release(_ request: BackupRequest, deadline: Duration) async throws(Failure) {
+    func release(_ request: RolloutBackupRequest, deadline: Duration) async throws(Failure) {
         let result = await opened { backups -> Result<Void, Failure> in
             do throws(Failure) {
                 return .success(try await backups.release(request, deadline: deadline))
@@ -49,24 +53,19 @@ struct PolicyBackups: Backups {
     /// Reads the plan, opens the catalogue and the plan's parts, and closes the catalogue after the work.
     private func opened<Value: Sendable>(_ body: (PlanBackups) async -> Value) async -> Result<Value, Failure> {
         do throws(OperationError) {
-            guard case .file(let file) = policy.plan else {
-                throw .refused(
-                    Refusal(
-                        "the short form 'to:' of 'backup:' is not supported yet",
-                        hint: "write a backup plan and name its file with 'plan:'"))
-            }
-            let loaded = try assembly.readPlan(
-                PolicySource(file: file, text: try PolicyArguments.text(of: file, kind: "plan")))
+            let loaded = try Assembly.backupPlan(of: policy, named: "POLICY")
             let catalogue = try await assembly.openCatalogue(state)
             let result: Result<Value, Failure>
             do throws(Failure) {
-                let work = try await assembly.open(loaded, state, catalogue, BackupWorkOptions(purpose: "serin rollout"))
+                let work = try await assembly.open(
+                    loaded, state, catalogue, BackupWorkOptions(purpose: "serin rollout", later: afterwork.add))
                 result = .success(
                     await body(PlanBackups(loaded: loaded, catalogue: catalogue, work: work) { SystemClock().now() }))
             } catch {
                 result = .failure(error)
             }
             await catalogue.close()
+            assembly.mirrorLater(loaded, state, by: afterwork.add, report: report)
             return result
         } catch {
             return .failure(Failure(.invalid, "\(error)"))

@@ -11,10 +11,24 @@ struct Probing: Sendable {
     let output: Output
 
     /// Everything that a preflight would try.
-    func probes(_ loaded: LoadedPolicy, _ source: PolicySource) async -> [Probe] {
+    func probes(_ loaded: LoadedPolicy, _ source: PolicySource, _ state: StateRoot) async -> [Probe] {
+        async let backup = backupProbes(loaded, source, state)
+        return await rolloutProbes(loaded, source) + backup
+    }
+
+    private func backupProbes(_ loaded: LoadedPolicy, _ source: PolicySource, _ state: StateRoot) async -> [Probe] {
+        loaded.policy.backup?.before == .always ? await look(loaded, source, state).probes() : []
+    }
+
+    private func look(_ loaded: LoadedPolicy, _ source: PolicySource, _ state: StateRoot) -> BackupLook {
+        BackupLook(
+            policy: loaded, file: source.file, state: state, assembly: Assembly.backups(environment: environment, output: output))
+    }
+
+    private func rolloutProbes(_ loaded: LoadedPolicy, _ source: PolicySource) async -> [Probe] {
         do throws(Failure) {
             var charter = try charter(loaded, source)
-            // A catalogue would be made for it; `serin backup check` tries a plan.
+            // Looked at apart, where nothing of it is made.
             charter.policy.backup = nil
             let surroundings = try Surroundings(environment: environment, output: output)
             let world = try surroundings.world(of: charter)
@@ -48,8 +62,14 @@ struct Probing: Sendable {
         }
     }
 
-    /// How long the evidence takes at the present traffic.
-    func forecast(_ loaded: LoadedPolicy, _ source: PolicySource) async -> Forecast {
+    /// How long the evidence takes at the present traffic, and the backup by the last one.
+    func forecast(_ loaded: LoadedPolicy, _ source: PolicySource, _ state: StateRoot) async -> Forecast {
+        var forecast = await evidenceForecast(loaded, source)
+        if loaded.policy.backup?.before == .always { forecast.backup = await look(loaded, source, state).estimate() }
+        return forecast
+    }
+
+    private func evidenceForecast(_ loaded: LoadedPolicy, _ source: PolicySource) async -> Forecast {
         do throws(Failure) {
             let charter = try charter(loaded, source)
             let telemetry = try Surroundings(environment: environment, output: output).world(of: charter).telemetry

@@ -26,8 +26,12 @@ extension Assembly {
         }
         return Assembly(
             readPolicy: read,
-            probe: { policy, source in await Probing(environment: environment, output: output).probes(policy, source) },
-            forecast: { policy, source in await Probing(environment: environment, output: output).forecast(policy, source) },
+            probe: { policy, source, state in
+                await Probing(environment: environment, output: output).probes(policy, source, state)
+            },
+            forecast: { policy, source, state in
+                await Probing(environment: environment, output: output).forecast(policy, source, state)
+            },
             openController: { service, state throws(OperationError) in
                 try await OpenedService.open(
                     service, root: state.path, purpose: OpenedService.runPurpose, surroundings: try surroundings(),
@@ -54,7 +58,7 @@ extension Assembly {
                 try await verifyJournal(service, rollout, against: noted, state)
             },
             policySchema: { SerinPolicies.policySchema(drivers: TrafficDrivers.schemas).canonicalText },
-            backups: backups(environment: environment),
+            backups: backups(environment: environment, output: output),
             watchdog: { service, state, after throws(OperationError) in
                 try await watch(service, state, after: after, surroundings: try surroundings())
             })
@@ -77,17 +81,45 @@ extension Assembly {
         return LoadedPolicy(policy: overridden, hash: try hash(of: bytes), missingVersions: reading.missingVersions)
     }
 
-    static func backups(environment: [String: String]) -> BackupAssembly {
+    /// Reads, validates and hashes a backup plan. A rollout's policy is read as the plan that its `backup:` means, so that what was
+    /// made before a release can be verified and restored by the same file.
+    private static func loadPlan(_ source: PolicySource) throws(OperationError) -> LoadedBackupPlan {
+        let bytes = Array(source.text.utf8)
+        let document = readYAML(bytes, file: source.file)
+        if case .mapping(let pairs, _)? = document.node, pairs.contains(where: { $0.key == "service" }),
+            !pairs.contains(where: { $0.key == "target" })
+        {
+            return try backupPlan(of: try loadPolicy(source), named: source.file)
+        }
+        let reading = BackupPlanReading(
+            of: document.node, file: source.file, earlier: document.diagnostics, destinations: BackupDestinations.schemas,
+            offsets: ZoneFiles.offset)
+        guard let plan = reading.plan else { throw .invalid(reading.diagnostics) }
+        return LoadedBackupPlan(file: source.file, plan: plan, warnings: reading.warnings, hash: try hash(of: bytes))
+    }
+
+    /// The backup plan that a rollout's policy means: the one in the file that it names, or what its short form stands for.
+    ///
+    /// - Parameter file: What messages call the short form.
+    static func backupPlan(of loaded: LoadedPolicy, named file: String) throws(OperationError) -> LoadedBackupPlan {
+        switch loaded.policy.backup?.plan {
+        case .file(let path):
+            return try loadPlan(PolicySource(file: path, text: try PolicyArguments.text(of: path, kind: "plan")))
+        case .short:
+            if let plan = BackupPlan(shortFormOf: loaded.policy) {
+                return LoadedBackupPlan(file: file, plan: plan, hash: loaded.hash)
+            }
+        case nil: break
+        }
+        throw .refused(
+            Refusal(
+                "the policy of '\(loaded.policy.service)' says of no backup what it is made of",
+                hint: "add backup: {before: always, plan: FILE} to it, or name a backup plan"))
+    }
+
+    static func backups(environment: [String: String], output: Output) -> BackupAssembly {
         BackupAssembly(
-            readPlan: { source throws(OperationError) in
-                let bytes = Array(source.text.utf8)
-                let document = readYAML(bytes, file: source.file)
-                let reading = BackupPlanReading(
-                    of: document.node, file: source.file, earlier: document.diagnostics, destinations: BackupDestinations.schemas,
-                    offsets: ZoneFiles.offset)
-                guard let plan = reading.plan else { throw .invalid(reading.diagnostics) }
-                return LoadedBackupPlan(file: source.file, plan: plan, warnings: reading.warnings, hash: try hash(of: bytes))
-            },
+            readPlan: { source throws(OperationError) in try loadPlan(source) },
             planSchema: {
                 SerinPolicies.backupPlanSchema(destinations: BackupDestinations.schemas.map(\.driver)).canonicalText
             },
@@ -98,7 +130,8 @@ extension Assembly {
                 } catch { throw .unavailable(error.description) }
             },
             open: { loaded, state, catalogue, options throws(Failure) in
-                try OpenedBackups(loaded, state: state, catalogue: catalogue, options: options, environment: environment)
+                try OpenedBackups(
+                    loaded, state: state, catalogue: catalogue, options: options, environment: environment, output: output)
             }, offsets: ZoneFiles.offset)
     }
 

@@ -1,6 +1,7 @@
 internal import SerinActions
 internal import SerinController
 internal import SerinModel
+internal import SerinNotifications
 internal import SerinPolicies
 internal import SerinPorts
 internal import SerinPostgres
@@ -44,13 +45,17 @@ struct Surroundings: Sendable {
         } else {
             database = nil
         }
+        let output = output
+        let notifiers = policy.notify.map { notify in
+            [CommandNotifier(notify.run, caller: environment) { output.write("serin: \(plain($0))\n", isKept: true) }]
+        }
         return World(
             traffic: traffic,
             telemetry: hubs.telemetry(for: policy.prometheus, alerts: policy.alerts, poll: policy.timing.poll),
             database: database,
             actions: CommandActions(transport: transport, environment: environment) { reference throws(Failure) in
                 try secrets.read(reference)
-            }, backups: backups)
+            }, backups: backups, notifiers: notifiers ?? [])
     }
 
     /// A load balancer by its settings.

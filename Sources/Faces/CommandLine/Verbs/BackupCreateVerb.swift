@@ -41,12 +41,13 @@ extension Subcommand {
                 }
                 var code = ExitCode.ok
                 for item in items {
-                    let request = SerinBackups.BackupRequest(
+                    let request = BackupRequest(
                         by: backups.principal, purpose: purpose ?? loaded.plan.purpose, label: item.label ?? label, tags: tags,
                         tier: scheduled ? item.label ?? "scheduled" : "manual")
                     let result = try await backups.create(loaded, item.kind, request)
                     if code == .ok { code = result }
                 }
+                backups.mirrorLater(loaded)
                 return code
             }
         }
@@ -63,7 +64,7 @@ extension BackupSession {
 
     /// Makes one backup and says what came of it.
     func create(
-        _ loaded: LoadedBackupPlan, _ kind: BackupKind, _ request: SerinBackups.BackupRequest
+        _ loaded: LoadedBackupPlan, _ kind: BackupKind, _ request: BackupRequest
     ) async throws(Failure) -> ExitCode {
         let progress = BackupProgress(session)
         let work = try await work(loaded, "serin backup create", progress: progress)

@@ -41,6 +41,12 @@ extension Subcommand {
                     throw error
                 }
                 progress.end()
+                if selection == nil, chosen == nil, !loaded.plan.drills.isEmpty {
+                    // It stands for the one that the daemon would hold.
+                    let words = "drill \(report.result.id) by hand " + (report.result.passed ? "passed" : "FAILED")
+                    try await backups.note(policy.topic, loaded.plan.target.description, nil, words)
+                }
+                backups.mirrorLater(loaded)
                 session.data(try BackupText.document(report)) { _ in report.markdown.split(separator: "\n").map(String.init) }
                 for item in report.result.actionItems { session.note("to do: \(plain(item))") }
                 session.note(

@@ -42,6 +42,7 @@ extension Subcommand {
                 }
                 let work = try await backups.work(loaded, "serin backup prune")
                 let done = try await work.prune(lastRun: lastRun, agreed: agreed != nil, by: backups.principal)
+                backups.mirrorLater(loaded)
                 show(done.plan, done.report, session)
                 for undone in done.report.failures {
                     session.complain("\(undone.entry.backup) at \(undone.entry.destination ?? "-"): \(undone.failure)")

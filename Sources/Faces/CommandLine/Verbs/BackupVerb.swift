@@ -38,16 +38,27 @@ enum BackupExit {
 struct BackupSession: Sendable {
     let session: Session
     let store: any CatalogueStore
+    /// Does what nobody waits for: notifications, the mirror.
+    let afterwork: Afterwork
 
     /// Opens the catalogue of the state folder for a body.
-    static func with<Value>(
+    static func with<Value: Sendable>(
         _ session: Session, _ body: (BackupSession) async throws -> Value
     ) async throws -> Value {
         let store = try await session.assembly.backups.openCatalogue(session.state)
-        let result: Result<Value, any Error>
-        do { result = .success(try await body(BackupSession(session: session, store: store))) } catch { result = .failure(error) }
+        let afterwork = Afterwork()
+        let result: Result<Value, any Error> = await afterwork.beside {
+            do {
+                return .success(try await body(BackupSession(session: session, store: store, afterwork: afterwork)))
+            } catch { return .failure(error) }
+        }
         await store.close()
         return try result.get()
+    }
+
+    /// Brings what has changed to the plan's mirror, where it has one.
+    func mirrorLater(_ loaded: LoadedBackupPlan) {
+        session.assembly.backups.mirrorLater(loaded, session.state, by: afterwork.add) { session.complain($0) }
     }
 
     /// Who asks.
@@ -64,9 +75,24 @@ struct BackupSession: Sendable {
     }
 
     /// Appends a note for the audit.
-    func note(_ topic: String, _ target: String, _ backup: BackupID?, _ text: String) async throws(Failure) {
-        let note = AuditNote(at: session.now, by: principal, topic: topic, target: target, backup: backup, text: text)
+    func note(
+        _ topic: String, _ target: String, _ backup: BackupID?, _ text: String, at moment: Instant? = nil
+    ) async throws(Failure) {
+        let note = AuditNote(
+            at: moment ?? session.now, by: principal, topic: topic, target: target, backup: backup, text: text)
         do throws(CatalogueStoreError) { try await store.note(note) } catch { throw error.failure }
+    }
+
+    /// Takes the notes in that were written since.
+    func read(_ notes: inout TargetNotes) async throws(Failure) {
+        while true {
+            let entries: [CatalogueEntry]
+            do throws(CatalogueStoreError) { entries = try await store.entries(after: notes.sequence, limit: 1000) } catch {
+                throw error.failure
+            }
+            guard !entries.isEmpty else { return }
+            notes.take(entries)
+        }
     }
 
     /// The notes of a topic about a target, the oldest first.
@@ -112,7 +138,7 @@ struct BackupSession: Sendable {
     ) async throws(Failure) -> any BackupWork {
         try await session.assembly.backups.open(
             loaded, session.state, store,
-            BackupWorkOptions(purpose: purpose, identities: identities) { progress?.show($0) })
+            BackupWorkOptions(purpose: purpose, identities: identities, later: afterwork.add) { progress?.show($0) })
     }
 }
 

@@ -9,8 +9,10 @@ extension Subcommand {
     static let backupVerify = Subcommand(
         "backup verify", summary: "read copies again completely and judge them",
         details: """
-            Without a key that opens it, only the stored bytes are compared; --identity gives a recipient's. --due verifies what the
-            plan's verify.every asks for. A copy that is found bad is quarantined: exit 8. What could not be read is no finding.
+            Without a key that opens it, only the stored bytes are compared, and the backup is not verified by that unless the plan says
+            verify: {proof: stored_bytes}; --identity gives a recipient's key. --due verifies what the
+            plan's verify.every asks for. A copy that is found bad is quarantined: exit 8. What could not be read is no finding. One that
+            could not be opened, and needs to be, stays unverified: exit 7.
             """,
         examples: [
             "serin backup verify backups/checkout.yaml latest", "serin backup verify backups/checkout.yaml --due --limit 5",
@@ -30,9 +32,8 @@ extension Subcommand {
                 var copies: [(record: BackupRecord, destination: String?)] = []
                 if due {
                     let state = try await backups.state()
-                    // Imported ones were never read here.
-                    copies = state.live(target: target).filter { $0.state == .uploaded }.prefix(limit).map { ($0, nil) }
-                    for copy in try await work.dueForVerification().prefix(limit) {
+                    let reading = loaded.plan.copiesToRead(state.live(target: target), at: session.now)
+                    for copy in reading.due.prefix(limit) {
                         if let record = state[copy.backup] { copies.append((record, copy.destination)) }
                     }
                     if copies.isEmpty { session.note("nothing is due") }
@@ -43,6 +44,7 @@ extension Subcommand {
                 for (record, destination) in copies {
                     code = worse(code, try await verify(record, destination, work, backups))
                 }
+                backups.mirrorLater(loaded)
                 return code
             }
         }
@@ -63,11 +65,18 @@ extension Subcommand {
         session.data(
             .object([
                 "schema": .string("serin.dev/backup-verification/v1"), "backup": .string("\(record.id)"),
-                "ok": .bool(result.passed), "result": try BackupText.document(result),
+                "ok": .bool(result.isProof), "result": try BackupText.document(result),
+                "shortfall": result.shortfall.map { .string($0) } ?? .null,
                 "warnings": .array(outcome.warnings.map { .string($0) }),
             ])
         ) { style in BackupText.table(result.checks).lines(style) }
         for warning in outcome.warnings { session.note("warning: \(plain(warning))") }
+        if result.passed, result.shortfall != nil {
+            session.note(
+                "\(record.id) at \(result.destination) is as it was stored, and stays \(record.state.rawValue); to verify it give a "
+                    + "recipient's key with --identity CERTIFICATE,KEY")
+            return .refused
+        }
         session.note(
             result.passed
                 ? "\(record.id) at \(result.destination) is good"

@@ -5,7 +5,10 @@ internal import SerinPolicies
 extension Subcommand {
     static let check = Subcommand(
         "check", summary: "validate a policy and try everything that it names",
-        details: "Changes nothing. Exit 2 when the policy is invalid, 7 when a rollout would be refused.",
+        details: """
+            Changes nothing, but makes a folder for backups that is missing. Exit 2 when the policy is invalid, 7 when a rollout would
+            be refused.
+            """,
         examples: [
             "serin check policy.yaml", "serin check policy.yaml --version 1.9.0 --previous 1.8.3",
             "serin check policy.yaml --offline",
@@ -17,7 +20,7 @@ extension Subcommand {
         return { session in
             let source = try arguments.source()
             let loaded = try session.assembly.readPolicy(source)
-            let probes = offline ? [] : await session.assembly.probe(loaded, source)
+            let probes = offline ? [] : await session.assembly.probe(loaded, source, session.state)
             session.data(document(loaded, probes)) { style in
                 probes.isEmpty ? [] : table(probes).lines(style)
             }

@@ -14,8 +14,9 @@ extension Subcommand {
         return { session in
             let source = try arguments.source()
             let loaded = try session.assembly.readPolicy(source)
-            let forecast = offline ? Forecast(sentences: []) : await session.assembly.forecast(loaded, source)
-            let plan = Plan(loaded.policy, version: source.version, previous: source.previous)
+            let forecast = offline ? Forecast(sentences: []) : await session.assembly.forecast(loaded, source, session.state)
+            let plan = Plan(
+                loaded.policy, version: source.version, previous: source.previous, backupEstimate: forecast.backup)
             session.data(plan.document(hash: loaded.hash, forecast)) { style in
                 plan.lines(hash: loaded.hash, forecast, style)
             }
@@ -37,9 +38,12 @@ struct Plan: Sendable {
     private let values: [(name: String, value: String)]
     /// The least time of each judged step: warm-up, then healthy time.
     let stepFor: Duration
+    /// How long the backup takes and how large it is; nil when that was not asked.
+    private let backupEstimate: String?
 
-    init(_ policy: Policy, version: String?, previous: String?) {
+    init(_ policy: Policy, version: String?, previous: String?, backupEstimate: String? = nil) {
         self.policy = policy
+        self.backupEstimate = backupEstimate
         self.version = version ?? "the new version"
         self.previous = previous ?? "the previous version"
         values = [("version", version), ("previous", previous)].compactMap { name, value in value.map { (name, $0) } }
@@ -107,9 +111,11 @@ struct Plan: Sendable {
         let what =
             switch backup.plan {
             case .file(let path): "by the plan \(path)"
-            case .short(let folders, _): "a dump of postgres to \(folders.joined(separator: ", "))"
+            case .short(let folders, _):
+                "a dump of postgres to \(folders.joined(separator: ", ")), kept until somebody deletes it"
             }
         return "\(what), verified within \(backup.deadline), else the rollout is refused"
+            + (backupEstimate.map { "; \($0)" } ?? "")
     }
 
     private func words(_ action: ActionPolicy) -> String {

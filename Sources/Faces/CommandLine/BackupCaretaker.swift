@@ -1,0 +1,105 @@
+internal import SerinAPI
+internal import SerinBackups
+internal import SerinCatalogue
+internal import SerinController
+internal import SerinModel
+internal import SerinPolicies
+internal import SerinPorts
+internal import SerinSQLite
+
+/// Reads the copies of one plan's backups again and rehearses restores when the plan wants it, as long as it runs. It works under a
+/// lease of its own, so that two daemons do nothing twice, and no backup waits for it.
+struct BackupCaretaker {
+    let backups: BackupSession
+    let loaded: LoadedBackupPlan
+    let clock: any Clock
+
+    private var target: String { loaded.plan.target.description }
+
+    /// Runs until its task is cancelled.
+    func run() async {
+        var notes = TargetNotes(of: target)
+        while !Task.isCancelled { await clock.sleep(for: await tick(&notes)) }
+    }
+
+    /// Does what is due now.
+    ///
+    /// - Returns: How long to wait before the next look.
+    func tick(_ notes: inout TargetNotes) async -> Duration {
+        do throws(Failure) {
+            let agenda = try await agenda(&notes)
+            if !agenda.copies.isEmpty || !agenda.drills.isEmpty {
+                let clock = clock
+                let keeper = LeaseKeeper(catalogue: backups.store, now: { clock.now() }, length: .seconds(60))
+                let request = LeaseRequest(
+                    target: "\(target)/care", holder: .current(purpose: "serin daemon"), by: .serin, at: clock.now())
+                do throws(Failure) {
+                    try await keeper.hold(request) { _ throws(Failure) in try await carryOut(agenda) }
+                } catch {
+                    // Another daemon of the same catalogue is at it.
+                    guard error.kind == .conflict else { throw error }
+                    return BackupScheduler.longestPause
+                }
+                backups.mirrorLater(loaded)
+            }
+            let next = try await self.agenda(&notes).next
+            return min(
+                BackupScheduler.longestPause, next.map { max(.seconds(1), $0 - clock.now()) } ?? BackupScheduler.longestPause)
+        } catch {
+            backups.session.complain("the backups of \(target) cannot be looked after: \(error)")
+            return .minutes(1)
+        }
+    }
+
+    private func agenda(_ notes: inout TargetNotes) async throws(Failure) -> CareAgenda {
+        try await backups.read(&notes)
+        return CareAgenda(
+            of: loaded.plan, try await backups.state().records, notes, at: clock.now(),
+            offsets: backups.session.assembly.backups.offsets)
+    }
+
+    private func carryOut(_ agenda: CareAgenda) async throws(Failure) {
+        for copy in agenda.copies where !Task.isCancelled { try await read(copy) }
+        for drill in agenda.drills where !Task.isCancelled { try await rehearse(drill) }
+    }
+
+    private func read(_ copy: CareAgenda.Copy) async throws(Failure) {
+        guard let record = try await backups.state()[copy.backup] else { return }
+        let session = backups.session
+        do throws(Failure) {
+            let work = try await backups.work(loaded, "serin daemon")
+            let outcome = try await work.verify(record, at: copy.destination, by: .serin)
+            for warning in outcome.warnings { session.note("\(clock.now()) \(target): \(record.id): \(plain(warning))") }
+            if outcome.result.isProof {
+                session.note("\(clock.now()) \(target): \(record.id) at \(copy.destination) was read again and is good")
+            } else if !outcome.result.passed {
+                session.complain("backup \(record.id) of \(target) at \(copy.destination) is BAD; make a new one")
+            }
+        } catch {
+            if Task.isCancelled { return }
+            session.complain("backup \(record.id) of \(target) at \(copy.destination) could not be read: \(error)")
+            try await backups.note(
+                CareAgenda.unreadTopic, target, record.id, "\(copy.destination): \(error.message)", at: clock.now())
+        }
+    }
+
+    private func rehearse(_ drill: DrillPolicy) async throws(Failure) {
+        let session = backups.session
+        let words: String
+        do throws(Failure) {
+            let work = try await backups.work(loaded, "serin daemon")
+            let report = try await work.drill(drill, nil, seed: nil, by: .serin)
+            words = "drill \(report.result.id) of backup \(report.backup) " + (report.result.passed ? "passed" : "FAILED")
+            if report.result.passed {
+                session.note("\(clock.now()) \(target): \(words)")
+            } else {
+                session.complain("\(target): \(words); serin backup show \(report.backup) tells why")
+            }
+        } catch {
+            if Task.isCancelled { return }
+            words = (error.kind == .transient ? CareAgenda.again : "not held: ") + error.message
+            session.complain("no restore of \(target) could be rehearsed: \(error)")
+        }
+        try await backups.note(drill.topic, target, nil, words, at: clock.now())
+    }
+}
