@@ -412,7 +412,7 @@ import Testing
             plan().stages[1] == "backup: by the plan /etc/serin/checkout.yaml, verified within 1h, else the rollout is refused")
         #expect(plan().wayBack.last?.contains("restore point") == true)
         policy.backup?.plan = .short(destinations: ["file:///b"], key: .file("/k"))
-        #expect(plan().stages[1].hasPrefix("backup: a dump of postgres to file:///b, verified"))
+        #expect(plan().stages[1].hasPrefix("backup: a dump of postgres to file:///b, kept until somebody deletes it, verified"))
         policy.backup?.before = .migrations
         #expect(plan().stages[1] == "backup: none is taken: it is asked for before migrations, and there are none yet")
         #expect(plan().wayBack.last?.contains("restore point") == false)

@@ -16,7 +16,7 @@ import Testing
     @Test(.timeLimit(.minutes(5)))
     func theDaemonMakesVerifiesMirrorsRehearsesAndTellsOfBackups() async throws {
         try await BackupStage.play { stage in
-            try await stage.server.sql("CREATE DATABASE control")
+            try await stage.server.sql("CREATE DATABASE control OWNER keeper")
             let told = stage.scratch.file("told")
             let plan = try stage.plan(
                 """
@@ -32,7 +32,7 @@ import Testing
             let environment = [
                 "PATH": "/usr/local/bin:/usr/bin:/bin", "LC_ALL": "C.UTF-8", "SERIN_STATE": stage.state, "NO_COLOR": "1",
                 "SWIFT_BACKTRACE": "enable=no", "DATABASE_URL": stage.url,
-                "CONTROL_URL": stage.server.url(database: "control"),
+                "CONTROL_URL": stage.server.url(user: "keeper", database: "control"),
             ]
             // So that the first backup already holds one.
             let daemon = try ServerProcess(

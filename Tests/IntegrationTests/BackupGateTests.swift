@@ -35,7 +35,7 @@ extension Integration {
             #expect(after.count == 1)
             #expect(after.first?["holds"]?.items?.first?["until"]?.integer != nil, "the hold ends some time after the rollout")
             let why = try await scene.serin("why", scene.service)
-            #expect(why.text.contains("restore point"), "\(why.text)")
+            #expect(why.text.contains("restore   backup "), "\(why.text)")
             let shown = try await scene.serin("backup", "show", "latest")
             #expect(shown.text.contains("rollout \(rollout)") && shown.text.contains("until 20"), "\(shown.text)")
         }

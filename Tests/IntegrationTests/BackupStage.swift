@@ -23,17 +23,20 @@ struct BackupStage: Sendable {
         defer { scratch.remove() }
         let cluster = try await PostgresCluster.start(in: scratch, withReplica: false)
         defer { cluster.stop() }
-        try await cluster.primary.sql("CREATE DATABASE shop")
+        // It makes backups and restores beside the live database, and is no superuser.
+        try await cluster.primary.sql(
+            "CREATE ROLE keeper LOGIN CREATEDB; GRANT pg_read_all_data, pg_monitor, pg_signal_backend TO keeper")
+        try await cluster.primary.sql("CREATE DATABASE shop OWNER keeper")
         try await cluster.primary.sql(
             "CREATE TABLE orders AS SELECT n AS id, md5(n::text) || md5((n * 7)::text) AS note FROM generate_series(1, \(rows)) n; "
-                + "ALTER TABLE orders ADD PRIMARY KEY (id)", database: "shop")
+                + "ALTER TABLE orders ADD PRIMARY KEY (id)", user: "keeper", database: "shop")
         let key = try scratch.write("key", "0123456789 a passphrase of a team\n", mode: 0o600)
         try await body(
             BackupStage(
                 scratch: scratch, cluster: cluster, store: scratch.file("store"), key: key, deployed: scratch.file("deployed")))
     }
 
-    var url: String { server.url(database: "shop") }
+    var url: String { server.url(user: "keeper", database: "shop") }
     var environment: [String: String] { ["DATABASE_URL": url] }
     /// The state folder of the scenes.
     var state: String { scratch.file("state") }
