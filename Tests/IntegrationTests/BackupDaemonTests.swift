@@ -46,7 +46,7 @@ import Testing
             }
             let beat = "SELECT count(*) FROM serin.heartbeat WHERE target = 'shop' AND at > now() - interval '30s'"
             #expect(try await stage.server.sql(beat, database: "shop") == "1")
-            try await waitUntil("a drill; the daemon said: \(said())", within: .seconds(150)) {
+            try await waitUntil("a drill; the daemon said: \(said())", within: .seconds(200)) {
                 let rows = try? await stage.server.sql(
                     "SELECT drilled_at IS NOT NULL FROM control_plane.backups", database: "control")
                 return rows == "t"

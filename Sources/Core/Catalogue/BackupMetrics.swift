@@ -25,6 +25,9 @@ public struct BackupMetrics: Sendable, Hashable {
             name: "backup_last_verified_timestamp_seconds", type: "gauge",
             help: "When a copy was last read again completely and agreed; 0 when none was."),
         Family(name: "backup_max_age_seconds", type: "gauge", help: "The oldest that the newest good backup may be."),
+        Family(
+            name: "serin_drill_rpo_seconds", type: "gauge", help: "How much time of changes the last rehearsal would have lost."),
+        Family(name: "serin_drill_rto_seconds", type: "gauge", help: "How long the last rehearsal of a recovery took."),
     ]
 
     /// Nothing.
@@ -35,6 +38,12 @@ public struct BackupMetrics: Sendable, Hashable {
         let records = state.records.filter { $0.order.target == plan.target.description }
         let kinds = BackupKind.allCases.filter { kind in
             kind == plan.source.defaultKind || plan.schedules.contains { $0.kind == kind } || records.contains { $0.kind == kind }
+        }
+        if let drill = records.compactMap(\.drill).max(by: { ($0.at, $0.id) < ($1.at, $1.id) }), drill.restored {
+            let labels = [("project", plan.project), ("database", plan.target.description)]
+                .map { "\($0.0)=\"\(escaped($0.1))\"" }.joined(separator: ",")
+            if let lost = drill.recoveryPoint { set("serin_drill_rpo_seconds", labels, lost) }
+            if let time = drill.clock.recoveryTime { set("serin_drill_rto_seconds", labels, time) }
         }
         for kind in kinds.sorted() {
             let own = records.filter { $0.kind == kind }

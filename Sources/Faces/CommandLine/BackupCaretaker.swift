@@ -16,38 +16,34 @@ struct BackupCaretaker {
 
     private var target: String { loaded.plan.target.description }
 
-    /// Runs until its task is cancelled.
-    func run() async {
+    /// It looks at the catalogue at least so often.
+    static let pause = Duration.minutes(1)
+
+    /// Looks whenever it is told to, until the stream or its task ends.
+    func run(_ nudges: AsyncStream<Void>) async {
         var notes = TargetNotes(of: target)
-        while !Task.isCancelled { await clock.sleep(for: await tick(&notes)) }
+        for await _ in nudges { await tick(&notes) }
     }
 
     /// Does what is due now.
-    ///
-    /// - Returns: How long to wait before the next look.
-    func tick(_ notes: inout TargetNotes) async -> Duration {
+    func tick(_ notes: inout TargetNotes) async {
         do throws(Failure) {
             let agenda = try await agenda(&notes)
-            if !agenda.copies.isEmpty || !agenda.drills.isEmpty {
-                let clock = clock
-                let keeper = LeaseKeeper(catalogue: backups.store, now: { clock.now() }, length: .seconds(60))
-                let request = LeaseRequest(
-                    target: "\(target)/care", holder: .current(purpose: "serin daemon"), by: .serin, at: clock.now())
-                do throws(Failure) {
-                    try await keeper.hold(request) { _ throws(Failure) in try await carryOut(agenda) }
-                } catch {
-                    // Another daemon of the same catalogue is at it.
-                    guard error.kind == .conflict else { throw error }
-                    return BackupScheduler.longestPause
-                }
-                backups.mirrorLater(loaded)
+            guard !agenda.copies.isEmpty || !agenda.drills.isEmpty else { return }
+            let clock = clock
+            let keeper = LeaseKeeper(catalogue: backups.store, now: { clock.now() }, length: .seconds(60))
+            let request = LeaseRequest(
+                target: "\(target)/care", holder: .current(purpose: "serin daemon"), by: .serin, at: clock.now())
+            do throws(Failure) {
+                try await keeper.hold(request) { _ throws(Failure) in try await carryOut(agenda) }
+            } catch {
+                // Another daemon of the same catalogue is at it.
+                guard error.kind == .conflict else { throw error }
+                return
             }
-            let next = try await self.agenda(&notes).next
-            return min(
-                BackupScheduler.longestPause, next.map { max(.seconds(1), $0 - clock.now()) } ?? BackupScheduler.longestPause)
+            backups.mirrorLater(loaded)
         } catch {
             backups.session.complain("the backups of \(target) cannot be looked after: \(error)")
-            return .minutes(1)
         }
     }
 

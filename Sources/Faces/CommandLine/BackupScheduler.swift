@@ -24,11 +24,22 @@ struct BackupScheduler {
     /// under its lease; what only reads goes beside it, so that a long rehearsal delays no backup.
     func run() async {
         backups.mirrorLater(loaded)
+        let (nudges, nudge) = AsyncStream.makeStream(of: Void.self, bufferingPolicy: .bufferingNewest(1))
         await withDiscardingTaskGroup { group in
             group.addTask {
-                while !Task.isCancelled { await clock.sleep(for: await tick()) }
+                while !Task.isCancelled {
+                    let pause = await tick()
+                    nudge.yield()
+                    await clock.sleep(for: pause)
+                }
             }
-            group.addTask { await BackupCaretaker(backups: backups, loaded: loaded, clock: clock).run() }
+            group.addTask {
+                while !Task.isCancelled {
+                    await clock.sleep(for: BackupCaretaker.pause)
+                    nudge.yield()
+                }
+            }
+            group.addTask { await BackupCaretaker(backups: backups, loaded: loaded, clock: clock).run(nudges) }
             if let heartbeat = loaded.plan.heartbeat { group.addTask { await beat(heartbeat) } }
         }
     }

@@ -95,7 +95,7 @@ struct PipelinePreflight: Sendable {
     }
 
     private func room(_ free: Int64, _ needed: Int64) -> String {
-        "\(byteWords(free)) free" + (needed > 0 ? " of \(byteWords(needed)) needed" : "")
+        "\(byteWords(free)) free" + (needed > 0 ? ", \(byteWords(needed)) needed" : "")
     }
 
     /// Times decide what is deleted, so a clock that stands before the last backup makes none.

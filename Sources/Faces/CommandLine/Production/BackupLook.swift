@@ -28,7 +28,7 @@ struct BackupLook: Sendable {
         }
     }
 
-    /// How long the backup takes and how large it is, by the last one of its kind: `the last one took 3m and has 1.2 GiB`.
+    /// How long the backup takes and how large it is, by the last one of its kind: `the last one, of …, took 3m and has 1.2 GiB`.
     func estimate() async -> String {
         do throws(OperationError) {
             let plan = try Assembly.backupPlan(of: policy, named: file)
@@ -40,7 +40,7 @@ struct BackupLook: Sendable {
                 guard let last, let facts = last.facts else { return Self.unknown }
                 let dump = facts.finishedAt - facts.startedAt
                 let size = BackupText.size(Int64(facts.envelope.storedBytes))
-                return "the last one was dumped in \(BackupText.length(dump)), has \(size) and is of \(last.createdAt)"
+                return "the last one, of \(last.createdAt), took \(BackupText.length(dump)) and has \(size)"
             }
         } catch {
             return "its plan cannot be used: \(error)"

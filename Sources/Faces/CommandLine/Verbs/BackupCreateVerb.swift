@@ -86,7 +86,7 @@ extension BackupSession {
             let code = BackupExit.code(of: error)
             session.note(
                 code == .refused
-                    ? "nothing was changed; run it again once that is settled"
+                    ? "no backup was begun; run it again once that is settled"
                     : "what was begun was removed, or is removed by the next run; older backups are untouched")
             return code
         }
