@@ -1,4 +1,3 @@
-import SerinBackups
 import SerinCatalogue
 import SerinCommandLine
 import SerinController
@@ -7,6 +6,9 @@ import SerinLocks
 import SerinModel
 import SerinPolicies
 import SerinPorts
+import SerinRollouts
+
+@testable import SerinBackups
 
 /// Backups whose results a test sets, over a real catalogue in memory.
 final class FakeBackups: BackupWork {
@@ -16,6 +18,9 @@ final class FakeBackups: BackupWork {
     let made = Locked<[BackupKind]>([])
     let permits = Locked<[RestorePermit]>([])
     let approvals = Locked(0)
+    /// Whether a reading succeeds, and why it proves too little.
+    let verifies = Locked(false)
+    let shortfall = Locked<String?>(nil)
 
     static let target = "checkout-db"
 
@@ -64,7 +69,17 @@ final class FakeBackups: BackupWork {
 
     func verify(
         _ record: BackupRecord, at destination: String?, by principal: Principal
-    ) async throws(Failure) -> BackupVerifier.Outcome { throw Failure(.transient, "the destination does not answer") }
+    ) async throws(Failure) -> BackupVerifier.Outcome {
+        guard verifies.withLock({ $0 }) else { throw Failure(.transient, "the destination does not answer") }
+        let result = VerificationResult(
+            at: record.createdAt + .seconds(30), destination: "local",
+            evidence: CopyEvidence(size: 3000, sha256: String(repeating: "ab", count: 32)), checks: checks.withLock { $0 },
+            shortfall: shortfall.withLock { $0 })
+        do throws(CatalogueStoreError) {
+            try await catalogue.append([CatalogueEvent(backup: record.id, at: result.at, by: principal, .verified(result))])
+        } catch { throw error.failure }
+        return BackupVerifier.Outcome(result: result, warnings: [], evidence: [])
+    }
 
     func prune(
         lastRun: Instant?, agreed: Bool, by principal: Principal
@@ -103,11 +118,13 @@ final class FakeBackups: BackupWork {
 
     /// Puts a backup into the catalogue that went well.
     @discardableResult
-    func add(_ number: Int64, _ createdAt: Instant, purpose: String? = nil) async throws -> BackupID {
+    func add(
+        _ number: Int64, _ createdAt: Instant, purpose: String? = nil, rollout: RolloutID? = nil
+    ) async throws -> BackupID {
         let id = BackupID(millisecondsSince1970: number, random: [UInt8(truncatingIfNeeded: number)])
         let order = BackupOrder(
             id: id, project: "shop", target: Self.target, kind: .logical, createdAt: createdAt, createdBy: .uid(1000),
-            purpose: purpose)
+            purpose: purpose, rollout: rollout)
         let digest = String(repeating: "ab", count: 32)
         let facts = BackupFacts(
             startedAt: createdAt, finishedAt: createdAt + .seconds(90),

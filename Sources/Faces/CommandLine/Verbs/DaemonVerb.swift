@@ -9,7 +9,8 @@ extension Subcommand {
         "daemon", summary: "a controller of many rollouts, asked over its unix socket",
         details: """
             Listens at daemon.sock in the state folder; every other command finds it there. SIGTERM or Ctrl-C ends it in order; live
-            rollouts wait for the next one, or for their watchdog. --backup also makes the backups of a plan when its schedules say so.
+            rollouts wait for the next one, or for their watchdog. --backup also does what a backup plan schedules: backups,
+            verification, retention, drills, and its mirror and heartbeat.
             Members of the socket group may see everything, and halt, hold, resume, promote, roll back and approve. Only the daemon's own
             user may start rollouts, since a policy's programs run as that user and its secrets are read as that user; with
             --group-may-start members can do whatever that user can.

@@ -1,0 +1,35 @@
+import SerinBackups
+import SerinCatalogue
+import SerinModel
+import SerinPolicies
+import Testbed
+import Testing
+
+/// What counts as verified on a machine that cannot open what it makes.
+@Suite(.serialized) struct ProofTests {
+    @Test func whatNoKeyHereOpensStaysAvailableUntilAKeyHasReadItOrThePlanTakesTheStoredBytes() async throws {
+        let scene = try await BackupScene.start(isEmpty: true)
+        defer { scene.end() }
+        let owner = try await TestCertificate(in: scene.scratch, name: "owner")
+        var settings = scene.settings
+        settings.key = .recipients([try readCertificate(owner.certificate)])
+        let source = try scene.source()
+        func verify(_ id: BackupID, _ proof: VerifyPolicy.Proof, _ identities: [EnvelopeIdentity]) async throws -> BackupState? {
+            let verifier = BackupVerifier(
+                settings, policy: VerifyPolicy(proof: proof), identities: identities, catalogue: scene.catalogue,
+                now: BackupScene.now)
+            let outcome = try await verifier.verify(id, source: source, by: BackupScene.principal)
+            #expect(outcome.result.passed)
+            #expect(identities.isEmpty == outcome.warnings.contains { $0.contains("no key at hand opens it") })
+            return try await scene.record(id)?.state
+        }
+        let first = try await scene.backUp(source, settings).record.id
+        #expect(try await verify(first, .contents, []) == .available)
+        #expect(try await scene.record(first)?.verification?.shortfall?.contains("no key at hand") == true)
+        let identity = try EnvelopeIdentity.recipient(certificate: owner.certificate, privateKey: owner.key)
+        #expect(try await verify(first, .contents, [identity]) == .verified)
+        #expect(try await verify(first, .contents, []) == .verified, "what a key has read stays verified")
+        let second = try await scene.backUp(source, settings).record.id
+        #expect(try await verify(second, .storedBytes, []) == .verified)
+    }
+}
