@@ -58,7 +58,7 @@ import Testing
         program.backups.failure.withLock { $0 = BackupRunFailure(.lease, busy) }
         #expect(await program.run(["backup", "create", plan, "-o", "json"]) == .refused)
         #expect(program.takeOutput().contains(#""ok":false,"schema":"serin.dev/backup/v1","stage":"lease""#))
-        #expect(program.messages.withLock { $0 }.contains("nothing was changed"))
+        #expect(program.messages.withLock { $0 }.contains("no backup was begun"))
         #expect(await program.run(["backup", "create", program.policy("wrong")]) == .usage)
         #expect(await program.run(["backup", "check", program.policy()]) == .refused)
         #expect(await program.run(["backup", "check", plan, "--offline"]) == .ok)
