@@ -24,5 +24,5 @@ import Glibc
     }
 
     /// The parser that is run. Set once, before the only thread that reads it begins.
-    nonisolated(unsafe) private static var parser: ([UInt8]) -> Void = { _ in }
+    nonisolated(unsafe) private static var parser: FuzzedParsers.Parser = { _ in }
 }

@@ -6,11 +6,18 @@ import SerinTransport
 
 /// Everything that reads bytes from the network, each as a function of bytes.
 enum FuzzedParsers {
+    /// Reads bytes, and traps when what must hold does not.
+    typealias Parser = @Sendable ([UInt8]) -> Void
+
     /// The parsers by their names.
-    static let all: [(name: String, parse: ([UInt8]) -> Void)] =
-        HookKind.allCases.map { kind in ("hook-\(kind.rawValue)", { signed(kind, $0) }) } + [
-            ("hook-headers", headers), ("json", json), ("prometheus", prometheus), ("encodings", encodings),
+    static let all: [(name: String, parse: Parser)] = {
+        let hooks: [(String, Parser)] = HookKind.allCases.map { kind in ("hook-\(kind.rawValue)", { signed(kind, $0) }) }
+        let others: [(String, Parser)] = [
+            ("hook-headers", { headers($0) }), ("json", { json($0) }), ("prometheus", { prometheus($0) }),
+            ("encodings", { encodings($0) }),
         ]
+        return hooks + others
+    }()
 
     /// A moment that signed examples are near to.
     private static let now = Instant(millisecondsSince1970: 1_795_230_000_000)
