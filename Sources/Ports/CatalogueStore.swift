@@ -90,4 +90,18 @@ extension CatalogueStore {
 
     /// Appends a note for the audit.
     public func note(_ note: AuditNote) async throws(CatalogueStoreError) { try await append([.note(note)], under: nil) }
+
+    /// The notes of a topic about a target, the oldest first.
+    public func notes(_ topic: String, of target: String) async throws(CatalogueStoreError) -> [AuditNote] {
+        var notes: [AuditNote] = []
+        var last: Int64 = 0
+        while true {
+            let entries = try await entries(after: last, limit: 1000)
+            guard let end = entries.last else { return notes }
+            last = end.sequence
+            for entry in entries {
+                if case .note(let note) = entry.line, note.topic == topic, note.target == target { notes.append(note) }
+            }
+        }
+    }
 }

@@ -6,25 +6,100 @@ import Testing
 @Suite struct RecoveryTests {
     let start = moment("2026-03-01")
 
-    func base(_ number: Int, hour: Int64, stop: UInt64, kind: BackupKind = .baseFull, dependsOn: [Int] = []) throws
-        -> BackupRecord
-    {
+    func base(
+        _ number: Int, hour: Int64, stop: UInt64, kind: BackupKind = .baseFull, dependsOn: [Int] = [], timeline: Int = 1
+    ) throws -> BackupRecord {
         let time = start + .hours(hour)
         return try record(
             order(number, time, kind: kind, dependsOn: dependsOn),
             server: SourceFacts(
-                version: "15", systemIdentifier: "7", timeline: 1, lsnStart: LogPosition(bytes: stop - 10),
+                version: "15", systemIdentifier: "7", timeline: timeline, lsnStart: LogPosition(bytes: stop - 10),
                 lsnStop: LogPosition(bytes: stop), consistentAt: time))
     }
 
-    func log(_ number: Int, from: UInt64, to: UInt64, until hour: Int64, timeline: Int = 1, system: String = "7") throws
-        -> BackupRecord
-    {
-        try record(
-            order(number, start + .hours(hour), kind: .walRange), .available,
-            server: SourceFacts(
-                version: "15", systemIdentifier: system, timeline: timeline, lsnStart: LogPosition(bytes: from),
-                lsnStop: LogPosition(bytes: to), consistentAt: start + .hours(hour), firstCommitAt: start + .hours(hour - 1)))
+    func log(
+        _ number: Int, from: UInt64, to: UInt64, until hour: Int64, timeline: Int = 1, system: String = "7",
+        history: [(timeline: Int, end: UInt64)]? = nil
+    ) throws -> BackupRecord {
+        var facts = SourceFacts(
+            version: "15", systemIdentifier: system, timeline: timeline, lsnStart: LogPosition(bytes: from),
+            lsnStop: LogPosition(bytes: to), consistentAt: start + .hours(hour), firstCommitAt: start + .hours(hour - 1))
+        facts.history = history?.map { SourceFacts.TimelineEnd(timeline: $0.timeline, end: LogPosition(bytes: $0.end)) }
+        return try record(order(number, start + .hours(hour), kind: .walRange), .available, server: facts)
+    }
+
+    /// Recovered to 250 and promoted, while the old timeline had gone on to 400.
+    func branched(history: [(timeline: Int, end: UInt64)]? = [(1, 250)]) throws -> [BackupRecord] {
+        [
+            try base(1, hour: 0, stop: 100), try log(11, from: 90, to: 200, until: 3), try log(12, from: 200, to: 300, until: 6),
+            try log(13, from: 300, to: 400, until: 9),
+            try log(14, from: 240, to: 340, until: 12, timeline: 2, history: history),
+        ]
+    }
+
+    @Test func aPromotionThatBranchedEarlierLeavesTheOldTimelineThere() throws {
+        let window = RecoveryWindow(of: try branched())
+        let reach = try #require(window.reaches.first)
+        #expect(window.reaches.count == 1)
+        #expect(reach.timeline == 2)
+        // The range that holds the branch is needed, the one behind it is not part of the line.
+        #expect(reach.log == [11, 12, 14].map(identifier))
+        #expect(reach.latest == start + .hours(12))
+        #expect(reach.end == LogPosition(bytes: 340))
+        #expect(window.gaps.isEmpty)
+        // A position that both have is that of the newest line.
+        #expect(try window.path(to: LogPosition(bytes: 320)).timeline == 2)
+        #expect(throws: RecoveryRefusal.self) { try window.path(to: LogPosition(bytes: 390)) }
+        // What was left behind can be reached by its name only.
+        let old = try window.path(to: start + .hours(8), timeline: 1)
+        #expect(old.log == [11, 12, 13].map(identifier))
+        #expect(old.end == LogPosition(bytes: 400))
+        #expect(try window.path(to: LogPosition(bytes: 390), timeline: 1).timeline == 1)
+        let unknown = #expect(throws: RecoveryRefusal.self) { try window.path(timeline: 3) }
+        #expect(unknown?.hint == "there are 1, 2")
+    }
+
+    @Test func theEndOfAnAbandonedRangeIsNotTheNewLinesLastMoment() throws {
+        // The new timeline has no commit yet that is later than what the old one wrote behind the branch.
+        var records = try branched()
+        records[4] = try log(14, from: 240, to: 340, until: 5, timeline: 2, history: [(1, 250)])
+        #expect(RecoveryWindow(of: records).latest == start + .hours(5))
+    }
+
+    @Test func withoutAHistoryTheBranchIsTakenFromTheFirstFile() throws {
+        let reach = try #require(RecoveryWindow(of: try branched(history: nil)).reaches.first)
+        #expect(reach.timeline == 2)
+        #expect(reach.log == [11, 12, 14].map(identifier))
+        #expect(reach.latest == start + .hours(12))
+    }
+
+    @Test func aBaseFromBehindTheBranchStaysOnItsOwnTimeline() throws {
+        let window = RecoveryWindow(of: try branched() + [try base(2, hour: 7, stop: 310)])
+        #expect(window.reaches.map(\.timeline) == [2, 1])
+        #expect(window.reaches.last?.log == [identifier(13)])
+        // The newest line leads, though the other base is nearer.
+        #expect(try window.path(to: start + .hours(8)).base == identifier(1))
+        let own = try #require(try branched().first)
+        #expect(try window.path(to: start + .hours(8), from: own).timeline == 2)
+    }
+
+    @Test func promotionsOfPromotionsAreFollowed() throws {
+        let third = try log(15, from: 310, to: 500, until: 20, timeline: 3, history: [(1, 250), (2, 320)])
+        let window = RecoveryWindow(of: try branched() + [third, try base(2, hour: 11, stop: 260, timeline: 2)])
+        #expect(window.reaches.map(\.timeline) == [3, 3])
+        #expect(window.reaches.first?.log == [11, 12, 14, 15].map(identifier))
+        #expect(window.reaches.last?.log == [14, 15].map(identifier))
+        #expect(window.latest == start + .hours(20))
+    }
+
+    @Test func logAtHandLeadsFurtherThanWhatIsStored() throws {
+        var facts = try #require(try log(13, from: 300, to: 400, until: 9).facts?.server)
+        facts.history = nil
+        let records = Array(try branched().prefix(3))
+        #expect(RecoveryWindow(of: records).latest == start + .hours(6))
+        let reach = try #require(RecoveryWindow(of: records, atHand: [facts]).reaches.first)
+        #expect(reach.latest == start + .hours(9))
+        #expect(reach.log == [11, 12].map(identifier))
     }
 
     @Test func theWindowReachesFromTheBaseToTheEndOfTheLog() throws {

@@ -17,6 +17,8 @@ final class FakeBackups: BackupWork {
     let permits = Locked<[RestorePermit]>([])
     let approvals = Locked(0)
     let copied = Locked<[BackupID]>([])
+    let sides = Locked<[SideDatabases.Entry]>([])
+    let recoveries = Locked<[PointInTimeRestore.Target]>([])
 
     static let target = "checkout-db"
 
@@ -84,14 +86,54 @@ final class FakeBackups: BackupWork {
     }
 
     func restore(
-        _ record: BackupRecord, from destination: String?, tables: [String], permit: RestorePermit
+        _ record: BackupRecord, _ wish: RestoreWish, permit: RestorePermit
     ) async throws(Failure) -> RestoredDatabase {
         permits.withLock { $0.append(permit) }
         throw Failure(.transient, "the server does not answer")
     }
 
+    func inspect(_ database: String, permit: RestorePermit) async throws(Failure) -> RestoredDatabase {
+        RestoredDatabase(
+            backup: permit.backup, name: database, live: permit.database, destination: "local",
+            checks: checks.withLock { $0 }, evidence: [], reached: [])
+    }
+
     func swap(_ restored: RestoredDatabase, permit: RestorePermit) async throws(Failure) -> DatabaseSwap.Outcome {
-        throw Failure(.transient, "not asked for here")
+        permits.withLock { $0.append(permit) }
+        return outcome(restored.live)
+    }
+
+    func undo(_ replaced: String, permit: RestorePermit) async throws(Failure) -> DatabaseSwap.Outcome {
+        permits.withLock { $0.append(permit) }
+        return outcome(permit.database)
+    }
+
+    private func outcome(_ live: String) -> DatabaseSwap.Outcome {
+        DatabaseSwap.Outcome(replaced: live + "_replaced_1", live: live, interruption: .milliseconds(12), remarks: [])
+    }
+
+    func sideDatabases() async throws(Failure) -> [SideDatabases.Entry] { sides.withLock { $0 } }
+
+    func drop(_ database: String, by principal: Principal) async throws(Failure) {
+        sides.withLock { $0.removeAll { $0.name == database } }
+    }
+
+    func dropDue(by principal: Principal) async throws(Failure) -> SideDatabases.Pruned { SideDatabases.Pruned() }
+
+    func unpack(
+        _ record: BackupRecord, _ wish: RestoreWish, by principal: Principal
+    ) async throws(Failure) -> RestoredFolder {
+        guard let folder = wish.folder else { throw Failure(.denied, "it needs a place") }
+        var restored = RestoredFolder(backup: record.id, kind: record.kind, folder: folder)
+        restored.checks = checks.withLock { $0 }
+        return restored
+    }
+
+    func recover(
+        _ record: BackupRecord?, _ wish: RestoreWish, to cluster: ClusterRestore.Wish, by principal: Principal
+    ) async throws(Failure) -> RestoredFolder {
+        recoveries.withLock { $0.append(cluster.target) }
+        throw Failure(.denied, "cannot recover to \(cluster.target.words): it is before the earliest moment")
     }
 
     func drill(
@@ -110,10 +152,12 @@ final class FakeBackups: BackupWork {
 
     /// Puts a backup into the catalogue that went well.
     @discardableResult
-    func add(_ number: Int64, _ createdAt: Instant, purpose: String? = nil) async throws -> BackupID {
+    func add(
+        _ number: Int64, _ createdAt: Instant, purpose: String? = nil, kind: BackupKind = .logical
+    ) async throws -> BackupID {
         let id = BackupID(millisecondsSince1970: number, random: [UInt8(truncatingIfNeeded: number)])
         let order = BackupOrder(
-            id: id, project: "shop", target: Self.target, kind: .logical, createdAt: createdAt, createdBy: .uid(1000),
+            id: id, project: "shop", target: Self.target, kind: kind, createdAt: createdAt, createdBy: .uid(1000),
             purpose: purpose)
         let digest = String(repeating: "ab", count: 32)
         let facts = BackupFacts(

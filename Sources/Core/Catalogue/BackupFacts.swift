@@ -78,6 +78,22 @@ public struct SourceFacts: Sendable, Hashable, Codable {
     public var schemaSHA256: String?
     /// What a restore needs to find: extensions and schemas referred to, sorted.
     public var prerequisites: [String]
+    /// For a range of write-ahead log: the timelines before its own, the oldest first; nil when they were not recorded.
+    public var history: [TimelineEnd]?
+
+    /// A timeline that another one left.
+    public struct TimelineEnd: Sendable, Hashable, Codable {
+        /// The timeline.
+        public var timeline: Int
+        /// The position at which the next one left it.
+        public var end: LogPosition
+
+        /// An end.
+        public init(timeline: Int, end: LogPosition) {
+            self.timeline = timeline
+            self.end = end
+        }
+    }
 
     /// A source.
     public init(

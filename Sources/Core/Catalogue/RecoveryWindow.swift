@@ -1,19 +1,28 @@
 public import SerinModel
 
 /// Which points in time can be reached: by base backups with the write-ahead log that follows each without a gap.
+///
+/// Every promotion begins a timeline, which leaves the one before at a position of its own; what the old one went on to write is
+/// not on the new one's line. Postgres follows one such line (`recovery_target_timeline`), and so does every reach here.
 public struct RecoveryWindow: Sendable, Hashable {
-    /// What one base backup reaches.
+    /// What one base backup reaches on one line of timelines.
     public struct Reach: Sendable, Hashable {
         /// The base backup.
         public var base: BackupID
         /// The backups that it is restored from, the full one first, itself last.
         public var chain: [BackupID]
-        /// The ranges of log that follow it, in order.
+        /// The stored ranges of log that follow it, in order.
         public var log: [BackupID]
+        /// The timeline at whose end the line ends: `recovery_target_timeline`.
+        public var timeline: Int
         /// The first moment that can be reached: when the base is consistent.
         public var earliest: Instant
         /// The last one: the last commit in the log that follows without a gap.
         public var latest: Instant
+        /// The first position that can be reached; nil when the base does not say it.
+        public var start: LogPosition?
+        /// The last one.
+        public var end: LogPosition?
     }
 
     /// Log that is missing: nothing from `after` up to `before` can be reached.
@@ -26,8 +35,10 @@ public struct RecoveryWindow: Sendable, Hashable {
         public var before: Instant?
     }
 
-    /// What each base reaches, the earliest first.
+    /// What each base reaches on the newest line that it is part of, the earliest first.
     public private(set) var reaches: [Reach] = []
+    /// What each base reaches on older lines, which a promotion left behind: only when asked for by their timeline.
+    public private(set) var abandoned: [Reach] = []
     /// Where log is missing after a base, in order and each once.
     public private(set) var gaps: [Gap] = []
 
@@ -37,13 +48,23 @@ public struct RecoveryWindow: Sendable, Hashable {
     public var latest: Instant? { reaches.map(\.latest).max() }
 
     /// The window of the backups of one target.
-    public init(of records: [BackupRecord]) {
+    ///
+    /// - Parameter atHand: Log that is not stored but can be had, such as the files in the archive's folder.
+    public init(of records: [BackupRecord], atHand: [SourceFacts] = []) {
         let usable = records.filter { $0.state.isRestorable && !$0.usableCopies.isEmpty }
-        let ranges = usable.filter { $0.kind == .walRange }
+        var log: [LogRange] = usable.filter { $0.kind == .walRange }.compactMap { record in
+            record.facts?.server.flatMap { LogRange(id: record.id, $0) }
+        }
+        log += atHand.compactMap { LogRange(id: nil, $0) }
+        // In the order of the log; what is stored before what is only at hand.
+        log.sort { ($0.timeline, $0.start, $0.id == nil ? 1 : 0) < ($1.timeline, $1.start, $1.id == nil ? 1 : 0) }
         let bases = usable.filter { $0.kind.isPhysicalBase }.sorted { ($0.consistentAt, $0.id) < ($1.consistentAt, $1.id) }
         for base in bases {
             guard let chain = RecoveryWindow.chain(of: base, in: usable) else { continue }
-            follow(base, chain: chain, ranges: ranges)
+            let own = log.filter { $0.facts.systemIdentifier == base.facts?.server?.systemIdentifier }
+            var lines = TimelineLine.lines(from: base, through: own).map { follow(base, chain: chain, line: $0, own) }
+            if let newest = lines.popLast() { reaches.append(newest) }
+            abandoned += lines
         }
     }
 
@@ -60,62 +81,96 @@ public struct RecoveryWindow: Sendable, Hashable {
         return usable.filter { chain.contains($0.id) }.sorted { ($0.createdAt, $0.id) < ($1.createdAt, $1.id) }.map(\.id)
     }
 
-    /// Walks along the log from where a base is consistent.
-    private mutating func follow(_ base: BackupRecord, chain: [BackupID], ranges: [BackupRecord]) {
-        var reach = Reach(base: base.id, chain: chain, log: [], earliest: base.consistentAt, latest: base.consistentAt)
-        guard let server = base.facts?.server, var position = server.lsnStop else { return reaches.append(reach) }
-        var timeline = server.timeline ?? 1
-        // Of the same cluster, in the order of the log; a newer timeline goes on where the older one was left.
-        let log = ranges.compactMap { range -> (id: BackupID, facts: SourceFacts, start: LogPosition, stop: LogPosition)? in
-            guard let facts = range.facts?.server, facts.systemIdentifier == server.systemIdentifier, let start = facts.lsnStart,
-                let stop = facts.lsnStop
-            else { return nil }
-            return (range.id, facts, start, stop)
-        }.sorted { ($0.facts.timeline ?? 1, $0.start, $0.id) < ($1.facts.timeline ?? 1, $1.start, $1.id) }
-        while let next = log.first(where: { range in
-            let other = range.facts.timeline ?? 1
-            return other >= timeline && range.start <= position && position < range.stop
-        }) {
+    /// Walks along a line from where a base is consistent.
+    private mutating func follow(_ base: BackupRecord, chain: [BackupID], line: TimelineLine, _ log: [LogRange]) -> Reach {
+        var reach = Reach(
+            base: base.id, chain: chain, log: [], timeline: line.timeline, earliest: base.consistentAt, latest: base.consistentAt,
+            start: base.facts?.server?.lsnStop, end: base.facts?.server?.lsnStop)
+        guard var position = reach.end else { return reach }
+        let parts = log.compactMap { range in line.stop(of: range).map { (range: range, stop: $0) } }
+        while let next = parts.first(where: { $0.range.start <= position && position < $0.stop }) {
             position = next.stop
-            timeline = next.facts.timeline ?? timeline
-            reach.log.append(next.id)
-            if let time = next.facts.consistentAt { reach.latest = max(reach.latest, time) }
+            if let id = next.range.id { reach.log.append(id) }
+            // The last commits of a range that goes beyond the branch are not on this line.
+            if next.stop == next.range.stop, let time = next.range.facts.consistentAt { reach.latest = max(reach.latest, time) }
         }
-        if let beyond = log.first(where: { ($0.facts.timeline ?? 1) >= timeline && position < $0.start }) {
-            let gap = Gap(
-                after: reach.latest, position: position, before: beyond.facts.firstCommitAt ?? beyond.facts.consistentAt)
+        reach.end = position
+        if let beyond = parts.first(where: { position < $0.range.start && $0.range.start < $0.stop }) {
+            let facts = beyond.range.facts
+            let gap = Gap(after: reach.latest, position: position, before: facts.firstCommitAt ?? facts.consistentAt)
             if !gaps.contains(gap) { gaps.append(gap) }
         }
-        reaches.append(reach)
+        return reach
     }
 
-    /// Which base and log lead to a moment: the newest base from before it.
+    /// Which base and log lead to a moment: on the newest line, the newest base from before it.
     ///
     /// - Parameters:
     ///   - target: The moment.
     ///   - record: The backup to begin with; nil chooses one.
-    public func path(to target: Instant, from record: BackupRecord? = nil) throws(RecoveryRefusal) -> Reach {
-        if let record, !record.kind.isPhysicalBase {
-            throw RecoveryRefusal(
-                "backup \(record.id) is a \(record.kind.rawValue) one, onto which no write-ahead log can be replayed",
-                hint: "choose a base backup, or restore this one as it is")
-        }
-        let candidates = reaches.filter { record == nil || $0.base == record?.id }
+    ///   - timeline: The timeline to end on; nil for the newest one.
+    public func path(to target: Instant, from record: BackupRecord? = nil, timeline: Int? = nil) throws(RecoveryRefusal) -> Reach {
+        let candidates = try candidates(from: record, timeline)
         guard let earliest = candidates.map(\.earliest).min(), let latest = candidates.map(\.latest).max() else {
-            throw RecoveryRefusal(
-                "there is no base backup to begin with", hint: "make one: logical dumps reach only their own moment")
+            throw RecoveryWindow.noBase
         }
         if target < earliest {
             throw RecoveryRefusal("\(target) is before \(earliest), the earliest moment that can be reached")
         }
         if target > latest { throw RecoveryRefusal("\(target) is after \(latest), the latest moment that can be reached") }
-        guard let reach = candidates.last(where: { $0.earliest <= target && target <= $0.latest }) else {
+        guard let reach = newest(candidates.filter { $0.earliest <= target && target <= $0.latest }) else {
             let gap = gaps.last { $0.after < target }
             throw RecoveryRefusal(
                 "write-ahead log is missing between \(gap?.after ?? earliest) and \(gap?.before.map { "\($0)" } ?? "the next base")"
             )
         }
         return reach
+    }
+
+    /// Which base and log lead to a position; see above.
+    public func path(
+        to target: LogPosition, from record: BackupRecord? = nil, timeline: Int? = nil
+    ) throws(RecoveryRefusal) -> Reach {
+        let candidates = try candidates(from: record, timeline)
+        guard let first = candidates.compactMap(\.start).min(), let last = candidates.compactMap(\.end).max() else {
+            throw RecoveryWindow.noBase
+        }
+        if target < first { throw RecoveryRefusal("\(target) is before \(first), the earliest position that can be reached") }
+        if target > last { throw RecoveryRefusal("\(target) is after \(last), the latest position that can be reached") }
+        let fitting = candidates.filter { reach in
+            guard let start = reach.start, let end = reach.end else { return false }
+            return start <= target && target <= end
+        }
+        guard let reach = newest(fitting) else { throw RecoveryRefusal("write-ahead log is missing before \(target)") }
+        return reach
+    }
+
+    /// The base and log that lead furthest.
+    public func path(from record: BackupRecord? = nil, timeline: Int? = nil) throws(RecoveryRefusal) -> Reach {
+        guard let reach = newest(try candidates(from: record, timeline)) else { throw RecoveryWindow.noBase }
+        return reach
+    }
+
+    private static let noBase = RecoveryRefusal(
+        "there is no base backup to begin with", hint: "make one: logical dumps reach only their own moment")
+
+    private func candidates(from record: BackupRecord?, _ timeline: Int?) throws(RecoveryRefusal) -> [Reach] {
+        if let record, !record.kind.isPhysicalBase {
+            throw RecoveryRefusal(
+                "backup \(record.id) is a \(record.kind.rawValue) one, onto which no write-ahead log can be replayed",
+                hint: "choose a base backup, or restore this one as it is")
+        }
+        let wanted = timeline.map { timeline in (reaches + abandoned).filter { $0.timeline == timeline } } ?? reaches
+        if let timeline, wanted.isEmpty {
+            let known = Set((reaches + abandoned).map(\.timeline)).sorted().map(String.init).joined(separator: ", ")
+            throw RecoveryRefusal("no base backup leads to timeline \(timeline)", hint: known.isEmpty ? nil : "there are \(known)")
+        }
+        return wanted.filter { record == nil || $0.base == record?.id }
+    }
+
+    private func newest(_ reaches: [Reach]) -> Reach? {
+        let timeline = reaches.map(\.timeline).max()
+        return reaches.last { $0.timeline == timeline }
     }
 }
 

@@ -42,11 +42,25 @@ public protocol BackupWork: Sendable {
     /// Warns and deletes as the plan says.
     func prune(lastRun: Instant?, agreed: Bool, by principal: Principal) async throws(Failure)
         -> (plan: PrunePlan, report: BackupPruner.Report)
-    /// Restores beside the live database.
-    func restore(_ record: BackupRecord, from destination: String?, tables: [String], permit: RestorePermit) async throws(Failure)
-        -> RestoredDatabase
+    /// Restores a dump beside the live database.
+    func restore(_ record: BackupRecord, _ wish: RestoreWish, permit: RestorePermit) async throws(Failure) -> RestoredDatabase
+    /// Looks again at a database that was restored before.
+    func inspect(_ database: String, permit: RestorePermit) async throws(Failure) -> RestoredDatabase
     /// Puts a restored database in the live one's place.
     func swap(_ restored: RestoredDatabase, permit: RestorePermit) async throws(Failure) -> DatabaseSwap.Outcome
+    /// Puts a database back that a swap replaced.
+    func undo(_ replaced: String, permit: RestorePermit) async throws(Failure) -> DatabaseSwap.Outcome
+    /// The databases that restores and swaps left.
+    func sideDatabases() async throws(Failure) -> [SideDatabases.Entry]
+    /// Drops one of them.
+    func drop(_ database: String, by principal: Principal) async throws(Failure)
+    /// Drops the replaced ones whose time is over.
+    func dropDue(by principal: Principal) async throws(Failure) -> SideDatabases.Pruned
+    /// Restores what is no dump of a database into a folder, or into the server of `restore.url`.
+    func unpack(_ record: BackupRecord, _ wish: RestoreWish, by principal: Principal) async throws(Failure) -> RestoredFolder
+    /// Restores a cluster of its own and recovers it to a point in time; without a backup, the nearest one before it.
+    func recover(_ record: BackupRecord?, _ wish: RestoreWish, to cluster: ClusterRestore.Wish, by principal: Principal)
+        async throws(Failure) -> RestoredFolder
     /// The name of the database that a restore may replace.
     func liveDatabase() throws(Failure) -> String
     /// Rehearses a restore into an isolated server; nil chooses the backup as the policy says.
@@ -76,6 +90,23 @@ public struct BackupWorkOptions: Sendable {
         self.identities = identities
         self.progress = progress
     }
+}
+
+/// What is wished of a restore.
+public struct RestoreWish: Sendable {
+    /// Whose copy is read; nil for the first usable one.
+    public var destination: String?
+    /// Only these tables of a dump.
+    public var tables: [String] = []
+    /// Whether a dump is masked once it is restored.
+    public var isMasked = false
+    /// The folder that is filled; nil where none is.
+    public var folder: String?
+    /// How long it may take; nil for as long as the plan says.
+    public var deadline: Duration?
+
+    /// A wish for everything.
+    public init() {}
 }
 
 /// How the parts of backups are put together.

@@ -145,6 +145,15 @@ struct BackupScene {
         ).restore(id, source: source, tables: tables, permit: permit(id, scope))
     }
 
+    func swap(_ settings: RestoreSettings) -> DatabaseSwap {
+        DatabaseSwap(settings, target: "shop", catalogue: catalogue, now: BackupScene.now)
+    }
+
+    /// What restores and swaps left, at a later time when one is given.
+    func sides(_ settings: RestoreSettings? = nil) -> SideDatabases {
+        SideDatabases(settings ?? restoreSettings(), target: "shop", catalogue: catalogue, now: BackupScene.now)
+    }
+
     func permit(_ id: BackupID, _ scope: RestorePermit.Scope = .swap) -> RestorePermit {
         RestorePermit(backup: id, database: "shop", scope: scope, by: BackupScene.principal)
     }

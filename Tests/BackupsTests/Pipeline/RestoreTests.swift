@@ -62,7 +62,7 @@ import Testing
         let settings = scene.restoreSettings(policy)
         let restored = try await scene.restore(record.id, source, settings)
         #expect(restored.passed, "\(restored.checks)")
-        let swap = DatabaseSwap(settings, now: BackupScene.now)
+        let swap = scene.swap(settings)
         let weak = await #expect(throws: Failure.self) {
             _ = try await swap.swap(restored, permit: scene.permit(record.id, .merge))
         }
@@ -76,7 +76,7 @@ import Testing
         let outcome = try await swap.swap(restored, permit: scene.permit(record.id))
         #expect(try await scene.content("shop") == before)
         #expect(try await scene.content(outcome.replaced) == damaged)
-        let undone = try await swap.undo(outcome, permit: scene.permit(record.id))
+        let undone = try await swap.undo(outcome.replaced, permit: scene.permit(record.id))
         #expect(try await scene.content("shop") == damaged)
         #expect(try await scene.content(undone.replaced) == before)
         #expect(String(decoding: try Data(contentsOf: URL(filePath: log)), as: UTF8.self) == "quiesce\nresume\nquiesce\nresume\n")
@@ -113,7 +113,7 @@ import Testing
             bad == ["table app.nothing", "foreign keys", "sequences", "integrity 2", "smoke psql -X -c SELECT 1 / 0"],
             "\(restored.checks)")
         await #expect(throws: Failure.self) {
-            _ = try await DatabaseSwap(settings, now: BackupScene.now).swap(restored, permit: scene.permit(again.id))
+            _ = try await scene.swap(settings).swap(restored, permit: scene.permit(again.id))
         }
     }
 

@@ -1,3 +1,4 @@
+internal import Glibc
 public import SerinCatalogue
 internal import SerinCrypto
 public import SerinModel
@@ -24,6 +25,10 @@ public struct BackupDrill: Sendable {
         public var toolFolders: [String]
         /// Asks the application, where the plan names addresses.
         public var probe: RestoreSettings.Probe?
+        /// The content of the plan's file of statements that erase one subject again.
+        public var erasure: String?
+        /// Restores a backup that is no dump of a database into a folder that does not exist yet; nil where nothing can.
+        public var unpack: (@Sendable (BackupRecord, _ folder: String) async throws(Failure) -> RestoredFolder)?
 
         /// Settings.
         public init(
@@ -80,11 +85,12 @@ public struct BackupDrill: Sendable {
         var clock = DrillClock(declaredAt: now())
         clock.reach(.decided, at: now())
         let id = String(try randomName().prefix(8))
-        let attempt = await rehearse(found, source, principal, &clock)
+        let attempt =
+            found.kind == .logical ? await rehearse(found, source, principal, &clock) : await unpack(found, &clock)
         var result = DrillResult(
             id: id, at: now(), destination: attempt.destination, restored: attempt.isRestored, checks: attempt.checks,
             clock: clock,
-            recoveryPoint: attempt.isRestored ? (clock[.declared] ?? now()) - found.consistentAt : nil)
+            recoveryPoint: attempt.isRestored ? (clock[.declared] ?? now()) - (attempt.newest ?? found.consistentAt) : nil)
         result.actionItems = actionItems(result)
         try await tell(CatalogueEvent(backup: found.id, at: result.at, by: principal, .drilled(result)))
         return DrillReport(
@@ -97,6 +103,41 @@ public struct BackupDrill: Sendable {
         var isRestored = false
         var checks: [BackupCheck] = []
         var environment = "no server"
+        /// The last commit that came back, where more came back than the backup itself.
+        var newest: Instant?
+    }
+
+    /// In a folder of its own, for what is no dump of a database.
+    private func unpack(_ record: BackupRecord, _ clock: inout DrillClock) async -> Attempt {
+        var attempt = Attempt()
+        attempt.environment = "a folder"
+        do throws(Failure) {
+            guard let unpack = settings.unpack else {
+                throw Failure(.invalid, "backups of the kind \(record.kind.rawValue) cannot be rehearsed here")
+            }
+            let parent = settings.folder
+            let folder = "\(parent)/\(IsolatedServer.prefix)\(String(try randomName().prefix(12)))"
+            try await onOwnThread { _ throws(Failure) in IsolatedServer.sweep(parent) }
+            do throws(Failure) {
+                let restored = try await unpack(record, folder)
+                attempt.destination = restored.destination
+                attempt.isRestored = true
+                attempt.checks = restored.checks
+                attempt.newest = restored.recovery?.lastCommit
+                if let recovery = restored.recovery {
+                    attempt.environment = "a Postgres server of its own, recovered to \(recovery.position)"
+                }
+                for step in restored.reached { clock.reach(step.mark, at: step.at) }
+                clock.reach(.cutOver, at: now())
+            } catch { attempt.checks.append(BackupCheck("restore", passed: false, detail: error.message)) }
+            let isGone = try await onOwnThread { _ throws(Failure) in
+                RecoveryServer.stopLeftover(in: folder + "/data")
+                removeTree(folder)
+                return access(folder, F_OK) != 0
+            }
+            attempt.checks.append(BackupCheck("environment removed", passed: isGone, detail: isGone ? "" : folder))
+        } catch { attempt.checks.append(BackupCheck("environment", passed: false, detail: error.message)) }
+        return attempt
     }
 
     /// Whatever happens is a finding; the server is gone in the end.
@@ -136,9 +177,11 @@ public struct BackupDrill: Sendable {
         var policy = RestorePolicy(checks: settings.checks)
         policy.deadline = settings.policy.deadline
         try makePrivateFolder(pipeline.workFolder)
-        let restore = RestoreSettings(
+        var restore = RestoreSettings(
             url: url, policy: policy, integrity: settings.integrity, scratch: pipeline.workFolder,
             toolFolders: settings.toolFolders, allowsSuperuser: allowsSuperuser, keepsOwners: false, probe: settings.probe)
+        restore.isRehearsal = true
+        restore.erasure = settings.erasure
         let permit = RestorePermit(backup: record.id, database: "drill", scope: .beside, by: principal)
         return try await BackupRestore(
             pipeline, restore, identities: identities, catalogue: catalogue, now: now, progress: progress
@@ -156,7 +199,7 @@ public struct BackupDrill: Sendable {
             return (record, "by hand")
         }
         let candidates = state.live(target: "\(pipeline.target)").filter {
-            $0.kind == kind && $0.state.isRestorable && !$0.usableCopies.isEmpty
+            ($0.kind == kind || ($0.kind.isPhysicalBase && kind.isPhysicalBase)) && $0.state.isRestorable && !$0.usableCopies.isEmpty
         }.sorted { ($0.createdAt, $0.id) < ($1.createdAt, $1.id) }
         let moment = now()
         var seed = seed

@@ -106,7 +106,7 @@ final class IsolatedServer: Sendable {
     }
 
     /// Ends and removes the servers of drills that were killed: those whose caller is gone.
-    private static func sweep(_ parent: String) {
+    static func sweep(_ parent: String) {
         for name in (try? FileManager.default.contentsOfDirectory(atPath: parent)) ?? [] where name.hasPrefix(prefix) {
             let folder = "\(parent)/\(name)"
             let first = (try? readFile("\(folder)/data/postmaster.pid", limit: 4096)).map { String(decoding: $0, as: UTF8.self) }

@@ -23,6 +23,20 @@ public struct RestoredDatabase: Sendable, Hashable {
     /// When each step was reached.
     public var reached: [Step]
 
+    /// A database.
+    public init(
+        backup: BackupID, name: String, live: String, destination: String, checks: [BackupCheck], evidence: [ToolEvidence],
+        reached: [Step]
+    ) {
+        self.backup = backup
+        self.name = name
+        self.live = live
+        self.destination = destination
+        self.checks = checks
+        self.evidence = evidence
+        self.reached = reached
+    }
+
     /// A step of a restore with its time.
     public struct Step: Sendable, Hashable {
         /// Which.
@@ -38,74 +52,66 @@ public struct RestoredDatabase: Sendable, Hashable {
 /// Restores a backup into a database of its own: authenticates the whole copy before any tool sees a byte of it, restores with the
 /// least rights, checks what came out. The live database is not touched; see `DatabaseSwap` and `TableMerge`.
 public struct BackupRestore: Sendable {
-    private let pipeline: PipelineSettings
+    private let reading: RestoreReading
     private let settings: RestoreSettings
-    private let identities: [EnvelopeIdentity]
-    private let catalogue: any CatalogueStore
-    private let now: @Sendable () -> Instant
+    private let notes: RestoreNotes
     private let progress: @Sendable (JobProgress) -> Void
+    private var now: @Sendable () -> Instant { reading.now }
 
     /// A restore.
     public init(
         _ pipeline: PipelineSettings, _ settings: RestoreSettings, identities: [EnvelopeIdentity], catalogue: any CatalogueStore,
         now: @escaping @Sendable () -> Instant, progress: @escaping @Sendable (JobProgress) -> Void = { _ in }
     ) {
-        self.pipeline = pipeline
+        reading = RestoreReading(pipeline: pipeline, identities: identities, catalogue: catalogue, now: now)
         self.settings = settings
-        self.identities = identities
-        self.catalogue = catalogue
-        self.now = now
+        notes = RestoreNotes(target: "\(pipeline.target)", catalogue: catalogue, now: now)
         self.progress = progress
     }
 
-    /// Restores a backup beside the live database. A database whose checks do not pass is kept and said; one that could not be
-    /// restored is dropped.
+    /// Restores a backup beside the live database, under a name that is free. A database whose checks do not pass is kept and
+    /// said; one that could not be restored is dropped.
     ///
     /// - Parameters:
     ///   - source: What made it.
     ///   - tables: Only these tables, as `schema.table`; the checks are then left out.
+    ///   - isMasked: Whether it is for people who may not see the data: the plan's `mask` runs last, and it never goes live.
     public func restore(
-        _ id: BackupID, source: any BackupSource, destination: String? = nil, tables: [String] = [], permit: RestorePermit
+        _ id: BackupID, source: any BackupSource, destination: String? = nil, tables: [String] = [], isMasked: Bool = false,
+        permit: RestorePermit
     ) async throws(Failure) -> RestoredDatabase {
         let server = try RestoreServer(settings)
         try permit.allows(.beside, id, server.live)
-        let record = try await self.record(id)
-        let (copy, place) = try record.copy(destination, of: pipeline.places)
-        let name = server.name(beside: "restore", "\(id)".filter { $0 != "-" }.suffix(8))
-        let use = Hold(.use(name), reason: "it is being restored as \(name)", until: now() + settings.policy.deadline)
-        try await tell(id, permit.by, .held(use))
-        let result: Result<RestoredDatabase, Failure>
-        do throws(Failure) {
-            result = .success(try await perform(record, copy, place, source, name, tables, server))
-        } catch { result = .failure(error) }
-        // The hold ends by itself.
-        try? await tell(id, permit.by, .released(.use(name)))
-        return try result.get()
+        if isMasked, settings.policy.mask == nil {
+            throw Failure(.denied, "the plan says nothing about masking", hint: "restore.mask: {run: [a program that does it]}")
+        }
+        let record = try await reading.record(id)
+        let mark = String("\(id)".filter { $0 != "-" }.suffix(8))
+        let name = try await onOwnThread { _ throws(Failure) in try server.freeName(beside: "restore", mark) }
+        return try await reading.holding([id], as: name, for: settings.policy.deadline, by: permit.by) { () throws(Failure) in
+            try await perform(record, destination, source, name, tables, isMasked, server, permit)
+        }
     }
 
     private func perform(
-        _ record: BackupRecord, _ copy: BackupCopy, _ place: BackupPlace, _ source: any BackupSource, _ name: String,
-        _ tables: [String], _ server: RestoreServer
+        _ record: BackupRecord, _ destination: String?, _ source: any BackupSource, _ name: String, _ tables: [String],
+        _ isMasked: Bool, _ server: RestoreServer, _ permit: RestorePermit
     ) async throws(Failure) -> RestoredDatabase {
         let meter = ProgressMeter(progress)
         var restored = RestoredDatabase(
-            backup: record.id, name: name, live: server.live, destination: copy.destination, checks: [], evidence: [], reached: []
-        )
+            backup: record.id, name: name, live: server.live, destination: "", checks: [], evidence: [], reached: [])
         func reach(_ mark: DrillClock.Mark) { restored.reached.append(.init(mark: mark, at: now())) }
         reach(.located)
-        meter.begin("fetch", total: record.size)
-        let fetched = try await FetchedCopy(record, copy, at: place, in: settings.scratch)
-        let identities = identities
-        try await onOwnThread { _ throws(Failure) in
-            do throws(EnvelopeFailure) { try fetched.authenticate(identities) } catch { throw error.failure }
-        }
+        let fetched = try await reading.fetch(record, destination, into: settings.scratch, meter)
+        restored.destination = fetched.copy.destination
         reach(.downloaded)
         meter.begin("restore", total: Int64(fetched.facts.envelope.plainBytes))
-        let settings = settings
-        let findings = try await onOwnThread { (stop) throws(Failure) in
+        let (settings, identities) = (settings, reading.identities)
+        let (findings, number) = try await onOwnThread { (stop) throws(Failure) in
             try server.make(name)
             do throws(Failure) {
-                return try BackupRestore.fill(name, fetched, identities, source, settings, server, tables, meter, stop)
+                let findings = try BackupRestore.fill(name, fetched, identities, source, settings, server, tables, meter, stop)
+                return (findings, try server.number(of: name))
             } catch {
                 // What is left of it would only be in the way; its name says what it is if it cannot be dropped.
                 try? server.drop(name)
@@ -117,10 +123,42 @@ public struct BackupRestore: Sendable {
         restored.evidence = findings.evidence
         if tables.isEmpty {
             meter.begin("check")
-            restored.checks += try await inspect(name, fetched.facts, server)
+            restored.checks += try await inspect(name, fetched.facts, server, permit.by, comparesRows: true)
+            restored.checks += try await finishing(record, name, isMasked, server)
         }
         reach(.checked)
+        // What a drill makes is gone in a moment.
+        guard !settings.isRehearsal else { return restored }
+        var role = SideDatabase.Role.restored
+        if isMasked { role = .masked } else if !tables.isEmpty { role = .tables }
+        let known = SideDatabase(
+            name: name, number: number, live: server.live, role: role, backup: record.id, at: now(),
+            isAltered: restored.checks.contains { $0.name == Erasure.check && $0.passed })
+        try await notes.remember(known, by: permit.by)
         return restored
+    }
+
+    /// What is done to a database once it was compared: who was erased since is erased again, and what must not be seen is masked.
+    private func finishing(
+        _ record: BackupRecord, _ name: String, _ isMasked: Bool, _ server: RestoreServer
+    ) async throws(Failure) -> [BackupCheck] {
+        var checks: [BackupCheck] = []
+        let subjects = try await notes.erased(since: record.consistentAt)
+        if !subjects.isEmpty {
+            let settings = settings
+            checks.append(
+                try await onOwnThread { _ throws(Failure) in
+                    try server.erase(subjects, by: settings.erasure, in: name, within: settings.policy.deadline)
+                })
+        }
+        guard isMasked, let mask = settings.policy.mask else { return checks }
+        let check = await server.run(mask, name, as: "mask")
+        guard check.passed else {
+            // Nobody may look at what is not masked.
+            try await onOwnThread { _ throws(Failure) in try server.drop(name) }
+            throw Failure(.transient, "\(name) could not be masked and was dropped: \(check.detail)")
+        }
+        return checks + [check]
     }
 
     private static func fill(
@@ -130,61 +168,50 @@ public struct BackupRestore: Sendable {
         let target = RestoreTarget(
             .database(url: try server.url(of: name)), tables: tables, keepsOwners: settings.keepsOwners, jobs: settings.jobs,
             scratch: settings.scratch, deadline: settings.policy.deadline)
-        let product = SourceProduct(fetched.facts)
         if !tables.isEmpty { try server.makeSchemas(of: tables, in: name) }
-        let restoration = try source.restoration(of: product, into: target, stop: stop)
-        var done: Int64 = 0
-        do throws(EnvelopeFailure) {
-            try fetched.read(identities) { (bytes) throws(Failure) in
-                try restoration.write(bytes)
-                done += Int64(bytes.count)
-                meter.note(done)
-            }
-        } catch { throw error.failure }
-        let findings = try restoration.finish(comparing: product)
+        let restoration = try source.restoration(of: SourceProduct(fetched.facts), into: target, stop: stop)
+        let findings = try fetched.feed(restoration, identities, meter)
         try server.silence(name)
         return findings
     }
 
+    /// Looks again at a database that was restored before, as one that is about to go live.
+    ///
+    /// - Throws: `denied` when it is not one that was restored whole.
+    public func inspect(_ name: String, permit: RestorePermit) async throws(Failure) -> RestoredDatabase {
+        let server = try RestoreServer(settings)
+        guard let known = try await notes.databases().last(where: { $0.name == name }), known.role == .restored else {
+            throw Failure(
+                .denied, "\(name) is no database that was restored as a whole", hint: "serin backup restored list shows them")
+        }
+        try permit.allows(.beside, known.backup, server.live)
+        let record = try await reading.record(known.backup)
+        guard let facts = record.facts else { throw Failure(.invalid, "backup \(record.id) was never stored") }
+        ProgressMeter(progress).begin("check")
+        return RestoredDatabase(
+            backup: record.id, name: name, live: server.live, destination: "",
+            checks: try await inspect(name, facts, server, permit.by, comparesRows: !known.isAltered), evidence: [],
+            reached: [.init(mark: .checked, at: now())])
+    }
+
     /// The checks on the restored database, of which each is a finding.
-    func inspect(_ name: String, _ facts: BackupFacts, _ server: RestoreServer) async throws(Failure) -> [BackupCheck] {
-        let settings = settings
-        var checks = try await onOwnThread { _ throws(Failure) in
+    private func inspect(
+        _ name: String, _ facts: BackupFacts, _ server: RestoreServer, _ principal: Principal, comparesRows: Bool
+    ) async throws(Failure) -> [BackupCheck] {
+        var facts = facts
+        if !comparesRows { facts.rows = nil }
+        let (settings, known) = (settings, facts)
+        let found = try await onOwnThread { _ throws(Failure) in
             try RestoreInspection(
-                session: try server.session(name, RestoreInspection.purpose), facts: facts, checks: settings.policy.checks,
-                statements: SQLScript(settings.integrity ?? "").statements, patience: settings.policy.deadline
+                session: try server.session(name, RestoreInspection.purpose), facts: known, checks: settings.policy.checks,
+                statements: SQLScript(settings.integrity ?? "").statements, patience: settings.policy.deadline,
+                isRehearsal: settings.isRehearsal
             ).run()
         }
-        for hook in settings.policy.checks.smoke { checks.append(await server.smoke(hook, name)) }
-        for address in settings.policy.checks.probes { checks.append(await ask(address)) }
+        var checks = found.checks
+        checks += try await notes.judge(found.timings, by: principal)
+        for hook in settings.policy.checks.smoke { checks.append(await server.run(hook, name, as: "smoke")) }
+        for address in settings.policy.checks.probes { checks.append(await settings.ask(address)) }
         return checks
-    }
-
-    private func ask(_ address: String) async -> BackupCheck {
-        let name = "probe \(address)"
-        guard let probe = settings.probe else { return BackupCheck(name, passed: false, detail: "nothing here can ask it") }
-        do throws(Failure) {
-            let status = try await probe(address)
-            return BackupCheck(name, passed: (200..<300).contains(status), detail: "status \(status)")
-        } catch { return BackupCheck(name, passed: false, detail: error.message) }
-    }
-
-    /// A backup that may be restored.
-    private func record(_ id: BackupID) async throws(Failure) -> BackupRecord {
-        let state: CatalogueState
-        do throws(CatalogueStoreError) { state = try await catalogue.state() } catch { throw error.failure }
-        guard let record = state[id] else { throw Failure(.invalid, "no backup \(id) is known") }
-        guard record.state.isRestorable else {
-            throw Failure(
-                .denied, "backup \(id) is \(record.state.rawValue) and cannot be restored from",
-                hint: record.failure.map { "it failed: \($0.message)" })
-        }
-        return record
-    }
-
-    private func tell(_ id: BackupID, _ principal: Principal, _ change: CatalogueEvent.Change) async throws(Failure) {
-        do throws(CatalogueStoreError) {
-            try await catalogue.append([CatalogueEvent(backup: id, at: now(), by: principal, change)])
-        } catch { throw error.failure }
     }
 }

@@ -3,6 +3,7 @@ internal import SerinDatabase
 internal import SerinLocks
 public import SerinModel
 internal import SerinPolicies
+public import SerinPorts
 internal import SerinProcesses
 
 /// Puts a restored database in the live one's place by renaming both, keeps the one that was replaced, and can take it all back.
@@ -17,14 +18,29 @@ public struct DatabaseSwap: Sendable {
         public var interruption: Duration
         /// What the live database was told that the restored one is not: settings, grants.
         public var remarks: [String]
+        /// Until when the replaced one is kept.
+        public var keepUntil: Instant?
+
+        /// What was done.
+        public init(replaced: String, live: String, interruption: Duration, remarks: [String], keepUntil: Instant? = nil) {
+            self.replaced = replaced
+            self.live = live
+            self.interruption = interruption
+            self.remarks = remarks
+            self.keepUntil = keepUntil
+        }
     }
 
     private let settings: RestoreSettings
+    private let notes: RestoreNotes
     private let now: @Sendable () -> Instant
 
     /// A swap.
-    public init(_ settings: RestoreSettings, now: @escaping @Sendable () -> Instant) {
+    public init(
+        _ settings: RestoreSettings, target: String, catalogue: any CatalogueStore, now: @escaping @Sendable () -> Instant
+    ) {
         self.settings = settings
+        notes = RestoreNotes(target: target, catalogue: catalogue, now: now)
         self.now = now
     }
 
@@ -40,36 +56,68 @@ public struct DatabaseSwap: Sendable {
             throw Failure(
                 .denied, "\(restored.name) did not pass its checks and takes no place: \(bad?.name ?? "nothing was checked")")
         }
-        let server = try RestoreServer(settings)
-        let replaced = server.name(beside: "replaced", mark())
-        return try await quiesced { () throws(Failure) in
-            try await rename(server, live: restored.live, away: replaced, in: restored.name, limit)
+        if let known = try await notes.databases().last(where: { $0.name == restored.name }), known.role != .restored {
+            throw Failure(.denied, "\(restored.name) holds \(known.role == .masked ? "masked rows" : "some tables") and never goes live")
         }
+        return try await exchange(in: restored.name, permit, limit)
     }
 
-    /// Takes a swap back. The database that was restored is kept under another name.
-    public func undo(_ outcome: Outcome, permit: RestorePermit, within limit: Duration = .seconds(30)) async throws(Failure)
-        -> Outcome
-    {
-        try permit.allows(.swap, permit.backup, outcome.live)
-        let server = try RestoreServer(settings)
-        let undone = server.name(beside: "undone", mark())
-        return try await quiesced { () throws(Failure) in
-            try await rename(server, live: outcome.live, away: undone, in: outcome.replaced, limit)
+    /// Takes a swap back: the database that was replaced becomes the live one again. The one that was live until now is kept in
+    /// its turn, with all that was written to it.
+    public func undo(
+        _ replaced: String, permit: RestorePermit, within limit: Duration = .seconds(30)
+    ) async throws(Failure) -> Outcome {
+        guard let known = try await notes.databases().last(where: { $0.name == replaced }), known.role == .replaced else {
+            throw Failure(.denied, "\(replaced) was not replaced by a swap", hint: "serin backup restored list shows those that were")
         }
+        try permit.allows(.swap, known.backup, known.live)
+        return try await exchange(in: replaced, permit, limit)
     }
 
-    private func mark() -> String { now().description.filter { $0 != "-" && $0 != ":" }.lowercased() }
+    private func exchange(
+        in incoming: String, _ permit: RestorePermit, _ limit: Duration
+    ) async throws(Failure) -> Outcome {
+        let server = try RestoreServer(settings)
+        guard server.live == permit.database else { throw Failure(.denied, "the permit is for \(permit.database), not \(server.live)") }
+        let mark = mark()
+        let (name, number) = try await onOwnThread { _ throws(Failure) in
+            _ = try server.number(of: incoming)
+            return (try server.freeName(beside: "replaced", mark), try server.number(of: server.live))
+        }
+        // Noted before it is done: whatever happens in between, the number says which database it is about.
+        let known = SideDatabase(
+            name: name, number: number, live: server.live, role: .replaced, backup: permit.backup, at: now(),
+            keepUntil: now() + settings.policy.keepReplaced)
+        try await notes.remember(known, by: permit.by)
+        var outcome = try await quiesced { () throws(Failure) in
+            try await rename(server, live: server.live, away: name, in: incoming, limit)
+        }
+        outcome.keepUntil = known.keepUntil
+        return outcome
+    }
 
+    /// `20261121t160307`
+    private func mark() -> String {
+        now().description.filter { $0 != "-" && $0 != ":" && $0 != "Z" }.lowercased()
+    }
+
+    /// Stops what writes, and starts it again in any case: also when it could be stopped in part only.
     private func quiesced(_ body: () async throws(Failure) -> Outcome) async throws(Failure) -> Outcome {
-        if let hook = settings.policy.quiesce { try await run(hook, "quiesce") }
         let result: Result<Outcome, Failure>
-        do throws(Failure) { result = .success(try await body()) } catch { result = .failure(error) }
-        if let hook = settings.policy.resume {
-            do throws(Failure) { try await run(hook, "resume") } catch {
-                guard case .success(var outcome) = result else { return try result.get() }
-                outcome.remarks.append("resume failed, and has to be done by hand: \(error.message)")
+        do throws(Failure) {
+            if let hook = settings.policy.quiesce { try await run(hook, "quiesce") }
+            result = .success(try await body())
+        } catch { result = .failure(error) }
+        guard let hook = settings.policy.resume else { return try result.get() }
+        do throws(Failure) { try await run(hook, "resume") } catch {
+            let words = "resume failed, start by hand what was stopped: \(error.message)"
+            switch result {
+            case .success(var outcome):
+                outcome.remarks.append(words)
                 return outcome
+            case .failure(var first):
+                first.message += "; and \(words)"
+                throw first
             }
         }
         return try result.get()
@@ -90,7 +138,7 @@ public struct DatabaseSwap: Sendable {
             }
         }
         do throws(Failure) { try result.get() } catch {
-            throw Failure(.transient, "\(word) failed: \(error.message)", hint: "nothing was swapped")
+            throw Failure(.transient, "\(word) failed: \(error.message)", hint: word == "quiesce" ? "nothing was swapped" : nil)
         }
     }
 

@@ -12,6 +12,8 @@ struct RestoreInspection {
     let statements: [String]
     /// For one statement.
     let patience: Duration
+    /// Whether this is a drill's own server.
+    let isRehearsal: Bool
 
     static let purpose = SessionPurpose(
         applicationName: "serin-restore",
@@ -21,7 +23,7 @@ struct RestoreInspection {
             """,
         deniedHint: "the role that restores must be able to read what it restored")
 
-    func run() throws(Failure) -> [BackupCheck] {
+    func run() throws(Failure) -> (checks: [BackupCheck], timings: [QueryTiming]) {
         var found: [BackupCheck] = []
         let counted = try PostgresInventory(session, patience: patience).rows()
         if let rows = facts.rows { found.append(compare(rows, counted)) }
@@ -39,7 +41,25 @@ struct RestoreInspection {
             found.append(BackupCheck("revision", passed: now == revision, detail: "\(now ?? "none"), expected \(revision)"))
         }
         for (number, statement) in statements.enumerated() { found.append(integrity(statement, number + 1)) }
-        return found
+        var timings: [QueryTiming] = []
+        for query in checks.timed {
+            do throws(Failure) { timings.append(try time(query)) } catch {
+                found.append(BackupCheck("timed \(query.name)", passed: false, detail: error.message))
+            }
+        }
+        return (found, timings)
+    }
+
+    /// The best of three runs: the first one reads from the disk what the others find in memory.
+    private func time(_ query: RestoreChecks.TimedQuery) throws(Failure) -> QueryTiming {
+        var best = Int64.max
+        for _ in 0..<3 {
+            let began = ContinuousClock.now
+            _ = try session.rows(query.sql, within: patience)
+            let passed = began.duration(to: .now).components
+            best = min(best, passed.seconds * 1000 + passed.attoseconds / 1_000_000_000_000_000)
+        }
+        return QueryTiming(name: query.name, milliseconds: best, isRehearsal: isRehearsal)
     }
 
     private func compare(_ rows: RowManifest, _ counted: RowManifest) -> BackupCheck {

@@ -29,6 +29,49 @@ struct RestoreServer: Sendable {
         return beginning + ending
     }
 
+    /// A name of that form that no database has: the second restore of a backup gets `_2` behind it.
+    func freeName(beside word: String, _ mark: String) throws(Failure) -> String {
+        let taken = Set(try maintenance.rows("SELECT datname FROM pg_database").compactMap { $0.first ?? nil })
+        var number = 1
+        while true {
+            let name = name(beside: word, number == 1 ? mark : "\(mark)_\(number)")
+            if !taken.contains(name) { return name }
+            number += 1
+        }
+    }
+
+    /// Whether a name is one that restores and swaps give.
+    func isNameOfOurs(_ name: String) -> Bool {
+        ["restore", "replaced"].contains { word in
+            // A long name of the live one is cut short.
+            let ending = "_\(word)_"
+            guard let mark = name.firstRange(of: ending) else { return false }
+            return live.hasPrefix(name[..<mark.lowerBound]) && mark.lowerBound > name.startIndex && name != live
+        }
+    }
+
+    /// Every database but the templates, with its number, its size where it may be asked, and its sessions.
+    func databases() throws(Failure) -> [(name: String, number: String, size: Int64?, sessions: Int)] {
+        try maintenance.rows(
+            """
+            SELECT d.datname, d.oid, CASE WHEN has_database_privilege(d.oid, 'CONNECT') THEN pg_database_size(d.oid) END,
+                (SELECT count(*) FROM pg_stat_activity a WHERE a.datid = d.oid)
+            FROM pg_database d WHERE NOT d.datistemplate ORDER BY d.datname
+            """
+        ).compactMap { row in
+            guard row.count == 4, let name = row[0], let number = row[1] else { return nil }
+            return (name, number, row[2].flatMap { Int64($0) }, row[3].flatMap { Int($0) } ?? 0)
+        }
+    }
+
+    /// The number that the server gave a database.
+    func number(of database: String) throws(Failure) -> String {
+        guard let number = try maintenance.value("SELECT oid FROM pg_database WHERE datname = \(sqlText(database))") else {
+            throw Failure(.invalid, "there is no database \(database) at \(client.name)")
+        }
+        return number
+    }
+
     func url(of database: String) throws(Failure) -> String {
         guard let text = ConnectionText.text(settings.url, database: database) else {
             throw Failure(.invalid, "the connection string of \(client.name) cannot be read")
@@ -84,10 +127,38 @@ struct RestoreServer: Sendable {
         _ = try maintenance.rows("DROP DATABASE IF EXISTS \(sqlName(name)) WITH (FORCE)", within: .minutes(5))
     }
 
+    /// Drops a database that nobody uses.
+    func dropUnused(_ name: String) throws(Failure) {
+        guard name != live else { throw Failure(.denied, "the live database \(name) is never dropped") }
+        _ = try maintenance.rows("DROP DATABASE \(sqlName(name))", within: .minutes(5))
+    }
+
+    /// Erases subjects again, all or none: the plan's statements run for each with `serin.subject` set. No subject is ever shown.
+    func erase(
+        _ subjects: [String], by script: String?, in name: String, within patience: Duration
+    ) throws(Failure) -> BackupCheck {
+        let statements = SQLScript(script ?? "").statements
+        guard !statements.isEmpty else {
+            return BackupCheck(
+                Erasure.check, passed: false,
+                detail: "\(subjects.count) subjects were erased since the backup, and the plan has no restore.erase_file")
+        }
+        do throws(Failure) {
+            let session = try session(name)
+            _ = try session.rows("RESET search_path; BEGIN")
+            for subject in subjects {
+                _ = try session.rows("SELECT set_config('serin.subject', \(sqlText(subject)), true)")
+                for statement in statements { _ = try session.rows(statement, within: patience) }
+            }
+            _ = try session.rows("COMMIT")
+        } catch { return BackupCheck(Erasure.check, passed: false, detail: "the plan's statements failed: \(error.message)") }
+        return BackupCheck(Erasure.check, passed: true, detail: "\(subjects.count) subjects were erased again")
+    }
+
     /// Runs a program of the plan against a database. Its connection is in the environment; `{{url}}` in its arguments names the
     /// database without a password, because arguments can be read by all.
-    func smoke(_ hook: BackupHook, _ database: String) async -> BackupCheck {
-        let name = "smoke " + hook.run.joined(separator: " ").prefix(80)
+    func run(_ hook: BackupHook, _ database: String, as word: String) async -> BackupCheck {
+        let name = "\(word) " + hook.run.joined(separator: " ").prefix(80)
         do throws(Failure) {
             let program = try smokeProgram(hook, database)
             let done = try await program.run()

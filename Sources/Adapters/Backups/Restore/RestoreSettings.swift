@@ -1,3 +1,4 @@
+internal import SerinCatalogue
 public import SerinModel
 public import SerinPolicies
 
@@ -14,6 +15,10 @@ public struct RestoreSettings: Sendable {
     public var policy: RestorePolicy
     /// The content of the plan's file of statements that must return no row.
     public var integrity: String?
+    /// The content of the plan's file of statements that erase one subject again.
+    public var erasure: String?
+    /// Whether this is a drill's own server, of which nothing stays.
+    public var isRehearsal = false
     /// An existing private folder.
     public var scratch: String
     /// Folders in which tools are looked for before `PATH`.
@@ -43,6 +48,16 @@ public struct RestoreSettings: Sendable {
         self.keepsOwners = keepsOwners
         self.jobs = jobs
         self.probe = probe
+    }
+
+    /// Asks an address of the application.
+    func ask(_ address: String) async -> BackupCheck {
+        let name = "probe \(address)"
+        guard let probe else { return BackupCheck(name, passed: false, detail: "nothing here can ask it") }
+        do throws(Failure) {
+            let status = try await probe(address)
+            return BackupCheck(name, passed: (200..<300).contains(status), detail: "status \(status)")
+        } catch { return BackupCheck(name, passed: false, detail: error.message) }
     }
 
     var environment: SourceEnvironment {

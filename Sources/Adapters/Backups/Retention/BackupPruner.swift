@@ -113,6 +113,10 @@ public struct BackupPruner: Sendable {
             throw Failure(.invalid, "the plan no longer has the destination \(name)", hint: "add it again until it is empty")
         }
         if copy?.state != .deleting || entry.destination == nil {
+            // Since the plan was made somebody may have begun to restore from it.
+            if let hold = record?.holds(at: now()).first {
+                throw Failure(.conflict, "it is held since a moment ago: \(hold.reason)", hint: "the next run looks again")
+            }
             try await append(entry, .deleting(destination: entry.destination, reason: reason), lease, principal)
         }
         if let place, let copy {

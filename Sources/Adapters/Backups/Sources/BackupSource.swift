@@ -192,11 +192,15 @@ public struct SourceEnvironment: Sendable {
     public var deadline: Duration
     /// How long a tool may give or take no byte.
     public var stall: Duration
+    /// The user that a restored Postgres cluster belongs to, when the caller is root; nil is the caller.
+    public var account: String?
 
     /// An environment.
     public init(
-        toolFolders: [String] = [], scratch: String, deadline: Duration = .hours(12), stall: Duration = .minutes(10)
+        toolFolders: [String] = [], scratch: String, deadline: Duration = .hours(12), stall: Duration = .minutes(10),
+        account: String? = nil
     ) {
+        self.account = account
         self.toolFolders = toolFolders
         self.scratch = scratch
         self.deadline = deadline

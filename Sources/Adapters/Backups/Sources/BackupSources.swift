@@ -1,3 +1,4 @@
+public import SerinCatalogue
 public import SerinModel
 public import SerinPolicies
 public import SerinTransport
@@ -8,11 +9,13 @@ public enum BackupSources {
     ///
     /// - Parameters:
     ///   - range: For rows of a log table: the time that they are of.
+    ///   - log: For ranges of write-ahead log: the facts of the range or base backup that was stored last.
     ///   - transport: For sources that speak HTTP.
     ///   - secret: The value of a secret.
     /// - Throws: `invalid` for a kind that the plan's source does not make, or that is not supported yet.
     public static func make(
-        _ kind: BackupKind, of plan: BackupPlan, range: Range<Instant>, environment: SourceEnvironment, transport: Transport,
+        _ kind: BackupKind, of plan: BackupPlan, range: Range<Instant>, after log: SourceFacts? = nil,
+        environment: SourceEnvironment, transport: Transport,
         secret: (SecretReference) throws(Failure) -> String
     ) throws(Failure) -> any BackupSource {
         guard plan.source.kinds.contains(kind) else {
@@ -26,16 +29,28 @@ public enum BackupSources {
             if kind == .globals { return try PostgresGlobals(url: secret(source.url), environment: environment) }
             return try PostgresLogical(source, url: secret(source.url), environment: environment)
         case .postgresPhysical(let source):
+            if kind == .walRange {
+                guard let folder = source.log.folder else {
+                    throw Failure(
+                        .invalid, "the plan names no folder of write-ahead log", hint: "archive: a folder, or receivewal: {slot: …, folder: …}")
+                }
+                guard let major = log.flatMap({ Int($0.version.prefix { $0 != "." }) }) else {
+                    throw Failure(
+                        .invalid, "write-ahead log is stored once there is a base backup that it follows",
+                        hint: "serin backup create PLAN")
+                }
+                return LogRangeSource(folder: folder, major: major, after: log, environment: environment)
+            }
             switch source.tool {
             case .pgBackRest(let stanza, let configuration):
                 guard kind.isPhysicalBase else { throw unsupported }
                 return PgBackRestSource(
                     try PgBackRest(
                         stanza: stanza, configuration: configuration, folders: environment.toolFolders,
-                        deadline: environment.deadline), kind: kind)
+                        account: environment.account, deadline: environment.deadline), kind: kind, account: environment.account)
             case .baseBackup:
                 guard kind == .baseFull else { throw unsupported }
-                return BaseBackupSource(url: try secret(source.url), environment: environment)
+                return BaseBackupSource(url: try secret(source.url), environment: environment, account: environment.account)
             }
         case .redis(let source):
             if kind == .redisAOF {
@@ -55,6 +70,16 @@ public enum BackupSources {
         case .clickhouse(let source):
             return try ClickHouseBackupSource(url: secret(source.url), source, transport: transport, environment: environment)
         case .command(let source): return try CommandBackupSource(source, environment: environment)
+        }
+    }
+}
+
+extension PostgresPhysicalSource.LogArchive {
+    /// The folder on this machine that the log comes into.
+    public var folder: String? {
+        switch self {
+        case .none: nil
+        case .folder(let path), .receive(_, let path, _): path
         }
     }
 }

@@ -1,6 +1,7 @@
 internal import Glibc
 public import SerinCatalogue
 public import SerinModel
+internal import SerinProcesses
 
 /// A folder of files of write-ahead log, as `pg_receivewal` or an `archive_command` fills it.
 public struct LogFolder: Sendable, Hashable {
@@ -72,6 +73,22 @@ public struct LogFolder: Sendable, Hashable {
         return run
     }
 
+    /// The timelines that led to one, by its history file: the oldest first, each with where the next one left it.
+    ///
+    /// - Returns: Nil when there is no such file, which the first timeline never has.
+    public func history(of timeline: Int) throws(Failure) -> [SourceFacts.TimelineEnd]? {
+        let digits = String(timeline, radix: 16, uppercase: true)
+        let file = "\(path)/" + String(repeating: "0", count: max(0, 8 - digits.count)) + digits + ".history"
+        guard access(file, F_OK) == 0 else { return nil }
+        // `1<TAB>0/3000000<TAB>reason` a line (PostgreSQL sources, timeline.c); comments begin with `#`.
+        return String(decoding: try bytes(of: file, limit: 1 << 20), as: UTF8.self).split(whereSeparator: \.isNewline)
+            .compactMap { line in
+                let words = line.split { $0.isWhitespace }
+                guard words.count >= 2, let number = Int(words[0]), let end = LogPosition(String(words[1])) else { return nil }
+                return SourceFacts.TimelineEnd(timeline: number, end: end)
+            }
+    }
+
     /// What the beginning of a file says: the cluster that wrote it and the size of its files.
     public func origin(of segment: LogSegment) throws(Failure) -> (systemIdentifier: String, segmentSize: UInt64) {
         let file = open("\(path)/\(segment)", O_RDONLY | O_CLOEXEC | O_NOFOLLOW)
@@ -90,14 +107,56 @@ public struct LogFolder: Sendable, Hashable {
         return ("\(number(24, 8))", number(32, 4))
     }
 
+    /// The runs of files without a gap that are not among the stored ranges.
+    func runs(beside stored: [SourceFacts]) throws(Failure) -> [[LogSegment]] {
+        var runs: [[LogSegment]] = []
+        for segment in try content().segments where !LogFolder.isStored(segment, in: stored) {
+            if let last = runs.last?.last, last.next == segment {
+                runs[runs.count - 1].append(segment)
+            } else {
+                runs.append([segment])
+            }
+        }
+        return runs
+    }
+
+    private static func isStored(_ segment: LogSegment, in stored: [SourceFacts]) -> Bool {
+        stored.contains { range in
+            guard range.timeline == segment.timeline, let start = range.lsnStart, let stop = range.lsnStop else { return false }
+            return start <= segment.start && segment.end <= stop
+        }
+    }
+
     /// Puts everything that recovery may ask for into another folder under its final name. A file that was still being written
     /// takes the name of a whole one when there is no whole one: recovery stops at its last complete record.
-    public func stage(into target: String) throws(Failure) {
+    ///
+    /// - Parameter stored: Ranges whose files come from elsewhere.
+    public func stage(into target: String, beside stored: [SourceFacts] = []) throws(Failure) {
         let content = try content()
-        for name in content.segments.map(\.description) + content.histories { try copy(name, to: name, in: target) }
+        let new = content.segments.filter { !LogFolder.isStored($0, in: stored) }
+        for name in new.map(\.description) + content.histories { try copy(name, to: name, in: target) }
         for segment in content.partial where !content.segments.contains(segment) {
             try copy("\(segment).partial", to: "\(segment)", in: target)
         }
+    }
+
+    /// Where the log says that something happened: the end of a transaction, or a restore point's name.
+    ///
+    /// - Parameter line: Whether a line of `pg_waldump` is the one that is looked for.
+    /// - Returns: The position of the record on the newest timeline that has it; nil when none has.
+    func position(
+        of manager: String, tools: PostgresTools, deadline: Duration, stop: StopSignal, _ line: (Substring) -> Bool
+    ) throws(Failure) -> LogPosition? {
+        for run in try runs(beside: []).reversed() {
+            guard let first = run.first, let last = run.last else { continue }
+            // It ends with an error at the end of the log, whatever it has printed before.
+            let said = try tools.tool("pg_waldump").answer(
+                ["--path=\(path)", "--rmgr=\(manager)", "\(first)", "\(last)"], deadline: deadline, limit: 1 << 30, stop: stop)
+            guard let found = said.text.split(whereSeparator: \.isNewline).last(where: line) else { continue }
+            guard let mark = found.firstRange(of: "lsn: ") else { continue }
+            return LogPosition(String(found[mark.upperBound...].prefix { $0 != "," }))
+        }
+        return nil
     }
 
     private func copy(_ name: String, to other: String, in target: String) throws(Failure) {

@@ -59,9 +59,30 @@ public struct LogRangeSource: BackupSource {
 
     /// Gives the backup, once its tools have found it whole.
     public func produce(to sink: ByteSink, stop: StopSignal) throws(Failure) -> SourceProduct {
+        let run = try files()
+        let product = try read(run, stop)
+        var tar = TarWriter()
+        for segment in run { try tar.add("\(folder)/\(segment)", as: "\(segment)", to: sink) }
+        for history in try LogFolder(folder).content().histories { try tar.add("\(folder)/\(history)", as: history, to: sink) }
+        try tar.finish(to: sink)
+        return product
+    }
+
+    /// What a folder holds beside what is stored: each run of files without a gap, as a backup of it would say.
+    static func atHand(
+        in folder: String, major: Int, beside stored: [SourceFacts], environment: SourceEnvironment, stop: StopSignal
+    ) throws(Failure) -> [SourceFacts] {
+        guard let some = try LogFolder(folder).content().segments.first else { return [] }
+        let place = LogFolder(folder, segmentSize: try LogFolder(folder).origin(of: some).segmentSize)
+        let source = LogRangeSource(folder: folder, major: major, after: nil, environment: environment)
+        var found: [SourceFacts] = []
+        for run in try place.runs(beside: stored) { if let facts = try source.read(run, stop).server { found.append(facts) } }
+        return found
+    }
+
+    private func read(_ run: [LogSegment], _ stop: StopSignal) throws(Failure) -> SourceProduct {
         let tools = try PostgresTools(major: major, folders: environment.toolFolders)
         let version = try tools.version(of: "pg_waldump", stop: stop)
-        let run = try files()
         guard let first = run.first, let last = run.last else { throw Failure(.conflict, "\(name): there is nothing new") }
         let place = LogFolder(folder, segmentSize: first.size)
         let origin = try place.origin(of: first)
@@ -73,10 +94,6 @@ public struct LogRangeSource: BackupSource {
             deadline: environment.deadline, limit: 1 << 30, stop: stop)
         // Of the last file only the record that goes on in the next one may be missing.
         if dump.status != 0, !LogRangeSource.isEndOfRange(dump.complaint, last) { _ = try dump.succeeded() }
-        var tar = TarWriter()
-        for segment in run { try tar.add("\(folder)/\(segment)", as: "\(segment)", to: sink) }
-        for history in try place.content().histories { try tar.add("\(folder)/\(history)", as: history, to: sink) }
-        try tar.finish(to: sink)
         let commits = LogRangeSource.commits(in: dump.text)
         var facts = SourceFacts(
             version: after?.version ?? "\(major)", systemIdentifier: origin.systemIdentifier, timeline: first.timeline,
@@ -84,6 +101,7 @@ public struct LogRangeSource: BackupSource {
         facts.firstSegment = "\(first)"
         facts.lastSegment = "\(last)"
         facts.firstCommitAt = commits.first
+        facts.history = try place.history(of: first.timeline)
         // Without a commit in it the range leads no further than what was before.
         facts.consistentAt = commits.max() ?? after?.consistentAt
         return SourceProduct(

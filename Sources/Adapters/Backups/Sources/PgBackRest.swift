@@ -97,6 +97,17 @@ public struct PgBackRest: Sendable {
         return try PgBackRest.backups(in: answer.output, stanza: stanza)
     }
 
+    /// The last file of the log in the repository, as `info` tells; nil when there is none.
+    func lastSegment(stop: StopSignal) throws(Failure) -> LogSegment? {
+        let answer = try tool.answer(common + ["--output=json", "info"], deadline: .minutes(5), stop: stop).succeeded()
+        let document: JSONValue
+        do throws(JSONError) { document = try JSONValue(parsing: answer.output) } catch {
+            throw Failure(.invalid, "pgbackrest info gave something that is no JSON: \(error)")
+        }
+        let archives = document.items?.first { $0["name"]?.text == stanza }?["archive"]?.items ?? []
+        return archives.compactMap { $0["max"]?.text.flatMap { LogSegment($0) } }.max()
+    }
+
     static func backups(in output: [UInt8], stanza name: String) throws(Failure) -> [Backup] {
         let document: JSONValue
         do throws(JSONError) { document = try JSONValue(parsing: output) } catch {

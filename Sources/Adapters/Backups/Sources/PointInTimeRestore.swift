@@ -14,8 +14,16 @@ public import SerinProcesses
 public struct PointInTimeRestore: Sendable {
     /// Where recovery stops.
     public enum Target: Sendable, Hashable {
+        /// Where the base backup itself is consistent.
+        case base
         /// Behind the last commit at or before a moment.
         case time(Instant)
+        /// Behind the record at a position, or the next one.
+        case position(LogPosition)
+        /// At a point that `pg_create_restore_point` named.
+        case name(String)
+        /// Behind the end of a transaction.
+        case transaction(UInt64)
         /// At the end of the log.
         case latest
     }
@@ -36,6 +44,8 @@ public struct PointInTimeRestore: Sendable {
         case folder(String)
         /// A `restore_command` of a tool, with `%f` and `%p`.
         case command(String)
+        /// Only what the base backup brings along.
+        case none
     }
 
     /// What was reached.
@@ -57,6 +67,7 @@ public struct PointInTimeRestore: Sendable {
     private let base: SourceFacts
     private let reach: RecoveryWindow.Reach
     private let target: Target
+    private let timeline: Int?
     private let action: Action
     private let log: LogSupply
     private let role: String
@@ -71,25 +82,28 @@ public struct PointInTimeRestore: Sendable {
     ///   - base: The facts of that base backup.
     ///   - window: What can be reached from this target's backups.
     ///   - record: The base backup.
+    ///   - timeline: The timeline to end on; nil for the newest one that the base leads to.
     ///   - role: A superuser of the cluster.
     ///   - account: The user that the server runs as, when the caller is root; it owns `data` and `place`.
     ///   - deadline: For the whole recovery.
     /// - Throws: When the moment cannot be reached. Nothing was touched then.
     public init(
-        data: String, place: String, record: BackupRecord, window: RecoveryWindow, target: Target, action: Action = .promote,
-        log: LogSupply, role: String = "postgres", account: String? = nil, toolFolders: [String] = [], deadline: Duration
+        data: String, place: String, record: BackupRecord, window: RecoveryWindow, target: Target, timeline: Int? = nil,
+        action: Action = .promote, log: LogSupply, role: String = "postgres", account: String? = nil, toolFolders: [String] = [], deadline: Duration
     ) throws(Failure) {
         guard let base = record.facts?.server, let major = Int(base.version.prefix { $0 != "." }) else {
             throw Failure(.invalid, "backup \(record.id) does not say which server it came from")
         }
-        let moment: Instant
-        switch target {
-        case .time(let time): moment = time
-        case .latest: moment = window.reaches.last { $0.base == record.id }?.latest ?? record.consistentAt
-        }
-        do throws(RecoveryRefusal) { reach = try window.path(to: moment, from: record) } catch {
-            throw Failure(.invalid, "cannot recover to \(moment): \(error.message)", hint: error.hint)
-        }
+        // Only the tool knows the timelines of its archive.
+        var line = timeline
+        if case .command = log { line = nil }
+        do throws(RecoveryRefusal) {
+            switch target {
+            case .time(let moment): reach = try window.path(to: moment, from: record, timeline: line)
+            case .position(let position): reach = try window.path(to: position, from: record, timeline: line)
+            case .base, .name, .transaction, .latest: reach = try window.path(from: record, timeline: line)
+            }
+        } catch { throw Failure(.denied, "cannot recover to \(target.words): \(error.message)", hint: error.hint) }
         guard geteuid() != 0 || account != nil else {
             throw Failure(.invalid, "postgres does not run as root", hint: "name the user that it runs as")
         }
@@ -98,6 +112,7 @@ public struct PointInTimeRestore: Sendable {
         self.place = place
         self.base = base
         self.target = target
+        self.timeline = timeline
         self.action = action
         self.log = log
         self.role = role
@@ -107,11 +122,15 @@ public struct PointInTimeRestore: Sendable {
 
     /// Recovers, compares, and does what is to be done then. On failure the server is stopped and its data folder stays as it is,
     /// to look at or to remove.
-    public func run(stop: StopSignal) throws(Failure) -> Outcome {
+    ///
+    /// - Parameter progress: Told the position again and again.
+    public func run(
+        stop: StopSignal, progress: (LogPosition) -> Void = { _ in }
+    ) throws(Failure) -> Outcome {
         let limit = ContinuousClock.now + .milliseconds(deadline.milliseconds)
         let server = try start(stop)
         do throws(Failure) {
-            let state = try follow(server, until: limit, stop)
+            let state = try follow(server, until: limit, stop, progress)
             let checks = try judge(state, server)
             return try conclude(server, state, checks, until: limit, stop)
         } catch {
@@ -142,17 +161,25 @@ public struct PointInTimeRestore: Sendable {
         }
         var settings = control.floors.map { (name: $0.name, value: "\($0.value)") }
         settings.append(("restore_command", try restoreCommand()))
-        settings.append(("recovery_target_timeline", "latest"))
-        if case .time(let moment) = target {
-            settings.append(("recovery_target_time", moment.postgresText))
+        settings.append(("recovery_target_timeline", line))
+        if let (name, value) = target.setting {
+            settings.append((name, value))
             settings.append(("recovery_target_action", "pause"))
         }
         return try RecoveryServer.start(data: data, place: place, role: role, settings: settings, tools: tools)
     }
 
+    /// The line that was checked, whatever else the supply of log holds.
+    private var line: String {
+        if target == .base { return "current" }
+        if case .command = log { return timeline.map { "\($0)" } ?? "latest" }
+        return reach.timeline == base.timeline ?? 1 ? "current" : "\(reach.timeline)"
+    }
+
     private func restoreCommand() throws(Failure) -> String {
         switch log {
         case .command(let command): return command
+        case .none: return "/bin/false"
         case .folder(let folder):
             // The server hands the command to a shell.
             guard folder.utf8.allSatisfy({ $0 > 0x20 && $0 < 0x7F && !"'\"\\$`%;&|<>*?()".utf8.contains($0) }) else {
@@ -175,7 +202,7 @@ public struct PointInTimeRestore: Sendable {
 
     /// Waits until recovery is over: paused at the target, or ended where none was set.
     private func follow(
-        _ server: RecoveryServer, until limit: ContinuousClock.Instant, _ stop: StopSignal
+        _ server: RecoveryServer, until limit: ContinuousClock.Instant, _ stop: StopSignal, _ progress: (LogPosition) -> Void
     ) throws(Failure) -> State {
         var last = "it did not answer"
         while true {
@@ -185,8 +212,16 @@ public struct PointInTimeRestore: Sendable {
             do throws(Failure) {
                 let state = try ask(server)
                 last = "it reached \(state.position.map { "\($0)" } ?? "nothing")"
+                if let position = state.position { progress(position) }
                 if !state.isRecovering || state.isPaused { return state }
-            } catch { last = error.message }
+            } catch {
+                last = error.message
+                guard !last.contains("role \"\(role)\" does not exist") else {
+                    throw Failure(
+                        .invalid, "the cluster has no role \(role) that could look at its recovery",
+                        hint: "--role names a superuser of the cluster")
+                }
+            }
             guard ContinuousClock.now < limit else {
                 throw Failure(.transient, "recovery did not end within \(deadline): \(last): \(server.complaints())")
             }
@@ -219,20 +254,21 @@ public struct PointInTimeRestore: Sendable {
         let beyond = base.lsnStop.map { (state.position ?? LogPosition(bytes: 0)) >= $0 } ?? false
         checks.append(
             BackupCheck("consistent", passed: beyond, detail: "at \(state.position.map { "\($0)" } ?? "an unknown position")"))
-        switch target {
-        case .time(let moment):
-            let stopped = server.logged("recovery stopping")
+        if case .time(let moment) = target {
             let isEarlier = (state.lastCommit ?? reach.earliest) <= moment && reach.earliest <= moment
             checks.append(BackupCheck("not later than asked", passed: isEarlier, detail: reached))
+        }
+        if target == .latest {
+            // The window counts on the last commit that was seen when the log was stored.
+            let isWhole = (state.lastCommit ?? reach.earliest) >= reach.latest || reach.log.isEmpty
+            checks.append(BackupCheck("up to the end of the log", passed: isWhole, detail: reached))
+        } else {
+            let stopped = server.logged("recovery stopping")
             let place = stopped.flatMap { line in line.firstRange(of: "LOG:").map { String(line[$0.upperBound...]).trimmed } }
             checks.append(
                 BackupCheck(
                     "stopped at the target", passed: state.isPaused && stopped != nil,
                     detail: place ?? "the log names no stop: \(server.complaints())"))
-        case .latest:
-            // The window counts on the last commit that was seen when the log was stored.
-            let isWhole = (state.lastCommit ?? reach.earliest) >= reach.latest || reach.log.isEmpty
-            checks.append(BackupCheck("up to the end of the log", passed: isWhole, detail: reached))
         }
         if let failed = checks.first(where: { !$0.passed }) {
             throw Failure(.invalid, "recovery reached something else than was asked: \(failed.name): \(failed.detail)")
@@ -269,6 +305,32 @@ public struct PointInTimeRestore: Sendable {
     private func resume(_ server: RecoveryServer) throws(Failure) {
         _ = try SerinBackups.ask(server.url(), as: "the restored server") { (connection, limit) throws(DatabaseError) in
             try connection.query("SELECT pg_wal_replay_resume()", limit: limit)
+        }
+    }
+}
+
+extension PointInTimeRestore.Target {
+    /// As people write it.
+    public var words: String {
+        switch self {
+        case .base: "the base backup itself"
+        case .time(let moment): moment.postgresText
+        case .position(let position): "\(position)"
+        case .name(let name): "the restore point \(name)"
+        case .transaction(let number): "the end of transaction \(number)"
+        case .latest: "the end of the log"
+        }
+    }
+
+    /// The server's setting; nil where nothing stops the recovery.
+    var setting: (name: String, value: String)? {
+        switch self {
+        case .base: ("recovery_target", "immediate")
+        case .time(let moment): ("recovery_target_time", moment.postgresText)
+        case .position(let position): ("recovery_target_lsn", "\(position)")
+        case .name(let name): ("recovery_target_name", name)
+        case .transaction(let number): ("recovery_target_xid", "\(number)")
+        case .latest: nil
         }
     }
 }

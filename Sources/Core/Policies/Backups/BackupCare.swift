@@ -56,6 +56,20 @@ public struct RestoreChecks: Sendable, Hashable, Codable {
         }
     }
 
+    /// A query whose time is compared with that of earlier restores.
+    public struct TimedQuery: Sendable, Hashable, Codable {
+        /// Its name: what its baseline is kept under.
+        public var name: String
+        /// The query.
+        public var sql: String
+
+        /// A query.
+        public init(name: String, sql: String) {
+            self.name = name
+            self.sql = sql
+        }
+    }
+
     /// Tables that must exist and have rows, beside the row counts of all.
     public var tables: [String]
     /// Tables that must have a recent row.
@@ -64,16 +78,19 @@ public struct RestoreChecks: Sendable, Hashable, Codable {
     public var foreignKeys: Bool
     /// A file of SQL, each statement of which must return no row.
     public var sqlFile: String?
-    /// Programs that must exit with 0; `{{url}}` is the restored database.
+    /// Queries that must not take more than twice as long as usual.
+    public var timed: [TimedQuery]
+    /// Programs that must exit with 0; `{{url}}` is the restored database, `{{folder}}` the restored folder.
     public var smoke: [BackupHook]
     /// Addresses of the application that must answer 2xx.
     public var probes: [String]
 
     /// Checks.
     public init(
-        tables: [String] = [], recent: [Recency] = [], foreignKeys: Bool = true, sqlFile: String? = nil, smoke: [BackupHook] = [],
-        probes: [String] = []
+        tables: [String] = [], recent: [Recency] = [], foreignKeys: Bool = true, sqlFile: String? = nil, timed: [TimedQuery] = [],
+        smoke: [BackupHook] = [], probes: [String] = []
     ) {
+        self.timed = timed
         self.tables = tables
         self.recent = recent
         self.foreignKeys = foreignKeys
@@ -87,8 +104,6 @@ public struct RestoreChecks: Sendable, Hashable, Codable {
 public struct RestorePolicy: Sendable, Hashable, Codable {
     /// How many different people must approve that a restored database takes the place of a live one, 0…10.
     public var approvals: Int
-    /// Whether a live database may be overwritten in place, with approval; otherwise only a swap after a restore beside it.
-    public var allowsInPlace: Bool
     /// How long the database that was replaced is kept.
     public var keepReplaced: Duration
     /// Whether owners of a project may restore beside their own database without approval.
@@ -99,6 +114,10 @@ public struct RestorePolicy: Sendable, Hashable, Codable {
     public var quiesce: BackupHook?
     /// Starts it again.
     public var resume: BackupHook?
+    /// Masks a restored database for people who may not see the data; its connection is in the environment.
+    public var mask: BackupHook?
+    /// A file of SQL that erases one subject, `current_setting('serin.subject')`, again after a restore.
+    public var eraseFile: String?
     /// What must hold before the swap.
     public var checks: RestoreChecks
     /// How long a restore may take.
@@ -106,13 +125,14 @@ public struct RestorePolicy: Sendable, Hashable, Codable {
 
     /// A policy.
     public init(
-        approvals: Int = 1, allowsInPlace: Bool = false, keepReplaced: Duration = .hours(24 * 7), selfService: Bool = false,
+        approvals: Int = 1, keepReplaced: Duration = .hours(24 * 7), selfService: Bool = false,
         url: SecretReference? = nil, quiesce: BackupHook? = nil, resume: BackupHook? = nil,
-        checks: RestoreChecks = RestoreChecks(),
+        mask: BackupHook? = nil, eraseFile: String? = nil, checks: RestoreChecks = RestoreChecks(),
         deadline: Duration = .hours(4)
     ) {
+        self.mask = mask
+        self.eraseFile = eraseFile
         self.approvals = approvals
-        self.allowsInPlace = allowsInPlace
         self.keepReplaced = keepReplaced
         self.selfService = selfService
         self.url = url

@@ -82,16 +82,22 @@ extension BackupPlanBuilder {
             maximumRowDrop: section?.number("max_row_drop") ?? 0.2)
     }
 
-    func restore(from section: ReadSection?) -> RestorePolicy {
+    mutating func restore(from section: ReadSection?) -> RestorePolicy {
         var policy = RestorePolicy(approvals: preset?.approvals ?? 1, selfService: preset?.selfService ?? false)
         guard let section else { return policy }
         if let approvals = section.number("approvals") { policy.approvals = Int(approvals) }
-        policy.allowsInPlace = section.flag("in_place")
+        if section.flag("in_place") {
+            complain(
+                section.mark(of: "in_place"), "restore.in_place: a live database is never overwritten",
+                hint: "a restore beside it and --swap do the same, are checked first, and can be taken back")
+        }
         policy.keepReplaced = section.duration("keep_replaced") ?? policy.keepReplaced
         if section.isGiven("self_service") { policy.selfService = section.flag("self_service") }
         policy.url = secret("url", in: section)
         policy.quiesce = section.section("quiesce").map { hook(from: $0) }
         policy.resume = section.section("resume").map { hook(from: $0) }
+        policy.mask = section.section("mask").map { hook(from: $0) }
+        policy.eraseFile = section.text("erase_file")
         policy.deadline = section.duration("deadline") ?? policy.deadline
         if let checks = section.section("checks") { policy.checks = self.checks(from: checks) }
         return policy
@@ -107,6 +113,10 @@ extension BackupPlanBuilder {
                 return RestoreChecks.Recency(table: table, column: column, within: own.duration("within") ?? .hours(24))
             },
             foreignKeys: section.flag("foreign_keys"), sqlFile: section.text("sql_file"),
+            timed: section.list("timed").compactMap { value in
+                guard case .section(let own) = value, let name = own.text("name"), let sql = own.text("sql") else { return nil }
+                return RestoreChecks.TimedQuery(name: name, sql: sql)
+            },
             smoke: section.list("smoke").compactMap { if case .section(let own) = $0 { hook(from: own) } else { nil } },
             probes: texts(section, "probes"))
     }

@@ -153,13 +153,20 @@ private let restoreShape = Section(
         Field(
             "approvals", .integer(0...10), .derived("1, or the preset's"),
             "how many people must approve that it takes a live database's place"),
-        Field("in_place", .flag, .fallback("false"), "whether a live database may be overwritten; otherwise only a swap"),
-        Field("keep_replaced", planTime, .fallback("7d"), "how long the database that was replaced is kept"),
+        Field("in_place", .flag, .fallback("false"), "refused: a live database is never overwritten, --swap takes its place"),
+        Field("keep_replaced", planTime, .fallback("7d"), "how long the database that was replaced is kept; prune drops it then"),
         Field(
             "self_service", .flag, .derived("false, or the preset's"),
             "whether a project may restore beside its own database without approval"),
         Field("quiesce", .section(hookShape), .optional, "stops what writes"),
-        Field("resume", .section(hookShape), .optional, "starts it again"),
+        Field("resume", .section(hookShape), .optional, "starts it again, in any case"),
+        Field(
+            "mask", .section(hookShape), .optional,
+            "masks a restored database for people who may not see the data (--masked); its connection is in the environment"),
+        Field(
+            "erase_file", .path, .optional,
+            "a file of SQL that erases one subject, current_setting('serin.subject'): run after each restore for everybody who "
+                + "was erased since the backup"),
         Field("deadline", planTime, .fallback("4h"), "how long a restore may take"),
         Field(
             "checks",
@@ -180,8 +187,16 @@ private let restoreShape = Section(
                     Field("foreign_keys", .flag, .fallback("true"), "whether every foreign key is searched for orphans"),
                     Field("sql_file", .path, .optional, "a file of SQL, each statement of which must return no row"),
                     Field(
+                        "timed",
+                        .list(
+                            .section(
+                                Section(fields: [
+                                    Field("name", .name, .required, "what its usual time is kept under"),
+                                    Field("sql", .text, .required, "the query"),
+                                ])), least: 1), .optional, "queries that may take twice as long as usual, no longer"),
+                    Field(
                         "smoke", .list(.section(hookShape), least: 1), .optional,
-                        "programs that must exit with 0; {{url}} is the restored database"),
+                        "programs that must exit with 0; {{url}} is the restored database, {{folder}} the restored folder"),
                     Field(
                         "probes", .list(.scalar(.url), least: 1), .optional, "addresses of the application that must answer 2xx"),
                 ])), .optional, "what must hold before the swap, and in drills"),

@@ -14,15 +14,15 @@ internal import SerinTransport
 /// A plan's source, destinations and keys, put together from the real parts.
 struct OpenedBackups: BackupWork {
     private let loaded: LoadedBackupPlan
-    private let settings: PipelineSettings
-    private let catalogue: any CatalogueStore
-    private let options: BackupWorkOptions
+    let settings: PipelineSettings
+    let catalogue: any CatalogueStore
+    let options: BackupWorkOptions
     private let holder: LeaseHolder
-    private let secrets: Secrets
-    private let transport: Transport
-    private let identities: [EnvelopeIdentity]
-    private let scratch: String
-    private var plan: BackupPlan { loaded.plan }
+    let secrets: Secrets
+    let transport: Transport
+    let identities: [EnvelopeIdentity]
+    let scratch: String
+    var plan: BackupPlan { loaded.plan }
 
     init(
         _ loaded: LoadedBackupPlan, state: StateRoot, catalogue: any CatalogueStore, options: BackupWorkOptions,
@@ -73,13 +73,39 @@ struct OpenedBackups: BackupWork {
         }
     }
 
-    private func source(_ kind: BackupKind) throws(Failure) -> any BackupSource {
+    /// What makes, judges and restores backups of a kind.
+    ///
+    /// - Parameters:
+    ///   - account: Whose a restored cluster is.
+    ///   - log: The facts of the write-ahead log that was stored last.
+    func source(_ kind: BackupKind, account: String? = nil, after log: SourceFacts? = nil) throws(Failure)
+        -> any BackupSource
+    {
         let now = Self.now()
         var span = Duration.hours(24)
         if case .logs(let logs) = plan.source { span = logs.span }
         return try BackupSources.make(
-            kind, of: plan, range: (now - span)..<now, environment: SourceEnvironment(scratch: scratch), transport: transport
+            kind, of: plan, range: (now - span)..<now, after: log,
+            environment: SourceEnvironment(scratch: scratch, account: account), transport: transport
         ) { reference throws(Failure) in try secrets.read(reference) }
+    }
+
+    /// The facts of the write-ahead log that was stored last, or of the newest base backup that it follows.
+    private func lastLog() async throws(Failure) -> SourceFacts? {
+        let records: [BackupRecord]
+        do throws(CatalogueStoreError) { records = try await catalogue.state().live(target: plan.target.description) } catch {
+            throw error.failure
+        }
+        let usable = records.filter { $0.state.isRestorable && !$0.usableCopies.isEmpty }
+        let log = usable.filter { $0.kind == .walRange }.compactMap(\.facts?.server)
+        let newest = log.max { ($0.timeline ?? 1, $0.lsnStop?.bytes ?? 0) < ($1.timeline ?? 1, $1.lsnStop?.bytes ?? 0) }
+        return newest ?? usable.filter { $0.kind.isPhysicalBase }.compactMap(\.facts?.server).first
+    }
+
+    /// The user that a server runs as, when the caller is root.
+    static var account: String? {
+        guard geteuid() == 0 else { return nil }
+        return getpwnam("postgres") == nil ? "nobody" : "postgres"
     }
 
     private var pipeline: BackupPipeline {
@@ -119,7 +145,9 @@ struct OpenedBackups: BackupWork {
         _ kind: BackupKind, _ request: SerinBackups.BackupRequest
     ) async throws(BackupRunFailure) -> BackupRunResult {
         let source: any BackupSource
-        do throws(Failure) { source = try self.source(kind) } catch { throw BackupRunFailure(.preflight, error) }
+        do throws(Failure) {
+            source = try self.source(kind, after: kind == .walRange ? try await lastLog() : nil)
+        } catch { throw BackupRunFailure(.preflight, error) }
         return try await pipeline.run(source, request)
     }
 
@@ -127,7 +155,8 @@ struct OpenedBackups: BackupWork {
         _ record: BackupRecord, at destination: String?, by principal: Principal
     ) async throws(Failure) -> BackupVerifier.Outcome {
         if record.state == .uploaded { try await confirm(record, by: principal) }
-        return try await verifier.verify(record.id, source: source(record.kind), destination: destination, by: principal)
+        return try await verifier.verify(
+            record.id, source: source(record.kind, after: record.facts?.server), destination: destination, by: principal)
     }
 
     /// Reads the copies of an imported backup, of which only the manifest was read.
@@ -159,52 +188,6 @@ struct OpenedBackups: BackupWork {
     ) async throws(Failure) -> (plan: PrunePlan, report: BackupPruner.Report) {
         try await BackupPruner(settings.places, catalogue: catalogue, holder: holder, now: Self.now)
             .run(plan.target.description, Retention(of: plan), lastRun: lastRun, agreed: agreed, by: principal)
-    }
-
-    private func restoreSettings() throws(Failure) -> RestoreSettings {
-        guard case .postgres(let source) = plan.source else {
-            throw Failure(
-                .denied, "restoring from \(plan.source.word) is not supported yet",
-                hint: "docs/destinations.md tells how an object is opened with openssl alone")
-        }
-        var settings = RestoreSettings(
-            url: try secrets.read(plan.restore.url ?? source.url), policy: plan.restore, scratch: scratch)
-        if let file = plan.restore.checks.sqlFile { settings.integrity = try secrets.read(.file(file)) }
-        let transport = transport
-        settings.probe = { address throws(Failure) in
-            try await transport.send(HTTPRequest(method: "GET", url: address, timeout: .seconds(10))).status
-        }
-        return settings
-    }
-
-    func liveDatabase() throws(Failure) -> String {
-        guard let name = ConnectionText.option("dbname", of: try restoreSettings().url) else {
-            throw Failure(.invalid, "the connection string of the restore names no database")
-        }
-        return name
-    }
-
-    func restore(
-        _ record: BackupRecord, from destination: String?, tables: [String], permit: RestorePermit
-    ) async throws(Failure) -> RestoredDatabase {
-        try await BackupRestore(
-            settings, restoreSettings(), identities: identities, catalogue: catalogue, now: Self.now, progress: options.progress
-        ).restore(record.id, source: source(record.kind), destination: destination, tables: tables, permit: permit)
-    }
-
-    func swap(_ restored: RestoredDatabase, permit: RestorePermit) async throws(Failure) -> DatabaseSwap.Outcome {
-        try await DatabaseSwap(restoreSettings(), now: Self.now).swap(restored, permit: permit)
-    }
-
-    func drill(
-        _ policy: DrillPolicy, _ backup: BackupID?, seed: UInt64?, by principal: Principal
-    ) async throws(Failure) -> DrillReport {
-        let restore = try restoreSettings()
-        let drill = BackupDrill.Settings(
-            policy, checks: plan.restore.checks, integrity: restore.integrity, targets: plan.targets, probe: restore.probe)
-        return try await BackupDrill(
-            settings, drill, identities: identities, catalogue: catalogue, now: Self.now, progress: options.progress
-        ).run(source(plan.source.defaultKind), backup: backup, seed: seed, by: principal)
     }
 
     private func reading(_ destination: String) throws(Failure) -> DestinationReading {

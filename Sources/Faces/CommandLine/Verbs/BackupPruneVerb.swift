@@ -11,6 +11,7 @@ extension Subcommand {
         details: """
             Run it under an identity of its own that may delete; the one that makes backups needs no such right. Unusually many
             deletions, a clock that moved and plans that only propose need a person: exit 7, and --agree DELETIONS with their number.
+            Databases that a swap replaced are dropped once restore.keep_replaced is over, unless somebody uses them; each is said.
             """,
         examples: ["serin backup prune backups/checkout.yaml --dry-run", "serin backup prune backups/checkout.yaml"],
         interruption: .ends
@@ -28,9 +29,12 @@ extension Subcommand {
                 let preview = Retention(of: loaded.plan).evaluate(
                     try await backups.state().live(target: target),
                     in: RetentionCircumstances(now: session.now, lastRun: lastRun))
+                let due = SideDatabase.due(
+                    in: SideDatabase.all(in: try await backups.notes(SideDatabase.topic, target)), at: session.now)
                 if dry {
-                    show(preview, nil, session)
-                    session.note("\(words(preview)); nothing was done (--dry-run)")
+                    show(preview, nil, session, databases: due.map { ($0.name, "delete: kept until \($0.keepUntil ?? $0.at)") })
+                    session.note(
+                        "\(words(preview)), \(due.count) replaced databases would be dropped; nothing was done (--dry-run)")
                     return .ok
                 }
                 if preview.needsApproval, agreed != preview.deletions.count {
@@ -42,14 +46,24 @@ extension Subcommand {
                 }
                 let work = try await backups.work(loaded, "serin backup prune")
                 let done = try await work.prune(lastRun: lastRun, agreed: agreed != nil, by: backups.principal)
-                show(done.plan, done.report, session)
+                var sides = SideDatabases.Pruned()
+                do throws(Failure) {
+                    if !due.isEmpty { sides = try await work.dropDue(by: backups.principal) }
+                } catch { sides.failures = due.map { ($0.name, error) } }
+                show(
+                    done.plan, done.report, session,
+                    databases: sides.dropped.map { ($0.name, "dropped") } + sides.failures.map { ($0.name, "not dropped") })
+                for database in sides.dropped {
+                    session.note("dropped \(plain(database.name)), which \(plain(database.live)) was until \(database.at)")
+                }
+                for undone in sides.failures { session.complain("\(plain(undone.name)) was not dropped: \(undone.failure)") }
                 for undone in done.report.failures {
                     session.complain("\(undone.entry.backup) at \(undone.entry.destination ?? "-"): \(undone.failure)")
                 }
                 session.note(
                     "\(done.report.deleted.count) copies deleted, \(done.report.warned.count) warned, "
                         + "\(done.report.failures.count) not done")
-                return done.report.failures.isEmpty ? .ok : .unexpected
+                return done.report.failures.isEmpty && sides.failures.isEmpty ? .ok : .unexpected
             }
         }
     }
@@ -100,13 +114,17 @@ extension Subcommand {
         }
     }
 
-    private static func show(_ plan: PrunePlan, _ report: BackupPruner.Report?, _ session: Session) {
+    private static func show(
+        _ plan: PrunePlan, _ report: BackupPruner.Report?, _ session: Session, databases: [(name: String, step: String)] = []
+    ) {
         let entries = plan.entries
         session.data(
             .object([
                 "schema": .string("serin.dev/backup-prune/v1"), "done": .bool(report != nil),
                 "needs_approval": .bool(plan.needsApproval), "brakes": .array(plan.brakes.map { .string(words($0)) }),
                 "failures": .integer(report?.failures.count ?? 0),
+                "databases": .array(
+                    databases.map { .object(["database": .string($0.name), "step": .string($0.step)]) }),
                 "copies": .array(
                     entries.map { entry in
                         .object([
@@ -122,6 +140,11 @@ extension Subcommand {
                 table.rows.append([
                     Table.Cell("\(entry.backup)"), Table.Cell(entry.destination ?? "-"), Table.Cell("\(entry.createdAt)"),
                     word(entry.step), Table.Cell(entry.reasons.map(word).joined(separator: ", ")),
+                ])
+            }
+            for database in databases {
+                table.rows.append([
+                    Table.Cell(database.name), "the server", "-", Table.Cell(database.step, .red), "replaced by a swap",
                 ])
             }
             return table.lines(style)

@@ -1,3 +1,4 @@
+internal import Glibc
 internal import SerinAPI
 internal import SerinBackups
 internal import SerinCatalogue
@@ -8,75 +9,105 @@ internal import SerinRollouts
 
 extension Subcommand {
     static let backupRestore = Subcommand(
-        "backup restore", summary: "restore beside the live database, check it, and swap when told to",
+        "backup restore", summary: "restore beside what is live, check it, and swap when told to",
         details: """
-            Always into a database of its own first, which is checked. --swap then puts it in the live one's place by renaming both; the
-            replaced one is kept for restore.keep_replaced. It needs --confirm with the live database's name, and the plan's
-            approvals: serin backup approve BACKUP. Exit 7 without them, 8 when a check failed; then nothing was swapped.
+            Nothing live is ever overwritten. A dump goes into a database of its own, which is checked; --swap then puts it in the live
+            one's place by renaming both, and the replaced one is kept for restore.keep_replaced. It needs --confirm with the live
+            database's name, and the plan's approvals: serin backup approve BACKUP. Everything else goes into a folder of its own
+            (--into): files, Redis, logs, and physical backups of Postgres, which a server of their own recovers up to --to; the target
+            is checked against what can be reached before anything is touched, and where recovery ended is said.
+            Exit 7 when it is refused, 8 when a check failed; then nothing was swapped. 1 when it could not be done.
             """,
         examples: [
             "serin backup restore backups/checkout.yaml latest",
             "serin backup restore backups/checkout.yaml 5f0c1a2b --swap --confirm checkout",
             "serin backup restore backups/checkout.yaml latest --table public.orders",
+            "serin backup restore backups/cluster.yaml latest --into /var/lib/postgresql/r1 --to 2026-11-21T13:27:38Z",
         ], interruption: .ends
     ) { input throws(UsageError) in
-        let swap = try input.flag("--swap", help: "put it in the live database's place")
-        let confirm = try input.text("--confirm", value: "DATABASE", help: "the live database's name")
-        let tables = try input.every("--table", value: "SCHEMA.TABLE", help: "only this table; may stand several times") {
-            $0.contains(".") ? $0 : nil
-        }
-        let destination = try input.text("--from", value: "DESTINATION", help: "whose copy (default: the first usable one)")
-        let identities = try PlanArgument.identities(&input)
-        let argument = try PlanArgument(&input)
-        let name = try input.positional("BACKUP", help: "an identifier, the end of one, or latest")
-        guard !swap || tables.isEmpty || input.isDescribing else { throw UsageError("--swap and --table exclude each other") }
+        let arguments = try RestoreArguments(&input)
         return { session in
-            let loaded = try argument.load(session)
+            let loaded = try arguments.plan.load(session)
             return try await BackupSession.with(session) { backups in
-                let record = try await backups.record(name, target: loaded.plan.target.description)
-                let progress = BackupProgress(session)
-                let work = try await backups.work(loaded, "serin backup restore", identities: identities, progress: progress)
-                let permit = try await backups.permit(record, loaded.plan, work, swaps: swap, confirmed: confirm)
-                try await backups.note(
-                    "restore", record.order.target, record.id, "\(permit.scope.rawValue) for \(permit.database)")
-                let restored: RestoredDatabase
-                do throws(Failure) {
-                    restored = try await work.restore(record, from: destination, tables: tables, permit: permit)
-                } catch {
-                    progress.end()
-                    throw error
-                }
-                progress.end()
-                var outcome: DatabaseSwap.Outcome?
-                if swap, restored.passed { outcome = try await work.swap(restored, permit: permit) }
-                try show(restored, outcome, session)
-                return restored.passed || !tables.isEmpty ? .ok : .verificationFailed
+                let restoring = Restoring(arguments: arguments, loaded: loaded, backups: backups)
+                let wanted = loaded.plan.source
+                let target = loaded.plan.target.description
+                if arguments.backup == "latest", arguments.target != nil { return try await restoring.cluster(nil) }
+                let record = try await backups.record(arguments.backup, target: target) { wanted.isRestored($0) }
+                if arguments.target != nil || record.kind.isPhysicalBase { return try await restoring.cluster(record) }
+                return try await record.kind == .logical ? restoring.database(record) : restoring.folder(record)
             }
         }
     }
+}
 
-    private static func show(_ restored: RestoredDatabase, _ outcome: DatabaseSwap.Outcome?, _ session: Session) throws {
-        session.data(
-            .object([
-                "schema": .string("serin.dev/backup-restore/v1"), "backup": .string("\(restored.backup)"),
-                "database": .string(outcome?.live ?? restored.name), "swapped": .bool(outcome != nil),
-                "replaced": outcome.map { .string($0.replaced) } ?? .null, "ok": .bool(restored.passed),
-                "interruption_milliseconds": outcome.map { .integer($0.interruption.milliseconds) } ?? .null,
-                "checks": .array(try restored.checks.map { try BackupText.document($0) }),
-            ])
-        ) { style in BackupText.table(restored.checks).lines(style) }
-        for remark in outcome?.remarks ?? [] { session.note("note: \(plain(remark))") }
-        if let outcome {
-            session.note(
-                "\(outcome.live) is now backup \(restored.backup); the replaced one is \(outcome.replaced), "
-                    + "without connections for \(outcome.interruption)")
-        } else if restored.passed {
-            session.note(
-                "restored as \(restored.name) and checked; next: look at it and drop it; --swap --confirm \(restored.live) then goes live"
-            )
-        } else {
-            session.note("restored as \(restored.name); \(restored.live) was not touched")
+extension SourcePolicy {
+    /// Whether `latest` may mean a backup of a kind: what a restore of the plan's own data begins with.
+    func isRestored(_ kind: BackupKind) -> Bool {
+        switch self {
+        case .postgres: kind == .logical
+        case .postgresPhysical: kind.isPhysicalBase
+        case .redis: kind == .redisRDB || kind == .redisAOF
+        case .files, .logs, .mongo, .clickhouse, .command: kind == defaultKind
         }
+    }
+}
+
+/// What `backup restore` was told.
+struct RestoreArguments: Sendable {
+    var plan: PlanArgument
+    var backup: String
+    var swap: Bool
+    var confirm: String?
+    var wish = RestoreWish()
+    var target: PointInTimeRestore.Target?
+    var timeline: Int?
+    var role: String?
+    var keepsRunning: Bool
+    var identities: [(certificate: String, key: String)]
+
+    init(_ input: inout Arguments) throws(UsageError) {
+        swap = try input.flag("--swap", help: "put it in the live database's place")
+        confirm = try input.text("--confirm", value: "DATABASE", help: "the live database's name")
+        let inPlace = try input.flag("--in-place", help: "refused: nothing live is overwritten, see --swap")
+        wish.tables = try input.every("--table", value: "SCHEMA.TABLE", help: "only this table; may stand several times") {
+            $0.contains(".") ? $0 : nil
+        }
+        wish.isMasked = try input.flag("--masked", help: "mask it by the plan's restore.mask, for people who may not see the data")
+        wish.folder = try input.option("--into", value: "FOLDER", help: "where to; it must be empty or not exist") {
+            RestoreArguments.absolute($0)
+        }
+        target = try input.option(
+            "--to", value: "TARGET", help: PointInTimeRestore.Target.help, read: PointInTimeRestore.Target.init(argument:))
+        timeline = try input.option("--timeline", value: "N", help: "the timeline to end on (default: the newest)") { Int($0) }
+        role = try input.text("--role", value: "NAME", help: "a superuser of the restored cluster (default: postgres)")
+        keepsRunning = try input.flag("--keep-running", help: "leave the restored cluster's server running, on a private socket")
+        wish.destination = try input.text("--from", value: "DESTINATION", help: "whose copy (default: the first usable one)")
+        wish.deadline = try input.option("--deadline", value: "TIME", help: "how long it may take (default: restore.deadline)") {
+            Duration(policyText: $0)
+        }
+        identities = try PlanArgument.identities(&input)
+        plan = try PlanArgument(&input)
+        backup = try input.positional("BACKUP", help: "an identifier, the end of one, or latest")
+        guard !input.isDescribing else { return }
+        if inPlace {
+            throw UsageError(
+                "a live database is never overwritten: what is wrong in the backup would be found too late",
+                hint: "--swap restores beside it, checks, takes its place in a moment, and can be taken back")
+        }
+        for (isGiven, name) in [
+            (!wish.tables.isEmpty, "--table"), (wish.isMasked, "--masked"), (wish.folder != nil, "--into"), (target != nil, "--to"),
+        ] where swap && isGiven { throw UsageError("--swap and \(name) exclude each other") }
+        if target != nil, wish.folder == nil {
+            throw UsageError("--to needs a folder for the cluster", hint: "--into FOLDER, which is empty or does not exist")
+        }
+    }
+
+    private static func absolute(_ path: String) -> String? {
+        guard !path.isEmpty, !path.hasPrefix("/") else { return path.isEmpty ? nil : path }
+        guard let folder = getcwd(nil, 0) else { return nil }
+        defer { free(folder) }
+        return String(cString: folder) + "/" + path
     }
 }
 
@@ -99,5 +130,12 @@ extension BackupSession {
                     hint: "serin backup approve \("\(record.id)".suffix(8)) --reason TEXT, by someone else"))
         }
         return RestorePermit(backup: record.id, database: live, scope: .swap, by: principal, approvedBy: approved)
+    }
+
+    /// The exit code of work that was not done, which is said with what is still as it was.
+    func failed(_ failure: Failure, _ words: String) -> ExitCode {
+        session.complain(failure.description)
+        session.note(words)
+        return failure.kind == .denied || failure.kind == .conflict ? .refused : .unexpected
     }
 }

@@ -11,8 +11,8 @@ extension Subcommand {
     /// Every verb of backups, in the order of the help.
     static let backups: [Subcommand] = [
         backupCheck, backupCreate, backupCopy, backupList, backupShow, backupStats, backupExpiring, backupVerify, backupRestore,
-        backupApprove, backupPrune, backupHold, backupRelease, backupDrill, backupMetrics, backupMirror, catalogueCheck,
-        catalogueImport,
+        backupSwap, backupRestored, backupDrop, backupErase, backupApprove, backupPrune, backupHold, backupRelease, backupDrill,
+        backupMetrics, backupMirror, catalogueCheck, catalogueImport,
         backupSchema,
     ]
 }
@@ -72,16 +72,18 @@ struct BackupSession: Sendable {
 
     /// The notes of a topic about a target, the oldest first.
     func notes(_ topic: String, _ target: String) async throws(Failure) -> [AuditNote] {
-        try await entries().compactMap { entry in
-            if case .note(let note) = entry.line, note.topic == topic, note.target == target { note } else { nil }
-        }
+        do throws(CatalogueStoreError) { return try await store.notes(topic, of: target) } catch { throw error.failure }
     }
 
     /// One backup by its identifier, the end of it, or `latest` of a target.
-    func record(_ name: String, target: String? = nil) async throws -> BackupRecord {
+    ///
+    /// - Parameter kind: Which kinds `latest` may be.
+    func record(
+        _ name: String, target: String? = nil, kind isWanted: (BackupKind) -> Bool = { _ in true }
+    ) async throws -> BackupRecord {
         let records = try await state().history(BackupSelection(target: target), includingDead: true)
         if name == "latest" {
-            guard let newest = records.first(where: { $0.state.isRestorable }) else {
+            guard let newest = records.first(where: { $0.state.isRestorable && isWanted($0.kind) }) else {
                 throw OperationError.notFound("there is no backup\(target.map { " of \($0)" } ?? "") that could be restored")
             }
             return newest

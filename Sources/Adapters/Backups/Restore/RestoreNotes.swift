@@ -1,0 +1,50 @@
+internal import SerinCatalogue
+internal import SerinModel
+internal import SerinPorts
+
+/// What the catalogue's notes know about the restores of one target: what they left, how quick it was, who was erased since.
+struct RestoreNotes: Sendable {
+    let target: String
+    let catalogue: any CatalogueStore
+    let now: @Sendable () -> Instant
+
+    /// The databases that restores and swaps left.
+    func databases() async throws(Failure) -> [SideDatabase] { SideDatabase.all(in: try await notes(SideDatabase.topic)) }
+
+    /// Remembers what became of a database.
+    func remember(_ database: SideDatabase, by principal: Principal) async throws(Failure) {
+        let note: AuditNote
+        do throws(ManifestError) { note = try database.note(of: target, at: now(), by: principal) } catch {
+            throw Failure(.invalid, error.description)
+        }
+        try await append(note)
+    }
+
+    /// Compares timings with those of before, and remembers them.
+    func judge(_ timings: [QueryTiming], by principal: Principal) async throws(Failure) -> [BackupCheck] {
+        guard !timings.isEmpty else { return [] }
+        let past = try await notes(QueryTiming.topic)
+        var checks: [BackupCheck] = []
+        for timing in timings {
+            let (judged, check) = timing.judged(against: timing.baseline(in: past))
+            checks.append(check)
+            let text: String
+            do throws(ManifestError) { text = try judged.noteText() } catch { throw Failure(.invalid, error.description) }
+            try await append(AuditNote(at: now(), by: principal, topic: QueryTiming.topic, target: target, text: text))
+        }
+        return checks
+    }
+
+    /// The subjects that were erased after a moment, each once, in the order in which they were.
+    func erased(since moment: Instant) async throws(Failure) -> [String] {
+        Erasure.subjects(in: try await notes(Erasure.topic), since: moment)
+    }
+
+    private func notes(_ topic: String) async throws(Failure) -> [AuditNote] {
+        do throws(CatalogueStoreError) { return try await catalogue.notes(topic, of: target) } catch { throw error.failure }
+    }
+
+    private func append(_ note: AuditNote) async throws(Failure) {
+        do throws(CatalogueStoreError) { try await catalogue.note(note) } catch { throw error.failure }
+    }
+}

@@ -1,0 +1,108 @@
+internal import SerinAPI
+internal import SerinBackups
+internal import SerinCatalogue
+internal import SerinModel
+
+/// What came of a restore or a swap, as data and in words with the next step.
+struct RestoreOutput: Sendable {
+    let session: Session
+    /// The plan's file, for commands to copy.
+    let plan: String
+
+    private static let schema = JSONValue.string("serin.dev/backup-restore/v1")
+
+    /// A database, and what came of its swap.
+    func show(_ restored: RestoredDatabase, _ outcome: DatabaseSwap.Outcome?, isMasked: Bool, tables: [String]) throws {
+        session.data(
+            .object([
+                "schema": Self.schema, "backup": .string("\(restored.backup)"),
+                "database": .string(outcome?.live ?? restored.name), "swapped": .bool(outcome != nil),
+                "replaced": outcome.map { .string($0.replaced) } ?? .null,
+                "replaced_kept_until": outcome?.keepUntil.map { .string("\($0)") } ?? .null, "ok": .bool(restored.passed),
+                "masked": .bool(isMasked), "tables": .array(tables.map { .string($0) }),
+                "interruption_milliseconds": outcome.map { .integer($0.interruption.milliseconds) } ?? .null,
+                "checks": .array(try restored.checks.map { try BackupText.document($0) }),
+            ])
+        ) { style in BackupText.table(restored.checks).lines(style) }
+        let drop = "serin backup restored drop \(plain(plan)) \(restored.name)"
+        if let outcome {
+            say(outcome, "\(outcome.live) is now backup \(restored.backup)")
+        } else if !tables.isEmpty {
+            session.note("\(tables.joined(separator: ", ")) restored into \(restored.name); afterwards: \(drop)")
+        } else if !restored.passed {
+            session.note("restored as \(restored.name), which did NOT pass; \(restored.live) was not touched; afterwards: \(drop)")
+        } else if isMasked {
+            session.note("restored and masked as \(restored.name), which never goes live; afterwards: \(drop)")
+        } else {
+            session.note(
+                "restored as \(restored.name) and checked; \(restored.live) was not touched\nnext: look at it; then either\n"
+                    + "  serin backup swap \(plain(plan)) \(restored.name) --confirm \(restored.live)\n  \(drop)")
+        }
+    }
+
+    /// A swap by itself, or its undoing.
+    func show(_ outcome: DatabaseSwap.Outcome, from name: String, backup: BackupID, undone: Bool, checks: [BackupCheck]) throws {
+        session.data(
+            .object([
+                "schema": .string("serin.dev/backup-swap/v1"), "database": .string(outcome.live), "from": .string(name),
+                "undone": .bool(undone), "backup": .string("\(backup)"), "replaced": .string(outcome.replaced),
+                "replaced_kept_until": outcome.keepUntil.map { .string("\($0)") } ?? .null, "ok": .bool(true),
+                "interruption_milliseconds": .integer(outcome.interruption.milliseconds),
+                "remarks": .array(outcome.remarks.map { .string($0) }),
+                "checks": .array(try checks.map { try BackupText.document($0) }),
+            ])
+        ) { style in checks.isEmpty ? ["\(outcome.live)  was \(name)"] : BackupText.table(checks).lines(style) }
+        say(
+            outcome,
+            undone ? "\(outcome.live) is again what it was before the swap" : "\(outcome.live) is now backup \(backup)")
+    }
+
+    private func say(_ outcome: DatabaseSwap.Outcome, _ words: String) {
+        for remark in outcome.remarks { session.note("note: \(plain(remark))") }
+        session.note(
+            "\(words); no connections for \(outcome.interruption)\nthe replaced one is \(outcome.replaced), kept"
+                + (outcome.keepUntil.map { " until \($0)" } ?? "") + "; back again: serin backup swap \(plain(plan)) --undo "
+                + "--confirm \(outcome.live)")
+    }
+
+    /// A folder or server, and where a recovery ended.
+    func show(_ restored: RestoredFolder) throws {
+        let recovery = restored.recovery
+        session.data(
+            .object([
+                "schema": Self.schema, "backup": .string("\(restored.backup)"), "kind": .string(restored.kind.rawValue),
+                "folder": restored.folder.isEmpty ? .null : .string(restored.folder), "ok": .bool(restored.passed),
+                "running": .bool(restored.isRunning),
+                "reached": recovery.map { recovery in
+                    .object([
+                        "position": .string("\(recovery.position)"), "timeline": .integer(Int64(recovery.timeline)),
+                        "last_commit": recovery.lastCommit.map { .string($0.postgresText) } ?? .null,
+                    ])
+                } ?? .null, "checks": .array(try restored.checks.map { try BackupText.document($0) }),
+            ])
+        ) { style in BackupText.table(restored.checks).lines(style) }
+        let place = restored.folder.isEmpty ? "the server of restore.url" : restored.folder
+        if let recovery {
+            let commit = recovery.lastCommit.map { "the last commit of \($0.postgresText)" } ?? "no commit behind the base backup"
+            session.note("reached \(recovery.position): \(commit); the cluster now begins timeline \(recovery.timeline)")
+            session.note(next(recovery.server, restored))
+        } else {
+            session.note(
+                restored.passed
+                    ? "restored into \(place) and checked; nothing that is live was touched"
+                    : "restored into \(place), which did NOT pass its checks; nothing that is live was touched")
+        }
+    }
+
+    private func next(_ server: RecoveryServer, _ restored: RestoredFolder) -> String {
+        let checked = restored.passed ? "checked" : "did NOT pass its checks"
+        let look = "psql -h \(plain(server.place)) -U \(plain(server.role)) -d postgres"
+        guard restored.isRunning else {
+            return "restored into \(restored.folder)/data, \(checked), its server is stopped; nothing that is live was touched\n"
+                + "to look at it, as its owner: postgres -D \(server.data) -c config_file=\(server.place)/server.conf, then \(look)\n"
+                + "to go live: stop the live server, put \(server.data) in its folder's place with its own settings, start it"
+        }
+        return "restored into \(restored.folder)/data, \(checked), its server runs; nothing that is live was touched\n"
+            + "to look at it: \(look)\nto stop it: kill -INT \(server.pid)"
+    }
+}

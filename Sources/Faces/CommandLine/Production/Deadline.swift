@@ -1,0 +1,24 @@
+internal import SerinModel
+
+/// Runs a body, and gives it up when the time is over.
+func within<Value: Sendable>(
+    _ deadline: Duration, _ what: String, _ body: @escaping @Sendable () async throws(Failure) -> Value
+) async -> Result<Value, Failure> {
+    await withTaskGroup(of: Result<Value, Failure>?.self) { group in
+        group.addTask {
+            do throws(Failure) { return .success(try await body()) } catch { return .failure(error) }
+        }
+        group.addTask {
+            // Nil also when the body was first and this sleep is ended.
+            try? await Task.sleep(for: .milliseconds(deadline.milliseconds))
+            return nil
+        }
+        let first = await group.next() ?? nil
+        group.cancelAll()
+        if let first { return first }
+        // What was cancelled says how it ended; it may have been done after all.
+        let last = await group.next() ?? nil
+        if case .success(let value)? = last { return .success(value) }
+        return .failure(Failure(.unknown, "\(what) took longer than \(deadline)"))
+    }
+}

@@ -1,0 +1,188 @@
+internal import SerinBackups
+internal import SerinCatalogue
+internal import SerinDatabase
+internal import SerinModel
+internal import SerinPolicies
+internal import SerinPorts
+internal import SerinProcesses
+internal import SerinTransport
+
+extension OpenedBackups {
+    /// How the plan restores.
+    ///
+    /// - Parameter deadline: In place of the plan's.
+    private func restoreSettings(_ deadline: Duration? = nil) throws(Failure) -> RestoreSettings {
+        var url = ""
+        if let own = plan.restore.url {
+            url = try secrets.read(own)
+        } else if case .postgres(let source) = plan.source {
+            url = try secrets.read(source.url)
+        }
+        var settings = RestoreSettings(url: url, policy: plan.restore, scratch: scratch)
+        if let deadline { settings.policy.deadline = deadline }
+        if let file = plan.restore.checks.sqlFile { settings.integrity = try secrets.read(.file(file)) }
+        if let file = plan.restore.eraseFile { settings.erasure = try secrets.read(.file(file)) }
+        let transport = transport
+        settings.probe = { address throws(Failure) in
+            try await transport.send(HTTPRequest(method: "GET", url: address, timeout: .seconds(10))).status
+        }
+        return settings
+    }
+
+    /// The same, for a plan that has a live database.
+    private func databaseSettings(_ deadline: Duration? = nil) throws(Failure) -> RestoreSettings {
+        guard case .postgres = plan.source else {
+            throw Failure(.denied, "\(plan.source.word) has no live database that could be swapped", hint: "--into FOLDER restores it")
+        }
+        return try restoreSettings(deadline)
+    }
+
+    func liveDatabase() throws(Failure) -> String {
+        guard let name = ConnectionText.option("dbname", of: try databaseSettings().url) else {
+            throw Failure(.invalid, "the connection string of the restore names no database")
+        }
+        return name
+    }
+
+    private func databaseRestore(_ deadline: Duration? = nil) throws(Failure) -> BackupRestore {
+        BackupRestore(
+            settings, try databaseSettings(deadline), identities: identities, catalogue: catalogue, now: Self.now,
+            progress: options.progress)
+    }
+
+    func restore(
+        _ record: BackupRecord, _ wish: RestoreWish, permit: RestorePermit
+    ) async throws(Failure) -> RestoredDatabase {
+        try await databaseRestore(wish.deadline).restore(
+            record.id, source: source(record.kind), destination: wish.destination, tables: wish.tables, isMasked: wish.isMasked,
+            permit: permit)
+    }
+
+    func inspect(_ database: String, permit: RestorePermit) async throws(Failure) -> RestoredDatabase {
+        try await databaseRestore().inspect(database, permit: permit)
+    }
+
+    private func databaseSwap() throws(Failure) -> DatabaseSwap {
+        DatabaseSwap(try databaseSettings(), target: plan.target.description, catalogue: catalogue, now: Self.now)
+    }
+
+    func swap(_ restored: RestoredDatabase, permit: RestorePermit) async throws(Failure) -> DatabaseSwap.Outcome {
+        try await databaseSwap().swap(restored, permit: permit)
+    }
+
+    func undo(_ replaced: String, permit: RestorePermit) async throws(Failure) -> DatabaseSwap.Outcome {
+        try await databaseSwap().undo(replaced, permit: permit)
+    }
+
+    private func sides() throws(Failure) -> SideDatabases {
+        SideDatabases(try databaseSettings(), target: plan.target.description, catalogue: catalogue, now: Self.now)
+    }
+
+    func sideDatabases() async throws(Failure) -> [SideDatabases.Entry] { try await sides().list() }
+
+    func drop(_ database: String, by principal: Principal) async throws(Failure) {
+        try await sides().drop(database, by: principal)
+    }
+
+    func dropDue(by principal: Principal) async throws(Failure) -> SideDatabases.Pruned {
+        guard case .postgres = plan.source else { return SideDatabases.Pruned() }
+        return try await sides().dropDue(at: Self.now(), by: principal)
+    }
+
+    func unpack(
+        _ record: BackupRecord, _ wish: RestoreWish, by principal: Principal
+    ) async throws(Failure) -> RestoredFolder {
+        try await unpack(record, wish, try restoreSettings(wish.deadline), by: principal)
+    }
+
+    private func unpack(
+        _ record: BackupRecord, _ wish: RestoreWish, _ restore: RestoreSettings, by principal: Principal
+    ) async throws(Failure) -> RestoredFolder {
+        var makesAppendOnlyFiles = false
+        if case .redis(let redis) = plan.source { makesAppendOnlyFiles = redis.appendOnly != .off }
+        let place = try place(record.kind, wish.folder)
+        return try await FolderRestore(
+            settings, restore, identities: identities, catalogue: catalogue, makesAppendOnlyFiles: makesAppendOnlyFiles,
+            now: Self.now, progress: options.progress
+        ).restore(
+            record.id, source: source(record.kind, after: record.facts?.server), destination: wish.destination, into: place,
+            by: principal)
+    }
+
+    private func place(_ kind: BackupKind, _ folder: String?) throws(Failure) -> FolderRestore.Place {
+        if let folder { return .folder(folder) }
+        guard let own = plan.restore.url else {
+            throw Failure(
+                .denied, "a \(kind.rawValue) backup needs a place to be restored into",
+                hint: kind == .mongo ? "restore.url_env: an empty server" : "--into FOLDER, which is empty or does not exist")
+        }
+        let url = try secrets.read(own)
+        switch plan.source {
+        case .mongo(let source):
+            guard try secrets.read(source.url) != url else {
+                throw Failure(.denied, "restore.url is the server that is backed up", hint: "name an empty one beside it")
+            }
+            return .server
+        case .command: return .server
+        case .postgres, .postgresPhysical, .redis, .files, .logs, .clickhouse:
+            throw Failure(.denied, "a \(kind.rawValue) backup is restored into a folder", hint: "--into FOLDER")
+        }
+    }
+
+    func recover(
+        _ record: BackupRecord?, _ wish: RestoreWish, to cluster: ClusterRestore.Wish, by principal: Principal
+    ) async throws(Failure) -> RestoredFolder {
+        try await recover(record, wish, cluster, try restoreSettings(wish.deadline), by: principal)
+    }
+
+    private func recover(
+        _ record: BackupRecord?, _ wish: RestoreWish, _ cluster: ClusterRestore.Wish, _ restore: RestoreSettings,
+        by principal: Principal
+    ) async throws(Failure) -> RestoredFolder {
+        guard case .postgresPhysical(let physical) = plan.source else {
+            throw Failure(
+                .denied, "\(plan.source.word) has no write-ahead log to recover with",
+                hint: "a point in time needs base backups: source: {postgres_physical: …}")
+        }
+        guard let folder = wish.folder else {
+            throw Failure(
+                .denied, "a cluster needs a place to be restored into", hint: "--into FOLDER, which is empty or does not exist")
+        }
+        var cluster = cluster
+        let url = restore.url.isEmpty ? try secrets.read(physical.url) : restore.url
+        cluster.database = ConnectionText.option("dbname", of: url) ?? "postgres"
+        return try await ClusterRestore(
+            settings, restore, physical, identities: identities, catalogue: catalogue, account: Self.account, now: Self.now,
+            progress: options.progress
+        ).restore(record, cluster, destination: wish.destination, into: folder, by: principal) { kind throws(Failure) in
+            try source(kind, account: Self.account)
+        }
+    }
+
+    func drill(
+        _ policy: DrillPolicy, _ backup: BackupID?, seed: UInt64?, by principal: Principal
+    ) async throws(Failure) -> DrillReport {
+        var restore = try restoreSettings(policy.deadline)
+        restore.isRehearsal = true
+        var drill = BackupDrill.Settings(
+            policy, checks: plan.restore.checks, integrity: restore.integrity, targets: plan.targets, probe: restore.probe)
+        drill.erasure = restore.erasure
+        let settings = restore
+        drill.unpack = { record, folder throws(Failure) in
+            var wish = RestoreWish()
+            wish.folder = folder
+            guard record.kind.isPhysicalBase else { return try await unpack(record, wish, settings, by: principal) }
+            return try await recover(record, wish, ClusterRestore.Wish(self.furthest), settings, by: principal)
+        }
+        return try await BackupDrill(
+            self.settings, drill, identities: identities, catalogue: catalogue, now: Self.now, progress: options.progress
+        ).run(source(plan.source.defaultKind), backup: backup, seed: seed, by: principal)
+    }
+
+    /// As far as the plan's backups lead: to the end of the log where it keeps one.
+    private var furthest: PointInTimeRestore.Target {
+        guard case .postgresPhysical(let physical) = plan.source else { return .base }
+        if case .pgBackRest = physical.tool { return .latest }
+        return physical.log.folder == nil ? .base : .latest
+    }
+}

@@ -1,0 +1,198 @@
+import FoundationEssentials
+import SerinBackups
+import SerinCatalogue
+import SerinModel
+import SerinPolicies
+import SerinPorts
+import Testbed
+import Testing
+
+/// What restores and swaps leave at a real server.
+@Suite(.serialized) struct SideDatabaseTests {
+    @Test func theSameBackupIsRestoredTwiceUnderTwoNames() async throws {
+        let scene = try await BackupScene.start()
+        defer { scene.end() }
+        let source = try scene.source()
+        let record = try await scene.backUp(source).record
+        let first = try await scene.restore(record.id, source)
+        let second = try await scene.restore(record.id, source)
+        let third = try await scene.restore(record.id, source, tables: ["app.orders"])
+        #expect(second.name == first.name + "_2" && third.name == first.name + "_3")
+        let list = try await scene.sides().list()
+        #expect(list.map(\.name) == [first.name, second.name, third.name])
+        #expect(list.map(\.known?.role) == [.restored, .restored, .tables])
+        #expect(list.allSatisfy { ($0.size ?? 0) > 1_000_000 && $0.sessions == 0 })
+
+        // One that is used stays; the live one, and what nobody made here, are never dropped.
+        let session = try scene.server.session("\\! sleep 60\n", user: "restorer", database: second.name)
+        try await waitUntil("a session") { try await scene.sides().entry(second.name)?.sessions == 1 }
+        let used = await #expect(throws: Failure.self) { try await scene.sides().drop(second.name, by: BackupScene.principal) }
+        #expect(used?.kind == .conflict)
+        session.stop()
+        try await waitUntil("its end") { try await scene.sides().entry(second.name)?.sessions == 0 }
+        for name in ["shop", "postgres", "template1", "nothing"] {
+            let refused = await #expect(throws: Failure.self) { try await scene.sides().drop(name, by: BackupScene.principal) }
+            #expect(refused?.kind == .denied)
+        }
+        try await scene.sides().drop(second.name, by: BackupScene.principal)
+        #expect(try await scene.sides().list().map(\.name) == [first.name, third.name])
+
+        // Tables alone never go live.
+        let tables = try await scene.restore(record.id, source)
+        var disguised = tables
+        disguised.name = third.name
+        let refused = await #expect(throws: Failure.self) {
+            _ = try await scene.swap(scene.restoreSettings()).swap(disguised, permit: scene.permit(record.id))
+        }
+        #expect(refused?.message.contains("some tables") == true)
+    }
+
+    @Test func aReplacedDatabaseGoesWhenItsTimeIsOverAndTheLiveOneNever() async throws {
+        let scene = try await BackupScene.start()
+        defer { scene.end() }
+        let source = try scene.source()
+        let record = try await scene.backUp(source).record
+        var policy = RestorePolicy()
+        policy.keepReplaced = .hours(24)
+        let settings = scene.restoreSettings(policy)
+        let restored = try await scene.restore(record.id, source, settings)
+        let swap = scene.swap(settings)
+        let outcome = try await swap.swap(restored, permit: scene.permit(record.id))
+        let sides = scene.sides(settings)
+        let now = BackupScene.now()
+        #expect(outcome.keepUntil.map { $0 > now && $0 < now + .hours(25) } == true)
+        #expect(try await sides.dropDue(at: now, by: BackupScene.principal).dropped.isEmpty)
+        #expect(try await sides.lastReplaced()?.name == outcome.replaced)
+
+        // Taken back: what was noted as replaced is the live one, and its time does not matter any more.
+        let undone = try await swap.undo(outcome.replaced, permit: scene.permit(record.id))
+        let later = now + .hours(48)
+        let used = try scene.server.session("\\! sleep 60\n", user: "restorer", database: undone.replaced)
+        try await waitUntil("a session") { try await sides.entry(undone.replaced)?.sessions == 1 }
+        let kept = try await sides.dropDue(at: later, by: BackupScene.principal)
+        #expect(kept.dropped.isEmpty && kept.failures.map(\.name) == [undone.replaced])
+        used.stop()
+        try await waitUntil("its end") { try await sides.entry(undone.replaced)?.sessions == 0 }
+        let pruned = try await sides.dropDue(at: later, by: BackupScene.principal)
+        #expect(pruned.dropped.map(\.name) == [undone.replaced] && pruned.failures.isEmpty)
+        #expect(try await scene.server.sql("SELECT count(*) FROM pg_database WHERE datname LIKE 'shop%'") == "1")
+        #expect(try await scene.server.sql("SELECT count(*) FROM app.orders", database: "shop") == "20000")
+        #expect(try await sides.dropDue(at: later, by: BackupScene.principal).dropped.isEmpty)
+
+        // Somebody gave another database the noted name.
+        let again = try await scene.restore(record.id, source, settings)
+        let second = try await swap.swap(again, permit: scene.permit(record.id))
+        try await scene.server.sql("ALTER DATABASE \(second.replaced) RENAME TO precious")
+        try await scene.server.sql("CREATE DATABASE \(second.replaced) OWNER restorer")
+        #expect(try await sides.dropDue(at: later, by: BackupScene.principal).dropped.isEmpty)
+        #expect(try await sides.entry(second.replaced)?.known == nil)
+    }
+
+    @Test func whatWasStoppedIsStartedAgainEvenWhenItCouldNotBeStoppedWhole() async throws {
+        let scene = try await BackupScene.start()
+        defer { scene.end() }
+        let source = try scene.source()
+        let record = try await scene.backUp(source).record
+        let log = scene.scratch.file("hooks")
+        var policy = RestorePolicy()
+        policy.quiesce = BackupHook(run: ["/bin/sh", "-c", "echo quiesce >> \(log); exit 3"])
+        policy.resume = BackupHook(run: ["/bin/sh", "-c", "echo resume >> \(log)"])
+        let restored = try await scene.restore(record.id, source, scene.restoreSettings(policy))
+        let failure = await #expect(throws: Failure.self) {
+            _ = try await scene.swap(scene.restoreSettings(policy)).swap(restored, permit: scene.permit(record.id))
+        }
+        #expect(failure?.message.contains("quiesce failed") == true)
+        #expect(String(decoding: try Data(contentsOf: URL(filePath: log)), as: UTF8.self) == "quiesce\nresume\n")
+        // Both fail: both are said.
+        policy.resume = BackupHook(run: ["/bin/sh", "-c", "exit 4"])
+        let both = await #expect(throws: Failure.self) {
+            _ = try await scene.swap(scene.restoreSettings(policy)).swap(restored, permit: scene.permit(record.id))
+        }
+        #expect(both?.message.contains("start by hand what was stopped") == true)
+        #expect(try await scene.server.sql("SELECT count(*) FROM app.orders", database: "shop") == "20000")
+        #expect(
+            try await scene.server.sql("SELECT bool_and(datallowconn) FROM pg_database WHERE datname LIKE 'shop%'") == "t")
+    }
+
+    @Test func whoWasErasedSinceIsErasedAgain() async throws {
+        let scene = try await BackupScene.start()
+        defer { scene.end() }
+        let source = try scene.source()
+        func erase(_ subject: String, _ at: Instant) async throws {
+            try await scene.catalogue.note(
+                AuditNote(at: at, by: BackupScene.principal, topic: Erasure.topic, target: "shop", text: subject))
+        }
+        try await erase("5", BackupScene.now() - .hours(1))
+        let record = try await scene.backUp(source).record
+        try await erase("77", BackupScene.now())
+        try await erase("it's 78", BackupScene.now())
+        let unprepared = try await scene.restore(record.id, source)
+        #expect(unprepared.checks.filter { !$0.passed }.map(\.name) == [Erasure.check])
+        #expect(!unprepared.passed)
+        var settings = scene.restoreSettings()
+        settings.erasure = """
+            DELETE FROM app.lines WHERE order_id = substring(current_setting('serin.subject') FROM '[0-9]+')::bigint;
+            DELETE FROM app.orders WHERE id = substring(current_setting('serin.subject') FROM '[0-9]+')::bigint;
+            """
+        let restored = try await scene.restore(record.id, source, settings)
+        #expect(restored.passed, "\(restored.checks)")
+        #expect(
+            try await scene.server.sql(
+                "SELECT count(*), count(*) FILTER (WHERE id IN (5, 77, 78)) FROM app.orders", database: restored.name) == "19998|1")
+        // Looked at again before it goes live, it is not blamed for the rows that were taken out.
+        let again = try await BackupRestore(
+            scene.settings, settings, identities: [.keyFile(scene.keyFile)], catalogue: scene.catalogue, now: BackupScene.now
+        ).inspect(restored.name, permit: scene.permit(record.id))
+        #expect(again.passed, "\(again.checks)")
+        #expect(!restored.checks.contains { $0.detail.contains("78") && $0.name == Erasure.check })
+    }
+
+    @Test func aMaskedDatabaseIsMaskedOrGoneAndNeverGoesLive() async throws {
+        let scene = try await BackupScene.start()
+        defer { scene.end() }
+        let source = try scene.source()
+        let record = try await scene.backUp(source).record
+        func restore(_ sql: String?) async throws -> RestoredDatabase {
+            var policy = RestorePolicy()
+            policy.mask = sql.map { BackupHook(run: ["psql", "-X", "-v", "ON_ERROR_STOP=1", "-c", $0]) }
+            return try await BackupRestore(
+                scene.settings, scene.restoreSettings(policy), identities: [.keyFile(scene.keyFile)],
+                catalogue: scene.catalogue, now: BackupScene.now
+            ).restore(record.id, source: source, isMasked: true, permit: scene.permit(record.id, .beside))
+        }
+        let unsaid = await #expect(throws: Failure.self) { _ = try await restore(nil) }
+        #expect(unsaid?.kind == .denied)
+        let failed = await #expect(throws: Failure.self) { _ = try await restore("UPDATE app.nothing SET x = 1") }
+        #expect(failed?.message.contains("was dropped") == true)
+        #expect(try await scene.sides().list().isEmpty)
+        let masked = try await restore("UPDATE app.orders SET note = 'masked'")
+        #expect(masked.passed, "\(masked.checks)")
+        #expect(
+            try await scene.server.sql("SELECT count(*) FROM app.orders WHERE note <> 'masked'", database: masked.name) == "0")
+        let refused = await #expect(throws: Failure.self) {
+            _ = try await scene.swap(scene.restoreSettings()).swap(masked, permit: scene.permit(record.id))
+        }
+        #expect(refused?.message.contains("masked") == true)
+    }
+
+    @Test func aQueryThatIsMuchSlowerThanUsualFailsTheRestore() async throws {
+        let scene = try await BackupScene.start(isEmpty: true)
+        defer { scene.end() }
+        try await scene.server.sql("CREATE TABLE t (id int); INSERT INTO t VALUES (1)", user: "restorer", database: "shop")
+        let source = try scene.source()
+        let record = try await scene.backUp(source).record
+        func restore(_ seconds: Double) async throws -> BackupCheck? {
+            var policy = RestorePolicy()
+            policy.checks.timed = [.init(name: "listing", sql: "SELECT pg_sleep(\(seconds)), id FROM t")]
+            return try await scene.restore(record.id, source, scene.restoreSettings(policy)).checks
+                .first { $0.name == "timed listing" }
+        }
+        let first = try #require(try await restore(0.01))
+        #expect(first.passed && first.detail.hasSuffix("the first time"))
+        let slow = try #require(try await restore(0.4))
+        #expect(!slow.passed && slow.detail.contains("usually"))
+        // What failed is no baseline for the next.
+        #expect(try await restore(0.4)?.passed == false)
+        #expect(try await restore(0.01)?.passed == true)
+    }
+}

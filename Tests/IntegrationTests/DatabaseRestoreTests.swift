@@ -1,0 +1,131 @@
+import FoundationEssentials
+import SerinAPI
+import SerinModel
+import Testbed
+import Testing
+
+@testable import SerinCommandLine
+
+/// Restores, swaps and their undoing by the verbs, with a real Postgres.
+@Suite(.serialized) struct DatabaseRestoreTests {
+    private func start(_ more: (BackupStage) -> String) async throws -> (BackupStage, PostgresCluster, String) {
+        var stage = try BackupStage()
+        let cluster = try await PostgresCluster.start(in: stage.scratch, withReplica: false)
+        try await cluster.primary.sql(
+            "CREATE ROLE restorer LOGIN CREATEDB; GRANT pg_signal_backend TO restorer")
+        try await cluster.primary.sql("CREATE DATABASE shop OWNER restorer")
+        try await cluster.primary.sql(
+            "CREATE TABLE orders (id int PRIMARY KEY); INSERT INTO orders SELECT generate_series(1, 1000)", user: "restorer",
+            database: "shop")
+        stage.environment["SHOP_URL"] = cluster.primary.url(user: "restorer", database: "shop")
+        return (stage, cluster, try stage.plan("{postgres: {url_env: SHOP_URL, globals: true}}", more: more(stage)))
+    }
+
+    private func orders(_ cluster: PostgresCluster, _ database: String = "shop") async throws -> String {
+        try await cluster.primary.sql("SELECT count(*) FROM orders", database: database)
+    }
+
+    @Test func aSwapNeedsTwoPeopleAndIsTakenBackByAVerb() async throws {
+        let (stage, cluster, plan) = try await start { stage in
+            """
+            restore:
+              approvals: 1
+              keep_replaced: 1s
+              quiesce: {run: [/bin/sh, -c, "echo quiesce >> \(stage.scratch.file("hooks"))"]}
+              resume: {run: [/bin/sh, -c, "echo resume >> \(stage.scratch.file("hooks"))"]}
+            """
+        }
+        defer {
+            cluster.stop()
+            stage.scratch.remove()
+        }
+        let made = await stage.run("create", plan, "-o", "json")
+        #expect(made.code == .ok, "\(made.messages)")
+        let id = try #require(made.json?["backup"]?["order"]?["id"]?.text)
+        // A later backup of another kind is not what `latest` means.
+        #expect(await stage.run("create", plan, "--kind", "globals").code == .ok)
+        try await cluster.primary.sql("DELETE FROM orders WHERE id > 10", database: "shop")
+
+        let beside = await stage.run("restore", plan, "latest")
+        #expect(beside.code == .ok, "\(beside.messages)")
+        #expect(beside.messages.contains("serin backup swap \(plan) shop_restore_"))
+        let second = await stage.run("restore", plan, "latest", "-o", "json")
+        let name = try #require(second.json?["database"]?.text)
+        #expect(second.code == .ok && name.hasSuffix("_2"), "\(second.messages)")
+        let list = await stage.run("restored", "list", plan)
+        #expect(list.output.split(separator: "\n").count == 3, "\(list.output)\(list.messages)")
+
+        // Not without the name, and not by one person alone.
+        #expect(await stage.run("swap", plan, name).code == .refused)
+        #expect(await stage.run("swap", plan, name, "--confirm", "shop").code == .refused)
+        #expect(await stage.run("restore", plan, "latest", "--swap", "--confirm", "shop").code == .refused)
+        #expect(await stage.run("approve", id, "--reason", "myself").code == .ok)
+        #expect(await stage.run("swap", plan, name, "--confirm", "shop").code == .refused)
+        #expect(await stage.run("swap", plan, "shop", "--confirm", "shop").code == .usage)
+        #expect(try await orders(cluster) == "10")
+        try await stage.approve(id, by: .uid(4711))
+        let swapped = await stage.run("swap", plan, name, "--confirm", "shop", "-o", "json")
+        #expect(swapped.code == .ok, "\(swapped.messages)")
+        #expect(try await orders(cluster) == "1000")
+        let replaced = try #require(swapped.json?["replaced"]?.text)
+        #expect(try await orders(cluster, replaced) == "10")
+
+        // What was replaced is not dropped by the way.
+        #expect(await stage.run("restored", "drop", plan, replaced).code == .refused)
+        #expect(await stage.run("restored", "drop", plan, "shop", "--confirm", "shop").code == .refused)
+        try await cluster.primary.sql("INSERT INTO orders VALUES (5000)", database: "shop")
+        #expect(await stage.run("swap", plan, "--undo").code == .refused)
+        let undone = await stage.run("swap", plan, "--undo", "--confirm", "shop", "-o", "json")
+        #expect(undone.code == .ok, "\(undone.messages)")
+        #expect(try await orders(cluster) == "10")
+        let later = try #require(undone.json?["replaced"]?.text)
+        #expect(try await orders(cluster, later) == "1001")
+        let hooks = try String(decoding: Data(contentsOf: URL(filePath: stage.scratch.file("hooks"))), as: UTF8.self)
+        #expect(hooks == "quiesce\nresume\nquiesce\nresume\n")
+
+        // In one go, and the replaced ones go when their time is over.
+        let whole = await stage.run("restore", plan, id, "--swap", "--confirm", "shop", "-o", "json")
+        #expect(whole.code == .ok, "\(whole.messages)")
+        #expect(whole.json?["swapped"] == .bool(true))
+        #expect(try await orders(cluster) == "1000")
+        try await waitUntil("the end of the time that replaced ones are kept") {
+            let dry = await stage.run("prune", plan, "--dry-run", "-o", "json")
+            return dry.json?["databases"]?.items?.count == 2
+        }
+        let pruned = await stage.run("prune", plan, "-o", "json")
+        #expect(pruned.code == .ok, "\(pruned.messages)")
+        #expect(pruned.json?["databases"]?.items?.count == 2)
+        #expect(pruned.messages.contains("dropped \(later), which shop was until"))
+        #expect(try await orders(cluster) == "1000")
+        // Those that were only restored are for a person to drop.
+        let left = await stage.run("restored", "list", plan, "-o", "json").json?["databases"]?.items ?? []
+        #expect(left.map { $0["what"]?.text } == ["restored"])
+        let dropped = await stage.run("restored", "drop", plan, left.first?["name"]?.text ?? "")
+        #expect(dropped.code == .ok, "\(dropped.messages)")
+        #expect(try await cluster.primary.sql("SELECT count(*) FROM pg_database WHERE datname LIKE 'shop%'") == "1")
+    }
+
+    @Test func whatIsNoWayToRestoreADumpIsRefusedWithTheReason() async throws {
+        let (stage, cluster, plan) = try await start { _ in "" }
+        defer {
+            cluster.stop()
+            stage.scratch.remove()
+        }
+        #expect(await stage.run("create", plan).code == .ok)
+        let inPlace = await stage.run("restore", plan, "latest", "--in-place")
+        #expect(inPlace.code == .usage && inPlace.messages.contains("never overwritten"))
+        let folder = stage.scratch.file("out")
+        #expect(await stage.run("restore", plan, "latest", "--into", folder).code == .usage)
+        let time = await stage.run("restore", plan, "latest", "--into", folder, "--to", "2026-11-21T13:27:38Z")
+        #expect(time.code == .refused && time.messages.contains("base backups"), "\(time.messages)")
+        #expect(await stage.run("restore", plan, "latest", "--into", folder, "--to", "13:27").code == .usage)
+        #expect(await stage.run("restore", plan, "latest", "--to", "latest").code == .usage)
+        let masked = await stage.run("restore", plan, "latest", "--masked")
+        #expect(masked.code == .refused && masked.messages.contains("restore.mask"), "\(masked.messages)")
+        #expect(try await cluster.primary.sql("SELECT count(*) FROM pg_database WHERE datname LIKE 'shop%'") == "1")
+        // Without the server nothing is half done.
+        cluster.stop()
+        let failed = await stage.run("restore", plan, "latest")
+        #expect(failed.code == .unexpected && failed.messages.contains("shop was not touched"), "\(failed.messages)")
+    }
+}
