@@ -55,7 +55,7 @@ import Testing
                 .confirmed(destination: "local", evidence),
                 .verified(
                     VerificationResult(
-                        at: time + .minutes(1), destination: "local", evidence: evidence,
+                        at: time + .minutes(3), destination: "local", evidence: evidence,
                         checks: [BackupCheck("mac", passed: true)])),
             ]
             if warned { changes.append(.warned(expiresAt: time + day * 8)) }
@@ -88,7 +88,10 @@ import Testing
         let report = try await scene.prune()
         #expect(report.deleted.map(\.backup) == Array(scene.ids.dropLast()) && report.failures.isEmpty)
         let first = scene.ids[0]
-        #expect(scene.place.deleted.withLock { Array($0.prefix(2)) } == ["shop/\(first).backup", "shop/\(first).backup.manifest.json"])
+        #expect(
+            scene.place.deleted.withLock { Array($0.prefix(2)) } == [
+                "shop/\(first).backup", "shop/\(first).backup.manifest.json",
+            ])
         let record = try #require(try await scene.catalogue.state()[first])
         #expect(record.state == .deleted && record.tombstone?.by == .serin)
         #expect(try await scene.objects().count == 2)

@@ -6,7 +6,8 @@ import Testing
 @Suite struct RestoreNotesTests {
     let now = moment("2026-11-21", 12)
 
-    func database(_ name: String, _ number: String, _ role: SideDatabase.Role = .replaced, keep: Duration? = nil) -> SideDatabase {
+    func database(_ name: String, _ number: String, _ role: SideDatabase.Role = .replaced, keep: Duration? = nil) -> SideDatabase
+    {
         SideDatabase(
             name: name, number: number, live: "shop", role: role, backup: identifier(1), at: now,
             keepUntil: keep.map { now + $0 })
@@ -27,7 +28,8 @@ import Testing
 
     @Test func nothingIsDueThatHasNoEndOrIsCalledLikeTheLiveOne() {
         let known = [
-            database("shop", "10", keep: .zero - day), database("shop_restore_1", "11", .restored), database("shop_replaced_1", "12"),
+            database("shop", "10", keep: .zero - day), database("shop_restore_1", "11", .restored),
+            database("shop_replaced_1", "12"),
         ]
         #expect(SideDatabase.due(in: known, at: now).isEmpty)
     }
@@ -39,7 +41,9 @@ import Testing
     }
 
     @Test func theBaselineIsTheMedianOfTheLastOnesThatPassed() throws {
-        func note(_ milliseconds: Int64, passed: Bool = true, isRehearsal: Bool = true, name: String = "orders") throws -> AuditNote {
+        func note(_ milliseconds: Int64, passed: Bool = true, isRehearsal: Bool = true, name: String = "orders") throws
+            -> AuditNote
+        {
             let timing = QueryTiming(name: name, milliseconds: milliseconds, isRehearsal: isRehearsal, passed: passed)
             return AuditNote(at: now, by: .serin, topic: QueryTiming.topic, target: "checkout-db", text: try timing.noteText())
         }

@@ -94,7 +94,8 @@ import Testing
         let stored = await scene.stage.run("create", scene.plan, "--kind", "wal_range")
         #expect(stored.code == .ok, "\(stored.messages)")
         let position = try await scene.sql("SELECT pg_current_wal_lsn()")
-        let number = try await scene.sql("BEGIN; INSERT INTO beat DEFAULT VALUES; SELECT txid_current(); COMMIT")
+        let number =
+            try await scene.sql("BEGIN; INSERT INTO beat DEFAULT VALUES; SELECT txid_current(); COMMIT")
             .split(separator: "\n").first { Int($0) != nil }.map(String.init) ?? ""
         try await scene.sql("DELETE FROM beat")
         try await scene.switchLog()

@@ -82,8 +82,13 @@ import Testing
         #expect(try await orders(cluster, later) == "1001")
         let hooks = try String(decoding: Data(contentsOf: URL(filePath: stage.scratch.file("hooks"))), as: UTF8.self)
         #expect(hooks == "quiesce\nresume\nquiesce\nresume\n")
+        try await theReplacedOnesGo(stage, cluster, plan, id, later)
+    }
 
-        // In one go, and the replaced ones go when their time is over.
+    /// In one go, and the replaced ones go when their time is over.
+    private func theReplacedOnesGo(
+        _ stage: BackupStage, _ cluster: PostgresCluster, _ plan: String, _ id: String, _ later: String
+    ) async throws {
         let whole = await stage.run("restore", plan, id, "--swap", "--confirm", "shop", "-o", "json")
         #expect(whole.code == .ok, "\(whole.messages)")
         #expect(whole.json?["swapped"] == .bool(true))

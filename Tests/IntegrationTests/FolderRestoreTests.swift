@@ -10,7 +10,9 @@ import Testing
 
 /// Restores and drills of what is no Postgres, by the verbs.
 @Suite(.serialized) struct FolderRestoreTests {
-    private func text(_ path: String) throws -> String { String(decoding: try Data(contentsOf: URL(filePath: path)), as: UTF8.self) }
+    private func text(_ path: String) throws -> String {
+        String(decoding: try Data(contentsOf: URL(filePath: path)), as: UTF8.self)
+    }
 
     @Test func filesComeBackIntoAFolderAndAreRehearsed() async throws {
         let stage = try BackupStage()
@@ -61,7 +63,10 @@ import Testing
         mkdir(stage.scratch.file("redis"), 0o700)
         let server = try ServerProcess(
             "redis-server",
-            ["--port", "\(port)", "--bind", "127.0.0.1", "--dir", stage.scratch.file("redis"), "--save", "", "--appendonly", "no"],
+            [
+                "--port", "\(port)", "--bind", "127.0.0.1", "--dir", stage.scratch.file("redis"), "--save", "", "--appendonly",
+                "no",
+            ],
             log: stage.scratch.file("redis.log"))
         defer { server.stop() }
         func cli(_ words: String...) async throws -> String {

@@ -111,7 +111,9 @@ struct Runbook: Sendable {
 
     /// The page's folders, and its moment, become those of this test.
     func placed(_ text: String) -> String {
-        text.replacing("/var/lib/postgresql", with: scratch.path).replacing("2026-11-21T09:59:30Z", with: moment).replacing("/etc/serin", with: scratch.file("etc")).replacing("/var/lib/serin", with: state)
+        text.replacing("/var/lib/postgresql", with: scratch.path).replacing("2026-11-21T09:59:30Z", with: moment).replacing(
+            "/etc/serin", with: scratch.file("etc")
+        ).replacing("/var/lib/serin", with: state)
             .replacing("/var/backups/serin", with: scratch.file("store"))
     }
 

@@ -109,7 +109,8 @@ public struct RecoveryWindow: Sendable, Hashable {
     ///   - target: The moment.
     ///   - record: The backup to begin with; nil chooses one.
     ///   - timeline: The timeline to end on; nil for the newest one.
-    public func path(to target: Instant, from record: BackupRecord? = nil, timeline: Int? = nil) throws(RecoveryRefusal) -> Reach {
+    public func path(to target: Instant, from record: BackupRecord? = nil, timeline: Int? = nil) throws(RecoveryRefusal) -> Reach
+    {
         let candidates = try candidates(from: record, timeline)
         guard let earliest = candidates.map(\.earliest).min(), let latest = candidates.map(\.latest).max() else {
             throw RecoveryWindow.noBase
@@ -163,7 +164,8 @@ public struct RecoveryWindow: Sendable, Hashable {
         let wanted = timeline.map { timeline in (reaches + abandoned).filter { $0.timeline == timeline } } ?? reaches
         if let timeline, wanted.isEmpty {
             let known = Set((reaches + abandoned).map(\.timeline)).sorted().map(String.init).joined(separator: ", ")
-            throw RecoveryRefusal("no base backup leads to timeline \(timeline)", hint: known.isEmpty ? nil : "there are \(known)")
+            throw RecoveryRefusal(
+                "no base backup leads to timeline \(timeline)", hint: known.isEmpty ? nil : "there are \(known)")
         }
         return wanted.filter { record == nil || $0.base == record?.id }
     }

@@ -138,7 +138,8 @@ import Testing
         #expect(restored.passed, "\(restored.checks)")
         #expect(
             try await scene.server.sql(
-                "SELECT count(*), count(*) FILTER (WHERE id IN (5, 77, 78)) FROM app.orders", database: restored.name) == "19998|1")
+                "SELECT count(*), count(*) FILTER (WHERE id IN (5, 77, 78)) FROM app.orders", database: restored.name)
+                == "19998|1")
         // Looked at again before it goes live, it is not blamed for the rows that were taken out.
         let again = try await BackupRestore(
             scene.settings, settings, identities: [.keyFile(scene.keyFile)], catalogue: scene.catalogue, now: BackupScene.now
@@ -183,7 +184,7 @@ import Testing
         let record = try await scene.backUp(source).record
         func restore(_ seconds: Double) async throws -> BackupCheck? {
             var policy = RestorePolicy()
-            policy.checks.timed = [.init(name: "listing", sql: "SELECT pg_sleep(\(seconds)), id FROM t")]
+            policy.checks.timed = [.init(name: "listing", sql: "SELECT pg_sleep(\(seconds)), id FROM public.t")]
             return try await scene.restore(record.id, source, scene.restoreSettings(policy)).checks
                 .first { $0.name == "timed listing" }
         }

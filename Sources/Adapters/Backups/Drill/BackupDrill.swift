@@ -199,7 +199,8 @@ public struct BackupDrill: Sendable {
             return (record, "by hand")
         }
         let candidates = state.live(target: "\(pipeline.target)").filter {
-            ($0.kind == kind || ($0.kind.isPhysicalBase && kind.isPhysicalBase)) && $0.state.isRestorable && !$0.usableCopies.isEmpty
+            ($0.kind == kind || ($0.kind.isPhysicalBase && kind.isPhysicalBase)) && $0.state.isRestorable
+                && !$0.usableCopies.isEmpty
         }.sorted { ($0.createdAt, $0.id) < ($1.createdAt, $1.id) }
         let moment = now()
         var seed = seed

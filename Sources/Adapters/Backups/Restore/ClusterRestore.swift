@@ -171,7 +171,8 @@ public struct ClusterRestore: Sendable {
     private func supply(
         _ wish: Wish, _ records: [BackupRecord]
     ) async throws(Failure) -> Supply {
-        var supply = Supply(stored: records.filter { $0.kind == .walRange && !$0.usableCopies.isEmpty }.compactMap(\.facts?.server))
+        var supply = Supply(
+            stored: records.filter { $0.kind == .walRange && !$0.usableCopies.isEmpty }.compactMap(\.facts?.server))
         let bases = records.filter { $0.kind.isPhysicalBase && $0.state.isRestorable }
         guard let newest = bases.max(by: { $0.consistentAt < $1.consistentAt })?.facts?.server else { return supply }
         let (policy, account, environment, deadline, now) = (

@@ -57,7 +57,8 @@ public struct DatabaseSwap: Sendable {
                 .denied, "\(restored.name) did not pass its checks and takes no place: \(bad?.name ?? "nothing was checked")")
         }
         if let known = try await notes.databases().last(where: { $0.name == restored.name }), known.role != .restored {
-            throw Failure(.denied, "\(restored.name) holds \(known.role == .masked ? "masked rows" : "some tables") and never goes live")
+            throw Failure(
+                .denied, "\(restored.name) holds \(known.role == .masked ? "masked rows" : "some tables") and never goes live")
         }
         return try await exchange(in: restored.name, permit, limit)
     }
@@ -68,7 +69,8 @@ public struct DatabaseSwap: Sendable {
         _ replaced: String, permit: RestorePermit, within limit: Duration = .seconds(30)
     ) async throws(Failure) -> Outcome {
         guard let known = try await notes.databases().last(where: { $0.name == replaced }), known.role == .replaced else {
-            throw Failure(.denied, "\(replaced) was not replaced by a swap", hint: "serin backup restored list shows those that were")
+            throw Failure(
+                .denied, "\(replaced) was not replaced by a swap", hint: "serin backup restored list shows those that were")
         }
         try permit.allows(.swap, known.backup, known.live)
         return try await exchange(in: replaced, permit, limit)
@@ -78,7 +80,9 @@ public struct DatabaseSwap: Sendable {
         in incoming: String, _ permit: RestorePermit, _ limit: Duration
     ) async throws(Failure) -> Outcome {
         let server = try RestoreServer(settings)
-        guard server.live == permit.database else { throw Failure(.denied, "the permit is for \(permit.database), not \(server.live)") }
+        guard server.live == permit.database else {
+            throw Failure(.denied, "the permit is for \(permit.database), not \(server.live)")
+        }
         let mark = mark()
         let (name, number) = try await onOwnThread { _ throws(Failure) in
             _ = try server.number(of: incoming)

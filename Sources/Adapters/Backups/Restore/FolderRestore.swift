@@ -113,7 +113,8 @@ public struct FolderRestore: Sendable {
             program.outputLimit = 1 << 14
             let done = try await program.run()
             return BackupCheck(
-                name, passed: done.termination == .exited(0), detail: "\(done.termination) \(Redaction()(String(done.text.suffix(200))))")
+                name, passed: done.termination == .exited(0),
+                detail: "\(done.termination) \(Redaction()(String(done.text.suffix(200))))")
         } catch { return BackupCheck(name, passed: false, detail: error.message) }
     }
 }

@@ -39,7 +39,8 @@ public struct RestoredFolder: Sendable, Hashable {
 final class RestorePlace: Sendable {
     let path: String
     private let wasMade: Bool
-    private let isKept = Locked(false)
+    /// Whether what is in it was made here, and is removed again. Not before it was seen to be empty: a refusal ends in `deinit` too.
+    private let isOurs = Locked(false)
 
     /// - Parameter account: Whose it is, when the caller is root and a server is to run on it.
     init(_ path: String, account: String? = nil) throws(Failure) {
@@ -51,8 +52,10 @@ final class RestorePlace: Sendable {
         guard wasMade || errno == EEXIST else { throw problem("make", path, errno) }
         let content = wasMade ? [] : try names(in: path)
         guard content.isEmpty else {
-            throw Failure(.conflict, "cannot restore into \(path): it is not empty", hint: "name another folder; this one was not touched")
+            throw Failure(
+                .conflict, "cannot restore into \(path): it is not empty", hint: "name another folder; this one was not touched")
         }
+        isOurs.withLock { $0 = true }
         if let account { try give(path, to: account) }
     }
 
@@ -65,10 +68,10 @@ final class RestorePlace: Sendable {
     }
 
     /// Leaves it as it is from now on.
-    func keep() { isKept.withLock { $0 = true } }
+    func keep() { isOurs.withLock { $0 = false } }
 
     deinit {
-        guard !isKept.withLock({ $0 }) else { return }
+        guard isOurs.withLock({ $0 }) else { return }
         // What cannot be listed was not made here.
         for name in (try? names(in: path)) ?? [] { removeTree("\(path)/\(name)") }
         if wasMade { rmdir(path) }

@@ -32,7 +32,8 @@ public enum BackupSources {
             if kind == .walRange {
                 guard let folder = source.log.folder else {
                     throw Failure(
-                        .invalid, "the plan names no folder of write-ahead log", hint: "archive: a folder, or receivewal: {slot: …, folder: …}")
+                        .invalid, "the plan names no folder of write-ahead log",
+                        hint: "archive: a folder, or receivewal: {slot: …, folder: …}")
                 }
                 guard let major = log.flatMap({ Int($0.version.prefix { $0 != "." }) }) else {
                     throw Failure(

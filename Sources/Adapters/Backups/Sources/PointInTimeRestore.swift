@@ -89,7 +89,8 @@ public struct PointInTimeRestore: Sendable {
     /// - Throws: When the moment cannot be reached. Nothing was touched then.
     public init(
         data: String, place: String, record: BackupRecord, window: RecoveryWindow, target: Target, timeline: Int? = nil,
-        action: Action = .promote, log: LogSupply, role: String = "postgres", account: String? = nil, toolFolders: [String] = [], deadline: Duration
+        action: Action = .promote, log: LogSupply, role: String = "postgres", account: String? = nil, toolFolders: [String] = [],
+        deadline: Duration
     ) throws(Failure) {
         guard let base = record.facts?.server, let major = Int(base.version.prefix { $0 != "." }) else {
             throw Failure(.invalid, "backup \(record.id) does not say which server it came from")

@@ -192,7 +192,7 @@ private let restoreShape = Section(
                             .section(
                                 Section(fields: [
                                     Field("name", .name, .required, "what its usual time is kept under"),
-                                    Field("sql", .text, .required, "the query"),
+                                    Field("sql", .text, .required, "the query; names with their schema"),
                                 ])), least: 1), .optional, "queries that may take twice as long as usual, no longer"),
                     Field(
                         "smoke", .list(.section(hookShape), least: 1), .optional,

@@ -30,7 +30,8 @@ struct RestoreOutput: Sendable {
         } else if !tables.isEmpty {
             session.note("\(tables.joined(separator: ", ")) restored into \(restored.name); afterwards: \(drop)")
         } else if !restored.passed {
-            session.note("restored as \(restored.name), which did NOT pass; \(restored.live) was not touched; afterwards: \(drop)")
+            session.note(
+                "restored as \(restored.name), which did NOT pass; \(restored.live) was not touched; afterwards: \(drop)")
         } else if isMasked {
             session.note("restored and masked as \(restored.name), which never goes live; afterwards: \(drop)")
         } else {
@@ -55,6 +56,18 @@ struct RestoreOutput: Sendable {
         say(
             outcome,
             undone ? "\(outcome.live) is again what it was before the swap" : "\(outcome.live) is now backup \(backup)")
+    }
+
+    /// A database that is not swapped in, because it did not pass.
+    func showFailed(_ restored: RestoredDatabase) {
+        session.data(
+            .object([
+                "schema": .string("serin.dev/backup-swap/v1"), "database": .string(restored.live), "from": .string(restored.name),
+                "ok": .bool(false), "backup": .string("\(restored.backup)"),
+                "failed": .array(restored.checks.filter { !$0.passed }.map { .string("\($0.name): \($0.detail)") }),
+            ])
+        ) { style in BackupText.table(restored.checks).lines(style) }
+        session.note("\(restored.name) did NOT pass its checks; \(restored.live) was not touched")
     }
 
     private func say(_ outcome: DatabaseSwap.Outcome, _ words: String) {

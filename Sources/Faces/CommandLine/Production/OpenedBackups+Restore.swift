@@ -32,7 +32,8 @@ extension OpenedBackups {
     /// The same, for a plan that has a live database.
     private func databaseSettings(_ deadline: Duration? = nil) throws(Failure) -> RestoreSettings {
         guard case .postgres = plan.source else {
-            throw Failure(.denied, "\(plan.source.word) has no live database that could be swapped", hint: "--into FOLDER restores it")
+            throw Failure(
+                .denied, "\(plan.source.word) has no live database that could be swapped", hint: "--into FOLDER restores it")
         }
         return try restoreSettings(deadline)
     }

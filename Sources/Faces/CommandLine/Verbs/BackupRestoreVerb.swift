@@ -73,7 +73,8 @@ struct RestoreArguments: Sendable {
         wish.tables = try input.every("--table", value: "SCHEMA.TABLE", help: "only this table; may stand several times") {
             $0.contains(".") ? $0 : nil
         }
-        wish.isMasked = try input.flag("--masked", help: "mask it by the plan's restore.mask, for people who may not see the data")
+        wish.isMasked = try input.flag(
+            "--masked", help: "mask it by the plan's restore.mask, for people who may not see the data")
         wish.folder = try input.option("--into", value: "FOLDER", help: "where to; it must be empty or not exist") {
             RestoreArguments.absolute($0)
         }
@@ -96,7 +97,8 @@ struct RestoreArguments: Sendable {
                 hint: "--swap restores beside it, checks, takes its place in a moment, and can be taken back")
         }
         for (isGiven, name) in [
-            (!wish.tables.isEmpty, "--table"), (wish.isMasked, "--masked"), (wish.folder != nil, "--into"), (target != nil, "--to"),
+            (!wish.tables.isEmpty, "--table"), (wish.isMasked, "--masked"), (wish.folder != nil, "--into"),
+            (target != nil, "--to"),
         ] where swap && isGiven { throw UsageError("--swap and \(name) exclude each other") }
         if target != nil, wish.folder == nil {
             throw UsageError("--to needs a folder for the cluster", hint: "--into FOLDER, which is empty or does not exist")

@@ -25,7 +25,8 @@ extension Subcommand {
         let argument = try PlanArgument(&input)
         let name = try input.optionalPositional("NAME", help: "one of serin backup restored list")
         if !input.isDescribing, undo == (name != nil) {
-            throw UsageError(undo ? "--undo takes no name" : "which database is swapped in?", hint: "serin backup restored list PLAN")
+            throw UsageError(
+                undo ? "--undo takes no name" : "which database is swapped in?", hint: "serin backup restored list PLAN")
         }
         return { session in
             let loaded = try argument.load(session)
@@ -38,13 +39,15 @@ extension Subcommand {
                     throw OperationError.notFound(
                         undo
                             ? "no database is left that a swap replaced"
-                            : "'\(plain(name ?? ""))' is nothing that a restore left\nhint: serin backup restored list PLAN shows them")
+                            : "'\(plain(name ?? ""))' is nothing that a restore left\nhint: serin backup restored list PLAN shows them"
+                    )
                 }
                 let record = try await backups.record("\(known.backup)")
                 let permit = try await backups.permit(record, loaded.plan, work, swaps: true, confirmed: confirm)
                 let isUndo = known.role == .replaced
                 try await backups.note(
-                    "restore", record.order.target, record.id, "\(isUndo ? "undo" : "swap") of \(known.name) for \(permit.database)")
+                    "restore", record.order.target, record.id,
+                    "\(isUndo ? "undo" : "swap") of \(known.name) for \(permit.database)")
                 do throws(Failure) {
                     var checks: [BackupCheck] = []
                     let outcome: DatabaseSwap.Outcome
@@ -55,8 +58,7 @@ extension Subcommand {
                         progress.end()
                         checks = restored.checks
                         guard restored.passed else {
-                            session.data([]); for line in BackupText.table(checks).lines(session.dataStyle) { session.note(line) }
-                            session.note("\(known.name) does not pass its checks; \(permit.database) was not touched")
+                            RestoreOutput(session: session, plan: loaded.file).showFailed(restored)
                             return .verificationFailed
                         }
                         outcome = try await work.swap(restored, permit: permit)
@@ -76,7 +78,8 @@ extension Subcommand {
 
     static let backupRestored = Subcommand(
         "backup restored list", summary: "the databases that restores and swaps left beside the live one",
-        details: "Prune drops the replaced ones once restore.keep_replaced is over. Restored ones stay until somebody drops them.",
+        details:
+            "Prune drops the replaced ones once restore.keep_replaced is over. Restored ones stay until somebody drops them.",
         examples: ["serin backup restored list backups/checkout.yaml"], interruption: .ends
     ) { input throws(UsageError) in
         let argument = try PlanArgument(&input)
@@ -123,7 +126,8 @@ extension Subcommand {
                 let entry = try await work.sideDatabases().first { $0.name == name }
                 if let entry, entry.known?.role == .replaced || entry.known == nil, confirm != name {
                     let why =
-                        entry.known.map { "was live until \($0.at)" } ?? "is not known to the catalogue, only its name looks like ours"
+                        entry.known.map { "was live until \($0.at)" }
+                        ?? "is not known to the catalogue, only its name looks like ours"
                     throw OperationError.refused(Refusal("\(name) \(why)", hint: "--confirm \(name) says that this is meant"))
                 }
                 do throws(Failure) { try await work.drop(name, by: backups.principal) } catch {
@@ -150,7 +154,9 @@ extension Subcommand {
     ) { input throws(UsageError) in
         let argument = try PlanArgument(&input)
         let subject = try input.positional("SUBJECT", help: "how the application names it")
-        guard input.isDescribing || (1...200).contains(subject.utf8.count) else { throw UsageError("a subject has 1 to 200 bytes") }
+        guard input.isDescribing || (1...200).contains(subject.utf8.count) else {
+            throw UsageError("a subject has 1 to 200 bytes")
+        }
         return { session in
             let loaded = try argument.load(session)
             return try await BackupSession.with(session) { backups in

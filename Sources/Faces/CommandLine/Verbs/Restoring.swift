@@ -43,11 +43,13 @@ struct Restoring: Sendable {
             if arguments.swap, restored.passed {
                 do throws(Failure) { outcome = try await work.swap(restored, permit: permit) } catch {
                     return backups.failed(
-                        error, "restored as \(restored.name), which stays; \(restored.live) is the one it was; again: "
+                        error,
+                        "restored as \(restored.name), which stays; \(restored.live) is the one it was; again: "
                             + "serin backup swap \(plain(loaded.file)) \(restored.name) --confirm \(restored.live)")
                 }
             }
-            try RestoreOutput(session: session, plan: loaded.file).show(restored, outcome, isMasked: wish.isMasked, tables: wish.tables)
+            try RestoreOutput(session: session, plan: loaded.file).show(
+                restored, outcome, isMasked: wish.isMasked, tables: wish.tables)
             return restored.passed || !wish.tables.isEmpty ? .ok : .verificationFailed
         }
     }
