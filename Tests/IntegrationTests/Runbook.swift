@@ -23,6 +23,8 @@ struct Runbook: Sendable {
     var variables: [String: String] = [:]
     /// The folder that stands for the state folder of the page.
     var state: String
+    /// What stands for the moment of the page.
+    var moment = "2026-11-21T09:59:30Z"
     var server: PostgresServer { cluster.primary }
 
     /// Made of the plan's own lines for destinations and encryption.
@@ -31,7 +33,19 @@ struct Runbook: Sendable {
         encryption: String = "{key_file: /etc/serin/backup.key}"
     ) async throws -> Runbook {
         let scratch = try Scratch("serin-runbook")
-        let cluster = try await PostgresCluster.start(in: scratch, withReplica: false)
+        let archive = scratch.file("archive")
+        try #require(mkdir(archive, 0o755) == 0)
+        if geteuid() == 0, let account = getpwnam("postgres") { chown(archive, account.pointee.pw_uid, account.pointee.pw_gid) }
+        // The server's user may not look into the folder of the sources.
+        let archiver = try scratch.write(
+            "archive-wal.sh", try file("examples/postgres/archive-wal.sh"), mode: 0o755)
+        chmod(archiver, 0o755)
+        let cluster = try await PostgresCluster.start(
+            in: scratch, withReplica: false,
+            settings: [
+                "archive_mode": "on", "archive_command": "\(archiver) %p \(archive)/%f", "archive_timeout": "300",
+                "full_page_writes": "on",
+            ])
         var book = Runbook(scratch: scratch, cluster: cluster, state: scratch.file("state"))
         try await book.server.sql(
             "CREATE ROLE keeper LOGIN; GRANT pg_read_all_data TO keeper; CREATE ROLE restorer LOGIN CREATEDB")
@@ -56,6 +70,17 @@ struct Runbook: Sendable {
             "RESTORE_URL": book.server.url(user: "restorer", database: "checkout"), "ADMIN_URL": book.server.url(),
         ]
         try scratch.write("etc/backups/checkout.yaml", book.placed(plan(destinations, encryption)))
+        try scratch.write(
+            "etc/backups/cluster.yaml",
+            book.placed(
+                """
+                version: 1
+                target: main-cluster
+                source: {postgres_physical: {url_env: ADMIN_URL, basebackup: true, archive: "\(archive)"}}
+                destinations: {local: {folder: {path: /var/backups/serin}}}
+                encryption: {key_file: /etc/serin/backup.key}
+                retention: {keep_all: 30d, point_in_time: 14d}
+                """))
         return book
     }
 
@@ -84,9 +109,11 @@ struct Runbook: Sendable {
         scratch.remove()
     }
 
-    /// The page's folders become those of this test.
+    /// The page's folders, and its moment, become those of this test.
     func placed(_ text: String) -> String {
-        text.replacing("/etc/serin", with: scratch.file("etc")).replacing("/var/lib/serin", with: state)
+        text.replacing("/var/lib/postgresql", with: scratch.path).replacing("2026-11-21T09:59:30Z", with: moment).replacing(
+            "/etc/serin", with: scratch.file("etc")
+        ).replacing("/var/lib/serin", with: state)
             .replacing("/var/backups/serin", with: scratch.file("store"))
     }
 
@@ -145,10 +172,15 @@ struct Runbook: Sendable {
         await catalogue.close()
     }
 
+    /// A file of this package.
+    static func file(_ path: String) throws -> String {
+        let root = #filePath.split(separator: "/").dropLast(3).joined(separator: "/")
+        return try String(contentsOfFile: "/\(root)/\(path)", encoding: .utf8)
+    }
+
     /// Every block with a title.
     static func blocks() throws -> [Block] {
-        let root = #filePath.split(separator: "/").dropLast(3).joined(separator: "/")
-        let page = try String(contentsOfFile: "/\(root)/docs/RUNBOOKS.md", encoding: .utf8)
+        let page = try file("docs/RUNBOOKS.md")
         var (blocks, section): ([Block], String) = ([], "")
         var open: (title: String, indent: Int, lines: [Substring])?
         for line in page.split(separator: "\n", omittingEmptySubsequences: false) {

@@ -9,7 +9,8 @@ import Testing
 @Suite(.serialized) struct RunbookTests {
     /// Every titled block belongs to a section that one of these tests follows.
     static let followed = [
-        "", "Before anything happens", "Backup", "A backup failed", "Restore", "Corruption", "Accidental deletion", "Ransomware",
+        "", "Before anything happens", "Backup", "A backup failed", "Restore", "Corruption", "Point in time",
+        "Accidental deletion", "Ransomware",
         "A lost machine or site", "A lost key", "Without Serin",
     ]
 
@@ -68,7 +69,7 @@ import Testing
         #expect(try await book.live("SELECT count(*) FROM public.orders") == "501", "the replaced one is live again")
         let databases = try await book.server.sql(
             "SELECT string_agg(datname, ' ') FROM pg_database WHERE datname LIKE 'checkout%'")
-        #expect(databases == "checkout")
+        #expect(databases == "checkout", "nothing is left")
     }
 
     @Test func dataThatIsWrongSinceAMoment() async throws {
@@ -78,6 +79,29 @@ import Testing
         let said = try await book.follow("Corruption")
         #expect(said["the last good one"]?.contains("checkout-db of project checkout") == true)
         #expect(try await book.run("serin backup show latest").contains("corruption, incident 8"))
+    }
+
+    @Test func aMomentBeforeEverythingWasDeleted() async throws {
+        var book = try await Runbook.open()
+        defer { book.end() }
+        try await book.run("serin backup create /etc/serin/backups/cluster.yaml")
+        try await book.live("INSERT INTO public.orders (note) VALUES ('after the base backup')")
+        book.moment = try await book.live(
+            "SELECT to_char(clock_timestamp() AT TIME ZONE 'UTC', 'YYYY-MM-DD\"T\"HH24:MI:SS.US\"Z\"')")
+        // sleeps: a commit behind the moment is told apart by its milliseconds.
+        try await Task.sleep(for: .milliseconds(50))
+        try await book.live("DELETE FROM public.lines; DELETE FROM public.orders")
+        let archive = book.scratch.file("archive")
+        let closed = try await book.live("SELECT pg_walfile_name(pg_current_wal_lsn())")
+        let said = try await book.follow(
+            "Point in time",
+            before: [
+                "recover beside": {
+                    try await waitUntil("archiving of \(closed)") { access("\(archive)/\(closed)", F_OK) == 0 }
+                }
+            ])
+        #expect(said["look at the recovered one"]?.contains("501") == true, "\(said["look at the recovered one"] ?? "")")
+        #expect(try await book.live("SELECT count(*) FROM public.orders") == "0", "the live one was not touched")
     }
 
     @Test func rowsThatWereDeleted() async throws {
