@@ -83,6 +83,14 @@ import Testing
         #expect(program.backups.sides.withLock { $0.count } == 2)
     }
 
+    @Test func behindSudoThePersonWhoCalledItCounts() {
+        #expect(BackupSession.principal(user: 0, ["SUDO_UID": "1001"]) == .uid(1001))
+        #expect(BackupSession.principal(user: 0, [:]) == .uid(0))
+        #expect(BackupSession.principal(user: 0, ["SUDO_UID": "x"]) == .uid(0))
+        // Anybody can set a variable.
+        #expect(BackupSession.principal(user: 1000, ["SUDO_UID": "1001"]) == .uid(1000))
+    }
+
     @Test func anErasureIsNotedAndAPlanWithoutAWayIsComplainedAbout() async throws {
         let program = try TestProgram()
         #expect(await program.run(["backup", "erasure", program.policy(), "184467"]) == .ok)

@@ -97,6 +97,11 @@ public struct DatabaseSwap: Sendable {
             try await rename(server, live: server.live, away: name, in: incoming, limit)
         }
         outcome.keepUntil = known.keepUntil
+        // It is not beside the live one any more. Without this note its name would still tell it apart.
+        if var gone = try? await notes.databases().last(where: { $0.name == incoming }) {
+            gone.isDropped = true
+            try? await notes.remember(gone, by: permit.by)
+        }
         return outcome
     }
 

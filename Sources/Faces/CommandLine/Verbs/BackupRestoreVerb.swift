@@ -128,8 +128,10 @@ extension BackupSession {
         guard approved.count >= plan.restore.approvals else {
             throw OperationError.refused(
                 Refusal(
-                    "\(plan.restore.approvals) people must approve, \(approved.count) did",
-                    hint: "serin backup approve \("\(record.id)".suffix(8)) --reason TEXT, by someone else"))
+                    "approvals needed by other people than \(principal): \(plan.restore.approvals), there are \(approved.count)",
+                    hint:
+                        "serin backup approve \("\(record.id)".suffix(8)) --reason TEXT, by someone else; it counts for 24 hours")
+            )
         }
         return RestorePermit(backup: record.id, database: live, scope: .swap, by: principal, approvedBy: approved)
     }

@@ -185,7 +185,7 @@ extension BackupText {
                 Table.Cell(entry.known.map { String("\($0.backup)".suffix(8)) } ?? "-"),
                 Table.Cell(entry.known.map { "\($0.at)" } ?? "-"), Table.Cell(entry.size.map(size) ?? "-"),
                 Table.Cell("\(entry.sessions)"),
-                Table.Cell(entry.known?.keepUntil.map { "\($0)" } ?? (entry.known == nil ? "-" : "dropped by hand")),
+                Table.Cell(entry.known?.keepUntil.map { "\($0)" } ?? (entry.known == nil ? "-" : "it is dropped")),
             ])
         }
         return table

@@ -63,7 +63,13 @@ struct BackupSession: Sendable {
     }
 
     /// Who asks.
-    var principal: Principal { .uid(getuid()) }
+    var principal: Principal { BackupSession.principal(user: getuid(), session.environment) }
+
+    /// Behind `sudo` the person who called it, so that two of them are two people: the catalogue is root's, or one account's.
+    static func principal(user: UInt32, _ environment: [String: String]) -> Principal {
+        guard user == 0, let caller = environment["SUDO_UID"].flatMap({ UInt32($0) }) else { return .uid(user) }
+        return .uid(caller)
+    }
 
     /// The catalogue now.
     func state() async throws(Failure) -> CatalogueState {
