@@ -83,8 +83,8 @@ extension Trait where Self == WithMigrationServer {
             """, database: scene.database)
         defer { reader.stop(signal: SIGKILL) }
         async let migrated = scene.up()
-        try await waitUntil("it has tried twice", within: .seconds(90)) {
-            phases.withLock { $0.filter { $0.hasPrefix("waiting") }.count } > 1
+        try await waitUntil("it waits for another try", within: .seconds(180)) {
+            phases.withLock { $0.contains { $0.hasPrefix("waiting") } }
         }
         holder.stop(signal: SIGKILL)
         reader.stop(signal: SIGKILL)
