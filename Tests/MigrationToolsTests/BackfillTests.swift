@@ -50,6 +50,17 @@ import Testing
         #expect(try await database(scene).run(again).changed == 1)
     }
 
+    @Test func numbersAreWalkedAsNumbers() async throws {
+        let scene = try await scene(1)
+        try await scene.sql(
+            "CREATE TABLE items (id bigint PRIMARY KEY, done boolean); INSERT INTO items SELECT generate_series(-5, 1200)")
+        var backfill = try Backfill(
+            name: "items", table: "public.items", key: "id", statement: "UPDATE items SET done = true WHERE {{range}}")
+        backfill.firstBatch = 7
+        #expect(try await database(scene).run(backfill).changed == 1206)
+        #expect(try await scene.sql("SELECT count(*) FROM items WHERE done") == "1206")
+    }
+
     @Test func itGoesOnWhereItWasAndStopsWhenAsked() async throws {
         let scene = try await scene(5000)
         var slow = try backfill()
@@ -75,9 +86,10 @@ import Testing
 
     @Test func anotherProcessCanAskItToStopAndNoneCanRunItTwice() async throws {
         let scene = try await scene(3000)
-        var slow = try backfill()
+        var slow = try Backfill(
+            name: "cents", table: "orders", key: "id",
+            statement: "UPDATE orders SET cents = amount * 100 WHERE {{range}} AND pg_sleep(0.01)::text = ''")
         slow.firstBatch = 1
-        slow.batchTime = .milliseconds(1)
         let (mine, work) = (slow, database(scene))
         async let running = work.run(mine)
         try await waitUntil("it runs") { try await scene.sql("SELECT count(*) FROM orders WHERE cents IS NOT NULL") != "0" }

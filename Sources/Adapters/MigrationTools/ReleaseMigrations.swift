@@ -34,8 +34,10 @@ public struct ReleaseMigrations: Migrations {
         self.classify = classify
     }
 
+    /// Reads where the database is and which heads the release has.
     public func state(deadline: Duration) async throws(Failure) -> SchemaState { try await migrations.state(deadline: deadline) }
 
+    /// Lists what is pending, each revision judged by its SQL.
     public func plan(deadline: Duration) async throws(Failure) -> MigrationPlan {
         let found = try await migrations.inspect(deadline: deadline)
         if let problem = found.problems.first(where: { $0.kind == .invalid || $0.kind == .conflict }) { throw problem }
@@ -46,6 +48,7 @@ public struct ReleaseMigrations: Migrations {
         MigrationPlan(from: found.state.current.first, pending: classified.map(\.planned), activity: found.activity)
     }
 
+    /// Looks at everything that a migration will need. What is in its way is a problem; what a run settles by itself is a warning.
     public func preflight(_ request: MigrationRequest, deadline: Duration) async -> MigrationPreflight {
         do throws(Failure) {
             let found = try await migrations.inspect(deadline: deadline)
@@ -69,6 +72,7 @@ public struct ReleaseMigrations: Migrations {
         } catch { return MigrationPreflight(plan: nil, problems: [error]) }
     }
 
+    /// Applies what lies between two revisions.
     public func up(
         _ request: MigrationRequest, from origin: RevisionID?, to target: RevisionID, deadline: Duration
     ) async -> MigrationOutcome {
@@ -79,6 +83,7 @@ public struct ReleaseMigrations: Migrations {
         } catch { return outcome(error) }
     }
 
+    /// Takes back everything above a revision.
     public func down(_ request: MigrationRequest, to target: RevisionID?, deadline: Duration) async -> MigrationOutcome {
         do throws(MigrationRunFailure) {
             let report = try await migrations.down(key: request.key, to: target, by: principal, deadline: deadline)
@@ -86,6 +91,7 @@ public struct ReleaseMigrations: Migrations {
         } catch { return outcome(error) }
     }
 
+    /// Ends and cleans up what an earlier run left, and reads where the database is.
     public func settle(_ request: MigrationRequest, deadline: Duration) async throws(Failure) -> SchemaReport {
         do throws(MigrationRunFailure) {
             let report = try await migrations.settle(key: request.key, by: principal, deadline: deadline)

@@ -75,7 +75,9 @@ struct Settlement {
             let bare = index.name.split(separator: ".").last.map { String($0).replacing("\"", with: "") } ?? index.name
             guard isNew && (!index.isValid || text.contains(bare)) || !index.isValid && isTemporary(bare) else { continue }
             guard !validBefore.contains(index.name) else { continue }
-            _ = try session.rows("DROP INDEX CONCURRENTLY IF EXISTS \(index.name)")
+            // It keeps nobody waiting, but waits itself for every transaction that could use the index.
+            _ = try session.rows("SET lock_timeout = \(max(1000, patience.milliseconds)); SET statement_timeout = 0")
+            _ = try session.rows("DROP INDEX CONCURRENTLY IF EXISTS \(index.name)", within: .minutes(10))
             notes.append("dropped \(index.isValid ? "" : "the invalid ")index \(index.name), which \(step.revision) had left")
         }
         let settled = try SchemaSnapshot(session, without: tables)

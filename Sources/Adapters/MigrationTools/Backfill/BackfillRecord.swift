@@ -35,7 +35,7 @@ struct BackfillRecord {
             """
             INSERT INTO serin.backfills (name, statement, table_name, key_name, end_key)
             SELECT \(name), \(sqlText(backfill.statement)), \(sqlText(backfill.table)), \(sqlText(backfill.key)),
-                (SELECT \(keys)::text FROM \(backfill.quotedTable) ORDER BY \(keys) DESC LIMIT 1)
+                (SELECT t.\(keys)::text FROM \(backfill.quotedTable) t ORDER BY t.\(keys) DESC LIMIT 1)
             ON CONFLICT DO NOTHING;
             UPDATE serin.backfills SET stop_wanted = false WHERE name = \(name)
             """)

@@ -98,8 +98,8 @@ struct BackfillRun {
         let begin = ContinuousClock.now
         let next = try session.query(
             """
-            SELECT k::text, count(*) OVER ()::text FROM (SELECT \(column) AS k FROM \(backfill.quotedTable)
-                WHERE \(upper)\(lower) ORDER BY \(column) LIMIT \(size)) s ORDER BY k DESC LIMIT 1
+            SELECT s.k::text, count(*) OVER ()::text FROM (SELECT \(column) AS k FROM \(backfill.quotedTable)
+                WHERE \(upper)\(lower) ORDER BY \(column) LIMIT \(size)) s ORDER BY s.k DESC LIMIT 1
             """, limit: limit
         ).first
         guard next.count == 2, let last = next[0], let count = next[1].flatMap({ Int64($0) }) else {
