@@ -25,6 +25,10 @@ import Testing
         #expect(throws: Failure.self) { try graph.applied(above: id("e"), from: [id("a")]) }
         #expect(throws: Failure.self) { try graph.applied(above: id("a"), from: [id("e")]) }
         #expect(throws: Failure.self) { try graph.pending(from: [], to: id("z")) }
+        // A tool that tells its heads alone is asked for whatever is wanted.
+        let heads = RevisionGraph(headsOnly: [try id("e")])
+        #expect(names(try heads.pending(from: [id("a")], to: id("c"))) == "c")
+        #expect(names(try heads.pending(from: [id("c")], to: id("c"))) == "")
     }
 
     @Test func whatAlembicPrintsIsRead() throws {

@@ -63,7 +63,7 @@ struct RevisionGraph: Sendable, Hashable {
     ///
     /// - Throws: `invalid` for a revision that is not known; `conflict` when the database is not on the way to it.
     func pending(from current: [RevisionID], to target: RevisionID) throws(Failure) -> [Revision] {
-        guard isComplete else { return current == [target] ? [] : revisions.filter { $0.id == target } }
+        guard isComplete else { return current == [target] ? [] : [Revision(id: target, name: "", parents: [])] }
         let wanted = try ancestors(of: [target])
         let applied = try ancestors(of: current)
         guard applied.isSubset(of: wanted) else {

@@ -34,6 +34,11 @@ struct StepAttempt {
         let isPatient = text.sql.map { SQLStatements($0).blocksNobody } ?? false
         while true {
             guard let failure = attempt(isPatient: isPatient) else { break }
+            do throws(Failure) { notes += try run.settlement.endOrphans(waiting: false) } catch {
+                throw note(
+                    Failure(
+                        .unknown, "\(failure.failure.message); and it may still be at work: \(error.message)", hint: error.hint))
+            }
             do throws(Failure) {
                 if try settle(text.all) { break }
             } catch {
@@ -42,11 +47,12 @@ struct StepAttempt {
                 notes.append("what the try left is not settled yet, the next run does it: \(error.message)")
                 throw note(failure.failure)
             }
-            guard failure.kind == .lock, tries < run.rules.tries, !run.call.stop.isRaised else {
-                throw note(failure.failure)
-            }
+            // Whatever ended it, nothing of it is left, and where the database is was read.
+            var known = failure.failure
+            if known.kind == .unknown { known.kind = .transient }
+            guard failure.kind == .lock, tries < run.rules.tries, !run.call.stop.isRaised else { throw note(known) }
             let pause = Pause(first: run.rules.pause, tries: tries).length(run.chance())
-            guard pause < run.call.end.left else { throw note(failure.failure) }
+            guard pause < run.call.end.left else { throw note(known) }
             tell("waiting \(pause) for try \(tries + 1) of \(run.rules.tries)")
             rest(pause, until: run.call.stop)
         }
@@ -79,12 +85,11 @@ struct StepAttempt {
         return failure
     }
 
-    /// Ends what a failed try left, and takes back what it left in the schema.
+    /// Takes back what a failed try left in the schema.
     ///
     /// - Returns: Whether the step was done after all.
     private mutating func settle(_ text: String) throws(Failure) -> Bool {
         let call = try run.call.ending()
-        notes += try run.settlement.endOrphans(waiting: false)
         let here = Result { () throws(Failure) in try run.tool.current(call) }
         var isOnTheWay = false
         if case .success(let current) = here {

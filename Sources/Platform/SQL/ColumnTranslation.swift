@@ -101,7 +101,8 @@ enum KnownFunctions {
     static let harmless: Set<String> = stable.union([
         "count", "sum", "min", "max", "avg", "bool_and", "bool_or", "array_agg", "string_agg", "json_agg", "jsonb_agg",
         "row_number",
-        "rank", "clock_timestamp", "random", "gen_random_uuid", "nextval", "currval", "lastval", "setval",
+        "rank", "clock_timestamp", "random", "gen_random_uuid", "uuid_generate_v1", "uuid_generate_v4", "crypt", "gen_salt",
+        "nextval", "currval", "lastval", "setval",
         "pg_get_serial_sequence",
         "pg_advisory_lock", "pg_advisory_unlock", "pg_advisory_xact_lock", "pg_try_advisory_lock", "pg_try_advisory_xact_lock",
         "pg_relation_size", "pg_total_relation_size", "pg_size_pretty", "to_regclass", "generate_series", "unnest", "exists",

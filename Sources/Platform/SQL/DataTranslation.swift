@@ -12,7 +12,7 @@ extension StatementTranslation {
             let overwrites = body["onConflictClause"].map { $0["action"]?.text == "ONCONFLICT_UPDATE" } ?? false
             let columns =
                 body["onConflictClause"]?.list("targetList").compactMap { $0.body(of: "ResTarget")?["name"]?.text } ?? []
-            return withParts(body)
+            return withParts(body) + (body["selectStmt"].map { opaque($0) } ?? [])
                 + (overwrites
                     ? [.update(DataChange(table, columns: columns, hasCondition: true, isBatch: true, sources: sources))]
                     : [.insert(table, from: sources)])

@@ -92,12 +92,12 @@ private struct StatementReading {
         do throws(SQLParseError) {
             return try parser.trees(of: sql).flatMap { StatementTranslation.actions(of: $0) }
         } catch {
+            // A second failure says no more than the first.
             if version >= 18, let older = NotNullConstraint.asCheck(sql), let actions = try? parsed(older) { return actions }
             return [.unparsable(error.message + place(error.position, in: piece))]
         }
     }
 
-    // A second failure says no more than the first.
     private func parsed(_ sql: [UInt8]) throws(SQLParseError) -> [StatementAction] {
         try parser.trees(of: sql[...]).flatMap { StatementTranslation.actions(of: $0) }
     }

@@ -27,7 +27,8 @@ public struct GivenMigrations: Sendable, Hashable {
         let bytes = try contents(path)
         let file = path == "-" ? PolicySource.standardInput : path
         let script = MigrationScript(
-            revision: file, name: "", up: .text(SerinMigrations.MigrationText(file: file, sql: bytes, wrapping: .separate)), down: .missing)
+            revision: file, name: "", up: .text(SerinMigrations.MigrationText(file: file, sql: bytes, wrapping: .separate)),
+            down: .missing)
         return GivenMigrations(scripts: [script], wantsWayBack: false)
     }
 

@@ -10,7 +10,7 @@ extension Subcommand {
         examples: [
             "serin migrate lint policy.yaml", "serin migrate lint db/migrations",
             "serin migrate lint alembic.ini --applied 4f0a --server 16 --utc",
-            "alembic upgrade head --sql | serin migrate lint -",
+            "serin migrate lint - < generated.sql",
         ],
         interruption: .ends
     ) { input throws(UsageError) in
