@@ -1,6 +1,7 @@
 public import SerinCatalogue
 internal import SerinCrypto
 internal import SerinDatabase
+internal import SerinLocks
 public import SerinModel
 public import SerinPolicies
 public import SerinPorts
@@ -129,15 +130,24 @@ public struct DatabaseMigrations: Sendable {
         _ body: @escaping @Sendable (inout MigrationRun) throws(MigrationRunFailure) -> Void
     ) async throws(MigrationRunFailure) -> MigrationReport {
         typealias Ending = Result<MigrationReport, MigrationRunFailure>
+        // Once the work has ended, how it ended counts more than that the lease was given up before.
+        let ended = Locked<Ending?>(nil)
         let ending: Ending
         do throws(Failure) {
             let database = try MigrationDatabase(url: url())
             let lease = lease()
             ending = try await lease.keeper.hold(lease.request) { (_) throws(Failure) -> Ending in
-                try await DatabaseLock(database: database).hold { await underLock(database, key, principal, deadline, body) }
+                let result = try await DatabaseLock(database: database).hold {
+                    await underLock(database, key, principal, deadline, body)
+                }
+                ended.withLock { $0 = result }
+                return result
             }
         } catch {
-            throw MigrationRunFailure(stage: .preflight, failure: error, report: nil)
+            guard let result = ended.withLock({ $0 }) else {
+                throw MigrationRunFailure(stage: .preflight, failure: error, report: nil)
+            }
+            ending = result
         }
         return try ending.get()
     }
