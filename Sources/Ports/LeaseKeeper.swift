@@ -1,12 +1,18 @@
-internal import SerinCatalogue
-internal import SerinModel
-internal import SerinPorts
+public import SerinCatalogue
+public import SerinModel
 
-/// Holds a target's lease while something works under it.
-struct LeaseKeeper {
-    let catalogue: any CatalogueStore
-    let now: @Sendable () -> Instant
-    let length: Duration
+/// Holds a target's lease while something works under it: a backup, its deletion, a migration.
+public struct LeaseKeeper: Sendable {
+    private let catalogue: any CatalogueStore
+    private let now: @Sendable () -> Instant
+    private let length: Duration
+
+    /// - Parameter length: How long a lease lasts unless it is renewed, which happens three times as often.
+    public init(catalogue: any CatalogueStore, now: @escaping @Sendable () -> Instant, length: Duration) {
+        self.catalogue = catalogue
+        self.now = now
+        self.length = length
+    }
 
     private enum Outcome<Value: Sendable>: Sendable {
         case done(Result<Value, Failure>)
@@ -15,7 +21,7 @@ struct LeaseKeeper {
 
     /// Runs the body and renews the lease meanwhile. When the lease is lost the body's task is cancelled, and its failure is the
     /// loss of the lease. The lease is given back in the end.
-    func hold<Value: Sendable>(
+    public func hold<Value: Sendable>(
         _ request: LeaseRequest, _ body: @escaping @Sendable (TargetLease) async throws(Failure) -> Value
     ) async throws(Failure) -> Value {
         let lease: TargetLease

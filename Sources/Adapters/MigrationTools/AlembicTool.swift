@@ -1,0 +1,78 @@
+internal import FoundationEssentials
+internal import SerinMigrations
+internal import SerinModel
+internal import SerinProcesses
+
+/// Alembic, asked through its program. One revision is one call: by itself Alembic puts everything pending into one transaction.
+struct AlembicTool: MigrationTool {
+    /// The configuration file.
+    let config: String
+    /// The program: a path, or a name on the fixed `PATH`.
+    let program: String
+    /// Where it is started; nil is the configuration's own folder.
+    let directory: String?
+    /// The variables of Serin's environment that `env.py` reads.
+    let passed: [String]
+
+    var name: String { "alembic \(config)" }
+    var ownTables: [String] { ["alembic_version"] }
+
+    private func program(_ arguments: [String]) -> ToolProgram {
+        var folder = directory
+        var file = config
+        if folder == nil, let slash = config.lastIndex(of: "/") {
+            folder = String(config[..<slash])
+            file = String(config[config.index(after: slash)...])
+        }
+        return ToolProgram(words: [program, "-c", file] + arguments, directory: folder, passed: passed)
+    }
+
+    private func output(_ arguments: [String], _ call: ToolCall) throws(Failure) -> String {
+        do throws(ToolFailure) { return try program(arguments).run(call) } catch { throw error.failure }
+    }
+
+    func graph(_ call: ToolCall) throws(Failure) -> RevisionGraph {
+        try AlembicHistory.graph(of: output(["history", "--verbose"], call))
+    }
+
+    func current(_ call: ToolCall) throws(Failure) -> [RevisionID] {
+        let text: String
+        do throws(ToolFailure) { text = try program(["current"]).run(call) } catch {
+            // It names the revision itself, which no list of ours has.
+            guard error.failure.message.contains("Can't locate revision") else { throw error.failure }
+            throw Failure(
+                .invalid, "the database is at a revision that the release does not know: \(error.failure.message)",
+                hint: "use the release that brought it, or one made after it")
+        }
+        return text.split(whereSeparator: \.isNewline).compactMap { line in
+            line.split(separator: " ").first.flatMap { RevisionID(String($0)) }
+        }
+    }
+
+    func run(_ step: RevisionStep, _ call: ToolCall) throws(ToolFailure) {
+        switch step.direction {
+        case .up: _ = try program(["upgrade", step.revision.description]).run(call)
+        case .down: _ = try program(["downgrade", step.to?.description ?? "base"]).run(call)
+        }
+    }
+
+    /// One direction as Alembic writes it without a database, its transactions included.
+    func side(_ direction: Direction, of revision: RevisionGraph.Revision, _ call: ToolCall) -> MigrationSide {
+        let parent = revision.parents.first?.description ?? "base"
+        let arguments =
+            switch direction {
+            case .up: ["upgrade", "\(parent):\(revision.id)", "--sql"]
+            case .down: ["downgrade", "\(revision.id):\(parent)", "--sql"]
+            }
+        let file = revision.file ?? config
+        // Without its file the generated SQL has no suppressions and is judged as it is.
+        let source = FileManager.default.contents(atPath: file).map { Array($0) }
+        do throws(Failure) {
+            let sql = try output(arguments, call)
+            return .text(
+                MigrationText(file: file, sql: Array(sql.utf8), wrapping: .separate, isGenerated: true, source: source))
+        } catch {
+            return .unavailable(file: file, words: error.message)
+        }
+    }
+}

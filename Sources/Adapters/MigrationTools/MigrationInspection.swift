@@ -1,0 +1,147 @@
+internal import SerinDatabase
+public import SerinMigrations
+public import SerinModel
+
+/// What a look at a database and at a release's migrations found. Nothing was changed.
+public struct MigrationInspection: Sendable {
+    /// A revision that is not applied yet.
+    public struct Pending: Sendable {
+        /// The revision.
+        public var id: RevisionID
+        /// Both directions as SQL, as far as they can be had.
+        public var script: MigrationScript
+    }
+
+    /// Where the database is, and the heads of the release.
+    public var state: SchemaState
+    /// What is not applied yet, the next one first; empty when `problems` say why nobody can tell.
+    public var pending: [Pending] = []
+    /// What keeps a migration from being run now.
+    public var problems: [Failure] = []
+    /// What people should know.
+    public var warnings: [String] = []
+    /// How the schema differs from what the last step left; nil when there is nothing to compare with.
+    public var drift: [String]?
+    /// The digest of the schema.
+    public var schema: String
+    /// Indexes that are not valid, without those that are being built now.
+    public var invalidIndexes: [String] = []
+    /// The step that was begun and not finished.
+    public var unfinished: RevisionID?
+    /// How much each table was written to.
+    public var activity: [TableActivity] = []
+}
+
+/// Looks at a database for `MigrationInspection`, on the calling thread.
+struct MigrationInspector {
+    let tool: any MigrationTool
+    let call: ToolCall
+
+    func state() throws(Failure) -> SchemaState {
+        let graph = try tool.graph(call)
+        return SchemaState(current: try tool.current(call), heads: graph.heads)
+    }
+
+    /// - Parameter withScripts: Whether every pending revision is asked for its SQL, which takes a second each with some tools.
+    func inspect(withScripts: Bool) throws(Failure) -> MigrationInspection {
+        let session = try call.database.connect()
+        let present = try SchemaSnapshot(session, without: tool.ownTables)
+        let graph = try tool.graph(call)
+        var problems: [Failure] = []
+        var current: [RevisionID] = []
+        do throws(Failure) { current = try tool.current(call) } catch {
+            guard error.kind == .invalid || error.kind == .conflict else { throw error }
+            problems.append(error)
+        }
+        var found = MigrationInspection(state: SchemaState(current: current, heads: graph.heads), schema: present.hash)
+        do throws(Failure) {
+            try graph.check(current)
+            if problems.isEmpty, let head = try graph.oneHead() {
+                for revision in try graph.pending(from: current, to: head) {
+                    let script =
+                        withScripts
+                        ? tool.script(revision, call)
+                        : MigrationScript(revision: revision.id.description, name: revision.name, up: .missing, down: .missing)
+                    found.pending.append(MigrationInspection.Pending(id: revision.id, script: script))
+                }
+            }
+        } catch { problems.append(error) }
+        found.problems = problems
+        try compare(present, current, session, &found)
+        try look(session, &found)
+        return found
+    }
+
+    private func compare(
+        _ present: SchemaSnapshot, _ current: [RevisionID], _ session: Connection, _ found: inout MigrationInspection
+    ) throws(Failure) {
+        let records = StepRecords(session)
+        guard try records.exist(), let latest = try records.latest() else { return }
+        if latest.state != .done { found.unfinished = latest.step.revision }
+        let place = latest.state == .done ? latest.step.to : latest.step.from
+        guard current == (place.map { [$0] } ?? []), let wanted = latest.state == .done ? latest.after : latest.before else {
+            return
+        }
+        found.drift = present.difference(from: wanted)
+    }
+
+    private func look(_ session: Connection, _ found: inout MigrationInspection) throws(Failure) {
+        let building = try session.rows(
+            "SELECT index_relid::regclass::text FROM pg_stat_progress_create_index WHERE index_relid <> 0"
+        ).compactMap { $0.first ?? nil }
+        found.invalidIndexes = try session.rows(
+            """
+            SELECT i.indexrelid::regclass::text FROM pg_index i JOIN pg_class c ON c.oid = i.indexrelid
+            WHERE NOT (i.indisvalid AND i.indisready) AND c.relkind = 'i' ORDER BY 1
+            """
+        ).compactMap { $0.first ?? nil }.filter { !building.contains($0) }
+        for row in try session.rows(
+            """
+            SELECT application_name, pid::text FROM pg_stat_activity WHERE datname = current_database()
+            AND (application_name IN ('pg_dump', 'pg_dumpall', 'serin-backup')
+                OR starts_with(application_name, \(sqlText(MigrationDatabase.toolPrefix)))) ORDER BY 2
+            """) where row.count == 2
+        {
+            let name = row[0] ?? ""
+            found.warnings.append(
+                name.hasPrefix(MigrationDatabase.toolPrefix)
+                    ? "session \(row[1] ?? "") of a migration (\(name)) is at work" : "a backup is being made (\(name))")
+        }
+        let rights = try session.value(
+            """
+            SELECT to_regclass('serin.migration_steps') IS NOT NULL OR has_database_privilege(current_database(), 'CREATE')
+            """)
+        if rights != "t" {
+            found.problems.append(
+                Failure(
+                    .denied, "the role may not create Serin's own schema in \(call.database.name)",
+                    hint: "GRANT CREATE ON DATABASE … TO it, or CREATE SCHEMA serin AUTHORIZATION it"))
+        }
+        let old = try session.value(
+            """
+            SELECT floor(extract(epoch FROM clock_timestamp() - min(xact_start)))::bigint::text FROM pg_stat_activity
+            WHERE datname = current_database() AND pid <> pg_backend_pid() AND backend_type = 'client backend'
+            """)
+        if let seconds = old.flatMap({ Int64($0) }), .seconds(seconds) > call.lockTimeout {
+            found.warnings.append(
+                "a transaction is open for \(seconds) s: a statement that needs its tables will wait and be tried again")
+        }
+        found.activity = try TableActivity.read(session)
+    }
+}
+
+extension TableActivity {
+    /// What the server counted of every table, none of Serin's own.
+    static func read(_ session: Connection) throws(Failure) -> [TableActivity] {
+        try session.rows(
+            """
+            SELECT relid::regclass::text, n_tup_ins::text, n_tup_upd::text, n_tup_del::text FROM pg_stat_user_tables
+            WHERE schemaname <> 'serin' ORDER BY 1 LIMIT 10000
+            """
+        ).compactMap { row in
+            guard row.count == 4, let table = row[0] else { return nil }
+            let counts = row.dropFirst().map { $0.flatMap { Int64($0) } ?? 0 }
+            return TableActivity(table: table, inserted: counts[0], updated: counts[1], deleted: counts[2])
+        }
+    }
+}

@@ -1,0 +1,224 @@
+internal import FoundationEssentials
+internal import SerinDatabase
+internal import SerinMigrations
+internal import SerinModel
+internal import SerinProcesses
+
+/// Moves a schema step by step. Everything blocks the calling thread; used under the database's lease and advisory lock.
+struct MigrationRun {
+    /// The rules of a run.
+    struct Rules: Sendable {
+        var lockTimeout: Duration
+        var statementTimeout: Duration
+        /// How often a step is tried that could not get its lock.
+        var tries: Int
+        /// How many sessions may wait for a statement before it is cancelled.
+        var mostQueued = 20
+        /// The first pause before another try; each next one is twice as long, and half of each is chance.
+        var pause = Duration.milliseconds(500)
+        /// How long a statement that builds an index without blocking anyone may wait for old transactions.
+        var patientLockTimeout = Duration.minutes(10)
+        /// How long the sessions of an earlier run may go on.
+        var orphanPatience = Duration.seconds(30)
+        /// Whether a schema that is not what the last step left is taken as it is.
+        var acceptsSchema = false
+    }
+
+    let tool: any MigrationTool
+    let rules: Rules
+    let principal: Principal
+    let call: ToolCall
+    let chance: @Sendable () -> Double
+    let progress: @Sendable (MigrationProgress) -> Void
+    private(set) var report: MigrationReport
+    private let graph: RevisionGraph
+    let settlement: Settlement
+    private var current: [RevisionID]
+
+    /// Settles what earlier runs left, and reads where the database is.
+    init(
+        _ tool: any MigrationTool, _ rules: Rules, by principal: Principal, _ call: ToolCall,
+        chance: @escaping @Sendable () -> Double, progress: @escaping @Sendable (MigrationProgress) -> Void
+    ) throws(MigrationRunFailure) {
+        self.tool = tool
+        self.rules = rules
+        self.principal = principal
+        self.call = call
+        self.chance = chance
+        self.progress = progress
+        settlement = Settlement(database: call.database, patience: min(rules.orphanPatience, call.end.left))
+        do throws(Failure) {
+            var notes = try settlement.endOrphans()
+            graph = try tool.graph(call)
+            notes += try MigrationRun.resume(tool, graph, settlement, call)
+            current = try tool.current(call)
+            let state = SchemaState(current: current, heads: graph.heads)
+            report = MigrationReport(before: state, after: state, notes: notes)
+        } catch { throw MigrationRunFailure(stage: .preflight, failure: error, report: nil) }
+    }
+
+    /// Brings a step to an end that an earlier run began and did not finish: it is noted as done when it was, and what it left is
+    /// taken back when it was not.
+    private static func resume(
+        _ tool: any MigrationTool, _ graph: RevisionGraph, _ settlement: Settlement, _ call: ToolCall
+    ) throws(Failure) -> [String] {
+        let session = try call.database.connect()
+        let records = StepRecords(session)
+        guard try records.exist(), let latest = try records.latest(), latest.state != .done else { return [] }
+        let here = Result { () throws(Failure) in try tool.current(call) }
+        if case .success(let current) = here {
+            if current == (latest.step.to.map { [$0] } ?? []) {
+                let present = try SchemaSnapshot(session, without: tool.ownTables)
+                try records.finish(latest, present, tries: 1, BlockingReport())
+                return latest.state == .running
+                    ? ["\(latest.step.revision) was done already by a run that did not live to note it"] : []
+            }
+            // Someone moved on by other means: there is nothing of ours to take back.
+            guard current == (latest.step.from.map { [$0] } ?? []) else { return [] }
+        }
+        let notes = try settlement.undo(
+            latest.step, before: latest.before, text: texts(of: latest.step, tool, graph, call).all, without: tool.ownTables)
+        try tool.forget(latest.step, call)
+        return notes
+    }
+
+    /// The one revision at which the release is complete; nil when there are none.
+    func head() throws(MigrationRunFailure) -> RevisionID? {
+        do throws(Failure) { return try graph.oneHead() } catch { throw failed(.preflight, error) }
+    }
+
+    /// Moves the schema forward to a revision.
+    ///
+    /// - Parameter origin: Where the database was when this was asked for; nil asks nothing. It may be on the way from there.
+    mutating func up(from origin: RevisionID??, to target: RevisionID) throws(MigrationRunFailure) {
+        let steps: [RevisionStep]
+        do throws(Failure) {
+            try graph.check(current)
+            let pending = try graph.pending(from: current, to: target)
+            if let origin, graph.isComplete {
+                let whole = try graph.pending(from: origin.map { [$0] } ?? [], to: target).map(\.id)
+                guard current == (origin.map { [$0] } ?? []) || !current.isEmpty && current.allSatisfy(whole.contains) else {
+                    throw Failure(
+                        .conflict, "the database is at \(report.before.place), not at \(origin?.description ?? "base")",
+                        hint: "someone moved it; look before anything else is done")
+                }
+            }
+            var place = current.first
+            steps = pending.map { revision in
+                defer { place = revision.id }
+                return RevisionStep(direction: .up, revision: revision.id, from: place, to: revision.id)
+            }
+        } catch { throw failed(.preflight, error) }
+        try take(steps, to: target)
+    }
+
+    /// Moves the schema back to a revision; nil is before the first.
+    mutating func down(to target: RevisionID?) throws(MigrationRunFailure) {
+        let steps: [RevisionStep]
+        do throws(Failure) {
+            try graph.check(current)
+            if graph.isComplete {
+                let back = try graph.applied(above: target, from: current)
+                steps = back.map { RevisionStep(direction: .down, revision: $0.id, from: $0.id, to: $0.parents.first) }
+            } else if current == (target.map { [$0] } ?? []) {
+                steps = []
+            } else if let here = current.first {
+                steps = [RevisionStep(direction: .down, revision: here, from: here, to: target)]
+            } else {
+                throw Failure(.conflict, "revision \(target?.description ?? "base") is not behind base, where the database is")
+            }
+        } catch { throw failed(.preflight, error) }
+        try take(steps, to: target)
+    }
+
+    private mutating func take(_ steps: [RevisionStep], to target: RevisionID?) throws(MigrationRunFailure) {
+        guard !steps.isEmpty else { return }
+        do throws(Failure) {
+            try settlement.refuseDumps()
+            let session = try call.database.connect()
+            try StepRecords(session).prepare()
+            report.schemaBefore = try checkSchema(session).hash
+        } catch { throw failed(.preflight, error) }
+        for (number, step) in steps.enumerated() { try take(step, number + 1, of: steps.count) }
+        do throws(Failure) {
+            current = try tool.current(call)
+            report.after = SchemaState(current: current, heads: graph.heads)
+            guard report.after.isAt(target) else {
+                throw Failure(
+                    .invalid,
+                    "every step ended well, but the database is at \(report.after.place), not at \(target?.description ?? "base")",
+                    hint: "does \(tool.name) work on another database than \(call.database.name)?")
+            }
+        } catch { throw failed(.check, error) }
+    }
+
+    /// Refuses a schema that is not what the last step left, since nobody knows what a migration would make of it.
+    private mutating func checkSchema(_ session: Connection) throws(Failure) -> SchemaSnapshot {
+        let present = try SchemaSnapshot(session, without: tool.ownTables)
+        let records = StepRecords(session)
+        guard let latest = try records.latest() else { return present }
+        let wanted = latest.state == .done ? latest.after : latest.before
+        let place = latest.state == .done ? latest.step.to : latest.step.from
+        guard let wanted, wanted != present else { return present }
+        guard current == (place.map { [$0] } ?? []) else {
+            report.notes.append("the revision was moved by other means since the last run: its schema was not compared")
+            return present
+        }
+        guard rules.acceptsSchema else {
+            throw Failure(
+                .conflict,
+                "the schema of \(call.database.name) is not what \(place?.description ?? "base") left:\n"
+                    + present.difference(from: wanted).map { "  " + $0 }.joined(separator: "\n"),
+                hint: "make a revision of the change, or repeat with --accept-schema to take it as it is")
+        }
+        try records.accept(latest, present)
+        report.notes.append("the schema was taken as it is, although it is not what the last step left")
+        return present
+    }
+
+    private mutating func take(_ step: RevisionStep, _ number: Int, of count: Int) throws(MigrationRunFailure) {
+        var attempt: StepAttempt
+        do throws(Failure) {
+            attempt = try StepAttempt(self, step, number, of: count)
+        } catch { throw failed(.preflight, error) }
+        do throws(MigrationRunFailure) {
+            let (taken, snapshot) = try attempt.take()
+            report.notes += attempt.notes
+            report.steps.append(taken)
+            report.schemaAfter = snapshot.hash
+            current = step.to.map { [$0] } ?? []
+            report.after = SchemaState(current: current, heads: graph.heads)
+        } catch {
+            report.notes += attempt.notes
+            throw failed(error.stage, error.failure)
+        }
+    }
+
+    /// A failure with what was done before it, and where the database is now when that can be read.
+    private func failed(_ stage: MigrationRunFailure.Stage, _ failure: Failure) -> MigrationRunFailure {
+        var report = report
+        do throws(Failure) {
+            report.after = SchemaState(current: try tool.current(call.ending()), heads: graph.heads)
+        } catch {
+            report.notes.append("where the database is now could not be read: \(error.message)")
+        }
+        return MigrationRunFailure(stage: stage, failure: failure, report: report)
+    }
+
+    /// A step as SQL, and everything else that is written about it: the text of its file.
+    static func texts(
+        of step: RevisionStep, _ tool: any MigrationTool, _ graph: RevisionGraph, _ call: ToolCall
+    ) -> (sql: [UInt8]?, all: String) {
+        guard let revision = graph.revisions.first(where: { $0.id == step.revision }) else { return (nil, "") }
+        switch tool.side(step.direction, of: revision, call) {
+        case .text(let text): return (text.sql, String(decoding: text.sql + (text.source ?? []), as: UTF8.self))
+        case .missing: return (nil, "")
+        case .unavailable(let file, _):
+            // What cannot be read names nothing.
+            return (nil, FileManager.default.contents(atPath: file).map { String(decoding: $0, as: UTF8.self) } ?? "")
+        }
+    }
+
+    /// A step as SQL, and everything else that is written about it.
+    func texts(of step: RevisionStep) -> (sql: [UInt8]?, all: String) { MigrationRun.texts(of: step, tool, graph, call) }
+}

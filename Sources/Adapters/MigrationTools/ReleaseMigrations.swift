@@ -1,0 +1,102 @@
+public import SerinMigrations
+public import SerinModel
+public import SerinPorts
+public import SerinRollouts
+
+/// Says what a revision does to data and to the previous version.
+public typealias RevisionClassifier = @Sendable (RevisionID, MigrationScript) -> PlannedRevision
+
+/// The migrations of a rollout: the same runs, asked for by the controller.
+public struct ReleaseMigrations: Migrations {
+    private let migrations: DatabaseMigrations
+    private let principal: Principal
+    private let classify: RevisionClassifier
+
+    /// - Parameters:
+    ///   - principal: On whose behalf, for the notes in the database.
+    ///   - classify: Judges each pending revision by its SQL.
+    public init(_ migrations: DatabaseMigrations, by principal: Principal, classify: @escaping RevisionClassifier) {
+        self.migrations = migrations
+        self.principal = principal
+        self.classify = classify
+    }
+
+    /// Reads where the database is and which heads the release has.
+    public func state(deadline: Duration) async throws(Failure) -> SchemaState { try await migrations.state(deadline: deadline) }
+
+    /// Lists what is pending, each revision judged by its SQL.
+    public func plan(deadline: Duration) async throws(Failure) -> MigrationPlan {
+        let found = try await migrations.inspect(deadline: deadline)
+        if let problem = found.problems.first(where: { $0.kind == .invalid || $0.kind == .conflict }) { throw problem }
+        return plan(found)
+    }
+
+    private func plan(_ found: MigrationInspection) -> MigrationPlan {
+        MigrationPlan(
+            from: found.state.current.first, pending: found.pending.map { classify($0.id, $0.script) },
+            activity: found.activity)
+    }
+
+    /// Looks at everything that a migration will need. What is in its way is a problem; what a run settles by itself is a warning.
+    public func preflight(_ request: MigrationRequest, deadline: Duration) async -> MigrationPreflight {
+        do throws(Failure) {
+            let found = try await migrations.inspect(deadline: deadline)
+            var problems = found.problems
+            if let drift = found.drift, !drift.isEmpty, found.unfinished == nil {
+                problems.append(
+                    Failure(
+                        .conflict, "the schema is not what the last migration left: \(drift.joined(separator: "; "))",
+                        hint: "make a revision of the change, or take it as it is with serin migrate up --accept-schema"))
+            }
+            var warnings = found.warnings
+            warnings += found.invalidIndexes.map { "the index \($0) is invalid: it costs writes and helps nobody" }
+            if let unfinished = found.unfinished {
+                warnings.append("an earlier run did not finish \(unfinished): what it left is settled first")
+            }
+            for pending in found.pending {
+                if case .unavailable(_, let words) = pending.script.up {
+                    warnings.append("\(pending.id) has no SQL without a database: \(words)")
+                }
+            }
+            let isUnknown = problems.contains { $0.kind == .invalid }
+            return MigrationPreflight(plan: isUnknown ? nil : plan(found), problems: problems, warnings: warnings)
+        } catch { return MigrationPreflight(plan: nil, problems: [error]) }
+    }
+
+    /// Applies what lies between two revisions.
+    public func up(
+        _ request: MigrationRequest, from origin: RevisionID?, to target: RevisionID, deadline: Duration
+    ) async -> MigrationOutcome {
+        do throws(MigrationRunFailure) {
+            let report = try await migrations.up(
+                key: request.key, from: .some(origin), to: target, by: principal, deadline: deadline)
+            return .done(report.after, note: report.words)
+        } catch { return outcome(error) }
+    }
+
+    /// Takes back everything above a revision.
+    public func down(_ request: MigrationRequest, to target: RevisionID?, deadline: Duration) async -> MigrationOutcome {
+        do throws(MigrationRunFailure) {
+            let report = try await migrations.down(key: request.key, to: target, by: principal, deadline: deadline)
+            return .done(report.after, note: report.words)
+        } catch { return outcome(error) }
+    }
+
+    /// Ends and cleans up what an earlier run left, and reads where the database is.
+    public func settle(_ request: MigrationRequest, deadline: Duration) async throws(Failure) -> SchemaReport {
+        do throws(MigrationRunFailure) {
+            let report = try await migrations.settle(key: request.key, by: principal, deadline: deadline)
+            // Counts are for the decision on the way back; without them the loss is unknown, which is said there.
+            let activity = try? await migrations.inspect(withScripts: false, deadline: deadline).activity
+            return SchemaReport(state: report.after, activity: activity, notes: report.notes)
+        } catch {
+            throw Failure(.unknown, error.failure.message, hint: error.failure.hint)
+        }
+    }
+
+    /// What is not known to have ended is never called a failure.
+    private func outcome(_ failure: MigrationRunFailure) -> MigrationOutcome {
+        guard failure.failure.kind != .unknown else { return .unknown(failure.failure) }
+        return .failed(failure.failure, failure.report?.after)
+    }
+}

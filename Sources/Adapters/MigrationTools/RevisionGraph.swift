@@ -1,0 +1,113 @@
+internal import SerinModel
+
+/// The revisions that a release brings, and what follows what.
+struct RevisionGraph: Sendable, Hashable {
+    /// One revision.
+    struct Revision: Sendable, Hashable {
+        /// The tool's name for it.
+        var id: RevisionID
+        /// What people call it; may be empty.
+        var name: String
+        /// What must be applied before; empty for a first one.
+        var parents: [RevisionID]
+        /// The file that people edit, where the tool tells.
+        var file: String?
+    }
+
+    /// All revisions, each behind its parents. Only the heads where the tool tells no more.
+    let revisions: [Revision]
+    /// The revisions that nothing follows.
+    let heads: [RevisionID]
+    /// Whether `revisions` lists them all.
+    let isComplete: Bool
+
+    /// The graph of a tool that lists its revisions.
+    init(revisions: [Revision], heads: [RevisionID]) {
+        self.revisions = revisions
+        self.heads = heads
+        isComplete = true
+    }
+
+    /// What is known of a tool that tells its heads alone.
+    init(headsOnly heads: [RevisionID]) {
+        revisions = heads.map { Revision(id: $0, name: "", parents: []) }
+        self.heads = heads
+        isComplete = false
+    }
+
+    /// The one revision at which the release is complete; nil when there are no revisions at all.
+    func oneHead() throws(Failure) -> RevisionID? {
+        guard heads.count <= 1 else {
+            throw Failure(
+                .invalid, "the release has \(heads.count) heads: \(heads.map(\.description).joined(separator: ", "))",
+                hint: "join the branches with a merge revision")
+        }
+        return heads.first
+    }
+
+    /// Refuses a database that is at a revision the release does not know, or at several.
+    func check(_ current: [RevisionID]) throws(Failure) {
+        if isComplete, let stranger = current.first(where: { revision in !revisions.contains { $0.id == revision } }) {
+            throw Failure(
+                .invalid, "the database is at revision \(stranger), which the release does not know",
+                hint: "use the release that brought it, or one made after it")
+        }
+        guard current.count <= 1 else {
+            throw Failure(
+                .invalid, "the database is at \(current.count) revisions: \(current.map(\.description).joined(separator: ", "))",
+                hint: "apply the revision that joins them with the tool itself")
+        }
+    }
+
+    /// What lies between where the database is and a revision, in the order in which it is applied.
+    ///
+    /// - Throws: `invalid` for a revision that is not known; `conflict` when the database is not on the way to it.
+    func pending(from current: [RevisionID], to target: RevisionID) throws(Failure) -> [Revision] {
+        guard isComplete else { return current == [target] ? [] : [Revision(id: target, name: "", parents: [])] }
+        let wanted = try ancestors(of: [target])
+        let applied = try ancestors(of: current)
+        guard applied.isSubset(of: wanted) else {
+            let place = current.map(\.description).joined(separator: ", ")
+            throw Failure(
+                .conflict, "revision \(target) does not lie ahead of \(place), where the database is",
+                hint: "serin migrate down leads back")
+        }
+        return revisions.filter { wanted.contains($0.id) && !applied.contains($0.id) }
+    }
+
+    /// What has to be taken back, the newest first, until the database is at a revision; nil is before the first.
+    ///
+    /// - Throws: `invalid` for a revision that is not known, and where a merge of branches lies in between; `conflict` when the
+    ///   target is not behind the database.
+    func applied(above target: RevisionID?, from current: [RevisionID]) throws(Failure) -> [Revision] {
+        guard isComplete else {
+            throw Failure(.invalid, "the tool does not list its revisions")
+        }
+        let kept = try ancestors(of: target.map { [$0] } ?? [])
+        let applied = try ancestors(of: current)
+        guard kept.isSubset(of: applied) else {
+            throw Failure(
+                .conflict, "revision \(target?.description ?? "base") is not behind where the database is",
+                hint: "serin migrate up leads forward")
+        }
+        let back = revisions.filter { applied.contains($0.id) && !kept.contains($0.id) }
+        if let merge = back.first(where: { $0.parents.count > 1 }) {
+            throw Failure(
+                .invalid, "the way back leads through \(merge.id), which joins branches: nobody can tell which one to take",
+                hint: "take it back with the tool itself")
+        }
+        return back.reversed()
+    }
+
+    private func ancestors(of starts: [RevisionID]) throws(Failure) -> Set<RevisionID> {
+        var found: Set<RevisionID> = []
+        var open = starts
+        while let next = open.popLast() {
+            guard let revision = revisions.first(where: { $0.id == next }) else {
+                throw Failure(.invalid, "the release knows no revision \(next)", hint: "serin migrate status lists them")
+            }
+            if found.insert(next).inserted { open += revision.parents }
+        }
+        return found
+    }
+}

@@ -1,0 +1,137 @@
+/// Statements of a script, told apart well enough to know how a script must be sent: by the rules of Postgres for quotes, dollar
+/// quotes and comments. What statements mean is the server's business.
+struct SQLStatements {
+    /// The words of each statement in upper case, without what is quoted or commented.
+    private(set) var words: [[String]] = []
+
+    private var scalars: [UInt8]
+    private var index = 0
+    private var word: [UInt8] = []
+    private var statement: [String] = []
+
+    init(_ text: [UInt8]) {
+        scalars = text
+        while index < scalars.count { step() }
+        endWord()
+        endStatement()
+    }
+
+    /// Whether a script begins or ends transactions itself.
+    var handlesTransactions: Bool {
+        words.contains {
+            ["BEGIN", "COMMIT", "ROLLBACK", "END", "SAVEPOINT"].contains($0[0]) || $0.starts(with: ["START", "TRANSACTION"])
+        }
+    }
+
+    /// Whether a script is one statement that the server refuses inside a transaction.
+    var standsAlone: Bool {
+        guard words.count == 1, let only = words.first else { return false }
+        if only[0] == "VACUUM" || only.starts(with: ["ALTER", "SYSTEM"]) { return true }
+        if ["CREATE", "DROP"].contains(only[0]), only.count > 1, ["DATABASE", "TABLESPACE"].contains(only[1]) { return true }
+        return only.contains("CONCURRENTLY") && !only.starts(with: ["REFRESH"])
+    }
+
+    /// Whether everything that may wait for a lock does so without keeping readers and writers waiting behind it.
+    var blocksNobody: Bool {
+        let harmless = words.filter { statement in
+            !["SET", "BEGIN", "COMMIT", "UPDATE", "INSERT", "DELETE", "SELECT"].contains(statement[0])
+        }
+        return !harmless.isEmpty
+            && harmless.allSatisfy { $0.contains("CONCURRENTLY") && $0.contains("INDEX") && $0[0] != "ALTER" }
+    }
+
+    private func byte(_ offset: Int = 0) -> UInt8? { index + offset < scalars.count ? scalars[index + offset] : nil }
+
+    private mutating func step() {
+        guard let byte = byte() else { return }
+        switch byte {
+        case UInt8(ascii: "'"):
+            // A text whose word before is E has escapes; in all others a backslash is itself.
+            skipQuoted(byte, hasEscapes: word == [UInt8(ascii: "E")])
+        case UInt8(ascii: "\""): skipQuoted(byte, hasEscapes: false)
+        case UInt8(ascii: "-") where self.byte(1) == byte: skip(to: [0x0A])
+        case UInt8(ascii: "/") where self.byte(1) == UInt8(ascii: "*"): skipComment()
+        case UInt8(ascii: "$") where word.isEmpty: skipDollarQuoted()
+        case UInt8(ascii: ";"):
+            endWord()
+            endStatement()
+            index += 1
+        case UInt8(ascii: "a")...UInt8(ascii: "z"), UInt8(ascii: "A")...UInt8(ascii: "Z"), UInt8(ascii: "_"), 0x30...0x39,
+            0x80...:
+            word.append((0x61...0x7A).contains(byte) ? byte - 0x20 : byte)
+            index += 1
+        default:
+            endWord()
+            index += 1
+        }
+    }
+
+    private mutating func endWord() {
+        if !word.isEmpty { statement.append(String(decoding: word, as: UTF8.self)) }
+        word = []
+    }
+
+    private mutating func endStatement() {
+        if !statement.isEmpty { words.append(statement) }
+        statement = []
+    }
+
+    private mutating func skipQuoted(_ quote: UInt8, hasEscapes: Bool) {
+        endWord()
+        index += 1
+        while let byte = byte() {
+            index += 1
+            if hasEscapes, byte == UInt8(ascii: "\\") {
+                index += 1
+            } else if byte == quote {
+                // Doubled it stands for itself.
+                guard self.byte() == quote else { return }
+                index += 1
+            }
+        }
+    }
+
+    private mutating func skip(to end: [UInt8]) {
+        endWord()
+        while index < scalars.count, !scalars[index...].starts(with: end) { index += 1 }
+        index += end.count
+    }
+
+    private mutating func skipComment() {
+        endWord()
+        var depth = 0
+        while index < scalars.count {
+            if scalars[index...].starts(with: [0x2F, 0x2A]) {
+                depth += 1
+                index += 2
+            } else if scalars[index...].starts(with: [0x2A, 0x2F]) {
+                depth -= 1
+                index += 2
+                if depth == 0 { return }
+            } else {
+                index += 1
+            }
+        }
+    }
+
+    private mutating func skipDollarQuoted() {
+        var end = index + 1
+        while end < scalars.count, scalars[end] != UInt8(ascii: "$") {
+            let isTag =
+                scalars[end] == 0x5F || scalars[end] >= 0x80 || (0x61...0x7A).contains(scalars[end] | 0x20)
+                || (end > index + 1 && (0x30...0x39).contains(scalars[end]))
+            guard isTag else {
+                index += 1
+                return
+            }
+            end += 1
+        }
+        guard end < scalars.count else {
+            index += 1
+            return
+        }
+        let tag = Array(scalars[index...end])
+        index = end + 1
+        skip(to: tag)
+    }
+}

@@ -1,0 +1,155 @@
+internal import SerinDatabase
+internal import SerinModel
+internal import SerinProcesses
+
+/// One step of a run: tried until it is done, or fails for a reason that another try does not change.
+struct StepAttempt {
+    private let run: MigrationRun
+    private let step: RevisionStep
+    private let number: Int
+    private let count: Int
+    private let before: SchemaSnapshot
+    private let record: StepRecords.Record
+    private let start = ContinuousClock.now
+    private var tries = 0
+    private var blocking = BlockingReport()
+    /// What was found and settled, for people.
+    private(set) var notes: [String] = []
+
+    /// Notes that the step begins.
+    init(_ run: MigrationRun, _ step: RevisionStep, _ number: Int, of count: Int) throws(Failure) {
+        self.run = run
+        self.step = step
+        self.number = number
+        self.count = count
+        let session = try run.call.database.connect()
+        before = try SchemaSnapshot(session, without: run.tool.ownTables)
+        record = try StepRecords(session).begin(
+            step, run: run.call.key, by: run.principal, tool: run.tool.name, before)
+    }
+
+    /// Takes the step.
+    mutating func take() throws(MigrationRunFailure) -> (MigrationReport.Step, SchemaSnapshot) {
+        let text = run.texts(of: step)
+        let isPatient = text.sql.map { SQLStatements($0).blocksNobody } ?? false
+        while true {
+            guard let failure = attempt(isPatient: isPatient) else { break }
+            do throws(Failure) { notes += try run.settlement.endOrphans(waiting: false) } catch {
+                throw note(
+                    Failure(
+                        .unknown, "\(failure.failure.message); and it may still be at work: \(error.message)", hint: error.hint))
+            }
+            do throws(Failure) {
+                if try settle(text.all) { break }
+            } catch {
+                // A schema that was changed in part is worse than what the try failed of; what is only not settled yet, is not.
+                guard error.kind != .conflict else { throw note(error) }
+                notes.append("what the try left is not settled yet, the next run does it: \(error.message)")
+                throw note(failure.failure)
+            }
+            // Whatever ended it, nothing of it is left, and where the database is was read.
+            var known = failure.failure
+            if known.kind == .unknown { known.kind = .transient }
+            guard failure.kind == .lock, tries < run.rules.tries, !run.call.stop.isRaised else { throw note(known) }
+            let pause = Pause(first: run.rules.pause, tries: tries).length(run.chance())
+            guard pause < run.call.end.left else { throw note(known) }
+            tell("waiting \(pause) for try \(tries + 1) of \(run.rules.tries)")
+            rest(pause, until: run.call.stop)
+        }
+        do throws(Failure) { return try conclude() } catch {
+            throw MigrationRunFailure(stage: .check, failure: error, report: nil)
+        }
+    }
+
+    /// One try; nil when it succeeded.
+    private mutating func attempt(isPatient: Bool) -> ToolFailure? {
+        tries += 1
+        var call = run.call
+        if isPatient { call.lockTimeout = run.rules.patientLockTimeout }
+        let tell = self.tell
+        let watch = BlockingWatch(
+            call.database, session: call.session,
+            rules: BlockingWatch.Rules(mostQueued: run.rules.mostQueued, patience: run.rules.lockTimeout), stop: call.stop
+        ) { tell($0.phase, $0.done, $0.total) }
+        tell("running", 0, 0)
+        do throws(Failure) { try watch.start() } catch { return ToolFailure(.other, error) }
+        var found: ToolFailure?
+        do throws(ToolFailure) { try run.tool.run(step, call) } catch { found = error }
+        let seen = watch.finish()
+        blocking = blocking + seen.report
+        guard var failure = found else { return nil }
+        if let reason = seen.reason, failure.kind != .lock {
+            // It was this watch that cancelled it, so that another try may find less traffic.
+            failure = ToolFailure(.lock, Failure(.transient, "\(step.revision) was cancelled: \(reason)", hint: nil))
+        }
+        return failure
+    }
+
+    /// Takes back what a failed try left in the schema.
+    ///
+    /// - Returns: Whether the step was done after all.
+    private mutating func settle(_ text: String) throws(Failure) -> Bool {
+        let call = try run.call.ending()
+        let here = Result { () throws(Failure) in try run.tool.current(call) }
+        var isOnTheWay = false
+        if case .success(let current) = here {
+            if current == (step.to.map { [$0] } ?? []) { return true }
+            // One call of a tool that does not list its revisions may have done some of them.
+            isOnTheWay = current != (step.from.map { [$0] } ?? [])
+        }
+        notes += try run.settlement.undo(
+            step, before: before, text: isOnTheWay ? "" : text, isWhole: !isOnTheWay, without: run.tool.ownTables)
+        guard !isOnTheWay else { return false }
+        try run.tool.forget(step, call)
+        return false
+    }
+
+    private func conclude() throws(Failure) -> (MigrationReport.Step, SchemaSnapshot) {
+        let session = try run.call.database.connect()
+        let after = try SchemaSnapshot(session, without: run.tool.ownTables)
+        let known = Set(before.indexes.map(\.name))
+        if let bad = after.indexes.first(where: { !$0.isValid && !known.contains($0.name) }) {
+            let failure = Failure(
+                .invalid, "\(step.revision) ended well, but the index \(bad.name) that it made is invalid",
+                hint: "IF NOT EXISTS hides one that an earlier try left: DROP INDEX CONCURRENTLY \(bad.name), then build it again"
+            )
+            try StepRecords(session).fail(record, failure, tries: tries, blocking)
+            throw failure
+        }
+        try StepRecords(session).finish(record, after, tries: tries, blocking)
+        let taken = MigrationReport.Step(
+            revision: step.revision, from: step.from, to: step.to, tries: tries, time: start.elapsed, blocking: blocking)
+        return (taken, after)
+    }
+
+    /// Notes why the step failed. When even that is not possible, the next run finds the step unfinished.
+    private mutating func note(_ failure: Failure) -> MigrationRunFailure {
+        do throws(Failure) {
+            try StepRecords(run.call.database.connect()).fail(record, failure, tries: tries, blocking)
+        } catch { notes.append("the failure could not be noted: \(error.message)") }
+        return MigrationRunFailure(stage: .revision, failure: failure, report: nil)
+    }
+
+    private func tell(_ phase: String) { tell(phase, 0, 0) }
+
+    private var tell: @Sendable (String, Int64, Int64) -> Void {
+        let (progress, revision, number, count) = (run.progress, step.revision, number, count)
+        return { phase, done, total in
+            progress(
+                MigrationProgress(revision: revision, number: number, count: count, phase: phase, done: done, total: total))
+        }
+    }
+}
+
+/// The pause before another try: twice as long each time, 30 s at most, and half of it chance.
+struct Pause {
+    let first: Duration
+    /// How many tries there were.
+    let tries: Int
+
+    /// - Parameter chance: From 0 up to 1.
+    func length(_ chance: Double) -> Duration {
+        let whole = min(30_000, first.milliseconds << min(10, max(0, tries - 1)))
+        return .milliseconds(whole / 2 + Int64(Double(whole / 2) * chance))
+    }
+}

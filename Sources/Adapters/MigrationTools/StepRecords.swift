@@ -1,0 +1,139 @@
+internal import SerinDatabase
+internal import SerinModel
+
+/// What Serin itself notes in a database about the steps it took there: in a schema of its own, `serin`, which migration tools and
+/// the comparison of schemas leave out.
+struct StepRecords {
+    /// A step as it was noted.
+    struct Record: Sendable, Hashable {
+        enum State: String, Sendable, Hashable {
+            case running
+            case done
+            case failed
+        }
+
+        var id: Int64
+        var step: RevisionStep
+        var state: State
+        /// The schemas before and after; after only when it is done.
+        var before: SchemaSnapshot
+        var after: SchemaSnapshot?
+    }
+
+    private let session: Connection
+
+    init(_ session: Connection) { self.session = session }
+
+    /// Whether there are any notes.
+    func exist() throws(Failure) -> Bool { try session.value("SELECT to_regclass('serin.migration_steps')") != nil }
+
+    /// Makes the tables where they are missing.
+    func prepare() throws(Failure) {
+        guard try !exist() else { return }
+        // Asked first, as the right to create is asked for even when there is nothing to create.
+        if try session.value("SELECT to_regnamespace('serin')") == nil { _ = try session.rows("CREATE SCHEMA serin") }
+        _ = try session.rows(
+            """
+            CREATE TABLE IF NOT EXISTS serin.schemas (hash text PRIMARY KEY, lines text NOT NULL);
+            CREATE TABLE IF NOT EXISTS serin.migration_steps (
+                id bigint GENERATED ALWAYS AS IDENTITY PRIMARY KEY, run text NOT NULL, asked_by text NOT NULL,
+                tool text NOT NULL, direction text NOT NULL, revision text NOT NULL, revision_before text, revision_after text,
+                state text NOT NULL, tries int, blocked_ms bigint, longest_block_ms bigint, most_queued int, error text,
+                schema_before text NOT NULL REFERENCES serin.schemas, schema_after text REFERENCES serin.schemas,
+                started_at timestamptz NOT NULL DEFAULT clock_timestamp(), finished_at timestamptz)
+            """)
+    }
+
+    /// The last step that was begun; nil when there is none.
+    func latest() throws(Failure) -> Record? {
+        let rows = try session.rows(
+            """
+            SELECT s.id, s.direction, s.revision, s.revision_before, s.revision_after, s.state, b.lines, a.lines
+            FROM serin.migration_steps s JOIN serin.schemas b ON b.hash = s.schema_before
+            LEFT JOIN serin.schemas a ON a.hash = s.schema_after ORDER BY s.id DESC LIMIT 1
+            """)
+        guard let row = rows.first else { return nil }
+        guard row.count == 8, let id = row[0].flatMap({ Int64($0) }), let direction = row[1].flatMap(Direction.init(rawValue:)),
+            let revision = row[2].flatMap({ RevisionID($0) }), let state = row[5].flatMap(Record.State.init(rawValue:)),
+            let before = row[6]
+        else { throw Failure(.invalid, "serin.migration_steps holds a row that cannot be read") }
+        return Record(
+            id: id,
+            step: RevisionStep(
+                direction: direction, revision: revision, from: row[3].flatMap { RevisionID($0) },
+                to: row[4].flatMap { RevisionID($0) }),
+            state: state, before: StepRecords.snapshot(before), after: row[7].map(StepRecords.snapshot))
+    }
+
+    /// Notes that a step begins.
+    func begin(
+        _ step: RevisionStep, run: String, by principal: Principal, tool: String, _ before: SchemaSnapshot
+    ) throws(Failure) -> Record {
+        let text = try session.value(
+            """
+            WITH known AS (\(keeping(before)))
+            INSERT INTO serin.migration_steps (run, asked_by, tool, direction, revision, revision_before, revision_after, state,
+                schema_before)
+            VALUES (\(sqlText(run)), \(sqlText("\(principal)")), \(sqlText(tool)), '\(step.direction.rawValue)',
+                \(sqlText("\(step.revision)")), \(StepRecords.text(step.from)), \(StepRecords.text(step.to)), 'running',
+                '\(before.hash)') RETURNING id
+            """)
+        guard let id = text.flatMap({ Int64($0) }) else { throw Failure(.invalid, "serin.migration_steps gives no number") }
+        return Record(id: id, step: step, state: .running, before: before)
+    }
+
+    /// Notes that a step is done, and drops the schemas that no recent step names.
+    func finish(_ record: Record, _ after: SchemaSnapshot, tries: Int, _ blocking: BlockingReport) throws(Failure) {
+        _ = try session.rows(
+            """
+            WITH known AS (\(keeping(after)))
+            UPDATE serin.migration_steps SET state = 'done', schema_after = '\(after.hash)', \(StepRecords.figures(tries, blocking)),
+                error = NULL WHERE id = \(record.id)
+            """)
+        _ = try session.rows(
+            """
+            DELETE FROM serin.migration_steps WHERE id <= \(record.id) - 1000;
+            DELETE FROM serin.schemas s WHERE NOT EXISTS (SELECT FROM serin.migration_steps m
+                WHERE s.hash IN (m.schema_before, m.schema_after))
+            """)
+    }
+
+    /// Notes that a step failed.
+    func fail(_ record: Record, _ failure: Failure, tries: Int, _ blocking: BlockingReport) throws(Failure) {
+        _ = try session.rows(
+            """
+            UPDATE serin.migration_steps SET state = 'failed', error = \(sqlText(String(failure.message.prefix(2000)))),
+                \(StepRecords.figures(tries, blocking)) WHERE id = \(record.id)
+            """)
+    }
+
+    /// Notes that the present schema is to be taken as what the last step made.
+    func accept(_ record: Record, _ present: SchemaSnapshot) throws(Failure) {
+        let column = record.state == .done ? "schema_after" : "schema_before"
+        _ = try session.rows(
+            """
+            WITH known AS (\(keeping(present)))
+            UPDATE serin.migration_steps SET \(column) = '\(present.hash)' WHERE id = \(record.id)
+            """)
+    }
+
+    private func keeping(_ snapshot: SchemaSnapshot) -> String {
+        """
+        INSERT INTO serin.schemas (hash, lines) VALUES ('\(snapshot.hash)', \(sqlText(snapshot.lines.joined(separator: "\n"))))
+        ON CONFLICT DO NOTHING
+        """
+    }
+
+    private static func figures(_ tries: Int, _ blocking: BlockingReport) -> String {
+        """
+        tries = \(tries), blocked_ms = \(blocking.total.milliseconds), longest_block_ms = \(blocking.longest.milliseconds),
+        most_queued = \(blocking.mostQueued), finished_at = clock_timestamp()
+        """
+    }
+
+    private static func text(_ revision: RevisionID?) -> String { revision.map { sqlText($0.description) } ?? "NULL" }
+
+    private static func snapshot(_ lines: String) -> SchemaSnapshot {
+        SchemaSnapshot(lines: lines.split(separator: "\n").map(String.init))
+    }
+}

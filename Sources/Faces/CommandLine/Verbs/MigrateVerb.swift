@@ -1,0 +1,74 @@
+internal import Glibc
+internal import SerinAPI
+internal import SerinController
+internal import SerinMigrationTools
+internal import SerinModel
+internal import SerinPolicies
+internal import SerinPorts
+
+extension Subcommand {
+    /// The verbs that move a schema, in the order of the help.
+    static let migrations: [Subcommand] = [migratePlan, migrateUp, migrateDown, migrateStatus, migrateBackfill]
+}
+
+/// What the exit codes mean for migrations.
+enum MigrateExit {
+    static let notes = [
+        "Exit codes: 0 done, 1 a revision failed, 2 usage or invalid policy, 7 refused: busy, several heads, an unknown revision or",
+        "a schema that someone changed, 8 a check failed: the database is not where it should be, 75 the catalogue cannot be used",
+        "now, 130 interrupted",
+    ]
+
+    /// The code of a run that failed.
+    static func code(of failure: MigrationRunFailure) -> ExitCode {
+        switch failure.stage {
+        case .preflight: failure.failure.kind == .transient || failure.failure.kind == .unknown ? .unexpected : .refused
+        case .revision: .unexpected
+        case .check: .verificationFailed
+        }
+    }
+}
+
+/// The migrations that a verb works with.
+struct MigrateSession: Sendable {
+    let session: Session
+    let target: MigrationTarget
+    let migrations: DatabaseMigrations
+
+    /// Who asks.
+    static var principal: Principal { .uid(getuid()) }
+
+    /// Opens the catalogue, whose leases are shared with backups, for a body.
+    static func with<Value>(
+        _ session: Session, _ arguments: MigrateArguments, acceptsSchema: Bool = false, progress: MigrationProgressView? = nil,
+        _ body: (MigrateSession) async throws -> Value
+    ) async throws -> Value {
+        var target = try arguments.target(session)
+        target.options.acceptsSchema = acceptsSchema
+        if let progress { target.options.progress = { progress.show($0) } }
+        let store = try await session.assembly.backups.openCatalogue(session.state)
+        let result: Result<Value, any Error>
+        do {
+            let migrations = session.assembly.migrations.open(target, store, principal)
+            result = .success(try await body(MigrateSession(session: session, target: target, migrations: migrations)))
+        } catch { result = .failure(error) }
+        await store.close()
+        return try result.get()
+    }
+
+    /// The name of this run.
+    var key: String { "\(target.lease)-\(session.now.millisecondsSince1970)-\(getpid())" }
+
+    /// Runs something that moves the schema, and says what came of it.
+    func run(_ body: () async throws(MigrationRunFailure) -> MigrationReport) async -> ExitCode {
+        do throws(MigrationRunFailure) {
+            let report = try await body()
+            session.data(MigrationText.document(report, nil)) { _ in MigrationText.lines(report) }
+            return .ok
+        } catch {
+            session.data(MigrationText.document(error.report, error)) { _ in error.report.map(MigrationText.lines) ?? [] }
+            session.complain(error.description)
+            return MigrateExit.code(of: error)
+        }
+    }
+}

@@ -1,0 +1,140 @@
+import FoundationEssentials
+import Glibc
+import SerinModel
+import SerinProcesses
+import Testbed
+import Testing
+
+/// The verbs of migrations with everything real: the program, the tools, the server. And what is left when the program is killed.
+@Suite(.serialized) struct MigrationCommandTests {
+    /// A server, a folder of SQL, and the program's state.
+    private struct Shop {
+        let scratch: Scratch
+        let cluster: PostgresCluster
+        var folder: String { scratch.file("migrations") }
+
+        init() async throws {
+            scratch = try Scratch("serin-migrate")
+            cluster = try await PostgresCluster.start(in: scratch, withReplica: false)
+            try FileManager.default.createDirectory(atPath: folder, withIntermediateDirectories: true)
+            try write("1_orders", "CREATE TABLE orders (id bigint PRIMARY KEY, amount numeric NOT NULL);", "DROP TABLE orders;")
+            try write("2_cents", "ALTER TABLE orders ADD COLUMN cents bigint;", "ALTER TABLE orders DROP COLUMN cents;")
+        }
+
+        func write(_ name: String, _ up: String, _ down: String) throws {
+            try scratch.write("migrations/\(name).up.sql", up)
+            try scratch.write("migrations/\(name).down.sql", down)
+        }
+
+        var environment: [String: String] {
+            [
+                "SERIN_STATE": scratch.file("state"), "PATH": "/usr/bin:/bin", "SHOP": cluster.primary.url(), "HOME": "/tmp",
+            ]
+        }
+
+        func arguments(_ verb: String, _ more: [String]) -> [String] {
+            ["migrate", verb] + more + ["--url-env", "SHOP"] + (verb == "backfill" ? [] : ["--sql", folder])
+        }
+
+        func serin(_ verb: String, _ more: String...) async throws -> (status: Termination, text: String) {
+            let done = try await Program(
+                Scene.program(), arguments(verb, more), environment: environment, deadline: .minutes(2)
+            ).run()
+            return (done.termination, done.text)
+        }
+
+        func start(_ verb: String, _ more: String...) throws -> ServerProcess {
+            try ServerProcess(Scene.program(), arguments(verb, more), environment: environment, log: scratch.file("serin.log"))
+        }
+
+        func sql(_ text: String) async throws -> String { try await cluster.primary.sql(text) }
+
+        func close() {
+            cluster.stop()
+            scratch.remove()
+        }
+    }
+
+    @Test func aFolderIsPlannedAppliedShownAndTakenBack() async throws {
+        let shop = try await Shop()
+        defer { shop.close() }
+        let plan = try await shop.serin("plan", "--show-sql")
+        #expect(plan.status == .exited(0), "\(plan.text)")
+        #expect(plan.text.contains("from base to 2") && plan.text.contains("ADD COLUMN cents"), "\(plan.text)")
+        let up = try await shop.serin("up", "-o", "json", "-q")
+        #expect(up.status == .exited(0), "\(up.text)")
+        #expect(up.text.contains(#""after":["2"]"#) && up.text.contains(#""blocked_ms":0"#), "\(up.text)")
+        let status = try await shop.serin("status")
+        #expect(status.status == .exited(0), "\(status.text)")
+        #expect(status.text.contains("as the last run left it"))
+        _ = try await shop.sql("ALTER TABLE orders ADD COLUMN secretly int")
+        let changed = try await shop.serin("status")
+        #expect(changed.status == .exited(8))
+        #expect(changed.text.contains("+ column public.orders.secretly integer"), "\(changed.text)")
+        #expect(try await shop.serin("down", "--to", "1").status == .exited(7))
+        #expect(try await shop.serin("down", "--to", "1", "--accept-schema").status == .exited(0))
+        try shop.write("3_bad", "SELECT 1/0;", "")
+        let failed = try await shop.serin("up")
+        #expect(failed.status == .exited(1))
+        #expect(failed.text.contains("division by zero"), "\(failed.text)")
+        #expect(try await shop.serin("down", "--to", "7").status == .exited(7))
+        #expect(try await shop.serin("down", "--to", "base").status == .exited(0))
+        #expect(try await shop.sql("SELECT to_regclass('orders')") == "")
+        #expect(try await shop.serin("up", "--lock-timeout", "soon").status == .exited(2))
+    }
+
+    @Test func aBackfillRunsStopsAtAHaltAndIsAGate() async throws {
+        let shop = try await Shop()
+        defer { shop.close() }
+        #expect(try await shop.serin("up").status == .exited(0))
+        _ = try await shop.sql("INSERT INTO orders SELECT n, n FROM generate_series(1, 4000) n")
+        let complete = ["cents", "--complete", "SELECT count(*) FROM orders WHERE cents IS NULL"]
+        let statement = "UPDATE orders SET cents = amount * 100 WHERE {{range}} AND cents IS NULL"
+        #expect(try await shop.serin("backfill", complete[0], complete[1], complete[2], "--check").status == .exited(8))
+        try FileManager.default.createDirectory(atPath: shop.scratch.file("state/checkout"), withIntermediateDirectories: true)
+        try shop.scratch.write("state/checkout/halt", "stop\n")
+        let halted = try await shop.serin(
+            "backfill", "cents", "--table", "orders", "--key", "id", "--statement", statement, "--service", "checkout")
+        #expect(halted.status == .exited(4), "\(halted.text)")
+        #expect(halted.text.contains("is halted"))
+        let done = try await shop.serin(
+            "backfill", complete[0], complete[1], complete[2], "--table", "orders", "--key", "id", "--statement", statement)
+        #expect(done.status == .exited(0), "\(done.text)")
+        #expect(try await shop.sql("SELECT count(*) FROM orders WHERE cents = amount * 100") == "4000")
+    }
+
+    /// Killed while a build waits, while the server sleeps inside a transaction, and right after it began.
+    @Test(arguments: [
+        "CREATE INDEX CONCURRENTLY orders_amount ON orders (amount)", "ALTER TABLE orders ADD COLUMN x int; SELECT pg_sleep(3)",
+    ])
+    func killedInTheMiddleTheNextRunConverges(sql: String) async throws {
+        let shop = try await Shop()
+        defer { shop.close() }
+        #expect(try await shop.serin("up").status == .exited(0))
+        try shop.write("3_kill", sql, "SELECT 1")
+        let holder = try shop.cluster.primary.session("BEGIN; INSERT INTO orders VALUES (1, 1); \\! sleep 600\n")
+        defer { holder.stop(signal: SIGKILL) }
+        let isConcurrent = sql.contains("CONCURRENTLY")
+        if isConcurrent {
+            try await waitUntil("the writer is there") {
+                try await shop.sql("SELECT count(*) FROM pg_stat_activity WHERE state = 'idle in transaction'") == "1"
+            }
+        } else {
+            holder.stop(signal: SIGKILL)
+        }
+        let run = try shop.start("up")
+        try await waitUntil("it is at work") {
+            try await shop.sql(
+                "SELECT count(*) FROM pg_stat_activity WHERE application_name LIKE 'serin-mig-%' AND state = 'active'") == "1"
+        }
+        run.stop(signal: SIGKILL)
+        #expect(try await shop.sql("SELECT state FROM serin.migration_steps ORDER BY id DESC LIMIT 1") == "running")
+        holder.stop(signal: SIGKILL)
+        let again = try await shop.serin("up")
+        #expect(again.status == .exited(0), "\(again.text)")
+        #expect(again.text.contains("at 3"))
+        #expect(try await shop.sql("SELECT version, dirty FROM schema_migrations") == "3|f")
+        #expect(try await shop.sql("SELECT count(*) FROM pg_index WHERE NOT indisvalid") == "0")
+        #expect(try await shop.serin("status").status == .exited(0))
+    }
+}
