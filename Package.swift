@@ -28,7 +28,8 @@ func tests(_ name: String, _ dependencies: [String], resources: [Resource] = [])
 let core = ["Model", "Policies", "Verdicts", "Rollouts", "Records", "Catalogue", "Migrations"]
 let everything =
     core + [
-        "Ports", "Controller", "Locks", "Transport", "Processes", "Crypto", "Compression", "Database", "YAML", "Prometheus",
+        "Ports", "Controller", "Locks", "Transport", "Processes", "Crypto", "Compression", "Database", "SQL", "YAML",
+        "Prometheus",
         "Postgres", "SQLite", "Traffic", "Actions", "Backups", "MigrationTools", "API", "Server",
     ]
 
@@ -45,6 +46,8 @@ let package = Package(
             name: "CMicroHTTPD", path: "Sources/C/CMicroHTTPD", pkgConfig: "libmicrohttpd",
             providers: [.apt(["libmicrohttpd-dev"])]),
         .systemLibrary(name: "CZstd", path: "Sources/C/CZstd", pkgConfig: "libzstd", providers: [.apt(["libzstd-dev"])]),
+        // Debian's libpg-query-dev has no file for pkg-config; the module map names the archive.
+        .systemLibrary(name: "CPgQuery", path: "Sources/C/CPgQuery", providers: [.apt(["libpg-query-dev"])]),
         .systemLibrary(name: "CZlib", path: "Sources/C/CZlib", pkgConfig: "zlib", providers: [.apt(["zlib1g-dev"])]),
         .target(name: "CSerinCurl", dependencies: ["CCurl"], path: "Sources/C/CSerinCurl"),
         .target(name: "CSerinHTTPD", dependencies: ["CMicroHTTPD"], path: "Sources/C/CSerinHTTPD"),
@@ -70,6 +73,7 @@ let package = Package(
         room("Platform/Crypto", [], c: ["COpenSSL"]),
         room("Platform/Compression", ["Model"], c: ["CZstd", "CZlib"]),
         room("Platform/Database", ["Model", "Locks"], c: ["CLibPQ"]),
+        room("Platform/SQL", ["Model", "Migrations"], c: ["CPgQuery"]),
         room("Platform/YAML", ["Model", "Policies"], c: ["CYAML"]),
 
         // Adapters: each knows Ports, Core's values, Platform and its C library.
@@ -139,6 +143,9 @@ let package = Package(
         tests("VerdictsTests", ["SerinModel", "SerinVerdicts", "SerinProcesses"], resources: [.copy("Vectors")]),
         tests("RolloutsTests", ["SerinModel", "SerinPolicies", "SerinVerdicts", "SerinRollouts"]),
         tests("RecordsTests", core.map { "Serin" + $0 } + ["SerinCrypto"], resources: [.copy("Golden")]),
+        tests(
+            "MigrationLintTests",
+            ["SerinModel", "SerinMigrations", "SerinSQL", "SerinDatabase", "SerinProcesses", "Testbed"]),
         tests("CatalogueTests", ["SerinModel", "SerinPolicies", "SerinRecords", "SerinCatalogue", "SerinYAML", "SerinCrypto"]),
         tests("CompressionTests", ["SerinModel", "SerinCompression", "SerinProcesses", "Testbed"]),
         tests(

@@ -24,6 +24,8 @@ final class TestProgram: Sendable {
     let isLocked = Locked(false)
     let probes = Locked<[Probe]>([])
     let verification = Locked(Verification(service: "checkout", entries: 12, replayed: 3, head: "9f2c", faults: []))
+    /// The folder of migrations that the policy names.
+    let migrations = Locked<String?>(nil)
     let hasJournal: Bool
     /// The controllers of single services that were opened.
     let controllers = Locked<[FakeController]>([])
@@ -138,7 +140,11 @@ final class TestProgram: Sendable {
                         Diagnostic(file: source.file, mark: Mark(line: 2, column: 3), message: "missing unit"),
                     ])
                 }
-                return LoadedPolicy(policy: .sample(), hash: "ab12")
+                var policy = Policy.sample()
+                if let folder = self.migrations.withLock({ $0 }) {
+                    policy.migrations = MigrationPolicy(tool: .folder(path: folder, table: "schema_migrations"))
+                }
+                return LoadedPolicy(policy: policy, hash: "ab12")
             },
             probe: { _, _ in self.probes.withLock { $0 } },
             forecast: { _, _ in
@@ -159,6 +165,7 @@ final class TestProgram: Sendable {
             policySchema: { "{\"title\":\"policy\"}" },
             backups: backups.assembly,
             migrations: Assembly.migrations(environment: environment),
+            migrationScripts: Assembly.migrationScripts(environment: environment),
             watchdog: { _, _, _ throws(OperationError) in .ok })
     }
 }

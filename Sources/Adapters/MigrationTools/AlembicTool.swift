@@ -72,7 +72,7 @@ struct AlembicTool: MigrationTool {
             return .text(
                 MigrationText(file: file, sql: Array(sql.utf8), wrapping: .separate, isGenerated: true, source: source))
         } catch {
-            return .unavailable(file: file, words: error.message)
+            return .unavailable(file: file, words: error.message, source: source)
         }
     }
 }

@@ -45,15 +45,19 @@ public struct DatabaseMigrations: Sendable {
         self.environment = environment
         self.url = url
         self.lease = lease
+        tool = DatabaseMigrations.tool(policy)
+    }
+
+    /// What knows the revisions of a policy.
+    static func tool(_ policy: MigrationPolicy) -> any MigrationTool {
         var passed: [String] = []
         if case .environment(let name)? = policy.database { passed.append(name) }
-        tool =
-            switch policy.tool {
-            case .alembic(let config, let program, let directory):
-                AlembicTool(config: config, program: program, directory: directory, passed: passed)
-            case .folder(let path, let table): FolderTool(path: path, table: table)
-            case .commands(let commands): CommandTool(commands: commands)
-            }
+        switch policy.tool {
+        case .alembic(let config, let program, let directory):
+            return AlembicTool(config: config, program: program, directory: directory, passed: passed)
+        case .folder(let path, let table): return FolderTool(path: path, table: table)
+        case .commands(let commands): return CommandTool(commands: commands)
+        }
     }
 
     /// Moves the schema forward to a revision; nil is the one head of the release.

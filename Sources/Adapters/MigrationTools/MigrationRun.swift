@@ -213,7 +213,7 @@ struct MigrationRun {
         switch tool.side(step.direction, of: revision, call) {
         case .text(let text): return (text.sql, String(decoding: text.sql + (text.source ?? []), as: UTF8.self))
         case .missing: return (nil, "")
-        case .unavailable(let file, _):
+        case .unavailable(let file, _, _):
             // What cannot be read names nothing.
             return (nil, FileManager.default.contents(atPath: file).map { String(decoding: $0, as: UTF8.self) } ?? "")
         }

@@ -1,10 +1,23 @@
-public import SerinMigrations
 public import SerinModel
 public import SerinPorts
 public import SerinRollouts
 
-/// Says what a revision does to data and to the previous version.
-public typealias RevisionClassifier = @Sendable (RevisionID, MigrationScript) -> PlannedRevision
+/// Says what the pending revisions, given in their order, do to data and to the previous version.
+public typealias RevisionClassifier = @Sendable ([MigrationInspection.Pending]) async -> [ClassifiedRevision]
+
+/// What is said of one revision.
+public struct ClassifiedRevision: Sendable, Hashable {
+    /// What a plan holds of it.
+    public var planned: PlannedRevision
+    /// What people should know of its statements.
+    public var findings: [String]
+
+    /// What is said of a revision.
+    public init(planned: PlannedRevision, findings: [String] = []) {
+        self.planned = planned
+        self.findings = findings
+    }
+}
 
 /// The migrations of a rollout: the same runs, asked for by the controller.
 public struct ReleaseMigrations: Migrations {
@@ -14,7 +27,7 @@ public struct ReleaseMigrations: Migrations {
 
     /// - Parameters:
     ///   - principal: On whose behalf, for the notes in the database.
-    ///   - classify: Judges each pending revision by its SQL.
+    ///   - classify: Judges the pending revisions by their SQL.
     public init(_ migrations: DatabaseMigrations, by principal: Principal, classify: @escaping RevisionClassifier) {
         self.migrations = migrations
         self.principal = principal
@@ -28,13 +41,11 @@ public struct ReleaseMigrations: Migrations {
     public func plan(deadline: Duration) async throws(Failure) -> MigrationPlan {
         let found = try await migrations.inspect(deadline: deadline)
         if let problem = found.problems.first(where: { $0.kind == .invalid || $0.kind == .conflict }) { throw problem }
-        return plan(found)
+        return plan(found, await classify(found.pending))
     }
 
-    private func plan(_ found: MigrationInspection) -> MigrationPlan {
-        MigrationPlan(
-            from: found.state.current.first, pending: found.pending.map { classify($0.id, $0.script) },
-            activity: found.activity)
+    private func plan(_ found: MigrationInspection, _ classified: [ClassifiedRevision]) -> MigrationPlan {
+        MigrationPlan(from: found.state.current.first, pending: classified.map(\.planned), activity: found.activity)
     }
 
     /// Looks at everything that a migration will need. What is in its way is a problem; what a run settles by itself is a warning.
@@ -53,13 +64,11 @@ public struct ReleaseMigrations: Migrations {
             if let unfinished = found.unfinished {
                 warnings.append("an earlier run did not finish \(unfinished): what it left is settled first")
             }
-            for pending in found.pending {
-                if case .unavailable(_, let words) = pending.script.up {
-                    warnings.append("\(pending.id) has no SQL without a database: \(words)")
-                }
-            }
+            let classified = await classify(found.pending)
+            warnings += classified.flatMap(\.findings)
             let isUnknown = problems.contains { $0.kind == .invalid }
-            return MigrationPreflight(plan: isUnknown ? nil : plan(found), problems: problems, warnings: warnings)
+            return MigrationPreflight(
+                plan: isUnknown ? nil : plan(found, classified), problems: problems, warnings: warnings)
         } catch { return MigrationPreflight(plan: nil, problems: [error]) }
     }
 

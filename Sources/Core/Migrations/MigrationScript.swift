@@ -24,8 +24,9 @@ public enum MigrationSide: Sendable, Hashable {
     case text(MigrationText)
     /// Nobody wrote it.
     case missing
-    /// It exists, but its SQL cannot be had without a database: what the tool said about it, and the file it is in.
-    case unavailable(file: String, words: String)
+    /// It exists, but its SQL cannot be had without a database: what the tool said about it, the file it is in, and the text of that
+    /// file, whose comments may say what it does.
+    case unavailable(file: String, words: String, source: [UInt8]? = nil)
 }
 
 /// SQL as it would be sent, and where it comes from.

@@ -128,6 +128,8 @@ public struct Assembly: Sendable {
         @Sendable (ServiceName, RolloutID?, _ noted: Checkpoint?, StateRoot) async throws(OperationError) -> Verification
     /// The JSON Schema of policies.
     public var policySchema: @Sendable () -> String
+    /// How migrations are read for the lint, without a database.
+    public var migrationScripts: MigrationReading
     /// How the parts of backups are put together.
     public var backups: BackupAssembly
     /// How the parts of migrations are put together.
@@ -148,6 +150,7 @@ public struct Assembly: Sendable {
         policySchema: @escaping @Sendable () -> String,
         backups: BackupAssembly,
         migrations: MigrationAssembly,
+        migrationScripts: MigrationReading,
         watchdog: @escaping @Sendable (ServiceName, StateRoot, Duration) async throws(OperationError) -> ExitCode
     ) {
         self.readPolicy = readPolicy
@@ -160,6 +163,7 @@ public struct Assembly: Sendable {
         self.policySchema = policySchema
         self.backups = backups
         self.migrations = migrations
+        self.migrationScripts = migrationScripts
         self.watchdog = watchdog
     }
 }

@@ -39,7 +39,7 @@ public struct CommandLineProgram: Sendable {
         ] + Subcommand.backups + Subcommand.migrations,
         groups: [
             .init(name: "backup", summary: "backups: make, list, verify, restore, prune", notes: BackupExit.notes),
-            .init(name: "migrate", summary: "migrations: plan, up, down, status, backfill", notes: MigrateExit.notes),
+            .init(name: "migrate", summary: "migrations: lint, plan, up, down, status, backfill", notes: MigrateExit.notes),
         ])
 
     /// Does what the arguments ask for.

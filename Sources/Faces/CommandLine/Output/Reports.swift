@@ -19,7 +19,8 @@ enum Reports {
         if code != .ok { session.console.writeMessage(GitHubReport.annotation(status, code: code) + "\n") }
     }
 
-    private static func append(_ text: String, to path: String, replacing: Bool, _ session: Session) {
+    /// Writes a report to a file.
+    static func append(_ text: String, to path: String, replacing: Bool, _ session: Session) {
         let flags = O_WRONLY | O_CREAT | O_CLOEXEC | (replacing ? O_TRUNC : O_APPEND)
         let descriptor = open(path, flags, 0o644)
         guard descriptor >= 0 else { return session.complain("cannot write \(path): \(String(cString: strerror(errno)))") }
@@ -120,11 +121,11 @@ enum GitHubReport {
         return "::\(kind) title=\(property(title))::\(message("\(status.state): \(status.cause)"))"
     }
 
-    private static func message(_ text: String) -> String {
+    static func message(_ text: String) -> String {
         plain(text).reduce(into: "") { $0 += $1 == "%" ? "%25" : String($1) }
     }
 
-    private static func property(_ text: String) -> String {
+    static func property(_ text: String) -> String {
         message(text).reduce(into: "") { $0 += $1 == ":" ? "%3A" : $1 == "," ? "%2C" : String($1) }
     }
 

@@ -26,4 +26,12 @@ extension Assembly {
             },
             backfills: { reference in DatabaseBackfill { () throws(Failure) in try secrets.read(reference) } })
     }
+
+    /// The real tools, asked without a database.
+    static func migrationScripts(environment: [String: String]) -> MigrationReading {
+        MigrationReading { policy, applied, deadline throws(Failure) in
+            let found = try await OfflineScripts.read(policy, after: applied, environment: environment, deadline: deadline)
+            return GivenMigrations(scripts: found.scripts, heads: found.heads)
+        }
+    }
 }

@@ -56,6 +56,7 @@ extension Assembly {
             policySchema: { SerinPolicies.policySchema(drivers: TrafficDrivers.schemas).canonicalText },
             backups: backups(environment: environment),
             migrations: migrations(environment: environment),
+            migrationScripts: migrationScripts(environment: environment),
             watchdog: { service, state, after throws(OperationError) in
                 try await watch(service, state, after: after, surroundings: try surroundings())
             })

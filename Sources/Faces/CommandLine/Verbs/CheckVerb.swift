@@ -1,4 +1,5 @@
 internal import SerinAPI
+internal import SerinMigrations
 internal import SerinModel
 internal import SerinPolicies
 
@@ -8,21 +9,33 @@ extension Subcommand {
         details: "Changes nothing. Exit 2 when the policy is invalid, 7 when a rollout would be refused.",
         examples: [
             "serin check policy.yaml", "serin check policy.yaml --version 1.9.0 --previous 1.8.3",
-            "serin check policy.yaml --offline",
+            "serin check policy.yaml --offline", "serin check policy.yaml --offline --migrations",
         ],
         interruption: .ends
     ) { input throws(UsageError) in
         let offline = try input.flag("--offline", help: "only validate the file")
+        let migrations = try input.flag("--migrations", help: "lint the policy's migrations as well")
+        let lint = try LintArguments(&input)
         let arguments = try PolicyArguments(&input, needsVersion: false)
         return { session in
             let source = try arguments.source()
             let loaded = try session.assembly.readPolicy(source)
             let probes = offline ? [] : await session.assembly.probe(loaded, source)
-            session.data(document(loaded, probes)) { style in
-                probes.isEmpty ? [] : table(probes).lines(style)
+            var report: LintReport?
+            if migrations {
+                guard let policy = loaded.policy.migrations else { throw LintPlaceArgument.none(source.file) }
+                report = try await lint.lint(policy, source.file, session)
+            }
+            let lintFails = report.map(lint.fails) ?? false
+            session.data(document(loaded, probes, report, lintFails: lintFails)) { style in
+                (probes.isEmpty ? [] : table(probes).lines(style)) + (report.map { LintText.lines($0, style) } ?? [])
             }
             session.note("\(plain(source.file)): the policy is valid\(summary(probes, isOffline: offline))")
-            return probes.contains { $0.outcome == .failed } ? .refused : .ok
+            if let report {
+                lint.publish(report, session)
+                session.note("migrations: \(LintText.summary(report, fails: lintFails))")
+            }
+            return lintFails || probes.contains { $0.outcome == .failed } ? .refused : .ok
         }
     }
 
@@ -48,10 +61,13 @@ extension Subcommand {
         return table
     }
 
-    private static func document(_ loaded: LoadedPolicy, _ probes: [Probe]) -> JSONValue {
+    private static func document(
+        _ loaded: LoadedPolicy, _ probes: [Probe], _ report: LintReport?, lintFails: Bool
+    ) -> JSONValue {
         .object([
             "schema": .string("serin.dev/check/v1"), "service": .string(loaded.policy.service.description),
-            "policy_hash": .string(loaded.hash), "ok": .bool(!probes.contains { $0.outcome == .failed }),
+            "policy_hash": .string(loaded.hash), "ok": .bool(!lintFails && !probes.contains { $0.outcome == .failed }),
+            "migrations": report.map { LintText.document($0, fails: lintFails) } ?? .null,
             "probes": .array(
                 probes.map {
                     .object(["name": .string($0.name), "outcome": .string($0.outcome.rawValue), "detail": .string($0.detail)])

@@ -8,7 +8,7 @@ internal import SerinPorts
 
 extension Subcommand {
     /// The verbs that move a schema, in the order of the help.
-    static let migrations: [Subcommand] = [migratePlan, migrateUp, migrateDown, migrateStatus, migrateBackfill]
+    static let migrations: [Subcommand] = [migrateLint, migratePlan, migrateUp, migrateDown, migrateStatus, migrateBackfill]
 }
 
 /// What the exit codes mean for migrations.

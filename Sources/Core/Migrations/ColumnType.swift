@@ -1,0 +1,132 @@
+/// A type as a column definition names it.
+public struct ColumnType: Sendable, Hashable, CustomStringConvertible {
+    /// The server's own name: `int8`, `varchar`, `timestamptz`, or that of a user's type.
+    public var name: String
+    /// Length, precision and scale, when given.
+    public var modifiers: [Int]
+    /// Whether it is an array of it.
+    public var isArray: Bool
+
+    /// A type.
+    public init(_ name: String, _ modifiers: [Int] = [], isArray: Bool = false) {
+        self.name = name
+        self.modifiers = modifiers
+        self.isArray = isArray
+    }
+
+    /// As SQL writes it: `varchar(40)`.
+    public var description: String {
+        name + (modifiers.isEmpty ? "" : "(\(modifiers.map { "\($0)" }.joined(separator: ",")))") + (isArray ? "[]" : "")
+    }
+
+    /// Whether a column of it gets its values from a new sequence.
+    public var isSerial: Bool {
+        ["serial", "bigserial", "smallserial", "serial2", "serial4", "serial8"].contains(name)
+    }
+}
+
+/// What changing a column's type does to the values that are there.
+public struct TypeChange: Sendable, Hashable {
+    /// How the new values are computed.
+    public enum Conversion: Sendable, Hashable {
+        /// By the types alone.
+        case byType
+        /// By an expression, which may compute anything.
+        case expression
+    }
+
+    /// Whether every row is written anew.
+    public enum Rewrite: Sendable, Hashable {
+        /// Never.
+        case never
+        /// Only when the session's TimeZone is not UTC.
+        case unlessUTC
+        /// Always, or nobody can say.
+        case always
+    }
+
+    /// Whether every row is written anew.
+    public var rewrite: Rewrite
+    /// Whether values may be cut, rounded or refused.
+    public var mayLose: Bool
+
+    /// What is known about a change. Without the old type the worst is assumed of what could be.
+    ///
+    /// Which changes write no rows: PostgreSQL's `varchar_support`, `numeric_support`, `TemporalSimplify` and binary-coercible casts.
+    public init(from old: ColumnType?, to new: ColumnType, _ conversion: Conversion) {
+        guard conversion == .byType, let old else {
+            rewrite = .always
+            mayLose = conversion == .expression || !TypeChange.isWidest(new)
+            return
+        }
+        guard old != new else {
+            rewrite = .never
+            mayLose = false
+            return
+        }
+        rewrite = TypeChange.rewrite(old, new)
+        mayLose = TypeChange.mayLose(old, new)
+    }
+
+    private static let temporal = ["timestamp", "timestamptz", "time", "timetz", "interval"]
+    private static let texts = ["text", "varchar"]
+
+    /// A type that takes every value of what is commonly turned into it.
+    private static func isWidest(_ type: ColumnType) -> Bool {
+        type.modifiers.isEmpty && ["text", "varchar", "int8", "numeric", "jsonb"].contains(type.name)
+    }
+
+    private static func rewrite(_ old: ColumnType, _ new: ColumnType) -> Rewrite {
+        guard old.isArray == new.isArray else { return .always }
+        if texts.contains(old.name), texts.contains(new.name) {
+            return fits(old.modifiers.first, new.modifiers.first) ? .never : .always
+        }
+        if old.name == "varbit", new.name == "varbit" { return fits(old.modifiers.first, new.modifiers.first) ? .never : .always }
+        if old.name == "numeric", new.name == "numeric" { return numericFits(old, new) ? .never : .always }
+        if old.name == "cidr", new.name == "inet" { return .never }
+        guard temporal.contains(old.name), fits(precision(old), precision(new)) else { return .always }
+        if old.name == new.name { return .never }
+        let both = [old.name, new.name].sorted()
+        return both == ["timestamp", "timestamptz"] && !old.isArray ? .unlessUTC : .always
+    }
+
+    private static func mayLose(_ old: ColumnType, _ new: ColumnType) -> Bool {
+        guard old.isArray == new.isArray else { return !isWidest(new) }
+        if texts.contains(new.name) {
+            guard let length = new.modifiers.first else { return false }
+            guard let before = old.modifiers.first, texts.contains(old.name) || old.name == "bpchar" else { return true }
+            return before > length
+        }
+        if new.name == "numeric", new.modifiers.isEmpty {
+            return !["int2", "int4", "int8", "numeric"].contains(old.name)
+        }
+        if old.name == new.name {
+            if old.name == "numeric" { return !numericFits(old, new) }
+            if temporal.contains(old.name) { return !fits(precision(old), precision(new)) }
+            return !fits(old.modifiers.first, new.modifiers.first)
+        }
+        let wider: [String: [String]] = [
+            "int2": ["int4", "int8", "float4", "float8"], "int4": ["int8", "float8"], "float4": ["float8"],
+            "date": ["timestamp", "timestamptz"], "json": ["jsonb"], "jsonb": ["json"], "cidr": ["inet"],
+            "timestamp": ["timestamptz"], "timestamptz": ["timestamp"],
+        ]
+        guard wider[old.name]?.contains(new.name) == true else { return true }
+        return temporal.contains(old.name) && !fits(precision(old), precision(new))
+    }
+
+    /// Whether a length may grow from one to the other; nil is without limit.
+    private static func fits(_ old: Int?, _ new: Int?) -> Bool {
+        guard let new else { return true }
+        return old.map { $0 <= new } ?? false
+    }
+
+    private static func precision(_ type: ColumnType) -> Int? { type.modifiers.last ?? 6 }
+
+    private static func numericFits(_ old: ColumnType, _ new: ColumnType) -> Bool {
+        guard let precision = new.modifiers.first else { return true }
+        guard let before = old.modifiers.first else { return false }
+        let scale = new.modifiers.count > 1 ? new.modifiers[1] : 0
+        let scaleBefore = old.modifiers.count > 1 ? old.modifiers[1] : 0
+        return precision >= before && scale == scaleBefore
+    }
+}

@@ -1,0 +1,124 @@
+internal import SerinModel
+
+extension Judge {
+    mutating func addConstraint(_ constraint: ConstraintDefinition, to table: RelationName) {
+        defer { schema.add(constraint, to: table) }
+        let name = constraint.name ?? constraint.usualName(on: table)
+        made.insert(objectKey(.constraint, table, name))
+        phase(isNew(table) ? .expand : .contract)
+        if direction == .up, !isNew(table) { survival(.depends("it may write rows that \(quoted(name)) refuses")) }
+        switch constraint.kind {
+        case .check:
+            lock(table, .accessExclusive)
+            if !constraint.isNotValid { flagScan(constraint, of: table) }
+        case .foreignKey(let target):
+            lock(table, .shareRowExclusive)
+            lock(target, .shareRowExclusive)
+            if !constraint.isNotValid { flagScan(constraint, of: table) }
+            flagForeignKeyWithoutIndex(constraint, of: table)
+        case .unique, .primaryKey, .exclusion:
+            lock(table, .accessExclusive)
+            if let index = constraint.index {
+                lock(RelationName(schema: table.schema, index), .shareUpdateExclusive)
+                flagKeyScan(constraint, of: table)
+            } else {
+                flagBuild(constraint, of: table)
+            }
+        }
+        if constraint.isNotValid { transaction.unvalidated.insert(objectKey(.constraint, table, name)) }
+    }
+
+    /// Flags a constraint that every row is held against.
+    mutating func flagScan(_ constraint: ConstraintDefinition, of table: RelationName) {
+        guard !isNew(table) else { return }
+        scans(table)
+        let name = quoted(constraint.name ?? constraint.usualName(on: table))
+        let kind: String
+        switch constraint.kind {
+        case .foreignKey(let target):
+            kind = "FOREIGN KEY (\(constraint.columns.map(quoted).joined(separator: ", "))) REFERENCES \(target)"
+        default: kind = "CHECK (…)"
+        }
+        let lockName = constraint.isCheck ? TableLock.accessExclusive.name : TableLock.shareRowExclusive.name
+        flag(
+            .constraintScans, settings.isSmall(table) ? .warning : nil,
+            "adding \(name) reads every row of \(table) under \(lockName)",
+            safe:
+                "ALTER TABLE \(table) ADD CONSTRAINT \(name) \(kind) NOT VALID; then, in a transaction of its own, ALTER TABLE \(table) VALIDATE CONSTRAINT \(name)"
+        )
+    }
+
+    /// Flags a constraint whose index is built while nobody can read.
+    mutating func flagBuild(_ constraint: ConstraintDefinition, of table: RelationName) {
+        guard !isNew(table) else { return }
+        scans(table)
+        let name = constraint.name ?? constraint.usualName(on: table)
+        let columns = constraint.columns.map(quoted).joined(separator: ", ")
+        let index = quoted(constraint.name == nil ? name : name + "_idx")
+        let severity = settings.isSmall(table) ? LintSeverity.warning : nil
+        if case .exclusion = constraint.kind {
+            flag(
+                .uniqueBuilds, severity, "EXCLUDE \(quoted(name)) builds its index on \(table) under ACCESS EXCLUSIVE",
+                safe: "there is no form without the lock: make a new table with it and move the rows over in batches")
+            return
+        }
+        var kind = "UNIQUE"
+        if case .primaryKey = constraint.kind { kind = "PRIMARY KEY" }
+        flag(
+            .uniqueBuilds, severity, "\(kind) \(quoted(name)) builds its index on \(table) under ACCESS EXCLUSIVE",
+            safe:
+                "CREATE UNIQUE INDEX CONCURRENTLY \(index) ON \(table) (\(columns)); then ALTER TABLE \(table) ADD CONSTRAINT \(quoted(name)) \(kind) USING INDEX \(index)"
+        )
+    }
+
+    /// A primary key from an index still looks for NULLs in columns that allow them.
+    private mutating func flagKeyScan(_ constraint: ConstraintDefinition, of table: RelationName) {
+        guard case .primaryKey = constraint.kind, !isNew(table) else { return }
+        // The columns are those of the index, which the text does not say: known only when the index is.
+        flag(
+            .notNullScans, .warning,
+            "PRIMARY KEY USING INDEX reads every row of \(table) unless its columns are NOT NULL already",
+            safe: "make sure that the columns are NOT NULL before")
+    }
+
+    mutating func flagForeignKeyWithoutIndex(_ constraint: ConstraintDefinition, of table: RelationName) {
+        let wanted = Set(constraint.columns)
+        guard case .foreignKey = constraint.kind, direction == .up, !wanted.isEmpty,
+            !schema.hasIndex(on: constraint.columns, of: table),
+            !(indexes[table.full] ?? []).contains(where: { Set($0.prefix(wanted.count).compactMap(\.self)) == wanted })
+        else { return }
+        let columns = constraint.columns.map(quoted).joined(separator: ", ")
+        flag(
+            .foreignKeyWithoutIndex, "no index of \(table) is known to start with \(columns), which references another table",
+            safe: "CREATE INDEX CONCURRENTLY ON \(table) (\(columns))")
+    }
+
+    mutating func validate(_ constraint: String, of table: RelationName) {
+        lock(table, .shareUpdateExclusive)
+        if let key = schema[table]?.foreignKeys.first(where: { $0.name == constraint }) { lock(key.references, .rowShare) }
+        phase(.contract)
+        if direction == .up, !isNew(table) { survival(.depends("it may rely on rows that \(quoted(constraint)) refuses")) }
+        schema.validate(constraint, on: table)
+        if transaction.isOpen, transaction.unvalidated.contains(objectKey(.constraint, table, constraint)), !isNew(table) {
+            scans(table)
+            flag(
+                .constraintScans,
+                "VALIDATE CONSTRAINT \(quoted(constraint)) runs in the transaction that added it, whose lock on \(table) is still held",
+                safe: "a revision of its own with ALTER TABLE \(table) VALIDATE CONSTRAINT \(quoted(constraint))")
+        }
+    }
+
+    mutating func dropConstraint(_ name: String, of table: RelationName, _ cascades: Bool) {
+        lock(table, .accessExclusive)
+        if let key = schema[table]?.foreignKeys.first(where: { $0.name == name }) { lock(key.references, .accessExclusive) }
+        let index = RelationName(schema: table.schema, name)
+        if schema.table(ofIndex: index) != nil { lock(index, .accessExclusive) }
+        schema.dropConstraint(name, on: table)
+        phase(.expand)
+        replaces(
+            objectKey(.constraint, table, name),
+            "the constraint \(quoted(name)) of \(table) is dropped\(cascades ? ", and what depends on it" : "")",
+            isOfNewTable: isNew(table))
+        if direction == .up, !isNew(table) { survival(.depends("it may rely on what \(quoted(name)) refused")) }
+    }
+}

@@ -1,0 +1,84 @@
+internal import SerinModel
+
+extension Judge {
+    mutating func createIndex(_ index: IndexDefinition) {
+        let table = index.table
+        let name = index.name.map { " \(quoted($0))" } ?? ""
+        lock(table, index.isConcurrent ? .shareUpdateExclusive : .share)
+        schema.add(index)
+        phase(.expand)
+        if let name = index.name { made.insert(objectKey(.index, RelationName(schema: table.schema, name))) }
+        if index.isUnique, direction == .up, !isNew(table) {
+            survival(.depends("it may write rows to \(table) that the unique index\(name) refuses"))
+        }
+        if index.isConcurrent {
+            flagInTransaction("CREATE INDEX CONCURRENTLY", rule: .indexBlocks)
+            if index.ifNotExists {
+                flag(
+                    .hiddenInvalidIndex,
+                    "IF NOT EXISTS takes an invalid index\(name), which a failed build leaves behind, for a good one",
+                    safe: "DROP INDEX CONCURRENTLY IF EXISTS\(name); then CREATE INDEX CONCURRENTLY without IF NOT EXISTS")
+            }
+        } else if !isNew(table) {
+            scans(table)
+            let columns = index.columns.map { $0.map(quoted) ?? "…" }.joined(separator: ", ")
+            let unique = index.isUnique ? "UNIQUE " : ""
+            flag(
+                .indexBlocks, settings.isSmall(table) ? .warning : nil,
+                "the index\(name) is built under SHARE on \(table): nobody writes meanwhile",
+                safe: schema[table]?.isPartitioned == true
+                    ? "CREATE \(unique)INDEX\(name) ON ONLY \(table) (\(columns)); an index CONCURRENTLY on every partition; ALTER INDEX … ATTACH PARTITION"
+                    : "CREATE \(unique)INDEX CONCURRENTLY\(name) ON \(table) (\(columns)), outside a transaction")
+        }
+    }
+
+    mutating func dropIndex(_ index: RelationName, isConcurrent: Bool) {
+        let table = schema.table(ofIndex: index)
+        defer { schema.drop(.index, index) }
+        phase(.expand)
+        if made.contains(objectKey(.index, index)) || table.map(isNew) == true { return }
+        if isConcurrent {
+            if let table { lock(table, .shareUpdateExclusive) }
+            lock(index, .shareUpdateExclusive)
+            flagInTransaction("DROP INDEX CONCURRENTLY", rule: .indexBlocks)
+        } else {
+            if let table { lock(table, .accessExclusive) }
+            lock(index, .accessExclusive)
+            flag(
+                .indexBlocks, table.map(settings.isSmall) == true ? .warning : nil,
+                "DROP INDEX takes ACCESS EXCLUSIVE on \(table.map { "\($0)" } ?? "its table")",
+                why: "it waits for every reader of the table, with all later ones behind it",
+                safe: "DROP INDEX CONCURRENTLY \(index), outside a transaction")
+        }
+    }
+
+    mutating func reindex(_ kind: ObjectKind, _ relation: RelationName?, _ isConcurrent: Bool) {
+        phase(.expand)
+        if isConcurrent { flagInTransaction("REINDEX CONCURRENTLY", rule: .indexBlocks) }
+        guard let relation else {
+            if !isConcurrent {
+                flag(
+                    .indexBlocks, "REINDEX of a whole \(kind.rawValue) stops writers of one table after the other",
+                    safe: "REINDEX \(kind.rawValue.uppercased()) CONCURRENTLY")
+            }
+            return
+        }
+        let table = kind == .index ? schema.table(ofIndex: relation) : relation
+        if let table { lock(table, isConcurrent ? .shareUpdateExclusive : .share) }
+        if kind == .index { lock(relation, isConcurrent ? .shareUpdateExclusive : .accessExclusive) }
+        guard !isConcurrent, table.map(isNew) != true else { return }
+        if let table { scans(table) }
+        flag(
+            .indexBlocks, table.map(settings.isSmall) == true ? .warning : nil,
+            "REINDEX stops writers of \(table.map { "\($0)" } ?? "the table"), and readers that would use the index",
+            safe: "REINDEX \(kind.rawValue.uppercased()) CONCURRENTLY \(relation), outside a transaction")
+    }
+
+    /// Flags what the server refuses inside a transaction.
+    mutating func flagInTransaction(_ what: String, rule: LintRule) {
+        guard transaction.isOpen else { return }
+        flag(
+            rule, .error, "\(what) inside a transaction: the server refuses it", why: "the migration fails there",
+            safe: transaction.advice)
+    }
+}

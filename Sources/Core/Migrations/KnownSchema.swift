@@ -1,0 +1,156 @@
+/// What the revisions read so far say about the schema. Nothing is known about what they do not mention.
+struct KnownSchema: Sendable {
+    struct Check: Sendable {
+        var name: String?
+        var notNullOf: String?
+        var isValid: Bool
+    }
+
+    struct ForeignKey: Sendable {
+        var name: String
+        var references: RelationName
+    }
+
+    struct Table: Sendable {
+        var columns: [String: ColumnDefinition] = [:]
+        /// The leading columns of its indexes and of its unique and primary keys.
+        var indexed: [[String?]] = []
+        var checks: [Check] = []
+        var foreignKeys: [ForeignKey] = []
+        var isPartitioned = false
+        var isView = false
+    }
+
+    private var tables: [RelationName: Table] = [:]
+    private var tableOfIndex: [RelationName: RelationName] = [:]
+    private var viewsOfAllColumns: [RelationName: [RelationName]] = [:]
+
+    subscript(name: RelationName) -> Table? {
+        get { tables[name.full] }
+        set { tables[name.full] = newValue }
+    }
+
+    /// Changes what is known of a table.
+    mutating func change(_ name: RelationName, _ body: (inout Table) -> Void) { body(&tables[name.full, default: Table()]) }
+
+    /// The type of a column, when it is known.
+    func type(of column: String, in table: RelationName) -> ColumnType? { self[table]?.columns[column]?.type }
+
+    /// The table that an index belongs to, when it is known.
+    func table(ofIndex index: RelationName) -> RelationName? { tableOfIndex[index.full] }
+
+    /// The views made with `SELECT *` of a table.
+    func views(ofAllColumnsOf table: RelationName) -> [RelationName] { viewsOfAllColumns[table.full] ?? [] }
+
+    /// Whether a valid check says that a column is never NULL.
+    func isProvenNotNull(_ column: String, in table: RelationName) -> Bool {
+        self[table]?.checks.contains { $0.notNullOf == column && $0.isValid } ?? false
+    }
+
+    /// Whether an index starts with these columns, in any order.
+    func hasIndex(on columns: [String], of table: RelationName) -> Bool {
+        self[table]?.indexed.contains { Set($0.prefix(columns.count).compactMap(\.self)) == Set(columns) } ?? false
+    }
+
+    mutating func add(_ column: ColumnDefinition, to table: RelationName) {
+        change(table) { $0.columns[column.name] = column }
+        for constraint in column.constraints {
+            var placed = constraint
+            if placed.columns.isEmpty, !placed.isCheck { placed.columns = [column.name] }
+            add(placed, to: table)
+        }
+    }
+
+    mutating func add(_ constraint: ConstraintDefinition, to table: RelationName) {
+        let name = constraint.name ?? constraint.usualName(on: table)
+        change(table) {
+            switch constraint.kind {
+            case .check(let column):
+                $0.checks.append(Check(name: name, notNullOf: column, isValid: !constraint.isNotValid))
+            case .foreignKey(let target): $0.foreignKeys.append(ForeignKey(name: name, references: target))
+            case .unique, .primaryKey:
+                $0.indexed.append(constraint.columns)
+                if case .primaryKey = constraint.kind {
+                    for column in constraint.columns { $0.columns[column]?.isNotNull = true }
+                }
+            case .exclusion: break
+            }
+        }
+        if constraint.buildsIndex { tableOfIndex[RelationName(schema: table.schema, name).full] = table }
+    }
+
+    mutating func add(_ index: IndexDefinition) {
+        change(index.table) { $0.indexed.append(index.columns) }
+        if let name = index.name { tableOfIndex[RelationName(schema: index.table.schema, name).full] = index.table }
+    }
+
+    mutating func validate(_ constraint: String, on table: RelationName) {
+        change(table) {
+            for index in $0.checks.indices where $0.checks[index].name == constraint { $0.checks[index].isValid = true }
+        }
+    }
+
+    mutating func dropConstraint(_ name: String, on table: RelationName) {
+        change(table) {
+            $0.checks.removeAll { $0.name == name }
+            $0.foreignKeys.removeAll { $0.name == name }
+        }
+    }
+
+    mutating func add(view: RelationName, ofAllColumnsOf sources: [RelationName]) {
+        for source in sources { viewsOfAllColumns[source.full, default: []].append(view) }
+    }
+
+    mutating func drop(_ kind: ObjectKind, _ name: RelationName) {
+        switch kind {
+        case .index: tableOfIndex[name.full] = nil
+        case .table, .view, .materializedView, .foreignTable: tables[name.full] = nil
+        default: break
+        }
+    }
+
+    mutating func rename(_ kind: ObjectKind, _ relation: RelationName, from old: String, to new: String) {
+        switch kind {
+        case .table, .view, .materializedView, .foreignTable:
+            tables[RelationName(schema: relation.schema, new).full] = tables.removeValue(forKey: relation.full)
+        case .index:
+            tableOfIndex[RelationName(schema: relation.schema, new).full] = tableOfIndex.removeValue(forKey: relation.full)
+        case .column:
+            change(relation) {
+                if var column = $0.columns.removeValue(forKey: old) {
+                    column.name = new
+                    $0.columns[new] = column
+                }
+            }
+        default: break
+        }
+    }
+}
+
+extension ConstraintDefinition {
+    var isCheck: Bool {
+        if case .check = kind { return true }
+        return false
+    }
+
+    /// Whether the server builds an index for it.
+    var buildsIndex: Bool {
+        switch kind {
+        case .unique, .primaryKey, .exclusion: index == nil
+        case .check, .foreignKey: false
+        }
+    }
+
+    /// The name that the server gives when the SQL gives none (`ChooseConstraintName`).
+    func usualName(on table: RelationName) -> String {
+        let end: String
+        switch kind {
+        case .check: end = "check"
+        case .foreignKey: end = "fkey"
+        case .unique: end = "key"
+        case .primaryKey: return table.name + "_pkey"
+        case .exclusion: end = "excl"
+        }
+        return ([table.name] + columns + [end]).joined(separator: "_")
+    }
+}

@@ -1,0 +1,80 @@
+/// The page of all rules, made from the same table that findings are made from.
+public enum LintReference {
+    /// `docs/migrations-lint.md`, in Markdown.
+    public static var page: String {
+        var lines = introduction
+        lines += ["## Rules", "", "| Rule | Severity | Finds | Because |", "| --- | --- | --- | --- |"]
+        for rule in LintRule.allCases {
+            lines.append("| \(rule.rawValue) | \(rule.severity.rawValue) | \(cell(rule.title)) | \(cell(rule.reason)) |")
+        }
+        lines += ["", "## Safe forms", "", "| Rule | Instead |", "| --- | --- |"]
+        for rule in LintRule.allCases { lines.append("| \(rule.rawValue) | \(cell(rule.safeForm)) |") }
+        return (lines + [""] + explanations).joined(separator: "\n") + "\n"
+    }
+
+    private static func cell(_ text: String) -> String {
+        text.split(separator: "|", omittingEmptySubsequences: false).joined(separator: "\\|")
+            .split(separator: "<", omittingEmptySubsequences: false).joined(separator: "&lt;")
+    }
+
+    private static let introduction = """
+        # The lint for migrations
+
+        `serin migrate lint` and `serin check --migrations` read migrations with the parser of Postgres itself (version 15) and say, without a
+        database, for every statement: which locks it takes, whether it writes or reads every row, whether it destroys data, and whether the
+        version of the application that runs now survives it.
+
+            serin migrate lint db/migrations
+            serin migrate lint db/migrations --applied 0042 --server 16 --utc
+            alembic upgrade head --sql | serin migrate lint -
+            serin check policy.yaml --migrations
+
+        Exit codes: 0 nothing that fails the gate, 2 usage or nothing that can be read, 7 an ERROR or BLOCK without a reason. WARN never fails
+        the gate; with `--strict` it does.
+
+        - **WARN** is worth knowing.
+        - **ERROR** fails the gate, unless a comment gives a reason.
+        - **BLOCK** does so too; and whatever a comment says, the revision stays destructive, so a rollout needs approvals and a verified backup.
+
+        Where rows are few (`--rows orders=1200`, 10,000 at most), what only costs time becomes a WARN.
+        """.split(separator: "\n", omittingEmptySubsequences: false).map(String.init) + [""]
+
+    private static let explanations = """
+        ## Comments
+
+            -- serin: allow L01 because the table has 200 rows
+            CREATE INDEX ON countries (name);
+
+            -- serin: allow-file L06, S01 because this file sets up the roles of the test database
+            -- serin: class additive because it only fills a new lookup table
+            DO $$ … $$;
+
+        A comment speaks for the statement that it stands before, in, or behind on the same line; `allow-file`, and a comment behind the last
+        statement, for the whole direction. In a program that SQL is generated from (Alembic) `# serin: …` speaks for the whole revision. A comment
+        without a reason or with an unknown rule is itself an error, and one that allows what does not occur a warning (A01). `class` says what a
+        statement does that nobody can classify; it can make a statement heavier, never lighter.
+
+        ## Classes and phases
+
+        | Class | Means | On the way back |
+        | --- | --- | --- |
+        | additive | every statement only adds, and the previous version does not notice | the schema may stay |
+        | reversible | nothing is lost, but the previous version may not survive it; there is a way back | down |
+        | destructive | data is gone or overwritten | only a backup brings it back |
+        | unclassified | nobody can say, or there is no way back | treated as destructive |
+
+        A revision is `contract` when it takes something away or makes it stricter, else `migrate` when it changes rows, else `expand`. What going
+        back would lose (the values of a column that the revision added) is listed with it.
+
+        ## What is known without a database
+
+        The revisions are read from the first one on, so types, checks, indexes and foreign keys of earlier revisions are known; `--applied` says
+        which are applied already and are not judged. Tables that a revision makes itself are used by nobody: their locks do not count. What a text
+        cannot say: DO, CALL, calls of functions that do not come with Postgres, functions with EXECUTE, and what the parser of version 15 refuses
+        (from 16 on: apart from `ADD CONSTRAINT … NOT NULL … NOT VALID` of version 18, which is known). All of it is D04.
+
+        A change of type writes no rows from `varchar(n)` to a longer one or `text`, for a `numeric` of more digits and the same scale, for a time of
+        more digits, from `cidr` to `inet`, and between `timestamp` and `timestamptz` when the session's TimeZone is UTC (`--utc`). Without the old
+        type the worst is assumed.
+        """.split(separator: "\n", omittingEmptySubsequences: false).map(String.init)
+}

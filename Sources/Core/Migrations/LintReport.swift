@@ -1,0 +1,92 @@
+public import SerinModel
+
+/// What is known of one statement without running it.
+public struct StatementReport: Sendable, Hashable {
+    /// Where it starts.
+    public var place: LintPlace
+    /// The statement, cut after a few hundred characters.
+    public var text: String
+    /// The strongest lock it takes on each relation that was there before the revision.
+    public var locks: [RelationLock] = []
+    /// The relations whose rows are all written anew.
+    public var rewrites: [RelationName] = []
+    /// The relations whose rows are all read under a lock that holds others up.
+    public var scans: [RelationName] = []
+    /// What is lost by it.
+    public var losses: [String] = []
+    /// Whether the previous version of the application survives it.
+    public var survival = Survival.survives
+    /// Its part of expand and contract; nil when it changes nothing.
+    public var phase: MigrationPhase?
+    /// Why nobody can say what it does; nil when it is known.
+    public var mystery: String?
+    /// What a comment says that it is; nil when none does.
+    public var declared: MigrationClass?
+
+    /// A statement of which nothing is known yet.
+    init(place: LintPlace, text: String) {
+        self.place = place
+        self.text = text
+    }
+}
+
+/// What is known of one direction of a revision.
+public struct DirectionReport: Sendable, Hashable {
+    /// Its statements, in order.
+    public var statements: [StatementReport]
+    /// What the rules found, in the order of the text.
+    public var findings: [LintFinding]
+    /// The rules that comments allow for all of it, with their reasons.
+    var allowed: [LintRule: String] = [:]
+}
+
+/// What is known of one revision.
+public struct RevisionReport: Sendable, Hashable {
+    /// The tool's name for it.
+    public var revision: String
+    /// What people call it.
+    public var name: String
+    /// The file that people edit.
+    public var file: String
+    /// Its part of expand and contract; `expand` when it changes nothing.
+    public var phase: MigrationPhase
+    /// What going back means.
+    public var kind: MigrationClass
+    /// Why it has its class, in a clause.
+    public var reason: String
+    /// The way forward.
+    public var up: DirectionReport
+    /// The way back; nil when there is none.
+    public var down: DirectionReport?
+    /// Whether the way back does something.
+    public var hasDown: Bool
+    /// What going back would lose: what was written to what the revision added.
+    public var downLosses: [String]
+    /// The relations that were there before and that it locks or changes, sorted.
+    public var tables: [String]
+
+    /// Everything found, forward first.
+    public var findings: [LintFinding] { up.findings + (down?.findings ?? []) }
+}
+
+/// What is known of a list of revisions.
+public struct LintReport: Sendable, Hashable {
+    /// The revisions that were judged, in order.
+    public var revisions: [RevisionReport]
+    /// What was found about all of them together.
+    public var findings: [LintFinding]
+
+    /// Everything found.
+    public var allFindings: [LintFinding] { findings + revisions.flatMap(\.findings) }
+    /// Whether nothing holds a release up: no error or block without a reason.
+    public var isClean: Bool { !allFindings.contains(where: \.failsGate) }
+}
+
+extension RevisionReport {
+    /// What a rollout's plan says of it; nil when its name is none that a plan can hold.
+    public var planned: PlannedRevision? {
+        RevisionID(revision).map {
+            PlannedRevision(id: $0, name: name, kind: kind, phase: phase, hasDown: hasDown, tables: tables, reason: reason)
+        }
+    }
+}

@@ -1,0 +1,159 @@
+/// How much a finding weighs.
+public enum LintSeverity: String, Sendable, Hashable, CaseIterable, Comparable {
+    /// Worth knowing; holds nothing up.
+    case warning = "WARN"
+    /// The gate fails, unless a comment gives a reason.
+    case error = "ERROR"
+    /// As an error; and a rollout needs approvals and a verified backup, whatever a comment says.
+    case block = "BLOCK"
+
+    private var rank: Int {
+        switch self {
+        case .warning: 0
+        case .error: 1
+        case .block: 2
+        }
+    }
+
+    /// The lighter first.
+    public static func < (left: LintSeverity, right: LintSeverity) -> Bool { left.rank < right.rank }
+}
+
+/// The rules for migrations. Their names stand in files of projects: none is ever given another meaning.
+public enum LintRule: String, Sendable, Hashable, CaseIterable {
+    case destroys = "D01"
+    case narrows = "D02"
+    case overwrites = "D03"
+    case unknown = "D04"
+    case replaces = "D05"
+    case indexBlocks = "L01"
+    case rewrites = "L02"
+    case notNullScans = "L03"
+    case constraintScans = "L04"
+    case uniqueBuilds = "L05"
+    case noTimeout = "L06"
+    case holdsLock = "L07"
+    case bigChange = "L08"
+    case partitionOrLock = "L09"
+    case foreignKeyWithoutIndex = "L10"
+    case breaksPrevious = "C01"
+    case shadowed = "C02"
+    case noWayBack = "R01"
+    case heads = "R02"
+    case hiddenInvalidIndex = "R03"
+    case transactions = "R04"
+    case security = "S01"
+    case annotation = "A01"
+
+    /// The severity when nothing makes it heavier or lighter.
+    public var severity: LintSeverity {
+        switch self {
+        case .destroys, .narrows, .overwrites: .block
+        case .unknown, .replaces, .indexBlocks, .rewrites, .notNullScans, .constraintScans, .uniqueBuilds, .noTimeout, .bigChange,
+            .breaksPrevious, .noWayBack, .heads, .transactions, .security, .partitionOrLock, .annotation:
+            .error
+        case .holdsLock, .foreignKeyWithoutIndex, .shadowed, .hiddenInvalidIndex: .warning
+        }
+    }
+
+    /// What it finds, for the table of all rules.
+    public var title: String {
+        switch self {
+        case .destroys:
+            "data is destroyed: DROP TABLE, COLUMN, SCHEMA, DATABASE, TYPE or MATERIALIZED VIEW, TRUNCATE, DELETE without WHERE, DROP … CASCADE"
+        case .narrows:
+            "values may be cut, rounded or change meaning: a narrower type, a conversion by an expression, a renamed enum value"
+        case .overwrites: "existing values are overwritten, or rows deleted, and the old ones saved nowhere"
+        case .unknown:
+            "nobody can say what it does without running it: DO, dynamic SQL, calls of functions, what the parser refuses, SQL that cannot be generated offline"
+        case .replaces: "a view, function, trigger, rule, sequence, policy or constraint is dropped or replaced"
+        case .indexBlocks:
+            "an index is built, dropped or rebuilt without CONCURRENTLY on a table in use, or with it inside a transaction"
+        case .rewrites:
+            "every row is written anew while nobody can read: volatile default, serial, identity or stored column, most changes of type, SET (UN)LOGGED, CLUSTER, VACUUM FULL"
+        case .notNullScans: "SET NOT NULL reads the whole table while nobody can read or write"
+        case .constraintScans: "ADD CHECK or ADD FOREIGN KEY without NOT VALID, or VALIDATE in the same transaction"
+        case .uniqueBuilds: "ADD UNIQUE, PRIMARY KEY or EXCLUDE builds its index while nobody can read or write"
+        case .noTimeout: "lock_timeout or statement_timeout is switched off"
+        case .holdsLock: "more is done in the transaction that holds ACCESS EXCLUSIVE, or several tables in use are locked"
+        case .bigChange: "UPDATE or DELETE of many rows at once"
+        case .partitionOrLock:
+            "DETACH PARTITION, REFRESH MATERIALIZED VIEW without CONCURRENTLY, a partition created in place, LOCK TABLE"
+        case .foreignKeyWithoutIndex: "a foreign key whose columns no index starts with"
+        case .breaksPrevious:
+            "the version that runs now may break: something renamed, moved or gone, NOT NULL without a default, a default dropped"
+        case .shadowed: "a column that a view of SELECT * does not show, or of type json, which has no equality"
+        case .noWayBack: "the way back is missing, empty or cannot be generated"
+        case .heads: "several heads, or two revisions of the same name"
+        case .hiddenInvalidIndex: "IF NOT EXISTS with CONCURRENTLY takes an invalid index for a good one"
+        case .transactions:
+            "a transaction left open, nested or ended by the migration itself, or a command that only psql understands"
+        case .security: "permissions, roles, extensions, programs, untrusted languages, SECURITY DEFINER without a search path"
+        case .annotation: "a comment for serin that is malformed, gives no reason, names no rule, or allows what does not occur"
+        }
+    }
+
+    /// Why it matters: one sentence.
+    public var reason: String {
+        switch self {
+        case .destroys: "going back brings the structure back, not the data"
+        case .narrows: "going back does not bring the old values back"
+        case .overwrites: "going back cannot know the old values"
+        case .unknown: "locks, rewrites and losses cannot be told from the text"
+        case .replaces: "the version that runs now may depend on what was there, and the way back needs its old definition"
+        case .indexBlocks: "nobody can write to the table for as long as it takes"
+        case .rewrites: "nobody can read or write for as long as it takes, and it needs the table's size again on disk"
+        case .notNullScans: "nobody can read or write while every row is looked at"
+        case .constraintScans: "writers wait while every row is looked at"
+        case .uniqueBuilds: "nobody can read or write while the index is built"
+        case .noTimeout: "a statement that waits for a lock makes every later reader wait behind it, without an end"
+        case .holdsLock: "the lock is held until the transaction ends, so everybody waits for all of it"
+        case .bigChange: "row locks, WAL and dead rows of the whole table in one transaction; replicas fall behind"
+        case .partitionOrLock: "it locks out readers, or waits with everybody behind it"
+        case .foreignKeyWithoutIndex: "each DELETE or key change of the referenced row then reads the whole table"
+        case .breaksPrevious:
+            "canary and control use the same database, and a rollback brings the old version onto the new schema"
+        case .shadowed: "the column is missing where it is expected, or DISTINCT and GROUP BY fail"
+        case .noWayBack: "a rollback could only keep the schema or restore a backup"
+        case .heads: "which revision the database would end at is not defined"
+        case .hiddenInvalidIndex: "a build that failed leaves an invalid index of that name, and the next run reports success"
+        case .transactions: "the tool's own transaction and version record no longer belong together"
+        case .security: "a migration runs with the rights of a table's owner or more"
+        case .annotation: "an exception that nobody can check is none"
+        }
+    }
+
+    /// The safe form in general. A finding spells it out for its statement.
+    public var safeForm: String {
+        switch self {
+        case .destroys: "take it out of use in one release and drop it in a later one, after a verified backup"
+        case .narrows:
+            "add a new column, fill it in batches, check it, move the application over, and drop the old one in a later release"
+        case .overwrites: "write to a new column, or save what is overwritten first: CREATE TABLE … AS SELECT key, old value"
+        case .unknown: "write plain SQL, or say what it does: -- serin: class additive because …"
+        case .replaces: "create the new one under another name, and drop the old one in a later release"
+        case .indexBlocks: "CREATE INDEX CONCURRENTLY, alone and outside a transaction"
+        case .rewrites: "add a column without it, fill it in batches, then switch over"
+        case .notNullScans:
+            "ADD CONSTRAINT … CHECK (column IS NOT NULL) NOT VALID; VALIDATE CONSTRAINT in a transaction of its own; then SET NOT NULL, which reads nothing"
+        case .constraintScans: "ADD CONSTRAINT … NOT VALID; then VALIDATE CONSTRAINT in a transaction of its own"
+        case .uniqueBuilds: "CREATE UNIQUE INDEX CONCURRENTLY; then ADD CONSTRAINT … USING INDEX"
+        case .noTimeout: "leave both to Serin, or SET LOCAL lock_timeout = '2s'"
+        case .holdsLock: "one statement a revision for tables in use; data changes in a revision of their own"
+        case .bigChange: "serin migrate backfill, or batches of a few thousand rows by key, each committed"
+        case .partitionOrLock:
+            "DETACH PARTITION … CONCURRENTLY; REFRESH MATERIALIZED VIEW CONCURRENTLY; CREATE TABLE, then ATTACH PARTITION"
+        case .foreignKeyWithoutIndex: "CREATE INDEX CONCURRENTLY on the referencing columns first"
+        case .breaksPrevious:
+            "expand and contract: add the new form, write both, move over, and remove the old form when the old version is gone"
+        case .shadowed: "name the columns in the view; use jsonb"
+        case .noWayBack:
+            "write the way back: for what was added, drop it; for what was changed, the statement that changes it back"
+        case .heads: "merge the heads, or rename one of the two files"
+        case .hiddenInvalidIndex: "DROP INDEX CONCURRENTLY IF EXISTS first, then CREATE INDEX CONCURRENTLY"
+        case .transactions: "let the tool begin and commit; plain SQL only"
+        case .security: "give rights and make extensions outside migrations, reviewed by themselves"
+        case .annotation: "-- serin: allow L01 because <reason>"
+        }
+    }
+}

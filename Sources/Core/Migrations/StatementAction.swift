@@ -1,0 +1,230 @@
+/// What a statement does, as far as locks, data and the previous version of an application are concerned.
+public enum StatementAction: Sendable, Hashable {
+    /// `CREATE TABLE`
+    case createTable(TableDefinition)
+    /// `CREATE TABLE … AS`, `SELECT … INTO`, `CREATE MATERIALIZED VIEW`
+    case createTableAs(RelationName, from: [RelationName])
+    /// `ALTER TABLE`
+    case alterTable(RelationName, [TableChange])
+    /// `CREATE INDEX`
+    case createIndex(IndexDefinition)
+    /// `DROP …`
+    case drop(DropOrder)
+    /// `DROP DATABASE`, `DROP OWNED`, `DROP ROLE` and the like: what, as SQL says it.
+    case dropWhole(String)
+    /// `TRUNCATE`
+    case truncate([RelationName], cascades: Bool)
+    /// `ALTER … RENAME`; the relation is the table of a column or constraint.
+    case rename(ObjectKind, of: RelationName?, from: String, to: String)
+    /// `ALTER … SET SCHEMA`
+    case move(ObjectKind, RelationName?, to: String)
+    /// `REINDEX`; the relation is nil for a schema or database.
+    case reindex(ObjectKind, RelationName?, concurrently: Bool)
+    /// `CLUSTER`; nil is every table clustered before.
+    case cluster(RelationName?)
+    /// `VACUUM`
+    case vacuum([RelationName], isFull: Bool)
+    /// `ANALYZE`
+    case analyze([RelationName])
+    /// `REFRESH MATERIALIZED VIEW`
+    case refresh(RelationName, concurrently: Bool)
+    /// `CREATE TRIGGER`
+    case createTrigger(String, on: RelationName, isReplaced: Bool)
+    /// `CREATE RULE`
+    case createRule(String, on: RelationName, isReplaced: Bool)
+    /// `CREATE POLICY`, `ALTER POLICY`
+    case policy(String, on: RelationName, isChanged: Bool)
+    /// `CREATE VIEW`
+    case createView(RelationName, from: [RelationName], isReplaced: Bool, takesAllColumns: Bool)
+    /// `ALTER TYPE … ADD VALUE`
+    case addEnumValue(String)
+    /// `ALTER TYPE … RENAME VALUE`
+    case renameEnumValue(type: String, from: String, to: String)
+    /// `ALTER DOMAIN … ADD CONSTRAINT`
+    case constrainDomain(String, isNotValid: Bool)
+    /// `COMMENT ON`; nil when it is about no relation.
+    case comment(RelationName?)
+    /// `LOCK TABLE`
+    case lock([RelationName], TableLock)
+    /// `INSERT`, `COPY … FROM`; the tables that are read.
+    case insert(RelationName, from: [RelationName])
+    /// `UPDATE`
+    case update(DataChange)
+    /// `DELETE`
+    case delete(DataChange)
+    /// `MERGE`
+    case merge(DataChange)
+    /// `SELECT`, `COPY … TO`; the tables that are read, and whether rows are locked.
+    case select([RelationName], locksRows: Bool)
+    /// A function is called, or code is run, that may do anything.
+    case opaque(String)
+    /// `CREATE FUNCTION`, `CREATE PROCEDURE`
+    case createFunction(FunctionDefinition)
+    /// `SET`, `RESET`, `set_config`; the value is nil for `RESET` and `DEFAULT`.
+    case set(parameter: String, value: String?, isLocal: Bool)
+    /// `BEGIN`, `START TRANSACTION`
+    case begin
+    /// `COMMIT`, `END`
+    case commit
+    /// `ROLLBACK`, `ABORT`
+    case rollback
+    /// `SAVEPOINT`, `RELEASE`, `ROLLBACK TO`
+    case savepoint
+    /// Permissions, roles, extensions, programs: what a reviewer of security wants to see.
+    case security(String)
+    /// `ALTER SEQUENCE`
+    case alterSequence(RelationName)
+    /// It makes something new that locks no table; what, in words.
+    case create(ObjectKind, RelationName)
+    /// It needs at least this version of the server.
+    case needs(version: Int, String)
+    /// It changes nothing that matters here.
+    case harmless
+    /// `\copy` and the like, which only psql understands.
+    case metaCommand(String)
+    /// The parser knows it, Serin does not.
+    case unknown(String)
+    /// The parser does not know it: what it said.
+    case unparsable(String)
+}
+
+/// `CREATE TABLE`.
+public struct TableDefinition: Sendable, Hashable {
+    /// The new table.
+    public var name: RelationName
+    /// Its columns.
+    public var columns: [ColumnDefinition]
+    /// Its constraints, apart from those behind a column.
+    public var constraints: [ConstraintDefinition]
+    /// Whether a table of this name may be there already.
+    public var ifNotExists: Bool
+    /// The partitioned table it becomes a part of.
+    public var partitionOf: RelationName?
+    /// The tables it inherits from.
+    public var parents: [RelationName]
+    /// Whether it is itself divided into partitions.
+    public var isPartitioned: Bool
+
+    /// A table.
+    public init(
+        _ name: RelationName, columns: [ColumnDefinition] = [], constraints: [ConstraintDefinition] = [],
+        ifNotExists: Bool = false, partitionOf: RelationName? = nil, parents: [RelationName] = [], isPartitioned: Bool = false
+    ) {
+        self.name = name
+        self.columns = columns
+        self.constraints = constraints
+        self.ifNotExists = ifNotExists
+        self.partitionOf = partitionOf
+        self.parents = parents
+        self.isPartitioned = isPartitioned
+    }
+}
+
+/// `CREATE INDEX`.
+public struct IndexDefinition: Sendable, Hashable {
+    /// Its name; nil when the server makes one.
+    public var name: String?
+    /// The table.
+    public var table: RelationName
+    /// The columns in order; nil is an expression.
+    public var columns: [String?]
+    /// Whether no two rows may be alike.
+    public var isUnique: Bool
+    /// Whether writing goes on meanwhile.
+    public var isConcurrent: Bool
+    /// Whether an index of this name stands in for it.
+    public var ifNotExists: Bool
+
+    /// An index.
+    public init(
+        name: String?, on table: RelationName, columns: [String?], isUnique: Bool = false, isConcurrent: Bool = false,
+        ifNotExists: Bool = false
+    ) {
+        self.name = name
+        self.table = table
+        self.columns = columns
+        self.isUnique = isUnique
+        self.isConcurrent = isConcurrent
+        self.ifNotExists = ifNotExists
+    }
+}
+
+/// `DROP TABLE`, `DROP INDEX` and the like.
+public struct DropOrder: Sendable, Hashable {
+    /// What is dropped.
+    public var kind: ObjectKind
+    /// Their names.
+    public var names: [RelationName]
+    /// The table of a trigger, rule or policy.
+    public var table: RelationName?
+    /// Whether what depends on it goes too.
+    public var cascades: Bool
+    /// Whether an index is dropped while the table is in use.
+    public var isConcurrent: Bool
+
+    /// An order.
+    public init(
+        _ kind: ObjectKind, _ names: [RelationName], of table: RelationName? = nil, cascades: Bool = false,
+        isConcurrent: Bool = false
+    ) {
+        self.kind = kind
+        self.names = names
+        self.table = table
+        self.cascades = cascades
+        self.isConcurrent = isConcurrent
+    }
+}
+
+/// `UPDATE`, `DELETE` or `MERGE`.
+public struct DataChange: Sendable, Hashable {
+    /// The table.
+    public var table: RelationName
+    /// The columns that get new values; empty for `DELETE`.
+    public var columns: [String]
+    /// Whether only some rows are meant.
+    public var hasCondition: Bool
+    /// Whether the rows are limited in number: `LIMIT` inside the condition, or a range of keys.
+    public var isBatch: Bool
+    /// The columns that the condition demands to be NULL.
+    public var columnsThatAreNull: [String]
+    /// The other tables that are read.
+    public var sources: [RelationName]
+
+    /// A change of rows.
+    public init(
+        _ table: RelationName, columns: [String] = [], hasCondition: Bool, isBatch: Bool = false,
+        columnsThatAreNull: [String] = [], sources: [RelationName] = []
+    ) {
+        self.table = table
+        self.columns = columns
+        self.hasCondition = hasCondition
+        self.isBatch = isBatch
+        self.columnsThatAreNull = columnsThatAreNull
+        self.sources = sources
+    }
+}
+
+/// `CREATE FUNCTION`.
+public struct FunctionDefinition: Sendable, Hashable {
+    /// Its name.
+    public var name: RelationName
+    /// Whether it takes the place of one that is there.
+    public var isReplaced: Bool
+    /// The language it is written in.
+    public var language: String
+    /// Whether it runs with its owner's rights.
+    public var isSecurityDefiner: Bool
+    /// Whether it fixes its own search path.
+    public var setsSearchPath: Bool
+
+    /// A function.
+    public init(
+        _ name: RelationName, isReplaced: Bool, language: String, isSecurityDefiner: Bool = false, setsSearchPath: Bool = false
+    ) {
+        self.name = name
+        self.isReplaced = isReplaced
+        self.language = language
+        self.isSecurityDefiner = isSecurityDefiner
+        self.setsSearchPath = setsSearchPath
+    }
+}

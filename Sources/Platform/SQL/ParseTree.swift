@@ -1,0 +1,82 @@
+internal import SerinMigrations
+internal import SerinModel
+
+/// Short ways through a parse tree. Its shape: libpg_query's `pg_query.proto` in JSON; what is zero, false or empty is left out.
+extension JSONValue {
+    /// The kind and content of a node, which is an object of one key.
+    var node: (kind: String, body: JSONValue)? {
+        guard case .object(let members) = self, members.count == 1 else { return nil }
+        return (members[0].key, members[0].value)
+    }
+
+    /// The content, when it is a node of a kind.
+    func body(of kind: String) -> JSONValue? {
+        guard let node, node.kind == kind else { return nil }
+        return node.body
+    }
+
+    /// The text of a `String` node.
+    var word: String? { body(of: "String")?["sval"]?.text }
+
+    /// The items of a list under a key, or of a `List` node.
+    func list(_ key: String) -> [JSONValue] { self[key]?.items ?? self[key]?.body(of: "List")?["items"]?.items ?? [] }
+
+    /// The words of a list of `String` nodes under a key.
+    func words(_ key: String) -> [String] { list(key).compactMap(\.word) }
+
+    /// A flag under a key.
+    func flag(_ key: String) -> Bool { self[key] == .bool(true) }
+
+    /// The name in a `RangeVar`, with or without its node.
+    var relation: RelationName? {
+        let content = body(of: "RangeVar") ?? self
+        return content["relname"]?.text.map { RelationName(schema: content["schemaname"]?.text, $0) }
+    }
+
+    /// The value of a constant as text; nil when it is none.
+    var constant: String? {
+        guard let constant = body(of: "A_Const") else { return nil }
+        if let text = constant["sval"]?["sval"]?.text { return text }
+        if let number = constant["ival"] { return "\(number["ival"]?.integer ?? 0)" }
+        if let number = constant["fval"]?["fval"]?.text { return number }
+        if let truth = constant["boolval"] { return truth.flag("boolval") ? "true" : "false" }
+        return nil
+    }
+
+    /// Visits every object inside, the outer before the inner.
+    func visit(_ body: (JSONValue) -> Void) {
+        switch self {
+        case .object(let members):
+            body(self)
+            for member in members { member.value.visit(body) }
+        case .array(let items): for item in items { item.visit(body) }
+        case .null, .bool, .number, .string: break
+        }
+    }
+
+    /// The tables that are named anywhere inside, each once; names of a `WITH` are none.
+    var relations: [RelationName] {
+        var found: [RelationName] = []
+        var parts: Set<String> = []
+        visit { part in
+            if let name = part["ctename"]?.text { parts.insert(name) }
+            if let name = part.relation, part["relpersistence"] != nil, !found.contains(name) { found.append(name) }
+        }
+        return found.filter { $0.schema != nil || !parts.contains($0.name) }
+    }
+
+    /// The names of the functions that are called anywhere inside, each once.
+    var functions: [String] {
+        var found: [String] = []
+        visit { part in
+            guard let name = part.words("funcname").last, part["funcformat"] != nil, !found.contains(name) else { return }
+            found.append(name)
+        }
+        return found
+    }
+}
+
+/// A name of one or two words.
+func relationName(_ words: [String]) -> RelationName? {
+    words.last.map { RelationName(schema: words.count > 1 ? words[words.count - 2] : nil, $0) }
+}

@@ -1,0 +1,102 @@
+internal import SerinMigrations
+internal import SerinModel
+
+/// `CREATE TABLE` and `ALTER TABLE` as values.
+enum TableTranslation {
+    static func create(_ tree: JSONValue) -> [StatementAction] {
+        guard let name = tree["relation"]?.relation else { return [.unknown("CREATE TABLE without a name")] }
+        var table = TableDefinition(name, ifNotExists: tree.flag("if_not_exists"), isPartitioned: tree["partspec"] != nil)
+        var actions: [StatementAction] = []
+        for element in tree.list("tableElts") {
+            switch element.node?.kind {
+            case "ColumnDef": table.columns.append(ColumnTranslation.column(element.node?.body ?? .null))
+            case "Constraint":
+                if let constraint = ColumnTranslation.constraint(element.node?.body ?? .null) {
+                    table.constraints.append(constraint)
+                }
+            case "TableLikeClause":
+                if let source = element.node?.body["relation"]?.relation { actions.append(.select([source], locksRows: false)) }
+            default: break
+            }
+        }
+        let parents = tree.list("inhRelations").compactMap(\.relation)
+        if tree["partbound"] != nil { table.partitionOf = parents.first } else { table.parents = parents }
+        return [.createTable(table)] + actions
+    }
+
+    static func alter(_ tree: JSONValue) -> [StatementAction] {
+        guard let relation = tree["relation"]?.relation else { return [.unknown("ALTER TABLE without a name")] }
+        let kind = tree["objtype"]?.text ?? ""
+        if kind == "OBJECT_TYPE" { return [.unknown("ALTER TYPE … ATTRIBUTE")] }
+        let changes = tree.list("cmds").compactMap { $0.body(of: "AlterTableCmd") }.map {
+            change($0, isIndex: kind == "OBJECT_INDEX")
+        }
+        return [.alterTable(relation, changes)]
+    }
+
+    private static func change(_ tree: JSONValue, isIndex: Bool) -> TableChange {
+        let subtype = tree["subtype"]?.text ?? ""
+        let name = tree["name"]?.text ?? ""
+        let definition = tree["def"]?.node?.body ?? .null
+        let cascades = tree["behavior"]?.text == "DROP_CASCADE"
+        switch subtype {
+        case "AT_AddColumn": return .addColumn(ColumnTranslation.column(definition))
+        case "AT_DropColumn": return .dropColumn(name, cascades: cascades)
+        case "AT_AlterColumnType":
+            let type = ColumnTranslation.type(definition["typeName"])
+            return .changeType(column: name, to: type, ColumnTranslation.conversion(definition, column: name, to: type))
+        case "AT_SetNotNull": return .setNotNull(name)
+        case "AT_DropNotNull": return .dropNotNull(name)
+        case "AT_ColumnDefault": return tree["def"] == nil ? .dropDefault(name) : .setDefault(name)
+        case "AT_AddIdentity", "AT_SetIdentity", "AT_DropIdentity": return .identity(name)
+        case "AT_DropExpression": return .dropExpression(name)
+        case "AT_AddConstraint":
+            return ColumnTranslation.constraint(definition).map { .addConstraint($0) }
+                ?? .other("ADD CONSTRAINT of an unknown kind")
+        case "AT_ValidateConstraint": return .validate(name)
+        case "AT_DropConstraint": return .dropConstraint(name, cascades: cascades)
+        case "AT_AlterConstraint": return .alterConstraint(definition["conname"]?.text ?? name)
+        case "AT_AttachPartition":
+            guard !isIndex else { return .setParameters("ATTACH PARTITION") }
+            return definition["name"]?.relation.map { .attach($0) } ?? .other("ATTACH PARTITION")
+        case "AT_DetachPartition":
+            return definition["name"]?.relation.map { .detach($0, concurrently: definition.flag("concurrent")) }
+                ?? .other("DETACH PARTITION")
+        case "AT_DetachPartitionFinalize": return .setParameters("DETACH PARTITION … FINALIZE")
+        case "AT_AddInherit", "AT_DropInherit": return definition.relation.map { .inherit($0) } ?? .other("INHERIT")
+        default: return setting(subtype)
+        }
+    }
+
+    private static func setting(_ subtype: String) -> TableChange {
+        switch subtype {
+        case "AT_SetLogged": .store("SET LOGGED")
+        case "AT_SetUnLogged": .store("SET UNLOGGED")
+        case "AT_SetTableSpace": .store("SET TABLESPACE")
+        case "AT_SetAccessMethod": .setAccessMethod
+        case "AT_SetStatistics", "AT_SetOptions", "AT_ResetOptions", "AT_SetRelOptions", "AT_ResetRelOptions",
+            "AT_ReplaceRelOptions", "AT_ClusterOn", "AT_DropCluster":
+            .setParameters(subtype)
+        case "AT_SetStorage", "AT_SetCompression", "AT_ChangeOwner", "AT_ReplicaIdentity", "AT_AddOf", "AT_DropOf":
+            .setProperty(subtype)
+        case "AT_EnableTrig", "AT_EnableTrigAll", "AT_EnableTrigUser", "AT_EnableAlwaysTrig", "AT_EnableReplicaTrig":
+            .switchTrigger("enabled")
+        case "AT_DisableTrig", "AT_DisableTrigAll", "AT_DisableTrigUser": .switchTrigger("disabled")
+        case "AT_EnableRule", "AT_DisableRule", "AT_EnableAlwaysRule", "AT_EnableReplicaRule": .setProperty(subtype)
+        case "AT_EnableRowSecurity", "AT_ForceRowSecurity": .rowSecurity(isEnabled: true)
+        case "AT_DisableRowSecurity", "AT_NoForceRowSecurity": .rowSecurity(isEnabled: false)
+        default: .other(subtype)
+        }
+    }
+
+    static func index(_ tree: JSONValue) -> [StatementAction] {
+        guard let table = tree["relation"]?.relation else { return [.unknown("CREATE INDEX without a table")] }
+        let columns = tree.list("indexParams").map { $0.body(of: "IndexElem")?["name"]?.text }
+        return [
+            .createIndex(
+                IndexDefinition(
+                    name: tree["idxname"]?.text, on: table, columns: columns, isUnique: tree.flag("unique"),
+                    isConcurrent: tree.flag("concurrent"), ifNotExists: tree.flag("if_not_exists")))
+        ]
+    }
+}

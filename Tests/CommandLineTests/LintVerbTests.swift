@@ -1,0 +1,130 @@
+import FoundationEssentials
+import SerinAPI
+import SerinLocks
+import SerinModel
+import Testbed
+import Testing
+
+@testable import SerinCommandLine
+
+@Suite struct LintVerbTests {
+    private static let unsafe = """
+        ALTER TABLE orders ADD COLUMN note text;
+        CREATE INDEX orders_note ON orders (note);
+        """
+
+    /// A file of SQL in a folder of its own.
+    private func file(_ sql: String, in scratch: Scratch) throws -> String {
+        let path = scratch.file("0002_note.sql")
+        try sql.write(toFile: path, atomically: true, encoding: .utf8)
+        return path
+    }
+
+    @Test func aFindingOfTheGateIsExitSevenWithPlaceReasonAndSafeForm() async throws {
+        let scratch = try Scratch()
+        let program = try TestProgram()
+        let path = try file(Self.unsafe, in: scratch)
+        #expect(await program.run("migrate", "lint", path) == .refused)
+        let text = program.takeOutput()
+        #expect(text.contains("\(path):2:1: ERROR L01"))
+        #expect(text.contains("instead: CREATE INDEX CONCURRENTLY orders_note ON orders (note)"))
+        #expect(text.contains("locks orders ACCESS EXCLUSIVE"))
+        #expect(program.messages.withLock { $0 }.contains("1 revision: 1 ERROR; the gate fails"))
+    }
+
+    @Test func aSmallTableMakesItAWarningAndStrictFailsOnWarningsToo() async throws {
+        let scratch = try Scratch()
+        let program = try TestProgram()
+        let path = try file(Self.unsafe, in: scratch)
+        #expect(await program.run("migrate", "lint", path, "--rows", "orders=200") == .ok)
+        #expect(await program.run("migrate", "lint", path, "--rows", "orders=200", "--strict") == .refused)
+        #expect(await program.run("migrate", "lint", path, "--rows", "orders") == .usage)
+        #expect(await program.run("migrate", "lint", path, "--server", "12") == .usage)
+        #expect(await program.run("migrate", "lint", path, "--applied", "0099") == .usage)
+        #expect(await program.run("migrate", "lint", scratch.file("missing.sql")) == .usage)
+    }
+
+    @Test func theDocumentHasEverythingThatIsKnown() async throws {
+        let scratch = try Scratch()
+        let program = try TestProgram()
+        #expect(await program.run("migrate", "lint", try file("DROP TABLE orders", in: scratch), "-o", "json") == .refused)
+        let document = try JSONValue(parsing: Array(program.takeOutput().utf8))
+        #expect(document["schema"]?.text == "serin.dev/migrate-lint/v1")
+        #expect(document["ok"] == .bool(false))
+        let revision = try #require(document["revisions"]?.items?.first)
+        #expect(revision["class"]?.text == "destructive")
+        #expect(revision["phase"]?.text == "contract")
+        #expect(revision["findings"]?.items?.first?["rule"]?.text == "D01")
+        #expect(revision["statements"]?.items?.first?["locks"]?.items?.first?["mode"]?.text == "ACCESS EXCLUSIVE")
+        #expect(revision["statements"]?.items?.first?["previous_version"]?.text == "breaks")
+    }
+
+    @Test func pipelinesGetAnnotationsAndAReport() async throws {
+        let scratch = try Scratch()
+        let program = try TestProgram(environment: ["GITHUB_ACTIONS": "true"])
+        let path = try file(Self.unsafe, in: scratch)
+        #expect(await program.run("migrate", "lint", path, "--junit", program.file("junit.xml")) == .refused)
+        #expect(program.messages.withLock { $0 }.contains("::error file=\(path),line=2,col=1,title=serin L01 ERROR::"))
+        let report = program.contents("junit.xml")
+        #expect(report.contains("<testsuite name=\"serin migrate lint\" tests=\"2\" failures=\"1\""))
+        #expect(report.contains("<failure type=\"L01\""))
+    }
+
+    @Test func aFileCannotWriteCommandsIntoTheLogOfAPipeline() async throws {
+        let scratch = try Scratch()
+        let program = try TestProgram(environment: ["GITHUB_ACTIONS": "true"])
+        let path = try file("DROP TABLE \"x\n::set-output name=a::b\u{1B}[2J\"", in: scratch)
+        _ = await program.run("migrate", "lint", path)
+        let text = program.takeOutput() + program.messages.withLock { $0 }
+        #expect(!text.contains("\n::set-output"))
+        #expect(!text.contains("\u{1B}[2J"))
+    }
+
+    @Test func aPolicyIsCheckedTogetherWithItsMigrations() async throws {
+        let scratch = try Scratch()
+        let program = try TestProgram()
+        #expect(await program.run("check", program.policy(), "--offline", "--migrations") == .usage)
+        let path = try file(Self.unsafe, in: scratch)
+        try FileManager.default.moveItem(atPath: path, toPath: scratch.file("1_note.up.sql"))
+        program.migrations.withLock { $0 = scratch.path }
+        #expect(await program.run("check", program.policy(), "--offline", "--migrations") == .refused)
+        let text = program.takeOutput()
+        #expect(text.contains("1_note.up.sql:2:1: ERROR L01"))
+        #expect(text.contains("ERROR R01: there is no way back from 1"))
+        #expect(await program.run("check", program.policy(), "--offline") == .ok)
+    }
+
+    @Test func aFolderOfMarkedFilesIsReadInTheOrderOfItsNumbers() async throws {
+        let scratch = try Scratch()
+        let program = try TestProgram()
+        let first = """
+            -- migrate:up
+            CREATE TABLE orders (id bigint PRIMARY KEY, note varchar(20));
+            -- migrate:down
+            DROP TABLE orders;
+            """
+        let second = """
+            -- migrate:up transaction:false
+            CREATE INDEX CONCURRENTLY orders_note ON orders (note);
+            -- migrate:down transaction:false
+            DROP INDEX CONCURRENTLY orders_note;
+            """
+        let third = """
+            -- migrate:up
+            ALTER TABLE orders ALTER COLUMN note TYPE varchar(40);
+            -- migrate:down
+            ALTER TABLE orders ALTER COLUMN note TYPE varchar(20);
+            """
+        for (name, text) in [("1_orders.sql", first), ("2_index.sql", second), ("10_longer.sql", third)] {
+            try text.write(toFile: scratch.file(name), atomically: true, encoding: .utf8)
+        }
+        #expect(await program.run("migrate", "lint", scratch.path, "--applied", "1", "-o", "json") == .refused)
+        let document = try JSONValue(parsing: Array(program.takeOutput().utf8))
+        let revisions = document["revisions"]?.items ?? []
+        #expect(revisions.compactMap { $0["revision"]?.text } == ["2", "10"])
+        #expect(revisions.compactMap { $0["class"]?.text } == ["additive", "additive"])
+        // The way back writes every row anew, and may cut what was written since.
+        #expect(revisions.last?["findings"]?.items?.compactMap { $0["rule"]?.text } == ["L02", "D02"])
+        #expect(revisions.last?["findings"]?.items?.first?["line"]?.integer == 4)
+    }
+}
