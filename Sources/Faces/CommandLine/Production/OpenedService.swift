@@ -77,7 +77,7 @@ final class OpenedService: OpenedController {
                         PolicyBackups(
                             policy: $0, state: StateRoot(path: root),
                             assembly: Assembly.backups(environment: surroundings.environment))
-                    })
+                    }, state: StateRoot(path: root))
             },
             watchdog: WatchdogLink(
                 showLife: { keeper.showLife() }, hasMark: { mark.exists }, clearMark: { mark.clear() }),
