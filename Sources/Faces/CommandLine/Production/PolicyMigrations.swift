@@ -1,7 +1,7 @@
 internal import SerinController
 internal import SerinCrypto
-internal import SerinMigrations
 internal import SerinMigrationTools
+internal import SerinMigrations
 internal import SerinModel
 internal import SerinPolicies
 internal import SerinPorts
