@@ -96,6 +96,14 @@ import Testing
         #expect(silent.lines.contains { $0.contains("nobody can say how many rows") })
     }
 
+    @Test func aTableThatWasNotCountedIsNeverSaidToBeUntouched() throws {
+        let counted = [TableActivity(table: "public.orders", inserted: 7, updated: 0, deleted: 0)]
+        let named = question([try revision("0002", .destructive, tables: ["orders"])]) { $0.written = counted }.plan
+        #expect(named.lines.contains { $0.contains("7 rows inserted") })
+        let other = question([try revision("0002", .destructive, tables: ["users"])]) { $0.written = counted }.plan
+        #expect(other.lines.contains { $0.hasPrefix("→") && $0.contains("nobody can say how many rows") })
+    }
+
     /// Every combination of everything that the tree looks at.
     @Test func s6NothingIsEverRestoredWithoutABackupFencedWritesAWayAndPeople() throws {
         var asked = 0

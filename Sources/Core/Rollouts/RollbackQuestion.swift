@@ -128,7 +128,8 @@ public struct RollbackQuestion: Sendable, Hashable {
         guard canRestore else { return .unknown("\(what), and the policy does not say how it is restored") }
         var tables: [String] = []
         for table in dangerous.flatMap(\.tables).sorted() where tables.last != table { tables.append(table) }
-        let isConfined = dangerous.allSatisfy { !$0.tables.isEmpty } && applied.allSatisfy(\.hasDown)
+        let isKnown = dangerous.allSatisfy { !$0.tables.isEmpty }
+        let isConfined = isKnown && applied.allSatisfy(\.hasDown)
         var choices = [RollbackPlan.Choice(.keep, loss: "what the migration destroyed stays lost")]
         if isConfined {
             choices.append(
@@ -146,12 +147,20 @@ public struct RollbackQuestion: Sendable, Hashable {
             RollbackPlan.Choice(.swap, loss: "everything that was written since \(backupMoment) (\(words(of: written)))"))
         let way: RollbackPlan.Way = isConfined ? .salvage : isPointInTimePossible ? .pointInTime : .swap
         let because =
-            isConfined ? "the loss is confined to \(tables.joined(separator: ", "))" : "nobody can say which tables lost what"
+            isConfined
+            ? "the loss is confined to \(tables.joined(separator: ", "))"
+            : isKnown ? "a revision has no way back" : "nobody can say which tables lost what"
         return RollbackPlan(
             way: way, reason: "\(what); \(because)", people: max(approvals, way == .salvage ? 1 : 2), choices: choices)
     }
 
-    private func writes(to tables: [String]) -> [TableActivity]? { written.map { $0.filter { tables.contains($0.table) } } }
+    /// What was written to some tables; a name without its schema stands for that table in any. Nil when one was not counted.
+    private func writes(to tables: [String]) -> [TableActivity]? {
+        guard let written else { return nil }
+        func isSame(_ counted: String, _ named: String) -> Bool { counted == named || counted.hasSuffix(".\(named)") }
+        guard tables.allSatisfy({ named in written.contains { isSame($0.table, named) } }) else { return nil }
+        return written.filter { counted in tables.contains { isSame(counted.table, $0) } }
+    }
 
     /// `120 rows inserted, 3 updated and 0 deleted since`.
     private func words(of activity: [TableActivity]?) -> String {
