@@ -168,7 +168,7 @@ import Testing
             _ = try await service.start(by: author)
             #expect(service.pass(atMost: .hours(1)) { service.status?.isRollbackIncomplete == true })
             #expect(service.weight == .zero)
-            #expect(service.notifier.notices.withLock { $0.contains(where: \.isCall) })
+            #expect(service.notifier.notices.withLock { $0.contains { $0.severity == .critical } })
             migrations.state.withLock { $0.readFailure = nil }
             _ = await service.perform(Command(.rollback, by: ann, reason: "the database is back"))
             #expect(ends(service))

@@ -81,7 +81,7 @@ final class OpenedService: OpenedController {
                             policy: LoadedPolicy(policy: charter.policy, hash: charter.policyHash), state: StateRoot(path: root),
                             assembly: Assembly.backups(environment: surroundings.environment, output: surroundings.output),
                             afterwork: afterwork, report: notices.say)
-                    })
+                    }, state: StateRoot(path: root))
             },
             watchdog: WatchdogLink(
                 showLife: { keeper.showLife() }, hasMark: { mark.exists }, clearMark: { mark.clear() }),

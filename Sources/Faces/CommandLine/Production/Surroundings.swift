@@ -32,7 +32,7 @@ struct Surroundings: Sendable {
 
     /// The parts that a rollout's policy names; `start` is what an earlier controller compared its database with.
     func world(
-        of charter: Charter, database start: DatabaseStart? = nil, backups: (any Backups)? = nil
+        of charter: Charter, database start: DatabaseStart? = nil, backups: (any Backups)? = nil, state: StateRoot? = nil
     ) throws(Failure) -> World {
         let policy = charter.policy
         let secrets = secrets
@@ -55,7 +55,7 @@ struct Surroundings: Sendable {
             database: database,
             actions: CommandActions(transport: transport, environment: environment) { reference throws(Failure) in
                 try secrets.read(reference)
-            }, backups: backups, migrations: try migrations(of: policy), notifiers: notifiers ?? [])
+            }, backups: backups, migrations: try migrations(of: charter, state: state), notifiers: notifiers ?? [])
     }
 
     /// A load balancer by its settings.
