@@ -153,7 +153,8 @@ extension OpenedBackups {
         let url = restore.url.isEmpty ? try secrets.read(physical.url) : restore.url
         cluster.database = ConnectionText.option("dbname", of: url) ?? "postgres"
         return try await ClusterRestore(
-            try settings, restore, physical, identities: try identities, catalogue: catalogue, account: Self.account, now: Self.now,
+            try settings, restore, physical, identities: try identities, catalogue: catalogue, account: Self.account,
+            now: Self.now,
             progress: options.progress
         ).restore(record, cluster, destination: wish.destination, into: folder, by: principal) { kind throws(Failure) in
             try source(kind, account: Self.account)
@@ -178,7 +179,8 @@ extension OpenedBackups {
                 return try await recover(record, wish, ClusterRestore.Wish(self.furthest), settings, by: principal)
             }
             let report = try await BackupDrill(
-                try self.settings, drill, identities: try identities, catalogue: catalogue, now: Self.now, progress: options.progress
+                try self.settings, drill, identities: try identities, catalogue: catalogue, now: Self.now,
+                progress: options.progress
             ).run(source(plan.source.defaultKind), backup: backup, seed: seed, by: principal)
             tell(.drill, notices.drilled(report))
             return report

@@ -171,7 +171,8 @@ struct OpenedBackups: BackupWork {
             let concerns = (finding.facts?.concerns ?? []) + finding.remarks
             return Probe(
                 finding.name, concerns.isEmpty ? .ok : .warning,
-                ([finding.detail.isEmpty ? "right" : finding.detail] + (finding.facts?.words ?? []) + concerns).joined(separator: "; "))
+                ([finding.detail.isEmpty ? "right" : finding.detail] + (finding.facts?.words ?? []) + concerns).joined(
+                    separator: "; "))
         } + (proofProbe(needsProof).map { [$0] } ?? [])
     }
 

@@ -32,7 +32,8 @@ extension Surroundings {
         guard case .file(let file)? = policy.backup?.plan else { return policy.service.description }
         do {
             let text = try PolicyArguments.text(of: file, kind: "plan")
-            let loaded = try Assembly.backups(environment: environment, output: output).readPlan(PolicySource(file: file, text: text))
+            let loaded = try Assembly.backups(environment: environment, output: output).readPlan(
+                PolicySource(file: file, text: text))
             return loaded.plan.target.description
         } catch {
             throw Failure(.invalid, "the backup plan names the lease of the database and cannot be read: \(error)")
