@@ -57,7 +57,7 @@ import Testing
     @Test func anUnknownMemberIsNamed() {
         let document = JSONValue.object(["reason": .string("x"), "reasn": .string("y")])
         let error = #expect(throws: DocumentError.self) { try CommandDocument.decode(document) }
-        #expect(error?.description == "request has no 'reasn'; it knows reason, security")
+        #expect(error?.description == "request has no 'reasn'; it knows reason, security, plan")
     }
 
     @Test(arguments: [0, 1, 999, 1_772_325_735_250, -1, -86_400_000, 951_782_400_000, 4_102_444_799_999] as [Int64])
