@@ -5,34 +5,44 @@ set -euo pipefail
 cd "$(dirname "$0")/.."
 logs=build/tests
 program=.build/debug/serinPackageTests.xctest
-rollouts='^IntegrationTests'
-backups='^(BackupsTests|CommandLineTests|PostgresTests)'
 rm -rf "$logs"
 mkdir -p "$logs"
 
+# What each lane runs, by the beginning of the tests' names; `rest` is everything else.
+declare -A lanes=(
+    [rollouts]='^IntegrationTests\.Integration/'
+    [programs]='^IntegrationTests\.[^I]'
+    [backups]='^(BackupsTests|PostgresTests)\.'
+    [migrations]='^MigrationToolsTests\.'
+)
+
 # lane NAME OPTION...: the tests that the options choose; fails when one fails or none was found.
 lane() {
-    name=$1
+    local log="$logs/$1.log"
     shift
-    "$program" --testing-library swift-testing --no-parallel "$@" >"$logs/$name.log" 2>&1 || return 1
-    grep -qE 'Test run with [1-9][0-9]* tests? .*passed' "$logs/$name.log"
+    "$program" --testing-library swift-testing --no-parallel "$@" >"$log" 2>&1 || return 1
+    grep -qE 'Test run with [1-9][0-9]* tests? .*passed' "$log"
 }
 
 started=$SECONDS
-for name in rollouts backups rest; do : >"$logs/$name.log"; done
-tail -q -n +1 -F "$logs/rollouts.log" "$logs/backups.log" "$logs/rest.log" 2>/dev/null \
-    > >(grep --line-buffered -E '✘|Suite .* passed|Test run with') &
+names="rollouts programs backups migrations rest"
+rest=()
+for name in $names; do : >"$logs/$name.log"; done
+tail -q -n +1 -F "$logs"/*.log 2>/dev/null > >(grep --line-buffered -E '✘|Suite .* passed|Test run with') &
 follower=$!
-lane rollouts --filter "$rollouts" & first=$!
-lane backups --filter "$backups" & second=$!
-lane rest --skip "$rollouts" --skip "$backups" & third=$!
+declare -A jobs
+for name in "${!lanes[@]}"; do
+    lane "$name" --filter "${lanes[$name]}" &
+    jobs[$name]=$!
+    rest+=(--skip "${lanes[$name]}")
+done
+lane rest "${rest[@]}" &
+jobs[rest]=$!
 failed=""
-wait $first || failed="$failed rollouts"
-wait $second || failed="$failed backups"
-wait $third || failed="$failed rest"
+for name in $names; do wait "${jobs[$name]}" || failed="$failed $name"; done
 kill $follower
 
-for name in rollouts backups rest; do
+for name in $names; do
     echo "$name: $(grep -E 'Test run with' "$logs/$name.log" | tail -1 || echo 'ended without a result')"
 done
 if [ -n "$failed" ]; then

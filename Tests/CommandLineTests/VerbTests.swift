@@ -414,7 +414,7 @@ import Testing
         policy.backup?.plan = .short(destinations: ["file:///b"], key: .file("/k"))
         #expect(plan().stages[1].hasPrefix("backup: a dump of postgres to file:///b, kept until somebody deletes it, verified"))
         policy.backup?.before = .migrations
-        #expect(plan().stages[1] == "backup: none is taken: it is asked for before migrations, and there are none yet")
+        #expect(plan().stages[1] == "backup: none is taken: it is asked for before migrations, and the policy migrates nothing")
         #expect(plan().wayBack.last?.contains("restore point") == false)
     }
 
