@@ -12,7 +12,8 @@ mkdir -p "$logs"
 declare -A lanes=(
     [rollouts]='^IntegrationTests\.Integration/'
     [programs]='^IntegrationTests\.[^I]'
-    [backups]='^(BackupsTests|PostgresTests)\.'
+    [sources]='^BackupsTests\.[A-O]'
+    [backups]='^(BackupsTests\.[P-Z]|PostgresTests\.)'
     [migrations]='^MigrationToolsTests\.'
 )
 
@@ -25,7 +26,7 @@ lane() {
 }
 
 started=$SECONDS
-names="rollouts programs backups migrations rest"
+names="rollouts programs sources backups migrations rest"
 rest=()
 for name in $names; do : >"$logs/$name.log"; done
 tail -q -n +1 -F "$logs"/*.log 2>/dev/null > >(grep --line-buffered -E '✘|Suite .* passed|Test run with') &

@@ -159,7 +159,7 @@ import Testing
         var scene = try toRestore()
         #expect(scene.status.awaitedApproval?.contains("2 different people, anyone but uid:1") == true)
         #expect(scene.log.contains { $0.contains("15 rows inserted, 3 updated and 1 deleted since") })
-        #expect(scene.calls.contains { $0.contains("serin approve --plan") })
+        #expect(scene.calls.contains { $0.contains("serin approve checkout") && $0.contains(" --plan ") })
         let plan = try plan(scene)
         scene.command(.approve, by: Scene.ann)
         scene.happens(.commanded(Command(.approve, by: Scene.ann, reason: "", plan: "ffffffffffff")))

@@ -108,7 +108,7 @@ extension Rollout {
         for line in plan.lines { effects.append(.record(Decision(topic: "schema", text: line))) }
         apply(.schemaInspected(intent, plan.machineWay), at: now, into: &effects)
         if case .mending(_, .awaitingApproval(let people)) = machine.state {
-            let text = "the restore waits for \(people) different people: serin approve --plan \(awaitedPlan ?? "")"
+            let text = "the restore waits for \(people) different people: serin approve \(charter.id) --plan \(awaitedPlan ?? "")"
             effects.append(.record(Decision(topic: "schema", text: text)))
             effects.append(.notify(Notice(isCall: true, text: headline + text)))
         }

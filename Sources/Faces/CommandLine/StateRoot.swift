@@ -35,7 +35,20 @@ public struct StateRoot: Sendable, Hashable {
     public func haltFile(of service: ServiceName) -> String { folder(of: service) + "/halt" }
 
     /// Makes a service's folder for its owner alone, and what is missing above it.
-    public func create(for service: ServiceName) throws(Failure) { try Self.makeFolders(folder(of: service)) }
+    public func create(for service: ServiceName) throws(Failure) {
+        guard !Self.isTaken(service) else {
+            throw Failure(
+                .denied, "a service cannot be called '\(service)': the state folder keeps something of its own under that name",
+                hint: "give it another name in the policy")
+        }
+        try Self.makeFolders(folder(of: service))
+    }
+
+    /// Whether the state folder has a file or folder of that name which is no service's.
+    private static func isTaken(_ service: ServiceName) -> Bool {
+        let name = service.description
+        return name == "backups" || ["catalogue.db", "daemon.sock", "messages.db"].contains { name.hasPrefix($0) }
+    }
 
     /// Makes the folder itself.
     public func create() throws(Failure) { try Self.makeFolders(path) }
@@ -52,7 +65,7 @@ public struct StateRoot: Sendable, Hashable {
         var services: [ServiceName] = []
         while let entry = readdir(folder) {
             let name = withUnsafeBytes(of: &entry.pointee.d_name) { String(decoding: $0.prefix { $0 != 0 }, as: UTF8.self) }
-            if let service = ServiceName(name), hasFolder(service) { services.append(service) }
+            if let service = ServiceName(name), !Self.isTaken(service), hasFolder(service) { services.append(service) }
         }
         return services.sorted()
     }

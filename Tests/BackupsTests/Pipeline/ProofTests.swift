@@ -32,4 +32,22 @@ import Testing
         let second = try await scene.backUp(source, settings).record.id
         #expect(try await verify(second, .storedBytes, []) == .verified)
     }
+
+    @Test func aKeyThatIsNotTheCertificatesCondemnsNoBackup() async throws {
+        let scene = try await BackupScene.start(isEmpty: true)
+        defer { scene.end() }
+        let owner = try await TestCertificate(in: scene.scratch, name: "owner")
+        let other = try await TestCertificate(in: scene.scratch, name: "other")
+        var settings = scene.settings
+        settings.key = .recipients([try readCertificate(owner.certificate)])
+        let source = try scene.source()
+        let id = try await scene.backUp(source, settings).record.id
+        let mixed = try EnvelopeIdentity.recipient(certificate: owner.certificate, privateKey: other.key)
+        let verifier = BackupVerifier(settings, identities: [mixed], catalogue: scene.catalogue, now: BackupScene.now)
+        let failure = await #expect(throws: Failure.self) {
+            _ = try await verifier.verify(id, source: source, by: BackupScene.principal)
+        }
+        #expect(failure?.message.contains("does not open") == true)
+        #expect(try await scene.record(id)?.state == .available)
+    }
 }

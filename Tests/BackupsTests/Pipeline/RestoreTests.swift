@@ -117,6 +117,17 @@ import Testing
         }
     }
 
+    @Test func aTableThatTheBackupDoesNotHaveIsRefusedByName() async throws {
+        let scene = try await BackupScene.start(isEmpty: true)
+        defer { scene.end() }
+        let source = try scene.source()
+        let record = try await scene.backUp(source).record
+        let failure = await #expect(throws: Failure.self) { _ = try await scene.restore(record.id, source, tables: ["app.nope"]) }
+        #expect(failure?.message == "the backup has no table app.nope")
+        #expect(failure?.kind == .denied)
+        #expect(try await scene.server.sql("SELECT count(*) FROM pg_database WHERE datname LIKE '%restore%'") == "0")
+    }
+
     @Test func missingRowsOfOneTableComeBackAndNewerOnesStay() async throws {
         let scene = try await BackupScene.start()
         defer { scene.end() }

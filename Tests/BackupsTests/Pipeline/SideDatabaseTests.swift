@@ -129,6 +129,10 @@ import Testing
         let unprepared = try await scene.restore(record.id, source)
         #expect(unprepared.checks.filter { !$0.passed }.map(\.name) == [Erasure.check])
         #expect(!unprepared.passed)
+        let tables = await #expect(throws: Failure.self) {
+            _ = try await scene.restore(record.id, source, tables: ["app.orders"])
+        }
+        #expect(tables?.kind == .denied, "a table by itself would bring them back")
         var settings = scene.restoreSettings()
         settings.erasure = """
             DELETE FROM app.lines WHERE order_id = substring(current_setting('serin.subject') FROM '[0-9]+')::bigint;

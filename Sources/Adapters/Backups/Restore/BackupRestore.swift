@@ -86,10 +86,29 @@ public struct BackupRestore: Sendable {
             throw Failure(.denied, "the plan says nothing about masking", hint: "restore.mask: {run: [a program that does it]}")
         }
         let record = try await reading.record(id)
+        if !tables.isEmpty { try await check(tables, of: record, isMasked) }
         let mark = String("\(id)".filter { $0 != "-" }.suffix(8))
         let name = try await onOwnThread { _ throws(Failure) in try server.freeName(beside: "restore", mark) }
         return try await reading.holding([id], as: name, for: settings.policy.deadline, by: permit.by) { () throws(Failure) in
             try await perform(record, destination, source, name, tables, isMasked, server, permit)
+        }
+    }
+
+    /// Tables by themselves are neither masked nor cleared of who was erased: both may need the rest of the database.
+    private func check(_ tables: [String], of record: BackupRecord, _ isMasked: Bool) async throws(Failure) {
+        let whole = "restore it whole: without --table"
+        guard !isMasked else { throw Failure(.denied, "tables by themselves cannot be masked", hint: whole) }
+        let subjects = try await notes.erased(since: record.consistentAt)
+        guard subjects.isEmpty else {
+            throw Failure(
+                .denied, "\(subjects.count) were erased since this backup, and tables by themselves would bring them back",
+                hint: whole)
+        }
+        guard let known = record.facts?.rows?.tables.map({ "\($0.schema).\($0.table)" }) else { return }
+        let missing = tables.filter { !known.contains($0) }
+        guard missing.isEmpty else {
+            let names = known.prefix(10).joined(separator: ", ") + (known.count > 10 ? ", …" : "")
+            throw Failure(.denied, "the backup has no table \(missing.joined(separator: ", "))", hint: "it has \(names)")
         }
     }
 

@@ -11,8 +11,11 @@ extension Surroundings {
     /// What moves the schema that a rollout's policy names; nil when it names none.
     ///
     /// - Parameter state: The state folder, whose catalogue has the leases; nil for whoever only looks: nothing is made there then.
+    /// - Throws: For a rollout that is to run, that it is not supported yet.
     func migrations(of charter: Charter, state: StateRoot?) throws(Failure) -> (any Migrations)? {
         guard let rules = charter.policy.migrations else { return nil }
+        // Nothing binds what runs to what was judged yet, nor a restore point to the database that is migrated.
+        guard state == nil else { throw Self.unsupported }
         guard let database = rules.database ?? charter.policy.postgres?.primary else {
             throw Failure(.invalid, "the policy migrates, and names no database")
         }
@@ -26,6 +29,11 @@ extension Surroundings {
             },
             assembly: Assembly.migrations(environment: environment), by: charter.author, classify: Lint.classifier())
     }
+
+    /// Why no rollout migrates yet.
+    static let unsupported = Failure(
+        .denied, "migrations within a rollout are not supported yet",
+        hint: "run serin migrate up before it, and leave migrations out of the policy of the rollout")
 
     /// The name of the lease: the target of the backup plan, so that backups and migrations keep out of each other's way.
     private func lease(of policy: Policy) throws(Failure) -> String {

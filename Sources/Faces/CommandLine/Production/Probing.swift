@@ -45,6 +45,9 @@ struct Probing: Sendable {
             {
                 probes.append(problem)
             }
+            if charter.policy.migrations != nil {
+                probes.append(Probe("migrations", .failed, Surroundings.unsupported.message))
+            }
             if let weight = report.weight { probes.append(Probe("traffic", .ok, "\(world.traffic.name) answers: \(weight.raw)")) }
             for value in report.database?.values ?? [] {
                 let text = value.value.map { Numbers.short($0) } ?? "no data"
