@@ -1,5 +1,6 @@
 internal import FoundationEssentials
 internal import Glibc
+internal import SerinLocks
 public import SerinModel
 
 /// A folder of its own for one test, removed when it is no longer needed.
@@ -42,17 +43,34 @@ public struct Scratch: Sendable {
 
 /// A TCP port of the loopback interface that was free a moment ago.
 public func freePort() throws(Failure) -> Int {
+    for _ in 0..<testPorts.count {
+        let port =
+            testPorts.lowerBound
+            + nextPort.withLock { next in
+                next = (next + 1) % testPorts.count
+                return next
+            }
+        if canListen(port) { return port }
+    }
+    throw Failure(.transient, "no free port in \(testPorts)")
+}
+
+/// Below those that the kernel gives to outgoing connections: a server that is started again finds its port as it left it.
+private let testPorts = 10_500..<32_500
+/// Programs of tests side by side begin at different places.
+private let nextPort = Locked(Int(getpid()) * 613 % testPorts.count)
+
+private func canListen(_ port: Int) -> Bool {
     let descriptor = socket(AF_INET, Int32(SOCK_STREAM.rawValue), 0)
+    guard descriptor >= 0 else { return false }
     defer { close(descriptor) }
     var address = sockaddr_in()
     address.sin_family = sa_family_t(AF_INET)
+    address.sin_port = UInt16(port).bigEndian
     address.sin_addr.s_addr = UInt32(0x7F00_0001).bigEndian
-    var length = socklen_t(MemoryLayout<sockaddr_in>.size)
-    let result = withUnsafeMutablePointer(to: &address) { pointer in
+    return withUnsafePointer(to: &address) { pointer in
         pointer.withMemoryRebound(to: sockaddr.self, capacity: 1) { generic in
-            bind(descriptor, generic, length) == 0 ? getsockname(descriptor, generic, &length) : -1
+            bind(descriptor, generic, socklen_t(MemoryLayout<sockaddr_in>.size)) == 0
         }
     }
-    guard descriptor >= 0, result == 0 else { throw Failure(.transient, "no free port: \(String(cString: strerror(errno)))") }
-    return Int(UInt16(bigEndian: address.sin_port))
 }

@@ -167,8 +167,9 @@ import Testing
         #expect(failed.failure?.message.hasPrefix("\(failure?.stage.rawValue ?? ""): ") == true)
         #expect(scene.leftovers.isEmpty)
         #expect(scene.files(scene.store).count == 3, "\(scene.files(scene.store))")
-        #expect(
-            try await scene.server.sql("SELECT count(*) FROM pg_stat_activity WHERE application_name = 'serin-backup'") == "0")
+        // The server needs a moment to end the sessions of programs that are gone.
+        let sessions = "SELECT count(*) FROM pg_stat_activity WHERE application_name = 'serin-backup'"
+        try await waitUntil("no session of a backup", within: .seconds(10)) { try await scene.server.sql(sessions) == "0" }
     }
 }
 
