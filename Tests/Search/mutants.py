@@ -19,7 +19,7 @@ ROOT = pathlib.Path(__file__).resolve().parents[2]
 CORE = ROOT / "Sources" / "Core"
 SOURCES = (
     [path for path in sorted((CORE / "Model").rglob("*.swift")) if not path.name.startswith("JSON")]
-    + [CORE / "Policies" / f"{name}.swift" for name in ("Policy", "ActionPolicy", "PostgresPolicy", "SignalPolicy", "DriverSettings", "MigrationPolicy", "Backups/RolloutBackupPolicy")]
+    + [CORE / "Policies" / f"{name}.swift" for name in ("Policy", "ActionPolicy", "PostgresPolicy", "SignalPolicy", "DriverSettings", "MigrationPolicy", "Backups/RolloutBackupPolicy", "RolloutNotifyPolicy")]
     + [
         CORE / "Rollouts" / f"{name}.swift"
         for name in ("Cause", "Charter", "CheckpointReference", "Command", "Deadline", "Ending", "MigrationOutcome", "RolloutEvent")
