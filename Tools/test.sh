@@ -1,6 +1,7 @@
 #!/usr/bin/env bash
 # All tests that are built, in lanes side by side: tests of real servers mostly wait, so one lane alone leaves the processors idle.
 # Within a lane tests run one after the other. Shown are suites and failures as they come; everything stands in build/tests.
+# usage: test.sh [TARGET...]   Targets of make, run one after the other beside the lanes with what processor time these leave.
 # AGAIN=1: what failed beside the others is run once more alone before it is believed; both stand in the output.
 set -euo pipefail
 cd "$(dirname "$0")/.."
@@ -25,7 +26,15 @@ lane() {
     grep -qE 'Test run with [1-9][0-9]* tests? .*passed' "$log"
 }
 
+# beside TARGET...: as a lane, stopped by the first that fails.
+beside() {
+    local target
+    for target; do nice -n 19 make --no-print-directory "$target" >"$logs/$target.log" 2>&1 || return 1; done
+}
+
 started=$SECONDS
+beside "$@" &
+beside=$!
 names="rollouts programs backups migrations rest"
 rest=()
 for name in $names; do : >"$logs/$name.log"; done
@@ -42,10 +51,24 @@ jobs[rest]=$!
 failed=""
 for name in $names; do wait "${jobs[$name]}" || failed="$failed $name"; done
 kill $follower
+targets=passed
+wait $beside || targets=FAILED
 
 for name in $names; do
     echo "$name: $(grep -E 'Test run with' "$logs/$name.log" | tail -1 || echo 'ended without a result')"
 done
+for name; do
+    echo "$name: $(tail -1 "$logs/$name.log" 2>/dev/null || echo 'was not run')"
+done
+if [ $targets = FAILED ]; then
+    for name; do
+        if [ -e "$logs/$name.log" ]; then last=$name; fi
+    done
+    echo "--- the end of make $last"
+    tail -40 "$logs/$last.log"
+    echo "tests: FAILED in make $last after $((SECONDS - started)) s"
+    exit 1
+fi
 if [ -n "$failed" ]; then
     for name in $failed; do
         echo "--- what failed in $name (all of it: $logs/$name.log)"

@@ -453,4 +453,12 @@ import Testing
         #expect(folder.contents("outputs").contains("rollout=checkout-01k5\n"))
         #expect(program.messages.withLock { $0 }.contains("::error title=serin checkout 1.9.0::rolled back: step 2 entered"))
     }
+
+    @Test(arguments: ["/no/such/folder/junit.xml", "/"]) func aReportThatCannotBeWrittenIsRefusedBeforeTheWait(file: String)
+        async throws
+    {
+        let program = try TestProgram()
+        #expect(await program.run("wait", "checkout", "--junit", file) == .usage)
+        #expect(program.messages.withLock { $0 }.contains("a report cannot be written to \(file): "))
+    }
 }

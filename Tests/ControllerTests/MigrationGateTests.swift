@@ -246,13 +246,15 @@ import Testing
 
     @Test func anApprovalThatNobodyGivesLeavesWritesFencedAndCallsAPerson() async throws {
         let migrations = migrations(try revision("0002", .destructive))
-        let service = try SimulatedService(policy: policy { $0.destructive = .allow }, migrations: migrations)
+        var policy = policy { $0.destructive = .allow }
+        policy.timing.approvalDeadline = .hours(1)
+        let service = try SimulatedService(policy: policy, migrations: migrations)
         try await service.running {
             try await startDestructive(service)
             #expect(service.pass(atMost: .minutes(5)) { service.weight > .zero })
             service.telemetry.state.withLock { $0.canaryFailPermille = 300 }
             #expect(
-                service.pass(atMost: .hours(30)) { service.status?.next.hasPrefix("a person has to see to the schema") == true })
+                service.pass(atMost: .hours(2)) { service.status?.next.hasPrefix("a person has to see to the schema") == true })
             #expect(service.status?.isRollbackIncomplete == true)
             #expect(!service.actions.names.withLock { $0.contains("restore") })
             #expect(service.actions.names.withLock { $0.last } == "fence")

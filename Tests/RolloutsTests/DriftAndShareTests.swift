@@ -188,6 +188,20 @@ struct ShareGuardTests {
         }
     }
 
+    @Test func aSampleMoreOfTheCanaryRightAfterTheConfirmationIsNoOtherShare() throws {
+        let weight = try #require(Weight(basisPoints: 1000))
+        var share = ShareGuard()
+        let found = (1...8).map { poll in
+            // A poll every sample; the canary is sampled a moment before each poll, the control a moment after it.
+            let total = TrafficCounts(canary: 10_000 * Double(poll), control: 90_000 * Double(poll - 1))
+            return share.judge(
+                weight, counts: nil, telemetry: total, scrape: .seconds(15), at: start + .seconds(15) * Int64(poll))
+        }
+        // One poll alone rolls nothing back.
+        #expect(!found.dropFirst().contains(.high), "\(found)")
+        #expect(found.last == .fits, "\(found)")
+    }
+
     @Test func aSampleMoreOfTheCanaryThanOfTheControlIsNoOtherShare() throws {
         // Each minute one sample of the canary and, two polls later, one of the control.
         var sharing = ShareGuard()

@@ -42,7 +42,7 @@ public struct BackupAgenda: Sendable, Hashable {
         of plan: BackupPlan, _ records: [BackupRecord], at now: Instant, chance: (String) -> Double,
         offsets: @escaping ZoneOffsets
     ) {
-        for schedule in plan.schedules where schedule.trigger.longestGap != nil {
+        for schedule in plan.schedules where schedule.trigger.isTimed {
             let own = records.filter { $0.kind == schedule.kind && $0.order.target == plan.target.description }
             let last = own.filter { $0.state != .failed }.map(\.createdAt).max()
             let failed = own.filter { $0.state == .failed }.map { $0.failedAt ?? $0.createdAt }.max()

@@ -11,6 +11,9 @@ struct RequestWindow: Sendable, Hashable {
     /// The base first; totals that did not move leave no mark, so there are at most about as many as requests.
     private var marks: [Mark] = []
 
+    /// How long ago the window began.
+    func span(until now: Instant) -> Duration { marks.first.map { now - $0.at } ?? .zero }
+
     /// As `take(_:at:lasting:holding:)` for totals that began at zero: the first of them count as well.
     mutating func take(
         sinceConfirmed total: TrafficCounts, at now: Instant, lasting length: Duration, holding fewest: Double

@@ -54,7 +54,19 @@ struct ShareGuard: Sendable, Hashable {
         // Squared, so that no square root is needed; at 100 % there is no chance at all.
         let variance = share * (1 - share) / total
         guard difference * difference > Self.deviations * Self.deviations * variance else { return .fits }
-        if difference > tolerance { return .high }
-        return difference < -tolerance ? .low : .fits
+        guard abs(difference) > tolerance else { return .fits }
+        let skew = direct == nil ? skew(scrape: scrape, at: now) : 1
+        if difference > 0 {
+            return seen.canary / (seen.canary + skew * seen.control) - share > tolerance ? .high : .unknown
+        }
+        return share - skew * seen.canary / (skew * seen.canary + seen.control) > tolerance ? .low : .unknown
+    }
+
+    /// How many times too many requests of a cohort telemetry may show: soon after a confirmation its instances may have been
+    /// sampled once more often than the other's.
+    private func skew(scrape: Duration?, at now: Instant) -> Double {
+        let span = Double(seenByTelemetry.span(until: now).milliseconds)
+        let samples = max(1, span / Double(max(1, (scrape ?? Self.length).milliseconds)))
+        return samples < Double(Self.samples) ? 1 + 1 / samples : 1
     }
 }

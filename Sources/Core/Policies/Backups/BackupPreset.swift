@@ -115,14 +115,14 @@ extension BackupPreset {
         result.schedules = BackupKind.allCases.flatMap { kind in
             let own = schedules.filter { $0.kind == kind }
             let others = other.schedules.filter { $0.kind == kind }
-            func timed(_ list: [BackupSchedule]) -> [BackupSchedule] { list.filter { $0.trigger.longestGap != nil } }
+            func timed(_ list: [BackupSchedule]) -> [BackupSchedule] { list.filter { $0.trigger.isTimed } }
             var timers = BackupPreset.gap(timed(own)) <= BackupPreset.gap(timed(others)) ? timed(own) : timed(others)
             let limit = smaller(age(of: timed(own)), other.age(of: timed(others)))
             for place in timers.indices { timers[place].maximumAge = limit }
-            let events = own.filter { $0.trigger.longestGap == nil }
+            let events = own.filter { !$0.trigger.isTimed }
             return timers + events
                 + others.filter { event in
-                    event.trigger.longestGap == nil && !events.contains { $0.trigger == event.trigger }
+                    !event.trigger.isTimed && !events.contains { $0.trigger == event.trigger }
                 }
         }
         result.windows = windows.isEmpty ? other.windows : windows
@@ -159,6 +159,14 @@ extension BackupPreset {
 }
 
 extension BackupTrigger {
+    /// Whether a clock sets it going, and not an event.
+    public var isTimed: Bool {
+        switch self {
+        case .before: false
+        case .every, .cron: true
+        }
+    }
+
     /// The longest time between two runs within two years that hold a leap day, in UTC; nil for one that no clock sets going.
     public var longestGap: Duration? {
         switch self {

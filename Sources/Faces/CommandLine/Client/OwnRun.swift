@@ -158,7 +158,7 @@ struct OwnRun: Sendable {
                 count += 1
                 guard count == 1 else {
                     session.complain(
-                        "ended by a second signal, \(Interruptions.name(of: signal)); the weight is not confirmed at 0\nhint: \(continuation), or set the weight to 0 at the load balancer"
+                        "ended by a second signal, \(Interruptions.name(of: signal)), before everything was taken back\nhint: \(continuation) goes on; serin status \(service) shows the weight, which the load balancer must show as 0"
                     )
                     session.endNow(.rollbackIncomplete)
                     break

@@ -26,7 +26,7 @@ struct LintArguments: Sendable {
         applied = try input.text(
             "--applied", value: "REVISION", help: "what is applied already, up to here, only tells what the schema is")
         isStrict = try input.flag("--strict", help: "a warning fails too")
-        junit = try input.text("--junit", value: "FILE", help: "write a JUnit report")
+        junit = try input.junitFile(help: "write a JUnit report")
         settings = LintSettings(
             version: version ?? 15, isUTC: isUTC ? true : nil, rows: Dictionary(rows.map { ($0.table, $0.rows) }) { $1 })
     }

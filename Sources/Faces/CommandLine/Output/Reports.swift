@@ -19,6 +19,22 @@ enum Reports {
         if code != .ok { session.console.writeMessage(GitHubReport.annotation(status, code: code) + "\n") }
     }
 
+    /// Refuses a file that a report could not be written to: said before a rollout rather than after it.
+    static func check(_ path: String) throws(UsageError) {
+        let parts = path.split(separator: "/", omittingEmptySubsequences: false).dropLast()
+        let folder = parts.isEmpty ? "." : parts.joined(separator: "/") + "/"
+        var found = stat()
+        let exists = stat(path, &found) == 0
+        let error =
+            exists
+            ? (found.st_mode & S_IFMT == S_IFDIR ? EISDIR : access(path, W_OK) == 0 ? 0 : errno)
+            : access(folder, W_OK | X_OK) == 0 ? 0 : errno
+        guard error != 0 else { return }
+        throw UsageError(
+            "a report cannot be written to \(plain(path)): \(String(cString: strerror(error)))",
+            hint: "name a file in a folder that exists and is writable")
+    }
+
     /// Writes a report to a file.
     static func append(_ text: String, to path: String, replacing: Bool, _ session: Session) {
         let flags = O_WRONLY | O_CREAT | O_CLOEXEC | (replacing ? O_TRUNC : O_APPEND)
@@ -140,5 +156,14 @@ enum GitHubReport {
             default: result.append(character)
             }
         }
+    }
+}
+
+extension Arguments {
+    /// The file that `--junit` names; one that cannot be written is refused.
+    mutating func junitFile(help: String) throws(UsageError) -> String? {
+        guard let path = try text("--junit", value: "FILE", help: help) else { return nil }
+        try Reports.check(path)
+        return path
     }
 }

@@ -16,7 +16,7 @@ extension Subcommand {
         ], interruption: .handled
     ) { input throws(UsageError) in
         let isContinued = try input.flag("--continue", help: "take up the service's unfinished rollout instead of starting one")
-        let junit = try input.text("--junit", value: "FILE", help: "write a report in JUnit's XML")
+        let junit = try input.junitFile(help: "write a report in JUnit's XML")
         let group = try input.text(
             "--socket-group", value: "GROUP", help: "a group whose members may see, halt and approve this rollout")
         let arguments = try PolicyArguments(&input, needsVersion: false)

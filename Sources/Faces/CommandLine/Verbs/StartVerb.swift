@@ -10,7 +10,7 @@ extension Subcommand {
         examples: ["serin start policy.yaml --version 1.9.0 --previous 1.8.3", "serin start policy.yaml --version 1.9.0 --wait"]
     ) { input throws(UsageError) in
         let wait = try input.flag("--wait", help: "wait for its end, and end with its exit code")
-        let junit = try input.text("--junit", value: "FILE", help: "with --wait, write a report in JUnit's XML")
+        let junit = try input.junitFile(help: "with --wait, write a report in JUnit's XML")
         let arguments = try PolicyArguments(&input, needsVersion: true)
         return { session in
             let locator = ControllerLocator(session)

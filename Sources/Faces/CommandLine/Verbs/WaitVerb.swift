@@ -14,7 +14,7 @@ extension Subcommand {
         examples: ["serin wait checkout --timeout 90m", "serin wait checkout --for step=2"]
     ) { input throws(UsageError) in
         let goal = try input.option("--for", value: "final|step=N", help: "what to wait for (default: final)", read: Goal.init)
-        let junit = try input.text("--junit", value: "FILE", help: "write a report in JUnit's XML")
+        let junit = try input.junitFile(help: "write a report in JUnit's XML")
         let name = try input.positional("ROLLOUT", help: "a rollout or a service")
         return { session in
             let locator = ControllerLocator(session)
