@@ -122,7 +122,7 @@ struct RoundTripCourse: Sendable {
         #expect(result.record.state == .available, comment)
         let restored = try await BackupRestore(
             settings, scene.restoreSettings(), identities: [.keyFile(scene.keyFile), identity], catalogue: scene.catalogue,
-            now: BackupScene.now
+            holder: BackupScene.holder, now: BackupScene.now
         ).restore(result.record.id, source: source, permit: scene.permit(result.record.id, .beside))
         #expect(restored.passed, "\(comment): \(restored.checks.filter { !$0.passed })")
         let expected = try #require(wanted.withLock { $0 }, comment).get()

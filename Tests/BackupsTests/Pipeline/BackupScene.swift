@@ -22,6 +22,7 @@ struct BackupScene {
     var settings: PipelineSettings
 
     static let principal = Principal.uid(1000)
+    static let holder = LeaseHolder(place: "here", pid: getpid(), startTicks: 0, purpose: "test")
     static let now: @Sendable () -> Instant = {
         var time = timespec()
         clock_gettime(CLOCK_REALTIME, &time)
@@ -111,7 +112,7 @@ struct BackupScene {
     {
         BackupPipeline(
             settings ?? self.settings, catalogue: catalogue,
-            holder: LeaseHolder(place: "here", pid: getpid(), startTicks: 0, purpose: "test"), now: BackupScene.now,
+            holder: BackupScene.holder, now: BackupScene.now,
             progress: progress)
     }
 
@@ -141,12 +142,12 @@ struct BackupScene {
     ) async throws -> RestoredDatabase {
         try await BackupRestore(
             self.settings, settings ?? restoreSettings(), identities: [.keyFile(keyFile)], catalogue: catalogue,
-            now: BackupScene.now
+            holder: BackupScene.holder, now: BackupScene.now
         ).restore(id, source: source, tables: tables, permit: permit(id, scope))
     }
 
     func swap(_ settings: RestoreSettings) -> DatabaseSwap {
-        DatabaseSwap(settings, target: "shop", catalogue: catalogue, now: BackupScene.now)
+        DatabaseSwap(settings, target: "shop", catalogue: catalogue, holder: BackupScene.holder, now: BackupScene.now)
     }
 
     /// What restores and swaps left, at a later time when one is given.

@@ -39,7 +39,7 @@ import Testing
         #expect(failure?.kind == .denied)
         let bare = await #expect(throws: Failure.self) {
             _ = try await BackupRestore(
-                scene.settings, scene.restoreSettings(), identities: [], catalogue: scene.catalogue, now: BackupScene.now
+                scene.settings, scene.restoreSettings(), identities: [], catalogue: scene.catalogue, holder: BackupScene.holder, now: BackupScene.now
             ).restore(
                 record.id, source: source,
                 permit: RestorePermit(backup: record.id, database: "other", scope: .swap, by: BackupScene.principal))

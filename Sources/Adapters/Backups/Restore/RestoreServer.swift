@@ -72,6 +72,15 @@ struct RestoreServer: Sendable {
         return number
     }
 
+    /// Opens databases to connections that a swap which was killed has left closed.
+    func reopen(_ names: [String]) throws(Failure) {
+        let session = try maintenance
+        let list = names.map { sqlText($0) }.joined(separator: ", ")
+        for row in try session.rows("SELECT datname FROM pg_database WHERE datname IN (\(list)) AND NOT datallowconn ORDER BY 1") {
+            if let name = row.first ?? nil { _ = try session.rows("ALTER DATABASE \(sqlName(name)) ALLOW_CONNECTIONS true") }
+        }
+    }
+
     func url(of database: String) throws(Failure) -> String {
         guard let text = ConnectionText.text(settings.url, database: database) else {
             throw Failure(.invalid, "the connection string of \(client.name) cannot be read")
