@@ -51,7 +51,9 @@ struct EnvelopeFixture {
     ) -> (bytes: [UInt8], failure: EnvelopeFailure?) {
         let collected = Collected()
         do throws(EnvelopeFailure) {
-            try EnvelopeReader(facts, identities: identities ?? [.keyFile(keyFile)]).read(scratch.file(name)) { collected.add($0) }
+            try EnvelopeReader(facts, identities: identities ?? [.keyFile(keyFile)]).read(scratch.file(name)) {
+                collected.add($0)
+            }
             return (collected.bytes, nil)
         } catch { return (collected.bytes, error) }
     }

@@ -135,7 +135,9 @@ import Testing
         let said = try await book.follow("Migrations")
         #expect(said["look at the revisions"]?.contains("from base to 2") == true, "\(said)")
         #expect(
-            try await book.live("SELECT string_agg(attname, ' ') FROM pg_attribute WHERE attrelid = 'vouchers'::regclass AND attnum > 0 AND NOT attisdropped")
+            try await book.live(
+                "SELECT string_agg(attname, ' ') FROM pg_attribute WHERE attrelid = 'vouchers'::regclass AND attnum > 0 AND NOT attisdropped"
+            )
                 == "id")
     }
 

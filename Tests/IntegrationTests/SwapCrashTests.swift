@@ -57,7 +57,9 @@ import Testing
             if step == "rename" {
                 holder = try cluster.primary.session("BEGIN; COMMENT ON DATABASE shop IS 'x';\n\\! sleep 60\n")
                 try await waitUntil("the lock") {
-                    try await cluster.primary.sql("SELECT count(*) FROM pg_locks WHERE locktype = 'object' AND granted AND classid = 1262 AND mode = 'ShareUpdateExclusiveLock'") == "1"
+                    try await cluster.primary.sql(
+                        "SELECT count(*) FROM pg_locks WHERE locktype = 'object' AND granted AND classid = 1262 AND mode = 'ShareUpdateExclusiveLock'"
+                    ) == "1"
                 }
             }
             var environment = stage.environment

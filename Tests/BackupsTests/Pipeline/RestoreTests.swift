@@ -166,7 +166,9 @@ import Testing
         #expect(plan.live == 19_501)
         #expect(plan.leftOut == ["fresh"])
         #expect(plan.statement.hasPrefix("INSERT INTO \"app\".\"orders\""))
-        for (agreed, scope, kind) in [(499, .beside, FailureClass.denied), (498, .merge, .conflict)] as [(Int64, RestorePermit.Scope, FailureClass)] {
+        for (agreed, scope, kind) in [(499, .beside, FailureClass.denied), (498, .merge, .conflict)]
+            as [(Int64, RestorePermit.Scope, FailureClass)]
+        {
             let refused = await #expect(throws: Failure.self) { _ = try await merged(agreed, scope) }
             #expect(refused?.kind == kind)
         }

@@ -146,7 +146,8 @@ import Testing
                 == "19998|1")
         // Looked at again before it goes live, it is not blamed for the rows that were taken out.
         let again = try await BackupRestore(
-            scene.settings, settings, identities: [.keyFile(scene.keyFile)], catalogue: scene.catalogue, holder: BackupScene.holder, now: BackupScene.now
+            scene.settings, settings, identities: [.keyFile(scene.keyFile)], catalogue: scene.catalogue,
+            holder: BackupScene.holder, now: BackupScene.now
         ).inspect(restored.name, permit: scene.permit(record.id))
         #expect(again.passed, "\(again.checks)")
         #expect(!restored.checks.contains { $0.detail.contains("78") && $0.name == Erasure.check })

@@ -90,7 +90,9 @@ import Testing
                 default: try await swap.reopen(undone.replaced, by: BackupScene.principal)
                 }
             }
-            #expect(busy?.kind == .conflict && busy?.message.contains("serin migrate") == true, "\(attempt): \(String(describing: busy))")
+            #expect(
+                busy?.kind == .conflict && busy?.message.contains("serin migrate") == true,
+                "\(attempt): \(String(describing: busy))")
         }
         try await scene.catalogue.releaseLease(lease)
         // Taken back once more it is what it was after the first swap.

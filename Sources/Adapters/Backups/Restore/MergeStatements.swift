@@ -53,7 +53,9 @@ struct MergeStatements {
             WHERE i.indrelid = \(sqlText(live))::regclass AND i.indisunique AND NOT i.indisprimary
                 AND i.indpred IS NULL AND i.indexprs IS NULL ORDER BY 1, 2
             """)
-        for row in rows { if row.count == 2, let index = row[0], let column = row[1] { found[index, default: []].append(column) } }
+        for row in rows {
+            if row.count == 2, let index = row[0], let column = row[1] { found[index, default: []].append(column) }
+        }
         return found.sorted { $0.key < $1.key }.map(\.value).filter { $0.allSatisfy(columns.contains) }
     }
 

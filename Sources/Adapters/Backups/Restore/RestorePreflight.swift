@@ -41,7 +41,9 @@ public struct RestorePreflight: Sendable {
             FROM pg_roles r LEFT JOIN pg_database d ON d.datname = \(sqlText(server.live)) WHERE r.rolname = current_user
             """
         ).first
-        guard let row, row.count == 6, let role = row[0] else { throw Failure(.invalid, "the role cannot be asked for its rights") }
+        guard let row, row.count == 6, let role = row[0] else {
+            throw Failure(.invalid, "the role cannot be asked for its rights")
+        }
         let name = sqlName(role)
         if row[1] == "t", !settings.allowsSuperuser {
             throw Failure(

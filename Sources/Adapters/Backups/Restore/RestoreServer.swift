@@ -83,7 +83,8 @@ struct RestoreServer: Sendable {
                 AND pid <> pg_backend_pid() AND starts_with(query, \(sqlText("ALTER DATABASE \(sqlName(live)) ")))
             """)
         let list = names.map { sqlText($0) }.joined(separator: ", ")
-        for row in try session.rows("SELECT datname FROM pg_database WHERE datname IN (\(list)) AND NOT datallowconn ORDER BY 1") {
+        for row in try session.rows("SELECT datname FROM pg_database WHERE datname IN (\(list)) AND NOT datallowconn ORDER BY 1")
+        {
             if let name = row.first ?? nil { _ = try session.rows("ALTER DATABASE \(sqlName(name)) ALLOW_CONNECTIONS true") }
         }
     }

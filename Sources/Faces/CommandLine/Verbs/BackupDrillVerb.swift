@@ -55,7 +55,9 @@ extension Subcommand {
                 }
                 backups.mirrorLater(loaded)
                 let (document, text) = try sealed(report, by: work)
-                session.data(document) { _ in text.split(separator: "\n", omittingEmptySubsequences: false).dropLast().map(String.init) }
+                session.data(document) { _ in
+                    text.split(separator: "\n", omittingEmptySubsequences: false).dropLast().map(String.init)
+                }
                 for item in report.result.actionItems { session.note("to do: \(plain(item))") }
                 session.note(
                     report.result.passed

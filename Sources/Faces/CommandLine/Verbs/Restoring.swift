@@ -120,7 +120,8 @@ struct Restoring: Sendable {
         }
         let age = BackupText.length(session.now - record.consistentAt)
         let size = record.facts.map { BackupText.size(Int64($0.envelope.plainBytes)) } ?? "?"
-        session.note("\(record.id): \(record.kind.rawValue), \(size), of \(record.consistentAt), \(age) ago; "
+        session.note(
+            "\(record.id): \(record.kind.rawValue), \(size), of \(record.consistentAt), \(age) ago; "
                 + "it takes \(estimate ?? "nobody knows how long, nothing was restored yet"); given up after \(deadline)")
     }
 }
