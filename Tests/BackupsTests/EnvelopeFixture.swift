@@ -18,6 +18,13 @@ struct EnvelopeFixture {
 
     /// Half noise, half something that compresses.
     static func sample(_ count: Int, seed: UInt64 = 1) -> [UInt8] {
+        seed == 1 && count <= usual.count ? Array(usual[..<count]) : made(count, seed)
+    }
+
+    /// Made byte by byte only once: that is most of what a test without optimisation would do.
+    private static let usual = made(3_000_000, 1)
+
+    private static func made(_ count: Int, _ seed: UInt64) -> [UInt8] {
         var generator = SplitMix(seed: seed)
         return (0..<count).map {
             $0 & 4096 == 0 ? UInt8(truncatingIfNeeded: generator.next()) : UInt8(truncatingIfNeeded: $0 / 64)
@@ -42,12 +49,49 @@ struct EnvelopeFixture {
     func read(
         _ name: String, _ facts: EnvelopeFacts, identities: [EnvelopeIdentity]? = nil
     ) -> (bytes: [UInt8], failure: EnvelopeFailure?) {
-        var bytes: [UInt8] = []
+        let collected = Collected()
         do throws(EnvelopeFailure) {
-            try EnvelopeReader(facts, identities: identities ?? [.keyFile(keyFile)]).read(scratch.file(name)) { bytes += $0 }
-            return (bytes, nil)
-        } catch { return (bytes, error) }
+            try EnvelopeReader(facts, identities: identities ?? [.keyFile(keyFile)]).read(scratch.file(name)) {
+                collected.add($0)
+            }
+            return (collected.bytes, nil)
+        } catch { return (collected.bytes, error) }
     }
+
+    /// Bytes that come in pieces, each copied in one go: an array that takes them one by one is slow without optimisation.
+    private final class Collected {
+        private var buffer: UnsafeMutableRawBufferPointer
+        private var count = 0
+
+        init() { buffer = .allocate(byteCount: 1 << 22, alignment: 1) }
+
+        deinit { buffer.deallocate() }
+
+        func add(_ piece: UnsafeRawBufferPointer) {
+            if count + piece.count > buffer.count {
+                let larger = UnsafeMutableRawBufferPointer.allocate(byteCount: 2 * (count + piece.count), alignment: 1)
+                larger.copyMemory(from: UnsafeRawBufferPointer(rebasing: buffer[..<count]))
+                buffer.deallocate()
+                buffer = larger
+            }
+            UnsafeMutableRawBufferPointer(rebasing: buffer[count...]).copyMemory(from: piece)
+            count += piece.count
+        }
+
+        var bytes: [UInt8] {
+            [UInt8](unsafeUninitializedCapacity: count) { target, filled in
+                UnsafeMutableRawBufferPointer(target).copyMemory(from: UnsafeRawBufferPointer(rebasing: buffer[..<count]))
+                filled = count
+            }
+        }
+    }
+
+    /// Whether bytes begin with others; compared in one go.
+    static func begins(_ whole: [UInt8], with part: [UInt8]) -> Bool {
+        part.count <= whole.count && (part.isEmpty || memcmp(whole, part, part.count) == 0)
+    }
+
+    static func same(_ left: [UInt8], _ right: [UInt8]) -> Bool { left.count == right.count && begins(left, with: right) }
 
     /// Runs a tool in the scratch folder; its output.
     func run(_ script: String) async throws -> [UInt8] {

@@ -21,6 +21,11 @@ final class FakeBackups: BackupWork {
     let sides = Locked<[SideDatabases.Entry]>([])
     let recoveries = Locked<[PointInTimeRestore.Target]>([])
     let copied = Locked<[BackupID]>([])
+    /// What a swap that was killed has put in place, and what was finished of it.
+    let unfinished = Locked<SideDatabase?>(nil)
+    let finished = Locked<[String]>([])
+    /// The report of the next drill.
+    let report = Locked<DrillReport?>(nil)
     /// Whether a reading succeeds, and why it proves too little.
     let verifies = Locked(false)
     let shortfall = Locked<String?>(nil)
@@ -121,6 +126,28 @@ final class FakeBackups: BackupWork {
         return outcome(permit.database)
     }
 
+    func unfinishedSwap() async throws(Failure) -> SideDatabase? { unfinished.withLock { $0 } }
+
+    func finish(_ placed: SideDatabase, permit: RestorePermit) async throws(Failure) -> DatabaseSwap.Outcome {
+        finished.withLock { $0.append(placed.name) }
+        return outcome(permit.database)
+    }
+
+    func merge(
+        _ table: String, from database: String, agreed: Int64?, permit: RestorePermit
+    ) async throws(Failure) -> (plan: TableMerge.Plan, merged: TableMerge.Merged?) {
+        permits.withLock { $0.append(permit) }
+        let plan = TableMerge.Plan(
+            table: table, from: database, key: ["id"], restored: 1000, live: 900, missing: 110, conflicting: 10, differing: 7,
+            leftOut: ["note"], statement: "INSERT")
+        return (plan, agreed.map { TableMerge.Merged(added: min($0, plan.added), sequences: []) })
+    }
+
+    func seal(_ bytes: [UInt8]) throws(Failure) -> String {
+        var key = Array("the key of all the manifests".utf8)
+        return ManifestSeal(Secret(wiping: &key)).code(bytes)
+    }
+
     private func outcome(_ live: String) -> DatabaseSwap.Outcome {
         DatabaseSwap.Outcome(replaced: live + "_replaced_1", live: live, interruption: .milliseconds(12), remarks: [])
     }
@@ -151,7 +178,10 @@ final class FakeBackups: BackupWork {
 
     func drill(
         _ policy: DrillPolicy, _ backup: BackupID?, seed: UInt64?, by principal: Principal
-    ) async throws(Failure) -> DrillReport { throw Failure(.transient, "no server can be made") }
+    ) async throws(Failure) -> DrillReport {
+        guard let report = report.withLock({ $0 }) else { throw Failure(.transient, "no server can be made") }
+        return report
+    }
 
     func mirror() async throws(Failure) -> CatalogueMirror.Report? { nil }
 

@@ -83,6 +83,101 @@ import Testing
         #expect(program.backups.sides.withLock { $0.count } == 2)
     }
 
+    @Test func whatAKilledSwapHasDoneIsFinishedAndNotDoneAgain() async throws {
+        let program = try TestProgram()
+        let plan = program.policy()
+        let id = try await program.backups.add(1, now())
+        func side(_ name: String, _ role: SideDatabase.Role) -> SideDatabase {
+            SideDatabase(name: name, number: name, live: "checkout", role: role, backup: id, at: now())
+        }
+        // An undoing that was killed once the databases had changed places: the next one must not take it back.
+        let last = side("checkout_replaced_2", .replaced)
+        program.backups.sides.withLock { $0 = [SideDatabases.Entry(name: last.name, known: last, size: 1, sessions: 0)] }
+        program.backups.unfinished.withLock { $0 = side("checkout_replaced_1", .replaced) }
+        #expect(await program.run(["backup", "swap", plan, "--undo"]) == .refused)
+        #expect(await program.run(["backup", "swap", plan, "--undo", "--confirm", "checkout"]) == .ok)
+        #expect(program.backups.finished.withLock { $0 } == ["checkout_replaced_1"])
+        #expect(program.backups.permits.withLock { $0 }.isEmpty, "nothing was swapped")
+        #expect(program.messages.withLock { $0 }.contains("checkout is again the database that was live until"))
+        // One that put a restored database in place is taken back as any other.
+        program.backups.unfinished.withLock { $0 = side("checkout_restore_1", .restored) }
+        #expect(await program.run(["backup", "swap", plan, "checkout_restore_1", "--confirm", "checkout"]) == .ok)
+        #expect(program.backups.finished.withLock { $0.count } == 2)
+        #expect(await program.run(["backup", "swap", plan, "--undo", "--confirm", "checkout"]) == .ok)
+        #expect(program.backups.permits.withLock { $0.count } == 1)
+    }
+
+    @Test func aMergeIsShownFirstAndDoneForSoManyRowsAsWereShown() async throws {
+        let program = try TestProgram()
+        let plan = program.policy()
+        let id = try await program.backups.add(1, now())
+        let side = SideDatabase(
+            name: "checkout_restore_1", number: "1", live: "checkout", role: .tables, backup: id, at: now())
+        let merge = ["backup", "merge", plan, "checkout_restore_1", "public.orders"]
+        #expect(await program.run(merge) == .usage)
+        #expect(program.messages.withLock { $0 }.contains("is nothing that a restore or a swap left"))
+        program.backups.sides.withLock { $0 = [SideDatabases.Entry(name: side.name, known: side, size: 1, sessions: 0)] }
+        #expect(await program.run(merge) == .ok)
+        #expect(program.takeOutput().contains("100   missing in checkout"))
+        #expect(program.messages.withLock { $0 }.contains("--rows 100 --confirm checkout"))
+        for wrong in [["--rows", "100"], ["--confirm", "checkout"], ["--rows", "-1", "--confirm", "checkout"]] {
+            #expect(await program.run(merge + wrong) == .usage)
+        }
+        #expect(await program.run(["backup", "merge", plan, "checkout_restore_1", "orders"]) == .usage)
+        #expect(await program.run(merge + ["--rows", "100", "--confirm", "shop"]) == .refused)
+        program.backups.approvals.withLock { $0 = 1 }
+        #expect(await program.run(merge + ["--rows", "100", "--confirm", "checkout"]) == .refused)
+        program.backups.approvals.withLock { $0 = 0 }
+        #expect(program.backups.permits.withLock { $0 }.map(\.scope) == [.beside])
+        #expect(await program.run(merge + ["--rows", "100", "--confirm", "checkout", "-o", "json"]) == .ok)
+        #expect(program.takeOutput().contains(#""added":100"#))
+        #expect(program.backups.permits.withLock { $0 }.map(\.scope) == [.beside, .merge])
+        let notes = try await program.backups.catalogue.notes("restore", of: FakeBackups.target)
+        #expect(notes.map(\.text) == ["merge of 100 rows of public.orders from checkout_restore_1 into checkout"])
+    }
+
+    @Test func howLongItTakesIsSaidBeforeItIsConfirmed() async throws {
+        let program = try TestProgram()
+        let plan = program.policy()
+        let id = try await program.backups.add(1, now())
+        let restore = ["backup", "restore", plan, "latest", "--swap"]
+        #expect(await program.run(restore) == .refused)
+        #expect(program.messages.withLock { $0 }.contains("nothing was restored yet"))
+        let timing = RestoreTiming(kind: .logical, bytes: 9000, milliseconds: 95_000)
+        try await program.backups.catalogue.note(
+            AuditNote(
+                at: now(), by: .serin, topic: RestoreTiming.topic, target: FakeBackups.target, backup: id,
+                text: try timing.noteText()))
+        #expect(await program.run(restore) == .refused)
+        #expect(
+            program.messages.withLock { $0 }.contains("takes about 1m 35s, up to 1m 35s (by the last 1 restores and drills)"))
+        #expect(program.backups.permits.withLock { $0 }.isEmpty)
+    }
+
+    @Test func theReportOfADrillIsJudgedByItsCode() async throws {
+        let program = try TestProgram()
+        let id = try await program.backups.add(1, now())
+        let record = try #require(try await program.backups.catalogue.state()[id])
+        let result = DrillResult(
+            id: "1a2b3c4d", at: now(), destination: "local", restored: true, checks: [BackupCheck("rows", passed: true)],
+            clock: DrillClock(declaredAt: now()), recoveryPoint: nil)
+        let report = DrillReport(of: record, selection: "latest", environment: "Postgres 15", result: result)
+        program.backups.report.withLock { $0 = report }
+        for form in ["table", "json"] {
+            _ = program.takeOutput()
+            #expect(await program.run(["backup", "drill", program.policy(), "-o", form]) == .ok)
+            let text = program.takeOutput()
+            let file = program.file("outputs")
+            func judge(_ text: String) async throws -> ExitCode {
+                Reports.append(text, to: file, replacing: true, try program.session())
+                return await program.run(["backup", "drill", program.policy(), "--verify", file])
+            }
+            #expect(try await judge(text) == .ok, "\(text)")
+            #expect(try await judge(text.replacing("latest", with: "oldest")) == .verificationFailed)
+            #expect(await program.run(["backup", "drill", program.policy(), "latest", "--verify", file]) == .usage)
+        }
+    }
+
     @Test func behindSudoThePersonWhoCalledItCounts() {
         #expect(BackupSession.principal(user: 0, ["SUDO_UID": "1001"]) == .uid(1001))
         #expect(BackupSession.principal(user: 0, [:]) == .uid(0))

@@ -10,7 +10,7 @@ import Testing
     /// Every titled block belongs to a section that one of these tests follows.
     static let followed = [
         "", "Before anything happens", "Backup", "A backup failed", "Restore", "Corruption", "Point in time",
-        "Accidental deletion", "Ransomware",
+        "Accidental deletion", "Migrations", "Ransomware",
         "A lost machine or site", "A lost key", "Without Serin",
     ]
 
@@ -91,6 +91,7 @@ import Testing
         // sleeps: a commit behind the moment is told apart by its milliseconds.
         try await Task.sleep(for: .milliseconds(50))
         try await book.live("DELETE FROM public.lines; DELETE FROM public.orders")
+        let live = book.server
         let archive = book.scratch.file("archive")
         let closed = try await book.live("SELECT pg_walfile_name(pg_current_wal_lsn())")
         let said = try await book.follow(
@@ -98,10 +99,14 @@ import Testing
             before: [
                 "recover beside": {
                     try await waitUntil("archiving of \(closed)") { access("\(archive)/\(closed)", F_OK) == 0 }
-                }
+                },
+                "carry rows over by hand": {
+                    let count = try await live.sql("SELECT count(*) FROM public.orders", database: "checkout")
+                    #expect(count == "0", "the live one was not touched")
+                },
             ])
         #expect(said["look at the recovered one"]?.contains("501") == true, "\(said["look at the recovered one"] ?? "")")
-        #expect(try await book.live("SELECT count(*) FROM public.orders") == "0", "the live one was not touched")
+        #expect(try await book.live("SELECT count(*) FROM public.orders") == "501", "carried over by hand")
     }
 
     @Test func rowsThatWereDeleted() async throws {
@@ -111,11 +116,29 @@ import Testing
         let before = try await book.live("SELECT md5(string_agg(id || note, ',' ORDER BY id)) FROM public.orders WHERE id <= 500")
         try await book.live(
             "DELETE FROM public.orders WHERE id % 2 = 1 AND id <= 100; INSERT INTO public.orders (note) VALUES ('newer')")
-        let said = try await book.follow("Accidental deletion")
-        #expect(said["count what is missing"]?.contains("50") == true, "\(said["count what is missing"] ?? "")")
+        let said = try await book.follow(
+            "Accidental deletion", before: ["bring them back": { try await book.approveBySecondPerson() }])
+        #expect(said["count what is missing"]?.contains("50 rows would come back") == true, "\(said)")
         let after = try await book.live("SELECT md5(string_agg(id || note, ',' ORDER BY id)) FROM public.orders WHERE id <= 500")
         #expect(after == before)
         #expect(try await book.live("SELECT count(*) FROM public.orders") == "501", "the newer row stays")
+    }
+
+    @Test func aSchemaThatGoesForwardAndBack() async throws {
+        let book = try await Runbook.open()
+        defer { book.end() }
+        for (name, text) in [
+            ("1_vouchers.up", "CREATE TABLE vouchers (id bigint PRIMARY KEY);"), ("1_vouchers.down", "DROP TABLE vouchers;"),
+            ("2_worth.up", "ALTER TABLE vouchers ADD COLUMN worth bigint;"),
+            ("2_worth.down", "ALTER TABLE vouchers DROP COLUMN worth;"),
+        ] { try book.scratch.write("etc/migrations/\(name).sql", text) }
+        let said = try await book.follow("Migrations")
+        #expect(said["look at the revisions"]?.contains("from base to 2") == true, "\(said)")
+        #expect(
+            try await book.live(
+                "SELECT string_agg(attname, ' ') FROM pg_attribute WHERE attrelid = 'vouchers'::regclass AND attnum > 0 AND NOT attisdropped"
+            )
+                == "id")
     }
 
     @Test func objectsThatAnAttackerDeletedAndCovered() async throws {

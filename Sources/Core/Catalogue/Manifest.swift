@@ -113,7 +113,7 @@ public struct Manifest: Sendable, Hashable, Codable {
     }
 
     /// Compares every character, so that the time taken tells nothing.
-    private static func equal(_ left: String, _ right: String) -> Bool {
+    static func equal(_ left: String, _ right: String) -> Bool {
         let (left, right) = (Array(left.utf8), Array(right.utf8))
         guard left.count == right.count, left.count == 64 else { return false }
         return zip(left, right).reduce(0) { $0 | ($1.0 ^ $1.1) } == 0

@@ -27,7 +27,7 @@ public struct LoadedBackupPlan: Sendable, Hashable {
 
 /// What the verbs of backups ask of a plan's own parts: its source, destinations and keys.
 public protocol BackupWork: Sendable {
-    /// Tries the source, the key and every destination, and changes nothing.
+    /// Tries the source, the key, every destination, and what a restore needs, and changes nothing.
     ///
     /// - Parameter needsProof: Whether what is made has to be verified here and at once, as rollouts need it.
     func probes(needsProof: Bool) async -> [Probe]
@@ -50,6 +50,13 @@ public protocol BackupWork: Sendable {
     func swap(_ restored: RestoredDatabase, permit: RestorePermit) async throws(Failure) -> DatabaseSwap.Outcome
     /// Puts a database back that a swap replaced.
     func undo(_ replaced: String, permit: RestorePermit) async throws(Failure) -> DatabaseSwap.Outcome
+    /// The database that a swap has put in the live one's place though it was killed before it could say so.
+    func unfinishedSwap() async throws(Failure) -> SideDatabase?
+    /// Does what is left of such a swap.
+    func finish(_ placed: SideDatabase, permit: RestorePermit) async throws(Failure) -> DatabaseSwap.Outcome
+    /// Counts what a merge of a table would bring back from a database beside, and does it when so many rows were agreed to.
+    func merge(_ table: String, from database: String, agreed: Int64?, permit: RestorePermit) async throws(Failure)
+        -> (plan: TableMerge.Plan, merged: TableMerge.Merged?)
     /// The databases that restores and swaps left.
     func sideDatabases() async throws(Failure) -> [SideDatabases.Entry]
     /// Drops one of them.
@@ -66,6 +73,8 @@ public protocol BackupWork: Sendable {
     /// Rehearses a restore into an isolated server; nil chooses the backup as the policy says.
     func drill(_ policy: DrillPolicy, _ backup: BackupID?, seed: UInt64?, by principal: Principal) async throws(Failure)
         -> DrillReport
+    /// The authentication code of something that this plan's backups say, by the key of their manifests.
+    func seal(_ bytes: [UInt8]) throws(Failure) -> String
     /// Makes the catalogue's mirror equal to it; nil where the plan asks for none.
     func mirror() async throws(Failure) -> CatalogueMirror.Report?
     /// Writes the row by which drills measure what would be lost; nothing where the plan asks for none.

@@ -12,6 +12,7 @@ import Testing
 /// The servers of the rounds, and what all of them share.
 struct RoundTripCourse: Sendable {
     private let scene: BackupScene
+    private let scale: Int
     private let moto: MotoServer
     private let load: ServerProcess
     private let places: [RoundTripDraw.Place: any BackupDestination]
@@ -21,6 +22,7 @@ struct RoundTripCourse: Sendable {
     init(scale: Int) async throws {
         let scene = try await BackupScene.start()
         self.scene = scene
+        self.scale = scale
         if scale > 1 {
             try await scene.run(
                 "pgbench", ["--initialize", "--quiet", "--scale=\(scale)", "--foreign-keys", "shop"], deadline: .minutes(20))
@@ -109,7 +111,7 @@ struct RoundTripCourse: Sendable {
         settings.key = draw.profile == .none ? .unencrypted : draw.hasRecipients ? recipients : .keyFile(scene.keyFile)
         settings.places = [BackupPlace("\(draw.place)", destination)]
         let (dump, compared) = tables(draw)
-        let inner = try scene.source(draw.format, user: "keeper\(lane)", dump)
+        let inner = try scene.source(draw.format, user: "keeper\(lane)", deadline: .seconds(60 * Int64(scale)), dump)
         let digest = SnapshotDigest(server: scene.server, tables: compared)
         let wanted = Locked<Result<String, Failure>?>(nil)
         let source = MeddledSource(inner: inner, after: 0) {
@@ -122,7 +124,7 @@ struct RoundTripCourse: Sendable {
         #expect(result.record.state == .available, comment)
         let restored = try await BackupRestore(
             settings, scene.restoreSettings(), identities: [.keyFile(scene.keyFile), identity], catalogue: scene.catalogue,
-            now: BackupScene.now
+            holder: BackupScene.holder, now: BackupScene.now
         ).restore(result.record.id, source: source, permit: scene.permit(result.record.id, .beside))
         #expect(restored.passed, "\(comment): \(restored.checks.filter { !$0.passed })")
         let expected = try #require(wanted.withLock { $0 }, comment).get()

@@ -13,11 +13,12 @@ import Testing
     }
 
     static let rounds = Int(number("SERIN_BACKUP_ROUNDS", 100))
+    static let scale = Int(number("SERIN_BACKUP_SCALE", 1))
 
-    @Test(.timeLimit(.minutes(10 + rounds / 10))) func everyRestoreEqualsTheSnapshotRowForRow() async throws {
+    @Test(.timeLimit(.minutes(10 + rounds * scale / 10))) func everyRestoreEqualsTheSnapshotRowForRow() async throws {
         let seed = Self.number("SERIN_BACKUP_SEED", UInt64.random(in: 0...9_999_999))
         print("seed \(seed)")
-        let course = try await RoundTripCourse(scale: Int(Self.number("SERIN_BACKUP_SCALE", 1)))
+        let course = try await RoundTripCourse(scale: Self.scale)
         defer { course.end() }
         let numbers = Locked(0)
         try await withThrowingTaskGroup(of: [String].self) { group in

@@ -22,6 +22,7 @@ struct BackupScene {
     var settings: PipelineSettings
 
     static let principal = Principal.uid(1000)
+    static let holder = LeaseHolder(place: "here", pid: getpid(), startTicks: 0, purpose: "test")
     static let now: @Sendable () -> Instant = {
         var time = timespec()
         clock_gettime(CLOCK_REALTIME, &time)
@@ -32,16 +33,25 @@ struct BackupScene {
 
     static func start(isEmpty: Bool = false) async throws -> BackupScene {
         let scratch = try Scratch("serin-backup")
-        let cluster = try await PostgresCluster.start(in: scratch, withReplica: false)
-        try await cluster.primary.sql(
-            "CREATE ROLE keeper LOGIN; GRANT pg_read_all_data TO keeper; CREATE ROLE restorer LOGIN CREATEDB")
-        try await cluster.primary.sql("GRANT pg_signal_backend TO restorer")
-        try await cluster.primary.sql("CREATE DATABASE shop OWNER restorer")
-        let scene = try BackupScene(scratch, cluster)
-        if isEmpty { return scene }
-        try await scene.run("pgbench", ["--initialize", "--quiet", "--scale=1", "--foreign-keys", "shop"])
-        try await cluster.primary.sql(shop, user: "restorer", database: "shop")
-        return scene
+        let folder = try await SceneTemplates.folder(isEmpty ? "empty" : "shop") { folder in
+            let cluster = try await PostgresCluster.start(in: folder, withReplica: false)
+            defer { cluster.stop() }
+            let server = cluster.primary
+            try await server.sql(
+                "CREATE ROLE keeper LOGIN; GRANT pg_read_all_data TO keeper; CREATE ROLE restorer LOGIN CREATEDB")
+            try await server.sql("GRANT pg_signal_backend TO restorer")
+            try await server.sql("CREATE DATABASE shop OWNER restorer")
+            if !isEmpty {
+                try await run(
+                    server, "pgbench", ["--initialize", "--quiet", "--scale=1", "--foreign-keys", "shop"], .seconds(60))
+                try await server.sql(shop, user: "restorer", database: "shop")
+            }
+            // What begins on a copy has little to recover.
+            try await server.sql("CHECKPOINT")
+            return server.data
+        }
+        return try BackupScene(
+            scratch, try await PostgresCluster.start(in: scratch, withReplica: false, template: folder))
     }
 
     private init(_ scratch: Scratch, _ cluster: PostgresCluster) throws {
@@ -97,13 +107,13 @@ struct BackupScene {
 
     func source(
         _ format: PostgresDumpSource.Format = .custom, user: String = "keeper", toolFolders: [String] = [],
-        _ change: (inout PostgresDumpSource) -> Void = { _ in }
+        deadline: Duration = .seconds(60), _ change: (inout PostgresDumpSource) -> Void = { _ in }
     ) throws -> PostgresLogical {
         var dump = PostgresDumpSource(url: .environment("UNUSED"), format: format, jobs: 2)
         change(&dump)
         return try PostgresLogical(
             dump, url: server.url(user: user, database: "shop"),
-            environment: SourceEnvironment(toolFolders: toolFolders, scratch: scratch.file("work"), deadline: .seconds(60)))
+            environment: SourceEnvironment(toolFolders: toolFolders, scratch: scratch.file("work"), deadline: deadline))
     }
 
     func pipeline(_ settings: PipelineSettings? = nil, progress: @escaping @Sendable (JobProgress) -> Void = { _ in })
@@ -111,7 +121,7 @@ struct BackupScene {
     {
         BackupPipeline(
             settings ?? self.settings, catalogue: catalogue,
-            holder: LeaseHolder(place: "here", pid: getpid(), startTicks: 0, purpose: "test"), now: BackupScene.now,
+            holder: BackupScene.holder, now: BackupScene.now,
             progress: progress)
     }
 
@@ -141,12 +151,12 @@ struct BackupScene {
     ) async throws -> RestoredDatabase {
         try await BackupRestore(
             self.settings, settings ?? restoreSettings(), identities: [.keyFile(keyFile)], catalogue: catalogue,
-            now: BackupScene.now
+            holder: BackupScene.holder, now: BackupScene.now
         ).restore(id, source: source, tables: tables, permit: permit(id, scope))
     }
 
     func swap(_ settings: RestoreSettings) -> DatabaseSwap {
-        DatabaseSwap(settings, target: "shop", catalogue: catalogue, now: BackupScene.now)
+        DatabaseSwap(settings, target: "shop", catalogue: catalogue, holder: BackupScene.holder, now: BackupScene.now)
     }
 
     /// What restores and swaps left, at a later time when one is given.
@@ -175,6 +185,12 @@ struct BackupScene {
 
     /// Runs a program of Postgres as `restorer`.
     @discardableResult func run(_ tool: String, _ arguments: [String], deadline: Duration = .seconds(60)) async throws -> String {
+        try await BackupScene.run(server, tool, arguments, deadline)
+    }
+
+    @discardableResult private static func run(
+        _ server: PostgresServer, _ tool: String, _ arguments: [String], _ deadline: Duration
+    ) async throws -> String {
         let done = try await Program(
             tool, arguments,
             environment: [

@@ -79,7 +79,7 @@ import Testing
         let wrong = try KeyFile(path: try scene.scratch.write("wrong", "9876543210 another passphrase\n", mode: 0o600))
         let restore = BackupRestore(
             scene.settings, scene.restoreSettings(), identities: [.keyFile(wrong)], catalogue: scene.catalogue,
-            now: BackupScene.now)
+            holder: BackupScene.holder, now: BackupScene.now)
         let failure = await #expect(throws: Failure.self) {
             _ = try await restore.restore(record.id, source: source, permit: scene.permit(record.id))
         }

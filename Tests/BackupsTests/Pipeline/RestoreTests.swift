@@ -39,7 +39,8 @@ import Testing
         #expect(failure?.kind == .denied)
         let bare = await #expect(throws: Failure.self) {
             _ = try await BackupRestore(
-                scene.settings, scene.restoreSettings(), identities: [], catalogue: scene.catalogue, now: BackupScene.now
+                scene.settings, scene.restoreSettings(), identities: [], catalogue: scene.catalogue,
+                holder: BackupScene.holder, now: BackupScene.now
             ).restore(
                 record.id, source: source,
                 permit: RestorePermit(backup: record.id, database: "other", scope: .swap, by: BackupScene.principal))
@@ -139,27 +140,54 @@ import Testing
             UPDATE app.orders SET note = 'newer' WHERE id BETWEEN 501 AND 600;
             INSERT INTO app.orders (note) VALUES ('new')
             """, database: "shop")
+        // A column that is unique, one that the backup does not have, and a sequence that stands too early.
+        try await scene.server.sql(
+            """
+            ALTER TABLE app.orders ADD COLUMN fresh int; CREATE UNIQUE INDEX ON app.orders (raw);
+            SELECT setval('app.orders_id_seq', 400)
+            """, user: "restorer", database: "shop")
         let restored = try await scene.restore(record.id, source, tables: ["app.orders"], scope: .beside)
-        let merge = TableMerge(scene.restoreSettings())
-        let plan = try await merge.plan("app.orders", from: restored, permit: scene.permit(record.id, .beside))
-        #expect(plan.missing == 500)
+        // What a live order has by now that another had before.
+        let taken = try await scene.server.sql("SELECT raw FROM app.orders WHERE id = 7", database: restored.name)
+        try await scene.server.sql("UPDATE app.orders SET raw = '\(taken)' WHERE id = 20001", database: "shop")
+        let merge = TableMerge(
+            scene.restoreSettings(), target: "shop", catalogue: scene.catalogue, holder: BackupScene.holder, now: BackupScene.now)
+        func merged(_ agreed: Int64?, _ scope: RestorePermit.Scope) async throws -> (TableMerge.Plan, TableMerge.Merged?) {
+            try await merge.merge("app.orders", from: restored.name, agreed: agreed, permit: scene.permit(record.id, scope))
+        }
+        // Left by one that was killed.
+        try await scene.server.sql(
+            "CREATE SCHEMA \(restored.name); CREATE TABLE \(restored.name).orders ()", user: "restorer", database: "shop")
+        let (plan, nothing) = try await merged(nil, .beside)
+        #expect(nothing == nil)
+        #expect(plan.missing == 500 && plan.conflicting == 1 && plan.added == 499)
         #expect(plan.differing == 100)
         #expect(plan.restored == 20_000)
         #expect(plan.live == 19_501)
+        #expect(plan.leftOut == ["fresh"])
         #expect(plan.statement.hasPrefix("INSERT INTO \"app\".\"orders\""))
-        let denied = await #expect(throws: Failure.self) {
-            _ = try await merge.apply(plan, permit: scene.permit(record.id, .beside))
+        for (agreed, scope, kind) in [(499, .beside, FailureClass.denied), (498, .merge, .conflict)]
+            as [(Int64, RestorePermit.Scope, FailureClass)]
+        {
+            let refused = await #expect(throws: Failure.self) { _ = try await merged(agreed, scope) }
+            #expect(refused?.kind == kind)
         }
-        #expect(denied?.kind == .denied)
-        #expect(try await scene.server.sql("SELECT count(*) FROM app.orders", database: "shop") == "19501")
-        #expect(try await merge.apply(plan, permit: scene.permit(record.id, .merge)) == 500)
-        #expect(
-            try await scene.server.sql(
-                "SELECT count(*), count(*) FILTER (WHERE note = 'newer'), count(*) FILTER (WHERE note = 'new') FROM app.orders",
-                database: "shop") == "20001|100|1")
+        func count(_ condition: String) async throws -> String {
+            try await scene.server.sql("SELECT count(*) FROM app.orders WHERE \(condition)", database: "shop")
+        }
+        #expect(try await count("true") == "19501")
+        let done = try #require(try await merged(499, .merge).1)
+        #expect(done.added == 499 && done.sequences == ["app.orders_id_seq"])
+        #expect(try await count("true") == "20000")
+        #expect(try await count("note = 'newer'") == "100")
+        #expect(try await count("note = 'new'") == "1")
+        #expect(try await count("id <= 500") == "499")
+        #expect(try await scene.server.sql("SELECT last_value FROM app.orders_id_seq", database: "shop") == "20001")
+        // Nothing is left, and nothing is missing any more but what cannot come back.
         #expect(
             try await scene.server.sql("SELECT count(*) FROM pg_namespace WHERE nspname LIKE '%restore%'", database: "shop")
                 == "0")
+        #expect(try await merged(0, .merge).1?.added == 0)
     }
 
     @Test func aDrillRestoresChecksMeasuresAndLeavesNothing() async throws {

@@ -146,7 +146,8 @@ import Testing
                 == "19998|1")
         // Looked at again before it goes live, it is not blamed for the rows that were taken out.
         let again = try await BackupRestore(
-            scene.settings, settings, identities: [.keyFile(scene.keyFile)], catalogue: scene.catalogue, now: BackupScene.now
+            scene.settings, settings, identities: [.keyFile(scene.keyFile)], catalogue: scene.catalogue,
+            holder: BackupScene.holder, now: BackupScene.now
         ).inspect(restored.name, permit: scene.permit(record.id))
         #expect(again.passed, "\(again.checks)")
         #expect(!restored.checks.contains { $0.detail.contains("78") && $0.name == Erasure.check })
@@ -162,7 +163,7 @@ import Testing
             policy.mask = sql.map { BackupHook(run: ["psql", "-X", "-v", "ON_ERROR_STOP=1", "-c", $0]) }
             return try await BackupRestore(
                 scene.settings, scene.restoreSettings(policy), identities: [.keyFile(scene.keyFile)],
-                catalogue: scene.catalogue, now: BackupScene.now
+                catalogue: scene.catalogue, holder: BackupScene.holder, now: BackupScene.now
             ).restore(record.id, source: source, isMasked: true, permit: scene.permit(record.id, .beside))
         }
         let unsaid = await #expect(throws: Failure.self) { _ = try await restore(nil) }

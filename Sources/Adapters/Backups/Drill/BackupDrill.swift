@@ -197,7 +197,7 @@ public struct BackupDrill: Sendable {
         restore.erasure = settings.erasure
         let permit = RestorePermit(backup: record.id, database: "drill", scope: .beside, by: principal)
         return try await BackupRestore(
-            pipeline, restore, identities: identities, catalogue: catalogue, now: now, progress: progress
+            pipeline, restore, identities: identities, catalogue: catalogue, holder: nil, now: now, progress: progress
         ).restore(record.id, source: source, permit: permit)
     }
 

@@ -55,14 +55,19 @@ public struct BackupRestore: Sendable {
     private let reading: RestoreReading
     private let settings: RestoreSettings
     private let notes: RestoreNotes
+    private let holder: LeaseHolder?
     private let progress: @Sendable (JobProgress) -> Void
     private var now: @Sendable () -> Instant { reading.now }
 
     /// A restore.
+    ///
+    /// - Parameter holder: This process, as the target's lease names it; nil for a server that is no part of the target.
     public init(
         _ pipeline: PipelineSettings, _ settings: RestoreSettings, identities: [EnvelopeIdentity], catalogue: any CatalogueStore,
-        now: @escaping @Sendable () -> Instant, progress: @escaping @Sendable (JobProgress) -> Void = { _ in }
+        holder: LeaseHolder?, now: @escaping @Sendable () -> Instant,
+        progress: @escaping @Sendable (JobProgress) -> Void = { _ in }
     ) {
+        self.holder = holder
         reading = RestoreReading(pipeline: pipeline, identities: identities, catalogue: catalogue, now: now)
         self.settings = settings
         notes = RestoreNotes(target: "\(pipeline.target)", catalogue: catalogue, now: now)
@@ -82,6 +87,15 @@ public struct BackupRestore: Sendable {
     ) async throws(Failure) -> RestoredDatabase {
         let server = try RestoreServer(settings)
         try permit.allows(.beside, id, server.live)
+        return try await notes.leased(holder, by: permit.by) { () throws(Failure) in
+            try await restoreAlone(id, source, destination, tables, isMasked, server, permit)
+        }
+    }
+
+    private func restoreAlone(
+        _ id: BackupID, _ source: any BackupSource, _ destination: String?, _ tables: [String], _ isMasked: Bool,
+        _ server: RestoreServer, _ permit: RestorePermit
+    ) async throws(Failure) -> RestoredDatabase {
         if isMasked, settings.policy.mask == nil {
             throw Failure(.denied, "the plan says nothing about masking", hint: "restore.mask: {run: [a program that does it]}")
         }
@@ -154,6 +168,11 @@ public struct BackupRestore: Sendable {
             name: name, number: number, live: server.live, role: role, backup: record.id, at: now(),
             isAltered: restored.checks.contains { $0.name == Erasure.check && $0.passed })
         try await notes.remember(known, by: permit.by)
+        if tables.isEmpty, let begun = restored.reached.first?.at, let ended = restored.reached.last?.at {
+            let size = Int64(clamping: fetched.facts.envelope.plainBytes)
+            let timing = RestoreTiming(kind: record.kind, bytes: size, milliseconds: (ended - begun).milliseconds)
+            try await notes.remember(timing, record.id, by: permit.by)
+        }
         return restored
     }
 

@@ -1,4 +1,4 @@
-internal import SerinCatalogue
+public import SerinCatalogue
 internal import SerinDatabase
 internal import SerinLocks
 public import SerinModel
@@ -33,20 +33,26 @@ public struct DatabaseSwap: Sendable {
 
     private let settings: RestoreSettings
     private let notes: RestoreNotes
+    private let holder: LeaseHolder
     private let now: @Sendable () -> Instant
 
     /// A swap.
+    ///
+    /// - Parameter holder: This process, as the target's lease names it: no backup and no migration runs beside a swap.
     public init(
-        _ settings: RestoreSettings, target: String, catalogue: any CatalogueStore, now: @escaping @Sendable () -> Instant
+        _ settings: RestoreSettings, target: String, catalogue: any CatalogueStore, holder: LeaseHolder,
+        now: @escaping @Sendable () -> Instant
     ) {
         self.settings = settings
         notes = RestoreNotes(target: target, catalogue: catalogue, now: now)
+        self.holder = holder
         self.now = now
     }
 
     /// Swaps. Whatever writes is stopped before, when the plan says how, and started again in any case.
     ///
     /// - Parameter limit: How long it is tried to be alone with the databases.
+    /// - Throws: Also `conflict` while something else works on the target.
     public func swap(
         _ restored: RestoredDatabase, permit: RestorePermit, within limit: Duration = .seconds(30)
     ) async throws(Failure) -> Outcome {
@@ -76,7 +82,73 @@ public struct DatabaseSwap: Sendable {
         return try await exchange(in: replaced, permit, limit)
     }
 
+    /// Opens the live database and another one again, where a swap that was killed has left them closed to connections. What is
+    /// about to be looked at or swapped must be open.
+    public func reopen(_ incoming: String, by principal: Principal) async throws(Failure) {
+        let settings = settings
+        try await notes.leased(holder, by: principal) { () throws(Failure) in
+            try await onOwnThread { _ throws(Failure) in
+                let server = try RestoreServer(settings)
+                try server.reopen([server.live, incoming])
+            }
+        }
+    }
+
+    /// The database that a swap has put in the live one's place though it was killed before it could say so; nil when there is none.
+    public func unfinished() async throws(Failure) -> SideDatabase? {
+        let known = try await notes.databases()
+        let settings = settings
+        return try await onOwnThread { _ throws(Failure) in
+            let server = try RestoreServer(settings)
+            let present = try server.databases()
+            guard let live = present.first(where: { $0.name == server.live }) else { return nil }
+            // A swap that was killed earlier has noted the live one under the name that it was about to get. Only where what was
+            // replaced is there as well have they changed places.
+            guard let place = known.lastIndex(where: { $0.number == live.number && $0.name != live.name }),
+                known[place...].dropFirst().contains(where: { later in
+                    later.role == .replaced && present.contains { $0.name == later.name && $0.number == later.number }
+                })
+            else { return nil }
+            return known[place]
+        }
+    }
+
+    /// Does what is left of a swap that was killed once the databases had changed places: opens both, starts what was stopped.
+    public func finish(_ placed: SideDatabase, permit: RestorePermit) async throws(Failure) -> Outcome {
+        try permit.allows(.swap, placed.backup, placed.live)
+        return try await notes.leased(holder, by: permit.by) { () throws(Failure) in
+            guard let replaced = try await notes.databases().last(where: { $0.role == .replaced }) else {
+                throw Failure(.invalid, "nothing is noted that \(placed.name) has replaced")
+            }
+            let settings = settings
+            try await onOwnThread { _ throws(Failure) in
+                try RestoreServer(settings).reopen([placed.live, replaced.name])
+            }
+            if let hook = settings.policy.resume { try await run(hook, "resume") }
+            try await forget(placed, permit.by)
+            return Outcome(
+                replaced: replaced.name, live: placed.live, interruption: .zero,
+                remarks: ["an earlier run had put it in place and was ended before it could say so"],
+                keepUntil: replaced.keepUntil)
+        }
+    }
+
     private func exchange(
+        in incoming: String, _ permit: RestorePermit, _ limit: Duration
+    ) async throws(Failure) -> Outcome {
+        if let placed = try await unfinished() { try await forget(placed, permit.by) }
+        return try await notes.leased(holder, by: permit.by) { () throws(Failure) in
+            try await exchangeAlone(in: incoming, permit, limit)
+        }
+    }
+
+    private func forget(_ placed: SideDatabase, _ principal: Principal) async throws(Failure) {
+        var gone = placed
+        gone.isDropped = true
+        try await notes.remember(gone, by: principal)
+    }
+
+    private func exchangeAlone(
         in incoming: String, _ permit: RestorePermit, _ limit: Duration
     ) async throws(Failure) -> Outcome {
         let server = try RestoreServer(settings)
@@ -85,6 +157,7 @@ public struct DatabaseSwap: Sendable {
         }
         let mark = mark()
         let (name, number) = try await onOwnThread { _ throws(Failure) in
+            try server.reopen([server.live, incoming])
             _ = try server.number(of: incoming)
             return (try server.freeName(beside: "replaced", mark), try server.number(of: server.live))
         }
@@ -98,10 +171,7 @@ public struct DatabaseSwap: Sendable {
         }
         outcome.keepUntil = known.keepUntil
         // It is not beside the live one any more. Without this note its name would still tell it apart.
-        if var gone = try? await notes.databases().last(where: { $0.name == incoming }) {
-            gone.isDropped = true
-            try? await notes.remember(gone, by: permit.by)
-        }
+        if let gone = try? await notes.databases().last(where: { $0.name == incoming }) { try? await forget(gone, permit.by) }
         return outcome
     }
 
@@ -155,58 +225,12 @@ public struct DatabaseSwap: Sendable {
         _ server: RestoreServer, live: String, away: String, in incoming: String, _ limit: Duration
     ) async throws(Failure) -> Outcome {
         try await onOwnThread { (stop) throws(Failure) in
-            let session = try server.maintenance
-            for name in [live, incoming] {
-                guard try session.value("SELECT true FROM pg_database WHERE datname = \(sqlText(name))") == "t" else {
-                    throw Failure(.invalid, "there is no database \(name)")
-                }
-            }
-            let remarks = try DatabaseSwap.differences(session, live, incoming)
-            let end = ContinuousClock.now + .milliseconds(limit.milliseconds)
+            let remarks = try DatabaseSwap.differences(try server.maintenance, live, incoming)
             let began = ContinuousClock.now
-            do throws(Failure) {
-                for name in [live, incoming] { _ = try session.rows("ALTER DATABASE \(sqlName(name)) ALLOW_CONNECTIONS false") }
-                try DatabaseSwap.exchange(session, live: live, away: away, incoming: incoming, until: end, stop)
-            } catch {
-                for name in [live, incoming] {
-                    // The first failure is the one to tell.
-                    _ = try? session.rows("ALTER DATABASE \(sqlName(name)) ALLOW_CONNECTIONS true")
-                }
-                throw error
-            }
-            for name in [live, away] { _ = try session.rows("ALTER DATABASE \(sqlName(name)) ALLOW_CONNECTIONS true") }
+            try DatabaseExchange(server: server, live: live, away: away, incoming: incoming).run(within: limit, stop)
             let passed = began.duration(to: .now).components
             let time = Duration.milliseconds(passed.seconds * 1000 + passed.attoseconds / 1_000_000_000_000_000)
             return Outcome(replaced: away, live: live, interruption: time, remarks: remarks)
-        }
-    }
-
-    /// Ends every session and renames both in one transaction, again until nobody is in the way.
-    private static func exchange(
-        _ session: Connection, live: String, away: String, incoming: String, until end: ContinuousClock.Instant,
-        _ stop: StopSignal
-    ) throws(Failure) {
-        while true {
-            guard !stop.isRaised else { throw Failure(.transient, "the swap was given up") }
-            _ = try session.rows(
-                """
-                SELECT pg_terminate_backend(pid) FROM pg_stat_activity
-                WHERE datname IN (\(sqlText(live)), \(sqlText(incoming))) AND pid <> pg_backend_pid()
-                """)
-            do throws(Failure) {
-                _ = try session.rows("BEGIN")
-                _ = try session.rows("ALTER DATABASE \(sqlName(live)) RENAME TO \(sqlName(away))")
-                _ = try session.rows("ALTER DATABASE \(sqlName(incoming)) RENAME TO \(sqlName(live))")
-                _ = try session.rows("COMMIT")
-                return
-            } catch {
-                _ = try session.rows("ROLLBACK")
-                guard ContinuousClock.now < end, error.kind != .denied, error.kind != .invalid else {
-                    var error = error
-                    error.message = "cannot put \(incoming) in the place of \(live): " + error.message
-                    throw error
-                }
-            }
         }
     }
 

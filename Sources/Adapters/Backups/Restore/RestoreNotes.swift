@@ -35,9 +35,32 @@ struct RestoreNotes: Sendable {
         return checks
     }
 
+    /// Remembers how long a restore took.
+    func remember(_ timing: RestoreTiming, _ backup: BackupID, by principal: Principal) async throws(Failure) {
+        let text: String
+        do throws(ManifestError) { text = try timing.noteText() } catch { throw Failure(.invalid, error.description) }
+        try await append(
+            AuditNote(at: now(), by: principal, topic: RestoreTiming.topic, target: target, backup: backup, text: text))
+    }
+
     /// The subjects that were erased after a moment, each once, in the order in which they were.
     func erased(since moment: Instant) async throws(Failure) -> [String] {
         Erasure.subjects(in: try await notes(Erasure.topic), since: moment)
+    }
+
+    /// Does something under the target's lease, which backups and migrations take too.
+    ///
+    /// - Parameter holder: nil for what touches nothing that is live, and needs no lease.
+    /// - Throws: `conflict` while another holds it.
+    func leased<Value: Sendable>(
+        _ holder: LeaseHolder?, by principal: Principal, _ body: @escaping @Sendable () async throws(Failure) -> Value
+    ) async throws(Failure) -> Value {
+        guard let holder else { return try await body() }
+        let length = Duration.seconds(60)
+        let request = LeaseRequest(target: target, holder: holder, by: principal, at: now(), duration: length)
+        return try await LeaseKeeper(catalogue: catalogue, now: now, length: length).hold(request) { _ throws(Failure) in
+            try await body()
+        }
     }
 
     private func notes(_ topic: String) async throws(Failure) -> [AuditNote] {

@@ -72,6 +72,23 @@ struct RestoreServer: Sendable {
         return number
     }
 
+    /// Opens databases to connections that a swap which was killed has left closed. Under the target's lease.
+    func reopen(_ names: [String]) throws(Failure) {
+        let session = try maintenance
+        // While a statement waits for a lock the server does not notice that its client is gone.
+        _ = try session.rows(
+            """
+            SELECT pg_terminate_backend(pid) FROM pg_stat_activity
+            WHERE application_name = '\(RestoreServer.purpose.applicationName)' AND usename = current_user
+                AND pid <> pg_backend_pid() AND starts_with(query, \(sqlText("ALTER DATABASE \(sqlName(live)) ")))
+            """)
+        let list = names.map { sqlText($0) }.joined(separator: ", ")
+        for row in try session.rows("SELECT datname FROM pg_database WHERE datname IN (\(list)) AND NOT datallowconn ORDER BY 1")
+        {
+            if let name = row.first ?? nil { _ = try session.rows("ALTER DATABASE \(sqlName(name)) ALLOW_CONNECTIONS true") }
+        }
+    }
+
     func url(of database: String) throws(Failure) -> String {
         guard let text = ConnectionText.text(settings.url, database: database) else {
             throw Failure(.invalid, "the connection string of \(client.name) cannot be read")

@@ -1,150 +1,176 @@
+public import SerinCatalogue
 internal import SerinDatabase
 public import SerinModel
 internal import SerinPolicies
+public import SerinPorts
 internal import SerinProcesses
 
-/// Brings rows that are missing in a table of the live database back from a restored one: through a schema of its own beside the
-/// live table, so that nothing is overwritten and everything can be looked at before.
+/// Brings rows that are missing in a table of the live database back from a database beside it: through a schema of its own next to
+/// the live table, so that everything is counted before anything is added. What the live table has stays as it is.
 public struct TableMerge: Sendable {
     /// What would be done.
     public struct Plan: Sendable, Hashable {
         /// The table: `public.orders`.
         public var table: String
-        /// The schema beside it that holds the restored rows.
-        public var schema: String
+        /// The database beside the live one that has the rows.
+        public var from: String
         /// The columns that tell rows apart.
         public var key: [String]
-        /// Rows in the restored table.
+        /// Rows in the other database's table.
         public var restored: Int64
         /// Rows in the live table.
         public var live: Int64
-        /// Restored rows that the live table lacks: these are inserted.
+        /// Rows that the live table lacks.
         public var missing: Int64
-        /// Rows that both have, and that differ: these are left as they are in the live table.
+        /// Of these, rows whose unique values a live row has by now: they stay out.
+        public var conflicting: Int64
+        /// Rows that both have, and that differ: the live ones stay as they are.
         public var differing: Int64
-        /// The statement that inserts the missing rows.
+        /// Columns that only one of both tables has: they are not carried over.
+        public var leftOut: [String]
+        /// The statement that adds the missing rows.
         public var statement: String
-        /// The statement that removes the schema again.
-        public var cleanup: String
+
+        /// How many rows would be added.
+        public var added: Int64 { missing - conflicting }
+    }
+
+    /// What was done.
+    public struct Merged: Sendable, Hashable {
+        /// How many rows were added.
+        public var added: Int64
+        /// Sequences that stood before the rows that were added, and now stand behind them.
+        public var sequences: [String]
     }
 
     private let settings: RestoreSettings
+    private let notes: RestoreNotes
+    private let holder: LeaseHolder
 
     /// A merge.
-    public init(_ settings: RestoreSettings) { self.settings = settings }
-
-    /// Copies a table of a restored database into a schema beside the live one, and says what a merge would do. The live table is
-    /// only read.
-    public func plan(_ table: String, from restored: RestoredDatabase, permit: RestorePermit) async throws(Failure) -> Plan {
-        try permit.allows(.beside, restored.backup, restored.live)
-        let settings = settings
-        return try await onOwnThread { (stop) throws(Failure) in
-            let server = try RestoreServer(settings)
-            let chosen = PostgresSelection.Table(table)
-            let schema = restored.name
-            let session = try server.session(server.live)
-            let side = sqlName(schema) + "." + sqlName(chosen.name)
-            _ = try session.rows(
-                "BEGIN; CREATE SCHEMA \(sqlName(schema)); CREATE TABLE \(side) (LIKE \(chosen.pattern)); COMMIT",
-                within: .minutes(1))
-            do throws(Failure) {
-                let columns = try TableMerge.columns(session, chosen)
-                try TableMerge.copy(chosen, columns.all, from: restored.name, to: side, settings, stop)
-                return try TableMerge.describe(session, chosen, schema, side, columns, settings.policy.deadline)
-            } catch {
-                // The first failure is the one to tell.
-                _ = try? session.rows("ROLLBACK; DROP SCHEMA IF EXISTS \(sqlName(schema)) CASCADE", within: .minutes(1))
-                throw error
-            }
-        }
-    }
-
-    /// Inserts the missing rows and removes the schema beside, in one transaction.
     ///
-    /// - Returns: How many rows were inserted.
-    /// - Throws: Also when there are more of them now than the plan said; then nothing was inserted.
-    public func apply(_ plan: Plan, permit: RestorePermit) async throws(Failure) -> Int64 {
-        try permit.allows(.merge, permit.backup, try RestoreServer(settings).live)
+    /// - Parameter holder: This process, as the target's lease names it.
+    public init(
+        _ settings: RestoreSettings, target: String, catalogue: any CatalogueStore, holder: LeaseHolder,
+        now: @escaping @Sendable () -> Instant
+    ) {
+        self.settings = settings
+        notes = RestoreNotes(target: target, catalogue: catalogue, now: now)
+        self.holder = holder
+    }
+
+    /// Counts what a merge would do, and does it when so many rows were agreed to: in one transaction, in which it is read back.
+    ///
+    /// - Parameters:
+    ///   - name: A database that a restore or a swap left.
+    ///   - agreed: How many rows may be added; nil only counts, and the live table is only read.
+    /// - Throws: `conflict` when more rows would be added than were agreed to; then nothing was.
+    public func merge(
+        _ table: String, from name: String, agreed: Int64? = nil, permit: RestorePermit
+    ) async throws(Failure) -> (plan: Plan, merged: Merged?) {
+        let live = try RestoreServer(settings).live
+        guard let known = try await notes.databases().last(where: { $0.name == name }), known.role != .masked else {
+            throw Failure(
+                .denied, "\(name) is no database whose rows may go live", hint: "serin backup restored list shows those that are")
+        }
+        try permit.allows(agreed == nil ? .beside : .merge, known.backup, live)
+        let subjects = try await notes.erased(since: known.at)
+        guard subjects.isEmpty else {
+            throw Failure(
+                .denied, "\(subjects.count) were erased since \(name) was made, and a merge could bring them back",
+                hint: "restore the backup again, whole: that erases them again")
+        }
         let settings = settings
-        return try await onOwnThread { _ throws(Failure) in
-            let server = try RestoreServer(settings)
-            let session = try server.session(server.live)
-            _ = try session.rows("BEGIN")
-            let text = try session.value(
-                "WITH added AS (\(plan.statement) RETURNING 1) SELECT count(*) FROM added", within: settings.policy.deadline)
-            let count = text.flatMap { Int64($0) } ?? -1
-            guard (0...plan.missing).contains(count) else {
-                _ = try session.rows("ROLLBACK")
-                throw Failure(
-                    .conflict, "\(count) rows would be inserted, where the plan said \(plan.missing)", hint: "plan it anew")
+        return try await notes.leased(holder, by: permit.by) { () throws(Failure) in
+            try await onOwnThread { (stop) throws(Failure) in
+                try TableMerge.work(PostgresSelection.Table(table), name, agreed, settings, stop)
             }
-            _ = try session.rows("\(plan.cleanup); COMMIT")
-            return count
         }
     }
 
-    private typealias Columns = (all: [String], key: [String])
+    private static func work(
+        _ table: PostgresSelection.Table, _ name: String, _ agreed: Int64?, _ settings: RestoreSettings, _ stop: StopSignal
+    ) throws(Failure) -> (plan: Plan, merged: Merged?) {
+        let server = try RestoreServer(settings)
+        let session = try server.session(server.live)
+        let schema = sqlName(name)
+        // Under the lease one that is there is what a merge that was killed has left.
+        let drop = "DROP SCHEMA IF EXISTS \(schema) CASCADE"
+        let result: Result<(plan: Plan, merged: Merged?), Failure>
+        do throws(Failure) {
+            let columns = try columns(session, try server.session(name), table, in: name)
+            let side = schema + "." + sqlName(table.name)
+            let list = columns.all.map(sqlName).joined(separator: ", ")
+            _ = try session.rows(
+                "BEGIN; \(drop); CREATE SCHEMA \(schema); "
+                    + "CREATE UNLOGGED TABLE \(side) AS SELECT \(list) FROM \(table.pattern) WITH NO DATA; COMMIT",
+                within: .minutes(1))
+            try copy(table, list, from: name, to: side, settings, stop)
+            let merge = MergeStatements(
+                session: session, live: table.pattern, side: side, columns: columns.all, key: columns.key,
+                patience: settings.policy.deadline)
+            var plan = try merge.plan(of: "\(table.schema).\(table.name)", from: name)
+            plan.leftOut = columns.leftOut
+            if let agreed, plan.added > agreed {
+                throw Failure(
+                    .conflict, "\(plan.added) rows would be added to \(plan.table), and \(agreed) were agreed to",
+                    hint: "look at the plan again")
+            }
+            result = .success((plan, agreed == nil ? nil : try merge.apply(plan)))
+        } catch { result = .failure(error) }
+        do throws(Failure) { _ = try session.rows(drop, within: .minutes(1)) } catch {
+            // The session may be what failed. The next merge removes it.
+            _ = try? server.session(server.live).rows(drop, within: .minutes(1))
+        }
+        return try result.get()
+    }
 
-    private static func columns(_ session: Connection, _ table: PostgresSelection.Table) throws(Failure) -> Columns {
-        let relation = sqlText(table.pattern) + "::regclass"
-        let all = try session.rows(
-            """
+    private typealias Columns = (all: [String], key: [String], leftOut: [String])
+
+    /// What both tables have and can be written, and what tells the rows of the live one apart.
+    private static func columns(
+        _ live: Connection, _ other: Connection, _ table: PostgresSelection.Table, in name: String
+    ) throws(Failure) -> Columns {
+        let relation = "to_regclass(\(sqlText(table.pattern)))"
+        func names(_ session: Connection, _ sql: String) throws(Failure) -> [String] {
+            try session.rows(sql).compactMap { $0.first ?? nil }
+        }
+        let all = """
             SELECT attname FROM pg_attribute WHERE attrelid = \(relation) AND attnum > 0 AND NOT attisdropped AND attgenerated = ''
             ORDER BY attnum
             """
-        ).compactMap { $0.first ?? nil }
-        let key = try session.rows(
+        let (here, there) = (try names(live, all), try names(other, all))
+        for (columns, place) in [(here, "the live database"), (there, name)] where columns.isEmpty {
+            throw Failure(.invalid, "there is no table \(table.schema).\(table.name) in \(place)")
+        }
+        let key = try names(
+            live,
             """
             SELECT a.attname FROM pg_index i JOIN pg_attribute a ON a.attrelid = i.indrelid AND a.attnum = ANY (i.indkey)
             WHERE i.indrelid = \(relation) AND i.indisprimary ORDER BY a.attnum
-            """
-        ).compactMap { $0.first ?? nil }
-        guard !key.isEmpty else {
-            throw Failure(.invalid, "\(table.schema).\(table.name) has no primary key, so its rows cannot be told apart")
+            """)
+        guard !key.isEmpty, key.allSatisfy(there.contains) else {
+            throw Failure(
+                .invalid, "\(table.schema).\(table.name) has no primary key in common, so its rows cannot be told apart")
         }
-        return (all, key)
+        return (
+            here.filter(there.contains), key, here.filter { !there.contains($0) } + there.filter { !here.contains($0) }
+        )
     }
 
     /// One program writes what the other reads.
     private static func copy(
-        _ table: PostgresSelection.Table, _ columns: [String], from database: String, to side: String,
-        _ settings: RestoreSettings,
-        _ stop: StopSignal
+        _ table: PostgresSelection.Table, _ columns: String, from database: String, to side: String,
+        _ settings: RestoreSettings, _ stop: StopSignal
     ) throws(Failure) {
         let live = try PostgresClient(settings.url, settings.environment)
         let restored = try live.database(database)
-        let list = columns.map(sqlName).joined(separator: ", ")
         let common = ["--no-psqlrc", "--quiet", "--no-password", "--set=ON_ERROR_STOP=1"]
         let reader = try restored.start(
-            restored.program("psql", common + ["--command=COPY \(table.pattern) (\(list)) TO STDOUT"]), .reading, stop: stop)
+            restored.program("psql", common + ["--command=COPY \(table.pattern) (\(columns)) TO STDOUT"]), .reading, stop: stop)
         let writer = try live.start(
-            live.program("psql", common + ["--command=COPY \(side) (\(list)) FROM STDIN"]), .writing, stop: stop)
+            live.program("psql", common + ["--command=COPY \(side) (\(columns)) FROM STDIN"]), .writing, stop: stop)
         try reader.readAll { (bytes) throws(Failure) in try writer.write(bytes) }
         try writer.finish()
-    }
-
-    private static func describe(
-        _ session: Connection, _ table: PostgresSelection.Table, _ schema: String, _ side: String, _ columns: Columns,
-        _ patience: Duration
-    ) throws(Failure) -> Plan {
-        let live = table.pattern
-        let match = columns.key.map { "l.\(sqlName($0)) = s.\(sqlName($0))" }.joined(separator: " AND ")
-        let list = columns.all.map(sqlName).joined(separator: ", ")
-        let lacking = "FROM \(side) s WHERE NOT EXISTS (SELECT FROM \(live) l WHERE \(match))"
-        let others = columns.all.filter { !columns.key.contains($0) }
-        let differs = others.map { "l.\(sqlName($0))::text IS DISTINCT FROM s.\(sqlName($0))::text" }.joined(separator: " OR ")
-        func count(_ sql: String) throws(Failure) -> Int64 {
-            guard let count = try session.value("SELECT count(*) \(sql)", within: patience).flatMap({ Int64($0) }) else {
-                throw Failure(.invalid, "\(session.name) gives no count")
-            }
-            return count
-        }
-        return Plan(
-            table: "\(table.schema).\(table.name)", schema: schema, key: columns.key, restored: try count("FROM \(side)"),
-            live: try count("FROM \(live)"), missing: try count(lacking),
-            differing: others.isEmpty ? 0 : try count("FROM \(side) s JOIN \(live) l ON \(match) WHERE \(differs)"),
-            statement:
-                "INSERT INTO \(live) (\(list)) OVERRIDING SYSTEM VALUE SELECT \(columns.all.map { "s.\(sqlName($0))" }.joined(separator: ", ")) \(lacking)",
-            cleanup: "DROP SCHEMA \(sqlName(schema)) CASCADE")
     }
 }

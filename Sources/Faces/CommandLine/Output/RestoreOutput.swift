@@ -42,7 +42,8 @@ struct RestoreOutput: Sendable {
     }
 
     /// A swap by itself, or its undoing.
-    func show(_ outcome: DatabaseSwap.Outcome, from name: String, backup: BackupID, undone: Bool, checks: [BackupCheck]) throws {
+    func show(_ outcome: DatabaseSwap.Outcome, from known: SideDatabase, undone: Bool, checks: [BackupCheck]) throws {
+        let (name, backup) = (known.name, known.backup)
         session.data(
             .object([
                 "schema": .string("serin.dev/backup-swap/v1"), "database": .string(outcome.live), "from": .string(name),
@@ -55,7 +56,10 @@ struct RestoreOutput: Sendable {
         ) { style in checks.isEmpty ? ["\(outcome.live)  was \(name)"] : BackupText.table(checks).lines(style) }
         say(
             outcome,
-            undone ? "\(outcome.live) is again what it was before the swap" : "\(outcome.live) is now backup \(backup)")
+            // Also after the undoing of an undoing: what it was called and until when it was live tells which one it is.
+            undone
+                ? "\(outcome.live) is again the database that was live until \(known.at), then \(plain(name))"
+                : "\(outcome.live) is now backup \(backup)")
     }
 
     /// A database that is not swapped in, because it did not pass.

@@ -47,8 +47,21 @@ extension OpenedBackups {
 
     private func databaseRestore(_ deadline: Duration? = nil) throws(Failure) -> BackupRestore {
         try BackupRestore(
-            settings, databaseSettings(deadline), identities: identities, catalogue: catalogue, now: Self.now,
+            settings, databaseSettings(deadline), identities: identities, catalogue: catalogue, holder: holder, now: Self.now,
             progress: options.progress)
+    }
+
+    /// What a restore needs; nothing for plans without a live database.
+    func restoreFindings() async -> [PreflightFinding] {
+        guard case .postgres = plan.source else { return [] }
+        do throws(Failure) {
+            let records: [BackupRecord]
+            do throws(CatalogueStoreError) { records = try await catalogue.state().live(target: plan.target.description) } catch {
+                throw error.failure
+            }
+            let last = records.last { $0.kind == .logical && $0.state.isRestorable }
+            return await RestorePreflight(try databaseSettings(), last: last).look()
+        } catch { return [PreflightFinding("restore", failure: error, isRequired: false)] }
     }
 
     func restore(
@@ -60,11 +73,14 @@ extension OpenedBackups {
     }
 
     func inspect(_ database: String, permit: RestorePermit) async throws(Failure) -> RestoredDatabase {
-        try await databaseRestore().inspect(database, permit: permit)
+        // What is closed cannot be looked at.
+        try await databaseSwap().reopen(database, by: permit.by)
+        return try await databaseRestore().inspect(database, permit: permit)
     }
 
     private func databaseSwap() throws(Failure) -> DatabaseSwap {
-        DatabaseSwap(try databaseSettings(), target: plan.target.description, catalogue: catalogue, now: Self.now)
+        DatabaseSwap(
+            try databaseSettings(), target: plan.target.description, catalogue: catalogue, holder: holder, now: Self.now)
     }
 
     func swap(_ restored: RestoredDatabase, permit: RestorePermit) async throws(Failure) -> DatabaseSwap.Outcome {
@@ -73,6 +89,20 @@ extension OpenedBackups {
 
     func undo(_ replaced: String, permit: RestorePermit) async throws(Failure) -> DatabaseSwap.Outcome {
         try await databaseSwap().undo(replaced, permit: permit)
+    }
+
+    func unfinishedSwap() async throws(Failure) -> SideDatabase? { try await databaseSwap().unfinished() }
+
+    func finish(_ placed: SideDatabase, permit: RestorePermit) async throws(Failure) -> DatabaseSwap.Outcome {
+        try await databaseSwap().finish(placed, permit: permit)
+    }
+
+    func merge(
+        _ table: String, from database: String, agreed: Int64?, permit: RestorePermit
+    ) async throws(Failure) -> (plan: TableMerge.Plan, merged: TableMerge.Merged?) {
+        try await TableMerge(
+            databaseSettings(), target: plan.target.description, catalogue: catalogue, holder: holder, now: Self.now
+        ).merge(table, from: database, agreed: agreed, permit: permit)
     }
 
     private func sides() throws(Failure) -> SideDatabases {

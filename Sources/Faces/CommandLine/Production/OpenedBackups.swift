@@ -19,7 +19,7 @@ struct OpenedBackups: BackupWork {
     private let places: [BackupPlace]
     let catalogue: any CatalogueStore
     let options: BackupWorkOptions
-    private let holder: LeaseHolder
+    let holder: LeaseHolder
     private let environment: [String: String]
     let secrets: Secrets
     let transport: Transport
@@ -162,6 +162,8 @@ struct OpenedBackups: BackupWork {
             case .failure(let failure): findings = try await pipeline(settings(nil)).preflight(kind, source, key: failure)
             }
         } catch { findings = [PreflightFinding("catalogue", failure: error)] }
+        // A release stands on what is made and read again; who restores it may be another machine.
+        if !needsProof { findings += await restoreFindings() }
         return findings.map { finding in
             if let failure = finding.failure {
                 return Probe(
@@ -269,6 +271,8 @@ struct OpenedBackups: BackupWork {
             throw error
         }
     }
+
+    func seal(_ bytes: [UInt8]) throws(Failure) -> String { ManifestSeal(try keys.get().manifest).code(bytes) }
 
     func mirror() async throws(Failure) -> CatalogueMirror.Report? {
         guard let reference = plan.mirror else { return nil }

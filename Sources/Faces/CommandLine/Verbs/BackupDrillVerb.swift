@@ -9,23 +9,30 @@ extension Subcommand {
         "backup drill", summary: "rehearse a restore on an isolated server and measure it",
         details: """
             Makes a Postgres server of its own that nothing else reaches, restores, runs the plan's checks, measures against the plan's
-            targets, and removes the server. The report is the data: Markdown, or one JSON document with -o json. Exit 8 when nothing
-            was restored or a check failed.
+            targets, and removes the server. The report is the data: Markdown, or one JSON document with -o json. It bears an
+            authentication code by the key of the manifests; --verify says whether a file is a report as it was written. Exit 8 when
+            nothing was restored, a check failed, or the file is not what was written.
             """,
         examples: [
             "serin backup drill backups/checkout.yaml",
             "serin backup drill backups/checkout.yaml --select random --seed 42 -o json",
+            "serin backup drill backups/checkout.yaml --verify drill.md",
         ], interruption: .ends
     ) { input throws(UsageError) in
         let words = DrillPolicy.Selection.allCases.map(\.rawValue).joined(separator: "|")
         let selection = try input.option(
             "--select", value: words, help: "which backup (default: the plan's, or latest)", read: DrillPolicy.Selection.init)
         let seed = try input.option("--seed", value: "N", help: "of the random choice, to repeat it") { UInt64($0) }
+        let report = try input.text("--verify", value: "FILE", help: "judge this report instead, and rehearse nothing")
         let identities = try PlanArgument.identities(&input)
         let argument = try PlanArgument(&input)
         let name = try input.optionalPositional("BACKUP", help: "this one: an identifier, the end of one, or latest")
+        if report != nil, name != nil || selection != nil || seed != nil {
+            throw UsageError("--verify rehearses nothing, so it takes no backup", hint: "only the plan and the report's file")
+        }
         return { session in
             let loaded = try argument.load(session)
+            if let report { return try await judge(report, loaded, session) }
             return try await BackupSession.with(session) { backups in
                 var policy = loaded.plan.drills.first ?? DrillPolicy(.every(.hours(24)))
                 if let selection { policy.selection = selection }
@@ -47,13 +54,49 @@ extension Subcommand {
                     try await backups.note(policy.topic, loaded.plan.target.description, nil, words)
                 }
                 backups.mirrorLater(loaded)
-                session.data(try BackupText.document(report)) { _ in report.markdown.split(separator: "\n").map(String.init) }
+                let (document, text) = try sealed(report, by: work)
+                session.data(document) { _ in
+                    text.split(separator: "\n", omittingEmptySubsequences: false).dropLast().map(String.init)
+                }
                 for item in report.result.actionItems { session.note("to do: \(plain(item))") }
                 session.note(
                     report.result.passed
                         ? "\(report.backup) can be restored: rehearsed just now"
                         : "the drill FAILED; \(report.backup) is not drilled")
                 return report.result.passed ? .ok : .verificationFailed
+            }
+        }
+    }
+
+    /// Both forms of a report, with its authentication code.
+    private static func sealed(_ report: DrillReport, by work: any BackupWork) throws(Failure) -> (JSONValue, String) {
+        // A code that cannot be computed is empty, which is no code.
+        let seal: Manifest.Authentication = { bytes in (try? work.seal(bytes)) ?? "" }
+        do throws(ManifestError) {
+            return (try DrillSeal.document(report, by: seal), try DrillSeal.text(report, by: seal))
+        } catch { throw Failure(.invalid, "the report of drill \(report.result.id) cannot be written: \(error)") }
+    }
+
+    /// Whether a file is a report as it was written.
+    private static func judge(_ file: String, _ loaded: LoadedBackupPlan, _ session: Session) async throws -> ExitCode {
+        let bytes = Array(try PolicyArguments.text(of: file, kind: "report").utf8)
+        return try await BackupSession.with(session) { backups in
+            let work = try await backups.work(loaded, "serin backup drill")
+            // Without the key nothing is said of the report.
+            _ = try work.seal([])
+            let seal: Manifest.Authentication = { bytes in (try? work.seal(bytes)) ?? "" }
+            do throws(ManifestError) {
+                let drill = try DrillSeal.check(bytes, by: seal)
+                session.data(
+                    .object([
+                        "schema": .string("serin.dev/backup-drill-check/v1"), "ok": .bool(true), "drill": .string(drill),
+                    ])
+                ) { _ in ["\(plain(drill)); the report is as it was written"] }
+                return .ok
+            } catch {
+                session.complain("\(file) is not a report as it was written: \(error.description)")
+                session.note("the key is that of the manifests of \(loaded.plan.target); another machine's drills bear another")
+                return .verificationFailed
             }
         }
     }

@@ -116,13 +116,17 @@ struct RestoreArguments: Sendable {
 extension BackupSession {
     /// What the person who asks may do with a backup: nothing to a live database without its name and the plan's approvals.
     func permit(
-        _ record: BackupRecord, _ plan: BackupPlan, _ work: any BackupWork, swaps: Bool, confirmed: String?
+        _ record: BackupRecord, _ plan: BackupPlan, _ work: any BackupWork, _ scope: RestorePermit.Scope, confirmed: String?
     ) async throws -> RestorePermit {
         let live = try work.liveDatabase()
-        guard swaps else { return RestorePermit(backup: record.id, database: live, scope: .beside, by: principal) }
+        let consequence: String
+        switch scope {
+        case .beside: return RestorePermit(backup: record.id, database: live, scope: scope, by: principal)
+        case .merge: consequence = "rows would be added to the live database \(live)"
+        case .swap: consequence = "the live database \(live) would be replaced"
+        }
         guard confirmed == live else {
-            throw OperationError.refused(
-                Refusal("the live database \(live) would be replaced", hint: "--confirm \(live) says that this is meant"))
+            throw OperationError.refused(Refusal(consequence, hint: "--confirm \(live) says that this is meant"))
         }
         let approved = try await approvals(of: record)
         guard approved.count >= plan.restore.approvals else {
@@ -133,7 +137,7 @@ extension BackupSession {
                         "serin backup approve \("\(record.id)".suffix(8)) --reason TEXT, by someone else; it counts for 24 hours")
             )
         }
-        return RestorePermit(backup: record.id, database: live, scope: .swap, by: principal, approvedBy: approved)
+        return RestorePermit(backup: record.id, database: live, scope: scope, by: principal, approvedBy: approved)
     }
 
     /// The exit code of work that was not done, which is said with what is still as it was.

@@ -11,8 +11,9 @@ extension Subcommand {
         "backup swap", summary: "put a database that was restored before in the live one's place, or take a swap back",
         details: """
             Checks it again, stops what writes by restore.quiesce, renames both databases, and starts again by restore.resume in any
-            case. What was live is kept for restore.keep_replaced. --undo takes the last swap back: the replaced database becomes the
-            live one again, and what was written meanwhile is kept in its turn. Needs --confirm and the plan's approvals, as a restore
+            case. What was live is kept for restore.keep_replaced. --undo makes the one live again that was replaced last, and keeps
+            what was written meanwhile in its turn; so a second --undo takes the first one back. A swap that was killed is run again: it
+            opens what it had closed, or says that it was done. Needs --confirm and the plan's approvals, as a restore
             with --swap does; those of the last 24 hours count.
             """,
         examples: [
@@ -33,9 +34,11 @@ extension Subcommand {
             return try await BackupSession.with(session) { backups in
                 let progress = BackupProgress(session)
                 let work = try await backups.work(loaded, "serin backup swap", progress: progress)
+                let placed = try await work.unfinishedSwap()
+                let isPlaced = placed.map { undo ? $0.role == .replaced : $0.name == name } ?? false
                 let entries = try await work.sideDatabases()
                 let entry = undo ? entries.last { $0.known?.role == .replaced } : entries.first { $0.name == name }
-                guard let known = entry?.known else {
+                guard let known = isPlaced ? placed : entry?.known else {
                     throw OperationError.notFound(
                         undo
                             ? "no database is left that a swap replaced"
@@ -43,7 +46,7 @@ extension Subcommand {
                     )
                 }
                 let record = try await backups.record("\(known.backup)")
-                let permit = try await backups.permit(record, loaded.plan, work, swaps: true, confirmed: confirm)
+                let permit = try await backups.permit(record, loaded.plan, work, .swap, confirmed: confirm)
                 let isUndo = known.role == .replaced
                 try await backups.note(
                     "restore", record.order.target, record.id,
@@ -51,7 +54,9 @@ extension Subcommand {
                 do throws(Failure) {
                     var checks: [BackupCheck] = []
                     let outcome: DatabaseSwap.Outcome
-                    if isUndo {
+                    if isPlaced {
+                        outcome = try await work.finish(known, permit: permit)
+                    } else if isUndo {
                         outcome = try await work.undo(known.name, permit: permit)
                     } else {
                         let restored = try await work.inspect(known.name, permit: permit)
@@ -65,7 +70,7 @@ extension Subcommand {
                     }
                     do {
                         try RestoreOutput(session: session, plan: loaded.file)
-                            .show(outcome, from: known.name, backup: record.id, undone: isUndo, checks: checks)
+                            .show(outcome, from: known, undone: isUndo, checks: checks)
                     } catch { session.complain("\(error)") }
                     return .ok
                 } catch {

@@ -11,7 +11,8 @@ extension Subcommand {
     /// Every verb of backups, in the order of the help.
     static let backups: [Subcommand] = [
         backupCheck, backupCreate, backupCopy, backupList, backupShow, backupStats, backupExpiring, backupVerify, backupRestore,
-        backupSwap, backupRestored, backupDrop, backupErase, backupApprove, backupPrune, backupHold, backupRelease, backupDrill,
+        backupSwap, backupMerge, backupRestored, backupDrop, backupErase, backupApprove, backupPrune, backupHold, backupRelease,
+        backupDrill,
         backupMetrics, backupMirror, catalogueCheck, catalogueImport,
         backupSchema,
     ]

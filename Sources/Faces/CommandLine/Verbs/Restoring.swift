@@ -27,10 +27,11 @@ struct Restoring: Sendable {
         }
         let progress = BackupProgress(session)
         let work = try await work(progress)
+        // Whoever confirms has seen before what it is and how long it takes.
+        try await announce(record)
         let permit = try await backups.permit(
-            record, loaded.plan, work, swaps: arguments.swap, confirmed: arguments.confirm)
+            record, loaded.plan, work, arguments.swap ? .swap : .beside, confirmed: arguments.confirm)
         try await backups.note("restore", record.order.target, record.id, "\(permit.scope.rawValue) for \(permit.database)")
-        announce(record)
         let wish = arguments.wish
         let result = await within(deadline, "the restore") { () throws(Failure) in
             try await work.restore(record, wish, permit: permit)
@@ -63,7 +64,7 @@ struct Restoring: Sendable {
         let work = try await work(progress)
         let place = arguments.wish.folder ?? "the server of restore.url"
         try await backups.note("restore", record.order.target, record.id, "into \(place)")
-        announce(record)
+        try await announce(record)
         let (wish, principal) = (arguments.wish, backups.principal)
         let result = await within(deadline, "the restore") { () throws(Failure) in
             try await work.unpack(record, wish, by: principal)
@@ -82,7 +83,7 @@ struct Restoring: Sendable {
             target, timeline: arguments.timeline, role: arguments.role ?? "postgres", keepsRunning: arguments.keepsRunning)
         try await backups.note(
             "restore", loaded.plan.target.description, record?.id, "to \(target.words) into \(arguments.wish.folder ?? "-")")
-        if let record { announce(record) }
+        if let record { try await announce(record) }
         let (wish, principal) = (arguments.wish, backups.principal)
         let result = await within(deadline, "the restore") { () throws(Failure) in
             try await work.recover(record, wish, to: cluster, by: principal)
@@ -109,9 +110,18 @@ struct Restoring: Sendable {
     }
 
     /// What is about to happen, and how long it may take by what drills and restores of this target took.
-    private func announce(_ record: BackupRecord) {
+    private func announce(_ record: BackupRecord) async throws(Failure) {
+        let target = record.order.target
+        let records = try await backups.state().records.filter { $0.order.target == target }
+        let notes = try await backups.notes(RestoreTiming.topic, target)
+        let estimate = RestoreEstimate(of: record, among: records, notes: notes).map { estimate in
+            "about \(BackupText.length(estimate.usual)), up to \(BackupText.length(estimate.longest)) "
+                + "(by the last \(estimate.count) restores and drills)"
+        }
         let age = BackupText.length(session.now - record.consistentAt)
         let size = record.facts.map { BackupText.size(Int64($0.envelope.plainBytes)) } ?? "?"
-        session.note("\(record.id): \(record.kind.rawValue), \(size), of \(record.consistentAt), \(age) ago; at most \(deadline)")
+        session.note(
+            "\(record.id): \(record.kind.rawValue), \(size), of \(record.consistentAt), \(age) ago; "
+                + "it takes \(estimate ?? "nobody knows how long, nothing was restored yet"); given up after \(deadline)")
     }
 }

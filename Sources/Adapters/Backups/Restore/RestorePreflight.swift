@@ -1,0 +1,109 @@
+public import SerinCatalogue
+internal import SerinDatabase
+internal import SerinModel
+internal import SerinPolicies
+internal import SerinProcesses
+
+/// Looks whether a dump could be restored and swapped in, and does neither. None of its findings stands in the way of a backup.
+public struct RestorePreflight: Sendable {
+    private let settings: RestoreSettings
+    private let last: BackupRecord?
+
+    /// A preflight.
+    ///
+    /// - Parameter last: The last dump that could be restored: its size and the version of its server are what a restore needs.
+    public init(_ settings: RestoreSettings, last: BackupRecord?) {
+        self.settings = settings
+        self.last = last
+    }
+
+    /// Looks at everything, whatever is found.
+    public func look() async -> [PreflightFinding] {
+        let copy = self
+        do throws(Failure) {
+            return try await onOwnThread { (stop) throws(Failure) in
+                [
+                    finding("restore rights") { () throws(Failure) in try copy.rights() },
+                    finding("restore tool") { () throws(Failure) in (try copy.tool(stop), []) },
+                    finding("restore room") { () throws(Failure) in (try copy.room(), []) },
+                ]
+            }
+        } catch { return [PreflightFinding("restore", failure: error, isRequired: false)] }
+    }
+
+    /// Whether the role can make a database, owns the live one, and may end the sessions of others.
+    private func rights() throws(Failure) -> (detail: String, remarks: [String]) {
+        let server = try RestoreServer(settings)
+        let row = try server.maintenance.rows(
+            """
+            SELECT r.rolname, r.rolsuper, r.rolcreatedb, pg_has_role('pg_signal_backend'::name, 'USAGE'),
+                pg_has_role(d.datdba, 'USAGE'), d.datallowconn
+            FROM pg_roles r LEFT JOIN pg_database d ON d.datname = \(sqlText(server.live)) WHERE r.rolname = current_user
+            """
+        ).first
+        guard let row, row.count == 6, let role = row[0] else {
+            throw Failure(.invalid, "the role cannot be asked for its rights")
+        }
+        let name = sqlName(role)
+        if row[1] == "t", !settings.allowsSuperuser {
+            throw Failure(
+                .denied, "the role \(role) is a superuser, as which a dump may do anything",
+                hint: "restore.url_env: a role with CREATEDB that owns \(server.live)")
+        }
+        var missing: [String] = []
+        if row[1] != "t" {
+            if row[2] != "t" { missing.append("ALTER ROLE \(name) CREATEDB") }
+            if row[4] == "f" { missing.append("ALTER DATABASE \(sqlName(server.live)) OWNER TO \(name)") }
+        }
+        guard missing.isEmpty else {
+            throw Failure(
+                .denied, "the role \(role) could not restore \(server.live) and swap it in",
+                hint: "as a superuser: " + missing.joined(separator: "; ") + "; or name another role with restore.url_env")
+        }
+        var remarks: [String] = []
+        if row[1] != "t", row[3] != "t" {
+            remarks.append("a swap needs GRANT pg_signal_backend TO \(name) to end the sessions of other roles")
+        }
+        if row[4] == nil { remarks.append("there is no database \(server.live) yet") }
+        if row[5] == "f" {
+            remarks.append(
+                "\(server.live) is closed to connections, as a swap that was killed leaves it: run the swap again, or "
+                    + "ALTER DATABASE \(sqlName(server.live)) ALLOW_CONNECTIONS true")
+        }
+        return ("\(role) may create databases", remarks)
+    }
+
+    private func tool(_ stop: StopSignal) throws(Failure) -> String {
+        let client = try PostgresClient(settings.url, settings.environment)
+        let version = try client.trustedVersion(of: "pg_restore", stop: stop)
+        if let dump = last?.facts.flatMap({ PostgresVersion(printed: $0.tool.version) }), version.major < dump.major {
+            throw Failure(
+                .invalid, "pg_restore is of version \(version), and the last dump of pg_dump \(dump)",
+                hint: "install the client programs of version \(dump.major)")
+        }
+        return "pg_restore \(version)"
+    }
+
+    /// A copy is fetched whole before a tool sees a byte of it. The server's own room cannot be asked for.
+    private func room() throws(Failure) -> String {
+        let free = try freeBytes(atOrAbove: settings.scratch)
+        guard let size = last?.size else { return "\(byteWords(free)) free" }
+        guard free >= size else {
+            throw Failure(
+                .denied, "\(settings.scratch) has \(byteWords(free)) free, and the last backup has \(byteWords(size))",
+                hint: "make room")
+        }
+        let plain = last?.facts.map { ", \(byteWords(Int64($0.envelope.plainBytes))) as a dump" } ?? ""
+        return "\(byteWords(free)) free, \(byteWords(size)) needed here\(plain); the server needs room for a second database"
+    }
+}
+
+/// What came of one look.
+private func finding(
+    _ name: String, _ look: () throws(Failure) -> (detail: String, remarks: [String])
+) -> PreflightFinding {
+    do throws(Failure) {
+        let found = try look()
+        return PreflightFinding(name, detail: found.detail, remarks: found.remarks, isRequired: false)
+    } catch { return PreflightFinding(name, failure: error, isRequired: false) }
+}

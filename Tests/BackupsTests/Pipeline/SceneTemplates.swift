@@ -1,0 +1,31 @@
+import FoundationEssentials
+import Glibc
+import SerinLocks
+import Testbed
+
+/// Data folders of servers that were made once, for every scene of this process to begin on a copy. They go with the process.
+enum SceneTemplates {
+    private static let made = Locked<[String: Task<String, any Error>]>([:])
+
+    /// The folder of a name, made by the first who asks.
+    static func folder(
+        _ name: String, _ make: @escaping @Sendable (Scratch) async throws -> String
+    ) async throws -> String {
+        let task = made.withLock { made in
+            if let task = made[name] { return task }
+            let task = Task {
+                let scratch = try Scratch("serin-template")
+                templateFolders.withLock { folders in
+                    if folders.isEmpty { atexit { for folder in templateFolders.withLock({ $0 }) { folder.remove() } } }
+                    folders.append(scratch)
+                }
+                return try await make(scratch)
+            }
+            made[name] = task
+            return task
+        }
+        return try await task.value
+    }
+}
+
+private let templateFolders = Locked<[Scratch]>([])

@@ -1,0 +1,167 @@
+import SerinBackups
+import SerinCatalogue
+import SerinModel
+import SerinPolicies
+import SerinPorts
+import SerinProcesses
+import Testbed
+import Testing
+
+/// Swaps that are hindered, on a real server.
+@Suite(.serialized) struct SwapTests {
+    /// A shop with 20,000 orders, of which a restored backup stands beside it.
+    private func start(_ rows: Int = 100) async throws -> (BackupScene, RestoredDatabase) {
+        let scene = try await BackupScene.start(isEmpty: true)
+        try await scene.server.sql(
+            "CREATE TABLE t (id int PRIMARY KEY, note text); INSERT INTO t SELECT n, repeat('x', 200) FROM generate_series(1, \(rows)) n",
+            user: "restorer", database: "shop")
+        let source = try scene.source()
+        let record = try await scene.backUp(source).record
+        return (scene, try await scene.restore(record.id, source))
+    }
+
+    private func isOpen(_ scene: BackupScene) async throws -> Bool {
+        try await scene.server.sql("SELECT bool_and(datallowconn) FROM pg_database WHERE datname LIKE 'shop%'") == "t"
+    }
+
+    private func close(_ scene: BackupScene, _ names: [String]) async throws {
+        for name in names { try await scene.server.sql("ALTER DATABASE \(name) ALLOW_CONNECTIONS false") }
+    }
+
+    /// A role that the server has, with an idle session in the shop.
+    private func visit(_ scene: BackupScene, as user: String) async throws -> ServerProcess {
+        let session = try scene.server.session("\\! sleep 60\n", user: user, database: "shop")
+        try await waitUntil("a session of \(user)") {
+            try await scene.server.sql(
+                "SELECT count(*) FROM pg_stat_activity WHERE datname = 'shop' AND usename = '\(user)'") == "1"
+        }
+        return session
+    }
+
+    private func leave(_ scene: BackupScene, _ session: ServerProcess) async throws {
+        session.stop()
+        try await waitUntil("the end of the session") {
+            try await scene.server.sql(
+                "SELECT count(*) FROM pg_stat_activity WHERE datname = 'shop' AND backend_type = 'client backend'") == "0"
+        }
+    }
+
+    @Test func whatAKilledSwapHasClosedIsOpenedByTheNext() async throws {
+        let (scene, restored) = try await start()
+        defer { scene.end() }
+        let settings = scene.restoreSettings()
+        let swap = scene.swap(settings)
+        let permit = scene.permit(restored.backup)
+
+        // Both are closed, as between the first and the second step of a swap.
+        try await close(scene, ["shop", restored.name])
+        try await swap.reopen(restored.name, by: BackupScene.principal)
+        #expect(try await isOpen(scene))
+        try await close(scene, ["shop", restored.name])
+        let outcome = try await swap.swap(restored, permit: permit)
+        #expect(try await isOpen(scene))
+        try await close(scene, ["shop", outcome.replaced])
+        let undone = try await swap.undo(outcome.replaced, permit: permit)
+        #expect(try await isOpen(scene))
+
+        // The session is lost while it waits for its turn: somebody holds the lock of the database.
+        let holder = try scene.server.session("BEGIN; COMMENT ON DATABASE shop IS 'x';\n\\! sleep 60\n")
+        let waiting = "FROM pg_stat_activity WHERE query LIKE 'ALTER DATABASE%RENAME%' AND wait_event_type = 'Lock'"
+        async let ended: Void = {
+            try await waitUntil("the renaming") { try await scene.server.sql("SELECT count(*) \(waiting)") == "1" }
+            #expect(try await !isOpen(scene))
+            try await scene.server.sql("SELECT pg_terminate_backend(pid) \(waiting)")
+        }()
+        let lost = await #expect(throws: Failure.self) { _ = try await swap.undo(undone.replaced, permit: permit) }
+        try await ended
+        holder.stop()
+        #expect(lost?.message.contains("still closed") == false, "\(String(describing: lost))")
+        #expect(try await isOpen(scene))
+
+        // Nothing works on a target beside what else works on it.
+        let other = LeaseHolder(place: "elsewhere", pid: 1, startTicks: 1, purpose: "serin migrate")
+        let lease = try await scene.catalogue.takeLease(
+            LeaseRequest(target: "shop", holder: other, by: BackupScene.principal, at: BackupScene.now()))
+        for attempt in ["restore", "swap", "reopen"] {
+            let busy = await #expect(throws: Failure.self) {
+                switch attempt {
+                case "restore": _ = try await scene.restore(restored.backup, try scene.source())
+                case "swap": _ = try await swap.undo(undone.replaced, permit: permit)
+                default: try await swap.reopen(undone.replaced, by: BackupScene.principal)
+                }
+            }
+            #expect(
+                busy?.kind == .conflict && busy?.message.contains("serin migrate") == true,
+                "\(attempt): \(String(describing: busy))")
+        }
+        try await scene.catalogue.releaseLease(lease)
+        // Taken back once more it is what it was after the first swap.
+        let again = try await swap.undo(undone.replaced, permit: permit)
+        #expect(again.replaced != undone.replaced)
+        #expect(try await scene.catalogue.leases().isEmpty)
+    }
+
+    @Test func onlyClientsAreEndedAndWhoMayNotEndThemIsTold() async throws {
+        let (scene, restored) = try await start(20_000)
+        defer { scene.end() }
+        let settings = scene.restoreSettings()
+        let swap = scene.swap(settings)
+        let permit = scene.permit(restored.backup)
+
+        // A superuser's session cannot be ended, and that of a colleague needs a right of its own.
+        let boss = try await visit(scene, as: "postgres")
+        let denied = await #expect(throws: Failure.self) { _ = try await swap.swap(restored, permit: permit) }
+        #expect(denied?.kind == .denied && denied?.message.contains("postgres (1)") == true, "\(String(describing: denied))")
+        #expect(denied?.hint?.contains("superuser") == true)
+        #expect(try await isOpen(scene))
+        try await leave(scene, boss)
+        try await scene.server.sql("REVOKE pg_signal_backend FROM restorer")
+        let colleague = try await visit(scene, as: "keeper")
+        let missing = await #expect(throws: Failure.self) { _ = try await swap.swap(restored, permit: permit) }
+        #expect(missing?.hint?.contains("GRANT pg_signal_backend TO \"restorer\"") == true, "\(String(describing: missing))")
+        #expect(colleague.isRunning)
+        #expect(try await isOpen(scene))
+        let remarks = await RestorePreflight(settings, last: nil).look().first?.remarks
+        #expect(remarks?.contains { $0.contains("pg_signal_backend") } == true)
+        try await scene.server.sql("GRANT pg_signal_backend TO restorer")
+
+        // A worker that cleans the table up, slowly.
+        for setting in [
+            "autovacuum_naptime = 1", "autovacuum_vacuum_cost_delay = 100", "autovacuum_vacuum_cost_limit = 1", "autovacuum = on",
+        ] { try await scene.server.sql("ALTER SYSTEM SET \(setting)") }
+        try await scene.server.sql("SELECT pg_reload_conf()")
+        try await scene.server.sql("UPDATE t SET note = 'y' WHERE id % 2 = 0", user: "restorer", database: "shop")
+        try await waitUntil("a worker", within: .seconds(60)) {
+            try await scene.server.sql(
+                "SELECT count(*) > 0 FROM pg_stat_activity WHERE datname = 'shop' AND backend_type = 'autovacuum worker'") == "t"
+        }
+        let outcome = try await swap.swap(restored, permit: permit)
+        #expect(try await scene.server.sql("SELECT count(*) FROM t WHERE note = 'y'", database: "shop") == "0")
+        #expect(try await scene.server.sql("SELECT count(*) FROM t WHERE note = 'y'", database: outcome.replaced) == "10000")
+        colleague.stop()
+    }
+
+    @Test func whatARestoreNeedsIsLookedAtBefore() async throws {
+        let (scene, restored) = try await start()
+        defer { scene.end() }
+        let record = try #require(try await scene.record(restored.backup))
+        func look(_ user: String) async -> [PreflightFinding] {
+            await RestorePreflight(scene.restoreSettings(user: user), last: record).look()
+        }
+        let good = await look("restorer")
+        #expect(good.map(\.name) == ["restore rights", "restore tool", "restore room"])
+        #expect(good.allSatisfy { $0.failure == nil && $0.remarks.isEmpty && !$0.isRequired }, "\(good)")
+        #expect(good.last?.detail.contains("needed here") == true)
+        let keeper = await look("keeper")
+        #expect(keeper.first?.failure?.hint?.contains("ALTER ROLE \"keeper\" CREATEDB") == true, "\(keeper)")
+        #expect(keeper.first?.failure?.hint?.contains("ALTER DATABASE \"shop\" OWNER TO \"keeper\"") == true)
+        #expect(await look("postgres").first?.failure?.message.contains("superuser") == true)
+        try await close(scene, ["shop"])
+        #expect(await look("restorer").first?.remarks.first?.contains("closed to connections") == true)
+        // A dump of a newer server than the programs here.
+        var newer = record
+        newer.facts?.tool.version = "99.1"
+        let old = await RestorePreflight(scene.restoreSettings(), last: newer).look()
+        #expect(old.dropFirst().first?.failure?.message.contains("pg_dump 99.1") == true, "\(old)")
+    }
+}
