@@ -50,8 +50,8 @@ struct EffectRunner: Sendable {
             migration.stop()
             return nil
         case .inspectSchema(let intent): return .schemaInspected(intent, await migration.inspect())
-        case .restore(let intent, let backup, let way):
-            return .actionReported(intent, await restore(from: backup, way, intent, decidedAt: decidedAt))
+        case .restore(let intent, let backup, let order):
+            return .actionReported(intent, await restore(from: backup, order, intent, decidedAt: decidedAt))
         // The driver passes notices on by itself.
         case .record, .notify: return nil
         }
@@ -70,7 +70,7 @@ struct EffectRunner: Sendable {
 
     /// Brings data back, unless the decision is older than a lease: another controller may be in charge. Writes must still be fenced.
     private func restore(
-        from backup: CheckpointReference, _ way: RollbackPlan.Way, _ intent: IntentID, decidedAt: Instant
+        from backup: CheckpointReference, _ order: RestoreOrder, _ intent: IntentID, decidedAt: Instant
     ) async -> ActionOutcome {
         guard let fence = charter.policy.action(.fence) else { return Self.lacking(.fence) }
         switch await world.actions.check(fence, context: context(intent)) {
@@ -84,7 +84,7 @@ struct EffectRunner: Sendable {
         }
         var context = context(intent)
         context.backup = backup.backup
-        context.restoreWay = way.rawValue
+        context.restore = order
         return await run(.restore, context)
     }
 

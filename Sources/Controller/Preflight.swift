@@ -94,6 +94,10 @@ public struct Preflight: Sendable {
             for problem in migrations.problems { found.problem("migrations: \(problem.message)", problem) }
             found.report.warnings += migrations.warnings.map { "migrations: \($0)" }
             found.report.migrations = migrations.plan
+            // One that cannot be made anyway has been complained about.
+            if charter.policy.backup != nil, backup.problems.isEmpty, let objection = backup.objection(to: migrations.plan) {
+                found.problem("backup: \(objection.message)", objection)
+            }
         }
         await checkTraffic(&found)
         return found

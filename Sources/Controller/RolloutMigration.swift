@@ -36,8 +36,10 @@ struct RolloutMigration: Sendable {
             guard let migrations else { return .failed(Self.nobody, nil) }
             let outcome: MigrationOutcome =
                 switch step {
-                case .up(let from, let target): await migrations.up(request, from: from, to: target, deadline: longest)
-                case .down(let target): await migrations.down(request, to: target, deadline: longest)
+                case .up(let from, let target, let judged):
+                    await migrations.up(request, from: from, to: target, judged: judged, deadline: longest)
+                case .down(let target, let judged):
+                    await migrations.down(request, to: target, judged: judged, deadline: longest)
                 }
             return await probed(outcome, intent)
         }
@@ -64,8 +66,8 @@ struct RolloutMigration: Sendable {
         case .found(let report):
             let target: RevisionID? =
                 switch step {
-                case .up(_, let target): target
-                case .down(let target): target
+                case .up(_, let target, _): target
+                case .down(let target, _): target
                 }
             guard report.state.isAt(target) else {
                 return .failed(Failure(.transient, "it was cut off on its way \(step.words)"), report.state)
@@ -84,7 +86,7 @@ struct RolloutMigration: Sendable {
 
     /// A schema that is where it should be is healthy only when every probe says so.
     private func probed(_ outcome: MigrationOutcome, _ intent: IntentID) async -> MigrationOutcome {
-        guard case .done(let state, _) = outcome else { return outcome }
+        guard case .done(let state, _, _) = outcome else { return outcome }
         for (number, probe) in (charter.policy.migrations?.probes ?? []).enumerated() {
             let context = ActionContext(
                 key: "\(charter.id)-\(intent.number)-probe-\(number + 1)", service: charter.policy.service,

@@ -14,8 +14,8 @@ public struct ActionContext: Sendable, Hashable {
     public var previous: String
     /// The backup that a restore takes data from.
     public var backup: BackupID?
-    /// What a restore is to do: `salvage`, `pointInTime` or `swap`.
-    public var restoreWay: String?
+    /// What a restore is to do.
+    public var restore: RestoreOrder?
 
     /// A context.
     public init(key: String, service: ServiceName, version: String, previous: String) {

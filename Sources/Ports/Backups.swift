@@ -27,11 +27,30 @@ public struct BackupPreflight: Sendable, Hashable {
     public var problems: [Failure]
     /// What people should know and which refuses nothing.
     public var warnings: [String]
+    /// What would be backed up; nil when it is no Postgres or nobody could tell.
+    public var database: DatabaseIdentity?
 
     /// A report.
-    public init(problems: [Failure] = [], warnings: [String] = []) {
+    public init(problems: [Failure] = [], warnings: [String] = [], database: DatabaseIdentity? = nil) {
         self.problems = problems
         self.warnings = warnings
+        self.database = database
+    }
+}
+
+extension BackupPreflight {
+    /// Why the backup is none of the database that is migrated; nil when it is, or nothing is to be migrated.
+    public func objection(to migrations: MigrationPlan?) -> Failure? {
+        guard let migrations, !migrations.beforeCanary.isEmpty else { return nil }
+        let hint = "name in 'backup' a plan of the database that 'migrations' moves"
+        guard let migrated = migrations.database else {
+            return Failure(.denied, "nobody can tell whether the backup holds the database that is migrated", hint: hint)
+        }
+        guard let database else {
+            return Failure(.denied, "nobody can tell whether the backup holds the database that is migrated, \(migrated)", hint: hint)
+        }
+        guard !database.holds(migrated) else { return nil }
+        return Failure(.denied, "the backup is of \(database), and what is migrated is \(migrated)", hint: hint)
     }
 }
 

@@ -54,16 +54,21 @@ public protocol Migrations: Sendable {
     /// and dry-runs it. Changes nothing.
     func preflight(_ request: MigrationRequest, deadline: Duration) async -> MigrationPreflight
 
-    /// Applies what lies between two revisions: nothing more, nothing less.
+    /// Applies what lies between two revisions: nothing more, nothing less, and only as it was judged. Whatever differs from that is
+    /// a `conflict`, and nothing is run.
     ///
     /// Already at `target`: done, without a change. Anywhere but at `from` or on the way from it to `target`: `conflict`, without a
     /// change. It is done only when the database was read again and is at `target`. When its task is cancelled it ends what is under
     /// way, the session in the database included, and says how that ended.
-    func up(_ request: MigrationRequest, from: RevisionID?, to target: RevisionID, deadline: Duration) async -> MigrationOutcome
+    func up(
+        _ request: MigrationRequest, from: RevisionID?, to target: RevisionID, judged: [PlannedRevision], deadline: Duration
+    ) async -> MigrationOutcome
 
-    /// Takes back everything above a revision; nil: everything. Done only when the database was read again and is there; already
-    /// there: done, without a change.
-    func down(_ request: MigrationRequest, to target: RevisionID?, deadline: Duration) async -> MigrationOutcome
+    /// Takes back everything above a revision, as it was judged; nil: everything. Done only when the database was read again and is
+    /// there; already there: done, without a change.
+    func down(
+        _ request: MigrationRequest, to target: RevisionID?, judged: [PlannedRevision], deadline: Duration
+    ) async -> MigrationOutcome
 
     /// Ends what a former controller, or a call that ran into its deadline, left running under the request's key (programs, then their
     /// sessions in the database), cleans up what they left (invalid indexes), and reads where the database is.

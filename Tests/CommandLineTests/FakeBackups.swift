@@ -68,6 +68,8 @@ final class FakeBackups: BackupWork {
 
     func probes(needsProof: Bool) async -> [Probe] { [Probe("source", .failed, "no route to host")] }
 
+    func database() async -> DatabaseIdentity? { nil }
+
     func create(
         _ kind: BackupKind, _ request: BackupRequest
     ) async throws(BackupRunFailure) -> BackupRunResult {

@@ -14,6 +14,8 @@ final class FakeBackups: Backups {
         var failure: Failure?
         /// What preflight finds.
         var problems: [Failure] = []
+        /// What is backed up.
+        var database: DatabaseIdentity? = DatabaseIdentity(system: "1", name: "checkout")
         /// A backup takes until its end.
         var gate: AsyncStream<Never>?
         var isHeld = false
@@ -29,7 +31,7 @@ final class FakeBackups: Backups {
     let state = Locked(State())
 
     func preflight(_ request: RolloutBackupRequest, deadline: Duration) async -> BackupPreflight {
-        BackupPreflight(problems: state.withLock { $0.problems })
+        state.withLock { BackupPreflight(problems: $0.problems, database: $0.database) }
     }
 
     func take(_ request: RolloutBackupRequest, deadline: Duration) async -> BackupOutcome {

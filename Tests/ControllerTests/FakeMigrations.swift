@@ -12,6 +12,10 @@ final class FakeMigrations: Migrations {
         var pending: [PlannedRevision] = []
         /// How much each table was written to.
         var activity: [TableActivity]?
+        /// The database.
+        var database: DatabaseIdentity? = DatabaseIdentity(system: "1", name: "checkout")
+        /// The revisions that the last move was allowed, with their digests.
+        var judged: [PlannedRevision] = []
         /// What preflight finds wrong.
         var problems: [Failure] = []
         /// A move takes until its end.
@@ -35,23 +39,30 @@ final class FakeMigrations: Migrations {
     func state(deadline: Duration) async throws(Failure) -> SchemaState { try read().state }
 
     func plan(deadline: Duration) async throws(Failure) -> MigrationPlan {
-        state.withLock { MigrationPlan(from: $0.current, pending: $0.pending, activity: $0.activity) }
+        state.withLock { MigrationPlan(from: $0.current, pending: $0.pending, activity: $0.activity, database: $0.database) }
     }
 
     func preflight(_ request: MigrationRequest, deadline: Duration) async -> MigrationPreflight {
         state.withLock { state in
             MigrationPreflight(
-                plan: MigrationPlan(from: state.current, pending: state.pending, activity: state.activity),
+                plan: MigrationPlan(
+                    from: state.current, pending: state.pending, activity: state.activity, database: state.database),
                 problems: state.problems)
         }
     }
 
-    func up(_ request: MigrationRequest, from: RevisionID?, to target: RevisionID, deadline: Duration) async -> MigrationOutcome {
-        await move("up \(target)", to: target)
+    func up(
+        _ request: MigrationRequest, from: RevisionID?, to target: RevisionID, judged: [PlannedRevision], deadline: Duration
+    ) async -> MigrationOutcome {
+        state.withLock { $0.judged = judged }
+        return await move("up \(target)", to: target)
     }
 
-    func down(_ request: MigrationRequest, to target: RevisionID?, deadline: Duration) async -> MigrationOutcome {
-        await move("down \(target?.description ?? "base")", to: target)
+    func down(
+        _ request: MigrationRequest, to target: RevisionID?, judged: [PlannedRevision], deadline: Duration
+    ) async -> MigrationOutcome {
+        state.withLock { $0.judged = judged }
+        return await move("down \(target?.description ?? "base")", to: target)
     }
 
     func settle(_ request: MigrationRequest, deadline: Duration) async throws(Failure) -> SchemaReport {

@@ -192,6 +192,44 @@ import Testing
         }
     }
 
+    @Test func aBackupOfAnotherDatabaseRefusesTheRollout() async throws {
+        for other in [nil, DatabaseIdentity(system: "2", name: "checkout"), DatabaseIdentity(system: "1", name: "billing")] {
+            let service = try SimulatedService(policy: policy(), migrations: migrations(try revision("0002", .additive)))
+            service.backups.state.withLock { $0.database = other }
+            try await service.running {
+                _ = try await service.start(by: author)
+                #expect(service.pass(atMost: .minutes(5)) { service.status?.isFinal == true })
+                #expect(service.status?.ending == .refused)
+                let words = other.map { "the backup is of \($0), and what is migrated is" } ?? "nobody can tell whether the backup"
+                #expect(service.status?.cause.contains(words) == true, "\(service.status?.cause ?? "")")
+                #expect(moves(service).isEmpty && service.backups.state.withLock { $0.asked } == 0)
+            }
+        }
+    }
+
+    @Test func aPhysicalBackupOfTheClusterHoldsTheDatabase() async throws {
+        let service = try SimulatedService(policy: policy(), migrations: migrations(try revision("0002", .additive)))
+        service.backups.state.withLock { $0.database = DatabaseIdentity(system: "1", name: nil) }
+        try await service.running {
+            _ = try await service.start(by: author)
+            #expect(service.pass(atMost: .minutes(5)) { service.weight > .zero })
+        }
+    }
+
+    @Test func s13WhatIsRunIsToldAsItWasJudged() async throws {
+        let revision = PlannedRevision(
+            id: try #require(RevisionID("0002")), kind: .additive, upDigest: "ab", downDigest: "cd")
+        let service = try SimulatedService(policy: policy { $0.schema = .downgrade }, migrations: migrations(revision))
+        try await service.running {
+            _ = try await service.start(by: author)
+            #expect(service.pass(atMost: .minutes(5)) { service.weight > .zero })
+            #expect(service.migrations.state.withLock { $0.judged } == [revision])
+            service.telemetry.state.withLock { $0.canaryFailPermille = 300 }
+            #expect(ends(service))
+            #expect(service.migrations.state.withLock { $0.judged } == [revision] && moves(service).last == "down 0001")
+        }
+    }
+
     /// Starts a destructive rollout and lets two people agree to it.
     private func startDestructive(_ service: SimulatedService) async throws {
         _ = try await service.start(by: author)
@@ -239,7 +277,8 @@ import Testing
             let names = service.actions.names.withLock { $0 }
             #expect(names == ["fence", "unfence", "deploy", "rollback", "fence", "restore", "unfence"], "\(names)")
             let context = try #require(service.actions.contexts.withLock { $0.last { $0.backup != nil } })
-            #expect(context.restoreWay == "salvage")
+            let order = RestoreOrder(way: .salvage, target: RevisionID("0001"), tables: ["public.orders"])
+            #expect(context.restore == order)
         }
         try await expectReplay(of: service.store, "restored")
     }

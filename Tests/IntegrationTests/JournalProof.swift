@@ -26,6 +26,12 @@ struct JournalProof: Sendable {
     private(set) var retreat: Int64?
     /// Entries with a halt from a person or a signal.
     private(set) var halts: [Int64] = []
+    /// Entries that asked for a migration or a restore without what has to come before.
+    private(set) var unproven: [String] = []
+    /// Whether a verified backup was journaled.
+    private var isBackedUp = false
+    /// Who agreed to the plan that is asked about.
+    private var agreed: Set<Principal> = []
     /// Intents that nothing has answered.
     private(set) var open: [Effect] = []
     /// Where it stands.
@@ -70,11 +76,15 @@ struct JournalProof: Sendable {
                 case .event(let event):
                     if case .commanded(let command) = event, command.verb == .halt { halts.append(entry.sequence) }
                     _ = rollout?.handle(event, at: entry.at)
+                    take(event)
                     if retreat == nil, let ending = rollout?.status(at: entry.at).ending, ending != .promoted {
                         retreat = entry.sequence
                     }
                 case .effect(.setWeight(_, let weight)) where weight > .zero:
                     journaledRaises.append(Raise(sequence: entry.sequence, at: entry.at, basisPoints: weight.basisPoints))
+                case .effect(.migrate(_, .up)) where !isBackedUp: unproven.append("S13: \(entry.sequence) migrates without a backup")
+                case .effect(.restore) where !isBackedUp || agreed.count < 2:
+                    unproven.append("S6: \(entry.sequence) restores with \(agreed.count) agreements and backup \(isBackedUp)")
                 case .effect: break
                 }
             }
@@ -85,8 +95,21 @@ struct JournalProof: Sendable {
         status = replayed.machine.status(at: replayed.lastAt)
     }
 
+    /// Remembers what must come before a migration and a restore.
+    private mutating func take(_ event: RolloutEvent) {
+        switch event {
+        case .backupReported(_, .made(let reference)): isBackedUp = reference.state.isVerified
+        case .schemaInspected: agreed = []
+        case .commanded(let command) where command.verb == .approve && command.plan != nil: agreed.insert(command.by)
+        case .started, .ticked, .preflightFinished, .historyRead, .observed, .commanded, .weightReported, .actionReported,
+            .backupReported, .migrationReported, .backupReleased, .takenOver, .doubted:
+            break
+        }
+    }
+
     /// S2 on this journal, S3 at a final state, and that `serin verify` finds the journal whole.
     func check(_ scene: Scene, sourceLocation: SourceLocation = #_sourceLocation) async throws {
+        #expect(unproven.isEmpty, sourceLocation: sourceLocation)
         if let retreat {
             #expect(
                 journaledRaises.allSatisfy { $0.sequence < retreat }, "S2: a raise after the rollout was being taken back",
@@ -95,10 +118,8 @@ struct JournalProof: Sendable {
         if status?.isFinal == true {
             let unsettled = open.filter { effect in
                 switch effect {
-                case .setWeight, .lowerWeight, .runAction: true
-                case .preflight, .readHistory, .takeBackup, .endBackup, .releaseBackup, .migrate, .endMigration, .inspectSchema,
-                    .restore, .record, .notify:
-                    false
+                case .setWeight, .lowerWeight, .runAction, .takeBackup, .migrate, .inspectSchema, .restore: true
+                case .preflight, .readHistory, .endBackup, .releaseBackup, .endMigration, .record, .notify: false
                 }
             }
             #expect(unsettled.isEmpty, "S3: an intent was never settled", sourceLocation: sourceLocation)

@@ -63,9 +63,11 @@ var sampleRecords: [Record] {
     let place = SchemaState(current: ["0001"].compactMap(RevisionID.init), heads: ["0002"].compactMap(RevisionID.init))
     let activity = TableActivity(table: "public.orders", inserted: 1, updated: 2, deleted: 3)
     let pending = RevisionID("0002").map {
-        PlannedRevision(id: $0, name: "a column", kind: .additive, tables: ["public.orders"], reason: "it only adds")
+        PlannedRevision(id: $0, name: "a column", kind: .additive, tables: ["public.orders"], reason: "it only adds",
+            upDigest: "ab", downDigest: "cd")
     }
-    let migrations = MigrationPlan(from: RevisionID("0001"), pending: pending.map { [$0] } ?? [], activity: [activity])
+    let migrations = MigrationPlan(from: RevisionID("0001"), pending: pending.map { [$0] } ?? [], activity: [activity],
+        database: DatabaseIdentity(system: "7401", name: "checkout"))
     let events: [RolloutEvent] = [
         .started, .ticked, .historyRead(history), .observed(sampleObservation), .takenOver(takeover), .doubted("a promise"),
         .preflightFinished(PreflightReport(problems: ["p"], warnings: [], weight: nil, database: nil)),
@@ -82,6 +84,7 @@ var sampleRecords: [Record] {
             PreflightReport(problems: [], warnings: [], weight: nil, database: nil, migrations: migrations)),
         .commanded(Command(.approve, by: .uid(1000), reason: "", plan: "0123456789ab")),
         .migrationReported(IntentID(7), .done(place, note: "2 tries")),
+        .migrationReported(IntentID(7), .done(place, note: "", own: [activity])),
         .migrationReported(IntentID(7), .failed(failure, place)), .migrationReported(IntentID(7), .unknown(failure)),
         .schemaInspected(IntentID(8), .found(SchemaReport(state: place, activity: [activity], notes: ["n"]))),
         .schemaInspected(IntentID(8), .unknown(failure)),
@@ -94,13 +97,18 @@ var sampleRecords: [Record] {
     let effects: [Effect] = [
         .preflight, .readHistory, .setWeight(IntentID(1), .all), .runAction(IntentID(2), .deploy),
         .lowerWeight(IntentID(3), .all), .takeBackup(IntentID(6)), .endBackup(IntentID(6)), .releaseBackup,
-        .migrate(IntentID(7), .down(to: nil)), .migrate(IntentID(7), .down(to: RevisionID("0001"))), .endMigration(IntentID(7)),
-        .inspectSchema(IntentID(8)), .restore(IntentID(9), sampleReference, .salvage), .runAction(IntentID(9), .fence),
+        .migrate(IntentID(7), .down(to: nil, judged: [])),
+        .migrate(IntentID(7), .down(to: RevisionID("0001"), judged: pending.map { [$0] } ?? [])), .endMigration(IntentID(7)),
+        .inspectSchema(IntentID(8)), 
+        .restore(
+            IntentID(9), sampleReference,
+            RestoreOrder(way: .salvage, target: RevisionID("0001"), tables: ["public.orders"])), .runAction(IntentID(9), .fence),
         .record(Decision(topic: "verdict", text: "step 25% FAIL", signals: [assessment])),
         .notify(Notice(isCall: true, text: "help")),
     ]
-    let forward = RevisionID("0002").map { [Effect.migrate(IntentID(7), .up(from: nil, to: $0))] } ?? []
-    return [.opened(epoch: 3, engine: "3"), .clockJumped(milliseconds: -3_600_000)] + events.map(Record.event)
+    let forward = RevisionID("0002").map { [Effect.migrate(IntentID(7), 
+            .up(from: nil, to: $0, judged: pending.map { [$0] } ?? []))] } ?? []
+    return [.opened(epoch: 3, engine: "4"), .clockJumped(milliseconds: -3_600_000)] + events.map(Record.event)
         + (effects + forward).map(Record.effect)
 }
 

@@ -8,6 +8,12 @@ import Testing
 @Suite struct MigrationTests {
     private let action = ActionPolicy(call: .run(["true"]), check: .run(["true"]), deadline: .minutes(1))
 
+    private func revision(_ kind: MigrationClass, hasDown: Bool = true) throws -> PlannedRevision {
+        PlannedRevision(
+            id: try #require(RevisionID("0002")), name: "a change", kind: kind, hasDown: hasDown, tables: ["public.orders"],
+            upDigest: "ab", downDigest: "cd")
+    }
+
     private func scene(_ kind: MigrationClass, schema: MigrationPolicy.Schema = .keep, hasDown: Bool = true) throws -> Scene {
         let action = action
         var scene = try Scene {
@@ -18,8 +24,7 @@ import Testing
             $0.migrations = migrations
             $0.backup = RolloutBackupPolicy(before: .migrations, plan: .file("plan.yaml"))
         }
-        let revision = PlannedRevision(
-            id: try #require(RevisionID("0002")), name: "a change", kind: kind, hasDown: hasDown, tables: ["public.orders"])
+        let revision = try revision(kind, hasDown: hasDown)
         scene.happens(.started)
         scene.happens(
             .preflightFinished(
@@ -60,7 +65,7 @@ import Testing
         try backedUp(&scene)
         #expect(scene.status.state == "migrating")
         let target = try #require(RevisionID("0002"))
-        #expect(migrations(scene) == [.up(from: RevisionID("0001"), to: target)])
+        #expect(migrations(scene) == [.up(from: RevisionID("0001"), to: target, judged: [try revision(.additive)])])
         #expect(actions(scene.effects).isEmpty && !scene.effects.contains(.readHistory))
         try migrated(.done(at("0002"), note: ""), &scene)
         #expect(scene.effects.contains(.readHistory))
@@ -98,7 +103,7 @@ import Testing
                 && !scene.effects.contains { if case .inspectSchema = $0 { true } else { false } })
         scene.act()
         try inspected(.found(SchemaReport(state: at("0002"))), &scene)
-        #expect(migrations(scene).last == .down(to: RevisionID("0001")))
+        #expect(migrations(scene).last == .down(to: RevisionID("0001"), judged: [try revision(.reversible)]))
         #expect(scene.status.next.hasPrefix("the schema is taken back to 0001"))
         try migrated(.done(at("0001"), note: ""), &scene)
         scene.confirm()
@@ -158,7 +163,7 @@ import Testing
     @Test func s6ARestoreIsAgreedToByItsPlanAndByDifferentPeople() throws {
         var scene = try toRestore()
         #expect(scene.status.awaitedApproval?.contains("2 different people, anyone but uid:1") == true)
-        #expect(scene.log.contains { $0.contains("15 rows inserted, 3 updated and 1 deleted since") })
+        #expect(scene.log.contains { $0.contains("15 rows inserted, 3 updated and 1 deleted since, what the migration wrote among them") })
         #expect(scene.calls.contains { $0.contains("serin approve checkout") && $0.contains(" --plan ") })
         let plan = try plan(scene)
         scene.command(.approve, by: Scene.ann)
@@ -170,7 +175,7 @@ import Testing
         #expect(scene.rollout.machine.approvers == [Scene.ann])
         #expect(!scene.effects.contains { if case .restore = $0 { true } else { false } })
         let asked = scene.happens(.commanded(Command(.approve, by: Scene.bob, reason: "", plan: plan)))
-        #expect(asked.contains { if case .restore(_, _, .salvage) = $0 { true } else { false } })
+        #expect(asked.contains { if case .restore(_, _, let order) = $0 { order == RestoreOrder(way: .salvage, target: RevisionID("0001"), tables: ["public.orders"]) } else { false } })
         scene.act()
         try inspected(.found(SchemaReport(state: at("0001"))), &scene)
         scene.act()
@@ -198,6 +203,73 @@ import Testing
         scene.act()
         scene.confirm()
         #expect(scene.status.ending == .failed)
+    }
+
+    @Test func aPersonMayKeepTheSchemaWhileARestoreWaitsForApproval() throws {
+        var scene = try toRestore()
+        #expect(scene.status.fence == .closed && scene.status.isCodeBack)
+        #expect(scene.status.next.hasPrefix("WRITES ARE FENCED; approve restores once 2 different people agree; resume keeps"))
+        #expect(scene.rollout.refusal(of: Command(.rollback, by: Scene.ann, reason: ""), at: scene.now)?.hint?.contains("resume") == true)
+        scene.command(.halt)
+        #expect(scene.log.contains("halt while everything is taken back already → WRITES ARE FENCED; people decide about the data"))
+        scene.happens(.commanded(Command(.approve, by: Scene.ann, reason: "", plan: try plan(scene))))
+        scene.command(.resume, by: Scene.bob)
+        #expect(scene.rollout.machine.approvers == [] && scene.status.awaitedApproval == nil)
+        #expect(scene.status.wayBack.first == "keep the schema: \(Scene.bob) chose it")
+        #expect(actions(scene.effects).last == .unfence)
+        scene.act()
+        #expect(scene.status.fence == .open)
+        scene.confirm()
+        #expect(scene.status.ending == .failed)
+        #expect(!scene.effects.contains { if case .restore = $0 { true } else { false } })
+    }
+
+    @Test func aRestoreThatDidNothingIsAskedForAgainAndSaysSo() throws {
+        var scene = try toRestore()
+        for person in [Scene.ann, Scene.bob] {
+            scene.happens(.commanded(Command(.approve, by: person, reason: "", plan: try plan(scene))))
+        }
+        scene.act()
+        try inspected(.found(SchemaReport(state: at("0002"))), &scene)
+        let words = "the restore said that it is done, but the schema is at 0002, not at 0001: it is asked for again"
+        #expect(scene.log.contains(words) && scene.calls.contains { $0.hasSuffix(words) })
+        #expect(scene.status.awaitedApproval != nil)
+    }
+
+    @Test func whatTheMigrationWroteItselfIsNoLoss() throws {
+        var scene = try scene(.destructive)
+        scene.confirm()
+        scene.command(.approve, by: Scene.ann)
+        scene.command(.approve, by: Scene.bob)
+        try backedUp(&scene)
+        scene.act()
+        let own = TableActivity(table: "public.orders", inserted: 0, updated: 1000, deleted: 7)
+        try migrated(.done(at("0002"), note: "", own: [own]), &scene)
+        scene.act()
+        scene.command(.halt)
+        scene.confirm()
+        let found = SchemaReport(
+            state: at("0002"), activity: [TableActivity(table: "public.orders", inserted: 25, updated: 1003, deleted: 8)])
+        try inspected(.found(found), &scene)
+        scene.act()
+        try inspected(.found(found), &scene)
+        #expect(scene.log.contains { $0.contains("(15 rows inserted, 3 updated and 1 deleted since)") }, "\(scene.log)")
+    }
+
+    @Test func aRevisionBehindOneThatWaitsForThePromotionRefusesTheRollout() throws {
+        var scene = try Scene { $0.migrations = MigrationPolicy(tool: .folder(path: "migrations", table: "schema_migrations")) }
+        let revisions = try [("0002", MigrationPhase.expand), ("0003", .contract), ("0004", .expand)].map { name, phase in
+            PlannedRevision(id: try #require(RevisionID(name)), kind: .additive, phase: phase)
+        }
+        scene.happens(.started)
+        scene.happens(
+            .preflightFinished(
+                PreflightReport(
+                    problems: [], warnings: [], weight: WeightReading(weight: .zero, raw: "0"), database: nil,
+                    migrations: MigrationPlan(from: RevisionID("0001"), pending: revisions))))
+        #expect(scene.status.ending == .refused)
+        #expect(scene.status.cause.contains("0004: additive, expand, and it stands behind 0003, which waits for the promotion"))
+        #expect(scene.status.cause.contains("let 0004 come before 0003, or apply 0003 before the rollout: serin migrate up"))
     }
 
     @Test func aFailedDeployWithoutARollbackActionEndsTheRollout() throws {

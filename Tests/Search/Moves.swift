@@ -58,6 +58,7 @@ extension World {
         case .stranded: moves = [.commanded(.resume, author), .commanded(.rollback, author)]
         case .awaitingApproval, .mending(_, .awaitingApproval):
             moves = [author, colleague, another].map { .commanded(.approve, $0) }
+            if machine.retreat != nil { moves.append(.commanded(.resume, author)) }
         case .created, .preflight, .zeroing, .backingUp, .migrating, .readingHistory, .deploying, .gate, .raising, .warmingUp,
             .baking, .watching, .held, .promoting, .verifying, .completing, .lowering, .reverting, .mending, .confirming,
             .finished:

@@ -58,6 +58,7 @@ extension World {
         case .commanded(.resume, _):
             // A person says that everything, the schema too, is as it should be.
             if case .stranded(let retreat) = before.machine.state, retreat.isCodeBack { schema.isChanged = false }
+            if case .mending(_, .awaitingApproval) = before.machine.state { schema.isChanged = false }
         case .commanded(.approve, let person):
             guard person != author || machine.plan.allowsAuthorApproval,
                 case .awaitingApproval(let awaited) = before.machine.state

@@ -4,7 +4,7 @@ import SerinModel
 import SerinTransport
 import Testbed
 
-/// Runs four rollouts on real servers and compares how each ends with how it has to end.
+/// Runs six rollouts on real servers and compares how each ends with how it has to end.
 ///
 ///     serin-demo SERIN CHECKOUT_SERVICE FLEET_SCRIPT FOLDER
 @main struct Demo {

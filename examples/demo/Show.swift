@@ -3,7 +3,7 @@ import Glibc
 import SerinModel
 import Testbed
 
-/// The four rollouts, in order.
+/// The six rollouts, in order.
 struct Show: Sendable {
     let stage: Stage
     let serin: String
@@ -29,12 +29,13 @@ struct Show: Sendable {
             "2. a release that fails 3% of requests", "1.2-failing", from: "1.1", expecting: 3, "rolled back")
         asExpected += try await rollout(
             "3. a release that holds locks", "1.3-locking", from: "1.1", expecting: 3, "stopped by the Postgres gate")
-        asExpected += try await rollout("4. a rollout that someone halts", "1.4", from: "1.1", expecting: 4, "halted") {
-            try await haltOnceExposed()
-        }
+        asExpected += try await rollout("4. a rollout that someone halts", "1.4", from: "1.1", expecting: 4, "halted",
+            meanwhile: { try await haltOnceExposed() })
+        asExpected += try await additive()
+        asExpected += try await destructive()
         let isClean = try await farewell()
-        say("\ndemo: \(asExpected) of 4 as expected")
-        return asExpected == 4 && isClean
+        say("\ndemo: \(asExpected) of 6 as expected")
+        return asExpected == 6 && isClean
     }
 
     /// Waits until Prometheus has seen requests on every instance twice.
@@ -49,6 +50,7 @@ struct Show: Sendable {
 
     private func rollout(
         _ title: String, _ version: String, from previous: String, expecting code: Int32, _ words: String,
+        policy: String? = nil, more: [String] = [], and holds: @Sendable () async throws -> Bool = { true },
         meanwhile: @Sendable @escaping () async throws -> Void = {}
     ) async throws -> Int {
         // What the release before left behind in the database ends by itself; a preflight would refuse to start on it.
@@ -58,17 +60,77 @@ struct Show: Sendable {
         say("\n== \(title): \(previous) → \(version), has to be \(words) (exit \(code)) ==")
         let pid = try startVisibly(
             serin,
-            ["run", stage.policy, "--version", version, "--previous", previous, "--state", state] + shortened,
+            ["run", policy ?? stage.policy, "--version", version, "--previous", previous, "--state", state] + shortened + more,
             environment: environment)
         async let aside: Void = meanwhile()
         let status = try await end(of: pid)
         try await aside
         let weight = await stage.balancer.command("get map \(stage.balancer.map) \(stage.balancer.key)")
         let isZero = weight.contains("value=\"0\"")
+        var isRight = status == code && isZero
+        if isRight { isRight = try await holds() }
         say(
-            "   exit \(status), weight at HAProxy: \(isZero ? "0" : weight.trimmed) \(status == code && isZero ? "— as expected" : "— NOT as expected")"
+            "   exit \(status), weight at HAProxy: \(isZero ? "0" : weight.trimmed) \(isRight ? "— as expected" : "— NOT as expected")"
         )
-        return status == code && isZero ? 1 : 0
+        return isRight ? 1 : 0
+    }
+
+    private func sql(_ text: String) async throws -> String { try await stage.database.primary.sql(text) }
+
+    /// A release whose migration adds a column, and whose schema comes back with it.
+    private func additive() async throws -> Int {
+        let policy = try stage.migratingPolicy("policy-5", ["schema: downgrade"])
+        say("\n$ serin migrate up --to 0001: what is there becomes the first revision")
+        guard try await runVisibly(
+            serin, ["migrate", "up", policy, "--state", state], environment: environment, isQuiet: true) == 0
+        else { throw Failure(.invalid, "the first revision cannot be noted") }
+        try stage.add(
+            "0002_note", up: "ALTER TABLE orders ADD COLUMN note text", down: "ALTER TABLE orders DROP COLUMN note")
+        let columns = "SELECT count(*) FROM information_schema.columns WHERE table_name = 'orders'"
+        let before = try await sql(columns)
+        return try await rollout(
+            "5. a migration adds a column, and its release fails", "1.5-failing", from: "1.1", expecting: 3,
+            "rolled back with its schema", policy: policy, and: { [self] in try await sql(columns) == before })
+    }
+
+    /// A release whose migration deletes rows: people agree to it, and to their return from the backup.
+    private func destructive() async throws -> Int {
+        try stage.remove("0002_note")
+        try stage.add("0002_old_orders", up: "DELETE FROM orders WHERE id <= 100", down: "UPDATE orders SET at = at WHERE false")
+        let second = try await Person.second(beside: serin, folder: stage.folder, state: state)
+        say(
+            second == nil
+                ? "\none person agrees to the next one, as there is no second user here" : "\ntwo users have to agree to the next one")
+        let rules = try stage.destructive(approvals: second == nil ? 1 : 2, serin: serin, state: state)
+        let policy = try stage.migratingPolicy("policy-6", rules)
+        let old = "SELECT count(*) FROM orders WHERE id <= 100"
+        let before = try await sql(old)
+        return try await rollout(
+            "6. a migration deletes rows, and its release fails", "1.6-failing", from: "1.1", expecting: 3,
+            "agreed to, rolled back, and its rows fetched from the backup", policy: policy,
+            more: second == nil ? [] : ["--socket-group", Person.group], and: { [self] in try await sql(old) == before },
+            meanwhile: { [self] in
+                try await agree(with: second, to: "")
+                try await agree(with: second, to: "--plan")
+            })
+    }
+
+    /// Waits until people are asked, and lets everyone agree; to the plan of a restore when it is one.
+    private func agree(with second: Person?, to option: String) async throws {
+        var words = ["approve", "checkout", "--state", state]
+        try await waitUntil("a question to people", within: .seconds(120)) {
+            let status = try await output(serin, ["status", "checkout", "-o", "json", "--state", state])
+            guard status.contains("\"awaited_approval\":\""), status.contains("\"ending\":null") == option.isEmpty else { return false }
+            guard !option.isEmpty else { return true }
+            guard let start = status.firstRange(of: "\"approval_plan\":\"")?.upperBound else { return false }
+            words += [option, String(status[start...].prefix { $0 != "\"" })]
+            return true
+        }
+        say("   $ serin \(words.prefix(2).joined(separator: " ")) \(words.dropFirst(4).joined(separator: " "))")
+        _ = try await runVisibly(serin, words, environment: environment)
+        guard let second else { return }
+        say("   the second one:")
+        _ = try await runVisibly("setpriv", second.arguments(words), environment: environment)
     }
 
     private func haltOnceExposed() async throws {

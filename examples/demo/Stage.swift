@@ -23,7 +23,9 @@ struct Stage: Sendable {
         try files.createDirectory(atPath: folder + "/run", withIntermediateDirectories: true)
         let scratch = try Scratch("serin-demo")
         let database = try await PostgresCluster.start(in: scratch)
-        try await database.primary.sql("CREATE TABLE orders (id bigserial PRIMARY KEY, at timestamptz NOT NULL DEFAULT now())")
+        try await database.primary.sql(
+            "CREATE TABLE orders (id bigserial PRIMARY KEY, at timestamptz NOT NULL DEFAULT now()); CREATE ROLE app LOGIN; "
+                + "GRANT ALL ON orders, orders_id_seq TO app")
         let control = try (0..<6).map { _ throws(Failure) in try freePort() }
         let canary = try (0..<2).map { _ throws(Failure) in try freePort() }
         try write(
@@ -31,7 +33,7 @@ struct Stage: Sendable {
             """
             RUN='\(folder)/run'
             SERVICE='\(service)'
-            DATABASE='\(database.primary.url())'
+            DATABASE='\(database.primary.url(user: "app"))'
             OWNER=\(getpid())
             CONTROL_PORTS='\(control.map(String.init).joined(separator: " "))'
             CANARY_PORTS='\(canary.map(String.init).joined(separator: " "))'
@@ -52,6 +54,7 @@ struct Stage: Sendable {
             scratch: scratch, balancer: balancer, prometheus: prometheus, database: database, folder: folder,
             policy: folder + "/policy.yaml")
         try write(stage.policy, stage.policyText)
+        try stage.prepareMigrations()
         return stage
     }
 
@@ -62,7 +65,7 @@ struct Stage: Sendable {
         return variables
     }
 
-    private var policyText: String {
+    var policyText: String {
         """
         version: 1
         service: checkout
@@ -113,6 +116,6 @@ struct Stage: Sendable {
     }
 }
 
-private func write(_ path: String, _ text: String) throws {
+func write(_ path: String, _ text: String) throws {
     try Data(text.utf8).write(to: URL(fileURLWithPath: path))
 }

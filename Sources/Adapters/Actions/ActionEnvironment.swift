@@ -1,5 +1,6 @@
 internal import SerinModel
 internal import SerinPorts
+internal import SerinRollouts
 
 /// The variables an action's program is given: a fixed list, those the policy names, and what the rollout tells it.
 struct ActionEnvironment: Sendable {
@@ -29,7 +30,11 @@ struct ActionEnvironment: Sendable {
         all["SERIN_PREVIOUS"] = context.previous
         all[ActionEnvironment.keyVariable] = context.key
         if let backup = context.backup { all["SERIN_BACKUP"] = backup.description }
-        if let way = context.restoreWay { all["SERIN_RESTORE"] = way }
+        if let order = context.restore {
+            all["SERIN_RESTORE"] = order.way.rawValue
+            all["SERIN_REVISION"] = order.target?.description ?? "base"
+            all["SERIN_TABLES"] = order.tables.joined(separator: " ")
+        }
         return all
     }
 }

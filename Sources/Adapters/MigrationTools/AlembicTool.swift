@@ -24,7 +24,10 @@ struct AlembicTool: MigrationTool {
             folder = String(config[..<slash])
             file = String(config[config.index(after: slash)...])
         }
-        return ToolProgram(words: [program, "-c", file] + arguments, directory: folder, passed: passed)
+        // It is started in another folder than the one that its path begins at.
+        let isPath = program.contains("/") && !program.hasPrefix("/")
+        let name = isPath ? "\(FileManager.default.currentDirectoryPath)/\(program)" : program
+        return ToolProgram(words: [name, "-c", file] + arguments, directory: folder, passed: passed)
     }
 
     private func output(_ arguments: [String], _ call: ToolCall) throws(Failure) -> String {

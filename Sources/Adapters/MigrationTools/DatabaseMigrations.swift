@@ -66,21 +66,24 @@ public struct DatabaseMigrations: Sendable {
     /// - Parameters:
     ///   - key: Names the run: its programs and sessions are known by it.
     ///   - origin: Where the database must be, or on the way from; nil asks nothing.
+    ///   - judged: What may be run, as it was judged; nil asks nothing.
     public func up(
-        key: String, from origin: RevisionID??, to target: RevisionID?, by principal: Principal, deadline: Duration
+        key: String, from origin: RevisionID??, to target: RevisionID?, judged: [PlannedRevision]? = nil, by principal: Principal, deadline: Duration
     ) async throws(MigrationRunFailure) -> MigrationReport {
         try await run(key, principal, deadline) { (run) throws(MigrationRunFailure) in
             var wanted = target
             if wanted == nil { wanted = try run.head() }
-            if let wanted { try run.up(from: origin, to: wanted) }
+            if let wanted { try run.up(from: origin, to: wanted, judged: judged) }
         }
     }
 
     /// Moves the schema back to a revision; nil is before the first.
     public func down(
-        key: String, to target: RevisionID?, by principal: Principal, deadline: Duration
+        key: String, to target: RevisionID?, judged: [PlannedRevision]? = nil, by principal: Principal, deadline: Duration
     ) async throws(MigrationRunFailure) -> MigrationReport {
-        try await run(key, principal, deadline) { (run) throws(MigrationRunFailure) in try run.down(to: target) }
+        try await run(key, principal, deadline) { (run) throws(MigrationRunFailure) in 
+            try run.down(to: target, judged: judged)
+        }
     }
 
     /// Ends and cleans up what an earlier run left, and reads where the database is.

@@ -59,6 +59,9 @@ struct FolderTool: MigrationTool {
             guard let version = files.versions.first(where: { $0.id == step.revision }) else {
                 throw Failure(.invalid, "\(path) holds no version \(step.revision)")
             }
+            if let objection = step.objection(to: text(of: step.direction == .up ? version.up : version.down, files.custom)) {
+                throw objection
+            }
             guard let side = step.direction == .up ? version.up : version.down, step.direction == .up || !side.isEmpty else {
                 throw Failure(
                     .invalid, "version \(version.id) of \(path) has no way \(step.direction.rawValue)",
@@ -96,8 +99,12 @@ struct FolderTool: MigrationTool {
         // A folder that cannot be read has been complained about by `graph`.
         let files = try? FolderFiles(path)
         let version = files?.versions.first { $0.id == revision.id }
-        guard let side = direction == .up ? version?.up : version?.down else { return .missing }
-        let isOneQuery = files?.custom == .pairs || side.isOutsideTransaction
+        return text(of: direction == .up ? version?.up : version?.down, files?.custom ?? .marked)
+    }
+
+    private func text(of side: FolderFiles.Side?, _ custom: FolderFiles.Custom) -> MigrationSide {
+        guard let side else { return .missing }
+        let isOneQuery = custom == .pairs || side.isOutsideTransaction
         return .text(
             MigrationText(
                 file: side.file, line: side.line, sql: side.sql, wrapping: isOneQuery ? .oneQuery : .transaction))

@@ -24,6 +24,8 @@ public struct MigrationInspection: Sendable {
     public var drift: [String]?
     /// The digest of the schema.
     public var schema: String
+    /// The database; nil when it does not say.
+    public var database: DatabaseIdentity?
     /// Indexes that are not valid, without those that are being built now.
     public var invalidIndexes: [String] = []
     /// The step that was begun and not finished.
@@ -53,7 +55,9 @@ struct MigrationInspector {
             guard error.kind == .invalid || error.kind == .conflict else { throw error }
             problems.append(error)
         }
-        var found = MigrationInspection(state: SchemaState(current: current, heads: graph.heads), schema: present.hash)
+        var found = MigrationInspection(
+            state: SchemaState(current: current, heads: graph.heads), schema: present.hash,
+            database: session.identity)
         do throws(Failure) {
             try graph.check(current)
             if problems.isEmpty, let head = try graph.oneHead() {

@@ -30,6 +30,8 @@ public struct MigrationReport: Sendable, Hashable {
     public var schemaBefore: String?
     /// The digest of the schema after.
     public var schemaAfter: String?
+    /// What was written to each table meanwhile; nil when nothing had to be done.
+    public var written: [TableActivity]?
 
     /// How long others waited for all of it.
     public var blocking: BlockingReport { steps.reduce(BlockingReport()) { $0 + $1.blocking } }

@@ -77,7 +77,7 @@ struct MigrationRun {
             guard current == (latest.step.from.map { [$0] } ?? []) else { return [] }
         }
         let notes = try settlement.undo(
-            latest.step, before: latest.before, text: texts(of: latest.step, tool, graph, call).all, without: tool.ownTables)
+            latest.step, before: latest.before, text: texts(of: side(of: latest.step, tool, graph, call)).all, without: tool.ownTables)
         try tool.forget(latest.step, call)
         return notes
     }
@@ -89,8 +89,12 @@ struct MigrationRun {
 
     /// Moves the schema forward to a revision.
     ///
-    /// - Parameter origin: Where the database was when this was asked for; nil asks nothing. It may be on the way from there.
-    mutating func up(from origin: RevisionID??, to target: RevisionID) throws(MigrationRunFailure) {
+    /// - Parameters:
+    ///   - origin: Where the database was when this was asked for; nil asks nothing. It may be on the way from there.
+    ///   - judged: What may be run; nil asks nothing.
+    mutating func up(
+        from origin: RevisionID??, to target: RevisionID, judged: [PlannedRevision]?
+    ) throws(MigrationRunFailure) {
         let steps: [RevisionStep]
         do throws(Failure) {
             try graph.check(current)
@@ -104,17 +108,17 @@ struct MigrationRun {
                 }
             }
             var place = current.first
-            steps = pending.map { revision in
+            steps = try pending.map { revision in
                 defer { place = revision.id }
                 return RevisionStep(direction: .up, revision: revision.id, from: place, to: revision.id)
-            }
+            }.judged(judged, at: current)
         } catch { throw failed(.preflight, error) }
         try take(steps, to: target)
     }
 
     /// Moves the schema back to a revision; nil is before the first.
-    mutating func down(to target: RevisionID?) throws(MigrationRunFailure) {
-        let steps: [RevisionStep]
+    mutating func down(to target: RevisionID?, judged: [PlannedRevision]?) throws(MigrationRunFailure) {
+        var steps: [RevisionStep]
         do throws(Failure) {
             try graph.check(current)
             if graph.isComplete {
@@ -127,17 +131,22 @@ struct MigrationRun {
             } else {
                 throw Failure(.conflict, "revision \(target?.description ?? "base") is not behind base, where the database is")
             }
+            steps = try steps.judged(judged, at: current)
         } catch { throw failed(.preflight, error) }
         try take(steps, to: target)
     }
 
     private mutating func take(_ steps: [RevisionStep], to target: RevisionID?) throws(MigrationRunFailure) {
         guard !steps.isEmpty else { return }
+        let before: [TableActivity]
         do throws(Failure) {
+            // All of it before any of it, so that nothing is done in part.
+            for step in steps { if let objection = step.objection(to: side(of: step)) { throw objection } }
             try settlement.refuseDumps()
             let session = try call.database.connect()
             try StepRecords(session).prepare()
             report.schemaBefore = try checkSchema(session).hash
+            before = try TableActivity.read(session)
         } catch { throw failed(.preflight, error) }
         for (number, step) in steps.enumerated() { try take(step, number + 1, of: steps.count) }
         do throws(Failure) {
@@ -149,6 +158,7 @@ struct MigrationRun {
                     "every step ended well, but the database is at \(report.after.place), not at \(target?.description ?? "base")",
                     hint: "does \(tool.name) work on another database than \(call.database.name)?")
             }
+            report.written = try settlement.activity().growth(since: before)
         } catch { throw failed(.check, error) }
     }
 
@@ -205,12 +215,19 @@ struct MigrationRun {
         return MigrationRunFailure(stage: stage, failure: failure, report: report)
     }
 
-    /// A step as SQL, and everything else that is written about it: the text of its file.
-    static func texts(
+    /// What a step would run, as far as the tool tells.
+    private static func side(
         of step: RevisionStep, _ tool: any MigrationTool, _ graph: RevisionGraph, _ call: ToolCall
-    ) -> (sql: [UInt8]?, all: String) {
-        guard let revision = graph.revisions.first(where: { $0.id == step.revision }) else { return (nil, "") }
-        switch tool.side(step.direction, of: revision, call) {
+    ) -> MigrationSide {
+        graph.revisions.first { $0.id == step.revision }.map { tool.side(step.direction, of: $0, call) } ?? .missing
+    }
+
+    /// What a step would run, as far as the tool tells.
+    func side(of step: RevisionStep) -> MigrationSide { MigrationRun.side(of: step, tool, graph, call) }
+
+    /// One direction of a revision as SQL, and everything else that is written about it: the text of its file.
+    static func texts(of side: MigrationSide) -> (sql: [UInt8]?, all: String) {
+        switch side {
         case .text(let text): return (text.sql, String(decoding: text.sql + (text.source ?? []), as: UTF8.self))
         case .missing: return (nil, "")
         case .unavailable(let file, _, _):
@@ -218,7 +235,4 @@ struct MigrationRun {
             return (nil, FileManager.default.contents(atPath: file).map { String(decoding: $0, as: UTF8.self) } ?? "")
         }
     }
-
-    /// A step as SQL, and everything else that is written about it.
-    func texts(of step: RevisionStep) -> (sql: [UInt8]?, all: String) { MigrationRun.texts(of: step, tool, graph, call) }
 }

@@ -18,6 +18,8 @@ struct RevisionStep: Sendable, Hashable {
     var from: RevisionID?
     /// Where it is afterwards.
     var to: RevisionID?
+    /// The revision as it was judged; nil when nobody judged it.
+    var judged: PlannedRevision?
 }
 
 /// What a tool is given for one call.

@@ -1,3 +1,4 @@
+internal import SerinMigrations
 public import SerinModel
 public import SerinPorts
 public import SerinRollouts
@@ -45,7 +46,14 @@ public struct ReleaseMigrations: Migrations {
     }
 
     private func plan(_ found: MigrationInspection, _ classified: [ClassifiedRevision]) -> MigrationPlan {
-        MigrationPlan(from: found.state.current.first, pending: classified.map(\.planned), activity: found.activity)
+        let pending = zip(found.pending, classified).map { revision, classified in
+            var planned = classified.planned
+            planned.upDigest = revision.script.up.digest
+            planned.downDigest = revision.script.down.digest
+            return planned
+        }
+        return MigrationPlan(
+            from: found.state.current.first, pending: pending, activity: found.activity, database: found.database)
     }
 
     /// Looks at everything that a migration will need. What is in its way is a problem; what a run settles by itself is a warning.
@@ -74,19 +82,23 @@ public struct ReleaseMigrations: Migrations {
 
     /// Applies what lies between two revisions.
     public func up(
-        _ request: MigrationRequest, from origin: RevisionID?, to target: RevisionID, deadline: Duration
+        _ request: MigrationRequest, from origin: RevisionID?, to target: RevisionID, judged: [PlannedRevision],
+        deadline: Duration
     ) async -> MigrationOutcome {
         do throws(MigrationRunFailure) {
             let report = try await migrations.up(
-                key: request.key, from: .some(origin), to: target, by: principal, deadline: deadline)
-            return .done(report.after, note: report.words)
+                key: request.key, from: .some(origin), to: target, judged: judged, by: principal, deadline: deadline)
+            return .done(report.after, note: report.words, own: report.written)
         } catch { return outcome(error) }
     }
 
     /// Takes back everything above a revision.
-    public func down(_ request: MigrationRequest, to target: RevisionID?, deadline: Duration) async -> MigrationOutcome {
+    public func down(
+        _ request: MigrationRequest, to target: RevisionID?, judged: [PlannedRevision], deadline: Duration
+    ) async -> MigrationOutcome {
         do throws(MigrationRunFailure) {
-            let report = try await migrations.down(key: request.key, to: target, by: principal, deadline: deadline)
+            let report = try await migrations.down(
+                key: request.key, to: target, judged: judged, by: principal, deadline: deadline)
             return .done(report.after, note: report.words)
         } catch { return outcome(error) }
     }

@@ -41,6 +41,20 @@ struct Settlement {
         }
     }
 
+    /// How much each table was written to, once the sessions of the tool are gone: each tells the server's counters at its end.
+    func activity() throws(Failure) -> [TableActivity] {
+        let session = try database.connect()
+        let limit = timeLimit(.seconds(2))
+        while ContinuousClock.now < limit {
+            let left = try session.value(
+                "SELECT count(*)::text FROM pg_stat_activity WHERE datname = current_database() "
+                    + "AND starts_with(application_name, \(sqlText(MigrationDatabase.toolPrefix)))")
+            if left == "0" { break }
+            rest(.milliseconds(20))
+        }
+        return try TableActivity.read(session)
+    }
+
     /// Refuses while a dump is being made: the two would wait for each other.
     func refuseDumps() throws(Failure) {
         let rows = try database.connect().rows(

@@ -30,7 +30,10 @@ struct StepAttempt {
 
     /// Takes the step.
     mutating func take() throws(MigrationRunFailure) -> (MigrationReport.Step, SchemaSnapshot) {
-        let text = run.texts(of: step)
+        let side = run.side(of: step)
+        // Looked at again, as the steps before it may have taken long.
+        if let objection = step.objection(to: side) { throw note(objection) }
+        let text = MigrationRun.texts(of: side)
         let isPatient = text.sql.map { SQLStatements($0).blocksNobody } ?? false
         while true {
             guard let failure = attempt(isPatient: isPatient) else { break }

@@ -116,3 +116,25 @@ public struct MigrationPolicy: Sendable, Hashable, Codable {
         self.restore = restore
     }
 }
+
+extension MigrationPolicy {
+    /// Lets the tool's relative paths begin at a folder, which is the policy's own; empty leaves them as they are. A program without a
+    /// slash is looked for on the path, and what else is given to `commands` is theirs.
+    public mutating func resolve(in folder: String) {
+        func resolved(_ path: String) -> String { path.hasPrefix("/") || folder.isEmpty ? path : "\(folder)/\(path)" }
+        func program(_ word: String) -> String { word.contains("/") ? resolved(word) : word }
+        func words(_ words: [String]) -> [String] { words.prefix(1).map(program) + words.dropFirst() }
+        switch tool {
+        case .alembic(let config, let name, let directory):
+            tool = .alembic(config: resolved(config), program: program(name), directory: directory)
+        case .folder(let path, let table): tool = .folder(path: resolved(path), table: table)
+        case .commands(var commands):
+            commands.current = words(commands.current)
+            commands.heads = words(commands.heads)
+            commands.up = words(commands.up)
+            commands.down = commands.down.map(words)
+            commands.sql = commands.sql.map(words)
+            tool = .commands(commands)
+        }
+    }
+}

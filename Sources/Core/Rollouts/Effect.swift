@@ -26,7 +26,7 @@ public enum Effect: Sendable, Hashable, Codable {
     /// End what is left running of a migration and read the schema; answer with `schemaInspected`.
     case inspectSchema(IntentID)
     /// Bring data back from this backup once, the way that was agreed to; answer with `actionReported`.
-    case restore(IntentID, CheckpointReference, RollbackPlan.Way)
+    case restore(IntentID, CheckpointReference, RestoreOrder)
     /// Write this into the decision log.
     case record(Decision)
     /// Tell people.

@@ -65,7 +65,7 @@ extension RolloutMachine {
     }
 
     /// Whether writes are kept away.
-    public enum Fence: String, Sendable, Hashable {
+    public enum Fence: String, Sendable, Hashable, Codable {
         /// Nobody fenced them.
         case open
         /// It was asked for, or to be undone, and not proven.

@@ -2,8 +2,9 @@ public import SerinModel
 
 /// How a migration ended, up or down.
 public enum MigrationOutcome: Sendable, Hashable, Codable {
-    /// The database was read again and is where it should be; `note` says what was seen on the way (times, retries).
-    case done(SchemaState, note: String)
+    /// The database was read again and is where it should be; `note` says what was seen on the way (times, retries), `own` what it
+    /// wrote itself, nil when nobody counted.
+    case done(SchemaState, note: String, own: [TableActivity]? = nil)
     /// It failed; nothing of it is still running. Where the database is now, when it could be read.
     case failed(Failure, SchemaState?)
     /// Nobody knows: it may still be running, or the database cannot be read.
@@ -20,16 +21,16 @@ public enum SchemaInspection: Sendable, Hashable, Codable {
 
 /// One direction of a migration, and where it leads.
 public enum MigrationStep: Sendable, Hashable, Codable {
-    /// Forward, from where the plan was made; nil is before the first revision.
-    case up(from: RevisionID?, to: RevisionID)
-    /// Back to where it was; nil is before the first revision.
-    case down(to: RevisionID?)
+    /// Forward, from where the plan was made; nil is before the first revision. Only these revisions, as they were judged.
+    case up(from: RevisionID?, to: RevisionID, judged: [PlannedRevision])
+    /// Back to where it was; nil is before the first revision. Only these revisions, as they were judged.
+    case down(to: RevisionID?, judged: [PlannedRevision])
 
     /// `up from 0001 to 0003`.
     public var words: String {
         switch self {
-        case .up(let from, let target): "up from \(from?.description ?? "base") to \(target)"
-        case .down(let target): "down to \(target?.description ?? "base")"
+        case .up(let from, let target, _): "up from \(from?.description ?? "base") to \(target)"
+        case .down(let target, _): "down to \(target?.description ?? "base")"
         }
     }
 }

@@ -1,3 +1,5 @@
+internal import SerinModel
+
 /// Which way the schema and the data go back, why, and what each way would lose. Computed from what was read, never stored.
 public struct RollbackPlan: Sendable, Hashable {
     /// A way back, the cheapest first.
@@ -61,17 +63,25 @@ public struct RollbackPlan: Sendable, Hashable {
     public var people: Int
     /// Every way there is, the one that is taken among them.
     public var choices: [Choice]
+    /// The tables that a salvage fetches, sorted; empty for every other way.
+    public var tables: [String]
 
     /// A plan.
-    public init(way: Way, reason: String, people: Int = 0, choices: [Choice] = []) {
+    public init(way: Way, reason: String, people: Int = 0, choices: [Choice] = [], tables: [String] = []) {
         self.way = way
         self.reason = reason
         self.people = people
         self.choices = choices
+        self.tables = tables
     }
 
     /// A plan of which only a person knows more.
     public static func unknown(_ reason: String) -> RollbackPlan { RollbackPlan(way: .unknown, reason: reason) }
+
+    /// The plan once a person has chosen to leave the schema as it is.
+    func kept(by person: Principal) -> RollbackPlan {
+        RollbackPlan(way: .keep, reason: "\(person) chose it", choices: choices)
+    }
 
     /// `keep the schema: every applied revision only adds`.
     public var sentence: String { "\(way.words): \(reason)" }

@@ -17,6 +17,8 @@ public struct RollbackQuestion: Sendable, Hashable {
     public var previousWorks: Bool?
     /// What was written since the plan was made, by table; nil when nobody can tell.
     public var written: [TableActivity]?
+    /// Whether what the migration wrote itself is among it, because nobody counted that.
+    public var countsOwn = false
     /// Whether the rollout has a verified backup, or will have one before it migrates.
     public var hasBackup: Bool
     /// The moment of the backup in words: `2026-11-21T13:40:12Z`.
@@ -59,14 +61,21 @@ public struct RollbackQuestion: Sendable, Hashable {
     }
 
     /// The question at a failure, from what was read.
-    init(found report: SchemaReport, migrations: MigrationPlan?, policy: Policy, restorePoint: CheckpointReference?) {
+    ///
+    /// - Parameter own: What the migration wrote itself; nil when nobody counted.
+    init(
+        found report: SchemaReport, migrations: MigrationPlan?, own: [TableActivity]?, policy: Policy,
+        restorePoint: CheckpointReference?
+    ) {
         let rules = policy.migrations
+        let written = migrations?.activity.flatMap { before in report.activity?.growth(since: before) }
         self.init(
             applied: migrations.flatMap { $0.applied(at: report.state) }, target: migrations?.from,
             schema: rules?.schema ?? .keep,
-            written: migrations?.activity.flatMap { before in report.activity.map { growth(from: before, to: $0) } },
+            written: own.flatMap { written?.without($0) } ?? written,
             hasBackup: restorePoint?.state.isVerified ?? false, backupMoment: restorePoint.map { "\($0.at)" } ?? "the backup",
             canFence: rules?.maintenance != nil, canRestore: rules?.restore != nil, approvals: rules?.approvals ?? 0)
+        countsOwn = own == nil
     }
 
     /// The answer.
@@ -151,7 +160,8 @@ public struct RollbackQuestion: Sendable, Hashable {
             ? "the loss is confined to \(tables.joined(separator: ", "))"
             : isKnown ? "a revision has no way back" : "nobody can say which tables lost what"
         return RollbackPlan(
-            way: way, reason: "\(what); \(because)", people: max(approvals, way == .salvage ? 1 : 2), choices: choices)
+            way: way, reason: "\(what); \(because)", people: max(approvals, way == .salvage ? 1 : 2), choices: choices,
+            tables: way == .salvage ? tables : [])
     }
 
     /// What was written to some tables; a name without its schema stands for that table in any. Nil when one was not counted.
@@ -166,7 +176,8 @@ public struct RollbackQuestion: Sendable, Hashable {
     private func words(of activity: [TableActivity]?) -> String {
         guard let activity else { return "nobody can say how many rows" }
         func sum(_ count: (TableActivity) -> Int64) -> String { Numbers.whole(Double(activity.reduce(0) { $0 + count($1) })) }
-        return "\(sum(\.inserted)) rows inserted, \(sum(\.updated)) updated and \(sum(\.deleted)) deleted since"
+        let own = countsOwn ? ", what the migration wrote among them" : ""
+        return "\(sum(\.inserted)) rows inserted, \(sum(\.updated)) updated and \(sum(\.deleted)) deleted since\(own)"
     }
 }
 
@@ -176,16 +187,5 @@ extension MigrationPlan {
         if state.isAt(from) { return [] }
         guard let last = beforeCanary.lastIndex(where: { state.isAt($0.id) }) else { return nil }
         return Array(beforeCanary[...last])
-    }
-}
-
-/// How much each table was written to between two looks; a counter that fell was reset, so all of it counts.
-private func growth(from before: [TableActivity], to after: [TableActivity]) -> [TableActivity] {
-    func grown(_ old: Int64?, _ new: Int64) -> Int64 { old.map { new >= $0 ? new - $0 : new } ?? new }
-    return after.map { now in
-        let old = before.first { $0.table == now.table }
-        return TableActivity(
-            table: now.table, inserted: grown(old?.inserted, now.inserted), updated: grown(old?.updated, now.updated),
-            deleted: grown(old?.deleted, now.deleted))
     }
 }

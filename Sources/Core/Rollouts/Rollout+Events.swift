@@ -9,6 +9,16 @@ extension Rollout {
 
     mutating func preflightFinished(_ report: PreflightReport, at now: Instant, into effects: inout [Effect]) {
         guard machine.state == .preflight else { return }
+        let problems = check(report)
+        for warning in report.warnings { effects.append(.record(Decision(topic: "gate", text: "preflight warns: \(warning)"))) }
+        for problem in problems { effects.append(.record(Decision(topic: "gate", text: "preflight refuses: \(problem)"))) }
+        reason = problems.isEmpty ? "everything the rollout needs works" : problems.joined(separator: "; ")
+        if problems.isEmpty { announceMigrations(into: &effects) }
+        apply(problems.isEmpty ? .preflightPassed(migrating: need) : .preflightRefused, at: now, into: &effects)
+    }
+
+    /// Everything that refuses a rollout about which a preflight found this; keeps what it is later compared with.
+    public mutating func check(_ report: PreflightReport) -> [String] {
         var problems = report.problems
         switch report.weight?.weight {
         case nil: problems.append("the weight could not be read\(report.weight.map { ": \($0.raw)" } ?? "")")
@@ -17,13 +27,9 @@ extension Rollout {
         case .some: break
         }
         problems += database.begin(report.database)
-        problems += check(report)
+        problems += checkMigrations(report)
         if machine.plan.judgedSteps == 0 { problems.append("no step is below 100%, so nothing could be judged") }
-        for warning in report.warnings { effects.append(.record(Decision(topic: "gate", text: "preflight warns: \(warning)"))) }
-        for problem in problems { effects.append(.record(Decision(topic: "gate", text: "preflight refuses: \(problem)"))) }
-        reason = problems.isEmpty ? "everything the rollout needs works" : problems.joined(separator: "; ")
-        if problems.isEmpty { announceMigrations(into: &effects) }
-        apply(problems.isEmpty ? .preflightPassed(migrating: need) : .preflightRefused, at: now, into: &effects)
+        return problems
     }
 
     /// One poll with what its evidence says; `shown` is the same with the intervals, which are computed only where they are written.
@@ -87,6 +93,7 @@ extension Rollout {
         if command.verb == .haltForSecurity { wasStoppedForSecurity = true }
         let words = command.reason.isEmpty ? "" : ": \(command.reason)"
         reason = "\(command.verb.rawValue) by \(command.by)\(words)"
+        if command.verb == .resume, machine.isAskingForRestore { rollbackPlan = rollbackPlan?.kept(by: command.by) }
         // The weight first, the words after it.
         apply(.commanded(command.verb, by: command.by), at: now, into: &effects)
         effects.append(
@@ -130,6 +137,7 @@ extension Rollout {
         case .done:
             reason = "\(action.kind.words) done"
             effects.append(.record(Decision(topic: "action", text: "\(action.kind.words) \(intent) done")))
+            isRestored = action.kind == .restore
             apply(.actionDone(intent), at: now, into: &effects)
         case .failed(let failure, _):
             reason = "\(action.kind.words) failed: \(failure.message)"
@@ -169,7 +177,9 @@ extension Rollout {
         if let open, let outcome {
             let kind = open.kind.words
             switch outcome {
-            case .done: reason = "the \(kind) was done"
+            case .done:
+                reason = "the \(kind) was done"
+                isRestored = open.kind == .restore
             case .failed(let failure, _): reason = "the \(kind) was not done: \(failure.message)"
             case .unknown(let failure): reason = "nobody knows how the \(kind) ended: \(failure.message)"
             }

@@ -189,7 +189,11 @@ extension Rollout {
             )
         case .reminded: (topic, text, isCall) = ("state", "still waiting for a person: \(cause)", true)
         case .haltedAgain(let verb):
-            (topic, text) = ("command", "\(verb.rawValue) while everything is taken back already → goes on")
+            (topic, text) = (
+                "command",
+                "\(verb.rawValue) while everything is taken back already → "
+                    + (machine.isAskingForRestore ? "\(fenceWords)people decide about the data" : "goes on")
+            )
         case .brokenPromise(let words):
             reason = words
             (topic, text, isCall) = ("doubt", "broken promise: \(words) → weight 0", true)

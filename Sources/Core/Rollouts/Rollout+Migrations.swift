@@ -7,7 +7,7 @@ extension Rollout {
     var need: MigrationNeed? { migrations?.kind.map { $0.mayDestroy ? .destructive : .harmless } }
 
     /// What the migrations lack for a rollout with a proven way back; keeps the plan.
-    mutating func check(_ report: PreflightReport) -> [String] {
+    mutating func checkMigrations(_ report: PreflightReport) -> [String] {
         guard let policy = charter.policy.migrations else { return [] }
         guard let plan = report.migrations else {
             return report.problems.isEmpty ? ["nobody can tell what is to be migrated"] : []
@@ -25,6 +25,14 @@ extension Rollout {
                 case .destructive, .unclassified: false
                 }
             if goesDown, !revision.hasDown { problems.append("migrations: \(revision.words), and it has no way back") }
+        }
+        if let contract = plan.afterPromotion.first,
+            let late = plan.afterPromotion.first(where: { $0.phase != .contract })
+        {
+            problems.append(
+                "migrations: \(late.words), and it stands behind \(contract.id), which waits for the promotion: the canary would "
+                    + "run without it (let \(late.id) come before \(contract.id), or apply \(contract.id) before the rollout: "
+                    + "serin migrate up)")
         }
         if plan.kind?.mayDestroy ?? false, policy.destructive == .allow, charter.policy.backup == nil {
             problems.append("migrations: data may be destroyed, and the policy has no backup to bring it back from")
@@ -52,11 +60,12 @@ extension Rollout {
         case .deploy, .promote, .rollback, .fence, .unfence: return .runAction(intent, kind)
         case .migrate:
             guard let migrations, let target = migrations.target else { return .runAction(intent, kind) }
-            return .migrate(intent, .up(from: migrations.from, to: target))
-        case .downgrade: return .migrate(intent, .down(to: migrations?.from))
+            return .migrate(intent, .up(from: migrations.from, to: target, judged: migrations.beforeCanary))
+        case .downgrade: return .migrate(intent, .down(to: migrations?.from, judged: migrations?.beforeCanary ?? []))
         case .restore:
             guard let restorePoint, let rollbackPlan else { return .runAction(intent, kind) }
-            return .restore(intent, restorePoint, rollbackPlan.way)
+            let order = RestoreOrder(way: rollbackPlan.way, target: migrations?.from, tables: rollbackPlan.tables)
+            return .restore(intent, restorePoint, order)
         }
     }
 
@@ -76,11 +85,12 @@ extension Rollout {
     mutating func learn(_ outcome: MigrationOutcome, of kind: ActionKind, into effects: inout [Effect]) -> TakenAction {
         let result: TakenAction
         switch outcome {
-        case .done(let state, let note):
+        case .done(let state, let note, let own):
+            if kind == .migrate { ownRows = own }
             reason = "\(kind.words) done: the schema is at \(state.place)" + (note.isEmpty ? "" : " (\(note))")
             result = .done
         case .failed(let failure, let state):
-            reason = "\(kind.words) failed: \(failure.message)" + (state.map { "; the schema is at \($0.place)" } ?? "")
+            reason = "\(kind.words) failed: \(failure.message)\(failure.hint.map { " (\($0))" } ?? "")" + (state.map { "; the schema is at \($0.place)" } ?? "")
             result = .failed
         case .unknown(let failure):
             reason = "nobody knows how the \(kind.words) ended: \(failure.message)"
@@ -99,8 +109,16 @@ extension Rollout {
             for note in report.notes { effects.append(.record(Decision(topic: "schema", text: note))) }
             plan =
                 RollbackQuestion(
-                    found: report, migrations: migrations, policy: charter.policy, restorePoint: restorePoint
+                    found: report, migrations: migrations, own: ownRows, policy: charter.policy, restorePoint: restorePoint
                 ).plan
+            if isRestored, plan.way.restores {
+                let text =
+                    "the restore said that it is done, but the schema is at \(report.state.place), not at "
+                    + "\(migrations?.from?.description ?? "base"): it is asked for again"
+                effects.append(.record(Decision(topic: "schema", text: text)))
+                effects.append(.notify(Notice(isCall: true, text: headline + text)))
+            }
+            isRestored = false
         case .unknown(let failure): plan = .unknown("the schema cannot be read: \(failure.message)")
         }
         rollbackPlan = plan
@@ -108,7 +126,9 @@ extension Rollout {
         for line in plan.lines { effects.append(.record(Decision(topic: "schema", text: line))) }
         apply(.schemaInspected(intent, plan.machineWay), at: now, into: &effects)
         if case .mending(_, .awaitingApproval(let people)) = machine.state {
-            let text = "the restore waits for \(people) different people: serin approve \(charter.id) --plan \(awaitedPlan ?? "")"
+            let text =
+                "\(fenceWords)the restore waits for \(people) different people: serin approve \(charter.id) --plan \(awaitedPlan ?? ""); "
+                + "serin resume \(charter.id) keeps the schema as it is and lets writes in"
             effects.append(.record(Decision(topic: "schema", text: text)))
             effects.append(.notify(Notice(isCall: true, text: headline + text)))
         }
@@ -146,6 +166,15 @@ extension Rollout {
 
 // In words.
 extension Rollout {
+    /// What is shouted while writes are kept away, or may be, in front of what happens next; empty while they are let in.
+    var fenceWords: String {
+        switch machine.fence {
+        case .open: ""
+        case .unsure: "WRITES MAY BE FENCED; "
+        case .closed: "WRITES ARE FENCED; "
+        }
+    }
+
     func nextOfMigrating(_ stage: RolloutMachine.MigrationStage, at now: Instant) -> String {
         switch stage {
         case .fencing: "the schema goes forward once writes are fenced, within \(left(.action, at: now))"
@@ -162,7 +191,7 @@ extension Rollout {
             "the schema is taken back to \(migrations?.from?.description ?? "base"), within \(left(.action, at: now))"
         case .fencing: "writes are fenced, then people are asked, within \(left(.action, at: now))"
         case .awaitingApproval(let people):
-            "restores once \(people) different people agree, with writes fenced; rollback incomplete in \(left(.approval, at: now))"
+            "\(fenceWords)approve restores once \(people) different people agree; resume keeps the schema as it is and lets writes in; rollback incomplete in \(left(.approval, at: now))"
         case .restoring: "data is brought back from the backup, within \(left(.action, at: now))"
         case .unfencing: "writes are let in again, within \(left(.action, at: now))"
         }

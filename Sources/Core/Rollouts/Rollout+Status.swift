@@ -15,7 +15,7 @@ extension Rollout {
             signals: assessment?.signals ?? [], awaitedApproval: awaitedApproval, startedAt: createdAt, since: since,
             isSecurityHalt: isSecurityHalt, restorePoint: restorePoint,
             isWatched: findings.map { !$0.isTelemetryLost && $0.readBack.weight != nil } ?? true, approvalPlan: awaitedPlan,
-            wayBack: rollbackPlan?.lines ?? [])
+            wayBack: rollbackPlan?.lines ?? [], fence: machine.fence, isCodeBack: machine.retreat?.isCodeBack ?? false)
     }
 
     private var isSecurityHalt: Bool { wasStoppedForSecurity || charter.requiredApprovals > 0 && machine.entered == nil }
@@ -98,7 +98,7 @@ extension Rollout {
         case .mending(_, let stage): return nextOfMending(stage, at: now)
         case .confirming: return "weight 0 is read back once more"
         case .stranded(let retreat) where retreat.isCodeBack:
-            return "a person has to see to the schema\(machine.fence == .open ? "" : "; writes may be fenced"): "
+            return "\(fenceWords)a person has to see to the schema: "
                 + "rollback looks at it again, resume says that it is as it should be"
         case .stranded: return "a person has to bring \(charter.previous) back: rollback tries again, resume says that it is done"
         case .finished(.promoted):

@@ -48,6 +48,10 @@ public struct Rollout: Sendable, Hashable {
     var migrations: MigrationPlan?
     /// Which way the schema and the data go back, as it was last decided.
     var rollbackPlan: RollbackPlan?
+    /// What the migration wrote itself; nil while it has not ended well, or when nobody counted.
+    var ownRows: [TableActivity]?
+    /// Whether a restore said that it is done, until the schema is read.
+    var isRestored = false
     /// Whether a backup was asked for, so that one may be kept for it.
     var isBackupAsked = false
     /// Whether a security signal failed or someone halted it for security, be it on the way back for another cause.

@@ -10,7 +10,13 @@ extension RolloutMachine {
         }
         switch verb {
         case .halt, .haltForSecurity: return nil
-        case .rollback: return retreat == nil || isStranded ? nil : Refusal("everything is being taken back already")
+        case .rollback:
+            if isAskingForRestore {
+                return Refusal(
+                    "everything is being taken back, and people decide about the data",
+                    hint: "approve restores it, resume keeps the schema as it is and lets writes in")
+            }
+            return retreat == nil || isStranded ? nil : Refusal("everything is being taken back already")
         case .hold: return refusalOfHold
         case .resume: return refusalOfResume
         case .promote: return refusalOfPromote
@@ -33,7 +39,7 @@ extension RolloutMachine {
     }
 
     private var refusalOfResume: Refusal? {
-        if isStranded || isHoldAsked { return nil }
+        if isStranded || isHoldAsked || isAskingForRestore { return nil }
         guard case .held(let held) = state else { return Refusal("the rollout is not held, so there is nothing to resume") }
         if held.reason.endsByItself { return Refusal("the hold ends by itself when its reason is gone") }
         return nil
@@ -55,15 +61,16 @@ extension RolloutMachine {
         return allowsPromotion ? nil : Refusal("not every judged signal passes with the whole bake done")
     }
 
+    /// Whether people are asked for their agreement to a restore, with writes fenced.
+    var isAskingForRestore: Bool {
+        if case .mending(_, .awaitingApproval) = state { return true }
+        return false
+    }
+
     /// Whether people are asked for their agreement.
     private var isAskingPeople: Bool {
-        switch state {
-        case .awaitingApproval, .mending(_, .awaitingApproval): true
-        case .created, .preflight, .zeroing, .backingUp, .migrating, .readingHistory, .deploying, .gate, .raising, .warmingUp,
-            .baking, .watching, .held, .promoting, .verifying, .completing, .lowering, .reverting, .mending, .confirming,
-            .stranded, .finished:
-            false
-        }
+        if case .awaitingApproval = state { return true }
+        return isAskingForRestore
     }
 
     private func refusalOfApproval(by person: Principal) -> Refusal? {
@@ -113,6 +120,7 @@ extension RolloutMachine {
             // A person says that the previous version is back or, when it was, that the schema and the data are as they should be.
             if retreat.isCodeBack { isSchemaTouched = false }
             codeIsBack(retreat, at: now)
+        case .mending(let retreat, .awaitingApproval): keepSchema(retreat, at: now)
         case .created, .preflight, .zeroing, .awaitingApproval, .backingUp, .migrating, .readingHistory, .deploying, .gate,
             .raising,
             .warmingUp, .baking,

@@ -117,6 +117,15 @@ extension RolloutMachine {
         runAction(.restore, lasting: plan.restore, at: now) { .mending(retreat, .restoring($0)) }
     }
 
+    /// A person leaves the schema as it is, without a restore.
+    mutating func keepSchema(_ retreat: Retreat, at now: Instant) {
+        approvers = []
+        deadlines.disarm(.approval)
+        deadlines.arm(.rollback, due: now + plan.timing.rollbackDeadline)
+        isSchemaTouched = false
+        mend(retreat, at: now)
+    }
+
     /// What may take longer than a whole rollback is not late before its own time is over.
     private mutating func giveTime(_ longest: Duration?, at now: Instant) {
         guard let longest, deadlines.due(.rollback) != nil else { return }

@@ -43,6 +43,10 @@ public struct RolloutStatus: Sendable, Hashable, Codable {
     public var approvalPlan: String?
     /// Which way the schema and the data go back and what each way loses, as last decided; empty while nothing was.
     public var wayBack: [String]
+    /// Whether writes to the database are kept away.
+    public var fence: RolloutMachine.Fence
+    /// Whether, on the way back, the previous version is back or was never gone.
+    public var isCodeBack: Bool
     /// Whether the next rollout of the service needs more people, because this one was stopped for security, or was to have them and
     /// never got past them.
     public var isSecurityHalt: Bool
@@ -61,7 +65,8 @@ public struct RolloutStatus: Sendable, Hashable, Codable {
         isFinal: Bool, isRollbackIncomplete: Bool, ending: Ending?, step: Int, steps: Int, wantedWeight: Weight,
         observedWeight: Weight?, baked: Duration, bake: Duration, signals: [SignalAssessment], awaitedApproval: String?,
         startedAt: Instant, since: Instant, isSecurityHalt: Bool = false, restorePoint: CheckpointReference? = nil,
-        isWatched: Bool = true, approvalPlan: String? = nil, wayBack: [String] = []
+        isWatched: Bool = true, approvalPlan: String? = nil, wayBack: [String] = [], fence: RolloutMachine.Fence = .open,
+        isCodeBack: Bool = false
     ) {
         self.id = id
         self.service = service
@@ -88,5 +93,7 @@ public struct RolloutStatus: Sendable, Hashable, Codable {
         self.isWatched = isWatched
         self.approvalPlan = approvalPlan
         self.wayBack = wayBack
+        self.fence = fence
+        self.isCodeBack = isCodeBack
     }
 }

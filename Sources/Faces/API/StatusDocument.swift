@@ -38,6 +38,8 @@ public enum StatusDocument {
             "awaited_approval": status.awaitedApproval.map { .string($0) } ?? .null,
             "approval_plan": status.approvalPlan.map { .string($0) } ?? .null,
             "way_back": .array(status.wayBack.map { .string($0) }),
+            "writes": .string(status.fence.rawValue),
+            "code_back": .bool(status.isCodeBack),
             "started_at": .string(Notation.text(status.startedAt)),
             "since": .string(Notation.text(status.since)),
         ])
@@ -72,7 +74,10 @@ public enum StatusDocument {
             restorePoint: try reader.optional("restore_point", "a backup", restorePoint),
             isWatched: try reader.flag("watched"),
             approvalPlan: try reader.optional("approval_plan", "a text") { $0.text },
-            wayBack: try reader.optional("way_back", "a list") { $0.items?.compactMap(\.text) } ?? [])
+            wayBack: try reader.optional("way_back", "a list") { $0.items?.compactMap(\.text) } ?? [],
+            fence: try reader.optional("writes", "open, unsure or closed") {
+                $0.text.flatMap(RolloutMachine.Fence.init(rawValue:))
+            } ?? .open, isCodeBack: try reader.flag("code_back"))
     }
 
     private static func document(_ reference: CheckpointReference) -> JSONValue {

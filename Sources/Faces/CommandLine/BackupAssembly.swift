@@ -31,6 +31,8 @@ public protocol BackupWork: Sendable {
     ///
     /// - Parameter needsProof: Whether what is made has to be verified here and at once, as rollouts need it.
     func probes(needsProof: Bool) async -> [Probe]
+    /// Which Postgres is backed up; nil when it is none, or nobody could tell.
+    func database() async -> DatabaseIdentity?
     /// Makes a backup of a kind.
     func create(_ kind: BackupKind, _ request: BackupRequest) async throws(BackupRunFailure) -> BackupRunResult
     /// Reads a copy again and judges it.

@@ -44,6 +44,9 @@ public struct ServerMessage {
         case "42501": return denied
         case "3D000": return "name an existing database in the connection string"
         case SQLState.tooManyConnections: return "every connection is taken: raise max_connections or use a pooler"
+        case "57P01": return "the server was being stopped, or an administrator ended the session"
+        case "57P02": return "another process of the server died, and it ended every session"
+        case "57P03": return "the server is starting or being stopped"
         case SQLState.queryCanceled: return "the statement took longer than its time limit"
         default: return nil
         }

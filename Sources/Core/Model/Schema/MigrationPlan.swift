@@ -14,11 +14,15 @@ public struct PlannedRevision: Sendable, Hashable, Codable {
     public var tables: [String]
     /// Why it has its class, in a clause; may be empty.
     public var reason: String
+    /// The digest of what was judged as its way forward; nil where nobody can read it.
+    public var upDigest: String?
+    /// The digest of what was judged as its way back; nil where nobody can read it.
+    public var downDigest: String?
 
     /// A revision.
     public init(
         id: RevisionID, name: String = "", kind: MigrationClass, phase: MigrationPhase = .expand, hasDown: Bool = true,
-        tables: [String] = [], reason: String = ""
+        tables: [String] = [], reason: String = "", upDigest: String? = nil, downDigest: String? = nil
     ) {
         self.id = id
         self.name = name
@@ -27,6 +31,8 @@ public struct PlannedRevision: Sendable, Hashable, Codable {
         self.hasDown = hasDown
         self.tables = tables.sorted()
         self.reason = reason
+        self.upDigest = upDigest
+        self.downDigest = downDigest
     }
 }
 
@@ -38,12 +44,17 @@ public struct MigrationPlan: Sendable, Hashable, Codable {
     public var pending: [PlannedRevision]
     /// How much each table was written to when the plan was made; nil when nobody could tell.
     public var activity: [TableActivity]?
+    /// The database; nil when nobody could tell.
+    public var database: DatabaseIdentity?
 
     /// A plan.
-    public init(from: RevisionID?, pending: [PlannedRevision], activity: [TableActivity]? = nil) {
+    public init(
+        from: RevisionID?, pending: [PlannedRevision], activity: [TableActivity]? = nil, database: DatabaseIdentity? = nil
+    ) {
         self.from = from
         self.pending = pending
         self.activity = activity?.sorted()
+        self.database = database
     }
 
     /// What runs before the canary: everything before the first contract revision.

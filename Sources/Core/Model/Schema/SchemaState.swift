@@ -37,6 +37,29 @@ public struct TableActivity: Sendable, Hashable, Codable, Comparable {
         self.deleted = deleted
     }
 
+    /// Two counts of a table, set against each other.
+    fileprivate func minus(_ other: TableActivity, _ difference: (Int64, Int64) -> Int64) -> TableActivity {
+        TableActivity(
+            table: table, inserted: difference(inserted, other.inserted), updated: difference(updated, other.updated),
+            deleted: difference(deleted, other.deleted))
+    }
+
     /// By table.
     public static func < (left: TableActivity, right: TableActivity) -> Bool { left.table < right.table }
+}
+
+extension [TableActivity] {
+    /// How much each table was written to since an earlier look; a counter that fell was reset, so all of it counts.
+    public func growth(since before: [TableActivity]) -> [TableActivity] {
+        pairing(before) { $0 >= $1 ? $0 - $1 : $0 }
+    }
+
+    /// Without what is known to be the doing of one of the writers.
+    public func without(_ own: [TableActivity]) -> [TableActivity] {
+        pairing(own) { Swift.max(0, $0 - $1) }
+    }
+
+    private func pairing(_ others: [TableActivity], _ difference: (Int64, Int64) -> Int64) -> [TableActivity] {
+        map { now in others.first { $0.table == now.table }.map { now.minus($0, difference) } ?? now }
+    }
 }

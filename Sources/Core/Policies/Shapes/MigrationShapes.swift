@@ -35,8 +35,8 @@ let migrationShape: Section = {
                 "asked one after another once the schema was moved, up or down; each must succeed"),
             Field(
                 "restore", .section(actionShape), .optional,
-                "takes the schema back and brings data from the backup $SERIN_BACKUP, the way $SERIN_RESTORE says: salvage, "
-                    + "pointInTime or swap"),
+                "takes the schema back to $SERIN_REVISION and brings data from the backup $SERIN_BACKUP, the way $SERIN_RESTORE says: "
+                    + "salvage (of the tables $SERIN_TABLES), pointInTime or swap"),
         ])
     section.exactlyOne = [["alembic", "sql", "commands"]]
     section.atMostOne = [secretKeys("url")]
@@ -46,14 +46,14 @@ let migrationShape: Section = {
 
 private let alembicShape = Section(
     fields: [
-        Field("config", .text, .required, "its configuration file, like alembic.ini"),
+        Field("config", .text, .required, "its configuration file, like alembic.ini; a relative path begins at the policy's folder"),
         Field("program", .text, .fallback("alembic"), "the program, like /srv/checkout/venv/bin/alembic"),
-        Field("directory", .path, .optional, "the folder it is run in; without it the controller's own"),
+        Field("directory", .path, .optional, "the folder it is run in; without it the configuration's own"),
     ])
 
 private let sqlFolderShape = Section(
     fields: [
-        Field("folder", .text, .required, "the folder of NAME.up.sql and NAME.down.sql files"),
+        Field("folder", .text, .required, "the folder of NAME.up.sql and NAME.down.sql files; a relative path begins at the policy's folder"),
         Field("table", .text, .fallback("schema_migrations"), "the table that keeps the versions"),
     ])
 

@@ -36,6 +36,7 @@ enum StatusView {
     /// One line: what changed.
     static func line(_ status: RolloutStatus, at time: Instant) -> String {
         var parts = [time.timeOfDay, status.id.description, status.state]
+        if let fence = fence(status) { parts.append(fence + ",") }
         if status.step > 0 { parts.append(step(status) + ",") }
         parts.append("weight \(weight(status)), healthy \(Numbers.time(status.baked)) of \(Numbers.time(status.bake))")
         return plain(parts.joined(separator: " ") + (status.cause.isEmpty ? "" : ": " + status.cause))
@@ -46,8 +47,17 @@ enum StatusView {
         [
             status.id.description, status.state, "\(status.step)", status.wantedWeight.description,
             status.observedWeight?.description ?? "", status.ending?.rawValue ?? "", status.awaitedApproval ?? "",
-            "\(status.isFinal) \(status.isRollbackIncomplete)",
+            "\(status.isFinal) \(status.isRollbackIncomplete) \(status.fence.rawValue)",
         ]
+    }
+
+    /// What is shouted while writes to the database are kept away, or may be; nil while they are let in.
+    static func fence(_ status: RolloutStatus) -> String? {
+        switch status.fence {
+        case .open: nil
+        case .unsure: "WRITES MAY BE FENCED"
+        case .closed: "WRITES ARE FENCED"
+        }
     }
 
     /// Whether users are safe from the canary now, as an answer to be read aloud.
@@ -60,7 +70,9 @@ enum StatusView {
                 ? "yes, passed: \(status.next)" : "yes, promoted: everyone is served by \(status.version)"
         }
         guard let observed = status.observedWeight else { return "unknown: the weight could not be read" }
-        if observed == .zero { return "yes, the canary receives no traffic" }
+        if observed == .zero {
+            return "yes, the canary receives no traffic" + (fence(status).map { ", but \($0): the service cannot write" } ?? "")
+        }
         if status.isRollbackIncomplete { return "NO, the canary still receives \(observed) and must not: act now" }
         if status.ending != nil, status.ending != .promoted { return "not yet, the canary still receives \(observed)" }
         if !status.isWatched {
@@ -82,6 +94,7 @@ enum StatusView {
         ]
         if let backup = status.restorePoint { lines.append("  restore  \(backup.words)") }
         if let awaited = status.awaitedApproval { lines.append("  waits    \(plain(awaited))") }
+        if let fence = fence(status) { lines.append("  " + style.paint(plain(fence), .red)) }
         if !status.signals.isEmpty { lines += signalTable(status.signals).lines(style).map { "  " + $0 } }
         return lines.map { clipped($0, to: width) }
     }
@@ -123,7 +136,8 @@ enum StatusView {
             table.rows.append([
                 Table.Cell(status.id.description), Table.Cell(status.version), Table.Cell(status.state, colour(status)),
                 Table.Cell(status.step > 0 ? "\(status.step)/\(status.steps)" : "-"), Table.Cell(weight(status)),
-                Table.Cell("\(Numbers.time(status.baked))/\(Numbers.time(status.bake))"), Table.Cell(status.cause),
+                Table.Cell("\(Numbers.time(status.baked))/\(Numbers.time(status.bake))"),
+                Table.Cell((fence(status).map { "\($0): " } ?? "") + status.cause),
             ])
         }
         return table

@@ -9,7 +9,8 @@ enum WhyPage {
         _ status: RolloutStatus, decisions: [LoggedDecision], state: StateRoot, style: Style, isAttended: Bool = true
     ) -> [String] {
         let banner = status.isRollbackIncomplete ? "ROLLBACK INCOMPLETE" : status.state.uppercased()
-        var lines = [
+        let fence = StatusView.fence(status).map { [style.paint(plain($0), .red)] } ?? []
+        var lines = fence + [
             "\(style.paint(plain(banner), StatusView.colour(status)))  \(plain("\(status.service) \(status.version) (was \(status.previous))"))",
             "rollout   \(status.id)",
             "safe now  \(StatusView.safety(status, isAttended: isAttended))",
@@ -26,6 +27,9 @@ enum WhyPage {
         if let awaited = status.awaitedApproval {
             let plan = status.approvalPlan.map { " --plan \($0)" } ?? ""
             lines += ["  waits for approval: \(plain(awaited))", "  approve it: serin approve \(status.id)\(plan)"]
+            if status.approvalPlan != nil {
+                lines.append("  or keep the schema as it is, and let writes in: serin resume \(status.id)")
+            }
         }
         if !status.wayBack.isEmpty {
             lines += ["", style.paint("Schema and data", .bold)] + status.wayBack.map { "  " + plain($0) }

@@ -17,11 +17,18 @@ struct BackupLook: Sendable {
     let assembly: BackupAssembly
 
     /// Everything that the backup of a rollout would need.
-    func probes() async -> [Probe] {
+    ///
+    /// - Parameter migrations: What is to be migrated: the backup has to hold that database.
+    func probes(for migrations: MigrationPlan?) async -> [Probe] {
         do throws(OperationError) {
             let plan = try Assembly.backupPlan(of: policy, named: file)
-            return try await opened(plan) { work, _ in await work.probes(needsProof: true) }.map { probe in
-                Probe("backup \(probe.name)", probe.outcome, probe.detail)
+            return try await opened(plan) { work, _ in
+                let probes = await work.probes(needsProof: true).map { Probe("backup \($0.name)", $0.outcome, $0.detail) }
+                let preflight = BackupPreflight(database: await work.database())
+                guard !probes.contains(where: { $0.outcome == .failed }), let objection = preflight.objection(to: migrations) else {
+                    return probes
+                }
+                return probes + [Probe("backup database", .failed, objection.description)]
             }
         } catch {
             return [Probe("backup", .failed, error.description)]

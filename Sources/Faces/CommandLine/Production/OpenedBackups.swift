@@ -178,6 +178,27 @@ struct OpenedBackups: BackupWork {
         } + (proofProbe(needsProof).map { [$0] } ?? [])
     }
 
+    func database() async -> DatabaseIdentity? {
+        let (reference, isWhole): (SecretReference, Bool)
+        switch plan.source {
+        case .postgres(let source): (reference, isWhole) = (source.url, false)
+        case .postgresPhysical(let source): (reference, isWhole) = (source.url, true)
+        case .redis, .files, .logs, .mongo, .clickhouse, .command: return nil
+        }
+        let purpose = SessionPurpose(applicationName: "serin-backup-check", setUp: "SET statement_timeout = '10s'", deniedHint: "")
+        // A server that does not answer is a finding of the probes.
+        let found = try? await onOwnThread { (_) throws(Failure) in
+            let url = try secrets.read(reference)
+            let name = "postgres \(ConnectionText.name(url) ?? "of the backup")"
+            do throws(DatabaseError) {
+                return try Connection(url, name: name, purpose: purpose, limit: timeLimit(.seconds(10))).identity
+            } catch { throw error.failure }
+        }
+        guard var identity = found ?? nil else { return nil }
+        if isWhole { identity.name = nil }
+        return identity
+    }
+
     /// What is for recipients cannot be opened here, and so counts as verified only where the plan takes the stored bytes as proof.
     private func proofProbe(_ needsProof: Bool) -> Probe? {
         guard case .recipients = plan.encryption.key, plan.verify.proof == .contents, options.identities.isEmpty else {

@@ -18,13 +18,13 @@ struct PlanBackups: Backups {
 
     func preflight(_ request: RolloutBackupRequest, deadline: Duration) async -> BackupPreflight {
         let found = await within(deadline, "the preflight of the backup") { () throws(Failure) in
-            await work.probes(needsProof: true)
+            await (probes: work.probes(needsProof: true), database: work.database())
         }
         switch found {
-        case .success(let probes):
+        case .success((let probes, let database)):
             return BackupPreflight(
                 problems: probes.filter { $0.outcome == .failed }.map { Failure(.denied, "\($0.name): \($0.detail)") },
-                warnings: probes.filter { $0.outcome == .warning }.map { "\($0.name): \($0.detail)" })
+                warnings: probes.filter { $0.outcome == .warning }.map { "\($0.name): \($0.detail)" }, database: database)
         case .failure(let failure): return BackupPreflight(problems: [failure])
         }
     }

@@ -12,12 +12,9 @@ struct Probing: Sendable {
 
     /// Everything that a preflight would try.
     func probes(_ loaded: LoadedPolicy, _ source: PolicySource, _ state: StateRoot) async -> [Probe] {
-        async let backup = backupProbes(loaded, source, state)
-        return await rolloutProbes(loaded, source) + backup
-    }
-
-    private func backupProbes(_ loaded: LoadedPolicy, _ source: PolicySource, _ state: StateRoot) async -> [Probe] {
-        loaded.policy.backup?.before == .always ? await look(loaded, source, state).probes() : []
+        let (probes, migrations) = await rolloutProbes(loaded, source)
+        guard let gate = loaded.policy.backup, gate.before == .always || loaded.policy.migrations != nil else { return probes }
+        return probes + (await look(loaded, source, state).probes(for: migrations))
     }
 
     private func look(_ loaded: LoadedPolicy, _ source: PolicySource, _ state: StateRoot) -> BackupLook {
@@ -25,28 +22,31 @@ struct Probing: Sendable {
             policy: loaded, file: source.file, state: state, assembly: Assembly.backups(environment: environment, output: output))
     }
 
-    private func rolloutProbes(_ loaded: LoadedPolicy, _ source: PolicySource) async -> [Probe] {
+    private func rolloutProbes(_ loaded: LoadedPolicy, _ source: PolicySource) async -> (probes: [Probe], MigrationPlan?) {
         do throws(Failure) {
             var charter = try charter(loaded, source)
+            let clock = SystemClock()
+            var rollout = Rollout(charter: charter, createdAt: clock.now())
             // Looked at apart, where nothing of it is made.
             charter.policy.backup = nil
             let surroundings = try Surroundings(environment: environment, output: output)
             let world = try surroundings.world(of: charter)
-            let clock = SystemClock()
-            let rollout = Rollout(charter: charter, createdAt: clock.now())
             // One try: whoever asks can ask again, and need not wait for what is not there.
             let report = await Preflight(
                 charter: charter, world: world, clock: clock, retries: surroundings.retries, deadline: .zero, writes: false
             ).run(request: rollout.telemetryRequest)
             // What fails for both cohorts is said once.
             var probes: [Probe] = []
-            for problem in report.problems.map({ Probe("preflight", .failed, $0) })
+            let problems = rollout.check(report)
+            for problem in problems.map({ Probe("preflight", .failed, $0) })
                 + report.warnings.map({ Probe("preflight", .warning, $0) }) where !probes.contains(problem)
             {
                 probes.append(problem)
             }
-            if charter.policy.migrations != nil {
-                probes.append(Probe("migrations", .failed, Surroundings.unsupported.message))
+            if let plan = report.migrations {
+                let names = plan.beforeCanary.map(\.id.description).joined(separator: ", ")
+                probes.append(
+                    Probe("migrations", .ok, names.isEmpty ? "nothing is to be migrated" : "to be migrated before the canary: \(names)"))
             }
             if let weight = report.weight { probes.append(Probe("traffic", .ok, "\(world.traffic.name) answers: \(weight.raw)")) }
             for value in report.database?.values ?? [] {
@@ -56,19 +56,21 @@ struct Probing: Sendable {
                         "postgres \(value.signal.rawValue)", value.value == nil ? .failed : .ok,
                         value.detail.isEmpty ? text : "\(text) (\(value.detail))"))
             }
-            if report.problems.isEmpty {
+            if problems.isEmpty {
                 probes.append(Probe("prometheus", .ok, "every query is answered, and the control has series"))
             }
-            return probes
+            return (probes, report.migrations)
         } catch {
-            return [Probe("preflight", .failed, error.description)]
+            return ([Probe("preflight", .failed, error.description)], nil)
         }
     }
 
     /// How long the evidence takes at the present traffic, and the backup by the last one.
     func forecast(_ loaded: LoadedPolicy, _ source: PolicySource, _ state: StateRoot) async -> Forecast {
         var forecast = await evidenceForecast(loaded, source)
-        if loaded.policy.backup?.before == .always { forecast.backup = await look(loaded, source, state).estimate() }
+        if let gate = loaded.policy.backup, gate.before == .always || loaded.policy.migrations != nil {
+            forecast.backup = await look(loaded, source, state).estimate()
+        }
         return forecast
     }
 

@@ -74,12 +74,14 @@ extension Assembly {
             of: document.node, file: source.file, earlier: document.diagnostics, drivers: TrafficDrivers.schemas,
             version: source.version, previous: source.previous)
         guard let policy = reading.policy else { throw .invalid(reading.diagnostics) }
-        let overridden: Policy
+        var overridden: Policy
         do throws(PolicyError) {
             overridden = try policy.applying(overrides: source.overrides.map { ($0.key, $0.value) })
         } catch {
             throw .invalid(error.diagnostics)
         }
+        let folder = source.file.lastIndex(of: "/").map { String(source.file[..<$0]) } ?? ""
+        overridden.migrations?.resolve(in: folder)
         return LoadedPolicy(policy: overridden, hash: try hash(of: bytes), missingVersions: reading.missingVersions)
     }
 

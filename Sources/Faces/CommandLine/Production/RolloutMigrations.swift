@@ -9,24 +9,22 @@ internal import SerinRollouts
 /// a few times in hours, and holds nothing open meanwhile.
 struct RolloutMigrations: Migrations {
     private let target: MigrationTarget
-    private let state: StateRoot
-    private let catalogue: @Sendable (StateRoot) async throws(OperationError) -> any CatalogueStore
+    private let catalogue: @Sendable () async throws(OperationError) -> any CatalogueStore
     private let assembly: MigrationAssembly
     private let principal: Principal
     private let classify: RevisionClassifier
 
     /// - Parameters:
     ///   - target: What the policy says; its lease is that of the backup plan.
-    ///   - catalogue: Opens the catalogue of a state folder.
+    ///   - catalogue: Opens the catalogue.
     ///   - principal: Who started the rollout.
     ///   - classify: Judges each pending revision.
     init(
-        _ target: MigrationTarget, state: StateRoot,
-        catalogue: @escaping @Sendable (StateRoot) async throws(OperationError) -> any CatalogueStore,
+        _ target: MigrationTarget,
+        catalogue: @escaping @Sendable () async throws(OperationError) -> any CatalogueStore,
         assembly: MigrationAssembly, by principal: Principal, classify: @escaping RevisionClassifier
     ) {
         self.target = target
-        self.state = state
         self.catalogue = catalogue
         self.assembly = assembly
         self.principal = principal
@@ -55,16 +53,21 @@ struct RolloutMigrations: Migrations {
     }
 
     func up(
-        _ request: MigrationRequest, from origin: RevisionID?, to target: RevisionID, deadline: Duration
+        _ request: MigrationRequest, from origin: RevisionID?, to target: RevisionID, judged: [PlannedRevision],
+        deadline: Duration
     ) async -> MigrationOutcome {
-        switch await opened({ .success(await $0.up(request, from: origin, to: target, deadline: deadline)) }) {
+        switch await opened({
+            .success(await $0.up(request, from: origin, to: target, judged: judged, deadline: deadline))
+        }) {
         case .success(let outcome): outcome
         case .failure(let failure): .failed(failure, nil)
         }
     }
 
-    func down(_ request: MigrationRequest, to target: RevisionID?, deadline: Duration) async -> MigrationOutcome {
-        switch await opened({ .success(await $0.down(request, to: target, deadline: deadline)) }) {
+    func down(
+        _ request: MigrationRequest, to target: RevisionID?, judged: [PlannedRevision], deadline: Duration
+    ) async -> MigrationOutcome {
+        switch await opened({ .success(await $0.down(request, to: target, judged: judged, deadline: deadline)) }) {
         case .success(let outcome): outcome
         case .failure(let failure): .failed(failure, nil)
         }
@@ -83,7 +86,7 @@ struct RolloutMigrations: Migrations {
         _ body: (ReleaseMigrations) async -> Result<Value, Failure>
     ) async -> Result<Value, Failure> {
         do throws(OperationError) {
-            let store = try await catalogue(state)
+            let store = try await catalogue()
             let result = await body(
                 ReleaseMigrations(assembly.open(target, store, principal), by: principal, classify: classify))
             await store.close()

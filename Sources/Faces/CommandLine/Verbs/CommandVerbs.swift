@@ -147,7 +147,10 @@ extension Subcommand {
 
     static let resume = command(
         "resume", summary: "go on after a hold",
-        details: "The step is entered again through every gate. Only a hold can be resumed: a halt is final.",
+        details: """
+            The step is entered again through every gate. A halt is final. While a restore waits for approval it keeps the schema as
+            it is, without a restore, and lets writes in; after a rollback that is incomplete it says that everything is as it should be.
+            """,
         examples: ["serin resume checkout"]
     ) { _ in .resume }
 

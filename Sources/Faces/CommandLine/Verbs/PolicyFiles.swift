@@ -75,8 +75,14 @@ extension PolicySource {
     /// Whether there is no file to name in a command.
     var isStandardInput: Bool { file == Self.standardInput }
 
-    /// What starts a rollout of it.
+    /// What starts a rollout of it. The file's whole path is told: what it names by relative paths has to be found from anywhere.
     var startRequest: StartRequest {
-        StartRequest(policyText: text, policyFile: file, version: version ?? "", previous: previous, overrides: overrides)
+        var path = file
+        if !file.hasPrefix("/"), let here = getcwd(nil, 0) {
+            path = "\(String(cString: here))/\(file)"
+            free(here)
+        }
+        return StartRequest(
+            policyText: text, policyFile: path, version: version ?? "", previous: previous, overrides: overrides)
     }
 }

@@ -65,9 +65,12 @@ extension Subcommand {
         switch result.code {
         case .timedOut: session.complain("stopped waiting; the rollout goes on\nhint: serin wait \(status.id) waits again")
         case .rollbackIncomplete:
+            let previous = status.previous.isEmpty ? "the previous version" : status.previous
+            let what = status.isCodeBack ? "the schema or the data is not as it was" : "\(previous) is not back"
+            let fence = StatusView.fence(status).map { "; \($0)" } ?? ""
             session.complain(
                 status.observedWeight == .zero && status.wantedWeight == .zero
-                    ? "ROLLBACK INCOMPLETE: the weight is 0, but \(status.previous.isEmpty ? "the previous version" : status.previous) is not back: \(status.cause)\nhint: \(first)serin rollback \(status.id) tries again; serin resume \(status.id) says that it is done"
+                    ? "ROLLBACK INCOMPLETE\(fence): the weight is 0, but \(what): \(status.cause)\nhint: \(first)serin rollback \(status.id) \(status.isCodeBack ? "looks at it again" : "tries again"); serin resume \(status.id) says that it is \(status.isCodeBack ? "as it should be" : "done")"
                     : "ROLLBACK INCOMPLETE: the weight is not confirmed at 0\nhint: set it to 0 at the load balancer, then \(continuation.map { "\($0) takes the rest back; " } ?? "look at ")serin why \(status.id)\(continuation == nil ? "" : " tells more")"
             )
         case .failed, .halted, .inconclusive, .refused: session.note("serin why \(status.id) tells more")

@@ -1,0 +1,188 @@
+import FoundationEssentials
+import Glibc
+import SerinModel
+import SerinProcesses
+import Testbed
+import Testing
+
+extension Integration {
+    /// Releases that move the schema of a real Postgres with a replica, under load, by the program and the tools themselves.
+    @Suite(.serialized, .shopServer) struct MigrationRollouts {
+        private let column = (up: "ALTER TABLE orders ADD COLUMN note text", down: "ALTER TABLE orders DROP COLUMN note")
+        private let columns = "SELECT count(*) FROM information_schema.columns WHERE table_name = 'orders'"
+
+        @Test func theSchemaGoesForwardAndWhatTakesSomethingAwayIsLeft() async throws {
+            try await Shop.play { shop, scene in
+                try shop.add("0002_note", up: column.up, down: column.down)
+                try shop.add("0003_email", up: "ALTER TABLE orders DROP COLUMN email", down: "SELECT 1")
+                let check = try await scene.serin("check", scene.policy, "--version", Stage.good, "--previous", Stage.old)
+                #expect(check.termination == .exited(0), "\(check.text)")
+                #expect(check.text.contains("to be migrated before the canary: 0002"), "\(check.text)")
+                let run = try await scene.serin(scene.release(Stage.good))
+                #expect(run.termination == .exited(0), "\(run.text)")
+                #expect(run.text.contains("left for after the promotion, as they take something away: 0003"), "\(run.text)")
+                #expect(try await shop.sql("SELECT version FROM schema_migrations") == "2")
+                try await shop.expectEveryOrder()
+                try await JournalProof(of: scene).check(scene)
+            }
+        }
+
+        @Test(arguments: Shop.Tool.allCases) func aFailedCanaryComesBackWithItsSchema(_ tool: Shop.Tool) async throws {
+            try await Shop.play(tool) { _ in ["schema: downgrade"] } _: { shop, scene in
+                let before = try await shop.dump()
+                try shop.add("0002", up: column.up, down: column.down)
+                let run = try await scene.serin(scene.release(Stage.bad))
+                #expect(run.termination == .exited(3), "\(run.text)")
+                #expect(run.text.contains("migration done: the schema is at 0002"), "\(run.text)")
+                #expect(run.text.contains("downgrade of the schema done: the schema is at 0001"), "\(run.text)")
+                #expect(run.text.contains("others waited"), "\(run.text)")
+                #expect(try await shop.dump() == before)
+                try await shop.expectEveryOrder()
+                try await JournalProof(of: scene).check(scene)
+            }
+        }
+
+        @Test func byDefaultAnAddedColumnStaysAndTheOldVersionGoesOnWriting() async throws {
+            try await Shop.play { shop, scene in
+                try shop.add("0002_note", up: column.up, down: column.down)
+                let run = try await scene.serin(scene.release(Stage.bad))
+                #expect(run.termination == .exited(3), "\(run.text)")
+                #expect(run.text.contains("keep the schema: the applied revisions only add"), "\(run.text)")
+                #expect(try await shop.sql(columns) == "4")
+                let taken = shop.acknowledged
+                try await waitUntil("orders on the new schema") { shop.acknowledged > taken }
+                try await shop.expectEveryOrder()
+                try await JournalProof(of: scene).check(scene)
+            }
+        }
+
+        @Test func killedDuringTheMigrationTheNextControllerTakesEverythingBack() async throws {
+            try await Shop.play { _ in ["schema: downgrade"] } _: { shop, scene in
+                let before = try await shop.dump()
+                try shop.add("0002_note", up: column.up + ";\n-- serin: class additive because it only waits\nSELECT pg_sleep(2)", down: column.down)
+                let run = try scene.start(scene.release(Stage.good))
+                let asleep = "SELECT count(*) FROM pg_stat_activity WHERE wait_event = 'PgSleep'"
+                try await waitUntil("a migration in the middle", within: .seconds(60)) { try await shop.sql(asleep) == "1" }
+                run.stop(signal: SIGKILL)
+                let next = try await scene.serin(scene.continuation, deadline: .seconds(120))
+                #expect(next.termination == .exited(3), "\(next.text)")
+                #expect(try await shop.sql(asleep) == "0")
+                #expect(try await shop.dump() == before)
+                try await shop.expectEveryOrder()
+                try await JournalProof(of: scene).check(scene)
+            }
+        }
+
+        @Test func aBackupOfAnotherDatabaseRefusesTheRollout() async throws {
+            try await Shop.play { shop, scene in
+                try shop.add("0002_note", up: column.up, down: column.down)
+                let plan = shop.scratch.file("plan.yaml")
+                let other = shop.cluster.primary.url(user: "keeper", database: "postgres")
+                let url = try shop.scratch.write("other", other, mode: 0o600)
+                let text = FileManager.default.contents(atPath: plan).map { String(decoding: $0, as: UTF8.self) } ?? ""
+                try shop.scratch.write("plan.yaml", text.replacing("url_env: SHOP", with: "url_file: \(url)"))
+                let check = try await scene.serin("check", scene.policy, "--version", Stage.good, "--previous", Stage.old)
+                #expect(check.termination == .exited(7), "\(check.text)")
+                #expect(check.text.contains("the backup is of postgres in cluster"), "\(check.text)")
+                let run = try await scene.serin(scene.release(Stage.good))
+                #expect(run.termination == .exited(7), "\(run.text)")
+                #expect(run.text.contains("the backup is of postgres in cluster"), "\(run.text)")
+                #expect(try await shop.sql(columns) == "3")
+            }
+        }
+
+        private let deletion = (up: "DELETE FROM orders WHERE id % 2 = 0", down: "UPDATE orders SET amount = amount WHERE false")
+
+        @Test func aScriptThatWasOverwrittenSinceItWasJudgedIsNotRun() async throws {
+            try await Shop.play { try $0.destructive(approvals: 1) } _: { shop, scene in
+                try shop.add("0002_half", up: deletion.up, down: deletion.down)
+                let run = try scene.start(scene.release(Stage.good))
+                try await scene.awaitOutput("awaiting approval")
+                try shop.add("0002_half", up: "DROP TABLE orders", down: deletion.down)
+                let agreed = try await scene.serin("approve", scene.service)
+                #expect(agreed.termination == .exited(0), "\(agreed.text)")
+                #expect(try await scene.end(of: run) == 3, "\(scene.output())")
+                #expect(scene.output().contains("revision 0002 is not the one that was judged"), "\(scene.output())")
+                try await shop.expectEveryOrder()
+                #expect(try await shop.sql("SELECT has_table_privilege('app', 'orders', 'INSERT')") == "t")
+                try await JournalProof(of: scene).check(scene)
+            }
+        }
+
+        @Test func nothingIsMigratedThatNobodyAgreesTo() async throws {
+            try await Shop.play { try $0.destructive(approvals: 2) } _: { shop, scene in
+                try shop.add("0002_half", up: deletion.up, down: deletion.down)
+                let run = try scene.start(scene.release(Stage.good))
+                try await scene.awaitOutput("awaiting approval")
+                let own = try await scene.serin("approve", scene.service)
+                #expect(own.termination == .exited(0), "a demonstration lets its author be one of them: \(own.text)")
+                let twice = try await scene.serin("approve", scene.service)
+                #expect(twice.termination == .exited(7) && twice.text.contains("has approved already"), "\(twice.text)")
+                let halt = try await scene.serin("halt", scene.service, "--reason", "we do not agree")
+                #expect(halt.termination == .exited(0), "\(halt.text)")
+                #expect(try await scene.end(of: run) == 4, "\(scene.output())")
+                try await shop.expectEveryOrder()
+                try await JournalProof(of: scene).check(scene)
+            }
+        }
+
+        @Test(.enabled("needs root, to act as two users") { geteuid() == 0 }, arguments: ["approve", "resume"])
+        func s6DestroyedRowsComeBackWithApprovalsOrAPersonKeepsTheSchema(_ verb: String) async throws {
+            try await Shop.play { try $0.destructive(approvals: 2) } _: { shop, scene in
+                try shop.add("0002_half", up: deletion.up, down: deletion.down)
+                let copy = scene.file("serin")
+                let copied = try await Program("cp", [try Scene.program(), copy], deadline: .seconds(20)).run()
+                try #require(copied.termination == .exited(0), "\(copied.text)")
+                func other(_ words: String...) async throws -> Completion {
+                    try await Program(
+                        "setpriv", ["--reuid=nobody", "--regid=nogroup", "--clear-groups", "--", copy] + words,
+                        environment: ["SERIN_STATE": scene.state, "HOME": "/nonexistent", "PATH": "/usr/bin:/bin"],
+                        deadline: .seconds(20)
+                    ).run()
+                }
+                let run = try scene.start(scene.release(Stage.bad) + ["--socket-group", "nogroup"])
+                try await scene.awaitOutput("awaiting approval")
+                for answer in [try await scene.serin("approve", scene.service), try await other("approve", scene.service)] {
+                    #expect(answer.termination == .exited(0), "\(answer.text)")
+                }
+                try await scene.awaitOutput("WRITES ARE FENCED; the restore waits for 2 different people", within: .seconds(90))
+                #expect(try await shop.sql("SELECT count(*) FROM orders WHERE id < 0") == "50")
+                let why = try await scene.serin("why", scene.service)
+                #expect(why.text.hasPrefix("WRITES ARE FENCED"), "\(why.text)")
+                #expect(why.text.contains("serin resume"), "\(why.text)")
+                // The rows that the migration itself deleted are no loss of a salvage.
+                #expect(why.text.contains("updated and 0 deleted since); newer rows stay"), "\(why.text)")
+                guard verb == "approve" else {
+                    let kept = try await other("resume", scene.service)
+                    #expect(kept.termination == .exited(0), "\(kept.text)")
+                    #expect(try await scene.end(of: run) == 3, "\(scene.output())")
+                    #expect(try await shop.sql("SELECT count(*) FROM orders WHERE id < 0") == "50")
+                    let taken = shop.acknowledged
+                    try await waitUntil("orders once writes are let in") { shop.acknowledged > taken }
+                    return try await JournalProof(of: scene).check(scene)
+                }
+                try shop.scratch.write("lazy", "")
+                for round in ["does nothing", "works"] {
+                    let status = try await scene.serin("status", scene.service, "-o", "json")
+                    let document = try JSONValue(parsing: status.output.prefix { $0 != 0x0A })
+                    let rollout = document["rollouts"]?.items?.first ?? document
+                    let plan = try #require(rollout["approval_plan"]?.text, "\(status.text)")
+                    let own = try await scene.serin("approve", scene.service, "--plan", plan)
+                    #expect(own.termination == .exited(0), "\(round): \(own.text)")
+                    let twice = try await scene.serin("approve", scene.service, "--plan", plan)
+                    #expect(twice.termination == .exited(7), "\(round): \(twice.text)")
+                    let second = try await other("approve", scene.service, "--plan", plan)
+                    #expect(second.termination == .exited(0), "\(round): \(second.text)")
+                    if round == "does nothing" {
+                        try await scene.awaitOutput("the restore said that it is done, but the schema is at 0002, not at 0001")
+                    }
+                }
+                #expect(try await scene.end(of: run) == 3, "\(scene.output())")
+                let order = FileManager.default.contents(atPath: scene.file("order"))
+                #expect(order.map { String(decoding: $0, as: UTF8.self) } == "salvage 0001 orders\n")
+                try await shop.expectEveryOrder()
+                try await JournalProof(of: scene).check(scene)
+            }
+        }
+    }
+}
