@@ -70,6 +70,56 @@ import Testing
         #expect(report.contains("<failure type=\"L01\""))
     }
 
+    /// As a pull request asks: with the policy, without a database, in every form at once.
+    @Test func aPullRequestGetsEveryFormWithoutADatabase() async throws {
+        let scratch = try Scratch()
+        let program = try TestProgram(environment: ["GITHUB_ACTIONS": "true"])
+        func check() async -> ExitCode {
+            await program.run(
+                "check", program.policy(), "--offline", "--migrations", "--junit", program.file("junit.xml"), "--code-quality",
+                program.file("quality.json"))
+        }
+        program.migrations.withLock { $0 = scratch.path }
+        func write(_ name: String, _ sql: String) throws {
+            try sql.write(toFile: scratch.file(name), atomically: true, encoding: .utf8)
+        }
+        try write("1_a.up.sql", "CREATE TABLE a (n int);\n\n")
+        try write("1_a.down.sql", "DROP TABLE a;")
+        #expect(await check() == .ok)
+        #expect(program.contents("quality.json") == "[]\n")
+        #expect(!program.messages.withLock { $0 }.contains("::error"))
+        #expect(program.contents("junit.xml").contains("tests=\"2\" failures=\"0\""))
+        try write("2_b.up.sql", "SELECT 1;\nDROP TABLE \"<&]]>\";\nDROP TABLE \"<&]]>\";\n")
+        try write("2_b.down.sql", "SELECT 1;")
+        #expect(await check() == .refused)
+        let file = scratch.file("2_b.up.sql")
+        #expect(program.messages.withLock { $0 }.contains("::error file=\(file),line=2,col=1,title=serin D01 BLOCK::"))
+        let issues = try #require(try JSONValue(parsing: Array(program.contents("quality.json").utf8)).items)
+        let drops = issues.filter { $0["check_name"]?.text == "serin D01" }
+        #expect(drops.compactMap { $0["location"]?["lines"]?["begin"]?.integer } == [2, 3])
+        #expect(drops.allSatisfy { $0["severity"]?.text == "blocker" && $0["location"]?["path"]?.text == file })
+        let prints = issues.compactMap { $0["fingerprint"]?.text }
+        #expect(prints.count == issues.count && Set(prints).count == prints.count)
+        // A line more above changes no finding's name.
+        try write("2_b.up.sql", "\nSELECT 1;\nDROP TABLE \"<&]]>\";\nDROP TABLE \"<&]]>\";\n")
+        #expect(await check() == .refused)
+        let moved = try #require(try JSONValue(parsing: Array(program.contents("quality.json").utf8)).items)
+        #expect(moved.compactMap { $0["fingerprint"]?.text } == prints)
+        let junit = program.contents("junit.xml")
+        #expect(junit.contains("&lt;&amp;]]&gt;") && !junit.contains("<&"))
+        #expect(await program.run("check", program.policy("wrong"), "--offline", "--migrations") == .usage)
+    }
+
+    @Test func aTraceNeedsAServerAndRevisions() async throws {
+        let scratch = try Scratch()
+        let program = try TestProgram()
+        let path = try file(Self.unsafe, in: scratch)
+        #expect(await program.run("migrate", "lint", scratch.path, "--trace") == .usage)
+        #expect(await program.run("migrate", "lint", path, "--trace", "--scratch-env", "X") == .usage)
+        #expect(await program.run("migrate", "lint", path, "--scratch-env", "X") == .usage)
+        #expect(program.messages.withLock { $0 }.contains("--trace needs a server"))
+    }
+
     @Test func aFileCannotWriteCommandsIntoTheLogOfAPipeline() async throws {
         let scratch = try Scratch()
         let program = try TestProgram(environment: ["GITHUB_ACTIONS": "true"])

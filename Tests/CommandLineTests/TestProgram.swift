@@ -26,6 +26,8 @@ final class TestProgram: Sendable {
     let verification = Locked(Verification(service: "checkout", entries: 12, replayed: 3, head: "9f2c", faults: []))
     /// The folder of migrations that the policy names.
     let migrations = Locked<String?>(nil)
+    /// The gates of that policy.
+    let contract = Locked<MigrationPolicy.Contract?>(nil)
     let hasJournal: Bool
     /// The controllers of single services that were opened.
     let controllers = Locked<[FakeController]>([])
@@ -46,7 +48,9 @@ final class TestProgram: Sendable {
             for file in ["serin.sock", "policy.yaml"] { unlink("\(state.path)/\(service)/\(file)") }
             rmdir("\(state.path)/\(service)")
         }
-        for file in ["policy.yaml", "junit.xml", "summary.md", "outputs", "daemon.sock"] { unlink("\(state.path)/\(file)") }
+        for file in ["policy.yaml", "junit.xml", "quality.json", "summary.md", "outputs", "daemon.sock"] {
+            unlink("\(state.path)/\(file)")
+        }
         rmdir(state.path)
     }
 
@@ -142,7 +146,9 @@ final class TestProgram: Sendable {
                 }
                 var policy = Policy.sample()
                 if let folder = self.migrations.withLock({ $0 }) {
-                    policy.migrations = MigrationPolicy(tool: .folder(path: folder, table: "schema_migrations"))
+                    policy.migrations = MigrationPolicy(
+                        tool: .folder(path: folder, table: "schema_migrations"), database: .environment("SHOP"),
+                        contract: self.contract.withLock { $0 })
                 }
                 return LoadedPolicy(policy: policy, hash: "ab12")
             },

@@ -81,6 +81,17 @@ import Testing
         #expect(try await shop.serin("down", "--to", "base").status == .exited(0))
         #expect(try await shop.sql("SELECT to_regclass('orders')") == "")
         #expect(try await shop.serin("up", "--lock-timeout", "soon").status == .exited(2))
+        try shop.write("3_bad", "ALTER TABLE orders ADD COLUMN x int;", "ALTER TABLE orders DROP COLUMN x;")
+        #expect(try await shop.serin("up").text.contains("nobody waited"))
+        // A database at a revision that the release does not know, and a release with two heads.
+        for file in ["3_bad.up.sql", "3_bad.down.sql"] { try FileManager.default.removeItem(atPath: "\(shop.folder)/\(file)") }
+        let unknown = try await shop.serin("up")
+        #expect(unknown.status == .exited(7) && unknown.text.contains("the release does not know"), "\(unknown.text)")
+        #expect(try await shop.serin("status").status == .exited(8))
+        try shop.write("3_one", "SELECT 1", "SELECT 1")
+        try shop.write("3_two", "SELECT 1", "SELECT 1")
+        let heads = try await shop.serin("up")
+        #expect(heads.status != .exited(0) && heads.text.contains("two heads"), "\(heads.text)")
     }
 
     @Test func aBackfillRunsStopsAtAHaltAndIsAGate() async throws {
@@ -101,6 +112,45 @@ import Testing
             "backfill", complete[0], complete[1], complete[2], "--table", "orders", "--key", "id", "--statement", statement)
         #expect(done.status == .exited(0), "\(done.text)")
         #expect(try await shop.sql("SELECT count(*) FROM orders WHERE cents = amount * 100") == "4000")
+    }
+
+    /// What the program says of a trace, and that a killed one leaves nothing for longer than until the next.
+    @Test func aTraceIsMeasuredShownAndLeavesNothing() async throws {
+        let shop = try await Shop()
+        defer { shop.close() }
+        try shop.write(
+            "3_hidden", "DO $$ BEGIN EXECUTE 'ALTER TABLE orders ADD COLUMN x int'; END $$;", "ALTER TABLE orders DROP COLUMN x;")
+        func lint(_ more: String...) async throws -> (status: Termination, text: String) {
+            let done = try await Program(
+                Scene.program(), ["migrate", "lint", shop.folder, "--trace", "--scratch-env", "SHOP"] + more,
+                environment: shop.environment, deadline: .minutes(2)
+            ).run()
+            return (done.termination, done.text)
+        }
+        let names = "SELECT count(*) FROM pg_database WHERE datname LIKE 'serin_trace_%'"
+        let first = try await lint()
+        #expect(first.text.contains("2 cents: expand, additive"), "\(first.text)")
+        #expect(
+            first.text.contains("locked public.orders ACCESS EXCLUSIVE; comes back")
+                || first.text.contains("locked public.orders ACCESS EXCLUSIVE; back in"), "\(first.text)")
+        #expect(first.text.contains("3 hidden: expand, additive (measured: it only adds)"), "\(first.text)")
+        // Nobody could foretell the lock of what is hidden.
+        #expect(first.status == .exited(7) && first.text.contains("ERROR T01"), "\(first.text)")
+        #expect(try await shop.sql(names) == "0")
+        #expect(try await shop.sql("SELECT to_regclass('orders')") == "")
+        try shop.write("3_hidden", "SELECT pg_sleep(600);", "SELECT 1;")
+        let run = try ServerProcess(
+            Scene.program(), ["migrate", "lint", shop.folder, "--trace", "--scratch-env", "SHOP"], environment: shop.environment,
+            log: shop.scratch.file("trace.log"))
+        try await waitUntil("it sleeps", within: .seconds(60)) {
+            try await shop.sql("SELECT count(*) FROM pg_stat_activity WHERE wait_event = 'PgSleep'") == "1"
+        }
+        run.stop(signal: SIGKILL)
+        #expect(try await shop.sql(names) == "1")
+        try shop.write("3_hidden", "ALTER TABLE orders ADD COLUMN x int;", "ALTER TABLE orders DROP COLUMN x;")
+        let last = try await lint("-o", "json", "-q")
+        #expect(last.status == .exited(0) && last.text.contains(#""comes_back":true"#), "\(last.text)")
+        #expect(try await shop.sql(names) == "0")
     }
 
     /// Killed while a build waits, while the server sleeps inside a transaction, and right after it began.

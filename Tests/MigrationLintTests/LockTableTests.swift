@@ -176,19 +176,12 @@ import Testing
         var modes: [String: TableLock] = [:]
         let words = statement.split { !$0.isLetter && !$0.isNumber && $0 != "_" }
         for row in rows {
-            guard let name = row[0], let word = row[1], let mode = TableLock.allCases.first(where: { $0.serverName == word })
+            guard let name = row[0], let word = row[1], let mode = TableLock(serverName: word)
             else { continue }
             // The index that CLUSTER names is the table's as any other.
             if row[2] == "i", !words.contains(Substring(name)) || statement.hasPrefix("CLUSTER") { continue }
             modes[name] = max(modes[name] ?? .accessShare, mode)
         }
         return modes.filter { $0.value > .accessShare }.map { "\($0.key): \($0.value.name)" }.sorted()
-    }
-}
-
-extension TableLock {
-    /// As `pg_locks` writes it: `AccessExclusiveLock`.
-    fileprivate var serverName: String {
-        name.split(separator: " ").map { $0.prefix(1) + $0.dropFirst().lowercased() }.joined() + "Lock"
     }
 }

@@ -47,7 +47,9 @@ import Testing
         }
     }
 
-    @Test(arguments: [ToolKind.alembic, .commands]) func theToolIsKilledWhileAnIndexIsBuilt(kind: ToolKind) async throws {
+    @Test(arguments: ToolKind.some(.commands, of: [.alembic, .commands])) func theToolIsKilledWhileAnIndexIsBuilt(kind: ToolKind)
+        async throws
+    {
         var tuned = try await scene(kind)
         tuned.options.orphanPatience = .milliseconds(300)
         let scene = tuned
@@ -69,7 +71,7 @@ import Testing
         #expect(try await scene.invalidIndexes() == "0")
     }
 
-    @Test(arguments: ToolKind.allCases) func theServersProcessIsKilledWhileAnIndexIsBuilt(kind: ToolKind) async throws {
+    @Test(arguments: ToolKind.some(.pairs)) func theServersProcessIsKilledWhileAnIndexIsBuilt(kind: ToolKind) async throws {
         let scene = try await scene(kind)
         let holder = try await holdBack(scene)
         defer { holder.stop(signal: SIGKILL) }
@@ -89,7 +91,8 @@ import Testing
     }
 
     /// The controller is gone without a trace of its own: only its notes, the tool's session, and what that session does are left.
-    @Test(arguments: [ToolKind.alembic, .pairs, .marked]) func anIndexThatWasFinishedWithoutAnyoneIsBuiltAgain(kind: ToolKind)
+    @Test(arguments: ToolKind.some(.pairs, .marked, of: [.alembic, .pairs, .marked]))
+    func anIndexThatWasFinishedWithoutAnyoneIsBuiltAgain(kind: ToolKind)
         async throws
     {
         let scene = try await scene(kind)
@@ -102,7 +105,9 @@ import Testing
         #expect(try await scene.sql("SELECT count(*) FROM pg_indexes WHERE indexname = 'orders_email_key'") == "1")
     }
 
-    @Test(arguments: [ToolKind.alembic, .pairs, .marked]) func aStepThatWasDoneButNotNotedIsNotDoneTwice(kind: ToolKind)
+    @Test(arguments: ToolKind.some(.pairs, of: [.alembic, .pairs, .marked])) func aStepThatWasDoneButNotNotedIsNotDoneTwice(
+        kind: ToolKind
+    )
         async throws
     {
         let scene = try await scene(kind)
@@ -117,7 +122,9 @@ import Testing
             try await scene.sql("SELECT schema_after FROM serin.migration_steps ORDER BY id DESC LIMIT 1") == report.schemaAfter)
     }
 
-    @Test(arguments: [ToolKind.alembic, .pairs]) func aSessionThatOutlivedItsControllerIsEnded(kind: ToolKind) async throws {
+    @Test(arguments: ToolKind.some(.pairs, of: [.alembic, .pairs])) func aSessionThatOutlivedItsControllerIsEnded(kind: ToolKind)
+        async throws
+    {
         var scene = try await scene(kind)
         scene.options.orphanPatience = .milliseconds(300)
         try await beginAndDie(scene)
@@ -133,7 +140,9 @@ import Testing
         try await waitUntil("the orphan is gone", within: .seconds(90)) { !orphan.isRunning }
     }
 
-    @Test(arguments: [ToolKind.alembic, .pairs]) func whatWasCommittedInPartIsNamedAndNotRepeated(kind: ToolKind) async throws {
+    @Test(arguments: ToolKind.some(.pairs, of: [.alembic, .pairs])) func whatWasCommittedInPartIsNamedAndNotRepeated(
+        kind: ToolKind
+    ) async throws {
         let scene = try await scene(kind)
         try await beginAndDie(scene)
         try await scene.sql("ALTER TABLE orders ADD COLUMN half int")
@@ -144,7 +153,9 @@ import Testing
         #expect(try await scene.up().after.place == "0003")
     }
 
-    @Test(arguments: [ToolKind.alembic, .pairs]) func aSchemaThatSomeoneChangedIsRefusedUntilItIsAccepted(kind: ToolKind)
+    @Test(arguments: ToolKind.some(.pairs, of: [.alembic, .pairs])) func aSchemaThatSomeoneChangedIsRefusedUntilItIsAccepted(
+        kind: ToolKind
+    )
         async throws
     {
         var scene = try await scene(kind)
@@ -158,6 +169,53 @@ import Testing
         #expect(try await scene.up().after.place == "0003")
         scene.options.acceptsSchema = false
         #expect(try await scene.migrations().inspect(deadline: .seconds(30)).drift == [])
+    }
+
+    @Test(arguments: ToolKind.some(.pairs, .marked, of: [.alembic, .pairs, .marked]))
+    func aFileThatWasChangedAfterItWasAppliedIsTold(
+        kind: ToolKind
+    ) async throws {
+        var scene = try await scene(kind)
+        let folder = scene.folder + (kind == .alembic ? "/versions" : "")
+        let file = try #require(
+            FileManager.default.contentsOfDirectory(atPath: folder).sorted().first {
+                $0.hasPrefix("0002") && !$0.hasSuffix(".down.sql")
+            })
+        let handle = try #require(fopen("\(folder)/\(file)", "a"))
+        fputs(kind == .alembic ? "\n# changed\n" : "\n-- changed\n", handle)
+        fclose(handle)
+        let found = try await scene.migrations().inspect(withScripts: false, deadline: .seconds(60))
+        #expect(found.problems.contains { $0.message.contains("changed after it was applied: 0002") }, "\(found.problems)")
+        let failed = try await scene.failure { try await scene.up() }
+        #expect(failed.stage == .preflight && failed.failure.kind == .conflict)
+        #expect(failed.failure.message.contains("0002"), "\(failed)")
+        #expect(try await scene.place() == "0002")
+        scene.options.acceptsEdited = true
+        #expect(try await scene.up().notes.contains { $0.contains("taken as they are") })
+        scene.options.acceptsEdited = false
+        #expect(try await scene.down(to: "0001").after.place == "0001")
+    }
+
+    @Test func whatIsNotCommittedIsWarnedOfAndTheCommitIsNoted() async throws {
+        let scene = try await #require(MigrationServer.current).scene(.pairs, count: 1)
+        func git(_ words: String...) async throws -> String {
+            let done = try await Program(
+                "git", ["-C", scene.folder, "-c", "user.name=a", "-c", "user.email=a@example.org"] + words,
+                environment: ["PATH": "/usr/bin:/bin", "HOME": "/nonexistent"], deadline: .seconds(30)
+            ).run()
+            #expect(done.termination == .exited(0), "\(done.text)")
+            return done.text
+        }
+        _ = try await git("init", "-q")
+        _ = try await git("add", ".")
+        _ = try await git("commit", "-q", "-m", "first")
+        #expect(try await scene.up().notes == [])
+        let commit = try await git("rev-parse", "HEAD").prefix(40)
+        #expect(try await scene.sql("SELECT commit FROM serin.migration_steps") == commit)
+        try ToolKind.pairs.add(ToolKind.revisions[1], to: scene.folder)
+        let warnings = try await scene.migrations().inspect(deadline: .seconds(30)).warnings
+        #expect(warnings.contains { $0.contains("not committed: 0002_note.down.sql, 0002_note.up.sql") }, "\(warnings)")
+        #expect(try await scene.up().notes.contains { $0.contains("not committed") })
     }
 
     /// Notes what a controller notes before it begins the third revision, and nothing more.

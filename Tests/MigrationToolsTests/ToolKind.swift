@@ -15,6 +15,12 @@ enum ToolKind: String, CaseIterable, Sendable, CustomTestStringConvertible {
 
     var testDescription: String { rawValue }
 
+    /// The tools that a test is run with: these, and with `SERIN_ALL_TOOLS` in the environment all of them. Every call of a tool's
+    /// program takes a second or so, and most of what is tested is what Serin does around them all.
+    static func some(_ kinds: ToolKind..., of all: [ToolKind] = allCases) -> [ToolKind] {
+        ProcessInfo.processInfo.environment["SERIN_ALL_TOOLS"] == nil ? kinds : all
+    }
+
     /// One revision, as all tools have it.
     struct Revision: Sendable {
         var id: String

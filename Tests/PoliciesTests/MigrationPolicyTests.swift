@@ -44,6 +44,11 @@ import Testing
               probes:
                 - {run: [probe]}
               restore: {run: [restore], check: {run: [restored]}}
+              contract:
+                after: 36h
+                old_version_gone: {run: [gone]}
+                dual_write: {query: SELECT 0}
+                backfill: {not_needed: nothing is copied}
 
             """)
         guard case .commands(let commands) = policy.tool else {
@@ -54,13 +59,23 @@ import Testing
         #expect(policy.schema == .downgrade && policy.destructive == .allow && policy.approvals == 3)
         #expect(policy.lockTimeout == .milliseconds(500) && policy.lockTries == 4)
         #expect(policy.probes.count == 1 && policy.maintenance != nil && policy.restore != nil)
+        let gone = ActionPolicy(call: .run(["gone"]), check: nil, deadline: .minutes(5))
+        #expect(
+            policy.contract
+                == MigrationPolicy.Contract(
+                    after: .hours(36), oldVersionGone: .probe(gone), dualWrite: .query("SELECT 0"),
+                    backfill: .notNeeded("nothing is copied")))
     }
 
     @Test(arguments: [
         ("{url_env: U}", "migrations: one of alembic, sql, commands"),
         ("{alembic: {config: a.ini}}", "moves the database under 'postgres', and there is none"),
         ("{url_env: U, alembic: {config: a.ini}, sql: {folder: m}}", "migrations: only one of alembic, sql, commands"),
-        ("{url_env: U, alembic: {config: a.ini}, contract: {}}", "'migrations.contract' is not supported yet"),
+        (
+            "{url_env: U, alembic: {config: a.ini}, contract: {dual_write: {query: SELECT 0}, backfill: {query: SELECT 0}}}",
+            "'old_version_gone' is missing"
+        ),
+        ("{url_env: U, alembic: {config: a.ini}, backfill: {}}", "'migrations.backfill' is not supported yet"),
         ("{url_env: U, alembic: {config: a.ini}, destructive: allow}", "allow needs a backup, and there is none"),
         ("{url_env: U, alembic: {config: a.ini}, destructive: allow}", "allow needs maintenance, and there is none"),
         ("{url_env: U, alembic: {config: a.ini}, destructive: allow}", "allow needs restore, and there is none"),

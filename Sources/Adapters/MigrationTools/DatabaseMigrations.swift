@@ -18,6 +18,8 @@ public struct DatabaseMigrations: Sendable {
         public var orphanPatience = Duration.seconds(30)
         /// Whether a schema that is not what the last step left is taken as it is.
         public var acceptsSchema = false
+        /// Whether revisions whose files were changed after they were applied are taken as they are.
+        public var acceptsEdited = false
         /// Told how far a run is, from any thread.
         public var progress: @Sendable (MigrationProgress) -> Void = { _ in }
 
@@ -27,7 +29,7 @@ public struct DatabaseMigrations: Sendable {
 
     let policy: MigrationPolicy
     let options: Options
-    private let url: @Sendable () throws(Failure) -> String
+    let url: @Sendable () throws(Failure) -> String
     private let environment: [String: String]
     private let lease: @Sendable () -> (keeper: LeaseKeeper, request: LeaseRequest)
     let tool: any MigrationTool
@@ -174,6 +176,7 @@ public struct DatabaseMigrations: Sendable {
         rules.mostQueued = options.mostQueued
         rules.orphanPatience = options.orphanPatience
         rules.acceptsSchema = options.acceptsSchema
+        rules.acceptsEdited = options.acceptsEdited
         let finalRules = rules
         do throws(Failure) {
             return try await onOwnThread { (stop) throws(Failure) -> Result<MigrationReport, MigrationRunFailure> in

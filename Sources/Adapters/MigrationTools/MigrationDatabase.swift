@@ -21,9 +21,7 @@ struct MigrationDatabase: Sendable {
         given = url
         text = MigrationDatabase.withoutDriver(url)
         guard let variables = ConnectionText.environment(text), let name = ConnectionText.name(text) else {
-            throw Failure(
-                .invalid, "the connection string of the database to migrate cannot be read",
-                hint: "expected postgresql://user@host:5432/database, or host=… dbname=…")
+            throw MigrationDatabase.unreadable
         }
         self.variables = variables
         self.name = name
@@ -49,6 +47,25 @@ struct MigrationDatabase: Sendable {
             }
         }
     }
+
+    /// The address of another database of the same server, in the form in which this one was given.
+    func text(database name: String) throws(Failure) -> String {
+        guard let scheme = given.firstRange(of: "://") else {
+            guard let text = ConnectionText.text(text, database: name) else { throw MigrationDatabase.unreadable }
+            return text
+        }
+        let rest = given[scheme.upperBound...]
+        let authority = rest.prefix { $0 != "/" && $0 != "?" }
+        let options = rest.firstIndex(of: "?").map { rest[$0...] } ?? ""
+        return given[..<scheme.upperBound] + authority + "/" + name + options
+    }
+
+    /// Whether a text is an address of Postgres.
+    static func isAddress(_ text: String) -> Bool { ConnectionText.environment(withoutDriver(text)) != nil }
+
+    private static let unreadable = Failure(
+        .invalid, "the connection string of the database to migrate cannot be read",
+        hint: "expected postgresql://user@host:5432/database, or host=… dbname=…")
 
     private static let ownPurpose = SessionPurpose(
         applicationName: ownSession,

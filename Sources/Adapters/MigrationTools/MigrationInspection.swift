@@ -71,6 +71,9 @@ struct MigrationInspector {
             }
         } catch { problems.append(error) }
         found.problems = problems
+        let edited = graph.edited(since: try StepRecords(session).scripts())
+        if !edited.isEmpty { found.problems.append(RevisionGraph.complaint(edited)) }
+        if let warning = SourceTree.look(at: graph.files, call)?.warning { found.warnings.append(warning) }
         try compare(present, current, session, &found)
         try look(session, &found)
         return found

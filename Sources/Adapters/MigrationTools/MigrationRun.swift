@@ -22,6 +22,8 @@ struct MigrationRun {
         var orphanPatience = Duration.seconds(30)
         /// Whether a schema that is not what the last step left is taken as it is.
         var acceptsSchema = false
+        /// Whether revisions whose files were changed after they were applied are taken as they are.
+        var acceptsEdited = false
     }
 
     let tool: any MigrationTool
@@ -33,6 +35,8 @@ struct MigrationRun {
     private(set) var report: MigrationReport
     private let graph: RevisionGraph
     let settlement: Settlement
+    /// The commit that the release's files are of; nil when nobody can tell.
+    let commit: String?
     private var current: [RevisionID]
 
     /// Settles what earlier runs left, and reads where the database is.
@@ -53,6 +57,9 @@ struct MigrationRun {
             notes += try MigrationRun.resume(tool, graph, settlement, call)
             current = try tool.current(call)
             let state = SchemaState(current: current, heads: graph.heads)
+            let tree = SourceTree.look(at: graph.files, call)
+            commit = tree?.commit
+            if let warning = tree?.warning { notes.append(warning) }
             report = MigrationReport(before: state, after: state, notes: notes)
         } catch { throw MigrationRunFailure(stage: .preflight, failure: error, report: nil) }
     }
@@ -162,8 +169,25 @@ struct MigrationRun {
         } catch { throw failed(.check, error) }
     }
 
+    /// The digest of a revision's file.
+    func digest(of revision: RevisionID) -> String? { graph.revisions.first { $0.id == revision }?.digest }
+
+    /// Refuses a release in which the file of an applied revision is another one: the schema was not made by what it says.
+    private mutating func checkScripts(_ records: StepRecords) throws(Failure) {
+        let edited = graph.edited(since: try records.scripts())
+        guard !edited.isEmpty else { return }
+        guard rules.acceptsEdited else { throw RevisionGraph.complaint(edited) }
+        for revision in edited {
+            if let digest = revision.digest { try records.accept(revision.id, script: digest) }
+        }
+        report.notes.append(
+            "taken as they are, although changed after they were applied: \(edited.map(\.id.description).joined(separator: ", "))"
+        )
+    }
+
     /// Refuses a schema that is not what the last step left, since nobody knows what a migration would make of it.
     private mutating func checkSchema(_ session: Connection) throws(Failure) -> SchemaSnapshot {
+        try checkScripts(StepRecords(session))
         let present = try SchemaSnapshot(session, without: tool.ownTables)
         let records = StepRecords(session)
         guard let latest = try records.latest() else { return present }

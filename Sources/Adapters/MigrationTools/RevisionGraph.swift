@@ -1,3 +1,5 @@
+internal import FoundationEssentials
+internal import SerinCrypto
 internal import SerinModel
 
 /// The revisions that a release brings, and what follows what.
@@ -12,6 +14,12 @@ struct RevisionGraph: Sendable, Hashable {
         var parents: [RevisionID]
         /// The file that people edit, where the tool tells.
         var file: String?
+
+        /// The digest of that file as it is now, lower-case hexadecimal; nil when there is none to read.
+        var digest: String? {
+            guard let bytes = file.flatMap({ FileManager.default.contents(atPath: $0) }) else { return nil }
+            return Hexadecimal.text(of: SHA256.digestOrEmpty(Array(bytes)))
+        }
     }
 
     /// All revisions, each behind its parents. Only the heads where the tool tells no more.
@@ -33,6 +41,27 @@ struct RevisionGraph: Sendable, Hashable {
         revisions = heads.map { Revision(id: $0, name: "", parents: []) }
         self.heads = heads
         isComplete = false
+    }
+
+    /// The files of all revisions, as far as the tool tells.
+    var files: [String] { revisions.compactMap(\.file) }
+
+    /// The revisions whose files are not what they were when they were applied.
+    ///
+    /// - Parameter applied: The digests of then.
+    func edited(since applied: [RevisionID: String]) -> [Revision] {
+        revisions.filter { revision in
+            guard let then = applied[revision.id], let now = revision.digest else { return false }
+            return now != then
+        }
+    }
+
+    /// What is said of revisions that were changed after they were applied.
+    static func complaint(_ edited: [Revision]) -> Failure {
+        let names = edited.map { "\($0.id) (\($0.file ?? ""))" }.joined(separator: ", ")
+        return Failure(
+            .conflict, "changed after it was applied: \(names)",
+            hint: "bring the file back and make a new revision; or take it as it is with serin migrate up --accept-edited")
     }
 
     /// The one revision at which the release is complete; nil when there are no revisions at all.

@@ -25,7 +25,8 @@ struct StepAttempt {
         let session = try run.call.database.connect()
         before = try SchemaSnapshot(session, without: run.tool.ownTables)
         record = try StepRecords(session).begin(
-            step, run: run.call.key, by: run.principal, tool: run.tool.name, before)
+            step, run: run.call.key, by: run.principal, tool: run.tool.name, script: run.digest(of: step.revision),
+            commit: run.commit, before)
     }
 
     /// Takes the step.

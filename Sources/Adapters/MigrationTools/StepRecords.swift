@@ -29,7 +29,7 @@ struct StepRecords {
 
     /// Makes the tables where they are missing.
     func prepare() throws(Failure) {
-        guard try !exist() else { return }
+        guard try !exist() else { return try addColumns() }
         // Asked first, as the right to create is asked for even when there is nothing to create.
         if try session.value("SELECT to_regnamespace('serin')") == nil { _ = try session.rows("CREATE SCHEMA serin") }
         _ = try session.rows(
@@ -38,9 +38,48 @@ struct StepRecords {
             CREATE TABLE IF NOT EXISTS serin.migration_steps (
                 id bigint GENERATED ALWAYS AS IDENTITY PRIMARY KEY, run text NOT NULL, asked_by text NOT NULL,
                 tool text NOT NULL, direction text NOT NULL, revision text NOT NULL, revision_before text, revision_after text,
-                state text NOT NULL, tries int, blocked_ms bigint, longest_block_ms bigint, most_queued int, error text,
+                script text, commit text, state text NOT NULL, tries int, blocked_ms bigint, longest_block_ms bigint, most_queued int, error text,
                 schema_before text NOT NULL REFERENCES serin.schemas, schema_after text REFERENCES serin.schemas,
                 started_at timestamptz NOT NULL DEFAULT clock_timestamp(), finished_at timestamptz)
+            """)
+    }
+
+    /// What an earlier version did not note.
+    private func addColumns() throws(Failure) {
+        guard try !knowsScripts() else { return }
+        _ = try session.rows("ALTER TABLE serin.migration_steps ADD COLUMN script text, ADD COLUMN commit text")
+    }
+
+    private func knowsScripts() throws(Failure) -> Bool {
+        try session.value(
+            """
+            SELECT 1 FROM pg_attribute WHERE attrelid = to_regclass('serin.migration_steps') AND attname = 'script'
+            AND NOT attisdropped
+            """) != nil
+    }
+
+    /// The digests that the files of revisions had when they were applied; none of a revision that was taken back.
+    func scripts() throws(Failure) -> [RevisionID: String] {
+        guard try knowsScripts() else { return [:] }
+        var found: [RevisionID: String] = [:]
+        for row in try session.rows(
+            """
+            SELECT revision, script FROM (SELECT DISTINCT ON (revision) revision, direction, script FROM serin.migration_steps
+                WHERE state = 'done' ORDER BY revision, id DESC) last WHERE direction = 'up' AND script IS NOT NULL
+            """)
+        {
+            guard let revision = row[0].flatMap({ RevisionID($0) }), let script = row[1] else { continue }
+            found[revision] = script
+        }
+        return found
+    }
+
+    /// Notes that the file of an applied revision is to be taken as it is now.
+    func accept(_ revision: RevisionID, script: String) throws(Failure) {
+        _ = try session.rows(
+            """
+            UPDATE serin.migration_steps SET script = \(sqlText(script)) WHERE revision = \(sqlText("\(revision)"))
+            AND direction = 'up' AND state = 'done'
             """)
     }
 
@@ -67,15 +106,17 @@ struct StepRecords {
 
     /// Notes that a step begins.
     func begin(
-        _ step: RevisionStep, run: String, by principal: Principal, tool: String, _ before: SchemaSnapshot
+        _ step: RevisionStep, run: String, by principal: Principal, tool: String, script: String? = nil, commit: String? = nil,
+        _ before: SchemaSnapshot
     ) throws(Failure) -> Record {
         let text = try session.value(
             """
             WITH known AS (\(keeping(before)))
-            INSERT INTO serin.migration_steps (run, asked_by, tool, direction, revision, revision_before, revision_after, state,
-                schema_before)
+            INSERT INTO serin.migration_steps (run, asked_by, tool, direction, revision, revision_before, revision_after, script,
+                commit, state, schema_before)
             VALUES (\(sqlText(run)), \(sqlText("\(principal)")), \(sqlText(tool)), '\(step.direction.rawValue)',
-                \(sqlText("\(step.revision)")), \(StepRecords.text(step.from)), \(StepRecords.text(step.to)), 'running',
+                \(sqlText("\(step.revision)")), \(StepRecords.text(step.from)), \(StepRecords.text(step.to)),
+                \(script.map(sqlText) ?? "NULL"), \(commit.map(sqlText) ?? "NULL"), 'running',
                 '\(before.hash)') RETURNING id
             """)
         guard let id = text.flatMap({ Int64($0) }) else { throw Failure(.invalid, "serin.migration_steps gives no number") }

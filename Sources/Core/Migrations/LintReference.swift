@@ -28,6 +28,7 @@ public enum LintReference {
             serin migrate lint db/migrations --applied 0042 --server 16 --utc
             alembic upgrade head --sql | serin migrate lint -
             serin check policy.yaml --migrations
+            serin migrate lint db/migrations --trace --scratch-env SCRATCH_URL --url-env DATABASE_URL
 
         Exit codes: 0 nothing that fails the gate, 2 usage or nothing that can be read, 7 an ERROR or BLOCK without a reason. WARN never fails
         the gate; with `--strict` it does.
@@ -76,5 +77,34 @@ public enum LintReference {
         A change of type writes no rows from `varchar(n)` to a longer one or `text`, for a `numeric` of more digits and the same scale, for a time of
         more digits, from `cidr` to `inet`, and between `timestamp` and `timestamptz` when the session's TimeZone is UTC (`--utc`). Without the old
         type the worst is assumed.
+
+        ## What is measured on a copy
+
+        With `--trace` the pending revisions are run as well: forward, back, and forward again, each by the tool that owns them, in a database
+        that is made on the server of `--scratch-env` and dropped at the end. That role needs CREATEDB. What a killed trace left is dropped by the
+        next one. The copy begins
+
+        - with nothing: every revision is run, from the first one on;
+        - with `--url-env`: with the schema of that database and its place among the revisions (pg_dump and pg_restore; it is only read, and no
+          row but those of the tool's own tables is copied);
+        - with `--template NAME`: as a copy, rows included, of a database on the same server, such as one that `serin backup restore` made there.
+
+        Beside what the text says stands what the server did: the locks on tables that were there, read while the tool is held at the end of its
+        transaction; the tables with a new file; the rows written; what is gone; the schema after the way back compared with before. A way back
+        that fails or leaves another schema is R01. A lock or a rewrite that the text does not foretell is T01.
+
+        What is D04 is settled by it, where the copy can tell. It cannot where the revision reads or changes a table that has no rows in the copy,
+        as what it does there may depend on rows: use `--template`. `--previous-check PATH` runs a program on each new schema that tries the
+        previous version of the application (it finds the copy in `DATABASE_URL` and libpq's variables); when it fails that is C01, when it does
+        not, C01 is answered.
+
+        A tool that is told of the copy and does not look there is not run: its address is written down somewhere, and it would run on the live
+        database. Whatever the tool is passed that is an address of Postgres is replaced by that of the copy.
+
+        ## In pipelines
+
+        In GitHub Actions every finding is an annotation at its line. `--junit FILE` writes a test case for each revision, `--code-quality FILE`
+        what GitLab shows in a merge request; a finding keeps its fingerprint when it moves. `serin check POLICY --offline --migrations` takes
+        both too and needs no database. Neither changes the exit codes.
         """.split(separator: "\n", omittingEmptySubsequences: false).map(String.init)
 }

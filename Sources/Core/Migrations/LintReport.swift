@@ -64,6 +64,8 @@ public struct RevisionReport: Sendable, Hashable {
     public var downLosses: [String]
     /// The relations that were there before and that it locks or changes, sorted.
     public var tables: [String]
+    /// What it did to a copy; nil when it was not run.
+    public var measured: RevisionMeasurement? = nil
 
     /// Everything found, forward first.
     public var findings: [LintFinding] { up.findings + (down?.findings ?? []) }

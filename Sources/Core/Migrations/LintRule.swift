@@ -44,13 +44,14 @@ public enum LintRule: String, Sendable, Hashable, CaseIterable {
     case transactions = "R04"
     case security = "S01"
     case annotation = "A01"
+    case measured = "T01"
 
     /// The severity when nothing makes it heavier or lighter.
     public var severity: LintSeverity {
         switch self {
         case .destroys, .narrows, .overwrites: .block
         case .unknown, .replaces, .indexBlocks, .rewrites, .notNullScans, .constraintScans, .uniqueBuilds, .noTimeout, .bigChange,
-            .breaksPrevious, .noWayBack, .heads, .transactions, .security, .partitionOrLock, .annotation:
+            .breaksPrevious, .noWayBack, .heads, .transactions, .security, .partitionOrLock, .annotation, .measured:
             .error
         case .holdsLock, .foreignKeyWithoutIndex, .shadowed, .hiddenInvalidIndex: .warning
         }
@@ -90,6 +91,7 @@ public enum LintRule: String, Sendable, Hashable, CaseIterable {
             "a transaction left open, nested or ended by the migration itself, or a command that only psql understands"
         case .security: "permissions, roles, extensions, programs, untrusted languages, SECURITY DEFINER without a search path"
         case .annotation: "a comment for serin that is malformed, gives no reason, names no rule, or allows what does not occur"
+        case .measured: "`--trace`: on a copy it failed, took a stronger lock than its text says, or wrote every row anew"
         }
     }
 
@@ -120,6 +122,7 @@ public enum LintRule: String, Sendable, Hashable, CaseIterable {
         case .transactions: "the tool's own transaction and version record no longer belong together"
         case .security: "a migration runs with the rights of a table's owner or more"
         case .annotation: "an exception that nobody can check is none"
+        case .measured: "what the server did counts more than what was expected of it"
         }
     }
 
@@ -154,6 +157,7 @@ public enum LintRule: String, Sendable, Hashable, CaseIterable {
         case .transactions: "let the tool begin and commit; plain SQL only"
         case .security: "give rights and make extensions outside migrations, reviewed by themselves"
         case .annotation: "-- serin: allow L01 because <reason>"
+        case .measured: "look which statement takes the lock, and use the safe form of its rule"
         }
     }
 }

@@ -31,6 +31,17 @@ public enum TableLock: Int, Sendable, Hashable, CaseIterable, Comparable {
         }
     }
 
+    /// As `pg_locks` writes it: `AccessExclusiveLock`.
+    public var serverName: String {
+        name.split(separator: " ").map { $0.prefix(1) + $0.dropFirst().lowercased() }.joined() + "Lock"
+    }
+
+    /// A lock by the word of `pg_locks`; nil for what locks no table.
+    public init?(serverName: String) {
+        guard let lock = TableLock.allCases.first(where: { $0.serverName == serverName }) else { return nil }
+        self = lock
+    }
+
     /// Whether other sessions can read meanwhile.
     public var blocksReads: Bool { self == .accessExclusive }
 

@@ -70,6 +70,36 @@ public struct MigrationPolicy: Sendable, Hashable, Codable {
         }
     }
 
+    /// What must be true before anything is taken away that the previous version used.
+    public struct Contract: Sendable, Hashable, Codable {
+        /// How one thing is asked.
+        public enum Gate: Sendable, Hashable, Codable {
+            /// A query of one value, read only: 0 or true is yes.
+            case query(String)
+            /// A program or an HTTP request; success is yes.
+            case probe(ActionPolicy)
+            /// It is not asked, for this reason.
+            case notNeeded(String)
+        }
+
+        /// How long ago the version that runs must have been promoted: 24 h.
+        public var after: Duration
+        /// Whether nothing of the previous version runs any more.
+        public var oldVersionGone: Gate
+        /// Whether the version that runs writes the new form.
+        public var dualWrite: Gate
+        /// Whether every row has the new form.
+        public var backfill: Gate
+
+        /// Gates.
+        public init(after: Duration = .hours(24), oldVersionGone: Gate, dualWrite: Gate, backfill: Gate) {
+            self.after = after
+            self.oldVersionGone = oldVersionGone
+            self.dualWrite = dualWrite
+            self.backfill = backfill
+        }
+    }
+
     /// The database; nil is the policy's own Postgres.
     public var database: SecretReference?
     /// What knows the revisions.
@@ -94,13 +124,15 @@ public struct MigrationPolicy: Sendable, Hashable, Codable {
     public var probes: [ActionPolicy]
     /// Brings data back from the rollout's backup, whose identifier it is given as `SERIN_BACKUP`; needed where data may be destroyed.
     public var restore: ActionPolicy?
+    /// What `serin migrate up --contract` asks first; nil: contract revisions are applied as all others.
+    public var contract: Contract?
 
     /// A policy.
     public init(
         tool: Tool, database: SecretReference? = nil, schema: Schema = .keep, destructive: Destructive = .refuse,
         approvals: Int = 2, lockTimeout: Duration = .seconds(2), statementTimeout: Duration = .minutes(15), lockTries: Int = 10,
         deadline: Duration = .minutes(30), maintenance: Maintenance? = nil, probes: [ActionPolicy] = [],
-        restore: ActionPolicy? = nil
+        restore: ActionPolicy? = nil, contract: Contract? = nil
     ) {
         self.tool = tool
         self.database = database
@@ -114,6 +146,7 @@ public struct MigrationPolicy: Sendable, Hashable, Codable {
         self.maintenance = maintenance
         self.probes = probes
         self.restore = restore
+        self.contract = contract
     }
 }
 

@@ -23,6 +23,7 @@ extension PolicyBuilder {
             if let action = action(from: probe) { policy.probes.append(action) }
         }
         policy.restore = section.section("restore").flatMap { action(from: $0) }
+        policy.contract = section.section("contract").flatMap { contract(from: $0) }
         checkDestruction(policy, section, root)
         return policy
     }
@@ -46,6 +47,21 @@ extension PolicyBuilder {
                 section.mark(of: "destructive"), "migrations.destructive: allow needs \(need.what), and there is none",
                 hint: need.hint)
         }
+    }
+
+    private mutating func contract(from section: ReadSection) -> MigrationPolicy.Contract? {
+        guard let gone = section.section("old_version_gone").flatMap({ gate(from: $0) }),
+            let writes = section.section("dual_write").flatMap({ gate(from: $0) }),
+            let filled = section.section("backfill").flatMap({ gate(from: $0) })
+        else { return nil }
+        return MigrationPolicy.Contract(
+            after: section.duration("after") ?? .hours(24), oldVersionGone: gone, dualWrite: writes, backfill: filled)
+    }
+
+    private mutating func gate(from section: ReadSection) -> MigrationPolicy.Contract.Gate? {
+        if let query = section.text("query") { return .query(query) }
+        if let reason = section.text("not_needed") { return .notNeeded(reason) }
+        return action(from: section).map { .probe($0) }
     }
 
     private mutating func maintenance(from section: ReadSection) -> MigrationPolicy.Maintenance? {

@@ -2,6 +2,7 @@ public import SerinMigrationTools
 public import SerinModel
 public import SerinPolicies
 public import SerinPorts
+public import SerinRollouts
 
 /// A database to migrate, and how.
 public struct MigrationTarget: Sendable {
@@ -13,16 +14,39 @@ public struct MigrationTarget: Sendable {
     public var lease: String
     /// What the policy does not say.
     public var options: DatabaseMigrations.Options
+    /// The service of the policy; nil without one.
+    public var service: ServiceName?
 
     /// A target.
     public init(
         policy: MigrationPolicy, database: SecretReference, lease: String,
-        options: DatabaseMigrations.Options = DatabaseMigrations.Options()
+        options: DatabaseMigrations.Options = DatabaseMigrations.Options(), service: ServiceName? = nil
     ) {
         self.policy = policy
         self.database = database
         self.lease = lease
         self.options = options
+        self.service = service
+    }
+}
+
+/// Where a trace runs, and what its copy begins as.
+public struct TraceTarget: Sendable {
+    /// Where the address of the server is on which databases may be made.
+    public var server: SecretReference
+    /// Where the address of the database is whose schema is copied; nil begins with nothing.
+    public var copied: SecretReference?
+    /// The database of that server that is copied with its rows.
+    public var template: String?
+    /// A program that tries the previous version on the new schema.
+    public var previous: String?
+
+    /// A target.
+    public init(server: SecretReference, copied: SecretReference? = nil, template: String? = nil, previous: String? = nil) {
+        self.server = server
+        self.copied = copied
+        self.template = template
+        self.previous = previous
     }
 }
 
@@ -33,12 +57,22 @@ public struct MigrationAssembly: Sendable {
     /// The backfills of a database.
     public var backfills: @Sendable (SecretReference) -> DatabaseBackfill
 
+    /// A trace of a policy's migrations. Contacts nothing.
+    public var trace: @Sendable (MigrationPolicy, TraceTarget) -> MigrationTrace
+
+    /// Runs what a policy names to find something out.
+    public var probe: @Sendable (ActionPolicy, ActionContext) async throws(Failure) -> ActionOutcome
+
     /// An assembly of parts.
     public init(
         open: @escaping @Sendable (MigrationTarget, any CatalogueStore, _ by: Principal) -> DatabaseMigrations,
-        backfills: @escaping @Sendable (SecretReference) -> DatabaseBackfill
+        backfills: @escaping @Sendable (SecretReference) -> DatabaseBackfill,
+        trace: @escaping @Sendable (MigrationPolicy, TraceTarget) -> MigrationTrace,
+        probe: @escaping @Sendable (ActionPolicy, ActionContext) async throws(Failure) -> ActionOutcome
     ) {
         self.open = open
         self.backfills = backfills
+        self.trace = trace
+        self.probe = probe
     }
 }

@@ -37,12 +37,37 @@ let migrationShape: Section = {
                 "restore", .section(actionShape), .optional,
                 "takes the schema back to $SERIN_REVISION and brings data from the backup $SERIN_BACKUP, the way $SERIN_RESTORE says: "
                     + "salvage (of the tables $SERIN_TABLES), pointInTime or swap"),
+            Field(
+                "contract", .section(contractShape), .optional,
+                "asked by serin migrate up --contract before it takes away what the previous version used; with it, serin migrate up "
+                    + "ends before the first such revision"),
         ])
     section.exactlyOne = [["alembic", "sql", "commands"]]
     section.atMostOne = [secretKeys("url")]
-    section.planned = ["before", "backfill", "contract"]
+    section.planned = ["before", "backfill"]
     return section
 }()
+
+private let contractShape = Section(
+    fields: [
+        Field(
+            "after", .duration(.zero...(.hours(24 * 365))), .fallback("24h"),
+            "how long ago the version that runs must have been promoted"),
+        Field("old_version_gone", .section(gateShape), .required, "whether nothing of the previous version runs any more"),
+        Field("dual_write", .section(gateShape), .required, "whether the version that runs writes the new form"),
+        Field("backfill", .section(gateShape), .required, "whether every row has the new form"),
+    ])
+
+private let gateShape = Section(
+    fields: [
+        Field("query", .text, .optional, "one value, read only, from the database that is migrated: 0 or true is yes"),
+        Field("not_needed", .text, .optional, "why it is not asked; it is recorded"),
+    ] + callFields + [
+        Field("deadline", .duration(.seconds(1)...(.hours(24))), .fallback("5m"), "for a program or a request"),
+        Field(
+            "env", .list(.scalar(.environmentName), least: 1), .optional,
+            "names of the controller's environment variables that 'run' is given"),
+    ], exactlyOne: [["query", "not_needed", "run", "http"]])
 
 private let alembicShape = Section(
     fields: [

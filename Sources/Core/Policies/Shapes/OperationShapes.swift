@@ -59,7 +59,7 @@ let actionShape = Section(
                 + "never journaled, and taken out of outputs"),
     ], exactlyOne: [["run", "http"]])
 
-private let callFields = [
+let callFields = [
     Field(
         "run", .list(.scalar(.anyText), least: 1), .optional,
         "a program and its arguments, without a shell; {{version}} and {{previous}} are replaced"),

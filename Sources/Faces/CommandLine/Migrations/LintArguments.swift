@@ -9,6 +9,7 @@ struct LintArguments: Sendable {
     var applied: String?
     var isStrict: Bool
     var junit: String?
+    var codeQuality: String?
 
     init(_ input: inout Arguments) throws(UsageError) {
         let versions = LintSettings.knownVersions
@@ -26,7 +27,8 @@ struct LintArguments: Sendable {
         applied = try input.text(
             "--applied", value: "REVISION", help: "what is applied already, up to here, only tells what the schema is")
         isStrict = try input.flag("--strict", help: "a warning fails too")
-        junit = try input.junitFile(help: "write a JUnit report")
+        junit = try input.junitFile(help: "write a JUnit report of the migrations")
+        codeQuality = try input.text("--code-quality", value: "FILE", help: "write a code quality report, as GitLab reads it")
         settings = LintSettings(
             version: version ?? 15, isUTC: isUTC ? true : nil, rows: Dictionary(rows.map { ($0.table, $0.rows) }) { $1 })
     }
@@ -72,22 +74,26 @@ struct LintPlaceArgument: Sendable {
         place = try input.positional("PLACE", help: LintPlaceArgument.help)
     }
 
-    /// Reads and judges what is there.
-    func lint(_ arguments: LintArguments, _ session: Session) async throws -> LintReport {
+    /// How the revisions that are there are found; nil for one text of SQL, which has none.
+    func policy(_ session: Session) throws -> MigrationPolicy? {
         if place.hasSuffix(".yaml") || place.hasSuffix(".yml") {
             let source = PolicySource(file: place, text: try PolicyArguments.text(of: place))
             guard let migrations = try session.assembly.readPolicy(source).policy.migrations else { throw Self.none(place) }
-            return try await arguments.lint(migrations, place, session)
+            return migrations
         }
         if place.hasSuffix(".ini") {
-            let tool = MigrationPolicy.Tool.alembic(config: place, program: program ?? "alembic", directory: nil)
-            return try await arguments.lint(MigrationPolicy(tool: tool), place, session)
+            return MigrationPolicy(tool: .alembic(config: place, program: program ?? "alembic", directory: nil))
         }
-        if place == "-" || place.hasSuffix(".sql") {
+        guard place != "-", !place.hasSuffix(".sql") else { return nil }
+        return MigrationPolicy(tool: .folder(path: place, table: "schema_migrations"))
+    }
+
+    /// Reads and judges what is there.
+    func lint(_ arguments: LintArguments, _ session: Session) async throws -> LintReport {
+        guard let policy = try policy(session) else {
             return try await arguments.lint(try GivenMigrations.plainFile(place), place)
         }
-        let tool = MigrationPolicy.Tool.folder(path: place, table: "schema_migrations")
-        return try await arguments.lint(MigrationPolicy(tool: tool), place, session)
+        return try await arguments.lint(policy, place, session)
     }
 
     static func none(_ file: String) -> UsageError {

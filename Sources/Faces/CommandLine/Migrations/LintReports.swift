@@ -1,6 +1,8 @@
+internal import SerinCrypto
 internal import SerinMigrations
+internal import SerinModel
 
-/// What pipelines read of the lint: annotations of GitHub Actions and JUnit's XML.
+/// What pipelines read of the lint: annotations of GitHub Actions, JUnit's XML, and GitLab's code quality.
 enum LintReports {
     /// Workflow commands, one a finding.
     static func annotations(_ report: LintReport) -> [String] {
@@ -25,6 +27,34 @@ enum LintReports {
         lines += testCase("revisions", report.findings)
         for revision in report.revisions { lines += testCase("\(revision.revision) \(revision.name)", revision.findings) }
         return (lines + ["</testsuite>"]).joined(separator: "\n") + "\n"
+    }
+
+    /// One issue a finding (GitLab documentation, "Code Quality report format").
+    static func codeQuality(_ report: LintReport) -> String {
+        var seen: [String: Int] = [:]
+        let issues = report.allFindings.filter { $0.allowance == nil }.map { finding in
+            let severity =
+                switch finding.severity {
+                case .warning: "minor"
+                case .error: "major"
+                case .block: "blocker"
+                }
+            // Not of the line: a finding that moves is the same one. What occurs twice is told apart by its number.
+            let key = "\(finding.rule.rawValue)\n\(finding.place.file)\n\(finding.message)"
+            let number = seen[key, default: 0]
+            seen[key] = number + 1
+            let digest = SHA256.digestOrEmpty(Array("\(key)\n\(number)".utf8))
+            return JSONValue.object([
+                "description": .string("\(finding.message). Instead: \(finding.safeForm)"),
+                "check_name": .string("serin \(finding.rule.rawValue)"), "fingerprint": .string(Hexadecimal.text(of: digest)),
+                "severity": .string(severity),
+                "location": .object([
+                    "path": .string(finding.place.file),
+                    "lines": .object(["begin": .integer(Int64(finding.place.generated ? 1 : finding.place.line))]),
+                ]),
+            ])
+        }
+        return JSONValue.array(issues).canonicalText + "\n"
     }
 
     private static func testCase(_ name: String, _ findings: [LintFinding]) -> [String] {

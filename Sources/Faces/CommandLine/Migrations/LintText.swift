@@ -7,7 +7,8 @@ enum LintText {
     static func lines(_ report: LintReport, _ style: Style) -> [String] {
         report.findings.flatMap { finding($0, style) }
             + report.revisions.flatMap { revision in
-                [style.paint(heading(revision), .bold)] + revision.findings.flatMap { finding($0, style) }
+                [style.paint(heading(revision), .bold)] + TraceText.lines(revision.measured)
+                    + revision.findings.flatMap { finding($0, style) }
             }
     }
 
@@ -79,6 +80,7 @@ enum LintText {
             "findings": .array(revision.findings.map { document($0, revision: revision.revision) }),
             "statements": .array(revision.up.statements.map(document)),
             "down_statements": .array((revision.down?.statements ?? []).map(document)),
+            "measured": revision.measured.map(TraceText.document) ?? .null,
         ])
     }
 

@@ -54,9 +54,18 @@ enum MigrationText {
             let tries = step.tries > 1 ? ", \(step.tries) tries" : ""
             return
                 "\(step.from?.description ?? "base") → \(step.to?.description ?? "base")  \(step.time.milliseconds) ms\(tries), "
-                + "others waited \(step.blocking.total.milliseconds) ms"
+                + waiting(step.blocking)
         }
-        return steps + report.notes.map { "note: \(plain($0))" } + ["at \(report.after.place)"]
+        let all = report.steps.count > 1 ? ["all  " + waiting(report.blocking)] : []
+        return steps + all + report.notes.map { "note: \(plain($0))" } + ["at \(report.after.place)"]
+    }
+
+    /// `others waited 120 ms, the longest of them 80 ms, 3 at once`.
+    private static func waiting(_ blocking: BlockingReport) -> String {
+        guard blocking.mostQueued > 0 else { return "nobody waited" }
+        return
+            "others waited \(blocking.total.milliseconds) ms, the longest of them \(blocking.longest.milliseconds) ms, "
+            + "\(blocking.mostQueued) at once"
     }
 
     private static func step(_ step: MigrationReport.Step) -> JSONValue {

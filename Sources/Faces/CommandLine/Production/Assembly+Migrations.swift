@@ -1,9 +1,11 @@
+internal import SerinActions
 internal import SerinCatalogue
 internal import SerinMigrationTools
 internal import SerinModel
 internal import SerinPolicies
 internal import SerinPorts
 internal import SerinSQLite
+internal import SerinTransport
 
 extension Assembly {
     /// The real parts of migrations.
@@ -24,7 +26,21 @@ extension Assembly {
                         return (keeper, request)
                     })
             },
-            backfills: { reference in DatabaseBackfill { () throws(Failure) in try secrets.read(reference) } })
+            backfills: { reference in DatabaseBackfill { () throws(Failure) in try secrets.read(reference) } },
+            trace: { policy, target in
+                var beginning = MigrationTrace.Beginning.nothing
+                if let template = target.template { beginning = .template(template) }
+                if let copied = target.copied { beginning = .schema { () throws(Failure) in try secrets.read(copied) } }
+                return MigrationTrace(policy, environment: environment, beginning: beginning, previous: target.previous) {
+                    () throws(Failure) in try secrets.read(target.server)
+                }
+            },
+            probe: { action, context throws(Failure) in
+                let actions = CommandActions(transport: try Transport(), environment: environment) { reference throws(Failure) in
+                    try secrets.read(reference)
+                }
+                return await actions.run(action, context: context)
+            })
     }
 
     /// The real tools, asked without a database.

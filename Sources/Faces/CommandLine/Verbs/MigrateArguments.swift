@@ -107,7 +107,8 @@ struct MigrateArguments: Sendable {
         var options = DatabaseMigrations.Options()
         options.mostQueued = mostQueued ?? options.mostQueued
         return MigrationTarget(
-            policy: policy, database: reference, lease: try leaseName(loaded, reference, session), options: options)
+            policy: policy, database: reference, lease: try leaseName(loaded, reference, session), options: options,
+            service: loaded?.service)
     }
 
     private func leaseName(_ policy: Policy?, _ reference: SecretReference, _ session: Session) throws -> String {

@@ -12,13 +12,13 @@ extension Subcommand {
         examples: ["serin migrate down policy.yaml --to 0002", "serin migrate down policy.yaml --to base"], interruption: .ends
     ) { input throws(UsageError) in
         let word = try input.required("--to", value: "REVISION", help: "where to; base is before the first revision")
-        let accepts = try input.flag("--accept-schema", help: "take a schema that someone changed as it is")
+        let accepts = try MigrateAcceptance(&input)
         let arguments = try MigrateArguments(&input)
         let revision = word == "base" ? nil : RevisionID(word)
         guard word == "base" || revision != nil || input.isDescribing else { throw UsageError("--to does not accept '\(word)'") }
         return { session in
             let progress = MigrationProgressView(session)
-            return try await MigrateSession.with(session, arguments, acceptsSchema: accepts, progress: progress) { migrate in
+            return try await MigrateSession.with(session, arguments, accepting: accepts, progress: progress) { migrate in
                 let code = await migrate.run { () throws(MigrationRunFailure) in
                     try await migrate.migrations.down(
                         key: migrate.key, to: revision, by: MigrateSession.principal,

@@ -29,6 +29,19 @@ enum MigrateExit {
     }
 }
 
+/// What a person takes as it is, although it is not what the last run left.
+struct MigrateAcceptance: Sendable {
+    /// The schema.
+    let schema: Bool
+    /// The files of applied revisions.
+    let edited: Bool
+
+    init(_ input: inout Arguments) throws(UsageError) {
+        schema = try input.flag("--accept-schema", help: "take a schema that someone changed as it is")
+        edited = try input.flag("--accept-edited", help: "take files that were changed after they were applied as they are")
+    }
+}
+
 /// The migrations that a verb works with.
 struct MigrateSession: Sendable {
     let session: Session
@@ -40,11 +53,13 @@ struct MigrateSession: Sendable {
 
     /// Opens the catalogue, whose leases are shared with backups, for a body.
     static func with<Value>(
-        _ session: Session, _ arguments: MigrateArguments, acceptsSchema: Bool = false, progress: MigrationProgressView? = nil,
+        _ session: Session, _ arguments: MigrateArguments, accepting: MigrateAcceptance? = nil,
+        progress: MigrationProgressView? = nil,
         _ body: (MigrateSession) async throws -> Value
     ) async throws -> Value {
         var target = try arguments.target(session)
-        target.options.acceptsSchema = acceptsSchema
+        target.options.acceptsSchema = accepting?.schema ?? false
+        target.options.acceptsEdited = accepting?.edited ?? false
         if let progress { target.options.progress = { progress.show($0) } }
         let store = try await session.assembly.backups.openCatalogue(session.state)
         let result: Result<Value, any Error>
