@@ -21,6 +21,7 @@ final class FakeBackups: BackupWork {
     let sides = Locked<[SideDatabases.Entry]>([])
     let recoveries = Locked<[PointInTimeRestore.Target]>([])
     let copied = Locked<[BackupID]>([])
+    let cutOff = Locked<[BackupID]>([])
     /// Whether a reading succeeds, and why it proves too little.
     let verifies = Locked(false)
     let shortfall = Locked<String?>(nil)
@@ -70,6 +71,8 @@ final class FakeBackups: BackupWork {
         made.withLock { $0.append(kind) }
         throw BackupRunFailure(.store, Failure(.denied, "the disk is full"))
     }
+
+    func tellCutOff(_ record: BackupRecord) { cutOff.withLock { $0.append(record.id) } }
 
     func verify(
         _ record: BackupRecord, at destination: String?, by principal: Principal
@@ -152,6 +155,8 @@ final class FakeBackups: BackupWork {
     func drill(
         _ policy: DrillPolicy, _ backup: BackupID?, seed: UInt64?, by principal: Principal
     ) async throws(Failure) -> DrillReport { throw Failure(.transient, "no server can be made") }
+
+    func follow(_ told: @escaping @Sendable (LogFollower.Status) async -> Void) async throws(Failure) {}
 
     func mirror() async throws(Failure) -> CatalogueMirror.Report? { nil }
 
