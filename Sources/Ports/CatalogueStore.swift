@@ -91,17 +91,44 @@ extension CatalogueStore {
     /// Appends a note for the audit.
     public func note(_ note: AuditNote) async throws(CatalogueStoreError) { try await append([.note(note)], under: nil) }
 
+    /// The whole log, the oldest first.
+    public func entries() async throws(CatalogueStoreError) -> [CatalogueEntry] {
+        var all: [CatalogueEntry] = []
+        while true {
+            let entries = try await entries(after: all.last?.sequence ?? 0, limit: 1000)
+            guard !entries.isEmpty else { return all }
+            all += entries
+        }
+    }
+
+    /// How many backups of a target became known only from their manifests since a person last agreed to deletions. What the lost
+    /// catalogue knew of holds and erasures is not known of them.
+    public func unsettledImports(of target: String) async throws(CatalogueStoreError) -> Int {
+        var begun: Set<BackupID> = []
+        var imported: Set<BackupID> = []
+        for entry in try await entries() {
+            switch entry.line {
+            case .note(let note): if note.topic == Retention.settledTopic, note.target == target { imported = [] }
+            case .event(let event):
+                switch event.change {
+                case .begun: begun.insert(event.backup)
+                case .imported(let manifest):
+                    if manifest.order.target == target, !begun.contains(event.backup) { imported.insert(event.backup) }
+                case .stored, .confirmed, .verified, .drilled, .failed, .quarantined, .held, .released, .warned, .spared,
+                    .rewrapped,
+                    .deleting, .deleted:
+                    break
+                }
+            }
+        }
+        return imported.count
+    }
+
     /// The notes of a topic about a target, the oldest first.
     public func notes(_ topic: String, of target: String) async throws(CatalogueStoreError) -> [AuditNote] {
-        var notes: [AuditNote] = []
-        var last: Int64 = 0
-        while true {
-            let entries = try await entries(after: last, limit: 1000)
-            guard let end = entries.last else { return notes }
-            last = end.sequence
-            for entry in entries {
-                if case .note(let note) = entry.line, note.topic == topic, note.target == target { notes.append(note) }
-            }
+        try await entries().compactMap { entry in
+            if case .note(let note) = entry.line, note.topic == topic, note.target == target { return note }
+            return nil
         }
     }
 }

@@ -46,6 +46,34 @@ private final class HandClock: Clock {
         #expect(program.backups.made.withLock { $0.count } == 2)
     }
 
+    @Test func aRunThatWasCutOffHasFailedIsToldAndIsTriedAgain() async throws {
+        let program = try TestProgram()
+        let clock = HandClock(start)
+        let order = BackupOrder(
+            id: BackupID(millisecondsSince1970: 7, random: [7]), project: "shop", target: FakeBackups.target, kind: .logical,
+            createdAt: start - .minutes(3), createdBy: .serin)
+        let begun = CatalogueEvent(backup: order.id, at: order.createdAt, by: .serin, .begun(order))
+        try await program.backups.catalogue.append([begun])
+        // Its process lives and holds the lease.
+        let holder = LeaseHolder(place: "elsewhere", pid: 1, startTicks: 1, purpose: "serin backup create")
+        let lease = try await program.backups.catalogue.takeLease(
+            LeaseRequest(target: FakeBackups.target, holder: holder, by: .serin, at: start, duration: .minutes(5)))
+        let scheduler = try scheduler(program, clock)
+        _ = await scheduler.tick()
+        #expect(try await program.backups.catalogue.state()[order.id]?.state == .running)
+        #expect(program.backups.made.withLock { $0 } == [])
+        // It was killed: nobody renews the lease.
+        clock.time.withLock { $0 = lease.expiresAt + .seconds(1) }
+        _ = await scheduler.tick()
+        #expect(try await program.backups.catalogue.state()[order.id]?.state == .failed)
+        #expect(program.messages.withLock { $0 }.contains("was cut off: its process is gone"))
+        #expect(program.backups.cutOff.withLock { $0 } == [order.id])
+        clock.time.withLock { $0 = $0 + BackupAgenda.retryPause }
+        _ = await scheduler.tick()
+        #expect(program.backups.made.withLock { $0 } == [.logical])
+        #expect(program.backups.cutOff.withLock { $0 } == [order.id], "told once")
+    }
+
     @Test func whatFailsIsSaidAndTheScheduleGoesOn() async throws {
         let program = try TestProgram()
         program.backups.failure.withLock { $0 = BackupRunFailure(.dump, Failure(.transient, "the server went away")) }

@@ -26,6 +26,7 @@ final class FakeBackups: BackupWork {
     let finished = Locked<[String]>([])
     /// The report of the next drill.
     let report = Locked<DrillReport?>(nil)
+    let cutOff = Locked<[BackupID]>([])
     /// Whether a reading succeeds, and why it proves too little.
     let verifies = Locked(false)
     let shortfall = Locked<String?>(nil)
@@ -77,6 +78,8 @@ final class FakeBackups: BackupWork {
         made.withLock { $0.append(kind) }
         throw BackupRunFailure(.store, Failure(.denied, "the disk is full"))
     }
+
+    func tellCutOff(_ record: BackupRecord) { cutOff.withLock { $0.append(record.id) } }
 
     func verify(
         _ record: BackupRecord, at destination: String?, by principal: Principal
@@ -184,6 +187,8 @@ final class FakeBackups: BackupWork {
         guard let report = report.withLock({ $0 }) else { throw Failure(.transient, "no server can be made") }
         return report
     }
+
+    func follow(_ told: @escaping @Sendable (LogFollower.Status) async -> Void) async throws(Failure) {}
 
     func mirror() async throws(Failure) -> CatalogueMirror.Report? { nil }
 

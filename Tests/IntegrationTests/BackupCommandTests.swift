@@ -1,3 +1,4 @@
+import FoundationEssentials
 import Glibc
 import SerinAPI
 import SerinLocks
@@ -93,5 +94,154 @@ import Testing
         #expect(await run(state, "list").output.contains("quarantined"))
         let after = await run(state, "show", "latest")
         #expect(after.code == .usage, "nothing that is bad is ever the latest")
+    }
+
+    /// A plan with two folders, a key and a file to back up.
+    private func pair(_ folder: String, encryption: String? = nil) -> String {
+        mkdir("\(folder)/data", 0o700)
+        write("orders\n", to: "\(folder)/data/orders.csv")
+        write(String(repeating: "k", count: 44), to: "\(folder)/key")
+        let plan = "\(folder)/plan.yaml"
+        write(
+            """
+            version: 1
+            target: shop-files
+            source: {files: {paths: ["\(folder)/data"]}}
+            destinations: {near: {folder: {path: "\(folder)/near"}}, far: {folder: {path: "\(folder)/far"}}}
+            encryption: \(encryption ?? "{key_file: \"\(folder)/key\"}")
+            retention: {keep_all: 14d}
+            schedules: [{every: 24h}]
+            verify: {every: 7d}
+            """, to: plan)
+        return plan
+    }
+
+    private func spoil(_ object: String) {
+        let descriptor = open(object, O_RDWR)
+        pwrite(descriptor, "XXXX", 4, 40)
+        close(descriptor)
+    }
+
+    @Test func afterAnImportOneGoodCopyIsEnoughAndTheBadOneIsToldAndMadeAgain() async throws {
+        let folder = try folder()
+        let plan = pair(folder)
+        #expect(await run("\(folder)/state", "create", plan).code == .ok)
+        spoil(try #require(objects(in: "\(folder)/near").first))
+        let other = "\(folder)/other"
+        let imported = await run(other, "import", plan)
+        #expect(imported.code == .ok && imported.messages.contains("held, for the law"), "\(imported.messages)")
+        let verified = await run(other, "verify", plan, "--due")
+        #expect(verified.code == .verificationFailed, "\(verified.messages)")
+        #expect(verified.messages.contains("at near is BAD; that at far is usable"), "\(verified.messages)")
+        #expect(verified.messages.contains("at far is good"), "\(verified.messages)")
+        let listed = await run(other, "list").output
+        #expect(listed.contains("verified") && listed.contains("near:damaged far:verified"), "\(listed)")
+        #expect(await run(other, "verify", plan, "--due").messages.contains("nothing is due"))
+        let copied = await run(other, "copy", plan, "--missing")
+        #expect(copied.code == .ok, "\(copied.messages)")
+        #expect(await run(other, "list").output.contains("near:confirmed"))
+        let check = await run(other, "catalogue", "check", plan)
+        #expect(check.code == .ok, "\(check.output)\(check.messages)")
+        #expect(await run(other, "create", plan).code == .ok)
+        #expect(await run(other, "catalogue", "check", plan).code == .ok)
+    }
+
+    @Test func copiesThatWereMadeLaterLeaveTheManifestsInOrder() async throws {
+        let folder = try folder()
+        let plan = pair(folder)
+        let state = "\(folder)/state"
+        // The second destination came later.
+        let first = "\(folder)/first.yaml"
+        let text = try String(contentsOfFile: plan, encoding: .utf8)
+        write(text.replacing(", far: {folder: {path: \"\(folder)/far\"}}", with: ""), to: first)
+        #expect(await run(state, "create", first).code == .ok)
+        #expect(await run(state, "create", plan).code == .ok)
+        let copied = await run(state, "copy", plan, "--missing")
+        #expect(copied.code == .ok, "\(copied.messages)")
+        for _ in 0..<2 {
+            let check = await run(state, "catalogue", "check", plan)
+            #expect(check.code == .ok && check.output == "", "\(check.output)\(check.messages)")
+            #expect(await run(state, "create", plan).code == .ok)
+        }
+    }
+
+    @Test func aManifestThatIsGoneCondemnsNothingAndIsWrittenAgain() async throws {
+        let folder = try folder()
+        let plan = pair(folder)
+        let state = "\(folder)/state"
+        for _ in 0..<3 { #expect(await run(state, "create", plan).code == .ok) }
+        let manifests = objects(in: "\(folder)/near").sorted().map { "\($0).manifest.json" }
+        let middle = try #require(manifests.dropFirst().first)
+        let before = try String(contentsOfFile: middle, encoding: .utf8)
+        unlink(middle)
+        #expect(await run(state, "catalogue", "check", plan).code == .verificationFailed)
+        for _ in 0..<6 { _ = await run(state, "verify", plan, "--due") }
+        #expect(!(await run(state, "list").output.contains("quarantined")))
+        #expect(try String(contentsOfFile: middle, encoding: .utf8) == before, "the very bytes, so that the chain holds")
+        let check = await run(state, "catalogue", "check", plan)
+        #expect(check.code == .ok, "\(check.output)\(check.messages)")
+    }
+
+    @Test func aDiskThatIsNotMountedTakesNoBackupAndCondemnsNone() async throws {
+        let folder = try folder()
+        let plan = pair(folder)
+        let state = "\(folder)/state"
+        #expect(await run(state, "create", plan).code == .ok)
+        rename("\(folder)/near", "\(folder)/unplugged")
+        for isThere in [false, true] {
+            if isThere { mkdir("\(folder)/near", 0o700) }
+            let refused = await run(state, "create", plan)
+            #expect(refused.code == .refused && refused.messages.contains("is its disk mounted"), "\(refused.messages)")
+            #expect((access("\(folder)/near", F_OK) == 0) == isThere, "nothing is made in its place")
+            let unread = await run(state, "verify", plan, "--from", "near")
+            #expect(unread.code == .unexpected && unread.messages.contains("says nothing about it"), "\(unread.messages)")
+        }
+        rmdir("\(folder)/near")
+        rename("\(folder)/unplugged", "\(folder)/near")
+        #expect(await run(state, "list").output.contains("near:confirmed"))
+        #expect(await run(state, "create", plan).code == .ok)
+    }
+
+    @Test func plansOfOneFolderDoNotDisturbEachOther() async throws {
+        let folder = try folder()
+        let plan = pair(folder)
+        let state = "\(folder)/state"
+        #expect(await run(state, "create", plan).code == .ok)
+        let text = try String(contentsOfFile: plan, encoding: .utf8)
+        write(String(repeating: "z", count: 44), to: "\(folder)/key2")
+        let second = "\(folder)/second.yaml"
+        write(
+            text.replacing("shop-files", with: "other-files").replacing("\(folder)/key\"", with: "\(folder)/key2\""), to: second)
+        #expect(await run(state, "create", second).code == .ok)
+        for name in [plan, second] {
+            let check = await run(state, "catalogue", "check", name)
+            #expect(check.code == .ok && check.output == "", "\(check.output)\(check.messages)")
+            #expect(await run("\(folder)/other", "import", name).code == .ok)
+        }
+    }
+
+    @Test func anImportMakesNoKeyAndSaysWhichIsMissing() async throws {
+        let folder = try folder()
+        let plan = pair(folder, encryption: "{profile: none, reason: test}")
+        let state = "\(folder)/state"
+        #expect(await run(state, "create", plan).code == .ok)
+        let other = "\(folder)/other"
+        let refused = await run(other, "import", plan)
+        #expect(refused.code != .ok && refused.messages.contains("manifest.key"), "\(refused.messages)")
+        #expect(access("\(other)/backups/manifest.key", F_OK) != 0)
+        let key = try String(contentsOfFile: "\(state)/backups/manifest.key", encoding: .utf8)
+        write(key, to: "\(other)/backups/manifest.key")
+        #expect(await run(other, "import", plan).code == .ok)
+    }
+
+    @Test func aHoldSaysItsEnd() async throws {
+        let folder = try folder()
+        let plan = pair(folder)
+        let state = "\(folder)/state"
+        #expect(await run(state, "create", plan).code == .ok)
+        let held = await run(state, "hold", "latest", "--for", "30d", "--reason", "a look")
+        #expect(held.code == .ok && held.output.contains("held until 2"), "\(held.output)")
+        let page = await run(state, "show", "latest").output
+        #expect(page.contains("for a time: a look, until 2") && !page.contains("permanent"), "\(page)")
     }
 }

@@ -42,7 +42,10 @@ import Testing
         let made = await stage.run("create", plan, "-o", "json")
         #expect(made.code == .ok, "\(made.messages)")
         let id = try #require(made.json?["backup"]?["order"]?["id"]?.text)
-        // A later backup of another kind is not what `latest` means.
+        // The plan wants the roles with each dump, which is the one that is meant by `latest`.
+        let both = await stage.run("list").output.split(separator: "\n").dropFirst()
+        #expect(both.count == 2 && both.count { $0.contains(" globals ") } == 1, "\(both)")
+        // A later backup of another kind is not what `latest` means either.
         #expect(await stage.run("create", plan, "--kind", "globals").code == .ok)
         try await cluster.primary.sql("DELETE FROM orders WHERE id > 10", database: "shop")
 
@@ -108,6 +111,22 @@ import Testing
         let dropped = await stage.run("restored", "drop", plan, left.first?["name"]?.text ?? "")
         #expect(dropped.code == .ok, "\(dropped.messages)")
         #expect(try await cluster.primary.sql("SELECT count(*) FROM pg_database WHERE datname LIKE 'shop%'") == "1")
+    }
+
+    @Test func rolesAreBackedUpWithTheDump() async throws {
+        let (stage, cluster, plan) = try await start { _ in "" }
+        defer {
+            cluster.stop()
+            stage.scratch.remove()
+        }
+        #expect(await stage.run("create", plan).code == .ok)
+        let line = await stage.run("list").output.split(separator: "\n").first { $0.contains(" globals ") }
+        let globals = String(try #require(line?.split(separator: " ").first))
+        let folder = stage.scratch.file("roles")
+        let restored = await stage.run("restore", plan, globals, "--into", folder)
+        #expect(restored.code == .ok, "\(restored.messages)")
+        let text = try String(contentsOfFile: "\(folder)/globals.sql", encoding: .utf8)
+        #expect(text.contains("CREATE ROLE restorer") && !text.contains("PASSWORD"), "\(text)")
     }
 
     @Test func whatIsNoWayToRestoreADumpIsRefusedWithTheReason() async throws {

@@ -28,6 +28,8 @@ public struct BackupAgenda: Sendable, Hashable {
     public private(set) var due: [Item] = []
     /// When something will be due next; nil for never.
     public private(set) var next: Instant?
+    /// What is to be said of backups whose times are not believed; nil where all are.
+    public private(set) var remark: String?
 
     /// After a failed one the next try waits for so long.
     public static let retryPause = Duration.minutes(15)
@@ -42,10 +44,14 @@ public struct BackupAgenda: Sendable, Hashable {
         of plan: BackupPlan, _ records: [BackupRecord], at now: Instant, chance: (String) -> Double,
         offsets: @escaping ZoneOffsets
     ) {
+        let records = records.filter { $0.order.target == plan.target.description }
+        remark = BackupRecord.wordsAboutFuture(records, at: now)
         for schedule in plan.schedules where schedule.trigger.isTimed {
-            let own = records.filter { $0.kind == schedule.kind && $0.order.target == plan.target.description }
-            let last = own.filter { $0.state != .failed }.map(\.createdAt).max()
-            let failed = own.filter { $0.state == .failed }.map { $0.failedAt ?? $0.createdAt }.max()
+            let own = records.filter { $0.kind == schedule.kind }
+            // A time in the future would keep the schedule quiet until then.
+            let last = own.filter { $0.state != .failed }.map(\.createdAt).filter { $0.isBelievable(at: now) }.max()
+            let failed = own.filter { $0.state == .failed }.map { $0.failedAt ?? $0.createdAt }
+                .filter { $0.isBelievable(at: now) }.max()
             if let failed, failed > last ?? failed - .milliseconds(1), now < failed + BackupAgenda.retryPause {
                 note(failed + BackupAgenda.retryPause)
                 continue

@@ -61,6 +61,10 @@ public struct BackupCopy: Sendable, Hashable, Codable {
     public var confirmedAt: Instant?
     /// When it was last read again completely and agreed.
     public var verifiedAt: Instant?
+    /// The number of its manifest in the destination's chain, where it is known.
+    public var sequence: Int64?
+    /// The numbers of manifests beside earlier copies here, in whose place this one came.
+    public var formerSequences: [Int64]?
 
     /// A copy that was written.
     public init(

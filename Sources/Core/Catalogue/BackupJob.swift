@@ -112,6 +112,22 @@ public struct BackupJob: Sendable, Hashable, Codable {
         updatedAt = createdAt
     }
 
+    /// The job of a run that the catalogue knows: it was begun when the backup was, and ended when it was stored or failed.
+    public init(of record: BackupRecord) {
+        self.init(
+            id: record.id, type: "export_backup", project: record.order.project, target: record.order.target,
+            createdAt: record.createdAt, createdBy: record.order.createdBy, backup: record.id)
+        switch record.state {
+        case .running: state = .running
+        case .failed: state = .failed
+        case .quarantined where record.facts == nil: state = .failed
+        case .deleting where record.facts == nil, .deleted where record.facts == nil: state = .failed
+        case .uploaded, .available, .verified, .drilled, .quarantined, .deleting, .deleted: state = .succeeded
+        }
+        updatedAt = record.facts?.finishedAt ?? record.failedAt ?? record.createdAt
+        if state == .failed { errorMessage = record.failure?.message }
+    }
+
     /// Takes a change in, or says why it cannot be. What is final stays; a worker that was thought lost may go on.
     public mutating func apply(_ change: JobChange, at now: Instant) throws(CatalogueRefusal) {
         guard !state.isFinal else { throw CatalogueRefusal("job \(id) is \(state.rawValue) already") }
@@ -161,5 +177,15 @@ public struct BackupJob: Sendable, Hashable, Codable {
             return now - heard > patience ? "\(worker) was not heard of since \(heard)" : nil
         case .succeeded, .failed, .cancelled, .stuck: return nil
         }
+    }
+}
+
+extension CatalogueState {
+    /// The runs that made a backup, or failed to, as jobs.
+    ///
+    /// - Parameter jobs: What tells of some of them already.
+    public func runs(beside jobs: [BackupJob]) -> [BackupJob] {
+        let told = Set(jobs.map(\.id) + jobs.filter { $0.type == "export_backup" }.compactMap(\.backup))
+        return records.filter { !told.contains($0.id) }.map { BackupJob(of: $0) }
     }
 }

@@ -24,8 +24,17 @@ public struct BackupMetrics: Sendable, Hashable {
         Family(
             name: "backup_last_verified_timestamp_seconds", type: "gauge",
             help: "When a copy was last read again completely and agreed; 0 when none was."),
+        Family(
+            name: "backup_from_the_future", type: "gauge",
+            help: "Good backups that say to be made later than now; their times are not believed."),
         Family(name: "backup_max_age_seconds", type: "gauge", help: "The oldest that the newest good backup may be."),
         Family(name: "backup_warn_size_bytes", type: "gauge", help: "The size from which a stored backup is too large."),
+        Family(
+            name: "backup_log_following", type: "gauge",
+            help: "1 while the write-ahead log is followed, 0 while it is not or was lost."),
+        Family(
+            name: "backup_log_received_timestamp_seconds", type: "gauge",
+            help: "When the newest piece of write-ahead log came into its folder; 0 when none did."),
         Family(
             name: "serin_drill_rpo_seconds", type: "gauge", help: "How much time of changes the last rehearsal would have lost."),
         Family(name: "serin_drill_rto_seconds", type: "gauge", help: "How long the last rehearsal of a recovery took."),
@@ -54,6 +63,22 @@ public struct BackupMetrics: Sendable, Hashable {
         }
     }
 
+    /// The topic of the notes about following the write-ahead log.
+    public static let logTopic = "log"
+    /// What such a note says while all is well.
+    public static let following = "following"
+
+    /// Adds how the write-ahead log of a plan is followed.
+    ///
+    /// - Parameters:
+    ///   - words: The last note of it; nil when it was never followed.
+    ///   - receivedAt: When the newest piece came.
+    public mutating func addLog(_ plan: BackupPlan, words: String?, receivedAt: Instant?) {
+        let labels = "project=\"\(escaped(plan.project))\",database=\"\(escaped(plan.target.description))\""
+        set("backup_log_following", labels, words == BackupMetrics.following ? 1 : 0)
+        set("backup_log_received_timestamp_seconds", labels, (receivedAt?.millisecondsSince1970 ?? 0) / 1000)
+    }
+
     private mutating func add(
         _ plan: BackupPlan, _ kind: BackupKind, _ place: DestinationPolicy, _ records: [BackupRecord], at now: Instant
     ) {
@@ -64,10 +89,11 @@ public struct BackupMetrics: Sendable, Hashable {
         ].map { "\($0.0)=\"\(escaped($0.1))\"" }.joined(separator: ",")
         let done = records.filter { $0.copy(at: destination)?.confirmedAt != nil }
         let failed = records.filter { $0.state != .running && $0.copy(at: destination)?.confirmedAt == nil }
-        let newest = done.filter { record in
-            record.state.isRestorable && record.copy(at: destination)?.state.isUsable == true
-        }.max { ($0.createdAt, $0.id) < ($1.createdAt, $1.id) }
-        let verified = records.compactMap { $0.copy(at: destination)?.verifiedAt }.max()
+        let good = done.filter { $0.state.isRestorable && $0.copy(at: destination)?.state.isUsable == true }
+        // A time in the future would hide that nothing is made any more.
+        let newest = good.filter { !$0.isFromTheFuture(at: now) }.max { ($0.createdAt, $0.id) < ($1.createdAt, $1.id) }
+        let verified = records.compactMap { $0.copy(at: destination)?.verifiedAt }.filter { $0.isBelievable(at: now) }.max()
+        set("backup_from_the_future", labels, Int64(good.count { $0.isFromTheFuture(at: now) }))
         set("backup_success_total", labels, Int64(done.count))
         set("backup_failure_total", labels, Int64(failed.count))
         if let newest, let facts = newest.facts {

@@ -5,7 +5,7 @@ extension BackupRecord {
     mutating func apply(_ event: CatalogueEvent) throws(CatalogueRefusal) {
         switch event.change {
         case .begun: throw CatalogueRefusal("backup \(id) is known already")
-        case .imported(let manifest): try takeCopy(manifest.copy, facts: manifest.facts, at: event.at)
+        case .imported(let manifest): try takeCopy(manifest.numberedCopy, facts: manifest.facts, at: event.at)
         case .stored(let copy, let facts): try takeCopy(copy, facts: facts, at: event.at)
         case .confirmed(let destination, let evidence): try confirm(destination, evidence, at: event.at)
         case .verified(let result): try verify(result)
@@ -42,6 +42,7 @@ extension BackupRecord {
 
     /// A copy that was written. It is usable only once it was read back.
     mutating func takeCopy(_ copy: BackupCopy, facts: BackupFacts, at time: Instant) throws(CatalogueRefusal) {
+        var copy = copy
         guard copy.state == .stored, copy.confirmedAt == nil, copy.verifiedAt == nil else {
             throw refusal("cannot take a copy that says of itself that it was read back")
         }
@@ -56,7 +57,8 @@ extension BackupRecord {
             guard copies[place].state == .deleted || copies[place].state == .damaged else {
                 throw refusal("has a copy at \(copy.destination) already")
             }
-            copies.remove(at: place)
+            let former = copies.remove(at: place)
+            copy.formerSequences = (former.formerSequences ?? []) + (former.sequence.map { [$0] } ?? [])
         }
         self.facts = facts
         copies.append(copy)
@@ -110,7 +112,7 @@ extension BackupRecord {
         if result.passed { try become(.drilled) }
     }
 
-    /// One bad copy leaves the backup good as long as another one is usable.
+    /// One bad copy leaves the backup good as long as another one is usable, or may turn out to be.
     private mutating func quarantine(
         _ destination: String?, _ failure: Failure, at time: Instant
     ) throws(CatalogueRefusal) {
@@ -123,7 +125,8 @@ extension BackupRecord {
         }
         self.failure = failure
         failedAt = time
-        if destination == nil || usableCopies.isEmpty { if state != .quarantined { try become(.quarantined) } }
+        let isHopeless = !copies.contains { $0.state.isUsable || $0.state == .stored }
+        if destination == nil || isHopeless { if state != .quarantined { try become(.quarantined) } }
     }
 
     private mutating func beginDeletion(

@@ -61,24 +61,24 @@ public struct CareAgenda: Sendable, Hashable {
         copies = reading.due
         if let time = reading.next { note(time) }
         if plan.prunesInDaemon, !own.isEmpty {
-            let last = notes[CareAgenda.pruneTopic].map { $0.at + CareAgenda.prunePause } ?? now
-            let failed = notes[CareAgenda.unprunedTopic].map { $0.at + CareAgenda.retryPause } ?? last
+            let last = notes.believed(CareAgenda.pruneTopic, at: now).map { $0.at + CareAgenda.prunePause } ?? now
+            let failed = notes.believed(CareAgenda.unprunedTopic, at: now).map { $0.at + CareAgenda.retryPause } ?? last
             let due = max(last, failed)
             if due <= now { isPruneDue = true } else { note(due) }
         }
         // Before there is anything to rehearse with no drill was missed.
-        guard let first = own.filter(\.state.isRestorable).map(\.createdAt).min() else { return }
+        guard let first = own.filter(\.state.isRestorable).map(\.createdAt).min().map({ min($0, now) }) else { return }
         for drill in plan.drills {
-            guard let due = CareAgenda.due(drill, since: first, notes, offsets) else { continue }
+            guard let due = CareAgenda.due(drill, since: first, notes, at: now, offsets) else { continue }
             if due <= now { drills.append(drill) } else { note(due) }
         }
     }
 
     /// When a drill is due; nil for never.
     private static func due(
-        _ drill: DrillPolicy, since first: Instant, _ notes: TargetNotes, _ offsets: @escaping ZoneOffsets
+        _ drill: DrillPolicy, since first: Instant, _ notes: TargetNotes, at now: Instant, _ offsets: @escaping ZoneOffsets
     ) -> Instant? {
-        let last = notes[drill.topic]
+        let last = notes.believed(drill.topic, at: now)
         if let last, last.text.hasPrefix(again) { return last.at + retryPause }
         return drill.trigger.next(after: last?.at ?? first, zone: drill.zone, offsets: offsets)
     }
@@ -88,7 +88,7 @@ public struct CareAgenda: Sendable, Hashable {
 
 extension BackupPlan {
     /// The copies whose last complete reading is too long ago, the longest unread first, and when the next one will be. One that was
-    /// never verified is due at once; so is an imported one, of which only the manifest was read.
+    /// never verified is due at once; so is an imported one, of which only the manifest was read. Times in the future are not believed.
     ///
     /// - Parameters:
     ///   - records: The target's backups.
@@ -100,10 +100,14 @@ extension BackupPlan {
         var due: [(copy: CareAgenda.Copy, last: Instant)] = []
         var next: Instant?
         for record in records where record.state.isRestorable || record.state == .uploaded {
-            for copy in record.copies where record.state == .uploaded ? copy.state == .stored : copy.state.isUsable {
-                let last = copy.verifiedAt ?? Instant(millisecondsSince1970: 0)
+            // One of which only is known that it was written is read back first.
+            for copy in record.copies where copy.state.isUsable || copy.state == .stored {
+                let read = copy.verifiedAt.flatMap { $0.isBelievable(at: now) ? $0 : nil }
+                let last = read ?? Instant(millisecondsSince1970: 0)
                 var time = last + every
-                if let failed = notes?[CareAgenda.unreadTopic, record.id] { time = max(time, failed.at + CareAgenda.retryPause) }
+                if let failed = notes?[CareAgenda.unreadTopic, record.id], failed.at.isBelievable(at: now) {
+                    time = max(time, failed.at + CareAgenda.retryPause)
+                }
                 if time <= now {
                     due.append((CareAgenda.Copy(backup: record.id, destination: copy.destination), last))
                 } else {
@@ -126,5 +130,12 @@ extension DrillPolicy {
         case .every(let length): "drill \(selection.rawValue) every \(length)"
         case .before(let occasion): "drill \(selection.rawValue) before \(occasion.rawValue)"
         }
+    }
+}
+
+extension TargetNotes {
+    /// The last note of a topic, unless it says to be written later than now.
+    func believed(_ topic: String, at now: Instant) -> AuditNote? {
+        self[topic].flatMap { $0.at.isBelievable(at: now) ? $0 : nil }
     }
 }

@@ -106,21 +106,25 @@ public struct CatalogueCheck: Sendable, Hashable {
 
     /// Compares.
     ///
-    /// - Parameter manifestKey: The key of the manifest beside an object.
+    /// - Parameters:
+    ///   - target: Whose backups; nil for all. Destinations of two plans may have one name.
+    ///   - manifestKey: The key of the manifest beside an object.
     public init(
-        _ state: CatalogueState, against contents: DestinationContents,
+        _ state: CatalogueState, of target: String? = nil, against contents: DestinationContents,
         manifestKey: (ObjectKey) -> ObjectKey? = Manifest.key(beside:)
     ) {
         destination = contents.destination
         var objects: [ObjectKey: [StoredObject]] = [:]
         for object in contents.objects { objects[object.key, default: []].append(object) }
         var known = Set(contents.manifests.map(\.key) + contents.unreadable.map(\.key))
-        let manifests = Dictionary(contents.manifests.map { ($0.manifest.order.id, $0) }, uniquingKeysWith: { first, _ in first })
-        for record in state.records {
+        let manifests = Dictionary(grouping: contents.manifests, by: \.manifest.order.id)
+        for record in state.records where target == nil || record.order.target == target {
             guard let copy = record.copy(at: destination) else { continue }
             known.formUnion([copy.key] + copy.parts.compactMap { ObjectKey($0.key) })
             if let key = manifestKey(copy.key) { known.insert(key) }
-            compare(record, copy, objects, manifests[record.id])
+            // Beside a copy that was found damaged its manifest may stay.
+            let found = manifests[record.id] ?? []
+            compare(record, copy, objects, found.first { $0.manifest.copy.key == copy.key } ?? found.first)
         }
         for found in contents.manifests where state[found.manifest.order.id]?.copy(at: destination) == nil {
             known.formUnion([found.manifest.copy.key] + found.manifest.copy.parts.compactMap { ObjectKey($0.key) })
@@ -175,18 +179,17 @@ public struct CatalogueCheck: Sendable, Hashable {
         let targets = Dictionary(grouping: manifests, by: \.manifest.order.target)
         for target in targets.keys.sorted() {
             let chain = ManifestChain(targets[target] ?? [])
-            let deleted = state.records.count {
-                $0.order.target == target && $0.copy(at: destination)?.state == .deleted
-            }
+            let own = state.records.filter { $0.order.target == target }.compactMap { $0.copy(at: destination) }
+            let gone = own.reduce(0) { $0 + ($1.state == .deleted ? 1 : 0) + ($1.formerSequences?.count ?? 0) }
             let missing = chain.gaps.reduce(0) { $0 + ($1.before - $1.after - 1) }
             differences += chain.broken.map { .broken(target: target, $0) }
             differences += chain.gaps.map {
-                .gap(target: target, after: $0.after, before: $0.before, isExplained: missing <= Int64(deleted))
+                .gap(target: target, after: $0.after, before: $0.before, isExplained: missing <= Int64(gone))
             }
             let alive = state.history(BackupSelection(target: target)).first { record in
                 record.copy(at: destination)?.state.isUsable ?? false
             }
-            if let alive, let newest = chain.newest, newest.manifest.order.id != alive.id,
+            if let alive, let newest = chain.newest, !chain.manifests.contains(where: { $0.manifest.order.id == alive.id }),
                 newest.manifest.order.createdAt < alive.createdAt
             {
                 differences.append(.rolledBack(target: target, known: alive.id, found: newest.manifest.order.id))

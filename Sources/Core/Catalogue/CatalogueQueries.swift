@@ -79,12 +79,13 @@ extension BackupRecord {
 }
 
 extension CatalogueState {
-    /// The backups, the newest first.
+    /// The backups, the newest first: in the order in which they were begun, which no clock can change.
     ///
     /// - Parameter includingDead: Whether failed and deleted ones are wanted too.
     public func history(_ selection: BackupSelection = BackupSelection(), includingDead: Bool = false) -> [BackupRecord] {
-        records.filter { selection.contains($0) && (includingDead || $0.isLive) }
-            .sorted { ($1.createdAt, $1.id) < ($0.createdAt, $0.id) }
+        let times = orderingTimes()
+        return records.indices.filter { selection.contains(records[$0]) && (includingDead || records[$0].isLive) }
+            .sorted { (times[$1], $1) < (times[$0], $0) }.map { records[$0] }
     }
 
     /// Count, size, types, oldest and newest of the live backups.

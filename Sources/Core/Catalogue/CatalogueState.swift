@@ -5,6 +5,8 @@ public struct CatalogueState: Sendable, Hashable {
     /// The records, the first known first. Deleted ones stay as tombstones.
     public private(set) var records: [BackupRecord] = []
     private var places: [BackupID: Int] = [:]
+    /// Those that became known from a manifest, perhaps long after others that are newer.
+    private var imported: Set<BackupID> = []
 
     /// An empty catalogue.
     public init() {}
@@ -56,11 +58,25 @@ public struct CatalogueState: Sendable, Hashable {
             var record = BackupRecord(order: manifest.order)
             record.facts = manifest.facts
             record.state = .uploaded
-            record.copies = [manifest.copy]
+            record.copies = [manifest.numberedCopy]
+            imported.insert(record.id)
             return try add(record)
         }
         var record = records[place]
-        try record.takeCopy(manifest.copy, facts: manifest.facts, at: event.at)
+        try record.takeCopy(manifest.numberedCopy, facts: manifest.facts, at: event.at)
         records[place] = record
+    }
+
+    /// The moments by which the backups are put in order. What was begun here before another is older than that, whatever a clock said
+    /// that ran ahead; what was imported has only its own time.
+    func orderingTimes() -> [Instant] {
+        var times = records.map(\.createdAt)
+        var bounds: [String: Instant] = [:]
+        for index in records.indices.reversed() {
+            let target = records[index].order.target
+            if let bound = bounds[target] { times[index] = min(times[index], bound) }
+            if !imported.contains(records[index].id) { bounds[target] = times[index] }
+        }
+        return times
     }
 }

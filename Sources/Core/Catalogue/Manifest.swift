@@ -40,8 +40,17 @@ public struct Manifest: Sendable, Hashable, Codable {
         written.state = .stored
         written.confirmedAt = nil
         written.verifiedAt = nil
+        written.sequence = nil
+        written.formerSequences = nil
         self.copy = written
         mac = ""
+    }
+
+    /// The copy with the manifest's number.
+    public var numberedCopy: BackupCopy {
+        var numbered = copy
+        numbered.sequence = sequence
+        return numbered
     }
 
     /// Computes an authentication code over bytes, in hexadecimal: HMAC-SHA-256 with the key that the caller holds.

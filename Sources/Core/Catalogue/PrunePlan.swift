@@ -57,6 +57,8 @@ public enum PruneBrake: Sendable, Hashable, Codable {
     case clock(Duration)
     /// The plan only ever proposes, because the destination lets a person delete.
     case proposesOnly(destination: String)
+    /// So many backups were imported since a person last agreed; what held them is not known.
+    case imported(Int)
 }
 
 /// What retention wants done at one moment, and why, for every copy.

@@ -9,12 +9,15 @@ public struct RetentionCircumstances: Sendable, Hashable {
     public var lastRun: Instant?
     /// Rollouts that are open, or ended so short ago that they may still be rolled back.
     public var neededRollouts: [RolloutID]
+    /// How many backups were imported since a person last agreed to deletions.
+    public var imported: Int
 
     /// Circumstances.
-    public init(now: Instant, lastRun: Instant? = nil, neededRollouts: [RolloutID] = []) {
+    public init(now: Instant, lastRun: Instant? = nil, neededRollouts: [RolloutID] = [], imported: Int = 0) {
         self.now = now
         self.lastRun = lastRun
         self.neededRollouts = neededRollouts
+        self.imported = imported
     }
 }
 
@@ -30,6 +33,8 @@ public struct Retention: Sendable {
     public static let clockLimit = Duration.hours(26)
     /// A backup may say to be so much younger than now without being from the future.
     public static let clockTolerance = Duration.minutes(5)
+    /// The topic of the notes that a person agreed to deletions after backups were imported.
+    public static let settledTopic = "import settled"
     /// What was never finished is deleted after so long.
     public static let leftoverAge = Duration.hours(24 * 7)
 
@@ -75,6 +80,15 @@ public struct Retention: Sendable {
         return PrunePlan(at: circumstances.now, entries: entries, brakes: brakes(on: entries, in: circumstances))
     }
 
+    /// When each of these backups, which are all those of one target, is no longer kept anywhere; nothing where it has no end.
+    public func expiries(of records: [BackupRecord], at now: Instant) -> [BackupID: Instant] {
+        var expiries: [BackupID: Instant] = [:]
+        for entry in evaluate(records, in: RetentionCircumstances(now: now)).entries {
+            if let time = entry.expiresAt { expiries[entry.backup] = max(time, expiries[entry.backup] ?? time) }
+        }
+        return expiries
+    }
+
     private func brakes(on entries: [PrunePlan.Entry], in circumstances: RetentionCircumstances) -> [PruneBrake] {
         var brakes: [PruneBrake] = []
         var deletions: [String: Int] = [:]
@@ -95,6 +109,7 @@ public struct Retention: Sendable {
             let moved = circumstances.now - lastRun
             if moved > Retention.clockLimit || moved < .zero { brakes.append(.clock(moved)) }
         }
+        if circumstances.imported > 0 { brakes.append(.imported(circumstances.imported)) }
         for destination in deletions.keys.sorted() where plan(at: destination).proposesOnly {
             brakes.append(.proposesOnly(destination: destination))
         }

@@ -41,7 +41,7 @@ struct RetentionEvaluation {
         return records[node.record].state.isRestorable && records[node.record].copies[copy].state.isUsable
     }
 
-    func isFuture(_ record: BackupRecord) -> Bool { record.createdAt > now + Retention.clockTolerance }
+    func isFuture(_ record: BackupRecord) -> Bool { record.isFromTheFuture(at: now) }
 
     // MARK: Rules
 

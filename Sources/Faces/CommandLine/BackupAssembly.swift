@@ -35,6 +35,8 @@ public protocol BackupWork: Sendable {
     func database() async -> DatabaseIdentity?
     /// Makes a backup of a kind.
     func create(_ kind: BackupKind, _ request: BackupRequest) async throws(BackupRunFailure) -> BackupRunResult
+    /// Tells whom the plan names of a run that was cut off.
+    func tellCutOff(_ record: BackupRecord)
     /// Reads a copy again and judges it.
     func verify(_ record: BackupRecord, at destination: String?, by principal: Principal) async throws(Failure)
         -> BackupVerifier.Outcome
@@ -77,6 +79,8 @@ public protocol BackupWork: Sendable {
         -> DrillReport
     /// The authentication code of something that this plan's backups say, by the key of their manifests.
     func seal(_ bytes: [UInt8]) throws(Failure) -> String
+    /// Keeps the write-ahead log followed until its task is cancelled, where the plan asks for it, and tells each change.
+    func follow(_ told: @escaping @Sendable (LogFollower.Status) async -> Void) async throws(Failure)
     /// Makes the catalogue's mirror equal to it; nil where the plan asks for none.
     func mirror() async throws(Failure) -> CatalogueMirror.Report?
     /// Writes the row by which drills measure what would be lost; nothing where the plan asks for none.
@@ -95,6 +99,8 @@ public struct BackupWorkOptions: Sendable {
     public var identities: [(certificate: String, key: String)]
     /// Told how far something is, from any thread.
     public var progress: @Sendable (JobProgress) -> Void
+    /// Whether a key of the manifests is made where there is none: a new one believes nothing that is stored.
+    public var makesKey = true
     /// Takes work that nobody waits for: telling people, writing the mirror.
     public var later: @Sendable (@escaping @Sendable () async -> Void) -> Void
 

@@ -41,6 +41,7 @@ struct BackupScheduler {
             }
             group.addTask { await BackupCaretaker(backups: backups, loaded: loaded, clock: clock).run(nudges) }
             if let heartbeat = loaded.plan.heartbeat { group.addTask { await beat(heartbeat) } }
+            if loaded.plan.source.receivesLog { group.addTask { await follow() } }
         }
     }
 
@@ -51,7 +52,9 @@ struct BackupScheduler {
         let session = backups.session
         let target = loaded.plan.target
         do throws(Failure) {
+            try await backups.closeDeadRuns(loaded, at: clock.now())
             let agenda = try await agenda()
+            if !agenda.due.isEmpty, let remark = agenda.remark { session.complain("\(target): \(remark)") }
             for item in agenda.due {
                 guard !Task.isCancelled else { return .zero }
                 await make(item)
@@ -82,7 +85,11 @@ struct BackupScheduler {
             let record = try await work.create(item.kind, request).record
             session.note("\(clock.now()) \(target): \(record.id) is stored and read back")
         } catch {
-            session.complain("no backup of \(target) was made: \(error)")
+            if item.kind == .walRange, error.isBusy {
+                session.note("\(clock.now()) \(target): no log is stored: \(error.failure.message)")
+            } else {
+                session.complain("no backup of \(target) was made: \(error)")
+            }
         }
         backups.mirrorLater(loaded)
     }
@@ -134,6 +141,37 @@ struct BackupScheduler {
             }
             await clock.sleep(for: heartbeat.every)
         }
+    }
+
+    /// Keeps the write-ahead log followed until its task is cancelled.
+    private func follow() async {
+        let target = loaded.plan.target
+        while !Task.isCancelled {
+            do throws(Failure) {
+                try await backups.work(loaded, "serin daemon").follow { status in await note(status) }
+            } catch {
+                if !Task.isCancelled { backups.session.complain("the write-ahead log of \(target) is not followed: \(error)") }
+            }
+            await clock.sleep(for: .seconds(15))
+        }
+    }
+
+    private func note(_ status: LogFollower.Status) async {
+        let target = loaded.plan.target.description
+        let words: String
+        switch status {
+        case .stopped: return
+        case .following: words = BackupMetrics.following
+        case .failing(let failure): words = "not followed: \(failure.message)"
+        case .gap(let failure): words = "log is lost, a new base backup is needed: \(failure.message)"
+        }
+        if words == BackupMetrics.following {
+            backups.session.note("\(clock.now()) \(target): the write-ahead log is followed")
+        } else {
+            backups.session.complain("the write-ahead log of \(target): \(words)")
+        }
+        // Whether it is followed also shows in the server's slot.
+        try? await backups.note(BackupMetrics.logTopic, target, nil, words, at: clock.now())
     }
 
     private func agenda() async throws(Failure) -> BackupAgenda {

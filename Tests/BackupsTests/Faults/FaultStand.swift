@@ -18,9 +18,9 @@ struct FaultStand {
         good = try await scene.backUp(source).record
     }
 
-    func settings(_ destination: any BackupDestination) -> PipelineSettings {
+    func settings(_ destination: any BackupDestination, named name: String = "local") -> PipelineSettings {
         var settings = scene.settings
-        settings.places = [BackupPlace("local", destination)]
+        settings.places = [BackupPlace(name, destination)]
         return settings
     }
 

@@ -31,8 +31,11 @@ public struct CatalogueRebuild: Sendable {
     public init(_ store: any CatalogueStore) { self.store = store }
 
     /// Imports what a destination holds and the catalogue does not know.
+    ///
+    /// - Parameter target: Whose backups are compared afterwards; nil for all.
     public func run(
-        _ reading: DestinationReading, authenticate: @escaping CatalogueSurvey.Authentication, at now: Instant,
+        _ reading: DestinationReading, of target: String? = nil, authenticate: @escaping CatalogueSurvey.Authentication,
+        at now: Instant,
         by principal: Principal
     ) async throws(Failure) -> Report {
         let contents = try await CatalogueSurvey(reading, authenticate: authenticate).contents()
@@ -47,7 +50,7 @@ public struct CatalogueRebuild: Sendable {
                     report.refused.append(Refused(backup: event.backup, reason: refusal.description))
                 }
             }
-            report.differences = CatalogueCheck(try await store.state(), against: contents).differences
+            report.differences = CatalogueCheck(try await store.state(), of: target, against: contents).differences
         } catch { throw error.failure }
         return report
     }

@@ -129,6 +129,24 @@ struct FolderTree: Sendable {
         guard unlinkat(folder, name, 0) == 0 || errno == ENOENT else { throw refusal("delete", path) }
     }
 
+    /// Whether the root is missing, or has nothing in it but what a new file system has.
+    func isBare() throws(Failure) -> Bool {
+        if access(root, F_OK) != 0, errno == ENOENT { return true }
+        let descriptor = try openRoot(makes: false)
+        guard let entries = fdopendir(descriptor) else {
+            close(descriptor)
+            throw Failure(.transient, "cannot list \(root): \(systemWords())")
+        }
+        defer { closedir(entries) }
+        while let entry = readdir(entries) {
+            let name = withUnsafePointer(to: &entry.pointee.d_name) {
+                $0.withMemoryRebound(to: CChar.self, capacity: 256) { String(cString: $0) }
+            }
+            if ![".", "..", "lost+found"].contains(name) { return false }
+        }
+        return true
+    }
+
     /// Every regular file below the root; nothing when there is no root yet.
     func walk() throws(Failure) -> [File] {
         if access(root, F_OK) != 0, errno == ENOENT { return [] }

@@ -101,7 +101,7 @@ struct LocalFolder: BackupDestination {
 
     /// The object of a key that is taken already; a conflict when it is another one.
     private func existing(_ upload: Upload) async throws(Failure) -> StoredObject? {
-        guard let found = try await head(upload.key, version: nil) else { return nil }
+        guard let found = try await lookUp(upload.key) else { return nil }
         if found.size == upload.size,
             try await get(upload.key, version: nil, to: nil, limit: found.size).sha256 == upload.sha256
         {
@@ -122,6 +122,21 @@ struct LocalFolder: BackupDestination {
     }
 
     func head(_ key: ObjectKey, version: String?) async throws(Failure) -> StoredObject? {
+        if let found = try await lookUp(key) { return found }
+        try await expectContents()
+        return nil
+    }
+
+    /// A folder that is missing or has nothing in it at all says nothing about what was stored there: its disk may not be mounted.
+    private func expectContents() async throws(Failure) {
+        let tree = self.tree
+        guard try await onOwnThread({ _ throws(Failure) in try tree.isBare() }) else { return }
+        throw Failure(
+            .transient, "the folder \(tree.root) is missing or empty, where objects were stored: is its disk mounted?",
+            hint: "if it was emptied on purpose, put any file into it")
+    }
+
+    private func lookUp(_ key: ObjectKey) async throws(Failure) -> StoredObject? {
         let tree = self.tree
         return try await onOwnThread { _ throws(Failure) in
             guard let descriptor = try tree.open(key) else { return nil }
@@ -146,7 +161,10 @@ struct LocalFolder: BackupDestination {
                 throw error
             }
         }
-        guard let found else { throw missing(key, version) }
+        guard let found else {
+            try await expectContents()
+            throw missing(key, version)
+        }
         return found
     }
 
@@ -166,8 +184,9 @@ struct LocalFolder: BackupDestination {
 
     func delete(_ key: ObjectKey, version: String?) async throws(Failure) {
         let tree = self.tree
+        guard try await lookUp(key) != nil else { return try await expectContents() }
         try await onOwnThread { _ throws(Failure) in try tree.remove(key) }
-        if try await head(key, version: version) != nil {
+        if try await lookUp(key) != nil {
             throw Failure(.transient, "\(key) is still at \(name) after it was deleted")
         }
     }

@@ -36,6 +36,7 @@ public struct CatalogueMirror: Sendable {
     /// Makes the mirror equal to the catalogue, in one transaction; makes the tables where they are missing.
     ///
     /// - Parameters:
+    ///   - jobs: What was asked for and waits or is done; each run of which no job tells is one of its own.
     ///   - entries: The whole log, for the audit.
     ///   - expiries: When the retention plan lets go of each; a record's own date is that of its warning and holds where this says nothing.
     public func update(
@@ -47,7 +48,7 @@ public struct CatalogueMirror: Sendable {
                 rows: state.records.filter(\.isLive).map { MirrorRow($0, expiresAt: expiries[$0.id] ?? $0.expiresAt) }),
             MirrorTable(
                 name: "backup_tombstones", rows: state.records.filter { !$0.isLive }.map { MirrorRow($0, expiresAt: nil) }),
-            MirrorTable(name: "jobs", rows: jobs.map { MirrorRow($0) }),
+            MirrorTable(name: "jobs", rows: (jobs + state.runs(beside: jobs)).map { MirrorRow($0) }),
             MirrorTable(name: "audit_log", rows: AuditRows(entries, state).rows),
         ]
         let result: Result<Report, Failure> = await withCheckedContinuation { continuation in

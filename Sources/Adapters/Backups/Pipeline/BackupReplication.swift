@@ -21,10 +21,12 @@ extension BackupPipeline {
     private func fill(
         _ id: BackupID, _ principal: Principal, _ lease: TargetLease
     ) async throws(Failure) -> [BackupRunResult.MissingCopy] {
+        // What was written there already is read back before it is written again.
+        _ = try await confirmStored(id, by: principal)
         guard let record = try await state()[id], let facts = record.facts, record.state.isRestorable else {
             throw Failure(.invalid, "there is no good backup \(id) to copy")
         }
-        let lacking = settings.places.filter { record.copy(at: $0.name)?.state.isUsable != true }
+        let lacking = settings.places.filter { record.copy(at: $0.name).map(\.state.canBeReplaced) ?? true }
         guard !lacking.isEmpty else { return [] }
         try makePrivateFolder(settings.workFolder)
         try makePrivateFolder(settings.targetFolder)
@@ -37,13 +39,16 @@ extension BackupPipeline {
         let exchange = CopyExchange(settings, now)
         for place in lacking {
             do throws(Failure) {
+                // A folder that is not there yet is made; one that is not mounted is refused.
+                try await place.expectKnownCopies(of: record.order.target, in: try await state())
+                _ = try await place.destination.probe()
                 // Where a damaged one stands, the new one gets a key of its own.
                 let key = record.copy(at: place.name) == nil ? good.key : try again(good.key)
                 let (copy, object) = try await exchange.put(fetched.path, key, facts, record.order, at: place)
                 let evidence = try await exchange.confirm(object, copy, facts, at: place)
-                try await ManifestStore(settings).put(record.order, facts, copy, at: place, try await state())
+                let numbered = try await ManifestStore(settings).put(record.order, facts, copy, at: place, try await state())
                 try await append(
-                    [.stored(copy, facts), .confirmed(destination: place.name, evidence)].map {
+                    [.stored(numbered, facts), .confirmed(destination: place.name, evidence)].map {
                         CatalogueEvent(backup: id, at: now(), by: principal, $0)
                     }, under: lease)
             } catch { missing.append(.init(destination: place.name, failure: error)) }
@@ -56,5 +61,15 @@ extension BackupPipeline {
             throw Failure(.invalid, "the key \(key) leaves no room for another copy's")
         }
         return next
+    }
+}
+
+extension BackupCopy.State {
+    /// Whether a new copy may take the place of one in this state.
+    fileprivate var canBeReplaced: Bool {
+        switch self {
+        case .damaged, .deleted: true
+        case .stored, .confirmed, .verified, .deleting: false
+        }
     }
 }

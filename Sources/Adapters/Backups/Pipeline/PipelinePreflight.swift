@@ -45,7 +45,7 @@ struct PipelinePreflight: Sendable {
     /// Looks at everything, whatever is found.
     func look() async -> Findings {
         var findings = Findings()
-        findings.all.append(PreflightFinding("clock", failure: clockFailure()))
+        findings.all.append(PreflightFinding("clock", remarks: clockRemarks()))
         do throws(Failure) {
             let source = try source.get()
             let probe = try await onOwnThread { (stop) throws(Failure) in try source.probe(stop: stop) }
@@ -78,6 +78,7 @@ struct PipelinePreflight: Sendable {
     private func look(at place: BackupPlace, _ needed: Int64, _ findings: inout Findings) async {
         let name = "destination \(place.name)"
         do throws(Failure) {
+            try await place.expectKnownCopies(of: "\(settings.target)", in: state)
             let facts = try await place.destination.probe()
             if let free = facts.freeBytes, free < needed { throw tooSmall(place.destination.name, free, needed) }
             if place.lock != nil, facts.objectLock == false {
@@ -98,16 +99,11 @@ struct PipelinePreflight: Sendable {
         "\(byteWords(free)) free" + (needed > 0 ? ", \(byteWords(needed)) needed" : "")
     }
 
-    /// Times decide what is deleted, so a clock that stands before the last backup makes none. Failed runs say nothing, and a backup
-    /// that a person holds was looked at: a clock that was wrong once must not forbid backups until that time has come.
-    private func clockFailure() -> Failure? {
-        let newest = state.records.filter { record in
-            record.isLive && !record.holds.contains { $0.kind == .permanent || $0.kind == .legal }
-        }.max { $0.createdAt < $1.createdAt }
-        guard let newest, now + .minutes(10) < newest.createdAt else { return nil }
-        return Failure(
-            .invalid, "the clock says \(now), and the catalogue has the backup \(newest.id) of \(newest.createdAt)",
-            hint: "set the clock right; if it was wrong then: serin backup hold \(newest.id) --reason 'the clock was wrong'")
+    /// A clock that was or is wrong is said and forbids no backup: the order of backups is that in which they were begun, and what
+    /// says to be from the future is never deleted.
+    private func clockRemarks() -> [String] {
+        let own = state.records.filter { $0.order.target == "\(settings.target)" }
+        return BackupRecord.wordsAboutFuture(own, at: now).map { ["the clock says \(now), and \($0)"] } ?? []
     }
 
     /// 1.2 × the last stored size, else what the source says.

@@ -100,11 +100,14 @@ struct PipelineRun: Sendable {
             .init(destination: $0.key, failure: $0.value)
         }
         let copies = try await store(&draft, facts, path)
-        let confirmed = try await confirm(&draft, facts, copies)
+        var confirmed = try await confirm(&draft, facts, copies)
         draft.enter(.manifest, meter)
         let manifests = ManifestStore(settings)
         let state = try await pipeline.state()
-        for (place, copy, _) in confirmed { try await manifests.put(draft.order, facts, copy, at: place, state) }
+        for index in confirmed.indices {
+            let (place, copy, _) = confirmed[index]
+            confirmed[index].copy = try await manifests.put(draft.order, facts, copy, at: place, state)
+        }
         draft.enter(.catalogue, meter)
         try await append(
             confirmed.map { event(draft, .stored($0.copy, facts)) }

@@ -62,7 +62,7 @@ struct PipelineSweep: Sendable {
             [
                 CatalogueEvent(
                     backup: record.id, at: pipeline.now(), by: lease.by,
-                    .failed(Failure(.transient, "the run was ended before it was done: its process is gone")))
+                    .failed(.runWasCutOff))
             ], under: lease)
     }
 }

@@ -14,6 +14,13 @@ public struct BackupVerifier: Sendable {
         public var warnings: [String]
         /// The tools that were run.
         public var evidence: [ToolEvidence]
+
+        /// An outcome.
+        public init(result: VerificationResult, warnings: [String] = [], evidence: [ToolEvidence] = []) {
+            self.result = result
+            self.warnings = warnings
+            self.evidence = evidence
+        }
     }
 
     private let settings: PipelineSettings
@@ -60,7 +67,12 @@ public struct BackupVerifier: Sendable {
                 result: VerificationResult(at: now(), destination: place.name, evidence: evidence, checks: [check]), warnings: [],
                 evidence: [])
         }
-        outcome.result.checks.append(try await manifestCheck(record, copy, place))
+        let manifest = try await manifestCheck(record, copy, place)
+        if let manifest {
+            outcome.result.checks.append(manifest)
+        } else {
+            await mend(record, facts, copy, place, state, &outcome)
+        }
         // Later than the reading back, also where both happen within one millisecond.
         let after = (copy.confirmedAt ?? copy.storedAt) + .milliseconds(1)
         outcome.result.at = max(now(), after)
@@ -137,14 +149,34 @@ public struct BackupVerifier: Sendable {
         return findings
     }
 
+    /// A manifest that is gone says nothing about the bytes beside it. Where these are proven to be what the catalogue knows, it is
+    /// written again from the catalogue.
+    private func mend(
+        _ record: BackupRecord, _ facts: BackupFacts, _ copy: BackupCopy, _ place: BackupPlace, _ state: CatalogueState,
+        _ outcome: inout Outcome
+    ) async {
+        let what = "the manifest beside \(copy.reference) was missing"
+        guard outcome.result.checks.allSatisfy(\.passed) else {
+            outcome.warnings.append(what)
+            return
+        }
+        do throws(Failure) {
+            try await ManifestStore(settings).rewrite(record, facts, copy, at: place, state, now: now())
+            outcome.warnings.append("\(what), and was written again from the catalogue")
+        } catch {
+            outcome.warnings.append("\(what), and could not be written again: \(error.message)")
+        }
+    }
+
+    /// What is to be said of the manifest; nil where there is none.
     private func manifestCheck(
         _ record: BackupRecord, _ copy: BackupCopy, _ place: BackupPlace
-    ) async throws(Failure) -> BackupCheck {
+    ) async throws(Failure) -> BackupCheck? {
         let name = "manifest"
         do throws(Failure) {
             guard let key = Manifest.key(beside: copy.key),
                 let bytes = try await place.destination.read(key, limit: ManifestStore.limit)
-            else { return BackupCheck(name, passed: false, detail: "there is none beside \(copy.reference)") }
+            else { return nil }
             let manifest: Manifest
             do throws(ManifestError) {
                 manifest = try Manifest(reading: bytes, authenticate: ManifestSeal(settings.manifestKey).code)

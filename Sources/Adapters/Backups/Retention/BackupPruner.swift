@@ -50,11 +50,15 @@ public struct BackupPruner: Sendable {
         let request = LeaseRequest(target: target, holder: holder, by: principal, at: now())
         let outcome: Outcome = try await keeper.hold(request) { (lease) throws(Failure) in
             let records: [BackupRecord]
-            do throws(CatalogueStoreError) { records = try await catalogue.state().live(target: target) } catch {
-                throw error.failure
-            }
-            let plan = retention.evaluate(records, in: RetentionCircumstances(now: now(), lastRun: lastRun))
+            let imported: Int
+            do throws(CatalogueStoreError) {
+                records = try await catalogue.state().live(target: target)
+                imported = try await catalogue.unsettledImports(of: target)
+            } catch { throw error.failure }
+            let plan = retention.evaluate(
+                records, in: RetentionCircumstances(now: now(), lastRun: lastRun, imported: imported))
             guard agreed || !plan.needsApproval else { return Outcome(plan: plan, report: Report()) }
+            if agreed, imported > 0 { try await settle(target, imported, lease, principal) }
             let report = await carryOut(plan, lease, principal)
             let count = report.deleted.count
             let note = AuditNote(
@@ -70,6 +74,15 @@ public struct BackupPruner: Sendable {
 
     /// The topic of the notes by which the last run is known.
     public static let topic = CareAgenda.pruneTopic
+
+    private func settle(
+        _ target: String, _ imported: Int, _ lease: TargetLease, _ principal: Principal
+    ) async throws(Failure) {
+        let note = AuditNote(
+            at: now(), by: principal, topic: Retention.settledTopic, target: target,
+            text: "a person agreed to deletions after \(imported) backups were imported")
+        do throws(CatalogueStoreError) { try await catalogue.append([.note(note)], under: lease) } catch { throw error.failure }
+    }
 
     private struct Outcome: Sendable {
         var plan: PrunePlan

@@ -48,6 +48,18 @@ public struct LogFolder: Sendable, Hashable {
         return content
     }
 
+    /// When the newest piece of log came into a folder; nil where there is none.
+    public static func newest(in path: String) -> Instant? {
+        // A folder that cannot be read holds nothing that is known.
+        guard let content = try? LogFolder(path).content() else { return nil }
+        let names = content.segments.map { "\($0)" } + content.partial.map { "\($0).partial" }
+        return names.compactMap { name -> Instant? in
+            var status = stat()
+            guard lstat("\(path)/\(name)", &status) == 0 else { return nil }
+            return Instant(millisecondsSince1970: Int64(status.st_mtim.tv_sec) * 1000 + Int64(status.st_mtim.tv_nsec) / 1_000_000)
+        }.max()
+    }
+
     /// The files that follow one another without a gap behind a position, or from the oldest one.
     ///
     /// - Returns: At least one file, or none when there is nothing new.

@@ -19,6 +19,14 @@ public final class LogFollower: Sendable {
         case failing(Failure)
         /// Log is gone from the server that was not received: nothing before a new base backup can be trusted to reach the present.
         case gap(Failure)
+
+        /// Whether it is of the same kind as another, whatever the words.
+        public func isLike(_ other: Status) -> Bool {
+            switch (self, other) {
+            case (.stopped, .stopped), (.following, .following), (.failing, .failing), (.gap, .gap): true
+            case (.stopped, _), (.following, _), (.failing, _), (.gap, _): false
+            }
+        }
     }
 
     private struct State {

@@ -25,7 +25,8 @@ extension BackupPreset {
         var preset = BackupPreset(
             name: .quadrant,
             schedules: at("0 1 * * *", .logical, .globals, .mongo, .clickhouse, .command)
-                + every(.hours(6), .baseFull) + every(.hours(1), .redisRDB, .redisAOF) + at("0 0 * * *", .files, .logs),
+                + every(.hours(6), .baseFull) + every(.minutes(15), .walRange) + every(.hours(1), .redisRDB, .redisAOF)
+                + at("0 0 * * *", .files, .logs),
             maximumAge: .hours(25),
             retention: RetentionPlan(
                 standard: RetentionPolicy(

@@ -6,18 +6,16 @@ public enum BackupTrigger: Sendable, Hashable, Codable {
     case cron(CronExpression)
     /// At a regular distance, counted from 1970 so that restarts do not move it: `every: 6h`.
     case every(Duration)
-    /// Before something that Serin does: `before: rollout`.
+    /// By a rollout whose policy names the plan, before it deploys: `before: rollout`.
     case before(BackupOccasion)
 }
 
-/// Something that Serin does and that a backup can precede.
+/// Something of a rollout that a backup can precede.
 public enum BackupOccasion: String, Sendable, Hashable, Codable, CaseIterable {
-    /// A rollout.
+    /// Anything of it.
     case rollout
-    /// A migration of the database.
+    /// Its migration of the database.
     case migrations
-    /// A restore over something that exists.
-    case restore
 }
 
 /// One line of `schedules:`.

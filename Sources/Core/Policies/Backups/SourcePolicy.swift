@@ -47,6 +47,11 @@ public enum SourcePolicy: Sendable, Hashable, Codable {
         }
     }
 
+    /// Whether its write-ahead log is followed by a receiver of Serin's.
+    public var receivesLog: Bool {
+        if case .postgresPhysical(let source) = self, case .receive = source.log { true } else { false }
+    }
+
     /// The kinds that schedules may name: those that the source can make as it is set up.
     public var kinds: [BackupKind] {
         switch self {

@@ -33,7 +33,10 @@ private let postgresDumpShape = connection(
             "custom and directory can be restored in part; plain is SQL; tar is pg_dump's own"),
         Field("schemas", .list(.scalar(.backup(.identifier)), least: 1), .optional, "only these, by exact name; default all"),
         tables("tables", "only these"), tables("exclude", "not these"), tables("exclude_data", "these without their rows"),
-        Field("globals", .flag, .fallback("false"), "whether roles and tablespaces are dumped as well"),
+        Field(
+            "globals", .flag, .fallback("false"),
+            "whether each dump is preceded by a backup of roles and tablespaces, of the kind globals; with the digests of passwords only where the role may read them"
+        ),
         Field("jobs", .integer(1...32), .fallback("1"), "how many workers dump a directory"),
         Field("lock_timeout", .duration(.seconds(1)...(.hours(1))), .fallback("30s"), "how long it may wait for a lock"),
     ])

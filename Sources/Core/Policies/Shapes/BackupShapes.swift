@@ -138,7 +138,9 @@ private let triggerFields = [
 
 private let scheduleShape = Section(
     fields: triggerFields + [
-        Field("before", .word(BackupOccasion.allCases.map(\.rawValue)), .optional, "before something that Serin does"),
+        Field(
+            "before", .word(BackupOccasion.allCases.map(\.rawValue)), .optional,
+            "begun by a rollout whose policy names this plan under backup: its kind and label are those of the rollout's backup"),
         Field("kind", .word(BackupKind.allCases.map(\.rawValue)), .derived("the source's first"), "what is made"),
         Field("label", .name, .optional, "what its backups are labelled"),
         Field("jitter", .duration(.zero...(.hours(6))), .fallback("0s"), "at most so much later, by chance"),

@@ -45,6 +45,31 @@ struct BackupNotices {
                 + (failure.backup.map { [("backup", "\($0)")] } ?? []), about: "backup \(target) \(kind.rawValue)", at: now)
     }
 
+    func cutOff(_ record: BackupRecord, at now: Instant) -> Notification {
+        notification(
+            .backupFailed, .critical, "a \(record.kind.rawValue) backup was cut off",
+            "the run of the \(record.kind.rawValue) backup \(record.id) of \(target) was ended before it was done: its process is gone\n"
+                + "older ones are untouched, and the next run removes what it left; make one now: serin backup create \(file)",
+            facts(of: record), about: "backup \(target) \(record.kind.rawValue)", at: now)
+    }
+
+    /// What is to be told of the follower of the log; nil where that is nothing for people.
+    func log(_ status: LogFollower.Status, at now: Instant) -> Notification? {
+        let key = "log \(target)"
+        switch status {
+        case .stopped, .following: return nil
+        case .failing(let failure):
+            return notification(
+                .backupFailed, .warning, "the write-ahead log is not followed",
+                "the write-ahead log of \(target) is not followed, and is tried again: \(failure)", [], about: key, at: now)
+        case .gap(let failure):
+            return notification(
+                .backupFailed, .critical, "write-ahead log is LOST",
+                "the server of \(target) has removed write-ahead log that was not received: \(failure)\nno point in time behind the gap "
+                    + "can be reached before a new base backup: serin backup create \(file)", [], about: key, at: now)
+        }
+    }
+
     func bad(_ record: BackupRecord, _ result: VerificationResult) -> Notification {
         let why = result.checks.filter { !$0.passed }.map { "\($0.name): \($0.detail)" }.joined(separator: "; ")
         return notification(

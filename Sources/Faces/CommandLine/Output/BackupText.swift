@@ -30,7 +30,8 @@ enum BackupText {
         for record in records {
             table.rows.append([
                 Table.Cell("\(record.id)"), Table.Cell(record.order.target), Table.Cell(record.kind.rawValue),
-                Table.Cell("\(record.createdAt)"), Table.Cell(length(now - record.createdAt)),
+                Table.Cell("\(record.createdAt)"),
+                record.isFromTheFuture(at: now) ? Table.Cell("in the future", .red) : Table.Cell(length(now - record.createdAt)),
                 Table.Cell(record.size.map(size) ?? "-"), state(record.state),
                 Table.Cell(record.copies.map { "\($0.destination):\($0.state.rawValue)" }.joined(separator: " ")),
             ])
@@ -77,7 +78,8 @@ enum BackupText {
             facts.append(("copy", "\(copy.reference), \(copy.state.rawValue)\(read)\(lock)"))
         }
         for hold in record.holds(at: now) {
-            facts.append(("held", "\(word(hold.kind)): \(hold.reason)" + (hold.until.map { ", until \($0)" } ?? "")))
+            let kind = hold.kind == .permanent && hold.until != nil ? "for a time" : word(hold.kind)
+            facts.append(("held", "\(kind): \(hold.reason)" + (hold.until.map { ", until \($0)" } ?? "")))
         }
         for check in record.verification?.checks ?? [] where !check.passed {
             facts.append(("check failed", "\(check.name): \(check.detail)"))

@@ -31,10 +31,10 @@ struct BackupKeys {
                 manifest = try Self.derived(from: file.passphrase)
             case .recipients(let paths):
                 key = .recipients(try paths.map { (path) throws(EnvelopeFailure) in try readCertificate(path) })
-                manifest = try Self.kept(manifestKeyFile)
+                manifest = try Self.kept(manifestKeyFile, makes: options.makesKey)
             case .none:
                 key = .unencrypted
-                manifest = try Self.kept(manifestKeyFile)
+                manifest = try Self.kept(manifestKeyFile, makes: options.makesKey)
             }
             self.identities = identities
         } catch { throw error.failure }
@@ -54,7 +54,12 @@ struct BackupKeys {
     }
 
     /// The first line of a file that is made when it is missing.
-    private static func kept(_ path: String) throws(EnvelopeFailure) -> Secret {
+    private static func kept(_ path: String, makes: Bool) throws(EnvelopeFailure) -> Secret {
+        guard makes || access(path, F_OK) == 0 else {
+            throw EnvelopeFailure(
+                .file, .denied, "there is no key of the manifests in \(path), and a new one would believe none of them",
+                hint: "put the file manifest.key of the machine that made the backups there, mode 600")
+        }
         let descriptor = open(path, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0o600)
         if descriptor >= 0 {
             defer { close(descriptor) }

@@ -90,6 +90,6 @@ struct BackupLook: Sendable {
     /// What an opened plan makes in a state folder.
     private func remove(_ folder: String) {
         unlink("\(folder)/backups/manifest.key")
-        for path in ["backups/scratch", "backups/work", "backups", ""] { rmdir("\(folder)/\(path)") }
+        for path in ["backups/work", "backups", ""] { rmdir("\(folder)/\(path)") }
     }
 }

@@ -92,7 +92,7 @@ struct OpenedBackups: BackupWork {
 
     @Sendable static func now() -> Instant { SystemClock().now() }
 
-    private static func makeFolder(_ path: String) throws(Failure) {
+    static func makeFolder(_ path: String) throws(Failure) {
         if mkdir(path, 0o700) != 0, errno != EEXIST {
             throw Failure(.denied, "cannot make \(path): \(String(cString: strerror(errno)))")
         }
@@ -175,7 +175,7 @@ struct OpenedBackups: BackupWork {
                 finding.name, concerns.isEmpty ? .ok : .warning,
                 ([finding.detail.isEmpty ? "right" : finding.detail] + (finding.facts?.words ?? []) + concerns).joined(
                     separator: "; "))
-        } + (proofProbe(needsProof).map { [$0] } ?? [])
+        } + (proofProbe(needsProof).map { [$0] } ?? []) + (await archiveProbes())
     }
 
     func database() async -> DatabaseIdentity? {
@@ -224,28 +224,52 @@ struct OpenedBackups: BackupWork {
         }
     }
 
+    func tellCutOff(_ record: BackupRecord) { tell(.failure, notices.cutOff(record, at: Self.now())) }
+
     private func make(_ kind: BackupKind, _ request: BackupRequest) async throws(BackupRunFailure) -> BackupRunResult {
         let parts: (source: any BackupSource, settings: PipelineSettings)
         do throws(Failure) {
             let log = kind == .walRange ? try await lastLog() : nil
             parts = (try self.source(kind, after: log), try settings)
+            if kind == .walRange { try await expectNewLog(parts.source) }
         } catch {
+            // A server on which nothing happens writes no new file of log.
+            if kind == .walRange, error.kind == .conflict { throw BackupRunFailure(.lease, error) }
             let unbegun: UnbegunBackup
             do throws(Failure) {
                 unbegun = try UnbegunBackup(of: plan, revision: loaded.hash, kind, request, at: Self.now(), error)
             } catch { throw BackupRunFailure(.preflight, error) }
             throw await unbegun.record(in: catalogue)
         }
+        try await makeGlobals(beside: kind, request, parts.settings)
         return try await pipeline(parts.settings).run(parts.source, request)
+    }
+
+    /// Makes the backup of roles and tablespaces that a dump of one database has not, where the plan wants it.
+    private func makeGlobals(
+        beside kind: BackupKind, _ request: BackupRequest, _ settings: PipelineSettings
+    ) async throws(BackupRunFailure) {
+        guard kind == .logical, case .postgres(let dump) = plan.source, dump.globals else { return }
+        let globals: any BackupSource
+        do throws(Failure) { globals = try source(.globals) } catch { throw BackupRunFailure(.preflight, error) }
+        _ = try await pipeline(settings).run(globals, request)
+    }
+
+    private func expectNewLog(_ source: any BackupSource) async throws(Failure) {
+        _ = try await onOwnThread { (stop) throws(Failure) in try source.probe(stop: stop) }
     }
 
     func verify(
         _ record: BackupRecord, at destination: String?, by principal: Principal
     ) async throws(Failure) -> BackupVerifier.Outcome {
         do throws(Failure) {
-            if record.state == .uploaded { try await confirm(record, by: principal) }
-            let outcome = try await verifier().verify(
+            let bad = try await pipeline(settings).confirmStored(record.id, by: principal)
+            for copy in bad { tell(.failure, notices.bad(record, outcome(of: copy).result)) }
+            // It was read just now, and never agreed.
+            if let copy = bad.first(where: { $0.destination == destination }) { return outcome(of: copy) }
+            var outcome = try await verifier().verify(
                 record.id, source: source(record.kind, after: record.facts?.server), destination: destination, by: principal)
+            outcome.warnings += bad.map { "the copy at \($0.destination) is BAD: \($0.failure.message)" }
             if !outcome.result.passed { tell(.failure, notices.bad(record, outcome.result)) }
             return outcome
         } catch {
@@ -254,20 +278,11 @@ struct OpenedBackups: BackupWork {
         }
     }
 
-    /// Reads the copies of an imported backup, of which only the manifest was read.
-    private func confirm(_ record: BackupRecord, by principal: Principal) async throws(Failure) {
-        guard let facts = record.facts else { return }
-        for copy in record.copies where copy.state == .stored {
-            guard let place = places.first(where: { $0.name == copy.destination }) else { continue }
-            let known = StoredObject(
-                key: copy.key, size: Int64(facts.envelope.storedBytes), version: copy.versionID)
-            let found = try await place.destination.confirm(known, sha256: facts.envelope.storedSHA256)
-            let evidence = CopyEvidence(
-                size: found.size, sha256: found.sha256 ?? "", versionID: copy.versionID, lock: found.lock)
-            let event = CatalogueEvent(
-                backup: record.id, at: Self.now(), by: principal, .confirmed(destination: copy.destination, evidence))
-            do throws(CatalogueStoreError) { try await catalogue.append([event]) } catch { throw error.failure }
-        }
+    private func outcome(of copy: BackupPipeline.BadCopy) -> BackupVerifier.Outcome {
+        BackupVerifier.Outcome(
+            result: VerificationResult(
+                at: Self.now(), destination: copy.destination, evidence: CopyEvidence(size: 0, sha256: ""),
+                checks: [BackupCheck("read back", passed: false, detail: copy.failure.message)]), warnings: [], evidence: [])
     }
 
     func copy(
@@ -306,8 +321,12 @@ struct OpenedBackups: BackupWork {
         do throws(CatalogueStoreError) {
             let state = try await catalogue.state()
             let jobs = try await catalogue.jobs()
+            let entries = try await catalogue.entries()
+            let expiries = Retention(of: plan).expiries(of: state.live(target: plan.target.description), at: Self.now())
             let mirror = CatalogueMirror(connection: url, name: "postgres \(name)", deadline: .seconds(10))
-            do throws(Failure) { return try await mirror.update(state, jobs: jobs) } catch { throw .unavailable(error) }
+            do throws(Failure) { return try await mirror.update(state, jobs: jobs, entries: entries, expiries: expiries) } catch {
+                throw .unavailable(error)
+            }
         } catch { throw error.failure }
     }
 
@@ -321,9 +340,11 @@ struct OpenedBackups: BackupWork {
             let names = places.map(\.name).joined(separator: ", ")
             throw Failure(.invalid, "the plan has no destination '\(destination)'", hint: "it has \(names)")
         }
+        // Other plans may use the same place, with other keys.
+        let prefix = "\(plan.target)/"
         return DestinationReading(
             destination: destination,
-            list: { () throws(Failure) in try await place.destination.list(prefix: "", limit: 100_000).objects },
+            list: { () throws(Failure) in try await place.destination.list(prefix: prefix, limit: 100_000).objects },
             read: { key, version throws(Failure) in
                 try await place.destination.read(key, version: version, limit: 16 << 20)
             })
@@ -340,6 +361,7 @@ struct OpenedBackups: BackupWork {
 
     func importBackups(from destination: String, by principal: Principal) async throws(Failure) -> CatalogueRebuild.Report {
         try await CatalogueRebuild(catalogue).run(
-            reading(destination), authenticate: ManifestSeal(try keys.get().manifest).code, at: Self.now(), by: principal)
+            reading(destination), of: plan.target.description, authenticate: ManifestSeal(try keys.get().manifest).code,
+            at: Self.now(), by: principal)
     }
 }

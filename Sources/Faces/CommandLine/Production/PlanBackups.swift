@@ -72,11 +72,17 @@ struct PlanBackups: Backups {
     /// Makes a backup. While another one of the target is under way, or something else that changes it, that is waited for: a rollout
     /// is not refused because of a nightly backup.
     private func create(_ request: RolloutBackupRequest) async throws(BackupRunFailure) -> BackupRecord {
+        // What the plan says of backups before rollouts.
+        let schedule = plan.schedules.first {
+            if case .before = $0.trigger { true } else { false }
+        }
+        let kind = schedule?.kind ?? plan.source.defaultKind
         let order = BackupRequest(
-            by: request.author, purpose: plan.purpose, label: "pre-deployment-\(request.version)", tier: "pre-deployment",
+            by: request.author, purpose: plan.purpose, label: "\(schedule?.label ?? "pre-deployment")-\(request.version)",
+            tier: "pre-deployment",
             rollout: request.rollout, releaseVersion: request.version)
         while true {
-            do throws(BackupRunFailure) { return try await work.create(plan.source.defaultKind, order).record } catch {
+            do throws(BackupRunFailure) { return try await work.create(kind, order).record } catch {
                 guard error.isBusy else { throw error }
                 repeat {
                     // A cancelled pause ends the loop.
@@ -116,7 +122,8 @@ struct PlanBackups: Backups {
     private func records(of request: RolloutBackupRequest) async throws(Failure) -> [BackupRecord] {
         do throws(CatalogueStoreError) {
             return try await catalogue.state().history(
-                BackupSelection(target: plan.target.description, rollout: request.rollout), includingDead: true)
+                BackupSelection(target: plan.target.description, rollout: request.rollout), includingDead: true
+            ).filter { $0.kind != .globals }
         } catch { throw error.failure }
     }
 

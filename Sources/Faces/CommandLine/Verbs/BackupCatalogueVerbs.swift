@@ -20,7 +20,8 @@ extension Subcommand {
                 var all: [(destination: String, difference: CatalogueDifference)] = []
                 for place in loaded.plan.destinations where only == nil || only == place.name {
                     let contents = try await work.contents(of: place.name)
-                    let check = CatalogueCheck(try await backups.state(), against: contents)
+                    let check = CatalogueCheck(
+                        try await backups.state(), of: loaded.plan.target.description, against: contents)
                     all += check.differences.map { (place.name, $0) }
                     session.note("\(place.name): \(check.compared) copies compared, \(check.differences.count) differences")
                 }
@@ -33,8 +34,10 @@ extension Subcommand {
     static let catalogueImport = Subcommand(
         "backup import", summary: "make backups known again from the manifests beside them",
         details: """
-            Only manifests are believed that bear the plan's authentication code. What is imported is uploaded, never better, until
-            serin backup verify has read it.
+            Only manifests are believed that bear the plan's authentication code; where that key is not made of a passphrase, the file
+            manifest.key of the machine that made the backups has to be in the state folder's backups first. What is imported is
+            uploaded, never better, until serin backup verify has read it. Holds, legal ones too, erasures and warnings stand in the
+            catalogue alone: until a person has agreed once, serin backup prune deletes nothing.
             """,
         examples: ["serin backup import backups/checkout.yaml"], interruption: .ends
     ) { input throws(UsageError) in
@@ -43,7 +46,7 @@ extension Subcommand {
         return { session in
             let loaded = try argument.load(session)
             return try await BackupSession.with(session) { backups in
-                let work = try await backups.work(loaded, "serin backup import")
+                let work = try await backups.work(loaded, "serin backup import", makesKey: false)
                 var imported: [BackupID] = []
                 var isFine = true
                 for place in loaded.plan.destinations where only == nil || only == place.name {
@@ -61,6 +64,11 @@ extension Subcommand {
                         "imported": .array(imported.map { .string("\($0)") }),
                     ])
                 ) { _ in imported.map { "\($0)" } }
+                if !imported.isEmpty {
+                    session.note(
+                        "warning: whether any of them was held, for the law or by a person, or was to be erased is not known any more; "
+                            + "hold again what must be kept, then agree once to serin backup prune, which deletes nothing before")
+                }
                 session.note(
                     imported.isEmpty
                         ? "nothing new was found" : "\(imported.count) imported; next: serin backup verify PLAN --due")

@@ -31,7 +31,9 @@ extension Subcommand {
             return try await BackupSession.with(session) { backups in
                 let items: [BackupAgenda.Item]
                 if scheduled {
+                    try await backups.closeDeadRuns(loaded, at: session.now)
                     let agenda = try await backups.agenda(of: loaded.plan)
+                    if let remark = agenda.remark { session.complain("\(loaded.plan.target): \(remark)") }
                     items = agenda.due
                     if items.isEmpty { session.note("nothing is due\(agenda.next.map { "; next at \($0)" } ?? "")") }
                 } else {

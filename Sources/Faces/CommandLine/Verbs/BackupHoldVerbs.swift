@@ -24,7 +24,9 @@ extension Subcommand {
                 try await backups.append([
                     CatalogueEvent(backup: record.id, at: session.now, by: backups.principal, .held(hold))
                 ])
-                return try await shown(record.id, backups, "held; serin backup release lets it go")
+                return try await shown(
+                    record.id, backups,
+                    "held \(hold.until.map { "until \($0)" } ?? "until it is released"); serin backup release lets it go")
             }
         }
     }

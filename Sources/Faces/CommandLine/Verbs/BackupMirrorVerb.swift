@@ -57,17 +57,7 @@ extension Subcommand {
 extension BackupSession {
     /// The whole log, the oldest first.
     func entries() async throws(Failure) -> [CatalogueEntry] {
-        var all: [CatalogueEntry] = []
-        while true {
-            let entries: [CatalogueEntry]
-            do throws(CatalogueStoreError) {
-                entries = try await store.entries(after: all.last?.sequence ?? 0, limit: 1000)
-            } catch {
-                throw error.failure
-            }
-            guard !entries.isEmpty else { return all }
-            all += entries
-        }
+        do throws(CatalogueStoreError) { return try await store.entries() } catch { throw error.failure }
     }
 
     fileprivate func jobs() async throws(Failure) -> [BackupJob] {
@@ -78,12 +68,8 @@ extension BackupSession {
     func expiries(of plans: [BackupPlan], _ state: CatalogueState) -> [BackupID: Instant] {
         var expiries: [BackupID: Instant] = [:]
         for plan in plans {
-            let entries = Retention(of: plan).evaluate(
-                state.live(target: plan.target.description), in: RetentionCircumstances(now: session.now)
-            ).entries
-            for entry in entries {
-                if let time = entry.expiresAt { expiries[entry.backup] = max(time, expiries[entry.backup] ?? time) }
-            }
+            let own = Retention(of: plan).expiries(of: state.live(target: plan.target.description), at: session.now)
+            expiries.merge(own) { max($0, $1) }
         }
         return expiries
     }

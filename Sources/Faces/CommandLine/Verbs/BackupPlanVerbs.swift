@@ -1,4 +1,5 @@
 internal import SerinAPI
+internal import SerinBackups
 internal import SerinCatalogue
 internal import SerinController
 internal import SerinModel
@@ -76,7 +77,7 @@ extension Subcommand {
     static let backupMetrics = Subcommand(
         "backup metrics", summary: "what Prometheus' textfile collector reads",
         details: """
-            Computed from the catalogue alone. Run it after backups and on a timer, and write to a temporary file that is renamed:
+            Computed from the catalogue alone, in which runs whose process is gone are ended as failed. Run it after backups and on a timer, and write to a temporary file that is renamed:
             serin backup metrics PLAN > backup.prom.$$ && mv backup.prom.$$ backup.prom. Rules that judge ages use time(), so that
             they also notice when nothing writes the file any more.
             """,
@@ -85,11 +86,19 @@ extension Subcommand {
         var files = [try input.positional("PLAN", help: "a backup plan")]
         while !input.isDescribing, let file = try input.optionalPositional("PLAN", help: "more of them") { files.append(file) }
         return { [files] session in
-            let plans = try files.map { try PlanArgument.load($0, session).plan }
+            let plans = try files.map { try PlanArgument.load($0, session) }
             return try await BackupSession.with(session) { backups in
+                // What was cut off counts as failed from here on.
+                for plan in plans { try await backups.closeDeadRuns(plan, at: session.now) }
                 let state = try await backups.state()
                 var metrics = BackupMetrics()
-                for plan in plans { metrics.add(plan, state, at: session.now) }
+                for plan in plans.map(\.plan) {
+                    metrics.add(plan, state, at: session.now)
+                    guard plan.source.receivesLog, case .postgresPhysical(let source) = plan.source else { continue }
+                    metrics.addLog(
+                        plan, words: try await backups.notes(BackupMetrics.logTopic, plan.target.description).last?.text,
+                        receivedAt: source.log.folder.flatMap { LogFolder.newest(in: $0) })
+                }
                 session.console.writeData(metrics.text)
                 return .ok
             }

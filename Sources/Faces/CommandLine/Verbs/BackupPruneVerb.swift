@@ -4,6 +4,7 @@ internal import SerinCatalogue
 internal import SerinController
 internal import SerinModel
 internal import SerinPolicies
+internal import SerinPorts
 
 extension Subcommand {
     static let backupPrune = Subcommand(
@@ -28,7 +29,8 @@ extension Subcommand {
                 let lastRun = try await backups.notes(BackupPruner.topic, target).last?.at
                 let preview = Retention(of: loaded.plan).evaluate(
                     try await backups.state().live(target: target),
-                    in: RetentionCircumstances(now: session.now, lastRun: lastRun))
+                    in: RetentionCircumstances(
+                        now: session.now, lastRun: lastRun, imported: try await backups.store.unsettledImports(of: target)))
                 let due = SideDatabase.due(
                     in: SideDatabase.all(in: try await backups.notes(SideDatabase.topic, target)), at: session.now)
                 if dry {
@@ -82,6 +84,8 @@ extension Subcommand {
         case .many(let deletions, let all): "\(deletions) of \(all) copies would be deleted at once"
         case .clock(let moved): "the clock moved by \(moved) since the last run"
         case .proposesOnly(let destination): "the plan only proposes deletions at \(destination)"
+        case .imported(let count):
+            "\(count) backups were imported, and what held them is not known: see that everything is held that must be kept"
         }
     }
 
@@ -102,6 +106,7 @@ extension Subcommand {
         case .tier(let tier): tier.rawValue
         case .floor: "floor"
         case .frozen: "frozen: no fresh verified one"
+        case .held(.permanent): "held by a person"
         case .held(let kind): "held: \(BackupText.word(kind))"
         case .compliance(let name): "class \(name)"
         case .unknownClass(let name): "unknown class \(name)"

@@ -6,6 +6,7 @@ internal import SerinController
 internal import SerinModel
 internal import SerinPolicies
 internal import SerinPorts
+internal import SerinSQLite
 
 extension Subcommand {
     /// Every verb of backups, in the order of the help.
@@ -91,6 +92,33 @@ struct BackupSession: Sendable {
         do throws(CatalogueStoreError) { try await store.note(note) } catch { throw error.failure }
     }
 
+    /// Ends in the catalogue the runs of a target whose process is gone, so that they count as failed and keep no schedule quiet, and
+    /// tells of each once. What they left is removed by the next run.
+    func closeDeadRuns(_ loaded: LoadedBackupPlan, at now: Instant) async throws(Failure) {
+        let target = loaded.plan.target.description
+        let state = try await state()
+        guard state.records.contains(where: { $0.state == .running && $0.order.target == target }) else { return }
+        // Later than the state: what ran then and holds no lease now has ended.
+        let lease = try await lease(of: target)
+        for record in state.deadRuns(of: target, lease: lease, isAlive: lease?.holder.isAlive, at: now) {
+            let event = CatalogueEvent(backup: record.id, at: now, by: principal, .failed(.runWasCutOff))
+            do throws(CatalogueStoreError) { try await store.append([event]) } catch {
+                // It ended meanwhile, or another has said so.
+                if case .refused = error { continue }
+                throw error.failure
+            }
+            session.complain("the \(record.kind.rawValue) backup \(record.id) of \(target) was cut off: its process is gone")
+            guard loaded.plan.notify.on.contains(.failure) else { continue }
+            try await work(loaded, "serin backup").tellCutOff(record)
+        }
+    }
+
+    private func lease(of target: String) async throws(Failure) -> TargetLease? {
+        do throws(CatalogueStoreError) { return try await store.leases().first { $0.target == target } } catch {
+            throw error.failure
+        }
+    }
+
     /// Takes the notes in that were written since.
     func read(_ notes: inout TargetNotes) async throws(Failure) {
         while true {
@@ -134,11 +162,11 @@ struct BackupSession: Sendable {
     /// Puts a plan's own parts together.
     func work(
         _ loaded: LoadedBackupPlan, _ purpose: String, identities: [(certificate: String, key: String)] = [],
-        progress: BackupProgress? = nil
+        progress: BackupProgress? = nil, makesKey: Bool = true
     ) async throws(Failure) -> any BackupWork {
-        try await session.assembly.backups.open(
-            loaded, session.state, store,
-            BackupWorkOptions(purpose: purpose, identities: identities, later: afterwork.add) { progress?.show($0) })
+        var options = BackupWorkOptions(purpose: purpose, identities: identities, later: afterwork.add) { progress?.show($0) }
+        options.makesKey = makesKey
+        return try await session.assembly.backups.open(loaded, session.state, store, options)
     }
 }
 

@@ -77,11 +77,12 @@ extension Subcommand {
                     + "recipient's key with --identity CERTIFICATE,KEY")
             return .refused
         }
-        session.note(
-            result.passed
-                ? "\(record.id) at \(result.destination) is good"
-                : "\(record.id) at \(result.destination) is BAD; it is never restored from; make a new one: serin backup create PLAN"
-        )
+        let others = try await backups.state()[record.id]?.usableCopies.map(\.destination) ?? []
+        let next =
+            others.isEmpty
+            ? "it is never restored from; make a new one: serin backup create PLAN"
+            : "that at \(others.joined(separator: ", ")) is usable, and serin backup copy PLAN makes another"
+        session.note("\(record.id) at \(result.destination) is " + (result.passed ? "good" : "BAD; \(next)"))
         return result.passed ? .ok : .verificationFailed
     }
 }

@@ -1,0 +1,69 @@
+import FoundationEssentials
+import Glibc
+import SerinAPI
+import SerinModel
+import SerinProcesses
+import Testbed
+import Testing
+
+/// A daemon that keeps the write-ahead log of a real Postgres followed.
+@Suite struct LogFollowingTests {
+    @Test(.timeLimit(.minutes(4)))
+    func theDaemonFollowsTheLogAgainAfterABreakTellsItAndItsRangesAreStored() async throws {
+        var stage = try RestoreStage()
+        let cluster = try await PostgresCluster.start(in: stage.scratch, withReplica: false)
+        defer {
+            cluster.stop()
+            stage.scratch.remove()
+        }
+        stage.environment = [
+            "PG_URL": cluster.primary.url(), "LC_ALL": "C.UTF-8", "NO_COLOR": "1", "SWIFT_BACKTRACE": "enable=no",
+        ]
+        let (log, told) = (stage.scratch.file("log"), stage.scratch.file("told"))
+        let plan = try stage.plan(
+            "{postgres_physical: {url_env: PG_URL, basebackup: true, receivewal: {slot: serin_log, folder: \"\(log)\"}}}",
+            more: """
+                schedules: [{every: 24h, kind: base_full}, {every: 24h, kind: wal_range}]
+                notify: {on: [failure], run: [/bin/sh, -c, "cat >> \(told)"]}
+                """)
+        let environment = stage.environment.merging(
+            ["SERIN_STATE": stage.scratch.file("state"), "PATH": "/usr/bin:/bin:/usr/sbin:/sbin"]) { $1 }
+        let daemon = try ServerProcess(
+            try Scene.program(), ["daemon", "--backup", plan], environment: environment, log: stage.scratch.file("daemon.log"))
+        defer { daemon.stop() }
+        func said() -> String { daemon.logTail(8000) }
+        func metrics() async -> String { await stage.run("metrics", plan).output }
+        let labels = "{project=\"shop\",database=\"shop\"}"
+        try await waitUntil("the follower; the daemon said: \(said())", within: .seconds(40)) {
+            await metrics().contains("backup_log_following\(labels) 1\n")
+        }
+        try await waitUntil("a base backup; the daemon said: \(said())", within: .seconds(60)) {
+            await stage.run("list").output.contains("base_full")
+        }
+        try await cluster.primary.sql("CREATE TABLE t AS SELECT generate_series(1, 1000) i")
+        let name = try await cluster.primary.sql("SELECT pg_walfile_name(pg_switch_wal())")
+        try await waitUntil("\(name) in the folder", within: .seconds(20)) { access("\(log)/\(name)", F_OK) == 0 }
+        let made = await stage.run("create", plan, "--kind", "wal_range")
+        #expect(made.code == .ok, "\(made.messages)")
+        // Nothing new is no failure.
+        let again = await stage.run("create", plan, "--kind", "wal_range")
+        #expect(again.code == .refused && again.messages.contains("no complete file since"), "\(again.messages)")
+        #expect(!(await stage.run("list", "--all").output.contains("failed")))
+        let check = await stage.run("check", plan)
+        #expect(check.output.contains("wal_level"), "\(check.output)\(check.messages)")
+
+        try await cluster.primary.sql("SELECT pg_terminate_backend(active_pid) FROM pg_replication_slots")
+        try await waitUntil("what was told; the daemon said: \(said())", within: .seconds(20)) {
+            let text = FileManager.default.contents(atPath: told).map { String(decoding: $0, as: UTF8.self) } ?? ""
+            return text.contains("is not followed")
+        }
+        try await waitUntil("the follower again; the daemon said: \(said())", within: .seconds(40)) {
+            await metrics().contains("backup_log_following\(labels) 1\n")
+        }
+        #expect(try await cluster.primary.sql("SELECT active FROM pg_replication_slots") == "t")
+        #expect(!(await metrics().contains("backup_log_received_timestamp_seconds\(labels) 0\n")))
+        daemon.signal(SIGTERM)
+        try await waitUntil("the end of the daemon", within: .seconds(30)) { !daemon.isRunning }
+        #expect(try await cluster.primary.sql("SELECT active FROM pg_replication_slots") == "f", "nothing is left running")
+    }
+}
