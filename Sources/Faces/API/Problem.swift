@@ -9,14 +9,20 @@ public struct Problem: Error, Sendable, Hashable {
     public enum Kind: String, Sendable, Hashable, CaseIterable {
         /// The request is malformed: 400.
         case malformed
-        /// The peer could not be identified: 403.
+        /// Nobody knows who asks: 401.
         case unidentified
+        /// The one who asks lacks a role for it: 403.
+        case forbidden
         /// Nothing is there: 404.
         case notFound = "not-found"
         /// Another method is expected: 405.
         case methodNotAllowed = "method-not-allowed"
         /// It is not allowed now, or not to this person: 409.
         case refused
+        /// What the request was made for has changed meanwhile: 412.
+        case preconditionFailed = "precondition-failed"
+        /// More was asked than is allowed in that time: 429, try again.
+        case tooMany = "too-many"
         /// The body is longer than accepted: 413.
         case tooLong = "too-long"
         /// The policy or a value is not acceptable: 422.
@@ -30,11 +36,14 @@ public struct Problem: Error, Sendable, Hashable {
         public var status: Int {
             switch self {
             case .malformed: 400
-            case .unidentified: 403
+            case .unidentified: 401
+            case .forbidden: 403
             case .notFound: 404
             case .methodNotAllowed: 405
             case .refused: 409
+            case .preconditionFailed: 412
             case .tooLong: 413
+            case .tooMany: 429
             case .invalid: 422
             case .broken: 500
             case .unavailable: 503
@@ -45,11 +54,14 @@ public struct Problem: Error, Sendable, Hashable {
         public var title: String {
             switch self {
             case .malformed: "The request is malformed"
-            case .unidentified: "The peer could not be identified"
+            case .unidentified: "Nobody knows who asks"
+            case .forbidden: "Not allowed to the one who asks"
             case .notFound: "Nothing is there"
             case .methodNotAllowed: "Another method is expected"
             case .refused: "Not allowed now, or not to this person"
+            case .preconditionFailed: "It has changed meanwhile"
             case .tooLong: "The body is too long"
+            case .tooMany: "Too many requests"
             case .invalid: "The policy or a value is not acceptable"
             case .broken: "Something broke inside"
             case .unavailable: "Not possible at the moment"
@@ -68,6 +80,8 @@ public struct Problem: Error, Sendable, Hashable {
     public var hint: String?
     /// Complaints about a document, when it is about one.
     public var diagnostics: [Diagnostic]
+    /// After how many seconds it may be tried again, where it may.
+    public var retryAfter = 1
 
     /// A problem.
     public init(_ kind: Kind, _ detail: String, hint: String? = nil) {
@@ -89,12 +103,23 @@ public struct Problem: Error, Sendable, Hashable {
         }
     }
 
+    /// What a handler threw, as a problem.
+    init(thrown error: any Error) {
+        switch error {
+        case let problem as Problem: self = problem
+        case let error as OperationError: self.init(error)
+        case let error as JSONError: self.init(.malformed, "the body is no JSON document: \(error)")
+        case let error as DocumentError: self.init(.malformed, error.description)
+        default: self.init(.broken, "unexpected: \(error)")
+        }
+    }
+
     /// The document.
     public var document: JSONValue {
         var members = [
             JSONValue.Member("type", .string(kind.type)), JSONValue.Member("title", .string(kind.title)),
             JSONValue.Member("status", .integer(kind.status)), JSONValue.Member("detail", .string(detail)),
-            JSONValue.Member("retryable", .bool(kind == .unavailable)),
+            JSONValue.Member("retryable", .bool(kind == .unavailable || kind == .tooMany)),
         ]
         if let hint { members.append(JSONValue.Member("hint", .string(hint))) }
         if !diagnostics.isEmpty {
@@ -115,7 +140,8 @@ public struct Problem: Error, Sendable, Hashable {
         var headers = [
             Request.Pair("Content-Type", "application/problem+json"), Request.Pair("Cache-Control", "no-store"),
         ]
-        if kind == .unavailable { headers.append(Request.Pair("Retry-After", "1")) }
+        if kind == .unavailable || kind == .tooMany { headers.append(Request.Pair("Retry-After", "\(retryAfter)")) }
+        if kind == .unidentified { headers.append(Request.Pair("WWW-Authenticate", "Bearer")) }
         return Response(status: kind.status, headers: headers, body: .bytes(document.canonicalBytes + [0x0A]))
     }
 
@@ -136,9 +162,9 @@ public struct Problem: Error, Sendable, Hashable {
             }
             let whole = Diagnostic(file: "request", mark: Mark(line: 1, column: 1), message: detail, hint: hint)
             return .invalid(diagnostics.isEmpty ? [whole] : diagnostics)
-        case .refused, .unidentified: return .refused(Refusal(detail, hint: hint))
+        case .refused, .unidentified, .forbidden, .preconditionFailed: return .refused(Refusal(detail, hint: hint))
         case .notFound: return .notFound(detail)
-        case .broken, .unavailable: return .unavailable(detail)
+        case .broken, .unavailable, .tooMany: return .unavailable(detail)
         }
     }
 }

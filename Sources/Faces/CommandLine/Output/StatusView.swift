@@ -36,7 +36,7 @@ enum StatusView {
     /// One line: what changed.
     static func line(_ status: RolloutStatus, at time: Instant) -> String {
         var parts = [time.timeOfDay, status.id.description, status.state]
-        if let fence = fence(status) { parts.append(fence + ",") }
+        if let fence = Explanation.fence(status) { parts.append(fence + ",") }
         if status.step > 0 { parts.append(step(status) + ",") }
         parts.append("weight \(weight(status)), healthy \(Numbers.time(status.baked)) of \(Numbers.time(status.bake))")
         return plain(parts.joined(separator: " ") + (status.cause.isEmpty ? "" : ": " + status.cause))
@@ -51,37 +51,6 @@ enum StatusView {
         ]
     }
 
-    /// What is shouted while writes to the database are kept away, or may be; nil while they are let in.
-    static func fence(_ status: RolloutStatus) -> String? {
-        switch status.fence {
-        case .open: nil
-        case .unsure: "WRITES MAY BE FENCED"
-        case .closed: "WRITES ARE FENCED"
-        }
-    }
-
-    /// Whether users are safe from the canary now, as an answer to be read aloud.
-    ///
-    /// - Parameter isAttended: Whether a controller told the status; else it is what the journal said last, and nobody has looked since.
-    static func safety(_ status: RolloutStatus, isAttended: Bool = true) -> String {
-        if !status.isFinal, !isAttended { return "UNKNOWN, no controller is in charge: look at the load balancer" }
-        if status.isFinal, status.ending == .promoted {
-            return status.state == "passed"
-                ? "yes, passed: \(status.next)" : "yes, promoted: everyone is served by \(status.version)"
-        }
-        guard let observed = status.observedWeight else { return "unknown: the weight could not be read" }
-        if observed == .zero {
-            return "yes, the canary receives no traffic" + (fence(status).map { ", but \($0): the service cannot write" } ?? "")
-        }
-        if status.isRollbackIncomplete { return "NO, the canary still receives \(observed) and must not: act now" }
-        if status.ending != nil, status.ending != .promoted { return "not yet, the canary still receives \(observed)" }
-        if !status.isWatched {
-            let held = status.state == "held" ? "held, " : ""
-            return "the canary receives \(observed), \(held)not watched: \(status.cause)"
-        }
-        return "the canary receives \(observed) and is watched"
-    }
-
     /// The block that is redrawn on a terminal.
     static func block(_ status: RolloutStatus, style: Style, width: Int) -> [String] {
         let release = plain("\(status.service) \(status.version) (was \(status.previous))")
@@ -94,7 +63,7 @@ enum StatusView {
         ]
         if let backup = status.restorePoint { lines.append("  restore  \(backup.words)") }
         if let awaited = status.awaitedApproval { lines.append("  waits    \(plain(awaited))") }
-        if let fence = fence(status) { lines.append("  " + style.paint(plain(fence), .red)) }
+        if let fence = Explanation.fence(status) { lines.append("  " + style.paint(plain(fence), .red)) }
         if !status.signals.isEmpty { lines += signalTable(status.signals).lines(style).map { "  " + $0 } }
         return lines.map { clipped($0, to: width) }
     }

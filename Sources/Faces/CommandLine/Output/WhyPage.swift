@@ -1,3 +1,4 @@
+internal import SerinAPI
 internal import SerinController
 internal import SerinModel
 internal import SerinRollouts
@@ -9,11 +10,11 @@ enum WhyPage {
         _ status: RolloutStatus, decisions: [LoggedDecision], state: StateRoot, style: Style, isAttended: Bool = true
     ) -> [String] {
         let banner = status.isRollbackIncomplete ? "ROLLBACK INCOMPLETE" : status.state.uppercased()
-        let fence = StatusView.fence(status).map { [style.paint(plain($0), .red)] } ?? []
+        let fence = Explanation.fence(status).map { [style.paint(plain($0), .red)] } ?? []
         var lines = fence + [
             "\(style.paint(plain(banner), StatusView.colour(status)))  \(plain("\(status.service) \(status.version) (was \(status.previous))"))",
             "rollout   \(status.id)",
-            "safe now  \(StatusView.safety(status, isAttended: isAttended))",
+            "safe now  \(Explanation.safety(status, isAttended: isAttended))",
             "weight    wanted \(status.wantedWeight), observed \(status.observedWeight?.description ?? "unknown")",
             "since     \(status.since), begun \(status.startedAt)",
         ]

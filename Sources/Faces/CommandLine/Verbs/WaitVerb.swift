@@ -67,7 +67,7 @@ extension Subcommand {
         case .rollbackIncomplete:
             let previous = status.previous.isEmpty ? "the previous version" : status.previous
             let what = status.isCodeBack ? "the schema or the data is not as it was" : "\(previous) is not back"
-            let fence = StatusView.fence(status).map { "; \($0)" } ?? ""
+            let fence = Explanation.fence(status).map { "; \($0)" } ?? ""
             session.complain(
                 status.observedWeight == .zero && status.wantedWeight == .zero
                     ? "ROLLBACK INCOMPLETE\(fence): the weight is 0, but \(what): \(status.cause)\nhint: \(first)serin rollback \(status.id) \(status.isCodeBack ? "looks at it again" : "tries again"); serin resume \(status.id) says that it is \(status.isCodeBack ? "as it should be" : "done")"
