@@ -30,7 +30,7 @@ import Testing
             }
             plan = try stage.plan(
                 "{postgres: {url_env: SHOP_URL}}",
-                more: "restore: {quiesce: \(hook("quiesce")), resume: \(hook("resume"))}")
+                more: "restore: {approvals: 0, quiesce: \(hook("quiesce")), resume: \(hook("resume"))}")
         }
 
         func end() {

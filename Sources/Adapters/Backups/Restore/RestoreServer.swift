@@ -50,12 +50,12 @@ struct RestoreServer: Sendable {
         }
     }
 
-    /// Every database but the templates, with its number, its size where it may be asked, and its sessions.
+    /// Every database but the templates, with its number, its size where it may be asked, and its sessions but the server's own.
     func databases() throws(Failure) -> [(name: String, number: String, size: Int64?, sessions: Int)] {
         try maintenance.rows(
             """
             SELECT d.datname, d.oid, CASE WHEN has_database_privilege(d.oid, 'CONNECT') THEN pg_database_size(d.oid) END,
-                (SELECT count(*) FROM pg_stat_activity a WHERE a.datid = d.oid)
+                (SELECT count(*) FROM pg_stat_activity a WHERE a.datid = d.oid AND a.usesysid IS NOT NULL)
             FROM pg_database d WHERE NOT d.datistemplate ORDER BY d.datname
             """
         ).compactMap { row in
