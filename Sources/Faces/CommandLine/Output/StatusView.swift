@@ -106,7 +106,7 @@ enum StatusView {
                 Table.Cell(status.id.description), Table.Cell(status.version), Table.Cell(status.state, colour(status)),
                 Table.Cell(status.step > 0 ? "\(status.step)/\(status.steps)" : "-"), Table.Cell(weight(status)),
                 Table.Cell("\(Numbers.time(status.baked))/\(Numbers.time(status.bake))"),
-                Table.Cell((fence(status).map { "\($0): " } ?? "") + status.cause),
+                Table.Cell((Explanation.fence(status).map { "\($0): " } ?? "") + status.cause),
             ])
         }
         return table
