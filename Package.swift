@@ -97,7 +97,7 @@ let package = Package(
             "Adapters/MigrationTools",
             ["Model", "Policies", "Rollouts", "Migrations", "Catalogue", "Ports", "Locks", "Processes", "Crypto", "Database"]),
         room("Adapters/Actions", ["Model", "Policies", "Rollouts", "Ports", "Transport", "Processes"]),
-        room("Adapters/Notifications", ["Model", "Ports", "Locks", "Transport", "Processes", "Crypto"]),
+        room("Adapters/Notifications", ["Model", "Policies", "Ports", "Locks", "Transport", "Processes", "Crypto"]),
 
         // Faces.
         room("Faces/API", core + ["Ports", "Controller", "Crypto"]),
