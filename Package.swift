@@ -148,7 +148,9 @@ let package = Package(
             path: "Tests/JournalWriter", swiftSettings: strict),
 
         tests("ModelTests", ["SerinModel"]),
-        tests("PoliciesTests", ["SerinModel", "SerinPolicies", "SerinYAML", "SerinTraffic", "SerinBackups"]),
+        tests(
+            "PoliciesTests",
+            ["SerinModel", "SerinPolicies", "SerinYAML", "SerinTraffic", "SerinBackups", "SerinNotifications"]),
         tests("VerdictsTests", ["SerinModel", "SerinVerdicts", "SerinProcesses"], resources: [.copy("Vectors")]),
         tests("RolloutsTests", ["SerinModel", "SerinPolicies", "SerinVerdicts", "SerinRollouts"]),
         tests("RecordsTests", core.map { "Serin" + $0 } + ["SerinCrypto"], resources: [.copy("Golden")]),

@@ -35,9 +35,10 @@ public struct CommandLineProgram: Sendable {
         verbs: [
             .check, .plan, .run, .start, .status, .wait, .halt, .hold, .resume, .promote, .rollback, .approve, .why, .log,
             .verify,
-            .schema, .daemon, .version, .watchdog,
+            .schema, .daemon, .hookTest, .notifyTest, .version, .watchdog,
         ] + Subcommand.backups + Subcommand.migrations,
         groups: [
+            .init(name: "hook", summary: "hooks: test", notes: []), .init(name: "notify", summary: "channels: test", notes: []),
             .init(name: "backup", summary: "backups: make, list, verify, restore, prune", notes: BackupExit.notes),
             .init(name: "migrate", summary: "migrations: lint, plan, up, down, status, backfill", notes: MigrateExit.notes),
         ])

@@ -13,7 +13,7 @@ func daemonShape(hooks: [HookSchema], channels: [DriverSchema]) -> Section {
             "who may send messages in, each under the name that ends its address: /hooks/KIND/NAME"),
         Field(
             "notify", .map(keys: .name, .section(routeShape(channels)), least: 1), .optional,
-            "who is told of rollouts, each under a name"),
+            "who is told of rollouts, and of the backups of the plans below, each under a name"),
         Field("backups", .list(.scalar(.path), least: 1), .optional, "the files of backup plans that it carries out"),
         Field(
             "limits",
@@ -87,7 +87,13 @@ private func routeShape(_ channels: [DriverSchema]) -> Section {
         fields: places + [
             Field("at_least", .word(["info", "warning", "critical"]), .fallback("info"), "what is less urgent is not told"),
             Field(
-                "on", .list(.scalar(.word(["rollout.changed", "rollout.ended"])), least: 1), .derived("all"),
+                "on", .list(.scalar(.word(notificationKinds)), least: 1), .derived("all"),
                 "what it is told of"),
         ], exactlyOne: [places.map(\.key)])
 }
+
+/// What people can be told of, as notifications call it.
+let notificationKinds = [
+    "rollout.changed", "rollout.ended", "backup.begun", "backup.made", "backup.failed", "verification.failed", "backup.expiring",
+    "prune.failed", "drill.passed", "drill.failed",
+]

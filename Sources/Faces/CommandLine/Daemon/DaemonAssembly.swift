@@ -28,14 +28,17 @@ public protocol DaemonMessages: Sendable {
     /// The routes by which messages come, and by which it is seen what was not delivered.
     var routes: [Route] { get }
 
-    /// Makes a configuration's hooks and channels, and uses them from now on; when one cannot be made, those before stay in force.
-    func use(_ settings: DaemonSettings) throws(Failure)
+    /// Makes a configuration's hooks and channels; those before stay in force until the answer is called.
+    func prepare(_ settings: DaemonSettings) throws(Failure) -> @Sendable () -> Void
 
     /// Lets messages act on rollouts.
     func open(_ operations: any RolloutOperations)
 
     /// Sends and fetches until the task is cancelled.
     func run() async
+
+    /// What came in and went out since the start, in the text format of Prometheus.
+    func metrics() async -> String
 
     /// Releases what it keeps.
     func close() async

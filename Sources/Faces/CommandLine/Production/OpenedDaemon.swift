@@ -106,6 +106,8 @@ final class OpenedDaemon: OpenedController, RolloutOperations {
         arrive.finish()
     }
 
+    func isDeciding(within limit: Duration) -> Bool { sortedMembers().allSatisfy { $0.service.isDeciding(within: limit) } }
+
     func abandon() async {
         isStopping.withLock { $0 = true }
         for member in sortedMembers() { await member.service.abandon() }

@@ -37,14 +37,15 @@ extension Assembly {
                     service, root: state.path, purpose: OpenedService.runPurpose, surroundings: try surroundings(),
                     readPolicy: read)
             },
-            openDaemon: { state throws(OperationError) in
+            openDaemon: { state, notifier throws(OperationError) in
                 let shared = try surroundings()
                 let daemon = OpenedDaemon(
                     state: state, retries: shared.retries,
                     report: { text in shared.output.write("serin: \(plain(text))\n", isKept: true) },
                     open: { service throws(OperationError) in
                         try await OpenedService.open(
-                            service, root: state.path, purpose: "serin daemon", surroundings: shared, readPolicy: read)
+                            service, root: state.path, purpose: "serin daemon", surroundings: shared, notifier: notifier,
+                            readPolicy: read)
                     }, readPolicy: read)
                 do throws(Failure) {
                     try await daemon.openAll()
@@ -59,6 +60,7 @@ extension Assembly {
             },
             policySchema: { SerinPolicies.policySchema(drivers: TrafficDrivers.schemas).canonicalText },
             backups: backups(environment: environment, output: output),
+            daemon: daemon(environment: environment, output: output),
             migrations: migrations(environment: environment),
             migrationScripts: migrationScripts(environment: environment),
             watchdog: { service, state, after throws(OperationError) in

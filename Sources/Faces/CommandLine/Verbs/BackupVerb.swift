@@ -135,9 +135,9 @@ struct BackupSession: Sendable {
         _ loaded: LoadedBackupPlan, _ purpose: String, identities: [(certificate: String, key: String)] = [],
         progress: BackupProgress? = nil
     ) async throws(Failure) -> any BackupWork {
-        try await session.assembly.backups.open(
-            loaded, session.state, store,
-            BackupWorkOptions(purpose: purpose, identities: identities, later: afterwork.add) { progress?.show($0) })
+        var options = BackupWorkOptions(purpose: purpose, identities: identities, later: afterwork.add) { progress?.show($0) }
+        options.notifier = session.notifier
+        return try await session.assembly.backups.open(loaded, session.state, store, options)
     }
 }
 

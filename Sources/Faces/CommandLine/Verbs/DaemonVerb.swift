@@ -1,8 +1,4 @@
-internal import SerinAPI
-internal import SerinCatalogue
-internal import SerinController
-internal import SerinModel
-internal import SerinServer
+internal import SerinPolicies
 
 extension Subcommand {
     static let daemon = Subcommand(
@@ -14,9 +10,13 @@ extension Subcommand {
             Members of the socket group may see everything, and halt, hold, resume, promote, roll back and approve. Only the daemon's own
             user may start rollouts, since a policy's programs run as that user and its secrets are read as that user; with
             --group-may-start members can do whatever that user can.
+            --config names a file that says the same and more: addresses with TLS, hooks by which chats and alerts halt, channels by
+            which people are told, backup plans. SIGHUP reads it again: what is wrong is said and changes nothing, and rollouts go on in
+            any case. Without --config SIGHUP ends the daemon.
             """,
         examples: [
-            "serin daemon", "serin daemon --socket-group deploy --state /var/lib/serin",
+            "serin daemon", "serin daemon --config /etc/serin/serin.yaml",
+            "serin daemon --socket-group deploy --state /var/lib/serin",
             "serin daemon --backup backups/checkout.yaml",
         ], interruption: .handled
     ) { input throws(UsageError) in
@@ -29,90 +29,17 @@ extension Subcommand {
         let plans = try input.every("--backup", value: "PLAN", help: "a backup plan; may stand several times") {
             $0.isEmpty ? nil : $0
         }
+        let configuration = try input.text("--config", value: "FILE", help: "the daemon's configuration")
+        let log = try input.option(
+            "--log-format", value: "text|json", help: "the form of what it says on standard error (default: text)",
+            read: DaemonSettings.LogFormat.init(rawValue:))
         return { session in
-            // A plan that is wrong stops the start, when somebody still looks.
-            let loaded = try plans.map { try PlanArgument.load($0, session) }
-            try session.state.create()
-            try UnixSocket.check(session.state.daemonSocket, group: group)
-            let controller = try await session.assembly.openDaemon(session.state)
-            let server: HTTPServer
-            do {
-                let socket = try UnixSocket(listeningAt: session.state.daemonSocket, group: group)
-                server = try HTTPServer(
-                    socket: socket,
-                    router: Router(
-                        RolloutAPI(controller.operations).routes, authenticator: SocketPeers(othersMayStart: groupMayStart)))
-            } catch {
-                await controller.abandon()
-                throw error
-            }
-            session.note("listening at \(session.state.daemonSocket)")
-            guard !loaded.isEmpty else { return await serve(controller, server, session) }
-            return try await BackupSession.with(session) { backups in
-                await withTaskGroup(of: ExitCode?.self) { group in
-                    for plan in loaded {
-                        group.addTask {
-                            await BackupScheduler(
-                                backups: backups, loaded: plan, clock: SystemClock(), chance: BackupAgenda.steadyChance
-                            ).run()
-                            return nil
-                        }
-                    }
-                    group.addTask { await serve(controller, server, session) }
-                    var code: ExitCode?
-                    while code == nil, let ended = await group.next() { code = ended }
-                    // A backup under way is given up in order; the next run removes what it began.
-                    group.cancelAll()
-                    return code ?? .ok
-                }
-            }
-        }
-    }
-
-    private static func serve(_ controller: any OpenedController, _ server: HTTPServer, _ session: Session) async -> ExitCode {
-        await withTaskGroup(of: ExitCode?.self) { group in
-            group.addTask {
-                await server.run()
-                return nil
-            }
-            group.addTask {
-                do throws(Failure) {
-                    try await controller.run()
-                    return .ok
-                } catch {
-                    session.complain(error.description)
-                    return .unexpected
-                }
-            }
-            group.addTask {
-                await stopWhenInterrupted(controller, server, session)
-                return nil
-            }
-            var code: ExitCode?
-            while code == nil, let ended = await group.next() { code = ended }
-            server.stop()
-            await controller.stop()
-            group.cancelAll()
-            return code ?? .ok
-        }
-    }
-
-    /// The first signal stops the daemon in order; the second ends the process at once, however far that has come.
-    private static func stopWhenInterrupted(
-        _ controller: any OpenedController, _ server: HTTPServer, _ session: Session
-    ) async {
-        await withDiscardingTaskGroup { group in
-            var count = 0
-            for await signal in session.interruptions {
-                count += 1
-                guard count == 1 else {
-                    session.endNow(.interrupted)
-                    continue
-                }
-                session.note("stopping after \(Interruptions.name(of: signal)); a second signal ends at once")
-                server.stop()
-                group.addTask { await controller.stop() }
-            }
+            try await DaemonRun(
+                session,
+                DaemonRun.Flags(
+                    configuration: configuration, socketGroup: group, groupMayStart: groupMayStart, plans: plans,
+                    logsAsJSON: log == .json)
+            ).run()
         }
     }
 }

@@ -5,16 +5,25 @@ internal import SerinPolicies
 
 extension Subcommand {
     static let schema = Subcommand(
-        "schema", summary: "the JSON Schema of policies and backup plans, for editors",
-        examples: ["serin schema policy > policy.schema.json", "serin schema backup > backup.schema.json"],
+        "schema", summary: "the JSON Schema of policies, backup plans and the daemon's configuration, for editors",
+        examples: [
+            "serin schema policy > policy.schema.json", "serin schema backup > backup.schema.json",
+            "serin schema config > config.schema.json",
+        ],
         interruption: .ends
     ) { input throws(UsageError) in
-        let topic = try input.optionalPositional("TOPIC", help: "policy (the default) or backup")
-        guard topic == nil || topic == "policy" || topic == "backup" || input.isDescribing else {
-            throw UsageError("there is no schema of '\(topic ?? "")'", hint: "serin schema policy, serin schema backup")
+        let topic = try input.optionalPositional("TOPIC", help: "policy (the default), backup or config")
+        guard topic == nil || ["policy", "backup", "config"].contains(topic) || input.isDescribing else {
+            throw UsageError(
+                "there is no schema of '\(topic ?? "")'", hint: "serin schema policy, serin schema backup, serin schema config")
         }
         return { session in
-            session.data([topic == "backup" ? session.assembly.backups.planSchema() : session.assembly.policySchema()])
+            let assembly = session.assembly
+            switch topic {
+            case "backup": session.data([assembly.backups.planSchema()])
+            case "config": session.data([assembly.daemon.schema()])
+            default: session.data([assembly.policySchema()])
+            }
             return .ok
         }
     }

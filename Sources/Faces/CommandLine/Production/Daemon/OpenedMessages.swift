@@ -51,7 +51,7 @@ final class OpenedMessages: DaemonMessages {
         notices = NoticeDesk(outbox: outbox, transport: transport, clock: clock, report: report)
     }
 
-    func use(_ settings: DaemonSettings) throws(Failure) {
+    func prepare(_ settings: DaemonSettings) throws(Failure) -> @Sendable () -> Void {
         let secret = Self.reader(secrets)
         var members: [HookDesk.Member] = []
         for own in settings.hooks {
@@ -69,10 +69,12 @@ final class OpenedMessages: DaemonMessages {
                         kinds: Set(own.kinds.compactMap(Notification.Kind.init))))
             } catch { throw Failure(error.kind, "\(own.name) cannot be told: \(error.message)", hint: error.hint) }
         }
-        hooks.use(members)
-        notices.use(routes)
-        hookChanges.continuation.yield()
-        routeChanges.continuation.yield()
+        return { [self, members, routes] in
+            hooks.use(members)
+            notices.use(routes)
+            hookChanges.continuation.yield()
+            routeChanges.continuation.yield()
+        }
     }
 
     private func member(
@@ -119,13 +121,43 @@ final class OpenedMessages: DaemonMessages {
     }
 
     func close() async { await file?.close() }
+
+    func metrics() async -> String {
+        // Kinds, results and names of channels hold nothing that would have to be escaped.
+        var lines = [
+            "# HELP serin_webhook_requests_total Messages that came in, by channel and what became of them.",
+            "# TYPE serin_webhook_requests_total counter",
+        ]
+        lines += hooks.received.map {
+            "serin_webhook_requests_total{channel=\"\($0.kind)\",result=\"\($0.result)\"} \($0.count)"
+        }
+        // A file that cannot be read is said by the log; what was counted is shown all the same.
+        let channels = (try? await notices.channels()) ?? []
+        lines += [
+            "# HELP serin_notifications_total Tries to tell people, by channel and what became of them.",
+            "# TYPE serin_notifications_total counter",
+        ]
+        lines += channels.flatMap { channel in
+            [("delivered", channel.delivered), ("failed", channel.failed)].map {
+                "serin_notifications_total{channel=\"\(channel.name)\",result=\"\($0.0)\"} \($0.1)"
+            }
+        }
+        lines += [
+            "# HELP serin_notifications_waiting Notifications that people do not have yet.",
+            "# TYPE serin_notifications_waiting gauge",
+        ]
+        lines += channels.map { "serin_notifications_waiting{channel=\"\($0.name)\"} \($0.waiting)" }
+        return lines.joined(separator: "\n") + "\n"
+    }
 }
 
 /// Where messages cannot be kept: whoever needs memory is refused, and a halt needs none.
 private struct NoMessages: Inbox, Outbox {
     private var failure: Failure { Failure(.transient, "the file of messages could not be opened at the start") }
 
-    func claim(_ key: ReplayKey, isSafeToRepeat: Bool, at now: Instant) async throws(Failure) -> InboxEntry.Claim { throw failure }
+    func claim(_ key: ReplayKey, isSafeToRepeat: Bool, at now: Instant) async throws(Failure) -> InboxEntry.Claim {
+        throw failure
+    }
     func settle(_ key: ReplayKey, answer: [UInt8]) async throws(Failure) { throw failure }
     func release(_ key: ReplayKey) async throws(Failure) { throw failure }
     func add(_ entries: [OutboxEntry]) async throws(Failure) { throw failure }
