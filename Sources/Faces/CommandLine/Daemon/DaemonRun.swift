@@ -15,6 +15,7 @@ struct DaemonRun: Sendable {
         var socketGroup: String?
         var groupMayStart = false
         var plans: [String] = []
+        var listening = Listening()
         var logsAsJSON = false
     }
 
@@ -24,6 +25,15 @@ struct DaemonRun: Sendable {
         var warnings: [Diagnostic]
         var plans: [LoadedBackupPlan]
         var places: [DaemonDoors.Place]
+    }
+
+    /// Everything that is open.
+    private struct Opened: Sendable {
+        var controller: any OpenedController
+        var messages: (any DaemonMessages)?
+        var queue: BackupQueue
+        var router: Router
+        var server: HTTPServer
     }
 
     let session: Session
@@ -49,6 +59,23 @@ struct DaemonRun: Sendable {
         let group = flags.socketGroup ?? settings.socketGroup
         try session.state.create()
         try UnixSocket.check(session.state.daemonSocket, group: group)
+        // So does an address that is taken, or a certificate that is wrong.
+        let listeners = try flags.listening.listeners()
+        let opened = try await open(prepared, group: group, listeners)
+        for place in [session.state.daemonSocket] + listeners.map(\.place) { session.note("listening at \(place)") }
+        // The rollouts that were found are driven at once; an address that cannot be had is said and tried at the next reload.
+        do throws(Failure) {
+            try await doors.open(prepared.places, router: opened.router, connections: settings.connections)
+        } catch { session.complain(error.description) }
+        opened.messages?.open(opened.controller.operations)
+        schedule(prepared.plans, opened)
+        let code = await serve(opened)
+        await opened.messages?.close()
+        return code
+    }
+
+    private func open(_ prepared: Prepared, group: String?, _ listeners: [Listener]) async throws -> Opened {
+        let settings = prepared.settings
         var messages: (any DaemonMessages)?
         if flags.configuration != nil {
             messages = try await session.assembly.daemon.openMessages(session.state)
@@ -61,49 +88,49 @@ struct DaemonRun: Sendable {
             await messages?.close()
             throw error
         }
-        let faces = DaemonFaces(operations: controller.operations, messages: messages)
-        let server: HTTPServer
+        let queue = BackupQueue(session, plans: prepared.plans)
+        var faces = DaemonFaces(
+            controller.operations, session, backups: queue, checks: { await controller.readiness() },
+            othersMayStart: flags.groupMayStart || settings.groupMayStart,
+            metrics: { [messages] in await queue.metrics() + (await messages?.metrics() ?? "") })
+        faces.others += messages?.routes ?? []
         do {
             let socket = try UnixSocket(listeningAt: session.state.daemonSocket, group: group)
-            server = try HTTPServer(
-                socket: socket, router: faces.router(groupMayStart: flags.groupMayStart || settings.groupMayStart))
+            var limits = Limits()
+            limits.connections = settings.connections
+            let server = try HTTPServer(listeners: [.unix(socket)] + listeners, router: faces.router, limits: limits)
+            return Opened(controller: controller, messages: messages, queue: queue, router: faces.router, server: server)
         } catch {
             await controller.abandon()
             await messages?.close()
             throw error
         }
-        session.note("listening at \(session.state.daemonSocket)")
-        // The rollouts that were found are driven at once; an address that cannot be had is said and tried at the next reload.
-        do throws(Failure) {
-            try await doors.open(prepared.places, router: faces.router, connections: settings.connections)
-        } catch { session.complain(error.description) }
-        messages?.open(controller.operations)
-        schedule(prepared.plans, faces)
-        let code = await serve(controller, server, faces)
-        await messages?.close()
-        return code
     }
 
-    private func serve(_ controller: any OpenedController, _ server: HTTPServer, _ faces: DaemonFaces) async -> ExitCode {
+    private func serve(_ opened: Opened) async -> ExitCode {
         await withTaskGroup(of: ExitCode?.self) { group in
             group.addTask {
-                await server.run(); return nil
+                await opened.server.run(); return nil
             }
             group.addTask {
                 await doors.run(); return nil
             }
             group.addTask {
+                await opened.queue.run()
+                return nil
+            }
+            group.addTask {
                 await schedules.run(); return nil
             }
             group.addTask {
-                await faces.messages?.run(); return nil
+                await opened.messages?.run(); return nil
             }
             group.addTask {
-                await showLife(of: controller); return nil
+                await showLife(of: opened.controller); return nil
             }
             group.addTask {
                 do throws(Failure) {
-                    try await controller.run()
+                    try await opened.controller.run()
                     return .ok
                 } catch {
                     session.complain(error.description)
@@ -111,16 +138,16 @@ struct DaemonRun: Sendable {
                 }
             }
             group.addTask {
-                await takeSignals(controller, server, faces)
+                await takeSignals(opened)
                 return nil
             }
             manager.ready("driving rollouts in \(session.state.path)")
             var code: ExitCode?
             while code == nil, let ended = await group.next() { code = ended }
             manager.stopping()
-            server.stop()
+            opened.server.stop()
             doors.close()
-            await controller.stop()
+            await opened.controller.stop()
             // A backup under way is given up in order; the next run removes what it began. What is not told yet stays in the outbox.
             group.cancelAll()
             return code ?? .ok
@@ -139,12 +166,12 @@ struct DaemonRun: Sendable {
 
     /// SIGHUP reads the configuration again. The first other signal stops the daemon in order; the second ends the process at once,
     /// however far that has come.
-    private func takeSignals(_ controller: any OpenedController, _ server: HTTPServer, _ faces: DaemonFaces) async {
+    private func takeSignals(_ opened: Opened) async {
         await withDiscardingTaskGroup { group in
             var count = 0
             for await signal in session.interruptions {
                 if signal == SIGHUP, flags.configuration != nil, count == 0 {
-                    await reload(faces)
+                    await reload(opened)
                     continue
                 }
                 count += 1
@@ -154,9 +181,9 @@ struct DaemonRun: Sendable {
                 }
                 session.note("stopping after \(Interruptions.name(of: signal)); a second signal ends at once")
                 manager.stopping()
-                server.stop()
+                opened.server.stop()
                 doors.close()
-                group.addTask { await controller.stop() }
+                group.addTask { await opened.controller.stop() }
             }
         }
     }
@@ -179,15 +206,16 @@ struct DaemonRun: Sendable {
     }
 
     /// Takes over the configuration as it is now. When anything is wrong with it the one before stays in force, and that is said.
-    private func reload(_ faces: DaemonFaces) async {
+    private func reload(_ opened: Opened) async {
         manager.reloading()
         defer { manager.ready("driving rollouts in \(session.state.path)") }
         do {
             let prepared = try prepare()
-            let use = try faces.messages?.prepare(prepared.settings)
-            try await doors.open(prepared.places, router: faces.router, connections: prepared.settings.connections)
+            let use = try opened.messages?.prepare(prepared.settings)
+            try await doors.open(prepared.places, router: opened.router, connections: prepared.settings.connections)
             use?()
-            schedule(prepared.plans, faces)
+            await opened.queue.use(prepared.plans)
+            schedule(prepared.plans, opened)
             for warning in prepared.warnings { session.note(plainLines(warning.description)) }
             session.note("the configuration was read again and is in force")
         } catch {
@@ -196,9 +224,9 @@ struct DaemonRun: Sendable {
         }
     }
 
-    private func schedule(_ plans: [LoadedBackupPlan], _ faces: DaemonFaces) {
+    private func schedule(_ plans: [LoadedBackupPlan], _ opened: Opened) {
         var session = session
-        session.notifier = faces.messages?.notifier
+        session.notifier = opened.messages?.notifier
         schedules.replace(
             by: plans.map { [session] plan in
                 (

@@ -2,7 +2,7 @@ internal import SerinPolicies
 
 extension Subcommand {
     static let daemon = Subcommand(
-        "daemon", summary: "a controller of many rollouts, asked over its unix socket",
+        "daemon", summary: "a controller of many rollouts, asked over its unix socket, and over HTTP",
         details: """
             Listens at daemon.sock in the state folder; every other command finds it there. SIGTERM or Ctrl-C ends it in order; live
             rollouts wait for the next one, or for their watchdog. --backup also does what a backup plan schedules: backups,
@@ -10,6 +10,8 @@ extension Subcommand {
             Members of the socket group may see everything, and halt, hold, resume, promote, roll back and approve. Only the daemon's own
             user may start rollouts, since a policy's programs run as that user and its secrets are read as that user; with
             --group-may-start members can do whatever that user can.
+            --listen serves the API over TCP as well: on the loopback address, or anywhere with TLS. There everyone needs credentials;
+            only /healthz, /readyz, /metrics and /v1/openapi.json show themselves to all.
             --config names a file that says the same and more: addresses with TLS, hooks by which chats and alerts halt, channels by
             which people are told, backup plans. SIGHUP reads it again: what is wrong is said and changes nothing, and rollouts go on in
             any case. Without --config SIGHUP ends the daemon.
@@ -18,6 +20,7 @@ extension Subcommand {
             "serin daemon", "serin daemon --config /etc/serin/serin.yaml",
             "serin daemon --socket-group deploy --state /var/lib/serin",
             "serin daemon --backup backups/checkout.yaml",
+            "serin daemon --listen 0.0.0.0:8443 --tls-certificate tls.crt --tls-key tls.key --tls-client-ca clients.crt",
         ], interruption: .handled
     ) { input throws(UsageError) in
         let group = try input.text("--socket-group", value: "GROUP", help: "a group whose members may ask it too")
@@ -29,6 +32,7 @@ extension Subcommand {
         let plans = try input.every("--backup", value: "PLAN", help: "a backup plan; may stand several times") {
             $0.isEmpty ? nil : $0
         }
+        let listening = try Listening(&input)
         let configuration = try input.text("--config", value: "FILE", help: "the daemon's configuration")
         let log = try input.option(
             "--log-format", value: "text|json", help: "the form of what it says on standard error (default: text)",
@@ -38,6 +42,7 @@ extension Subcommand {
                 session,
                 DaemonRun.Flags(
                     configuration: configuration, socketGroup: group, groupMayStart: groupMayStart, plans: plans,
+                    listening: listening,
                     logsAsJSON: log == .json)
             ).run()
         }

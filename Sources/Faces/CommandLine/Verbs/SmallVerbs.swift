@@ -5,24 +5,23 @@ internal import SerinPolicies
 
 extension Subcommand {
     static let schema = Subcommand(
-        "schema", summary: "the JSON Schema of policies, backup plans and the daemon's configuration, for editors",
+        "schema", summary: "the JSON Schema of policies, backup plans and the daemon's configuration, and the OpenAPI document",
         examples: [
-            "serin schema policy > policy.schema.json", "serin schema backup > backup.schema.json",
-            "serin schema config > config.schema.json",
+            "serin schema policy > policy.schema.json", "serin schema config > config.schema.json",
+            "serin schema openapi > openapi.json",
         ],
         interruption: .ends
     ) { input throws(UsageError) in
-        let topic = try input.optionalPositional("TOPIC", help: "policy (the default), backup or config")
-        guard topic == nil || ["policy", "backup", "config"].contains(topic) || input.isDescribing else {
-            throw UsageError(
-                "there is no schema of '\(topic ?? "")'", hint: "serin schema policy, serin schema backup, serin schema config")
+        let topic = try input.optionalPositional("TOPIC", help: "policy (the default), backup, config or openapi")
+        guard topic == nil || ["policy", "backup", "config", "openapi"].contains(topic) || input.isDescribing else {
+            throw UsageError("there is no schema of '\(topic ?? "")'", hint: "serin schema policy, backup, config or openapi")
         }
         return { session in
-            let assembly = session.assembly
             switch topic {
-            case "backup": session.data([assembly.backups.planSchema()])
-            case "config": session.data([assembly.daemon.schema()])
-            default: session.data([assembly.policySchema()])
+            case "openapi": session.data([DaemonFaces.description(session).canonicalText])
+            case "config": session.data([session.assembly.daemon.schema()])
+            case "backup": session.data([session.assembly.backups.planSchema()])
+            case .some, nil: session.data([session.assembly.policySchema()])
             }
             return .ok
         }

@@ -41,12 +41,13 @@ final class HookDesk: Sendable {
     /// Lets messages act; until then who sends is asked to send again.
     func open(_ orders: ChannelOrders) { self.orders.withLock { $0 = orders } }
 
-    /// The routes by which messages come. Whoever sends proves it by what the message itself carries.
+    /// The routes by which messages come. Whoever sends proves it by what the message itself carries, and none is counted against an
+    /// allowance: behind a proxy all senders have one address, and a stranger's flood must not keep a halt out.
     var routes: [Route] {
         [
             Route(
                 "POST", "/hooks/{kind}/{name}", summary: "a message of a chat, an alert or a program", access: .open,
-                allowance: .halting
+                allowance: .none
             ) { request, names in await self.answer(request, kind: names[0], name: names[1]) }
         ]
     }
