@@ -156,7 +156,8 @@ final class TestProgram: Sendable {
                 self.controllers.withLock { $0.append(controller) }
                 return controller
             },
-            openDaemon: { _ throws(OperationError) in FakeController(self.operations) },
+            openDaemon: { _, _ throws(OperationError) in FakeController(self.operations) },
+            openAccess: Assembly.access,
             openJournal: { _, _ throws(OperationError) in self.hasJournal ? self.operations : nil },
             verify: { service, _, _, _ throws(OperationError) in
                 guard service == self.service else { throw .notFound("there is no journal of \(service)") }

@@ -1,6 +1,7 @@
 internal import SerinAPI
 internal import SerinCatalogue
 internal import SerinController
+internal import SerinIdentity
 internal import SerinModel
 internal import SerinServer
 
@@ -13,7 +14,9 @@ extension Subcommand {
             verification, retention, drills, and its mirror and heartbeat.
             Members of the socket group may see everything, and halt, hold, resume, promote, roll back and approve. Only the daemon's own
             user may start rollouts, since a policy's programs run as that user and its secrets are read as that user; with
-            --group-may-start members can do whatever that user can.
+            --group-may-start members can do whatever that user can. serin token create makes tokens for everyone else, and --identities
+            names a file of people, issuers of identity tokens (OpenID Connect, GitHub Actions, GitLab), client certificates and
+            local users: docs/identities.md.
             """,
         examples: [
             "serin daemon", "serin daemon --socket-group deploy --state /var/lib/serin",
@@ -26,22 +29,29 @@ extension Subcommand {
         guard !groupMayStart || group != nil || input.isDescribing else {
             throw UsageError("--group-may-start needs --socket-group GROUP")
         }
+        let identities = try input.text(
+            "--identities", value: "FILE", help: "who else is believed: people, issuers of identity tokens, certificates, local users")
         let plans = try input.every("--backup", value: "PLAN", help: "a backup plan; may stand several times") {
             $0.isEmpty ? nil : $0
         }
         return { session in
             // A plan that is wrong stops the start, when somebody still looks.
             let loaded = try plans.map { try PlanArgument.load($0, session) }
+            let settings = try identities.map {
+                try IdentityFile(path: $0, secrets: Secrets(environment: session.environment)).settings()
+            }
             try session.state.create()
             try UnixSocket.check(session.state.daemonSocket, group: group)
-            let controller = try await session.assembly.openDaemon(session.state)
+            let identification = try await Identification.opened(
+                settings ?? IdentitySettings(), session, othersMayStart: groupMayStart)
+            let controller = try await session.assembly.openDaemon(session.state, identification.local)
             let server: HTTPServer
             do {
                 let socket = try UnixSocket(listeningAt: session.state.daemonSocket, group: group)
                 server = try HTTPServer(
                     socket: socket,
                     router: Router(
-                        RolloutAPI(controller.operations).routes, authenticator: SocketPeers(othersMayStart: groupMayStart)))
+                        RolloutAPI(controller.operations).routes, authenticator: identification.all))
             } catch {
                 await controller.abandon()
                 throw error
