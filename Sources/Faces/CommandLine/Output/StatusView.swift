@@ -50,26 +50,6 @@ enum StatusView {
         ]
     }
 
-    /// Whether users are safe from the canary now, as an answer to be read aloud.
-    ///
-    /// - Parameter isAttended: Whether a controller told the status; else it is what the journal said last, and nobody has looked since.
-    static func safety(_ status: RolloutStatus, isAttended: Bool = true) -> String {
-        if !status.isFinal, !isAttended { return "UNKNOWN, no controller is in charge: look at the load balancer" }
-        if status.isFinal, status.ending == .promoted {
-            return status.state == "passed"
-                ? "yes, passed: \(status.next)" : "yes, promoted: everyone is served by \(status.version)"
-        }
-        guard let observed = status.observedWeight else { return "unknown: the weight could not be read" }
-        if observed == .zero { return "yes, the canary receives no traffic" }
-        if status.isRollbackIncomplete { return "NO, the canary still receives \(observed) and must not: act now" }
-        if status.ending != nil, status.ending != .promoted { return "not yet, the canary still receives \(observed)" }
-        if !status.isWatched {
-            let held = status.state == "held" ? "held, " : ""
-            return "the canary receives \(observed), \(held)not watched: \(status.cause)"
-        }
-        return "the canary receives \(observed) and is watched"
-    }
-
     /// The block that is redrawn on a terminal.
     static func block(_ status: RolloutStatus, style: Style, width: Int) -> [String] {
         let release = plain("\(status.service) \(status.version) (was \(status.previous))")

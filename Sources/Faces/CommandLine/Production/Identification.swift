@@ -7,7 +7,8 @@ internal import SerinModel
 internal import SerinPorts
 internal import SerinTransport
 
-/// Everyone whom a daemon believes: bearers of own tokens, identity tokens and client certificates, and local users.
+/// Everyone whom a daemon believes: bearers of own tokens, identity tokens and client certificates, and local users. What a request
+/// bears is asked first, so that a token on the socket is that of its bearer.
 struct Identification: Sendable {
     /// By what a request bears.
     let remote: any Authenticator
@@ -43,9 +44,6 @@ struct Identification: Sendable {
             settings, store: store, transport: try Transport(), othersMayStart: othersMayStart, now: { session.now },
             report: { session.note(plainLines($0)) })
     }
-
-    /// Both; what a request bears comes first, so that a token on the socket is that of its bearer.
-    var all: Authenticators { Authenticators([remote, local]) }
 }
 
 /// Passes texts on, at most one a second: strangers must not fill the log.
