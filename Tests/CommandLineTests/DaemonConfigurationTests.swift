@@ -26,7 +26,7 @@ import Testing
 
     /// Runs the daemon with a configuration while the body asks it.
     private func serve(
-        _ text: String = hooks, _ body: (TestProgram, Transport) async throws -> Void
+        _ text: String = DaemonConfigurationTests.hooks, _ body: (TestProgram, Transport) async throws -> Void
     ) async throws {
         let program = try TestProgram(environment: ["TOKEN": "not-a-real-token", "BASE64": "c2VjcmV0LXNlY3JldC1zZWNyZXQ="])
         let file = program.file("serin.yaml")
@@ -40,7 +40,8 @@ import Testing
             throw error
         }
         program.interrupt()
-        #expect(await code == .ok, "\(program.messages.withLock { $0 })")
+        let ended = await code
+        #expect(ended == .ok, "\(program.messages.withLock { $0 })")
     }
 
     private func write(_ text: String, to file: String) {
@@ -133,12 +134,14 @@ import Testing
             """
         try await serve("version: 1\nhooks:\n" + lines.joined(separator: "\n") + "\n" + others) { program, _ in
             let file = program.file("serin.yaml")
+            // A program of its own, as its end ends what it listens to.
+            let client = try TestProgram(environment: program.environment.merging(["SERIN_STATE": program.state.path]) { $1 })
             for kind in kinds + ["standard", "teams", "telegram"] {
-                let code = await program.run("hook", "test", kind, kind, "--config", file)
-                #expect(code == .ok, "\(kind): \(program.takeOutput()) \(program.messages.withLock { $0.suffix(300) })")
+                let code = await client.run("hook", "test", kind, kind, "--config", file)
+                #expect(code == .ok, "\(kind): \(client.takeOutput()) \(client.messages.withLock { String($0.suffix(300)) })")
             }
-            #expect(await program.run("hook", "test", "discord", "discord", "--config", file) == .usage)
-            #expect(await program.run("hook", "test", "slack", "none", "--config", file) == .usage)
+            #expect(await client.run("hook", "test", "discord", "discord", "--config", file) == .usage)
+            #expect(await client.run("hook", "test", "slack", "none", "--config", file) == .usage)
             #expect(program.operations.state.withLock { $0.commands.isEmpty }, "a sample changes nothing")
         }
     }
@@ -147,7 +150,7 @@ import Testing
         let program = try TestProgram()
         write("version: 1\nhoks: {}", to: program.file("serin.yaml"))
         #expect(await program.run("daemon", "--config", program.file("serin.yaml")) == .usage)
-        #expect(program.messages.withLock { $0 }.contains("serin.yaml:2:1: error: unknown key 'hoks'"))
+        #expect(program.messages.withLock { $0 }.contains("serin.yaml:2:1: unknown key 'hoks'"))
         try await serve { program, transport in
             let file = program.file("serin.yaml")
             write("version: 1\nhoks: {}", to: file)
@@ -193,10 +196,24 @@ import Testing
         }
     }
 
+    @Test func everyMetricOfRulesAndDashboardIsWritten() async throws {
+        try await serve { program, transport in
+            var request = HTTPRequest(url: "http://serin/metrics", timeout: .seconds(20))
+            request.unixSocket = program.state.daemonSocket
+            let written = String(decoding: try await transport.send(request).body, as: UTF8.self)
+            for file in ["serin-rules.yaml", "serin-dashboard.json"] {
+                let text = try RequirementsTests.text("examples/monitoring/\(file)")
+                let names = Set(text.split { !($0.isLetter || $0.isNumber || $0 == "_") }.filter { $0.hasPrefix("serin_") })
+                #expect(names.count > 5)
+                for name in names { #expect(written.contains("# TYPE \(name) "), "\(file): \(name)") }
+            }
+        }
+    }
+
     // MARK: Out
 
-    private func notification(_ subject: String) -> Notification {
-        Notification(
+    private func notification(_ subject: String) -> SerinPorts.Notification {
+        SerinPorts.Notification(
             .rolloutEnded, .warning, subject: subject, text: "errors rose", deduplicationKey: "rollout checkout-1",
             at: SystemClock().now())
     }

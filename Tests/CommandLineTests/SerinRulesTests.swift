@@ -55,9 +55,9 @@ import Testing
 
     @Test func theConfigurationKnowsEveryKindOfNotification() throws {
         let assembly = Assembly.daemon(environment: [:], output: Output { _, _ in })
-        let kinds = Notification.Kind.allCases.map(\.rawValue).joined(separator: ", ")
+        let kinds = SerinPorts.Notification.Kind.allCases.map(\.rawValue).joined(separator: ", ")
         let text = "version: 1\nnotify: {team: {mattermost: {url_env: A}, on: [\(kinds)]}}"
         let settings = try assembly.readSettings(.init(file: "serin.yaml", text: text)).settings
-        #expect(settings.routes.first?.kinds.count == Notification.Kind.allCases.count)
+        #expect(settings.routes.first?.kinds.count == SerinPorts.Notification.Kind.allCases.count)
     }
 }

@@ -46,7 +46,10 @@ final class TestProgram: Sendable {
             for file in ["serin.sock", "policy.yaml"] { unlink("\(state.path)/\(service)/\(file)") }
             rmdir("\(state.path)/\(service)")
         }
-        for file in ["policy.yaml", "junit.xml", "summary.md", "outputs", "daemon.sock", "serin.yaml", "messages.db", "messages.db-wal", "messages.db-shm"] { unlink("\(state.path)/\(file)") }
+        for file in [
+            "policy.yaml", "junit.xml", "summary.md", "outputs", "daemon.sock", "serin.yaml", "messages.db", "messages.db-wal",
+            "messages.db-shm",
+        ] { unlink("\(state.path)/\(file)") }
         rmdir(state.path)
     }
 
@@ -156,7 +159,8 @@ final class TestProgram: Sendable {
                 self.controllers.withLock { $0.append(controller) }
                 return controller
             },
-            openDaemon: { _, _ throws(OperationError) in FakeController(self.operations) },
+            openDaemon: { _, _, _ throws(OperationError) in FakeController(self.operations) },
+            openAccess: Assembly.access,
             openJournal: { _, _ throws(OperationError) in self.hasJournal ? self.operations : nil },
             verify: { service, _, _, _ throws(OperationError) in
                 guard service == self.service else { throw .notFound("there is no journal of \(service)") }

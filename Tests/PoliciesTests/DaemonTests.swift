@@ -45,8 +45,8 @@ import Testing
 
     /// What is wrong, and a part of what is said about it.
     @Test(arguments: [
-        ("lisen: []", "3:1: error: unknown key 'lisen'"),
-        ("listen: [{address: \"0.0.0.0:80\"}]", "3:10: error: listen: 0.0.0.0 is reached by others"),
+        ("lisen: []", "3:1: unknown key 'lisen'"),
+        ("listen: [{address: \"0.0.0.0:80\"}]", "listen: 0.0.0.0 is reached by others"),
         ("listen: [{address: localhost}]", "expected a host's number and a port"),
         ("hooks: {a: {kind: slack}}", "hooks.a: has no secret"),
         ("hooks: {a: {kind: slak, secret_env: S}}", "did you mean 'slack'?"),

@@ -141,8 +141,13 @@ public struct Assembly: Sendable {
     public var forecast: @Sendable (LoadedPolicy, PolicySource, StateRoot) async -> Forecast
     /// Opens the controller of one service and its store, under the folder's lock; `refused` when another process holds it.
     public var openController: @Sendable (ServiceName, StateRoot) async throws(OperationError) -> any OpenedController
-    /// Opens a controller of all services, each in its folder as rollouts need it; the notifier is told of every rollout.
-    public var openDaemon: @Sendable (StateRoot, (any Notifier)?) async throws(OperationError) -> any OpenedController
+    /// Opens a controller of all services, each in its folder as rollouts need it.
+    ///
+    /// The authenticator finds out who asks at the services' own sockets; the notifier is told of every rollout.
+    public var openDaemon:
+        @Sendable (StateRoot, any Authenticator, (any Notifier)?) async throws(OperationError) -> any OpenedController
+    /// Opens the file of tokens.
+    public var openAccess: @Sendable (StateRoot) async throws(OperationError) -> any AccessStore
     /// Opens one service's journal to read it only, while no controller holds it; nil when there is none.
     public var openJournal: @Sendable (ServiceName, StateRoot) async throws(OperationError) -> (any RolloutOperations)?
     /// Checks one service's journal, which no controller holds, against a noted head, and replays one or all rollouts.
@@ -167,7 +172,10 @@ public struct Assembly: Sendable {
         probe: @escaping @Sendable (LoadedPolicy, PolicySource, StateRoot) async -> [Probe],
         forecast: @escaping @Sendable (LoadedPolicy, PolicySource, StateRoot) async -> Forecast,
         openController: @escaping @Sendable (ServiceName, StateRoot) async throws(OperationError) -> any OpenedController,
-        openDaemon: @escaping @Sendable (StateRoot, (any Notifier)?) async throws(OperationError) -> any OpenedController,
+        openDaemon:
+            @escaping @Sendable (StateRoot, any Authenticator, (any Notifier)?) async throws(OperationError) ->
+            any OpenedController,
+        openAccess: @escaping @Sendable (StateRoot) async throws(OperationError) -> any AccessStore,
         openJournal: @escaping @Sendable (ServiceName, StateRoot) async throws(OperationError) -> (any RolloutOperations)?,
         verify:
             @escaping @Sendable (ServiceName, RolloutID?, Checkpoint?, StateRoot) async throws(OperationError) -> Verification,
@@ -183,6 +191,7 @@ public struct Assembly: Sendable {
         self.forecast = forecast
         self.openController = openController
         self.openDaemon = openDaemon
+        self.openAccess = openAccess
         self.openJournal = openJournal
         self.verify = verify
         self.policySchema = policySchema

@@ -35,6 +35,7 @@ struct DaemonBuilder {
         settings.groupMayStart = root.section("socket")?.flag("may_start") ?? false
         settings.hooks = root.map("hooks").compactMap { hook(from: $0) }
         settings.routes = root.map("notify").compactMap { route(from: $0) }
+        settings.identities = root.text("identities")
         settings.backups = texts(root.list("backups"))
         if let most = root.section("limits")?.number("connections") { settings.connections = Int(most) }
         settings.log = root.text("log").flatMap(DaemonSettings.LogFormat.init)

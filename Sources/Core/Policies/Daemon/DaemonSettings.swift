@@ -97,6 +97,8 @@ public struct DaemonSettings: Sendable, Hashable {
     public var socketGroup: String?
     /// Whether that group may start rollouts, and so run programs as the daemon's user.
     public var groupMayStart = false
+    /// The file of people, issuers of identity tokens, client certificates and local users; nil: tokens and local users alone.
+    public var identities: String?
     /// Who may send messages in.
     public var hooks: [Hook] = []
     /// Who is told.

@@ -7,6 +7,9 @@ func daemonShape(hooks: [HookSchema], channels: [DriverSchema]) -> Section {
         Field(
             "listen", .list(.section(listenerShape), least: 1), .optional,
             "addresses beside the unix socket in the state folder, which is always there"),
+        Field(
+            "identities", .path, .optional,
+            "the file of people, issuers of identity tokens, client certificates and local users (docs/identities.md)"),
         Field("socket", .section(socketShape), .optional, "who may ask at the unix socket besides the daemon's own user"),
         Field(
             "hooks", .map(keys: .name, .section(senderShape(hooks)), least: 1), .optional,

@@ -2,6 +2,7 @@ internal import Glibc
 internal import SerinAPI
 internal import SerinCatalogue
 internal import SerinController
+internal import SerinIdentity
 internal import SerinLocks
 internal import SerinModel
 internal import SerinPolicies
@@ -14,6 +15,7 @@ struct DaemonRun: Sendable {
         var configuration: String?
         var socketGroup: String?
         var groupMayStart = false
+        var identities: String?
         var plans: [String] = []
         var listening = Listening()
         var logsAsJSON = false
@@ -25,6 +27,7 @@ struct DaemonRun: Sendable {
         var warnings: [Diagnostic]
         var plans: [LoadedBackupPlan]
         var places: [DaemonDoors.Place]
+        var identities: IdentitySettings
     }
 
     /// Everything that is open.
@@ -32,6 +35,8 @@ struct DaemonRun: Sendable {
         var controller: any OpenedController
         var messages: (any DaemonMessages)?
         var queue: BackupQueue
+        var remote: ExchangedAuthenticator
+        var local: ExchangedAuthenticator
         var router: Router
         var server: HTTPServer
     }
@@ -81,9 +86,13 @@ struct DaemonRun: Sendable {
             messages = try await session.assembly.daemon.openMessages(session.state)
             try messages?.prepare(settings)()
         }
+        let identification = try await identification(prepared)
+        let (remote, local) = (
+            ExchangedAuthenticator(identification.remote), ExchangedAuthenticator(identification.local)
+        )
         let controller: any OpenedController
         do {
-            controller = try await session.assembly.openDaemon(session.state, messages?.notifier)
+            controller = try await session.assembly.openDaemon(session.state, local, messages?.notifier)
         } catch {
             await messages?.close()
             throw error
@@ -91,7 +100,7 @@ struct DaemonRun: Sendable {
         let queue = BackupQueue(session, plans: prepared.plans)
         var faces = DaemonFaces(
             controller.operations, session, backups: queue, checks: { await controller.readiness() },
-            othersMayStart: flags.groupMayStart || settings.groupMayStart,
+            authenticators: [remote, local],
             metrics: { [messages] in await queue.metrics() + (await messages?.metrics() ?? "") })
         faces.others += messages?.routes ?? []
         do {
@@ -99,12 +108,19 @@ struct DaemonRun: Sendable {
             var limits = Limits()
             limits.connections = settings.connections
             let server = try HTTPServer(listeners: [.unix(socket)] + listeners, router: faces.router, limits: limits)
-            return Opened(controller: controller, messages: messages, queue: queue, router: faces.router, server: server)
+            return Opened(
+                controller: controller, messages: messages, queue: queue, remote: remote, local: local, router: faces.router,
+                server: server)
         } catch {
             await controller.abandon()
             await messages?.close()
             throw error
         }
+    }
+
+    private func identification(_ prepared: Prepared) async throws(Failure) -> Identification {
+        try await Identification.opened(
+            prepared.identities, session, othersMayStart: flags.groupMayStart || prepared.settings.groupMayStart)
     }
 
     private func serve(_ opened: Opened) async -> ExitCode {
@@ -196,7 +212,10 @@ struct DaemonRun: Sendable {
         return Prepared(
             settings: settings, warnings: loaded?.warnings ?? [],
             plans: try (flags.plans + settings.backups).map { try PlanArgument.load($0, session) },
-            places: try DaemonDoors.places(of: settings, secret: session.assembly.daemon.readSecret))
+            places: try DaemonDoors.places(of: settings, secret: session.assembly.daemon.readSecret),
+            identities: try (flags.identities ?? settings.identities).map {
+                try IdentityFile(path: $0, secrets: Secrets(environment: session.environment)).settings()
+            } ?? IdentitySettings())
     }
 
     /// Reads and checks a configuration.
@@ -212,8 +231,11 @@ struct DaemonRun: Sendable {
         do {
             let prepared = try prepare()
             let use = try opened.messages?.prepare(prepared.settings)
+            let identification = try await identification(prepared)
             try await doors.open(prepared.places, router: opened.router, connections: prepared.settings.connections)
             use?()
+            opened.remote.exchange(for: identification.remote)
+            opened.local.exchange(for: identification.local)
             await opened.queue.use(prepared.plans)
             schedule(prepared.plans, opened)
             for warning in prepared.warnings { session.note(plainLines(warning.description)) }

@@ -37,10 +37,10 @@ extension Assembly {
                     service, root: state.path, purpose: OpenedService.runPurpose, surroundings: try surroundings(),
                     readPolicy: read)
             },
-            openDaemon: { state, notifier throws(OperationError) in
+            openDaemon: { state, peers, notifier throws(OperationError) in
                 let shared = try surroundings()
                 let daemon = OpenedDaemon(
-                    state: state, retries: shared.retries,
+                    state: state, peers: peers, retries: shared.retries,
                     report: { text in shared.output.write("serin: \(plain(text))\n", isKept: true) },
                     open: { service throws(OperationError) in
                         try await OpenedService.open(
@@ -54,6 +54,7 @@ extension Assembly {
                 }
                 return daemon
             },
+            openAccess: access,
             openJournal: { service, state in journal(of: service, state) },
             verify: { service, rollout, noted, state throws(OperationError) in
                 try await verifyJournal(service, rollout, against: noted, state)
@@ -119,6 +120,14 @@ extension Assembly {
             Refusal(
                 "the policy of '\(loaded.policy.service)' says of no backup what it is made of",
                 hint: "add backup: {before: always, plan: FILE} to it, or name a backup plan"))
+    }
+
+    /// Opens the file of tokens.
+    @Sendable static func access(_ state: StateRoot) async throws(OperationError) -> any AccessStore {
+        do throws(Failure) {
+            try state.create()
+            return try await SQLiteAccess.open(SQLiteAccess.path(under: state.path))
+        } catch { throw .unavailable(error.description) }
     }
 
     static func backups(environment: [String: String], output: Output) -> BackupAssembly {

@@ -11,7 +11,9 @@ extension Subcommand {
             user may start rollouts, since a policy's programs run as that user and its secrets are read as that user; with
             --group-may-start members can do whatever that user can.
             --listen serves the API over TCP as well: on the loopback address, or anywhere with TLS. There everyone needs credentials;
-            only /healthz, /readyz, /metrics and /v1/openapi.json show themselves to all.
+            only /healthz, /readyz, /metrics and /v1/openapi.json show themselves to all. serin token create makes tokens; --identities
+            names a file of people, issuers of identity tokens (OpenID Connect, GitHub Actions, GitLab), client certificates and local
+            users, whose keys docs/identities.md explains.
             --config names a file that says the same and more: addresses with TLS, hooks by which chats and alerts halt, channels by
             which people are told, backup plans. SIGHUP reads it again: what is wrong is said and changes nothing, and rollouts go on in
             any case. Without --config SIGHUP ends the daemon.
@@ -29,6 +31,9 @@ extension Subcommand {
         guard !groupMayStart || group != nil || input.isDescribing else {
             throw UsageError("--group-may-start needs --socket-group GROUP")
         }
+        let identities = try input.text(
+            "--identities", value: "FILE",
+            help: "who else is believed: people, issuers of identity tokens, certificates, local users")
         let plans = try input.every("--backup", value: "PLAN", help: "a backup plan; may stand several times") {
             $0.isEmpty ? nil : $0
         }
@@ -41,7 +46,8 @@ extension Subcommand {
             try await DaemonRun(
                 session,
                 DaemonRun.Flags(
-                    configuration: configuration, socketGroup: group, groupMayStart: groupMayStart, plans: plans,
+                    configuration: configuration, socketGroup: group, groupMayStart: groupMayStart,
+                    identities: identities, plans: plans,
                     listening: listening,
                     logsAsJSON: log == .json)
             ).run()
