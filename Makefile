@@ -1,6 +1,6 @@
 # make demo    set-up and the main job on real servers      make test   set-up and all tests
 # make bench   a table of speed, memory and decision quality (BENCH="halt parse" for some)  make soak   what takes longer than a test run may
-# make sanitize  the tests of everything but whole rollouts, watched by ThreadSanitizer
+# make sanitize  the tests of everything but whole rollouts, watched by ThreadSanitizer and then by AddressSanitizer
 # make fuzz      a fuzzer for every parser that faces the network, 60 s each (FUZZ_SECONDS)
 SWIFT ?= swift
 JOBS ?= 2
@@ -47,9 +47,12 @@ soak: setup
 
 # Whole rollouts have deadlines that a watched program does not always keep.
 tsan = --sanitize=thread -Xswiftc -DSERIN_TSAN --scratch-path build/tsan
+asan = --sanitize=address --scratch-path build/asan
 sanitize: setup
 	$(SWIFT) build --build-tests -j $(JOBS) $(tsan)
 	$(SWIFT) test --skip-build --no-parallel $(tsan) --skip IntegrationTests
+	$(SWIFT) build --build-tests -j $(JOBS) $(asan)
+	ASAN_OPTIONS=detect_leaks=0 $(SWIFT) test --skip-build --no-parallel $(asan) --skip IntegrationTests
 
 # Every parser that faces the network, FUZZ_SECONDS each (FUZZ="hook-slack json" for some). What breaks one stays in build/fuzz.
 fuzz: setup

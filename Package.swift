@@ -31,12 +31,12 @@ func tests(_ name: String, _ dependencies: [String], resources: [Resource] = [])
         resources: resources, swiftSettings: strict)
 }
 
-let core = ["Model", "Policies", "Verdicts", "Rollouts", "Records", "Catalogue", "Migrations"]
+let core = ["Model", "Policies", "Verdicts", "Rollouts", "Records", "Catalogue", "Migrations", "Access"]
 let everything =
     core + [
         "Ports", "Controller", "Locks", "Transport", "Processes", "Crypto", "Compression", "Database", "SQL", "YAML",
-        "Prometheus", "Postgres", "SQLite", "Traffic", "Actions", "Backups", "MigrationTools", "Notifications", "API",
-        "Server",
+        "Prometheus", "Postgres", "SQLite", "Traffic", "Actions", "Backups", "MigrationTools", "Notifications", "Identity",
+        "API", "Server",
     ]
 
 let package = Package(
@@ -70,6 +70,7 @@ let package = Package(
         room("Core/Records", ["Model", "Policies", "Verdicts", "Rollouts"]),
         room("Core/Catalogue", ["Model", "Policies", "Records"]),
         room("Core/Migrations", ["Model"]),
+        room("Core/Access", ["Model", "Records"]),
 
         room("Ports", core),
         room("Controller", core + ["Ports", "Locks"]),
@@ -87,7 +88,7 @@ let package = Package(
         // Adapters: each knows Ports, Core's values, Platform and its C library.
         room("Adapters/Prometheus", ["Model", "Policies", "Ports", "Locks", "Transport", "Processes"]),
         room("Adapters/Postgres", ["Model", "Policies", "Ports", "Locks", "Database"]),
-        room("Adapters/SQLite", ["Model", "Records", "Catalogue", "Ports", "Locks", "Crypto"], c: ["CSQLite"]),
+        room("Adapters/SQLite", ["Model", "Records", "Catalogue", "Access", "Ports", "Locks", "Crypto"], c: ["CSQLite"]),
         room("Adapters/Traffic", ["Model", "Policies", "Ports", "Locks", "Transport", "Processes"]),
         room(
             "Adapters/Backups",
@@ -99,7 +100,8 @@ let package = Package(
             "Adapters/MigrationTools",
             ["Model", "Policies", "Rollouts", "Migrations", "Catalogue", "Ports", "Locks", "Processes", "Crypto", "Database"]),
         room("Adapters/Actions", ["Model", "Policies", "Rollouts", "Ports", "Transport", "Processes"]),
-        room("Adapters/Notifications", ["Model", "Ports", "Locks", "Transport", "Processes", "Crypto"]),
+        room("Adapters/Notifications", ["Model", "Policies", "Ports", "Locks", "Transport", "Processes", "Crypto"]),
+        room("Adapters/Identity", ["Model", "Access", "Ports", "Locks", "Transport", "Crypto"]),
 
         // Faces.
         room("Faces/API", core + ["Ports", "Controller", "Crypto"]),
@@ -148,7 +150,9 @@ let package = Package(
             path: "Tests/JournalWriter", swiftSettings: strict),
 
         tests("ModelTests", ["SerinModel"]),
-        tests("PoliciesTests", ["SerinModel", "SerinPolicies", "SerinYAML", "SerinTraffic", "SerinBackups"]),
+        tests(
+            "PoliciesTests",
+            ["SerinModel", "SerinPolicies", "SerinYAML", "SerinTraffic", "SerinBackups", "SerinNotifications"]),
         tests("VerdictsTests", ["SerinModel", "SerinVerdicts", "SerinProcesses"], resources: [.copy("Vectors")]),
         tests("RolloutsTests", ["SerinModel", "SerinPolicies", "SerinVerdicts", "SerinRollouts"]),
         tests("RecordsTests", core.map { "Serin" + $0 } + ["SerinCrypto"], resources: [.copy("Golden")]),
@@ -208,6 +212,12 @@ let package = Package(
             [
                 "SerinModel", "SerinPorts", "SerinNotifications", "SerinTransport", "SerinCrypto", "SerinSQLite", "SerinLocks",
                 "Testbed",
+            ], resources: [.copy("Vectors")]),
+        tests(
+            "IdentityTests",
+            [
+                "SerinModel", "SerinAccess", "SerinRecords", "SerinPorts", "SerinIdentity", "SerinSQLite", "SerinTransport", "SerinCrypto",
+                "SerinLocks", "SerinProcesses", "COpenSSL", "Testbed",
             ], resources: [.copy("Vectors")]),
         tests(
             "APITests",

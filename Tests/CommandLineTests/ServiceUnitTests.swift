@@ -45,7 +45,7 @@ import Testing
         defer { try? FileManager.default.removeItem(atPath: scratch) }
         let services = try instances(in: scratch, suffix: ".service")
         let timers = try instances(in: scratch, suffix: ".timer")
-        #expect(services.count == 4 && timers.count == 4)
+        #expect(services.count == 5 && timers.count == 4)
         for path in services + timers {
             let verified = try await analyze(["verify", "--man=no", path])
             #expect(verified.isGood && verified.text == "", "\(path): \(verified.text)")
@@ -76,7 +76,7 @@ import Testing
             shell += fields[6] + "\n"
         }
         let commands = ShellCommands(shell)
-        #expect(commands.commands.count == 12, "\(commands.commands)")
+        #expect(commands.commands.count == 13, "\(commands.commands)")
         #expect(commands.problems() == [])
     }
 

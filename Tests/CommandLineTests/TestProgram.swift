@@ -48,9 +48,10 @@ final class TestProgram: Sendable {
             for file in ["serin.sock", "policy.yaml"] { unlink("\(state.path)/\(service)/\(file)") }
             rmdir("\(state.path)/\(service)")
         }
-        for file in ["policy.yaml", "junit.xml", "quality.json", "summary.md", "outputs", "daemon.sock"] {
-            unlink("\(state.path)/\(file)")
-        }
+        for file in [
+            "policy.yaml", "junit.xml", "quality.json", "summary.md", "outputs", "daemon.sock", "serin.yaml", "messages.db", "messages.db-wal",
+            "messages.db-shm",
+        ] { unlink("\(state.path)/\(file)") }
         rmdir(state.path)
     }
 
@@ -162,7 +163,8 @@ final class TestProgram: Sendable {
                 self.controllers.withLock { $0.append(controller) }
                 return controller
             },
-            openDaemon: { _ throws(OperationError) in FakeController(self.operations) },
+            openDaemon: { _, _, _ throws(OperationError) in FakeController(self.operations) },
+            openAccess: Assembly.access,
             openJournal: { _, _ throws(OperationError) in self.hasJournal ? self.operations : nil },
             verify: { service, _, _, _ throws(OperationError) in
                 guard service == self.service else { throw .notFound("there is no journal of \(service)") }
@@ -170,6 +172,7 @@ final class TestProgram: Sendable {
             },
             policySchema: { "{\"title\":\"policy\"}" },
             backups: backups.assembly,
+            daemon: Assembly.daemon(environment: environment, output: Output { _, _ in }),
             migrations: Assembly.migrations(environment: environment),
             migrationScripts: Assembly.migrationScripts(environment: environment),
             watchdog: { _, _, _ throws(OperationError) in .ok })

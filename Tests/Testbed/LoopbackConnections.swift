@@ -14,6 +14,9 @@ public func canConnect(path: String) -> Bool {
     return descriptor >= 0
 }
 
+/// A connection to a unix socket, the caller's own to close; negative when there is none.
+public func connection(path: String) -> Int32 { connected(path: path) }
+
 /// A connection to a loopback port; negative when there is none.
 func connected(port: Int) -> Int32 {
     var address = sockaddr_in()

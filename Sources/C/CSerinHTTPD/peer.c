@@ -19,6 +19,18 @@ int serin_peer_uid(int descriptor, uint32_t *uid) {
     return 0;
 }
 
+int serin_peer_groups(int descriptor, uint32_t *groups, int capacity) {
+    struct ucred credentials;
+    socklen_t length = sizeof credentials;
+    if (capacity < 1 || getsockopt(descriptor, SOL_SOCKET, SO_PEERCRED, &credentials, &length) != 0 || credentials.pid == 0)
+        return -1;
+    groups[0] = credentials.gid;
+    length = (socklen_t)((size_t)(capacity - 1) * sizeof(uint32_t));
+    // More groups than there is room for: only its own counts.
+    if (getsockopt(descriptor, SOL_SOCKET, SO_PEERGROUPS, groups + 1, &length) != 0) return 1;
+    return 1 + (int)(length / sizeof(uint32_t));
+}
+
 int serin_httpd_address(struct MHD_Connection *connection, char *address, size_t capacity) {
     struct sockaddr_storage peer;
     socklen_t length = sizeof peer;

@@ -60,7 +60,7 @@ public struct RolloutID: Sendable, Hashable, Comparable, Codable, CustomStringCo
 
 /// Who asked: a person or machine identified by the channel it came through.
 public struct Principal: Sendable, Hashable, Comparable, Codable, CustomStringConvertible {
-    /// How it was identified: `uid` (peer of the unix socket), `token`, `oidc`, `mtls` (client certificate), the name of a chat or
+    /// How it was identified: `person` (one whom the configuration knows, by whatever way), `uid` (peer of the unix socket), `token`, `oidc`, `mtls` (client certificate), the name of a chat or
     /// alert channel, `signal` (Ctrl-C), `serin` itself.
     public var channel: String
     /// The identity within the channel, such as a user id.
@@ -74,6 +74,8 @@ public struct Principal: Sendable, Hashable, Comparable, Codable, CustomStringCo
 
     /// The person behind a unix socket peer.
     public static func uid(_ number: UInt32) -> Principal { Principal(channel: "uid", identity: "\(number)") }
+    /// A person whom the configuration knows, the same by whatever way they come.
+    public static func person(_ name: String) -> Principal { Principal(channel: "person", identity: name) }
     /// The bearer of a token, by the token's name, which is no secret.
     public static func token(_ name: String) -> Principal { Principal(channel: "token", identity: name) }
     /// The subject of an identity token, as its issuer names it.

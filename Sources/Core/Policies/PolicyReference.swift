@@ -12,6 +12,13 @@ public func backupPlanReference(destinations: [DriverSchema]) -> String {
     return writer.text
 }
 
+/// The reference of every key of a daemon's configuration, from the same declarations that the parser follows.
+public func daemonReference(hooks: [HookSchema], channels: [DriverSchema]) -> String {
+    var writer = ReferenceWriter()
+    writer.write(daemonShape(hooks: hooks, channels: channels), title: "The configuration", path: "")
+    return writer.text
+}
+
 private struct ReferenceWriter {
     var text = ""
     /// Sections already written under another path, by their keys, so that equal ones are described once.

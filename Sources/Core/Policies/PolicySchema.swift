@@ -6,6 +6,13 @@ public func policySchema(drivers: [DriverSchema]) -> JSONValue {
     document(policyShape(drivers: drivers), title: "Serin policy", description: "What the rollouts of one service must do.")
 }
 
+/// The JSON Schema (draft 2020-12) of a daemon's configuration, from the same declarations that the parser follows.
+public func daemonSchema(hooks: [HookSchema], channels: [DriverSchema]) -> JSONValue {
+    document(
+        daemonShape(hooks: hooks, channels: channels), title: "Serin configuration",
+        description: "Where a daemon listens, who may halt by which channel, and who is told.")
+}
+
 /// The JSON Schema (draft 2020-12) of backup plans, from the same declarations that the parser follows.
 public func backupPlanSchema(destinations: [DriverSchema]) -> JSONValue {
     document(
@@ -95,8 +102,8 @@ private func schema(of form: ScalarForm) -> JSONValue {
                 .object(["type": .string("integer"), "minimum": .integer(1), "maximum": .integer(10_000)]), text(form),
             ])
         ])
-    case .text, .anyText, .name, .signalName, .metric, .labelName, .url, .path, .environmentName, .credentialName, .jsonPointer,
-        .duration, .share, .perSecond, .bytes, .backup:
+    case .text, .anyText, .name, .signalName, .metric, .labelName, .url, .path, .address, .environmentName, .credentialName,
+        .jsonPointer, .duration, .share, .perSecond, .bytes, .backup:
         return text(form)
     }
 }
@@ -119,6 +126,7 @@ func pattern(of form: ScalarForm) -> String {
     case .credentialName: "^[A-Za-z0-9_][A-Za-z0-9._-]{0,254}$"
     case .url: "^https?://[!-\"$-.0->A-~]+([/?#][!-~]*)?$"
     case .path: "^/[^\\u0000-\\u001F\\u007F]+$"
+    case .address: "^([0-9]{1,3}(\\.[0-9]{1,3}){3}|\\[[0-9A-Fa-f:.]+\\]):[0-9]{1,5}$"
     case .jsonPointer: "^(/([^~/]|~[01])*)*$"
     case .duration: "^([0-9]{1,9}ms|[0-9]{1,9}(\\.[0-9]{1,3})?[smhd])$"
     case .share, .weight: "^[0-9]{1,9}(\\.[0-9]{1,6})?%$"

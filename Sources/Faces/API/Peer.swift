@@ -19,6 +19,8 @@ public struct Peer: Sendable, Hashable {
 
     /// The user at the other end of a unix socket; nil over TCP.
     public var uid: UInt32?
+    /// The groups of that user when they connected, their own first.
+    public var groups: [UInt32] = []
     /// The numeric address of a TCP peer without its port; nil over a unix socket.
     public var address: String?
     /// Whether the connection is encrypted.

@@ -2,6 +2,7 @@ public import SerinAPI
 public import SerinController
 public import SerinModel
 public import SerinPolicies
+public import SerinPorts
 public import SerinRecords
 public import SerinRollouts
 
@@ -115,6 +116,14 @@ public protocol OpenedController: Sendable {
 
     /// Gives up what was opened and is not going to run: releases the store, and leaves a live rollout to the watchdog.
     func abandon() async
+
+    /// Whether every live rollout was decided upon not longer ago than this.
+    func isDeciding(within limit: Duration) -> Bool
+}
+
+extension OpenedController {
+    /// It is, where nothing else is known.
+    public func isDeciding(within limit: Duration) -> Bool { true }
 }
 
 extension OpenedController {
@@ -133,7 +142,12 @@ public struct Assembly: Sendable {
     /// Opens the controller of one service and its store, under the folder's lock; `refused` when another process holds it.
     public var openController: @Sendable (ServiceName, StateRoot) async throws(OperationError) -> any OpenedController
     /// Opens a controller of all services, each in its folder as rollouts need it.
-    public var openDaemon: @Sendable (StateRoot) async throws(OperationError) -> any OpenedController
+    ///
+    /// The authenticator finds out who asks at the services' own sockets; the notifier is told of every rollout.
+    public var openDaemon:
+        @Sendable (StateRoot, any Authenticator, (any Notifier)?) async throws(OperationError) -> any OpenedController
+    /// Opens the file of tokens.
+    public var openAccess: @Sendable (StateRoot) async throws(OperationError) -> any AccessStore
     /// Opens one service's journal to read it only, while no controller holds it; nil when there is none.
     public var openJournal: @Sendable (ServiceName, StateRoot) async throws(OperationError) -> (any RolloutOperations)?
     /// Checks one service's journal, which no controller holds, against a noted head, and replays one or all rollouts.
@@ -145,6 +159,8 @@ public struct Assembly: Sendable {
     public var migrationScripts: MigrationReading
     /// How the parts of backups are put together.
     public var backups: BackupAssembly
+    /// How the parts of a daemon with a configuration are put together.
+    public var daemon: DaemonAssembly
     /// How the parts of migrations are put together.
     public var migrations: MigrationAssembly
     /// Lowers a service's weight when no controller has held its lock for so long; returns when there is nothing to watch.
@@ -156,12 +172,16 @@ public struct Assembly: Sendable {
         probe: @escaping @Sendable (LoadedPolicy, PolicySource, StateRoot) async -> [Probe],
         forecast: @escaping @Sendable (LoadedPolicy, PolicySource, StateRoot) async -> Forecast,
         openController: @escaping @Sendable (ServiceName, StateRoot) async throws(OperationError) -> any OpenedController,
-        openDaemon: @escaping @Sendable (StateRoot) async throws(OperationError) -> any OpenedController,
+        openDaemon:
+            @escaping @Sendable (StateRoot, any Authenticator, (any Notifier)?) async throws(OperationError) ->
+            any OpenedController,
+        openAccess: @escaping @Sendable (StateRoot) async throws(OperationError) -> any AccessStore,
         openJournal: @escaping @Sendable (ServiceName, StateRoot) async throws(OperationError) -> (any RolloutOperations)?,
         verify:
             @escaping @Sendable (ServiceName, RolloutID?, Checkpoint?, StateRoot) async throws(OperationError) -> Verification,
         policySchema: @escaping @Sendable () -> String,
         backups: BackupAssembly,
+        daemon: DaemonAssembly,
         migrations: MigrationAssembly,
         migrationScripts: MigrationReading,
         watchdog: @escaping @Sendable (ServiceName, StateRoot, Duration) async throws(OperationError) -> ExitCode
@@ -171,10 +191,12 @@ public struct Assembly: Sendable {
         self.forecast = forecast
         self.openController = openController
         self.openDaemon = openDaemon
+        self.openAccess = openAccess
         self.openJournal = openJournal
         self.verify = verify
         self.policySchema = policySchema
         self.backups = backups
+        self.daemon = daemon
         self.migrations = migrations
         self.migrationScripts = migrationScripts
         self.watchdog = watchdog

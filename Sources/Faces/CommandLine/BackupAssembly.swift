@@ -104,6 +104,9 @@ public struct BackupWorkOptions: Sendable {
     /// Takes work that nobody waits for: telling people, writing the mirror.
     public var later: @Sendable (@escaping @Sendable () async -> Void) -> Void
 
+    /// Who is told besides the program of the plan; nil for nobody.
+    public var notifier: (any Notifier)?
+
     /// Options.
     public init(
         purpose: String, identities: [(certificate: String, key: String)] = [],

@@ -35,9 +35,11 @@ public struct CommandLineProgram: Sendable {
         verbs: [
             .check, .plan, .run, .start, .status, .wait, .halt, .hold, .resume, .promote, .rollback, .approve, .why, .log,
             .verify,
-            .schema, .daemon, .version, .watchdog,
-        ] + Subcommand.backups + Subcommand.migrations,
+            .schema, .daemon, .hookTest, .notifyTest, .version, .watchdog,
+        ] + Subcommand.tokens + Subcommand.backups + Subcommand.migrations,
         groups: [
+            .init(name: "token", summary: "tokens for the API: create, list, revoke", notes: []),
+            .init(name: "hook", summary: "hooks: test", notes: []), .init(name: "notify", summary: "channels: test", notes: []),
             .init(name: "backup", summary: "backups: make, list, verify, restore, prune", notes: BackupExit.notes),
             .init(name: "migrate", summary: "migrations: lint, plan, up, down, status, backfill", notes: MigrateExit.notes),
         ])

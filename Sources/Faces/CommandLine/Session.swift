@@ -3,6 +3,7 @@ internal import SerinAPI
 internal import SerinController
 internal import SerinModel
 internal import SerinPolicies
+internal import SerinPorts
 internal import SerinRollouts
 
 /// What a verb works with: where it writes, what it was told, and how a controller is put together.
@@ -16,6 +17,8 @@ struct Session: Sendable {
     let interruptions: AsyncStream<Int32>
     /// Ends the process at once.
     let endNow: @Sendable (ExitCode) -> Void
+    /// Who is told of backups, besides the program of their plan; nil for nobody.
+    var notifier: (any Notifier)?
 
     /// The present moment by the computer's clock; only ever shown.
     var now: Instant {

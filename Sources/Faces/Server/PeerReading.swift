@@ -8,6 +8,9 @@ extension Peer {
         var uid: UInt32 = 0
         if serin_peer_uid(serin_httpd_socket(connection), &uid) == 0 {
             self.uid = uid
+            var groups = [UInt32](repeating: 0, count: 1024)
+            let count = serin_peer_groups(serin_httpd_socket(connection), &groups, Int32(groups.count))
+            self.groups = Array(groups.prefix(max(0, Int(count))))
             return
         }
         address = Self.text(capacity: 64) { serin_httpd_address(connection, $0, $1) == 0 }

@@ -13,6 +13,8 @@ final class StandIn: Sendable {
         var weights: [String: Int] = [:]
         /// When a service's canary first got traffic, in seconds since 1970.
         var raisedAt: [String: Double] = [:]
+        /// When 0 was first read back after a service was raised.
+        var zeroReadAt: [String: ContinuousClock.Instant] = [:]
         var queries = 0
         var firstQueryAt: ContinuousClock.Instant?
     }
@@ -49,6 +51,11 @@ final class StandIn: Sendable {
     func forget() { state.withLock { $0.firstQueryAt = nil } }
     /// How many services have canary traffic.
     var raised: Int { state.withLock { state in state.weights.values.count { $0 > 0 } } }
+
+    /// Whether a service has canary traffic.
+    func isRaised(_ service: String) -> Bool { state.withLock { ($0.weights[service] ?? 0) > 0 } }
+    /// When the controller of a service first read 0 back after it was raised.
+    func zeroReadAt(_ service: String) -> ContinuousClock.Instant? { state.withLock { $0.zeroReadAt[service] } }
 
     /// The policy of a service that lives here.
     func policy(service: String, poll: SerinModel.Duration) -> String {
@@ -90,7 +97,13 @@ final class StandIn: Sendable {
                 if points > 0, state.raisedAt[service] == nil { state.raisedAt[service] = now }
             }
         }
-        return .http(200, #"{"canary": \#(state.withLock { $0.weights[service] ?? 0 })}"#)
+        let points = state.withLock { state in
+            let points = state.weights[service] ?? 0
+            let isBack = request.method == "GET" && points == 0 && state.raisedAt[service] != nil
+            if isBack, state.zeroReadAt[service] == nil { state.zeroReadAt[service] = ContinuousClock().now }
+            return points
+        }
+        return .http(200, #"{"canary": \#(points)}"#)
     }
 
     // MARK: Prometheus

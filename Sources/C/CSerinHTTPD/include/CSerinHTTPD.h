@@ -28,6 +28,8 @@ struct MHD_Daemon *serin_httpd_start(struct serin_httpd_settings settings, MHD_A
 int serin_httpd_socket(struct MHD_Connection *connection);
 // The user id of a unix socket's peer; returns 0, or -1 when the socket has none.
 int serin_peer_uid(int descriptor, uint32_t *uid);
+// The groups of a unix socket's peer when it connected, its own first; returns how many, or -1 when the socket has none.
+int serin_peer_groups(int descriptor, uint32_t *groups, int capacity);
 // The numeric address of a TCP peer; returns 0, or -1 when it has none.
 int serin_httpd_address(struct MHD_Connection *connection, char *address, size_t capacity);
 // A client's certificate: its SHA-256, its subject (RFC 4514), and its alternative names, one a line as `dns:…`.

@@ -35,7 +35,8 @@ func refusal(of text: String, type: ScalarForm.PlainType, form: ScalarForm) -> (
     case .backup(let own):
         return own.complaint(about: text).map { ($0, own.example.isEmpty ? nil : "write \(own.example)") }
             ?? (found, own.example.isEmpty ? nil : "write \(own.example)")
-    case .text, .anyText, .name, .signalName, .metric, .labelName, .url, .path, .environmentName, .credentialName, .jsonPointer:
+    case .text, .anyText, .name, .signalName, .metric, .labelName, .url, .path, .address, .environmentName, .credentialName,
+        .jsonPointer:
         switch type {
         case .number, .flag: return ("\(expected), found \(shown(text))", "put it into quotes: \"\(shown(text))\"")
         case .text, .null: return (found, nil)

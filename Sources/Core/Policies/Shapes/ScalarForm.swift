@@ -18,6 +18,8 @@ enum ScalarForm: Sendable, Hashable {
     case url
     /// An absolute path.
     case path
+    /// A host's number with a port.
+    case address
     /// The name of an environment variable.
     case environmentName
     /// The name of a systemd credential.
@@ -87,6 +89,7 @@ extension ScalarForm {
         case .labelName: "the name of a label: letters, digits and '_', not beginning with a digit"
         case .url: "an address like http://127.0.0.1:9090, without user and password"
         case .path: "an absolute path, like /etc/serin/token"
+        case .address: "a host's number and a port, like 127.0.0.1:8080 or [::1]:8080"
         case .environmentName: "the name of an environment variable, like DATABASE_URL"
         case .credentialName: "the name of a systemd credential, like database-url"
         case .jsonPointer: "a JSON pointer, like /routes/0/weight"

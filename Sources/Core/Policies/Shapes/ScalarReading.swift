@@ -28,7 +28,7 @@ extension ScalarForm {
             }
             scalar.number = Double(points)
             return scalar
-        case .text, .anyText, .name, .signalName, .metric, .labelName, .url, .path, .environmentName, .credentialName,
+        case .text, .anyText, .name, .signalName, .metric, .labelName, .url, .path, .address, .environmentName, .credentialName,
             .jsonPointer,
             .word:
             return type == .text && isText(text) ? scalar : nil
@@ -70,6 +70,7 @@ extension ScalarForm {
         case .metric: return isWord(bytes, limit: 255, firstCanBeDigit: false, others: [0x5F, 0x3A], firstOthers: [0x5F, 0x3A])
         case .path: return bytes.first == 0x2F && bytes.count > 1 && bytes.allSatisfy { $0 >= 0x20 && $0 != 0x7F }
         case .url: return isAddress(bytes)
+        case .address: return hostAndPort(text) != nil
         case .jsonPointer: return isPointer(bytes)
         case .flag, .integer, .number, .quantile, .duration, .share, .weight, .perSecond, .bytes, .backup: return false
         }

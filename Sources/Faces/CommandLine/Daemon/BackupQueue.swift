@@ -18,7 +18,7 @@ actor BackupQueue: BackupDesk {
     private static let heartbeat = Duration.seconds(10)
 
     private let session: Session
-    private let plans: [LoadedBackupPlan]
+    private var plans: [LoadedBackupPlan]
     private let clock = SystemClock()
     private var store: (any CatalogueStore)?
     private let arrivals: AsyncStream<Void>
@@ -29,6 +29,12 @@ actor BackupQueue: BackupDesk {
         self.session = session
         self.plans = plans
         (arrivals, arrive) = AsyncStream.makeStream(bufferingPolicy: .bufferingNewest(1))
+    }
+
+    /// Takes orders for these plans from now on.
+    func use(_ plans: [LoadedBackupPlan]) {
+        self.plans = plans
+        arrive.yield()
     }
 
     private func catalogue() async throws(OperationError) -> any CatalogueStore {
@@ -148,7 +154,6 @@ actor BackupQueue: BackupDesk {
 
     /// Does what is queued, until its task is cancelled.
     func run() async {
-        guard !plans.isEmpty else { return await close() }
         arrive.yield()
         let (clock, arrive) = (clock, arrive)
         await withDiscardingTaskGroup { group in
@@ -158,7 +163,7 @@ actor BackupQueue: BackupDesk {
                     arrive.yield()
                 }
             }
-            for await _ in arrivals {
+            for await _ in arrivals where !plans.isEmpty {
                 do throws(Failure) { try await workOff() } catch {
                     session.complain("what was asked of backups cannot be done: \(error)")
                 }

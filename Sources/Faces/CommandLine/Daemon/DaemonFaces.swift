@@ -21,10 +21,10 @@ struct DaemonFaces {
     /// - Parameters:
     ///   - checks: What must hold to be ready.
     ///   - backups: What carries out what is asked of backups.
-    ///   - othersMayStart: Whether everyone who can connect to the unix socket may do what its owner may.
+    ///   - authenticators: What finds out who asks, in the order in which it is tried.
     init(
         _ operations: any RolloutOperations, _ session: Session, backups: any BackupDesk,
-        checks: @escaping @Sendable () async -> [ReadinessCheck], othersMayStart: Bool = false,
+        checks: @escaping @Sendable () async -> [ReadinessCheck], authenticators: [any Authenticator] = [],
         metrics: @escaping @Sendable () async -> String = { "" }
     ) {
         let health = HealthAPI(
@@ -32,7 +32,7 @@ struct DaemonFaces {
         let routes =
             health.routes + RolloutAPI(operations).routes + PolicyAPI(session).routes + BackupAPI(backups).routes
         documented = routes + OpenAPI.routes(describing: routes, version: Release.version)
-        authenticators = [SocketPeers(othersMayStart: othersMayStart)]
+        self.authenticators = authenticators
     }
 
     /// What answers.

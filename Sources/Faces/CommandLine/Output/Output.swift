@@ -19,6 +19,7 @@ final class Output: Sendable {
         var size = 0
         var dropped = 0
         var isWriting = false
+        var isJSON = false
     }
 
     /// The most that waits for a reader, in bytes.
@@ -33,8 +34,13 @@ final class Output: Sendable {
     /// Lets nobody wait any more.
     func neverWait() { state.withLock { $0.mayWait = false } }
 
+    /// Writes what goes to standard error as JSON from now on, one document a line.
+    func logAsJSON() { state.withLock { $0.isJSON = true } }
+
     /// Writes a text. One that `isKept` is dropped only when there is nothing else to drop.
     func write(_ text: String, to descriptor: Int32 = STDERR_FILENO, isKept: Bool = false) {
+        let isJSON = descriptor == STDERR_FILENO && state.withLock { $0.isJSON }
+        let text = isJSON ? LogLine.documents(of: text, isKept: isKept) : text
         let mustStart = state.withLock { state -> Bool? in
             guard !state.mayWait else { return nil }
             state.queue.append(Piece(text: text, descriptor: descriptor, isKept: isKept))

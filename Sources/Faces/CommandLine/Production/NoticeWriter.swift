@@ -20,3 +20,14 @@ struct NoticeWriter: Notifier {
         output.write("serin: \(text)\n", isKept: isKept)
     }
 }
+
+/// Several who are told, side by side.
+struct Notifiers: Notifier {
+    let all: [any Notifier]
+
+    func notify(_ notification: Notification) async {
+        await withTaskGroup(of: Void.self) { group in
+            for notifier in all { group.addTask { await notifier.notify(notification) } }
+        }
+    }
+}

@@ -145,7 +145,9 @@ struct OpenedBackups: BackupWork {
     func tell(_ occasion: NotifyPolicy.Occasion, _ notification: Notification) {
         // What was called off is no failure to tell of.
         if occasion == .failure, Task.isCancelled { return }
-        guard plan.notify.on.contains(occasion), let command = plan.notify.run else { return }
+        guard plan.notify.on.contains(occasion) else { return }
+        if let notifier = options.notifier { options.later { await notifier.notify(notification) } }
+        guard let command = plan.notify.run else { return }
         let output = output
         let notifier = CommandNotifier(command, caller: environment) { output.write("serin: \(plain($0))\n", isKept: true) }
         options.later { await notifier.notify(notification) }

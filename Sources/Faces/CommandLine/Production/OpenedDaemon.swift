@@ -19,6 +19,7 @@ final class OpenedDaemon: OpenedController, RolloutOperations {
 
     private let state: StateRoot
     private let open: Open
+    private let peers: any Authenticator
     private let retries: RetryBudget
     private let report: @Sendable (String) -> Void
     private let readPolicy: @Sendable (PolicySource) throws(OperationError) -> LoadedPolicy
@@ -33,11 +34,12 @@ final class OpenedDaemon: OpenedController, RolloutOperations {
     var operations: any RolloutOperations { self }
 
     init(
-        state: StateRoot, retries: RetryBudget, report: @escaping @Sendable (String) -> Void, open: @escaping Open,
+        state: StateRoot, peers: any Authenticator, retries: RetryBudget, report: @escaping @Sendable (String) -> Void, open: @escaping Open,
         readPolicy: @escaping @Sendable (PolicySource) throws(OperationError) -> LoadedPolicy
     ) {
         self.state = state
         self.open = open
+        self.peers = peers
         self.retries = retries
         self.report = report
         self.readPolicy = readPolicy
@@ -128,6 +130,8 @@ final class OpenedDaemon: OpenedController, RolloutOperations {
         arrive.finish()
     }
 
+    func isDeciding(within limit: Duration) -> Bool { sortedMembers().allSatisfy { $0.service.isDeciding(within: limit) } }
+
     func abandon() async {
         isStopping.withLock { $0 = true }
         for member in sortedMembers() { await member.service.abandon() }
@@ -206,7 +210,7 @@ final class OpenedDaemon: OpenedController, RolloutOperations {
         do {
             server = try HTTPServer(
                 socket: try UnixSocket(listeningAt: state.socket(of: service)),
-                router: Router([HealthAPI.alive] + RolloutAPI(opened.operations).routes))
+                router: Router([HealthAPI.alive] + RolloutAPI(opened.operations).routes, authenticator: peers))
         } catch {
             await opened.abandon()
             throw .unavailable("cannot listen for service '\(service)': \(error)")

@@ -1,4 +1,5 @@
 internal import SerinController
+internal import SerinLocks
 internal import SerinModel
 internal import SerinPolicies
 internal import SerinPorts
@@ -14,12 +15,14 @@ final class OpenedService: OpenedController {
     private let store: SQLiteStore
     private let keeper: WatchdogKeeper
     private let afterwork: Afterwork
+    /// When the loop of the live rollout last took something from its queue.
+    private let life: Locked<ContinuousClock.Instant>
 
     var operations: any RolloutOperations { controller }
 
     private init(
         controller: ServiceController, folder: StateFolder, lock: ServiceLock, store: SQLiteStore,
-        keeper: WatchdogKeeper, afterwork: Afterwork
+        keeper: WatchdogKeeper, afterwork: Afterwork, life: Locked<ContinuousClock.Instant>
     ) {
         self.controller = controller
         self.folder = folder
@@ -27,12 +30,13 @@ final class OpenedService: OpenedController {
         self.store = store
         self.keeper = keeper
         self.afterwork = afterwork
+        self.life = life
     }
 
     /// Takes the service's lock, opens its journal, and takes over what was left open.
     static func open(
         _ service: ServiceName, root: String, purpose: String, surroundings: Surroundings,
-        readPolicy: @escaping @Sendable (PolicySource) throws(OperationError) -> LoadedPolicy
+        notifier: (any Notifier)? = nil, readPolicy: @escaping @Sendable (PolicySource) throws(OperationError) -> LoadedPolicy
     ) async throws(OperationError) -> OpenedService {
         let folder = StateFolder(under: root, service: service)
         let keeper = WatchdogKeeper(folder: folder, root: root, surroundings: surroundings)
@@ -68,8 +72,9 @@ final class OpenedService: OpenedController {
         let mark = WatchdogMark(path: folder.watchdogMark)
         let haltFile = HaltFile(path: folder.halt)
         let afterwork = Afterwork()
+        let life = Locked(ContinuousClock().now)
         let parts = ServiceController.Parts(
-            store: store, clock: clock, notifier: notices,
+            store: store, clock: clock, notifier: notifier.map { Notifiers(all: [notices, $0]) } ?? notices,
             prepare: { request, principal throws(OperationError) in
                 try charter(request, by: principal, at: clock.now(), readPolicy: readPolicy)
             },
@@ -80,11 +85,14 @@ final class OpenedService: OpenedController {
                         PolicyBackups(
                             policy: LoadedPolicy(policy: charter.policy, hash: charter.policyHash), state: StateRoot(path: root),
                             assembly: Assembly.backups(environment: surroundings.environment, output: surroundings.output),
-                            afterwork: afterwork, report: notices.say)
+                            afterwork: afterwork, notifier: notifier, report: notices.say)
                     }, state: StateRoot(path: root))
             },
             watchdog: WatchdogLink(
-                showLife: { keeper.showLife() }, hasMark: { mark.exists }, clearMark: { mark.clear() }),
+                showLife: {
+                    keeper.showLife()
+                    life.withLock { $0 = ContinuousClock().now }
+                }, hasMark: { mark.exists }, clearMark: { mark.clear() }),
             isHaltAsked: { haltFile.exists }, retries: surroundings.retries)
         let controller = ServiceController(service: service, parts: parts)
         do throws(OperationError) {
@@ -97,7 +105,7 @@ final class OpenedService: OpenedController {
         }
         return OpenedService(
             controller: controller, folder: folder, lock: lock, store: store,
-            keeper: keeper, afterwork: afterwork)
+            keeper: keeper, afterwork: afterwork, life: life)
     }
 
     /// What the controller of one `serin run` calls itself.
@@ -140,6 +148,13 @@ final class OpenedService: OpenedController {
     }
 
     func stop() async { controller.stop() }
+
+    func isDeciding(within limit: Duration) -> Bool {
+        guard let latest = controller.latest, !latest.isFinal else { return true }
+        // One that began just now is given the same time.
+        let began = SystemClock().now() - latest.startedAt
+        return began < limit || ContinuousClock().now - life.withLock({ $0 }) <= .milliseconds(limit.milliseconds)
+    }
 
     func abandon() async {
         controller.stop()

@@ -13,6 +13,8 @@ struct PolicyBackups: Backups {
     let assembly: BackupAssembly
     /// Does what nobody waits for: notifications, the mirror.
     let afterwork: Afterwork
+    /// Who is told besides the program of the plan; nil for nobody.
+    let notifier: (any Notifier)?
     /// Told of what could not be mirrored.
     let report: @Sendable (String) -> Void
 
@@ -57,8 +59,9 @@ struct PolicyBackups: Backups {
             let catalogue = try await assembly.openCatalogue(state)
             let result: Result<Value, Failure>
             do throws(Failure) {
-                let work = try await assembly.open(
-                    loaded, state, catalogue, BackupWorkOptions(purpose: "serin rollout", later: afterwork.add))
+                var options = BackupWorkOptions(purpose: "serin rollout", later: afterwork.add)
+                options.notifier = notifier
+                let work = try await assembly.open(loaded, state, catalogue, options)
                 result = .success(
                     await body(PlanBackups(loaded: loaded, catalogue: catalogue, work: work) { SystemClock().now() }))
             } catch {

@@ -37,14 +37,15 @@ extension Assembly {
                     service, root: state.path, purpose: OpenedService.runPurpose, surroundings: try surroundings(),
                     readPolicy: read)
             },
-            openDaemon: { state throws(OperationError) in
+            openDaemon: { state, peers, notifier throws(OperationError) in
                 let shared = try surroundings()
                 let daemon = OpenedDaemon(
-                    state: state, retries: shared.retries,
+                    state: state, peers: peers, retries: shared.retries,
                     report: { text in shared.output.write("serin: \(plain(text))\n", isKept: true) },
                     open: { service throws(OperationError) in
                         try await OpenedService.open(
-                            service, root: state.path, purpose: "serin daemon", surroundings: shared, readPolicy: read)
+                            service, root: state.path, purpose: "serin daemon", surroundings: shared, notifier: notifier,
+                            readPolicy: read)
                     }, readPolicy: read)
                 do throws(Failure) {
                     try await daemon.openAll()
@@ -53,12 +54,14 @@ extension Assembly {
                 }
                 return daemon
             },
+            openAccess: access,
             openJournal: { service, state in journal(of: service, state) },
             verify: { service, rollout, noted, state throws(OperationError) in
                 try await verifyJournal(service, rollout, against: noted, state)
             },
             policySchema: { SerinPolicies.policySchema(drivers: TrafficDrivers.schemas).canonicalText },
             backups: backups(environment: environment, output: output),
+            daemon: daemon(environment: environment, output: output),
             migrations: migrations(environment: environment),
             migrationScripts: migrationScripts(environment: environment),
             watchdog: { service, state, after throws(OperationError) in
@@ -119,6 +122,14 @@ extension Assembly {
             Refusal(
                 "the policy of '\(loaded.policy.service)' says of no backup what it is made of",
                 hint: "add backup: {before: always, plan: FILE} to it, or name a backup plan"))
+    }
+
+    /// Opens the file of tokens.
+    @Sendable static func access(_ state: StateRoot) async throws(OperationError) -> any AccessStore {
+        do throws(Failure) {
+            try state.create()
+            return try await SQLiteAccess.open(SQLiteAccess.path(under: state.path))
+        } catch { throw .unavailable(error.description) }
     }
 
     static func backups(environment: [String: String], output: Output) -> BackupAssembly {

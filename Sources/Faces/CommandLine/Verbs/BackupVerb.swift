@@ -166,6 +166,7 @@ struct BackupSession: Sendable {
     ) async throws(Failure) -> any BackupWork {
         var options = BackupWorkOptions(purpose: purpose, identities: identities, later: afterwork.add) { progress?.show($0) }
         options.makesKey = makesKey
+        options.notifier = session.notifier
         return try await session.assembly.backups.open(loaded, session.state, store, options)
     }
 }

@@ -1,8 +1,4 @@
-internal import SerinAPI
-internal import SerinCatalogue
-internal import SerinController
-internal import SerinModel
-internal import SerinServer
+internal import SerinPolicies
 
 extension Subcommand {
     static let daemon = Subcommand(
@@ -15,10 +11,16 @@ extension Subcommand {
             user may start rollouts, since a policy's programs run as that user and its secrets are read as that user; with
             --group-may-start members can do whatever that user can.
             --listen serves the API over TCP as well: on the loopback address, or anywhere with TLS. There everyone needs credentials;
-            only /healthz, /readyz, /metrics and /v1/openapi.json show themselves to all.
+            only /healthz, /readyz, /metrics and /v1/openapi.json show themselves to all. serin token create makes tokens; --identities
+            names a file of people, issuers of identity tokens (OpenID Connect, GitHub Actions, GitLab), client certificates and local
+            users, whose keys docs/identities.md explains.
+            --config names a file that says the same and more: addresses with TLS, hooks by which chats and alerts halt, channels by
+            which people are told, backup plans. SIGHUP reads it again: what is wrong is said and changes nothing, and rollouts go on in
+            any case. Without --config SIGHUP ends the daemon.
             """,
         examples: [
-            "serin daemon", "serin daemon --socket-group deploy --state /var/lib/serin",
+            "serin daemon", "serin daemon --config /etc/serin/serin.yaml",
+            "serin daemon --socket-group deploy --state /var/lib/serin",
             "serin daemon --backup backups/checkout.yaml",
             "serin daemon --listen 0.0.0.0:8443 --tls-certificate tls.crt --tls-key tls.key --tls-client-ca clients.crt",
         ], interruption: .handled
@@ -29,105 +31,26 @@ extension Subcommand {
         guard !groupMayStart || group != nil || input.isDescribing else {
             throw UsageError("--group-may-start needs --socket-group GROUP")
         }
+        let identities = try input.text(
+            "--identities", value: "FILE",
+            help: "who else is believed: people, issuers of identity tokens, certificates, local users")
         let plans = try input.every("--backup", value: "PLAN", help: "a backup plan; may stand several times") {
             $0.isEmpty ? nil : $0
         }
         let listening = try Listening(&input)
+        let configuration = try input.text("--config", value: "FILE", help: "the daemon's configuration")
+        let log = try input.option(
+            "--log-format", value: "text|json", help: "the form of what it says on standard error (default: text)",
+            read: DaemonSettings.LogFormat.init(rawValue:))
         return { session in
-            // A plan that is wrong stops the start, when somebody still looks.
-            let loaded = try plans.map { try PlanArgument.load($0, session) }
-            try session.state.create()
-            try UnixSocket.check(session.state.daemonSocket, group: group)
-            // So is an address that is taken, or a certificate that is wrong.
-            let listeners = try listening.listeners()
-            let queue = BackupQueue(session, plans: loaded)
-            let controller = try await session.assembly.openDaemon(session.state)
-            let faces = DaemonFaces(
-                controller.operations, session, backups: queue, checks: { await controller.readiness() },
-                othersMayStart: groupMayStart,
-                metrics: { await queue.metrics() })
-            let server: HTTPServer
-            do {
-                let socket = try UnixSocket(listeningAt: session.state.daemonSocket, group: group)
-                server = try HTTPServer(listeners: [.unix(socket)] + listeners, router: faces.router)
-            } catch {
-                await controller.abandon()
-                throw error
-            }
-            for place in [session.state.daemonSocket] + listeners.map(\.place) { session.note("listening at \(place)") }
-            guard !loaded.isEmpty else { return await serve(controller, server, session, beside: { await queue.run() }) }
-            return try await BackupSession.with(session) { backups in
-                await withTaskGroup(of: ExitCode?.self) { group in
-                    for plan in loaded {
-                        group.addTask {
-                            await BackupScheduler(
-                                backups: backups, loaded: plan, clock: SystemClock(), chance: BackupAgenda.steadyChance
-                            ).run()
-                            return nil
-                        }
-                    }
-                    group.addTask { await serve(controller, server, session, beside: { await queue.run() }) }
-                    var code: ExitCode?
-                    while code == nil, let ended = await group.next() { code = ended }
-                    // A backup under way is given up in order; the next run removes what it began.
-                    group.cancelAll()
-                    return code ?? .ok
-                }
-            }
-        }
-    }
-
-    private static func serve(
-        _ controller: any OpenedController, _ server: HTTPServer, _ session: Session,
-        beside work: @escaping @Sendable () async -> Void
-    ) async -> ExitCode {
-        await withTaskGroup(of: ExitCode?.self) { group in
-            group.addTask {
-                await work()
-                return nil
-            }
-            group.addTask {
-                await server.run()
-                return nil
-            }
-            group.addTask {
-                do throws(Failure) {
-                    try await controller.run()
-                    return .ok
-                } catch {
-                    session.complain(error.description)
-                    return .unexpected
-                }
-            }
-            group.addTask {
-                await stopWhenInterrupted(controller, server, session)
-                return nil
-            }
-            var code: ExitCode?
-            while code == nil, let ended = await group.next() { code = ended }
-            server.stop()
-            await controller.stop()
-            group.cancelAll()
-            return code ?? .ok
-        }
-    }
-
-    /// The first signal stops the daemon in order; the second ends the process at once, however far that has come.
-    private static func stopWhenInterrupted(
-        _ controller: any OpenedController, _ server: HTTPServer, _ session: Session
-    ) async {
-        await withDiscardingTaskGroup { group in
-            var count = 0
-            for await signal in session.interruptions {
-                count += 1
-                guard count == 1 else {
-                    session.endNow(.interrupted)
-                    continue
-                }
-                session.note("stopping after \(Interruptions.name(of: signal)); a second signal ends at once")
-                server.stop()
-                group.addTask { await controller.stop() }
-            }
+            try await DaemonRun(
+                session,
+                DaemonRun.Flags(
+                    configuration: configuration, socketGroup: group, groupMayStart: groupMayStart,
+                    identities: identities, plans: plans,
+                    listening: listening,
+                    logsAsJSON: log == .json)
+            ).run()
         }
     }
 }

@@ -5,17 +5,21 @@ internal import SerinPolicies
 
 extension Subcommand {
     static let schema = Subcommand(
-        "schema", summary: "the JSON Schema of policies and backup plans, and the OpenAPI document",
-        examples: ["serin schema policy > policy.schema.json", "serin schema openapi > openapi.json"],
+        "schema", summary: "the JSON Schema of policies, backup plans and the daemon's configuration, and the OpenAPI document",
+        examples: [
+            "serin schema policy > policy.schema.json", "serin schema config > config.schema.json",
+            "serin schema openapi > openapi.json",
+        ],
         interruption: .ends
     ) { input throws(UsageError) in
-        let topic = try input.optionalPositional("TOPIC", help: "policy (the default), backup or openapi")
-        guard topic == nil || ["policy", "backup", "openapi"].contains(topic) || input.isDescribing else {
-            throw UsageError("there is no schema of '\(topic ?? "")'", hint: "serin schema policy, backup or openapi")
+        let topic = try input.optionalPositional("TOPIC", help: "policy (the default), backup, config or openapi")
+        guard topic == nil || ["policy", "backup", "config", "openapi"].contains(topic) || input.isDescribing else {
+            throw UsageError("there is no schema of '\(topic ?? "")'", hint: "serin schema policy, backup, config or openapi")
         }
         return { session in
             switch topic {
             case "openapi": session.data([DaemonFaces.description(session).canonicalText])
+            case "config": session.data([session.assembly.daemon.schema()])
             case "backup": session.data([session.assembly.backups.planSchema()])
             case .some, nil: session.data([session.assembly.policySchema()])
             }

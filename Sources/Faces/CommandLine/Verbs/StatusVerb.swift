@@ -89,6 +89,7 @@ extension Subcommand {
             }
             if statuses.isEmpty, code == .ok { session.note("no rollouts in \(session.state.path)") }
         }
+        for line in await UndeliveredNotices(socket: session.state.daemonSocket).lines() { session.complain(line) }
         return code
     }
 }

@@ -1,17 +1,18 @@
-public import SerinModel
+import SerinModel
+import SerinPorts
 
 /// Inbox and outbox without a file: the reference for others, and for programs that keep nothing.
 ///
 /// An actor, because it waits for nothing: every method runs to its end at once.
-public actor MemoryMessages: Inbox, Outbox {
+actor MemoryMessages: Inbox, Outbox {
     private var received: [ReplayKey: InboxEntry] = [:]
     private var sent: [OutboxEntry] = []
 
     /// Nothing yet.
-    public init() {}
+    init() {}
 
     /// Takes a message.
-    public func claim(_ key: ReplayKey, isSafeToRepeat: Bool, at now: Instant) async throws(Failure) -> InboxEntry.Claim {
+    func claim(_ key: ReplayKey, isSafeToRepeat: Bool, at now: Instant) async throws(Failure) -> InboxEntry.Claim {
         received = received.filter { $0.value.expiresAt > now }
         let (claim, entry) = InboxEntry.claim(received[key], key, isSafeToRepeat: isSafeToRepeat, at: now)
         if let entry { received[key] = entry }
@@ -19,41 +20,41 @@ public actor MemoryMessages: Inbox, Outbox {
     }
 
     /// Notes an answer.
-    public func settle(_ key: ReplayKey, answer: [UInt8]) async throws(Failure) { received[key]?.answer = answer }
+    func settle(_ key: ReplayKey, answer: [UInt8]) async throws(Failure) { received[key]?.answer = answer }
 
     /// Gives a message back.
-    public func release(_ key: ReplayKey) async throws(Failure) {
+    func release(_ key: ReplayKey) async throws(Failure) {
         if received[key]?.answer == nil { received[key] = nil }
     }
 
     /// Adds messages.
-    public func add(_ entries: [OutboxEntry]) async throws(Failure) {
+    func add(_ entries: [OutboxEntry]) async throws(Failure) {
         for entry in entries where !sent.contains(where: { $0.isSame(as: entry) }) { sent.append(entry) }
     }
 
     /// Messages that wait.
-    public func waiting(for destination: String, limit: Int) async throws(Failure) -> [OutboxEntry] {
+    func waiting(for destination: String, limit: Int) async throws(Failure) -> [OutboxEntry] {
         let waiting = sent.filter { $0.destination == destination && $0.state == .waiting }
         return Array((waiting.filter(\.isCall) + waiting.filter { !$0.isCall }).prefix(limit))
     }
 
     /// How many wait.
-    public func waitingCount(for destination: String) async throws(Failure) -> Int {
+    func waitingCount(for destination: String) async throws(Failure) -> Int {
         sent.count { $0.destination == destination && $0.state == .waiting }
     }
 
     /// Replaces a message.
-    public func put(_ entry: OutboxEntry) async throws(Failure) {
+    func put(_ entry: OutboxEntry) async throws(Failure) {
         if let index = sent.firstIndex(where: { $0.isSame(as: entry) }) { sent[index] = entry }
     }
 
     /// Messages that were given up.
-    public func dead(limit: Int) async throws(Failure) -> [OutboxEntry] {
+    func dead(limit: Int) async throws(Failure) -> [OutboxEntry] {
         Array(sent.filter { $0.state == .dead }.reversed().prefix(limit))
     }
 
     /// Forgets what is over.
-    public func forget(before moment: Instant) async throws(Failure) {
+    func forget(before moment: Instant) async throws(Failure) {
         sent.removeAll { $0.state != .waiting && $0.nextAt < moment }
     }
 }

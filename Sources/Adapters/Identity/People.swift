@@ -1,0 +1,40 @@
+public import SerinModel
+
+/// A person and the identities by which they come.
+public struct Person: Sendable, Hashable {
+    /// What they are called, such as `anna`.
+    public var name: String
+    /// Their identities, such as `uid:1000`, `github:octocat`, `slack:T1/U2`, `mtls:CN=anna,O=Acme`.
+    public var identities: Set<Principal>
+    /// What they may do where the way they come by says nothing of it: in a chat.
+    public var roles: Set<Role>
+
+    /// A person.
+    public init(_ name: String, identities: Set<Principal>, roles: Set<Role> = []) {
+        self.name = name
+        self.identities = identities
+        self.roles = roles
+    }
+}
+
+/// Everyone of whom it is known by which identities they come. The rule that nobody approves alone what they started compares
+/// principals, so every way in looks the person up first.
+public struct People: Sendable, Hashable {
+    private let byIdentity: [Principal: String]
+
+    /// These people. Fails as `invalid` when one identity would be two people.
+    public init(_ people: [Person]) throws(Failure) {
+        var known: [Principal: String] = [:]
+        for person in people {
+            for identity in person.identities {
+                if let other = known.updateValue(person.name, forKey: identity) {
+                    throw Failure(.invalid, "\(identity) cannot be both \(other) and \(person.name)")
+                }
+            }
+        }
+        byIdentity = known
+    }
+
+    /// Whom an identity belongs to: the person, or itself where none is known.
+    public func principal(behind identity: Principal) -> Principal { byIdentity[identity].map(Principal.person) ?? identity }
+}

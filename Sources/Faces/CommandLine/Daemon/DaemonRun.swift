@@ -1,0 +1,268 @@
+internal import Glibc
+internal import SerinAPI
+internal import SerinCatalogue
+internal import SerinController
+internal import SerinIdentity
+internal import SerinLocks
+internal import SerinModel
+internal import SerinPolicies
+internal import SerinServer
+
+/// One run of the daemon: opens everything in order, tells the service manager, takes over a changed configuration, ends in order.
+struct DaemonRun: Sendable {
+    /// What the command line says.
+    struct Flags: Sendable {
+        var configuration: String?
+        var socketGroup: String?
+        var groupMayStart = false
+        var identities: String?
+        var plans: [String] = []
+        var listening = Listening()
+        var logsAsJSON = false
+    }
+
+    /// Everything that a configuration means, read and checked, before any of it is used.
+    private struct Prepared: Sendable {
+        var settings: DaemonSettings
+        var warnings: [Diagnostic]
+        var plans: [LoadedBackupPlan]
+        var places: [DaemonDoors.Place]
+        var identities: IdentitySettings
+    }
+
+    /// Everything that is open.
+    private struct Opened: Sendable {
+        var controller: any OpenedController
+        var messages: (any DaemonMessages)?
+        var queue: BackupQueue
+        var remote: ExchangedAuthenticator
+        var local: ExchangedAuthenticator
+        var router: Router
+        var server: HTTPServer
+    }
+
+    let session: Session
+    let flags: Flags
+    private let manager: ServiceManager
+    private let doors: DaemonDoors
+    private let schedules = RunningParts<LoadedBackupPlan>()
+
+    init(_ session: Session, _ flags: Flags) {
+        self.session = session
+        self.flags = flags
+        manager = ServiceManager(environment: session.environment)
+        doors = DaemonDoors { session.note($0) }
+    }
+
+    /// Runs until a signal, or until rollouts cannot be driven any more.
+    func run() async throws -> ExitCode {
+        // What is wrong stops the start, when somebody still looks.
+        let prepared = try prepare()
+        let settings = prepared.settings
+        if flags.logsAsJSON || settings.log == .json { session.console.logAsJSON() }
+        for warning in prepared.warnings { session.note(plainLines(warning.description)) }
+        let group = flags.socketGroup ?? settings.socketGroup
+        try session.state.create()
+        try UnixSocket.check(session.state.daemonSocket, group: group)
+        // So does an address that is taken, or a certificate that is wrong.
+        let listeners = try flags.listening.listeners()
+        let opened = try await open(prepared, group: group, listeners)
+        for place in [session.state.daemonSocket] + listeners.map(\.place) { session.note("listening at \(place)") }
+        // The rollouts that were found are driven at once; an address that cannot be had is said and tried at the next reload.
+        do throws(Failure) {
+            try await doors.open(prepared.places, router: opened.router, connections: settings.connections)
+        } catch { session.complain(error.description) }
+        opened.messages?.open(opened.controller.operations)
+        schedule(prepared.plans, opened)
+        let code = await serve(opened)
+        await opened.messages?.close()
+        return code
+    }
+
+    private func open(_ prepared: Prepared, group: String?, _ listeners: [Listener]) async throws -> Opened {
+        let settings = prepared.settings
+        var messages: (any DaemonMessages)?
+        if flags.configuration != nil {
+            messages = try await session.assembly.daemon.openMessages(session.state)
+            try messages?.prepare(settings)()
+        }
+        let identification = try await identification(prepared)
+        let (remote, local) = (
+            ExchangedAuthenticator(identification.remote), ExchangedAuthenticator(identification.local)
+        )
+        let controller: any OpenedController
+        do {
+            controller = try await session.assembly.openDaemon(session.state, local, messages?.notifier)
+        } catch {
+            await messages?.close()
+            throw error
+        }
+        let queue = BackupQueue(session, plans: prepared.plans)
+        var faces = DaemonFaces(
+            controller.operations, session, backups: queue, checks: { await controller.readiness() },
+            authenticators: [remote, local],
+            metrics: { [messages] in await queue.metrics() + (await messages?.metrics() ?? "") })
+        faces.others += messages?.routes ?? []
+        do {
+            let socket = try UnixSocket(listeningAt: session.state.daemonSocket, group: group)
+            var limits = Limits()
+            limits.connections = settings.connections
+            let server = try HTTPServer(listeners: [.unix(socket)] + listeners, router: faces.router, limits: limits)
+            return Opened(
+                controller: controller, messages: messages, queue: queue, remote: remote, local: local, router: faces.router,
+                server: server)
+        } catch {
+            await controller.abandon()
+            await messages?.close()
+            throw error
+        }
+    }
+
+    private func identification(_ prepared: Prepared) async throws(Failure) -> Identification {
+        try await Identification.opened(
+            prepared.identities, session, othersMayStart: flags.groupMayStart || prepared.settings.groupMayStart)
+    }
+
+    private func serve(_ opened: Opened) async -> ExitCode {
+        await withTaskGroup(of: ExitCode?.self) { group in
+            group.addTask {
+                await opened.server.run(); return nil
+            }
+            group.addTask {
+                await doors.run(); return nil
+            }
+            group.addTask {
+                await opened.queue.run()
+                return nil
+            }
+            group.addTask {
+                await schedules.run(); return nil
+            }
+            group.addTask {
+                await opened.messages?.run(); return nil
+            }
+            group.addTask {
+                await showLife(of: opened.controller); return nil
+            }
+            group.addTask {
+                do throws(Failure) {
+                    try await opened.controller.run()
+                    return .ok
+                } catch {
+                    session.complain(error.description)
+                    return .unexpected
+                }
+            }
+            group.addTask {
+                await takeSignals(opened)
+                return nil
+            }
+            manager.ready("driving rollouts in \(session.state.path)")
+            var code: ExitCode?
+            while code == nil, let ended = await group.next() { code = ended }
+            manager.stopping()
+            opened.server.stop()
+            doors.close()
+            await opened.controller.stop()
+            // A backup under way is given up in order; the next run removes what it began. What is not told yet stays in the outbox.
+            group.cancelAll()
+            return code ?? .ok
+        }
+    }
+
+    /// Tells the service manager that rollouts are decided upon. When they are not, it says nothing, and is started anew.
+    private func showLife(of controller: any OpenedController) async {
+        guard let patience = manager.watchdog else { return }
+        while !Task.isCancelled {
+            if controller.isDeciding(within: patience) { manager.alive() }
+            // A cancelled pause ends the loop.
+            try? await Task.sleep(for: .milliseconds(patience.milliseconds / 3))
+        }
+    }
+
+    /// SIGHUP reads the configuration again. The first other signal stops the daemon in order; the second ends the process at once,
+    /// however far that has come.
+    private func takeSignals(_ opened: Opened) async {
+        await withDiscardingTaskGroup { group in
+            var count = 0
+            for await signal in session.interruptions {
+                if signal == SIGHUP, flags.configuration != nil, count == 0 {
+                    await reload(opened)
+                    continue
+                }
+                count += 1
+                guard count == 1 else {
+                    session.endNow(.interrupted)
+                    continue
+                }
+                session.note("stopping after \(Interruptions.name(of: signal)); a second signal ends at once")
+                manager.stopping()
+                opened.server.stop()
+                doors.close()
+                group.addTask { await opened.controller.stop() }
+            }
+        }
+    }
+
+    // MARK: Configuration
+
+    private func prepare() throws -> Prepared {
+        let loaded = try flags.configuration.map { file in try Self.load(file, session) }
+        let settings = loaded?.settings ?? DaemonSettings()
+        return Prepared(
+            settings: settings, warnings: loaded?.warnings ?? [],
+            plans: try (flags.plans + settings.backups).map { try PlanArgument.load($0, session) },
+            places: try DaemonDoors.places(of: settings, secret: session.assembly.daemon.readSecret),
+            identities: try (flags.identities ?? settings.identities).map {
+                try IdentityFile(path: $0, secrets: Secrets(environment: session.environment)).settings()
+            } ?? IdentitySettings())
+    }
+
+    /// Reads and checks a configuration.
+    static func load(_ file: String, _ session: Session) throws(OperationError) -> LoadedDaemon {
+        try session.assembly.daemon.readSettings(
+            PolicySource(file: file, text: try PolicyArguments.text(of: file, kind: "configuration")))
+    }
+
+    /// Takes over the configuration as it is now. When anything is wrong with it the one before stays in force, and that is said.
+    private func reload(_ opened: Opened) async {
+        manager.reloading()
+        defer { manager.ready("driving rollouts in \(session.state.path)") }
+        do {
+            let prepared = try prepare()
+            let use = try opened.messages?.prepare(prepared.settings)
+            let identification = try await identification(prepared)
+            try await doors.open(prepared.places, router: opened.router, connections: prepared.settings.connections)
+            use?()
+            opened.remote.exchange(for: identification.remote)
+            opened.local.exchange(for: identification.local)
+            await opened.queue.use(prepared.plans)
+            schedule(prepared.plans, opened)
+            for warning in prepared.warnings { session.note(plainLines(warning.description)) }
+            session.note("the configuration was read again and is in force")
+        } catch {
+            session.complain("the configuration was read again and is wrong; the one before stays in force")
+            if let error = error as? OperationError { _ = session.complain(error) } else { session.complain("\(error)") }
+        }
+    }
+
+    private func schedule(_ plans: [LoadedBackupPlan], _ opened: Opened) {
+        var session = session
+        session.notifier = opened.messages?.notifier
+        schedules.replace(
+            by: plans.map { [session] plan in
+                (
+                    plan,
+                    {
+                        do {
+                            try await BackupSession.with(session) { backups in
+                                await BackupScheduler(
+                                    backups: backups, loaded: plan, clock: SystemClock(), chance: BackupAgenda.steadyChance
+                                ).run()
+                            }
+                        } catch { session.complain("the backups of \(plan.plan.target) are not looked after: \(error)") }
+                    }
+                )
+            })
+    }
+}

@@ -1,0 +1,136 @@
+internal import SerinAPI
+internal import SerinLocks
+internal import SerinModel
+internal import SerinNotifications
+internal import SerinPorts
+internal import SerinTransport
+
+/// Tells people by the channels of the configuration in force; what they are not told yet waits in the outbox, across restarts.
+final class NoticeDesk: Notifier {
+    private struct State: Sendable {
+        var notifier: OutboxNotifier?
+        var routes: [String] = []
+        var delivered: [String: Int] = [:]
+        var failed: [String: Int] = [:]
+    }
+
+    private let outbox: any Outbox
+    private let transport: Transport
+    private let clock: any Clock
+    private let report: @Sendable (String) -> Void
+    private let state = Locked(State())
+
+    init(outbox: any Outbox, transport: Transport, clock: any Clock, report: @escaping @Sendable (String) -> Void) {
+        self.outbox = outbox
+        self.transport = transport
+        self.clock = clock
+        self.report = report
+    }
+
+    /// Tells by these channels from now on.
+    func use(_ routes: [OutboxNotifier.Route]) {
+        let notifier = OutboxNotifier(
+            routes: routes, outbox: outbox, transport: transport, clock: clock, unit: { Double.random(in: 0...1) },
+            report: { [weak self] in self?.note($0) })
+        state.withLock { state in
+            state.notifier = notifier
+            state.routes = routes.map(\.name)
+        }
+    }
+
+    func notify(_ notification: Notification) async { await state.withLock { $0.notifier }?.notify(notification) }
+
+    /// Sends what waits, until the task is cancelled.
+    ///
+    /// - Parameter changes: Told whenever other channels are used.
+    func run(_ changes: AsyncStream<Void>) async {
+        var changes = changes.makeAsyncIterator()
+        while !Task.isCancelled {
+            await withDiscardingTaskGroup { group in
+                if let notifier = state.withLock({ $0.notifier }) { group.addTask { await notifier.run() } }
+                // Nil when the stream or the task ends; then the loop does too.
+                _ = await changes.next()
+                group.cancelAll()
+            }
+        }
+    }
+
+    private func note(_ event: OutboxNotifier.Report) {
+        switch event {
+        case .delivered(let route): state.withLock { $0.delivered[route, default: 0] += 1 }
+        case .postponed(let route, let failure):
+            state.withLock { $0.failed[route, default: 0] += 1 }
+            report("a notification waits for \(route): \(failure.message)")
+        case .givenUp(let route, let words):
+            state.withLock { $0.failed[route, default: 0] += 1 }
+            report("a notification of \(route) was GIVEN UP: \(plain(words))")
+        case .storeFailed(let failure): report("notifications cannot be kept: \(failure.message)")
+        }
+    }
+
+    // MARK: What is not delivered
+
+    /// One channel as it stands.
+    struct Channel: Sendable, Hashable {
+        var name: String
+        var waiting: Int
+        /// When the oldest that waits was to be told, and what its last try failed with.
+        var oldest: Instant?
+        var failure: String?
+        var delivered: Int
+        var failed: Int
+    }
+
+    /// Every channel as it stands.
+    func channels() async throws(Failure) -> [Channel] {
+        let state = state.withLock { $0 }
+        var channels: [Channel] = []
+        for name in state.routes {
+            let first = try await outbox.waiting(for: name, limit: 50)
+            channels.append(
+                Channel(
+                    name: name, waiting: try await outbox.waitingCount(for: name), oldest: first.map(\.createdAt).min(),
+                    failure: first.compactMap(\.failure).first, delivered: state.delivered[name] ?? 0,
+                    failed: state.failed[name] ?? 0))
+        }
+        return channels
+    }
+
+    /// What people do not know yet, for `serin status` and the page of Serin's own health.
+    var routes: [Route] {
+        [
+            Route(
+                "GET", "/v1/notifications", summary: "what was told by which channel, what waits and what was given up",
+                access: .any(of: [.viewer])
+            ) { _, _ in
+                do throws(Failure) { return .json(200, try await self.document()) } catch {
+                    throw Problem(.unavailable, error.message)
+                }
+            }
+        ]
+    }
+
+    private func document() async throws(Failure) -> JSONValue {
+        let channels = try await channels()
+        let dead = try await outbox.dead(limit: 20)
+        return .object([
+            "schema": .string("serin.dev/notifications/v1"),
+            "channels": .array(
+                channels.map { channel in
+                    .object([
+                        "name": .string(channel.name), "waiting": .integer(Int64(channel.waiting)),
+                        "oldest": channel.oldest.map { .string("\($0)") } ?? .null,
+                        "failure": channel.failure.map { .string($0) } ?? .null,
+                        "delivered": .integer(Int64(channel.delivered)), "failed": .integer(Int64(channel.failed)),
+                    ])
+                }),
+            "given_up": .array(
+                dead.map { entry in
+                    .object([
+                        "channel": .string(entry.destination), "id": .string(entry.id), "at": .string("\(entry.createdAt)"),
+                        "failure": .string(entry.failure ?? ""),
+                    ])
+                }),
+        ])
+    }
+}

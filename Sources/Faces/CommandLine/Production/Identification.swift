@@ -1,0 +1,141 @@
+internal import Glibc
+internal import SerinAPI
+internal import SerinController
+internal import SerinIdentity
+internal import SerinLocks
+internal import SerinModel
+internal import SerinPorts
+internal import SerinTransport
+
+/// Everyone whom a daemon believes: bearers of own tokens, identity tokens and client certificates, and local users. What a request
+/// bears is asked first, so that a token on the socket is that of its bearer.
+struct Identification: Sendable {
+    /// By what a request bears.
+    let remote: any Authenticator
+    /// By the user at the other end of a unix socket.
+    let local: any Authenticator
+
+    /// - Parameters:
+    ///   - settings: What the configuration says, without a defect.
+    ///   - store: Where tokens are kept; nil when that could not be opened, and then nobody can tell whose one is.
+    ///   - othersMayStart: Whether local users who may open the socket may do all that this process' user may, where no rule is given.
+    ///   - report: Takes why credentials were refused, for the log; at most once a second.
+    init(
+        _ settings: IdentitySettings, store: (any AccessStore)?, transport: Transport, othersMayStart: Bool = false,
+        now: @escaping @Sendable () -> Instant, report: @escaping @Sendable (String) -> Void
+    ) throws(Failure) {
+        let rules = try LocalRules(settings)
+        let bearers = BearerTokens(
+            desk: store.map { TokenDesk(store: $0) }, webTokens: WebTokens(settings.issuers, transport: transport),
+            people: try People(settings.people), now: now, report: Throttled(report, now: now))
+        remote = Authenticators([bearers, ClientCertificates(rules: rules)])
+        local = LocalUsers(rules: rules, othersMayStart: othersMayStart)
+    }
+
+    /// Opens the tokens of a state folder. When they cannot be read the controller still runs: whoever is on the machine can halt.
+    static func opened(
+        _ settings: IdentitySettings, _ session: Session, othersMayStart: Bool
+    ) async throws(Failure) -> Identification {
+        var store: (any AccessStore)?
+        do throws(OperationError) { store = try await session.assembly.openAccess(session.state) } catch {
+            session.complain("\(error); nobody can use a token until the daemon is started again")
+        }
+        return try Identification(
+            settings, store: store, transport: try Transport(), othersMayStart: othersMayStart, now: { session.now },
+            report: { session.note(plainLines($0)) })
+    }
+}
+
+/// Passes texts on, at most one a second: strangers must not fill the log.
+private struct Throttled: Sendable {
+    private let report: @Sendable (String) -> Void
+    private let now: @Sendable () -> Instant
+    private let state = Locked<(last: Instant?, dropped: Int)>((nil, 0))
+
+    init(_ report: @escaping @Sendable (String) -> Void, now: @escaping @Sendable () -> Instant) {
+        self.report = report
+        self.now = now
+    }
+
+    func say(_ text: String) {
+        let now = now()
+        let dropped: Int? = state.withLock { state in
+            if let last = state.last, now - last < .seconds(1), now >= last {
+                state.dropped += 1
+                return nil
+            }
+            defer { state = (now, 0) }
+            return state.dropped
+        }
+        guard let dropped else { return }
+        report(dropped > 0 ? "\(text) (and \(dropped) more)" : text)
+    }
+}
+
+/// Identifies the bearers of own tokens and of identity tokens (RFC 6750, section 2.1).
+private struct BearerTokens: Authenticator {
+    let desk: TokenDesk?
+    let webTokens: WebTokens
+    let people: People
+    let now: @Sendable () -> Instant
+    let report: Throttled
+
+    func identify(_ request: Request) async throws(Problem) -> Identity? {
+        let values = request.headers.filter { $0.name.lowercased() == "authorization" }.map(\.value)
+        guard let value = values.first, value.lowercased().hasPrefix("bearer ") else { return nil }
+        guard values.count == 1 else { throw Problem(.unidentified, "there are \(values.count) Authorization headers") }
+        let text = String(value.dropFirst(7).drop { $0 == " " })
+        do throws(CredentialError) {
+            if WebTokens.isToken(text) {
+                return Identity(try await webTokens.caller(bearing: text, people: people, at: now()), how: .oidc)
+            }
+            guard let desk else { throw CredentialError.unavailable("the tokens could not be opened") }
+            return Identity(try await desk.caller(bearing: text, people: people, at: now()), how: .token)
+        } catch {
+            report.say("refused a request from \(request.peer.address ?? "the unix socket"): \(error)")
+            switch error {
+            case .refused(let told, _): throw Problem(.unidentified, told, hint: "serin token create makes a token")
+            case .unavailable: throw Problem(.unavailable, "nobody can tell at the moment whether these credentials are good")
+            }
+        }
+    }
+}
+
+/// Identifies the holders of client certificates.
+private struct ClientCertificates: Authenticator {
+    let rules: LocalRules
+
+    func identify(_ request: Request) -> Identity? {
+        guard let certificate = request.peer.certificate else { return nil }
+        let shown = ClientCertificate(
+            subject: certificate.subject, names: certificate.names, fingerprint: certificate.fingerprint)
+        return rules.caller(showing: shown).map { Identity($0, how: .mtls) }
+    }
+}
+
+/// Identifies local users: by the rules where there are some, else as always.
+private struct LocalUsers: Authenticator {
+    let rules: LocalRules
+    let othersMayStart: Bool
+
+    func identify(_ request: Request) -> Identity? {
+        guard let user = request.peer.uid,
+            var identity = SocketPeers(othersMayStart: othersMayStart).identify(request)
+        else { return nil }
+        let (principal, grant) = rules.peer(user: user, groups: request.peer.groups)
+        identity.principal = principal
+        // The host is theirs.
+        guard let grant, user != 0, user != geteuid() else { return identity }
+        identity = Identity(Caller(principal, grant), how: .unix)
+        identity.hint = "the configuration says what local users may do"
+        return identity
+    }
+}
+
+extension Identity {
+    fileprivate init(_ caller: Caller, how: How) {
+        self.init(
+            caller.principal, roles: caller.grant.roles, scopes: caller.grant.scopes, projects: caller.grant.projects,
+            isPerson: caller.grant.isPerson, how: how)
+    }
+}

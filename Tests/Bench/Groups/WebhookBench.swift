@@ -1,0 +1,191 @@
+internal import Glibc
+internal import SerinLocks
+internal import SerinModel
+internal import SerinProcesses
+internal import SerinTransport
+internal import Testbed
+
+/// How long a halt takes that comes by webhook to a daemon of a hundred rollouts: alone, and under a flood of readers and messages.
+struct WebhookBench {
+    private let services = 100
+    private let halts = 40
+    private let readers = 300
+    private let floods = 8
+    private let token = "not-a-real-token"
+
+    func run() async throws -> Section {
+        let program = try SerinProgram()
+        let scratch = try Scratch("serin-bench")
+        defer { scratch.remove() }
+        let standIn = try StandIn()
+        defer { standIn.stop() }
+        let state = scratch.file("state")
+        let configuration = try scratch.write(
+            "serin.yaml",
+            """
+            version: 1
+            listen: [{address: "127.0.0.1:0"}]
+            hooks: {alerts: {kind: alertmanager, secret_env: HOOK_TOKEN}}
+
+            """)
+        let daemon = try ServerProcess(
+            program.path, ["daemon", "--state", state, "--config", configuration],
+            environment: program.environment.merging(["HOOK_TOKEN": token]) { $1 }, log: scratch.file("daemon.log"))
+        defer { daemon.stop(grace: .seconds(10)) }
+        do {
+            let rows = try await measure(program, daemon, standIn, scratch, state)
+            await end(program, daemon, standIn, state)
+            return Section(rows: rows)
+        } catch {
+            await end(program, daemon, standIn, state)
+            throw Failure(.invalid, "\(error)\n\(daemon.logTail())")
+        }
+    }
+
+    private func measure(
+        _ program: SerinProgram, _ daemon: ServerProcess, _ standIn: StandIn, _ scratch: Scratch, _ state: String
+    ) async throws -> [Row] {
+        progress("webhook: \(services) rollouts")
+        try await waitUntil("the daemon's address") { daemon.logTail().contains("listening at http:") }
+        let line = daemon.logTail().split(separator: "\n").first { $0.contains("listening at http:") } ?? ""
+        let address = String(line.split(separator: " ").last ?? "")
+        for number in 1...services {
+            let file = try scratch.write("svc-\(number).yaml", standIn.policy(service: name(number), poll: .seconds(5)))
+            let started = try await program.run(["start", file, "--version", "2", "--previous", "1", "--state", state])
+            guard started.termination == .exited(0) else {
+                throw Failure(.invalid, "rollout \(number) did not start: \(started.text)")
+            }
+        }
+        try await waitUntil("\(services) raises", within: .seconds(60)) { standIn.raised == services }
+        progress("webhook: \(halts) halts")
+        let quiet = try await halted(1...halts, address, standIn)
+        progress("webhook: \(halts) halts under a flood")
+        let flood = try Flood(socket: state + "/daemon.sock", readers: readers, service: name(services))
+        defer { flood.stop() }
+        let sent = Locked(0)
+        let (loud, seconds) = try await withThrowingTaskGroup(of: Void.self) { group in
+            for number in 0..<floods { group.addTask { await send(address, isProven: number % 2 == 0, sent) } }
+            let clock = ContinuousClock()
+            let start = clock.now
+            let times = try await halted((halts + 1)...(2 * halts), address, standIn)
+            let taken = (clock.now - start).milliseconds / 1000
+            group.cancelAll()
+            return (times, taken)
+        }
+        let rate = Double(sent.withLock { $0 }) / seconds
+        let (alone, under) = (Timing(quiet), Timing(loud))
+        return [
+            Row(
+                name: "webhook until 0 read back, p50", value: alone.quantile(0.5), unit: "ms",
+                note:
+                    "of \(halts), from before the first byte is sent; \(services) rollouts, a poll each 5 s; a balancer that answers at once"
+            ),
+            Row(name: "webhook until 0 read back, p99", value: alone.quantile(0.99), unit: "ms"),
+            Row(
+                name: "under a flood, p50", value: under.quantile(0.5), unit: "ms", aim: .below(2 * alone.quantile(0.5)),
+                note:
+                    "\(flood.reading) readers of server-sent events, \(Row.fixed(rate, places: 0)) messages a second; aim: twice the time alone"
+            ),
+            Row(
+                name: "under a flood, p99", value: under.quantile(0.99), unit: "ms", aim: .below(2 * alone.quantile(0.99)),
+                note: "all of it on one machine with the flood's own senders"),
+        ]
+    }
+
+    /// Halts services one after the other; returns the milliseconds that each took.
+    private func halted(_ numbers: ClosedRange<Int>, _ address: String, _ standIn: StandIn) async throws -> [Double] {
+        let transport = try Transport(connectionLimit: 2)
+        defer { transport.shutdown() }
+        var times: [Double] = []
+        for number in numbers {
+            let service = name(number)
+            let start = ContinuousClock().now
+            let answer = try await transport.send(request(address, alert(of: service, asks: true), isProven: true))
+            guard answer.status == 200 else { throw Failure(.invalid, "a halt was answered \(answer.status)") }
+            try await waitUntil("weight 0 of \(service)", within: .seconds(30)) { standIn.zeroReadAt(service) != nil }
+            if let end = standIn.zeroReadAt(service) { times.append((end - start).milliseconds) }
+        }
+        return times
+    }
+
+    /// Sends messages that ask for nothing, one after the other, until the task is cancelled.
+    private func send(_ address: String, isProven: Bool, _ sent: Locked<Int>) async {
+        guard let transport = try? Transport(connectionLimit: 1) else { return }
+        defer { transport.shutdown() }
+        while !Task.isCancelled {
+            // One that is not answered is part of a flood, too.
+            _ = try? await transport.send(request(address, alert(of: name(services), asks: false), isProven: isProven))
+            sent.withLock { $0 += 1 }
+        }
+    }
+
+    private func request(_ address: String, _ body: String, isProven: Bool) -> HTTPRequest {
+        HTTPRequest(
+            method: "POST", url: "\(address)/hooks/alertmanager/alerts",
+            headers: [HTTPHeader("Authorization", "Bearer \(isProven ? token : "another")")], body: Array(body.utf8),
+            timeout: .seconds(20))
+    }
+
+    private func alert(of service: String, asks: Bool) -> String {
+        let action = asks ? #""serin_action":"halt","# : ""
+        return
+            #"{"version":"4","status":"firing","alerts":[{"status":"firing","labels":{"alertname":"Errors",\#(action)"service":"\#(service)"}}]}"#
+    }
+
+    /// Halts what runs, ends the daemon, and waits for the watchdogs.
+    private func end(_ program: SerinProgram, _ daemon: ServerProcess, _ standIn: StandIn, _ state: String) async {
+        progress("webhook: ending")
+        for number in 1...services where standIn.isRaised(name(number)) {
+            // What does not halt is ended with the daemon below.
+            _ = try? await program.run(["halt", name(number), "--reason", "the bench is over", "--state", state])
+        }
+        try? await waitUntil("weight 0 of all", within: .seconds(30)) { standIn.raised == 0 }
+        daemon.stop(grace: .seconds(10))
+        await ProcessTable.endProcesses(of: state, after: .seconds(5))
+    }
+
+    private func name(_ number: Int) -> String { "svc-\(number)" }
+}
+
+/// Readers of server-sent events, each with a connection of its own, read by one thread.
+private final class Flood: Sendable {
+    private let descriptors: [Int32]
+    private let isOver = Locked(false)
+    private let answered = Locked<Set<Int32>>([])
+
+    init(socket path: String, readers: Int, service: String) throws {
+        let request = Array("GET /v1/rollouts/\(service)/log?format=sse HTTP/1.1\r\nHost: serin\r\n\r\n".utf8)
+        var opened: [Int32] = []
+        for _ in 0..<readers {
+            let descriptor = connection(path: path)
+            guard descriptor >= 0, write(descriptor, request, request.count) == request.count else {
+                throw Failure(.transient, "reader \(opened.count) could not connect")
+            }
+            opened.append(descriptor)
+        }
+        descriptors = opened
+        let thread = startThread { [self] in read() }
+        guard thread == 0 else { throw Failure(.transient, "no thread for the readers") }
+    }
+
+    /// How many readers have been sent something.
+    var reading: Int { answered.withLock { $0.count } }
+
+    private func read() {
+        var buffer = [UInt8](repeating: 0, count: 16 << 10)
+        while !isOver.withLock({ $0 }) {
+            var waiting = descriptors.map { pollfd(fd: $0, events: Int16(POLLIN), revents: 0) }
+            guard poll(&waiting, nfds_t(waiting.count), 100) > 0 else { continue }
+            for one in waiting where one.revents != 0 {
+                if recv(one.fd, &buffer, buffer.count, Int32(MSG_DONTWAIT)) > 0 {
+                    answered.withLock { _ = $0.insert(one.fd) }
+                } else {
+                    usleep(1000)
+                }
+            }
+        }
+        for descriptor in descriptors { close(descriptor) }
+    }
+
+    func stop() { isOver.withLock { $0 = true } }
+}

@@ -1,0 +1,254 @@
+import FakeController
+import Glibc
+import SerinAPI
+import SerinController
+import SerinCrypto
+import SerinLocks
+import SerinModel
+import SerinPorts
+import SerinRollouts
+import SerinServer
+import SerinTransport
+import Testbed
+import Testing
+
+@testable import SerinCommandLine
+
+/// `serin daemon --config` in this process, asked over its socket.
+@Suite struct DaemonConfigurationTests {
+    private static let hooks = """
+        version: 1
+        hooks:
+          alerts: {kind: alertmanager, secret_env: TOKEN, services: [checkout]}
+          chat: {kind: slack, secret_env: TOKEN, services: [checkout], people: {T0/U1: anna}}
+          mine: {kind: hmac, secret_env: TOKEN}
+        """
+
+    /// Runs the daemon with a configuration while the body asks it.
+    private func serve(
+        _ text: String = DaemonConfigurationTests.hooks, _ body: (TestProgram, Transport) async throws -> Void
+    ) async throws {
+        let program = try TestProgram(environment: ["TOKEN": "not-a-real-token", "BASE64": "c2VjcmV0LXNlY3JldC1zZWNyZXQ="])
+        let file = program.file("serin.yaml")
+        write(text, to: file)
+        let transport = try Transport()
+        async let code = program.run("daemon", "--config", file)
+        try await waitUntil("the daemon") { UnixSocket.answers(at: program.state.daemonSocket) }
+        do { try await body(program, transport) } catch {
+            program.interrupt()
+            _ = await code
+            throw error
+        }
+        program.interrupt()
+        let ended = await code
+        #expect(ended == .ok, "\(program.messages.withLock { $0 })")
+    }
+
+    private func write(_ text: String, to file: String) {
+        let descriptor = open(file, O_WRONLY | O_CREAT | O_TRUNC, 0o600)
+        _ = Glibc.write(descriptor, text, text.utf8.count)
+        close(descriptor)
+    }
+
+    private func post(
+        _ program: TestProgram, _ transport: Transport, _ path: String, _ body: String, _ headers: [HTTPHeader]
+    ) async throws -> HTTPResponse {
+        var request = HTTPRequest(
+            method: "POST", url: "http://serin" + path, headers: [HTTPHeader("Content-Type", "application/json")] + headers,
+            body: Array(body.utf8), timeout: .seconds(20))
+        request.unixSocket = program.state.daemonSocket
+        return try await transport.send(request)
+    }
+
+    private static let bearer = HTTPHeader("Authorization", "Bearer not-a-real-token")
+
+    private func alert(_ service: String = "checkout", start: String = "2026-11-21T10:00:00Z") -> String {
+        #"{"version":"4","status":"firing","alerts":[{"status":"firing","labels":{"alertname":"Errors","serin_action":"halt","service":"\#(service)"},"startsAt":"\#(start)"}]}"#
+    }
+
+    @Test func anAlertHaltsOnceHoweverOftenItIsDelivered() async throws {
+        try await serve { program, transport in
+            for _ in 0..<3 {
+                let answer = try await post(program, transport, "/hooks/alertmanager/alerts", alert(), [Self.bearer])
+                #expect(answer.status == 200, "\(String(decoding: answer.body, as: UTF8.self))")
+            }
+            let commands = program.operations.state.withLock { $0.commands }
+            #expect(commands.map(\.verb) == [.halt])
+            #expect(commands.first?.by == Principal(channel: "alertmanager", identity: "alerts"))
+            #expect(commands.first?.reason == "Errors")
+        }
+    }
+
+    @Test func whoDoesNotProveItselfLearnsNothing() async throws {
+        try await serve { program, transport in
+            let wrong = HTTPHeader("Authorization", "Bearer another")
+            for (path, header) in [
+                ("/hooks/alertmanager/alerts", wrong), ("/hooks/alertmanager/none", Self.bearer),
+                ("/hooks/slack/alerts", Self.bearer), ("/hooks/slack/chat", Self.bearer),
+            ] {
+                let answer = try await post(program, transport, path, alert(), [header])
+                #expect(answer.status == 401, "\(path)")
+            }
+            #expect(program.operations.state.withLock { $0.commands.isEmpty })
+        }
+    }
+
+    @Test func whatCouldNotBeMadeDurableIsAskedForAgainAndThenDone() async throws {
+        try await serve { program, transport in
+            program.operations.state.withLock { $0.failure = .unavailable("the journal's disk is full") }
+            #expect(try await post(program, transport, "/hooks/alertmanager/alerts", alert(), [Self.bearer]).status == 503)
+            program.operations.state.withLock { $0.failure = nil }
+            #expect(try await post(program, transport, "/hooks/alertmanager/alerts", alert(), [Self.bearer]).status == 200)
+            #expect(program.operations.state.withLock { $0.commands.count } == 1)
+        }
+    }
+
+    @Test func aPersonInTheChatIsKnownByNameAndAnsweredInWords() async throws {
+        try await serve { program, transport in
+            let body = "command=%2Fserin&text=halt+checkout+payments+fail&user_id=U1&team_id=T0&trigger_id=1"
+            let now = SystemClock().now().millisecondsSince1970 / 1000
+            var key = Array("not-a-real-token".utf8)
+            let code = try HMACSHA256.code(for: Array("v0:\(now):\(body)".utf8), key: Secret(wiping: &key))
+            let answer = try await post(
+                program, transport, "/hooks/slack/chat", body,
+                [
+                    HTTPHeader("X-Slack-Request-Timestamp", "\(now)"),
+                    HTTPHeader("X-Slack-Signature", "v0=" + Hexadecimal.text(of: code)),
+                ])
+            #expect(answer.status == 200)
+            #expect(String(decoding: answer.body, as: UTF8.self).contains("halt of checkout"))
+            let command = try #require(program.operations.state.withLock { $0.commands.first })
+            #expect(command.by == Principal(channel: "person", identity: "anna"))
+            #expect(command.reason.hasPrefix("payments fail (slack:T0/U1"))
+        }
+    }
+
+    @Test func everyKindThatCanBeSignedHereAcceptsItsOwnSample() async throws {
+        let kinds = ["slack", "mattermost", "alertmanager", "grafana", "pagerduty", "github", "gitlab", "hmac"]
+        let lines = kinds.map { "  \($0): {kind: \($0), secret_env: TOKEN}" }
+        let others = """
+              standard: {kind: standard, secret_env: BASE64}
+              teams: {kind: teams, secret_env: BASE64}
+              telegram: {kind: telegram, secret_env: TOKEN, places: ["-5"]}
+              discord: {kind: discord, secret_env: TOKEN, places: ["5"]}
+            """
+        try await serve("version: 1\nhooks:\n" + lines.joined(separator: "\n") + "\n" + others) { program, _ in
+            let file = program.file("serin.yaml")
+            // A program of its own, as its end ends what it listens to.
+            let client = try TestProgram(environment: program.environment.merging(["SERIN_STATE": program.state.path]) { $1 })
+            for kind in kinds + ["standard", "teams", "telegram"] {
+                let code = await client.run("hook", "test", kind, kind, "--config", file)
+                #expect(code == .ok, "\(kind): \(client.takeOutput()) \(client.messages.withLock { String($0.suffix(300)) })")
+            }
+            #expect(await client.run("hook", "test", "discord", "discord", "--config", file) == .usage)
+            #expect(await client.run("hook", "test", "slack", "none", "--config", file) == .usage)
+            #expect(program.operations.state.withLock { $0.commands.isEmpty }, "a sample changes nothing")
+        }
+    }
+
+    @Test func aWrongConfigurationEndsTheStartAndChangesNothingAtAReload() async throws {
+        let program = try TestProgram()
+        write("version: 1\nhoks: {}", to: program.file("serin.yaml"))
+        #expect(await program.run("daemon", "--config", program.file("serin.yaml")) == .usage)
+        #expect(program.messages.withLock { $0 }.contains("serin.yaml:2:1: unknown key 'hoks'"))
+        try await serve { program, transport in
+            let file = program.file("serin.yaml")
+            write("version: 1\nhoks: {}", to: file)
+            program.interrupt(SIGHUP)
+            try await waitUntil("words about it") { program.messages.withLock { $0 }.contains("the one before stays in force") }
+            #expect(try await post(program, transport, "/hooks/alertmanager/alerts", alert(), [Self.bearer]).status == 200)
+            // A secret that is missing is found before anything is exchanged, too.
+            write("version: 1\nhooks: {other: {kind: alertmanager, secret_env: MISSING}}", to: file)
+            program.interrupt(SIGHUP)
+            try await waitUntil("words about the secret") { program.messages.withLock { $0 }.contains("MISSING is not set") }
+            #expect(try await post(program, transport, "/hooks/alertmanager/alerts", alert(), [Self.bearer]).status == 200)
+        }
+    }
+
+    @Test func aRightConfigurationIsTakenOverWithItsAddresses() async throws {
+        try await serve { program, transport in
+            let taken = try TCPSocket(listeningAt: "127.0.0.1:0")
+            write(
+                """
+                version: 1
+                listen: [{address: "127.0.0.1:0"}]
+                hooks: {alerts: {kind: alertmanager, secret_env: TOKEN, services: [checkout]}}
+                """, to: program.file("serin.yaml"))
+            program.interrupt(SIGHUP)
+            try await waitUntil("the reload") { program.messages.withLock { $0 }.contains("is in force") }
+            let said = program.messages.withLock { $0 }
+            let address = try #require(
+                said.split(separator: "\n").compactMap { $0.wholeMatch(of: /listening at (http:.*)/)?.1 }.last)
+            let answer = try await transport.send(
+                HTTPRequest(
+                    method: "POST", url: "\(address)/hooks/alertmanager/alerts", headers: [Self.bearer],
+                    body: Array(alert().utf8), timeout: .seconds(20)))
+            #expect(answer.status == 200)
+            #expect(try await post(program, transport, "/hooks/hmac/mine", "{}", []).status == 401, "it is gone")
+            // Over the address nobody is anybody yet.
+            let list = try await transport.send(HTTPRequest(url: "\(address)/v1/rollouts", timeout: .seconds(20)))
+            #expect(list.status == 401)
+            // An address that is taken leaves everything as it was.
+            write("version: 1\nlisten: [{address: \"\(taken.address)\"}]", to: program.file("serin.yaml"))
+            program.interrupt(SIGHUP)
+            try await waitUntil("words about the address") { program.messages.withLock { $0 }.contains("in use") }
+            #expect(try await post(program, transport, "/hooks/alertmanager/alerts", alert(), [Self.bearer]).status == 200)
+        }
+    }
+
+    @Test func everyMetricOfRulesAndDashboardIsWritten() async throws {
+        try await serve { program, transport in
+            var request = HTTPRequest(url: "http://serin/metrics", timeout: .seconds(20))
+            request.unixSocket = program.state.daemonSocket
+            let written = String(decoding: try await transport.send(request).body, as: UTF8.self)
+            for file in ["serin-rules.yaml", "serin-dashboard.json"] {
+                let text = try RequirementsTests.text("examples/monitoring/\(file)")
+                let names = Set(text.split { !($0.isLetter || $0.isNumber || $0 == "_") }.filter { $0.hasPrefix("serin_") })
+                #expect(names.count > 5)
+                for name in names { #expect(written.contains("# TYPE \(name) "), "\(file): \(name)") }
+            }
+        }
+    }
+
+    // MARK: Out
+
+    private func notification(_ subject: String) -> SerinPorts.Notification {
+        SerinPorts.Notification(
+            .rolloutEnded, .warning, subject: subject, text: "errors rose", deduplicationKey: "rollout checkout-1",
+            at: SystemClock().now())
+    }
+
+    @Test func whatIsNotDeliveredIsSeenAndSentLaterAlsoAfterARestart() async throws {
+        let program = try TestProgram(environment: ["ADDRESS": "http://127.0.0.1:9/hook"])
+        let assembly = Assembly.daemon(environment: ["ADDRESS": "http://127.0.0.1:9/hook"], output: Output { _, _ in })
+        let text = "version: 1\nnotify: {team: {mattermost: {url_env: ADDRESS}}}"
+        let settings = try assembly.readSettings(.init(file: "serin.yaml", text: text)).settings
+        let first = try await assembly.openMessages(program.state)
+        try first.prepare(settings)()
+        await first.notifier.notify(notification("checkout 2.4.0: rolled back"))
+        let running = Task { await first.run() }
+        let server = try HTTPServer(
+            socket: try UnixSocket(listeningAt: program.state.daemonSocket),
+            router: Router(RolloutAPI(program.operations).routes + first.routes))
+        let serving = Task { await server.run() }
+        try await waitUntil("a try that failed") {
+            _ = await program.run("status")
+            return program.messages.withLock { $0 }.contains("NOT delivered to team")
+        }
+        server.stop()
+        running.cancel()
+        await serving.value
+        await running.value
+        await first.close()
+        let receiver = try ScriptedServer { _ in [.http(200, "ok", type: "text/plain")] }
+        defer { receiver.stop() }
+        let next = Assembly.daemon(environment: ["ADDRESS": receiver.url], output: Output { _, _ in })
+        let second = try await next.openMessages(program.state)
+        try second.prepare(settings)()
+        let again = Task { await second.run() }
+        try await waitUntil("its delivery") { receiver.requests.contains { $0.text.contains("rolled back") } }
+        again.cancel()
+        await again.value
+        await second.close()
+    }
+}

@@ -1,0 +1,167 @@
+import FoundationEssentials
+import Glibc
+import SerinLocks
+import SerinModel
+import SerinPolicies
+import SerinProcesses
+import SerinTransport
+import SerinYAML
+import Testbed
+import Testing
+
+@testable import SerinCommandLine
+
+extension Integration {
+    /// The real daemon with a configuration: a pipeline's steps, an alert that halts, people who are told, the service manager.
+    @Suite(.serialized) struct DaemonHooks {
+        private static let root = "/" + #filePath.split(separator: "/").dropLast(3).joined(separator: "/")
+
+        @Test func aPipelineReleasesAnAlertHaltsPeopleAreToldAndTheManagerKnows() async throws {
+            let told = try ScriptedServer { _ in [.http(200, "ok", type: "text/plain")] }
+            defer { told.stop() }
+            let manager = try ManagerSocket()
+            let programs = String(try Scene.program().dropLast("/serin".count))
+            let environment = [
+                "NOTIFY_SOCKET": manager.path, "WATCHDOG_USEC": "3000000", "HOOK_TOKEN": "not-a-real-token", "TEAM_URL": told.url,
+            ]
+            var policy = PolicyText()
+            // Long enough for everything that happens before the halt.
+            policy.times["bake"] = "2m"
+            policy.times["max_bake"] = "10m"
+            try await Scene.play(Stage.services[0], policy, environment: environment) { scene in
+                let file = scene.file("serin.yaml")
+                let text = """
+                    version: 1
+                    listen: [{address: "127.0.0.1:0"}]
+                    hooks: {alerts: {kind: alertmanager, secret_env: HOOK_TOKEN, services: [\(scene.service)]}}
+                    notify: {team: {mattermost: {url_env: TEAM_URL}}}
+                    log: json
+                    """
+                try text.write(toFile: file, atomically: true, encoding: .utf8)
+                let daemon = try scene.start(["daemon", "--config", file])
+                defer { daemon.stop() }
+                try await waitUntil("READY=1") { manager.messages().contains { $0.contains("READY=1") } }
+                let address = try #require(scene.output().firstMatch(of: /listening at (http:[^"]*)/)?.1)
+
+                // The pipeline, as a step of GitHub Actions.
+                let steps = [
+                    "PATH": "\(programs):/usr/bin:/bin", "LC_ALL": "C.UTF-8", "SERIN_STATE": scene.state, "NO_COLOR": "1",
+                    "SWIFT_BACKTRACE": "enable=no", "POLICY": scene.policy, "VERSION": Stage.good, "PREVIOUS": Stage.old,
+                    "REPORTS": scene.file("reports"), "GITHUB_ACTIONS": "true", "GITHUB_STEP_SUMMARY": scene.file("summary.md"),
+                    "GITHUB_OUTPUT": scene.file("outputs"), "GATE_TIMEOUT": "80s",
+                ]
+                func step(_ name: String) async throws -> Completion {
+                    try await Program(
+                        "/bin/sh", ["\(Self.root)/examples/ci/release.sh", name], environment: steps, deadline: .seconds(90)
+                    ).run()
+                }
+                for name in ["backup", "migrations", "start"] {
+                    let done = try await step(name)
+                    #expect(done.termination == .exited(0), "\(name): \(done.text)")
+                }
+                try await scene.awaitWeight(1000)
+
+                // A wrong configuration changes nothing, and the rollout goes on.
+                try (text + "\nhoks: {}").write(toFile: file, atomically: true, encoding: .utf8)
+                daemon.signal(SIGHUP)
+                try await scene.awaitOutput("the one before stays in force")
+                #expect(manager.messages().contains { $0.hasPrefix("RELOADING=1\nMONOTONIC_USEC=") })
+
+                let alert =
+                    #"{"version":"4","status":"firing","alerts":[{"status":"firing","labels":{"alertname":"Errors","serin_action":"halt","service":"\#(scene.service)"}}]}"#
+                let answer = try await Transport().send(
+                    HTTPRequest(
+                        method: "POST", url: "\(address)/hooks/alertmanager/alerts",
+                        headers: [HTTPHeader("Authorization", "Bearer not-a-real-token")], body: Array(alert.utf8),
+                        timeout: .seconds(20)))
+                #expect(answer.status == 200)
+                try await scene.awaitWeight(0)
+                let gate = try await step("gate")
+                #expect(gate.termination == .exited(4), "\(gate.text)")
+                // The same by the API alone.
+                let bare = try await Program(
+                    "/bin/sh", ["\(Self.root)/examples/ci/gate.sh", scene.service],
+                    environment: [
+                        "PATH": "/usr/bin:/bin", "SERIN_SOCKET": scene.state + "/daemon.sock", "GITHUB_ACTIONS": "true",
+                    ], deadline: .seconds(60)
+                ).run()
+                #expect(bare.termination == .exited(1) && bare.text.contains("stop: rolled back"), "\(bare.text)")
+                #expect(bare.text.contains("::error title=Serin::rolled back"))
+                func contents(_ name: String) -> String {
+                    FileManager.default.contents(atPath: scene.file(name)).map { String(decoding: $0, as: UTF8.self) } ?? ""
+                }
+                #expect(contents("summary.md").contains("rolled back"))
+                #expect(contents("outputs").contains("exit_code=4"), "\(contents("outputs"))")
+                #expect(contents("reports/rollout.xml").contains("<failure message=\"rolled back, exit 4\">"))
+                #expect(gate.text.contains("::error"))
+                try await waitUntil("what people are told") { told.requests.contains { $0.text.contains("rolled back") } }
+                #expect(manager.messages().contains("WATCHDOG=1"))
+                daemon.signal(SIGTERM)
+                #expect(try await scene.end(of: daemon) == 0, "\(scene.output())")
+                #expect(manager.messages().contains("STOPPING=1"))
+                for line in scene.output().split(separator: "\n") {
+                    let document = try JSONValue(parsing: Array(line.utf8))
+                    #expect(document["message"] != nil && document["time"] != nil, "\(line)")
+                }
+                try await JournalProof(of: scene).check(scene)
+            }
+        }
+
+        /// Every step that a pipeline calls is one of the script's, and the files are what they say.
+        @Test func thePipelinesCallStepsThatThereAre() throws {
+            func text(_ name: String) throws -> String {
+                try String(contentsOfFile: "\(Self.root)/examples/ci/\(name)", encoding: .utf8)
+            }
+            let script = try text("release.sh")
+            for name in ["github-actions.yaml", "gitlab-ci.yaml", "Jenkinsfile"] {
+                let pipeline = try text(name)
+                if name.hasSuffix(".yaml") {
+                    #expect(readYAML(Array(pipeline.utf8), file: name).node != nil, "\(name)")
+                }
+                let steps = pipeline.matches(of: /ci\/release\.sh ([a-z]+)/).map { String($0.1) }
+                #expect(Set(steps) == ["backup", "migrations", "start", "gate", "halt"], "\(name)")
+                for step in steps { #expect(script.contains("\n\(step))\n"), "\(step)") }
+            }
+        }
+    }
+}
+
+/// A service manager's socket that keeps what it is told.
+private final class ManagerSocket: Sendable {
+    let path: String
+    private let scratch: Scratch
+    private let descriptor: Int32
+    private let received = Locked<[String]>([])
+
+    init() throws {
+        scratch = try Scratch()
+        path = scratch.file("notify")
+        descriptor = socket(AF_UNIX, Int32(SOCK_DGRAM.rawValue) | Int32(SOCK_CLOEXEC.rawValue) | Int32(SOCK_NONBLOCK.rawValue), 0)
+        var address = sockaddr_un()
+        address.sun_family = sa_family_t(AF_UNIX)
+        let bytes = Array(path.utf8)
+        withUnsafeMutableBytes(of: &address.sun_path) { $0.copyBytes(from: bytes) }
+        let code = withUnsafePointer(to: &address) { pointer in
+            pointer.withMemoryRebound(to: sockaddr.self, capacity: 1) {
+                bind(descriptor, $0, socklen_t(MemoryLayout<sockaddr_un>.size))
+            }
+        }
+        try #require(code == 0)
+    }
+
+    deinit {
+        close(descriptor)
+        scratch.remove()
+    }
+
+    /// Everything so far.
+    func messages() -> [String] {
+        received.withLock { received in
+            var buffer = [UInt8](repeating: 0, count: 4096)
+            while case let count = recv(descriptor, &buffer, buffer.count, 0), count > 0 {
+                received.append(String(decoding: buffer.prefix(count), as: UTF8.self))
+            }
+            return received
+        }
+    }
+}
