@@ -1,3 +1,4 @@
+import FakeController
 import SerinAPI
 import SerinLocks
 import SerinModel
