@@ -160,7 +160,7 @@ extension Assembly {
 
     private static func journal(of service: ServiceName, _ state: StateRoot) -> (any RolloutOperations)? {
         let folder = StateFolder(under: state.path, service: service)
-        guard access(folder.journal, F_OK) == 0 else { return nil }
+        guard Glibc.access(folder.journal, F_OK) == 0 else { return nil }
         return JournalOperations(service: service, folder: folder)
     }
 
@@ -168,12 +168,12 @@ extension Assembly {
         _ service: ServiceName, _ rollout: RolloutID?, against noted: Checkpoint?, _ state: StateRoot
     ) async throws(OperationError) -> Verification {
         let folder = StateFolder(under: state.path, service: service)
-        guard access(folder.journal, F_OK) == 0 || noted != nil else {
+        guard Glibc.access(folder.journal, F_OK) == 0 || noted != nil else {
             throw .notFound(
                 "there is no journal in \(folder.path)\nhint: no rollout of '\(service)' was begun with this state folder")
         }
         do throws(StoreError) {
-            guard access(folder.journal, F_OK) == 0 else {
+            guard Glibc.access(folder.journal, F_OK) == 0 else {
                 return try await Verification(of: service, nil, against: noted) { _ throws(StoreError) in [] }
             }
             let store = try await JournalOperations.open(folder)

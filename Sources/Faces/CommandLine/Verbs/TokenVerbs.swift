@@ -2,6 +2,7 @@ internal import Glibc
 internal import SerinAPI
 internal import SerinAccess
 internal import SerinController
+internal import SerinCrypto
 internal import SerinIdentity
 internal import SerinModel
 internal import SerinPolicies
