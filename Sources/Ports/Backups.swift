@@ -47,7 +47,8 @@ extension BackupPreflight {
             return Failure(.denied, "nobody can tell whether the backup holds the database that is migrated", hint: hint)
         }
         guard let database else {
-            return Failure(.denied, "nobody can tell whether the backup holds the database that is migrated, \(migrated)", hint: hint)
+            return Failure(
+                .denied, "nobody can tell whether the backup holds the database that is migrated, \(migrated)", hint: hint)
         }
         guard !database.holds(migrated) else { return nil }
         return Failure(.denied, "the backup is of \(database), and what is migrated is \(migrated)", hint: hint)

@@ -200,7 +200,8 @@ import Testing
                 _ = try await service.start(by: author)
                 #expect(service.pass(atMost: .minutes(5)) { service.status?.isFinal == true })
                 #expect(service.status?.ending == .refused)
-                let words = other.map { "the backup is of \($0), and what is migrated is" } ?? "nobody can tell whether the backup"
+                let words =
+                    other.map { "the backup is of \($0), and what is migrated is" } ?? "nobody can tell whether the backup"
                 #expect(service.status?.cause.contains(words) == true, "\(service.status?.cause ?? "")")
                 #expect(moves(service).isEmpty && service.backups.state.withLock { $0.asked } == 0)
             }

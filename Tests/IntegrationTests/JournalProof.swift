@@ -82,7 +82,8 @@ struct JournalProof: Sendable {
                     }
                 case .effect(.setWeight(_, let weight)) where weight > .zero:
                     journaledRaises.append(Raise(sequence: entry.sequence, at: entry.at, basisPoints: weight.basisPoints))
-                case .effect(.migrate(_, .up)) where !isBackedUp: unproven.append("S13: \(entry.sequence) migrates without a backup")
+                case .effect(.migrate(_, .up)) where !isBackedUp:
+                    unproven.append("S13: \(entry.sequence) migrates without a backup")
                 case .effect(.restore) where !isBackedUp || agreed.count < 2:
                     unproven.append("S6: \(entry.sequence) restores with \(agreed.count) agreements and backup \(isBackedUp)")
                 case .effect: break

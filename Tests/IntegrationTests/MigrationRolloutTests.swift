@@ -28,7 +28,9 @@ extension Integration {
         }
 
         @Test(arguments: Shop.Tool.allCases) func aFailedCanaryComesBackWithItsSchema(_ tool: Shop.Tool) async throws {
-            try await Shop.play(tool) { _ in ["schema: downgrade"] } _: { shop, scene in
+            try await Shop.play(tool) { _ in
+                ["schema: downgrade"]
+            } _: { shop, scene in
                 let before = try await shop.dump()
                 try shop.add("0002", up: column.up, down: column.down)
                 let run = try await scene.serin(scene.release(Stage.bad))
@@ -57,9 +59,13 @@ extension Integration {
         }
 
         @Test func killedDuringTheMigrationTheNextControllerTakesEverythingBack() async throws {
-            try await Shop.play { _ in ["schema: downgrade"] } _: { shop, scene in
+            try await Shop.play { _ in
+                ["schema: downgrade"]
+            } _: { shop, scene in
                 let before = try await shop.dump()
-                try shop.add("0002_note", up: column.up + ";\n-- serin: class additive because it only waits\nSELECT pg_sleep(2)", down: column.down)
+                try shop.add(
+                    "0002_note", up: column.up + ";\n-- serin: class additive because it only waits\nSELECT pg_sleep(2)",
+                    down: column.down)
                 let run = try scene.start(scene.release(Stage.good))
                 let asleep = "SELECT count(*) FROM pg_stat_activity WHERE wait_event = 'PgSleep'"
                 try await waitUntil("a migration in the middle", within: .seconds(60)) { try await shop.sql(asleep) == "1" }
@@ -94,7 +100,9 @@ extension Integration {
         private let deletion = (up: "DELETE FROM orders WHERE id % 2 = 0", down: "UPDATE orders SET amount = amount WHERE false")
 
         @Test func aScriptThatWasOverwrittenSinceItWasJudgedIsNotRun() async throws {
-            try await Shop.play { try $0.destructive(approvals: 1) } _: { shop, scene in
+            try await Shop.play {
+                try $0.destructive(approvals: 1)
+            } _: { shop, scene in
                 try shop.add("0002_half", up: deletion.up, down: deletion.down)
                 let run = try scene.start(scene.release(Stage.good))
                 try await scene.awaitOutput("awaiting approval")
@@ -110,7 +118,9 @@ extension Integration {
         }
 
         @Test func nothingIsMigratedThatNobodyAgreesTo() async throws {
-            try await Shop.play { try $0.destructive(approvals: 2) } _: { shop, scene in
+            try await Shop.play {
+                try $0.destructive(approvals: 2)
+            } _: { shop, scene in
                 try shop.add("0002_half", up: deletion.up, down: deletion.down)
                 let run = try scene.start(scene.release(Stage.good))
                 try await scene.awaitOutput("awaiting approval")
@@ -128,7 +138,9 @@ extension Integration {
 
         @Test(.enabled("needs root, to act as two users") { geteuid() == 0 }, arguments: ["approve", "resume"])
         func s6DestroyedRowsComeBackWithApprovalsOrAPersonKeepsTheSchema(_ verb: String) async throws {
-            try await Shop.play { try $0.destructive(approvals: 2) } _: { shop, scene in
+            try await Shop.play {
+                try $0.destructive(approvals: 2)
+            } _: { shop, scene in
                 try shop.add("0002_half", up: deletion.up, down: deletion.down)
                 let copy = scene.file("serin")
                 let copied = try await Program("cp", [try Scene.program(), copy], deadline: .seconds(20)).run()

@@ -63,10 +63,12 @@ var sampleRecords: [Record] {
     let place = SchemaState(current: ["0001"].compactMap(RevisionID.init), heads: ["0002"].compactMap(RevisionID.init))
     let activity = TableActivity(table: "public.orders", inserted: 1, updated: 2, deleted: 3)
     let pending = RevisionID("0002").map {
-        PlannedRevision(id: $0, name: "a column", kind: .additive, tables: ["public.orders"], reason: "it only adds",
+        PlannedRevision(
+            id: $0, name: "a column", kind: .additive, tables: ["public.orders"], reason: "it only adds",
             upDigest: "ab", downDigest: "cd")
     }
-    let migrations = MigrationPlan(from: RevisionID("0001"), pending: pending.map { [$0] } ?? [], activity: [activity],
+    let migrations = MigrationPlan(
+        from: RevisionID("0001"), pending: pending.map { [$0] } ?? [], activity: [activity],
         database: DatabaseIdentity(system: "7401", name: "checkout"))
     let events: [RolloutEvent] = [
         .started, .ticked, .historyRead(history), .observed(sampleObservation), .takenOver(takeover), .doubted("a promise"),
@@ -99,15 +101,21 @@ var sampleRecords: [Record] {
         .lowerWeight(IntentID(3), .all), .takeBackup(IntentID(6)), .endBackup(IntentID(6)), .releaseBackup,
         .migrate(IntentID(7), .down(to: nil, judged: [])),
         .migrate(IntentID(7), .down(to: RevisionID("0001"), judged: pending.map { [$0] } ?? [])), .endMigration(IntentID(7)),
-        .inspectSchema(IntentID(8)), 
+        .inspectSchema(IntentID(8)),
         .restore(
             IntentID(9), sampleReference,
             RestoreOrder(way: .salvage, target: RevisionID("0001"), tables: ["public.orders"])), .runAction(IntentID(9), .fence),
         .record(Decision(topic: "verdict", text: "step 25% FAIL", signals: [assessment])),
         .notify(Notice(isCall: true, text: "help")),
     ]
-    let forward = RevisionID("0002").map { [Effect.migrate(IntentID(7), 
-            .up(from: nil, to: $0, judged: pending.map { [$0] } ?? []))] } ?? []
+    let forward =
+        RevisionID("0002").map {
+            [
+                Effect.migrate(
+                    IntentID(7),
+                    .up(from: nil, to: $0, judged: pending.map { [$0] } ?? []))
+            ]
+        } ?? []
     return [.opened(epoch: 3, engine: "4"), .clockJumped(milliseconds: -3_600_000)] + events.map(Record.event)
         + (effects + forward).map(Record.effect)
 }

@@ -163,7 +163,10 @@ import Testing
     @Test func s6ARestoreIsAgreedToByItsPlanAndByDifferentPeople() throws {
         var scene = try toRestore()
         #expect(scene.status.awaitedApproval?.contains("2 different people, anyone but uid:1") == true)
-        #expect(scene.log.contains { $0.contains("15 rows inserted, 3 updated and 1 deleted since, what the migration wrote among them") })
+        #expect(
+            scene.log.contains {
+                $0.contains("15 rows inserted, 3 updated and 1 deleted since, what the migration wrote among them")
+            })
         #expect(scene.calls.contains { $0.contains("serin approve checkout") && $0.contains(" --plan ") })
         let plan = try plan(scene)
         scene.command(.approve, by: Scene.ann)
@@ -175,7 +178,14 @@ import Testing
         #expect(scene.rollout.machine.approvers == [Scene.ann])
         #expect(!scene.effects.contains { if case .restore = $0 { true } else { false } })
         let asked = scene.happens(.commanded(Command(.approve, by: Scene.bob, reason: "", plan: plan)))
-        #expect(asked.contains { if case .restore(_, _, let order) = $0 { order == RestoreOrder(way: .salvage, target: RevisionID("0001"), tables: ["public.orders"]) } else { false } })
+        #expect(
+            asked.contains {
+                if case .restore(_, _, let order) = $0 {
+                    order == RestoreOrder(way: .salvage, target: RevisionID("0001"), tables: ["public.orders"])
+                } else {
+                    false
+                }
+            })
         scene.act()
         try inspected(.found(SchemaReport(state: at("0001"))), &scene)
         scene.act()
@@ -209,9 +219,12 @@ import Testing
         var scene = try toRestore()
         #expect(scene.status.fence == .closed && scene.status.isCodeBack)
         #expect(scene.status.next.hasPrefix("WRITES ARE FENCED; approve restores once 2 different people agree; resume keeps"))
-        #expect(scene.rollout.refusal(of: Command(.rollback, by: Scene.ann, reason: ""), at: scene.now)?.hint?.contains("resume") == true)
+        #expect(
+            scene.rollout.refusal(of: Command(.rollback, by: Scene.ann, reason: ""), at: scene.now)?.hint?.contains("resume")
+                == true)
         scene.command(.halt)
-        #expect(scene.log.contains("halt while everything is taken back already → WRITES ARE FENCED; people decide about the data"))
+        #expect(
+            scene.log.contains("halt while everything is taken back already → WRITES ARE FENCED; people decide about the data"))
         scene.happens(.commanded(Command(.approve, by: Scene.ann, reason: "", plan: try plan(scene))))
         scene.command(.resume, by: Scene.bob)
         #expect(scene.rollout.machine.approvers == [] && scene.status.awaitedApproval == nil)

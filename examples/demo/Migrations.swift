@@ -12,7 +12,8 @@ extension Stage {
     func prepareMigrations() throws {
         try FileManager.default.createDirectory(atPath: migrations, withIntermediateDirectories: true)
         try add(
-            "0001_orders", up: "CREATE TABLE IF NOT EXISTS orders (id bigserial PRIMARY KEY, at timestamptz NOT NULL DEFAULT now())",
+            "0001_orders",
+            up: "CREATE TABLE IF NOT EXISTS orders (id bigserial PRIMARY KEY, at timestamptz NOT NULL DEFAULT now())",
             down: "DROP TABLE orders")
         try write(folder + "/key", "a passphrase that guards nothing but a demonstration\n")
         chmod(folder + "/key", 0o600)

@@ -29,7 +29,8 @@ struct Show: Sendable {
             "2. a release that fails 3% of requests", "1.2-failing", from: "1.1", expecting: 3, "rolled back")
         asExpected += try await rollout(
             "3. a release that holds locks", "1.3-locking", from: "1.1", expecting: 3, "stopped by the Postgres gate")
-        asExpected += try await rollout("4. a rollout that someone halts", "1.4", from: "1.1", expecting: 4, "halted",
+        asExpected += try await rollout(
+            "4. a rollout that someone halts", "1.4", from: "1.1", expecting: 4, "halted",
             meanwhile: { try await haltOnceExposed() })
         asExpected += try await additive()
         asExpected += try await destructive()
@@ -81,8 +82,9 @@ struct Show: Sendable {
     private func additive() async throws -> Int {
         let policy = try stage.migratingPolicy("policy-5", ["schema: downgrade"])
         say("\n$ serin migrate up --to 0001: what is there becomes the first revision")
-        guard try await runVisibly(
-            serin, ["migrate", "up", policy, "--state", state], environment: environment, isQuiet: true) == 0
+        guard
+            try await runVisibly(
+                serin, ["migrate", "up", policy, "--state", state], environment: environment, isQuiet: true) == 0
         else { throw Failure(.invalid, "the first revision cannot be noted") }
         try stage.add(
             "0002_note", up: "ALTER TABLE orders ADD COLUMN note text", down: "ALTER TABLE orders DROP COLUMN note")
@@ -100,7 +102,8 @@ struct Show: Sendable {
         let second = try await Person.second(beside: serin, folder: stage.folder, state: state)
         say(
             second == nil
-                ? "\none person agrees to the next one, as there is no second user here" : "\ntwo users have to agree to the next one")
+                ? "\none person agrees to the next one, as there is no second user here"
+                : "\ntwo users have to agree to the next one")
         let rules = try stage.destructive(approvals: second == nil ? 1 : 2, serin: serin, state: state)
         let policy = try stage.migratingPolicy("policy-6", rules)
         let old = "SELECT count(*) FROM orders WHERE id <= 100"
@@ -120,7 +123,9 @@ struct Show: Sendable {
         var words = ["approve", "checkout", "--state", state]
         try await waitUntil("a question to people", within: .seconds(120)) {
             let status = try await output(serin, ["status", "checkout", "-o", "json", "--state", state])
-            guard status.contains("\"awaited_approval\":\""), status.contains("\"ending\":null") == option.isEmpty else { return false }
+            guard status.contains("\"awaited_approval\":\""), status.contains("\"ending\":null") == option.isEmpty else {
+                return false
+            }
             guard !option.isEmpty else { return true }
             guard let start = status.firstRange(of: "\"approval_plan\":\"")?.upperBound else { return false }
             words += [option, String(status[start...].prefix { $0 != "\"" })]

@@ -70,7 +70,8 @@ public struct DatabaseMigrations: Sendable {
     ///   - origin: Where the database must be, or on the way from; nil asks nothing.
     ///   - judged: What may be run, as it was judged; nil asks nothing.
     public func up(
-        key: String, from origin: RevisionID??, to target: RevisionID?, judged: [PlannedRevision]? = nil, by principal: Principal, deadline: Duration
+        key: String, from origin: RevisionID??, to target: RevisionID?, judged: [PlannedRevision]? = nil, by principal: Principal,
+        deadline: Duration
     ) async throws(MigrationRunFailure) -> MigrationReport {
         try await run(key, principal, deadline) { (run) throws(MigrationRunFailure) in
             var wanted = target
@@ -83,7 +84,7 @@ public struct DatabaseMigrations: Sendable {
     public func down(
         key: String, to target: RevisionID?, judged: [PlannedRevision]? = nil, by principal: Principal, deadline: Duration
     ) async throws(MigrationRunFailure) -> MigrationReport {
-        try await run(key, principal, deadline) { (run) throws(MigrationRunFailure) in 
+        try await run(key, principal, deadline) { (run) throws(MigrationRunFailure) in
             try run.down(to: target, judged: judged)
         }
     }

@@ -25,7 +25,8 @@ extension RevisionStep {
     func objection(to side: MigrationSide) -> Failure? {
         guard let judged, side.digest != (direction == .up ? judged.upDigest : judged.downDigest) else { return nil }
         return Failure(
-            .conflict, "the way \(direction.rawValue) of revision \(revision) is not the one that was judged: it was changed since",
+            .conflict,
+            "the way \(direction.rawValue) of revision \(revision) is not the one that was judged: it was changed since",
             hint: "put back what was judged, or begin again so that the change is judged")
     }
 }

@@ -84,7 +84,8 @@ struct MigrationRun {
             guard current == (latest.step.from.map { [$0] } ?? []) else { return [] }
         }
         let notes = try settlement.undo(
-            latest.step, before: latest.before, text: texts(of: side(of: latest.step, tool, graph, call)).all, without: tool.ownTables)
+            latest.step, before: latest.before, text: texts(of: side(of: latest.step, tool, graph, call)).all,
+            without: tool.ownTables)
         try tool.forget(latest.step, call)
         return notes
     }

@@ -90,7 +90,9 @@ extension Rollout {
             reason = "\(kind.words) done: the schema is at \(state.place)" + (note.isEmpty ? "" : " (\(note))")
             result = .done
         case .failed(let failure, let state):
-            reason = "\(kind.words) failed: \(failure.message)\(failure.hint.map { " (\($0))" } ?? "")" + (state.map { "; the schema is at \($0.place)" } ?? "")
+            reason =
+                "\(kind.words) failed: \(failure.message)\(failure.hint.map { " (\($0))" } ?? "")"
+                + (state.map { "; the schema is at \($0.place)" } ?? "")
             result = .failed
         case .unknown(let failure):
             reason = "nobody knows how the \(kind.words) ended: \(failure.message)"

@@ -71,14 +71,17 @@ private let gateShape = Section(
 
 private let alembicShape = Section(
     fields: [
-        Field("config", .text, .required, "its configuration file, like alembic.ini; a relative path begins at the policy's folder"),
+        Field(
+            "config", .text, .required, "its configuration file, like alembic.ini; a relative path begins at the policy's folder"),
         Field("program", .text, .fallback("alembic"), "the program, like /srv/checkout/venv/bin/alembic"),
         Field("directory", .path, .optional, "the folder it is run in; without it the configuration's own"),
     ])
 
 private let sqlFolderShape = Section(
     fields: [
-        Field("folder", .text, .required, "the folder of NAME.up.sql and NAME.down.sql files; a relative path begins at the policy's folder"),
+        Field(
+            "folder", .text, .required,
+            "the folder of NAME.up.sql and NAME.down.sql files; a relative path begins at the policy's folder"),
         Field("table", .text, .fallback("schema_migrations"), "the table that keeps the versions"),
     ])
 

@@ -11,13 +11,14 @@ enum WhyPage {
     ) -> [String] {
         let banner = status.isRollbackIncomplete ? "ROLLBACK INCOMPLETE" : status.state.uppercased()
         let fence = Explanation.fence(status).map { [style.paint(plain($0), .red)] } ?? []
-        var lines = fence + [
-            "\(style.paint(plain(banner), StatusView.colour(status)))  \(plain("\(status.service) \(status.version) (was \(status.previous))"))",
-            "rollout   \(status.id)",
-            "safe now  \(Explanation.safety(status, isAttended: isAttended))",
-            "weight    wanted \(status.wantedWeight), observed \(status.observedWeight?.description ?? "unknown")",
-            "since     \(status.since), begun \(status.startedAt)",
-        ]
+        var lines =
+            fence + [
+                "\(style.paint(plain(banner), StatusView.colour(status)))  \(plain("\(status.service) \(status.version) (was \(status.previous))"))",
+                "rollout   \(status.id)",
+                "safe now  \(Explanation.safety(status, isAttended: isAttended))",
+                "weight    wanted \(status.wantedWeight), observed \(status.observedWeight?.description ?? "unknown")",
+                "since     \(status.since), begun \(status.startedAt)",
+            ]
         if let backup = status.restorePoint { lines.append("restore   \(backup.words)") }
         if status.step > 0 {
             lines.append(

@@ -25,7 +25,8 @@ struct BackupLook: Sendable {
             return try await opened(plan) { work, _ in
                 let probes = await work.probes(needsProof: true).map { Probe("backup \($0.name)", $0.outcome, $0.detail) }
                 let preflight = BackupPreflight(database: await work.database())
-                guard !probes.contains(where: { $0.outcome == .failed }), let objection = preflight.objection(to: migrations) else {
+                guard !probes.contains(where: { $0.outcome == .failed }), let objection = preflight.objection(to: migrations)
+                else {
                     return probes
                 }
                 return probes + [Probe("backup database", .failed, objection.description)]

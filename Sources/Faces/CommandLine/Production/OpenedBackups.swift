@@ -187,7 +187,8 @@ struct OpenedBackups: BackupWork {
         case .postgresPhysical(let source): (reference, isWhole) = (source.url, true)
         case .redis, .files, .logs, .mongo, .clickhouse, .command: return nil
         }
-        let purpose = SessionPurpose(applicationName: "serin-backup-check", setUp: "SET statement_timeout = '10s'", deniedHint: "")
+        let purpose = SessionPurpose(
+            applicationName: "serin-backup-check", setUp: "SET statement_timeout = '10s'", deniedHint: "")
         // A server that does not answer is a finding of the probes.
         let found = try? await onOwnThread { (_) throws(Failure) in
             let url = try secrets.read(reference)

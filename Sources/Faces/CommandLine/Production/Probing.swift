@@ -46,7 +46,9 @@ struct Probing: Sendable {
             if let plan = report.migrations {
                 let names = plan.beforeCanary.map(\.id.description).joined(separator: ", ")
                 probes.append(
-                    Probe("migrations", .ok, names.isEmpty ? "nothing is to be migrated" : "to be migrated before the canary: \(names)"))
+                    Probe(
+                        "migrations", .ok,
+                        names.isEmpty ? "nothing is to be migrated" : "to be migrated before the canary: \(names)"))
             }
             if let weight = report.weight { probes.append(Probe("traffic", .ok, "\(world.traffic.name) answers: \(weight.raw)")) }
             for value in report.database?.values ?? [] {
