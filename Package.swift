@@ -216,8 +216,8 @@ let package = Package(
         tests(
             "IdentityTests",
             [
-                "SerinModel", "SerinAccess", "SerinRecords", "SerinPorts", "SerinIdentity", "SerinSQLite", "SerinTransport", "SerinCrypto",
-                "SerinLocks", "SerinProcesses", "COpenSSL", "Testbed",
+                "SerinModel", "SerinAccess", "SerinRecords", "SerinPorts", "SerinIdentity", "SerinSQLite", "SerinTransport",
+                "SerinCrypto", "SerinLocks", "SerinProcesses", "COpenSSL", "Testbed",
             ], resources: [.copy("Vectors")]),
         tests(
             "APITests",

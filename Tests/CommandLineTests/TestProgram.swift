@@ -164,7 +164,7 @@ final class TestProgram: Sendable {
                 return controller
             },
             openDaemon: { _, _, _ throws(OperationError) in FakeController(self.operations) },
-            openAccess: Assembly.access,
+            openAccess: { state throws(OperationError) in try await Assembly.tokens(of: state) },
             openJournal: { _, _ throws(OperationError) in self.hasJournal ? self.operations : nil },
             verify: { service, _, _, _ throws(OperationError) in
                 guard service == self.service else { throw .notFound("there is no journal of \(service)") }

@@ -42,7 +42,8 @@ actor KeySetCache {
     /// Fetches the set unless that was done a moment ago; everyone who asks meanwhile waits for the same answer.
     private func refresh(at now: Instant) async {
         if let current { return await current.value }
-        if let triedAt, now - triedAt < (set == nil ? Self.firstPause : Self.pause) { return }
+        // A clock that was set back must not keep keys away until it is there again.
+        if let triedAt, now >= triedAt, now - triedAt < (set == nil ? Self.firstPause : Self.pause) { return }
         triedAt = now
         let task = Task { await self.load(at: now) }
         current = task

@@ -45,14 +45,16 @@ private struct IdentityBuilder {
             if case .section(let section) = entry.value, let issuer = issuer(entry.key, section) { policy.issuers.append(issuer) }
         }
         for case .section(let section) in root.list("certificates") {
-            let match: IdentityPolicy.Certificate? =
-                section.text("subject").map { .subject($0) } ?? section.text("name").map { .name($0) }
-                ?? section.text("fingerprint").map { .fingerprint($0) }
+            let match =
+                section.text("subject").map(IdentityPolicy.Certificate.subject)
+                ?? section.text("name").map(IdentityPolicy.Certificate.name)
+                ?? section.text("fingerprint").map(IdentityPolicy.Certificate.fingerprint)
             if let match { policy.certificates.append(.init(match: match, rights: rights(section, isPerson: false))) }
         }
         for case .section(let section) in root.list("local_users") {
-            let match: IdentityPolicy.LocalUser? =
-                section.number("user").map { .user(UInt32($0)) } ?? section.number("group").map { .group(UInt32($0)) }
+            let match =
+                section.number("user").map { IdentityPolicy.LocalUser.user(UInt32($0)) }
+                ?? section.number("group").map { IdentityPolicy.LocalUser.group(UInt32($0)) }
             if let match { policy.localUsers.append(.init(match: match, rights: rights(section, isPerson: true))) }
         }
         return policy

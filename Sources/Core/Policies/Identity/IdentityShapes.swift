@@ -19,7 +19,8 @@ let identityFields = [
                     Field(
                         "roles", .list(.scalar(.word(Role.allCases.map(\.rawValue))), least: 1), .optional,
                         "what they may do in chats"),
-                ])), least: 1), .optional, "people, each by one name whatever way they come by: nobody approves alone what they started"),
+                ])), least: 1), .optional,
+        "people, each by one name whatever way they come by: nobody approves alone what they started"),
     Field(
         "issuers", .map(keys: .name, .section(issuerShape), least: 1), .optional,
         "who issues identity tokens that are believed (JWT, OpenID Connect); github and gitlab know their own addresses"),
@@ -32,8 +33,8 @@ let identityFields = [
                         Field("subject", .text, .optional, "exactly the certificate's subject: CN=deploy,O=Acme"),
                         Field("name", .text, .optional, "one of its alternative names: dns:*.ci.acme.example"),
                         Field("fingerprint", .text, .optional, "exactly its SHA-256 in hexadecimal"),
-                    ] + rightFields, exactlyOne: [["subject", "name", "fingerprint"]], atLeastOne: [["roles", "scopes"]])), least: 1),
-        .optional, "what holders of client certificates may do; the first that fits decides"),
+                    ] + rightFields, exactlyOne: [["subject", "name", "fingerprint"]], atLeastOne: [["roles", "scopes"]])),
+            least: 1), .optional, "what holders of client certificates may do; the first that fits decides"),
     Field(
         "local_users",
         .list(
@@ -43,8 +44,7 @@ let identityFields = [
                         Field("user", .integer(0...0x7FFF_FFFF), .optional, "a user by number"),
                         Field("group", .integer(0...0x7FFF_FFFF), .optional, "the members of a group by number"),
                     ] + rightFields, exactlyOne: [["user", "group"]], atLeastOne: [["roles", "scopes"]])), least: 1), .optional,
-        "what users of this machine may do over the unix socket; the first that fits decides, and without any everyone who can open it may do what an approver may"
-    ),
+        "what users of this machine may do over the unix socket: the first that fits decides; without any all are approvers"),
 ]
 
 private let rightFields = [

@@ -18,7 +18,8 @@ struct Identification: Sendable {
     /// - Parameters:
     ///   - settings: What the configuration says, without a defect.
     ///   - store: Where tokens are kept; nil when that could not be opened, and then nobody can tell whose one is.
-    ///   - othersMayStart: Whether local users who may open the socket may do all that this process' user may, where no rule is given.
+    ///   - othersMayStart: Whether local users who may open the socket may do all that this process' user may, where no rule says
+    ///     what they may.
     ///   - report: Takes why credentials were refused, for the log; at most once a second.
     init(
         _ settings: IdentitySettings, store: (any AccessStore)?, transport: Transport, othersMayStart: Bool = false,

@@ -54,7 +54,7 @@ extension Assembly {
                 }
                 return daemon
             },
-            openAccess: access,
+            openAccess: { state throws(OperationError) in try await tokens(of: state) },
             openJournal: { service, state in journal(of: service, state) },
             verify: { service, rollout, noted, state throws(OperationError) in
                 try await verifyJournal(service, rollout, against: noted, state)
@@ -125,7 +125,7 @@ extension Assembly {
     }
 
     /// Opens the file of tokens.
-    @Sendable static func access(_ state: StateRoot) async throws(OperationError) -> any AccessStore {
+    static func tokens(of state: StateRoot) async throws(OperationError) -> any AccessStore {
         do throws(Failure) {
             try state.create()
             return try await SQLiteAccess.open(SQLiteAccess.path(under: state.path))

@@ -32,7 +32,7 @@ extension Subcommand {
             "--project", value: "NAME", help: "confine it to this project's backups; may stand several times",
             read: { $0.isEmpty ? nil : $0 })
         let owner = try input.option(
-            "--owner", value: "WHO", help: "on whose behalf: a person's name, or CHANNEL:IDENTITY such as uid:1000", read: owner)
+            "--owner", value: "WHO", help: "on whose behalf: a person's name, or CHANNEL:IDENTITY such as uid:1000", read: principal)
         let isPipeline = try input.flag("--pipeline", help: "for a pipeline or a machine, not for a person")
         let life =
             try input.option("--for", value: "TIME", help: "how long it lasts (default: 90d, at most 366d)") {
@@ -124,7 +124,7 @@ extension Subcommand {
     }
 
     /// A person's name, or a channel with an identity.
-    @Sendable private static func owner(_ text: String) -> Principal? {
+    private static func principal(_ text: String) -> Principal? {
         guard text.utf8.allSatisfy({ $0 > 0x20 && $0 < 0x7F }), (1...200).contains(text.utf8.count) else { return nil }
         guard let colon = text.firstIndex(of: ":") else { return .person(text) }
         let identity = text[text.index(after: colon)...]

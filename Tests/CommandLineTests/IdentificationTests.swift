@@ -1,0 +1,148 @@
+import SerinAPI
+import SerinCrypto
+import SerinModel
+import SerinSQLite
+import SerinTransport
+import Testbed
+import Testing
+
+@testable import SerinCommandLine
+
+private let identities = """
+    version: 1
+    people:
+      anna: {is: ["uid:4711", "corp:u-17", "mtls:CN=anna,O=Acme"]}
+    issuers:
+      github:
+        kind: github
+        audiences: [serin]
+        rules:
+          - {when: {repository: acme/shop, ref: [refs/heads/main, "refs/tags/v*"]}, roles: [releaser]}
+      corp:
+        issuer: https://id.acme.example
+        audiences: [serin]
+        algorithms: [HS256]
+        secret_env: CORP_SECRET
+        rules: [{when: {groups: sre}, roles: [approver], person: true}]
+    certificates: [{subject: "CN=anna,O=Acme", roles: [approver], person: true}]
+    local_users: [{group: 50, roles: [operator]}]
+    """
+
+/// Identifies requests by a file of identities and by the tokens of a state folder.
+private func withIdentification(
+    _ text: String = identities, _ body: (Scratch, Authenticators, TestProgram) async throws -> Void
+) async throws {
+    let scratch = try Scratch("identities")
+    defer { scratch.remove() }
+    let environment = ["SERIN_STATE": scratch.path, "CORP_SECRET": String(repeating: "s", count: 32)]
+    let program = try TestProgram(environment: environment)
+    let file = try scratch.write("identities.yaml", text)
+    let settings = try IdentityFile(path: file, secrets: Secrets(environment: environment)).settings()
+    let store = try await SQLiteAccess.open(SQLiteAccess.path(under: scratch.path))
+    let session = try program.session()
+    let identification = try Identification(
+        settings, store: store, transport: try Transport(), now: { session.now }, report: { _ in })
+    try await body(scratch, Authenticators([identification.remote, identification.local]), program)
+    await store.close()
+}
+
+private func bearing(_ token: String, uid: UInt32? = nil) -> Request {
+    Request(
+        method: "GET", path: "/v1/rollouts", headers: [Request.Pair("Authorization", "Bearer \(token)")], peer: Peer(uid: uid))
+}
+
+@Suite struct IdentificationTests {
+    @Test func theSamePersonIsOnePrincipalByTokenSocketAndCertificate() async throws {
+        try await withIdentification { scratch, authenticator, program in
+            #expect(await program.run("token", "create", "laptop", "--owner", "uid:4711", "--role", "approver") == .ok)
+            let token = program.takeOutput().trimmed
+            let certificate = Peer.Certificate(subject: "CN=anna,O=Acme", fingerprint: "ab")
+            let requests = [
+                bearing(token), bearing(token, uid: 0), Request(method: "GET", path: "/", peer: Peer(uid: 4711)),
+                Request(method: "GET", path: "/", peer: Peer(isEncrypted: true, certificate: certificate)),
+            ]
+            for request in requests {
+                #expect(try await authenticator.identify(request)?.principal == .person("anna"))
+            }
+            #expect(try await authenticator.identify(requests[0])?.how == .token)
+        }
+    }
+
+    @Test func aPipelinesTokenStartsAndHaltsAndLetsNothingGoOn() async throws {
+        try await withIdentification { _, authenticator, program in
+            #expect(
+                await program.run("token", "create", "ci", "--pipeline", "--role", "releaser", "--role", "approver", "--for", "1h")
+                    == .ok)
+            let identity = try #require(try await authenticator.identify(bearing(program.takeOutput().trimmed)))
+            #expect(Access.any(of: [.releaser]).refusal(of: identity) == nil)
+            #expect(Access.any(of: [.operator]).refusal(of: identity) == nil)
+            #expect(Access.any(of: [.approver], person: true).refusal(of: identity)?.kind == .forbidden)
+        }
+    }
+
+    @Test func aTokenIsShownOnceAndEndsWhenItIsRevoked() async throws {
+        try await withIdentification { _, authenticator, program in
+            #expect(await program.run("token", "create", "ci", "--scope", "backup:read", "--project", "shop") == .ok)
+            let token = program.takeOutput().trimmed
+            #expect(try await authenticator.identify(bearing(token))?.projects == ["shop"])
+            for format in ["table", "json"] {
+                #expect(await program.run("token", "list", "--all", "-o", format) == .ok)
+                let list = program.takeOutput()
+                #expect(list.contains("ci") && list.contains("backup:read"))
+                #expect(!list.contains(token.suffix(72)) && !list.contains("hash"))
+            }
+            #expect(await program.run("token", "revoke", "ci", "--reason", "leaked") == .ok)
+            await #expect(throws: Problem.self) { try await authenticator.identify(bearing(token)) }
+            #expect(await program.run("token", "revoke", "ci") == .refused)
+            #expect(await program.run("token", "create", "nothing") == .usage)
+        }
+    }
+
+    @Test func credentialsThatAreNotGoodAreRefusedAndNotPassedOver() async throws {
+        try await withIdentification { _, authenticator, _ in
+            for wrong in ["serin_0", "x", "a.b.c", ""] {
+                let error = await #expect(throws: Problem.self) { try await authenticator.identify(bearing(wrong, uid: 0)) }
+                #expect(error?.kind == .unidentified)
+            }
+            #expect(try await authenticator.identify(Request(method: "GET", path: "/")) == nil)
+        }
+    }
+
+    @Test func localUsersMayWhatTheFileSaysAndTheHostsOwnerEverything() async throws {
+        try await withIdentification { _, authenticator, _ in
+            func roles(_ uid: UInt32, _ groups: [UInt32]) async throws -> Set<Role>? {
+                var peer = Peer(uid: uid)
+                peer.groups = groups
+                return try await authenticator.identify(Request(method: "GET", path: "/", peer: peer))?.roles
+            }
+            #expect(try await roles(4712, [50]) == [.operator])
+            #expect(try await roles(4712, [51]) == [])
+            #expect(try await roles(0, [0]) == Set(Role.allCases))
+        }
+    }
+
+    @Test(
+        arguments: [
+            ("people: {anna: {is: [uid]}}", "no identity"), ("people: {a: {is: [\"uid:1\"]}, b: {is: [\"uid:1\"]}}", "both"),
+            ("issuers: {x: {audiences: [serin], rules: [{when: {a: b}, roles: [viewer]}]}}", "address is missing"),
+            (
+                "issuers: {x: {kind: github, audiences: [serin], rules: [{when: {ref: main}, roles: [viewer]}]}}",
+                "anybody's pipeline"
+            ),
+            ("certificates: [{subject: \"CN=a\", name: \"dns:a\", roles: [viewer]}]", "subject"),
+            ("local_users: [{user: 5}]", "roles"), ("local_users: [{user: 5, roles: [owner]}]", "owner"),
+        ])
+    func aFileThatIsWrongStopsTheStart(_ text: String, _ words: String) async throws {
+        let scratch = try Scratch("identities")
+        defer { scratch.remove() }
+        let program = try TestProgram()
+        let file = try scratch.write("identities.yaml", "version: 1\n" + text)
+        #expect(await program.run("daemon", "--identities", file) == .usage)
+        #expect(program.messages.withLock { $0 }.contains(words))
+    }
+}
+
+extension String {
+    /// Without line ends.
+    fileprivate var trimmed: String { String(prefix { $0 != "\n" }) }
+}
