@@ -204,6 +204,8 @@ import Testing
 
     @Test func everyMetricOfRulesAndDashboardIsWritten() async throws {
         try await serve { program, transport in
+            // What was never asked has no count yet.
+            _ = try await post(program, transport, "/hooks/alertmanager/alerts", alert(), [Self.bearer])
             var request = HTTPRequest(url: "http://serin/metrics", timeout: .seconds(20))
             request.unixSocket = program.state.daemonSocket
             let written = String(decoding: try await transport.send(request).body, as: UTF8.self)

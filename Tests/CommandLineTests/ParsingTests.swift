@@ -60,7 +60,7 @@ import Testing
             ["verify", "checkout", "--head", "9f"],
             "--head does not accept '9f'\nhint: --head SIZE:HASH: a head printed earlier, which the journal must contain"
         ),
-        (["schema", "event"], "there is no schema of 'event'\nhint: serin schema policy, serin schema backup"),
+        (["schema", "event"], "there is no schema of 'event'\nhint: serin schema policy, backup, config or openapi"),
     ])
     func mistakesSayWhatWasExpected(_ arguments: [String], message: String) {
         #expect(mistake(arguments) == message)
