@@ -6,6 +6,7 @@ import SerinLocks
 import SerinModel
 import SerinRecords
 import SerinRollouts
+import SerinVerdicts
 import Testing
 
 /// Whoever the test says.
@@ -214,7 +215,8 @@ private struct Someone: Authenticator {
         for route in routes {
             let operation = try #require(
                 document.at(pointer: "/paths/\(route.pattern.replacing("/", with: "~1"))/\(route.method.lowercased())"))
-            #expect(identifiers.insert(operation["operationId"]?.text ?? "").inserted, "\(route.pattern)")
+            let isNew = identifiers.insert(operation["operationId"]?.text ?? "").inserted
+            #expect(isNew, "\(route.pattern)")
             let named = operation["parameters"]?.items?.filter { $0["in"]?.text == "path" }.compactMap { $0["name"]?.text } ?? []
             #expect(named.count == route.pattern.count { $0 == "{" }, "\(route.pattern)")
         }
