@@ -76,7 +76,10 @@ public final class HTTPServer: Sendable {
         settings.listening = listener.descriptor
         settings.threads = 2
         settings.connections = UInt32(limits.connections)
-        if case .tcp = listener { settings.address_connections = UInt32(limits.addressConnections) }
+        if case .tcp = listener {
+            settings.connections = UInt32(limits.tcpConnections)
+            settings.address_connections = UInt32(limits.addressConnections)
+        }
         settings.timeout_seconds = UInt32(max(1, limits.idle.milliseconds / 1000))
         settings.certificate = UnsafePointer(texts[0])
         settings.key = UnsafePointer(texts[1])

@@ -6,10 +6,13 @@ public struct Limits: Sendable, Hashable {
     public var body = 1 << 20
     /// The most header fields, and the most query parameters, of a request.
     public var fields = 64
-    /// The most connections at once.
-    public var connections = 1024
+    /// The most connections at once of a unix socket.
+    public var connections = 256
+    /// The same of a TCP listener. With the unix socket's it stays below the thousand files that a process may usually open: a flood
+    /// must not keep the journal from being written.
+    public var tcpConnections = 512
     /// The most connections at once from one address of a TCP peer.
-    public var addressConnections = 512
+    public var addressConnections = 384
     /// How long a connection may be silent, in whole seconds.
     public var idle = Duration.seconds(15)
     /// How long a request may take to arrive once its header is there.
