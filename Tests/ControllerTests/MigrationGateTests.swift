@@ -294,7 +294,7 @@ import Testing
             #expect(service.pass(atMost: .minutes(5)) { service.weight > .zero })
             service.telemetry.state.withLock { $0.canaryFailPermille = 300 }
             #expect(
-                service.pass(atMost: .hours(30)) { service.status?.next.hasPrefix("a person has to see to the schema") == true })
+                service.pass(atMost: .hours(30)) { service.status?.next.contains("a person has to see to the schema") == true })
             #expect(service.status?.isRollbackIncomplete == true)
             #expect(!service.actions.names.withLock { $0.contains("restore") })
             #expect(service.actions.names.withLock { $0.last } == "fence")

@@ -53,7 +53,7 @@ import Testing
             return first
         }
         let next = try SimulatedService(store: service.store)
-        next.clock.advance(to: service.clock.now())
+        next.clock.advance(to: service.clock.now() + .seconds(1))
         try await next.controller.recover()
         try await next.running {
             #expect(try await next.controller.start(keyed, by: person) == first, "by a later controller")

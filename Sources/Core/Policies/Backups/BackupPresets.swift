@@ -39,6 +39,7 @@ extension BackupPreset {
         preset.appendOnly = .copy
         preset.allow(.hours(7), .baseFull)
         preset.allow(.hours(2), .redisRDB, .redisAOF)
+        preset.allow(.hours(1), .walRange)
         return preset
     }
 
