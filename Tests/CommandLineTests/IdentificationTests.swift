@@ -74,7 +74,8 @@ private func bearing(_ token: String, uid: UInt32? = nil) -> Request {
     @Test func aPipelinesTokenStartsAndHaltsAndLetsNothingGoOn() async throws {
         try await withIdentification { _, authenticator, program in
             #expect(
-                await program.run("token", "create", "ci", "--pipeline", "--role", "releaser", "--role", "approver", "--for", "1h")
+                await program.run(
+                    "token", "create", "ci", "--pipeline", "--role", "releaser", "--role", "approver", "--for", "1h")
                     == .ok)
             let identity = try #require(try await authenticator.identify(bearing(program.takeOutput().trimmed)))
             #expect(Access.any(of: [.releaser]).refusal(of: identity) == nil)

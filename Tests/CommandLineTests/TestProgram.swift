@@ -49,7 +49,8 @@ final class TestProgram: Sendable {
             rmdir("\(state.path)/\(service)")
         }
         for file in [
-            "policy.yaml", "junit.xml", "quality.json", "summary.md", "outputs", "daemon.sock", "serin.yaml", "messages.db", "messages.db-wal",
+            "policy.yaml", "junit.xml", "quality.json", "summary.md", "outputs", "daemon.sock", "serin.yaml", "messages.db",
+            "messages.db-wal",
             "messages.db-shm",
         ] { unlink("\(state.path)/\(file)") }
         rmdir(state.path)
