@@ -104,7 +104,7 @@ let package = Package(
         room("Adapters/Identity", ["Model", "Access", "Ports", "Locks", "Transport", "Crypto"]),
 
         // Faces.
-        room("Faces/API", core + ["Ports", "Controller", "Crypto"]),
+        room("Faces/API", core + ["Ports", "Controller", "Crypto", "Locks"]),
         room("Faces/Server", ["Model", "Locks", "API"], c: ["CMicroHTTPD", "CSerinHTTPD"]),
         room("Faces/CommandLine", everything),
         .executableTarget(name: "serin", dependencies: ["SerinCommandLine"], path: "Sources/serin", swiftSettings: strict),

@@ -20,7 +20,6 @@ extension Integration {
             let told = try ScriptedServer { _ in [.http(200, "ok", type: "text/plain")] }
             defer { told.stop() }
             let manager = try ManagerSocket()
-            let programs = String(try Scene.program().dropLast("/serin".count))
             let environment = [
                 "NOTIFY_SOCKET": manager.path, "WATCHDOG_USEC": "3000000", "HOOK_TOKEN": "not-a-real-token", "TEAM_URL": told.url,
             ]
@@ -43,18 +42,7 @@ extension Integration {
                 try await waitUntil("READY=1") { manager.messages().contains { $0.contains("READY=1") } }
                 let address = try #require(scene.output().firstMatch(of: /listening at (http:[^"]*)/)?.1)
 
-                // The pipeline, as a step of GitHub Actions.
-                let steps = [
-                    "PATH": "\(programs):/usr/bin:/bin", "LC_ALL": "C.UTF-8", "SERIN_STATE": scene.state, "NO_COLOR": "1",
-                    "SWIFT_BACKTRACE": "enable=no", "POLICY": scene.policy, "VERSION": Stage.good, "PREVIOUS": Stage.old,
-                    "REPORTS": scene.file("reports"), "GITHUB_ACTIONS": "true", "GITHUB_STEP_SUMMARY": scene.file("summary.md"),
-                    "GITHUB_OUTPUT": scene.file("outputs"), "GATE_TIMEOUT": "80s",
-                ]
-                func step(_ name: String) async throws -> Completion {
-                    try await Program(
-                        "/bin/sh", ["\(Self.root)/examples/ci/release.sh", name], environment: steps, deadline: .seconds(90)
-                    ).run()
-                }
+                let step = Self.pipeline(scene)
                 for name in ["backup", "migrations", "start"] {
                     let done = try await step(name)
                     #expect(done.termination == .exited(0), "\(name): \(done.text)")
@@ -87,12 +75,7 @@ extension Integration {
                 ).run()
                 #expect(bare.termination == .exited(1) && bare.text.contains("stop: rolled back"), "\(bare.text)")
                 #expect(bare.text.contains("::error title=Serin::rolled back"))
-                func contents(_ name: String) -> String {
-                    FileManager.default.contents(atPath: scene.file(name)).map { String(decoding: $0, as: UTF8.self) } ?? ""
-                }
-                #expect(contents("summary.md").contains("rolled back"))
-                #expect(contents("outputs").contains("exit_code=4"), "\(contents("outputs"))")
-                #expect(contents("reports/rollout.xml").contains("<failure message=\"rolled back, exit 4\">"))
+                checkReports(scene)
                 #expect(gate.text.contains("::error"))
                 try await waitUntil("what people are told") { told.requests.contains { $0.text.contains("rolled back") } }
                 #expect(manager.messages().contains("WATCHDOG=1"))
@@ -105,6 +88,31 @@ extension Integration {
                 }
                 try await JournalProof(of: scene).check(scene)
             }
+        }
+
+        /// The pipeline's steps, as GitHub Actions runs them.
+        private static func pipeline(_ scene: Scene) -> (String) async throws -> Completion {
+            { name in
+                let programs = String(try Scene.program().dropLast("/serin".count))
+                let steps = [
+                    "PATH": "\(programs):/usr/bin:/bin", "LC_ALL": "C.UTF-8", "SERIN_STATE": scene.state, "NO_COLOR": "1",
+                    "SWIFT_BACKTRACE": "enable=no", "POLICY": scene.policy, "VERSION": Stage.good, "PREVIOUS": Stage.old,
+                    "REPORTS": scene.file("reports"), "GITHUB_ACTIONS": "true", "GITHUB_STEP_SUMMARY": scene.file("summary.md"),
+                    "GITHUB_OUTPUT": scene.file("outputs"), "GATE_TIMEOUT": "80s",
+                ]
+                return try await Program(
+                    "/bin/sh", ["\(root)/examples/ci/release.sh", name], environment: steps, deadline: .seconds(90)
+                ).run()
+            }
+        }
+
+        private func checkReports(_ scene: Scene) {
+            func contents(_ name: String) -> String {
+                FileManager.default.contents(atPath: scene.file(name)).map { String(decoding: $0, as: UTF8.self) } ?? ""
+            }
+            #expect(contents("summary.md").contains("rolled back"))
+            #expect(contents("outputs").contains("exit_code=4"), "\(contents("outputs"))")
+            #expect(contents("reports/rollout.xml").contains("<failure message=\"rolled back, exit 4\">"))
         }
 
         /// Every step that a pipeline calls is one of the script's, and the files are what they say.

@@ -20,7 +20,9 @@ actor KeySetCache {
     private var fetchedAt = Instant(millisecondsSince1970: 0)
     private var triedAt: Instant?
     private var failure: Failure?
-    private var current: Task<Void, Never>?
+    private var isLoading = false
+    /// Those who wait for the fetch under way.
+    private var waiting: [CheckedContinuation<Void, Never>] = []
 
     init(fetch: @escaping @Sendable () async throws(Failure) -> KeySet) { self.fetch = fetch }
 
@@ -41,13 +43,16 @@ actor KeySetCache {
 
     /// Fetches the set unless that was done a moment ago; everyone who asks meanwhile waits for the same answer.
     private func refresh(at now: Instant) async {
-        if let current { return await current.value }
+        if isLoading { return await withCheckedContinuation { waiting.append($0) } }
         // A clock that was set back must not keep keys away until it is there again.
         if let triedAt, now >= triedAt, now - triedAt < (set == nil ? Self.firstPause : Self.pause) { return }
         triedAt = now
-        let task = Task { await self.load(at: now) }
-        current = task
-        await task.value
+        isLoading = true
+        await load(at: now)
+        isLoading = false
+        let others = waiting
+        waiting = []
+        for other in others { other.resume() }
     }
 
     private func load(at now: Instant) async {
@@ -58,6 +63,5 @@ actor KeySetCache {
         } catch {
             failure = error
         }
-        current = nil
     }
 }

@@ -43,14 +43,14 @@ struct DaemonRun: Sendable {
 
     let session: Session
     let flags: Flags
-    private let manager: ServiceManager
+    private let manager: ServiceNotifier
     private let doors: DaemonDoors
     private let schedules = RunningParts<LoadedBackupPlan>()
 
     init(_ session: Session, _ flags: Flags) {
         self.session = session
         self.flags = flags
-        manager = ServiceManager(environment: session.environment)
+        manager = ServiceNotifier(environment: session.environment)
         doors = DaemonDoors { session.note($0) }
     }
 

@@ -3,7 +3,7 @@ internal import SerinModel
 
 /// Tells the service manager that started this process where it stands, by datagrams to the socket that it names (sd_notify(3)).
 /// Without one nothing is told.
-struct ServiceManager: Sendable {
+struct ServiceNotifier: Sendable {
     private let socketPath: String?
     /// How long it waits for a sign of life before it starts the process anew; nil: for ever.
     let watchdog: Duration?
