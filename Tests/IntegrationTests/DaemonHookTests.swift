@@ -82,10 +82,7 @@ extension Integration {
                 daemon.signal(SIGTERM)
                 #expect(try await scene.end(of: daemon) == 0, "\(scene.output())")
                 #expect(manager.messages().contains("STOPPING=1"))
-                for line in scene.output().split(separator: "\n") {
-                    let document = try JSONValue(parsing: Array(line.utf8))
-                    #expect(document["message"] != nil && document["time"] != nil, "\(line)")
-                }
+                try checkLog(scene)
                 try await JournalProof(of: scene).check(scene)
             }
         }
@@ -103,6 +100,14 @@ extension Integration {
                 return try await Program(
                     "/bin/sh", ["\(root)/examples/ci/release.sh", name], environment: steps, deadline: .seconds(90)
                 ).run()
+            }
+        }
+
+        /// Every line of the log is a document.
+        private func checkLog(_ scene: Scene) throws {
+            for line in scene.output().split(separator: "\n") {
+                let document = try JSONValue(parsing: Array(line.utf8))
+                #expect(document["message"] != nil && document["time"] != nil, "\(line)")
             }
         }
 
