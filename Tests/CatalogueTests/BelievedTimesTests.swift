@@ -126,6 +126,34 @@ import Testing
         #expect(state[id]?.state == .quarantined)
     }
 
+    @Test func aCopyThatWasBadWhenItWasFirstReadBackIsReadLikeAnyOther() throws {
+        var state = try CatalogueState(
+            replaying: history(of: order(1, now), until: .uploaded, destinations: ["bucket", "local"]))
+        let id = identifier(1)
+        func apply(_ change: CatalogueEvent.Change) throws {
+            try state.apply(CatalogueEvent(backup: id, at: now + .minutes(9), by: .serin, change))
+        }
+        func verified(_ evidence: CopyEvidence, _ passed: Bool, at time: Instant) -> CatalogueEvent.Change {
+            .verified(
+                VerificationResult(
+                    at: time, destination: "bucket", evidence: evidence,
+                    checks: [BackupCheck("digest", passed: passed, detail: "")]))
+        }
+        let evidence = CopyEvidence(size: 1000, sha256: digest, versionID: "v1")
+        #expect(throws: CatalogueRefusal.self, "not read back, and not known to be bad") {
+            try apply(verified(evidence, true, at: now + .minutes(10)))
+        }
+        try apply(.quarantined(destination: "bucket", Failure(.invalid, "it is cut short")))
+        try apply(verified(CopyEvidence(size: 0, sha256: ""), false, at: now + .minutes(10)))
+        #expect(state[id]?.state == .uploaded && state[id]?.usableCopies.isEmpty == true)
+        #expect(throws: CatalogueRefusal.self, "other bytes") {
+            try apply(verified(CopyEvidence(size: 999, sha256: digest), true, at: now + .minutes(11)))
+        }
+        try apply(verified(evidence, true, at: now + .minutes(11)))
+        #expect(state[id]?.state == .verified && state[id]?.usableCopies.map(\.destination) == ["bucket"])
+        #expect(state[id]?.copy(at: "bucket")?.confirmedAt == now + .minutes(11))
+    }
+
     @Test func aCopyThatOnlyWasWrittenIsReadAgain() throws {
         var half = try record(order(1, now - .hours(1)), .available, at: ["bucket", "local"])
         half.copies[1].state = .stored
@@ -139,6 +167,7 @@ import Testing
             try (0..<4).map { try record(order($0 + 1, now - day * Int64(40 - $0))) }.map { record in
                 var warned = record
                 warned.warnedAt = now - day * 9
+                warned.expiresAt = now - day * 2
                 return warned
             } + [try record(order(9, now - .hours(1)))]
         let retention = Retention(standard: RetentionPlan(standard: RetentionPolicy(keepAll: day * 7, floor: 1)))

@@ -127,6 +127,7 @@ import Testing
     @Test func aSchemaThatGoesForwardAndBack() async throws {
         let book = try await Runbook.open()
         defer { book.end() }
+        try await book.run("mkdir -p /etc/serin/migrations")
         for (name, text) in [
             ("1_vouchers.up", "CREATE TABLE vouchers (id bigint PRIMARY KEY);"), ("1_vouchers.down", "DROP TABLE vouchers;"),
             ("2_worth.up", "ALTER TABLE vouchers ADD COLUMN worth bigint;"),

@@ -83,7 +83,9 @@ extension BackupRecord {
         case .confirmed, .verified, .damaged: break
         case .stored, .deleting, .deleted: throw refusal("is at \(result.destination) in state \(copies[place].state)")
         }
-        guard let confirmedAt = copies[place].confirmedAt, result.at > confirmedAt else {
+        // One that was bad when it was first read back is read again like any other.
+        let isUnread = copies[place].state == .damaged && copies[place].confirmedAt == nil
+        guard let last = isUnread ? copies[place].storedAt : copies[place].confirmedAt, result.at > last else {
             throw refusal("can be verified only later than it was read back")
         }
         guard result.passed else {
@@ -97,6 +99,9 @@ extension BackupRecord {
             if copies[place].state != .damaged { copies[place].verifiedAt = result.at }
             return
         }
+        // To be read completely, and be what was stored, is to be read back.
+        if isUnread { copies[place].confirmedAt = result.at }
+        if state == .uploaded { try become(.available) }
         if state != .drilled { try become(.verified) }
         verification = result
         copies[place].state = .verified

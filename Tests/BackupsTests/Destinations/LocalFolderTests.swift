@@ -104,6 +104,8 @@ import Testing
         defer { scratch.remove() }
         let destination = try folder()
         let contract = DestinationContract(destination: destination, scratch: scratch)
+        // A folder with nothing in it would say nothing about what it holds.
+        _ = try await destination.put(try contract.makeUpload("other", contract.bytes(10)))
         var upload = try contract.makeUpload("object", contract.bytes(100))
         upload.sha256 = String(repeating: "0", count: 64)
         #expect(await failure { () throws(Failure) in _ = try await destination.put(upload) }?.kind == .invalid)
@@ -128,6 +130,10 @@ import Testing
             await failure { () throws(Failure) in _ = try await destination.confirm(stored, sha256: upload.sha256) }?.message
                 .contains("999 bytes long where 1000") == true)
         unlink(scratch.file("root/object"))
+        // With nothing at all in it, it may be the place under a disk: the object is not called gone.
+        let empty = await failure { () throws(Failure) in _ = try await destination.confirm(stored, sha256: upload.sha256) }
+        #expect(empty?.kind == .transient && empty?.message.contains("missing or empty") == true, "\(String(describing: empty))")
+        _ = try await destination.put(try contract.makeUpload("other", contract.bytes(10)))
         #expect(
             await failure { () throws(Failure) in _ = try await destination.confirm(stored, sha256: upload.sha256) }?.message
                 .contains("there is no such object") == true)

@@ -22,14 +22,15 @@ import Testing
             return try await inner.get(isManifest ? manifest : older, version: nil, to: path, limit: 1 << 30)
         }
         var boaster = ScriptedDestination(inner: try stand.folder())
-        // It drops everything and says yes to every question about it.
+        // It drops everything it is given and says yes to every question about it; what it was given before it does have.
         let sizes = Locked<[ObjectKey: Int64]>([:])
         boaster.onPut = { (upload, _) async throws(Failure) in
             sizes.withLock { $0[upload.key] = upload.size }
             return StoredObject(key: upload.key, size: upload.size)
         }
-        boaster.onHead = { (key, _) async throws(Failure) in
-            sizes.withLock { $0[key] }.map { StoredObject(key: key, size: $0) }
+        boaster.onHead = { (key, inner) async throws(Failure) in
+            if let size = sizes.withLock({ $0[key] }) { return StoredObject(key: key, size: size) }
+            return try await inner.head(key, version: nil)
         }
         for (destination, name) in [(old, "older bytes"), (boaster, "boasts")] {
             let failure = await stand.scene.failure(stand.source, stand.settings(destination))
@@ -37,6 +38,13 @@ import Testing
             // Its removal was answered like everything else: the next run at an honest store finds what is left.
             #expect(try await stand.scene.catalogue.state().records.last?.state == .failed)
         }
+        // One that knows nothing of what it was given before is found out before anything is read from the source.
+        var forgetful = ScriptedDestination(inner: try stand.folder())
+        forgetful.onHead = { _, _ async throws(Failure) in nil }
+        let failure = await stand.scene.failure(stand.source, stand.settings(forgetful))
+        #expect(failure?.stage == .preflight, "\(String(describing: failure))")
+        #expect(failure?.failure.message.contains("none of the newest copies") == true, "\(String(describing: failure))")
+        #expect(try await stand.scene.catalogue.state().records.filter { $0.state.isRestorable }.map(\.id) == [stand.good.id])
         let honest = try await stand.scene.backUp(stand.source)
         #expect(honest.record.state == .available)
         #expect(stand.scene.files(stand.scene.store).count == 5, "\(stand.scene.files(stand.scene.store))")

@@ -11,6 +11,11 @@ enum SceneTemplates {
     static func folder(
         _ name: String, _ make: @escaping @Sendable (Scratch) async throws -> String
     ) async throws -> String {
+        // Somebody may have tidied up since it was made, and who failed to make it may be luckier now.
+        if let known = made.withLock({ $0[name] }) {
+            if let folder = try? await known.value, access(folder, F_OK) == 0 { return folder }
+            made.withLock { made in if made[name] == known { made[name] = nil } }
+        }
         let task = made.withLock { made in
             if let task = made[name] { return task }
             let task = Task {
