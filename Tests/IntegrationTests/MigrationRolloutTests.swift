@@ -64,7 +64,7 @@ extension Integration {
             } _: { shop, scene in
                 let before = try await shop.dump()
                 try shop.add(
-                    "0002_note", up: column.up + ";\n-- serin: class additive because it only waits\nSELECT pg_sleep(2)",
+                    "0002_note", up: column.up + ";\n-- serin: class additive because it only waits\nSELECT pg_sleep(100)",
                     down: column.down)
                 let run = try scene.start(scene.release(Stage.good))
                 let asleep = "SELECT count(*) FROM pg_stat_activity WHERE wait_event = 'PgSleep'"

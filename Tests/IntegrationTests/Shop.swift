@@ -62,6 +62,8 @@ struct Shop: Sendable {
         try shop.prepare()
         var policy = PolicyText()
         policy.times["rollback_deadline"] = "60s"
+        // A tool in Python is asked several times, also while the machine has other things to do.
+        policy.times["preflight_deadline"] = "120s"
         policy.more = try shop.policy(try rules(shop)) + more
         let environment = ["SHOP": shop.url, "SERIN_PROGRAM": try Scene.program()]
         try await Scene.play(Stage.services[0], policy, environment: environment, state: scratch) { scene in

@@ -145,8 +145,8 @@ import Testing
         scene.confirm()
         scene.command(.approve, by: Scene.ann)
         scene.command(.approve, by: Scene.bob)
-        try backedUp(&scene)
         scene.act()
+        try backedUp(&scene)
         try migrated(.failed(Failure(.invalid, "exit status 1"), at("0002")), &scene)
         scene.confirm()
         let report = SchemaReport(
@@ -254,8 +254,8 @@ import Testing
         scene.confirm()
         scene.command(.approve, by: Scene.ann)
         scene.command(.approve, by: Scene.bob)
-        try backedUp(&scene)
         scene.act()
+        try backedUp(&scene)
         let own = TableActivity(table: "public.orders", inserted: 0, updated: 1000, deleted: 7)
         try migrated(.done(at("0002"), note: "", own: [own]), &scene)
         scene.act()
@@ -267,6 +267,24 @@ import Testing
         scene.act()
         try inspected(.found(found), &scene)
         #expect(scene.log.contains { $0.contains("(15 rows inserted, 3 updated and 1 deleted since)") }, "\(scene.log)")
+    }
+
+    /// What is written between a backup and the fence would be destroyed by the migration, and no backup would have it.
+    @Test func s6WritesAreFencedBeforeTheBackupAndLetInWhenItFails() throws {
+        var scene = try scene(.destructive)
+        scene.confirm()
+        scene.command(.approve, by: Scene.ann)
+        scene.command(.approve, by: Scene.bob)
+        #expect(actions(scene.effects).last == .fence && scene.rollout.machine.openBackup == nil)
+        scene.act()
+        #expect(scene.status.state == "backing up" && scene.rollout.machine.fence == .closed)
+        let backup = try #require(scene.rollout.machine.openBackup)
+        scene.happens(.backupReported(backup, .failed(Failure(.invalid, "no room"))))
+        #expect(actions(scene.effects).last == .unfence && scene.status.ending == nil)
+        scene.act()
+        #expect(scene.status.ending == .refused && scene.rollout.machine.fence == .open)
+        #expect(scene.status.cause == "the backup failed: no room")
+        #expect(migrations(scene).isEmpty)
     }
 
     @Test func aRevisionBehindOneThatWaitsForThePromotionRefusesTheRollout() throws {

@@ -24,7 +24,11 @@ extension World {
                     throw Violation(promise: "S1", words: "a lowering to \(weight) where no more was read")
                 }
             case .runAction(_, let kind): try checkAction(kind, before, move)
-            case .takeBackup: isBackupRunning = true
+            case .takeBackup:
+                isBackupRunning = true
+                if need == .destructive, !schema.isFenced {
+                    throw Violation(promise: "S6", words: "backed up while writes go on that nothing would bring back")
+                }
             case .inspectSchema: try checkInspection()
             case .preflight, .readHistory, .endBackup, .endMigration, .note: break
             }

@@ -1,11 +1,11 @@
 extension RolloutMachine {
     /// The schema on the way forward. Writes are fenced only where data may be destroyed.
     public enum MigrationStage: Sendable, Hashable {
-        /// Writes are being fenced. → `applying`
+        /// Writes are being fenced. → `backingUp`, then `applying`
         case fencing(IntentID)
         /// The revisions are being applied, and the schema is probed. → `unfencing`
         case applying(IntentID)
-        /// Writes are let in again.
+        /// Writes are let in again, after the migration or a backup that failed.
         case unfencing(IntentID)
 
         /// What is under way.

@@ -135,7 +135,7 @@ extension Rollout {
         actionEndedAt = now
         switch outcome {
         case .done:
-            reason = "\(action.kind.words) done"
+            reason = machine.isRefusing ? cause : "\(action.kind.words) done"
             effects.append(.record(Decision(topic: "action", text: "\(action.kind.words) \(intent) done")))
             isRestored = action.kind == .restore
             apply(.actionDone(intent), at: now, into: &effects)
@@ -185,6 +185,7 @@ extension Rollout {
             }
             effects.append(.record(Decision(topic: "action", text: reason)))
             showOutput(of: outcome, kind: open.kind, into: &effects)
+            if machine.isRefusing { reason = cause }
         }
         var action: TakenAction =
             switch outcome {

@@ -179,9 +179,10 @@ extension Rollout {
 
     func nextOfMigrating(_ stage: RolloutMachine.MigrationStage, at now: Instant) -> String {
         switch stage {
-        case .fencing: "the schema goes forward once writes are fenced, within \(left(.action, at: now))"
+        case .fencing: "the backup and then the schema follow once writes are fenced, within \(left(.action, at: now))"
         case .applying:
             "the canary follows once the schema is at \(migrations?.target?.description ?? "its head"), within \(left(.action, at: now))"
+        case .unfencing where machine.isRefusing: "refused once writes are let in again, within \(left(.action, at: now))"
         case .unfencing: "the canary follows once writes are let in again, within \(left(.action, at: now))"
         }
     }

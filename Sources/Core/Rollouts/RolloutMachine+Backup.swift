@@ -2,9 +2,11 @@ internal import SerinModel
 
 // The backup that a release stands on.
 extension RolloutMachine {
-    /// The backup first, when the policy asks for one: nothing is brought up or raised before it is known to be good.
+    /// The backup first, when the policy asks for one: nothing is brought up or raised before it is known to be good. Only where data
+    /// may be destroyed writes are fenced before: what is written between a backup and the fence would be in neither of them.
     mutating func backUp(at now: Instant) {
         guard let longest = plan.backup, !plan.isBackupForMigrations || migrating != nil else { return migrate(at: now) }
+        guard migrating != .destructive || fence == .closed else { return fenceForMigration(at: now) }
         askForBackup(newIntent(), lasting: longest, at: now)
     }
 
@@ -19,7 +21,7 @@ extension RolloutMachine {
         deadlines.disarm(.backup)
         switch state {
         case .backingUp:
-            guard result == .verified else { return finish(.refused) }
+            guard result == .verified else { return refuseMigration(at: now) }
             isBackedUp = true
             migrate(at: now)
         case .lowering(var retreat):

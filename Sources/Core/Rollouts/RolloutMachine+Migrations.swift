@@ -10,8 +10,20 @@ extension RolloutMachine {
         guard let migrating, plan.migration != nil else { return readHistory(at: now) }
         guard migrating == .destructive else { return applyRevisions(at: now) }
         // The preflight has refused what lacks one of them.
-        guard isBackedUp, plan.fence != nil else { return finish(.refused) }
+        guard isBackedUp, fence == .closed else { return refuseMigration(at: now) }
+        applyRevisions(at: now)
+    }
+
+    /// Writes are fenced before the backup that a migration stands on.
+    mutating func fenceForMigration(at now: Instant) {
+        guard plan.fence != nil else { return finish(.refused) }
         askForFence(at: now) { .migrating(.fencing($0)) }
+    }
+
+    /// Nothing was migrated, and nothing will be; writes that were fenced for it are let in first.
+    mutating func refuseMigration(at now: Instant) {
+        guard fence != .open else { return finish(.refused) }
+        unfence(at: now) { .migrating(.unfencing($0)) }
     }
 
     private mutating func applyRevisions(at now: Instant) {
@@ -19,13 +31,18 @@ extension RolloutMachine {
         runAction(.migrate, lasting: plan.migration, at: now) { .migrating(.applying($0)) }
     }
 
+    /// Whether writes are only let in again before the rollout is refused.
+    var isRefusing: Bool {
+        if case .migrating(.unfencing) = state { !isSchemaTouched } else { false }
+    }
+
     /// A stage of the way forward is done.
     mutating func migrated(_ stage: MigrationStage, at now: Instant) {
         noteFence(stage.action, isDone: true)
         switch stage {
-        case .fencing: applyRevisions(at: now)
+        case .fencing: backUp(at: now)
         case .applying: if fence == .open { readHistory(at: now) } else { unfence(at: now) { .migrating(.unfencing($0)) } }
-        case .unfencing: readHistory(at: now)
+        case .unfencing: if isSchemaTouched { readHistory(at: now) } else { finish(.refused) }
         }
     }
 
