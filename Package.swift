@@ -101,6 +101,7 @@ let package = Package(
 
         // Faces.
         room("Faces/API", core + ["Ports", "Controller", "Crypto"]),
+        room("Faces/Pages", core + ["Controller", "API", "Crypto", "Locks"]),
         room("Faces/Server", ["Model", "Locks", "API"], c: ["CMicroHTTPD", "CSerinHTTPD"]),
         room("Faces/CommandLine", everything),
         .executableTarget(name: "serin", dependencies: ["SerinCommandLine"], path: "Sources/serin", swiftSettings: strict),
@@ -210,6 +211,7 @@ let package = Package(
         tests(
             "APITests",
             core.map { "Serin" + $0 } + ["SerinPorts", "SerinController", "SerinAPI", "FakeController", "Testbed", "SerinLocks"]),
+        tests("PagesTests", core.map { "Serin" + $0 } + ["SerinController", "SerinAPI", "SerinPages", "SerinServer", "SerinTransport", "SerinCrypto", "SerinLocks", "FakeController", "Testbed"]),
         tests("ServerTests", ["SerinModel", "SerinAPI", "SerinServer", "SerinTransport", "Testbed"]),
         tests("CommandLineTests", everything.map { "Serin" + $0 } + ["SerinCommandLine", "FakeController", "Testbed"]),
         tests("IntegrationTests", everything.map { "Serin" + $0 } + ["SerinCommandLine", "Testbed"]),

@@ -50,26 +50,6 @@ enum StatusView {
         ]
     }
 
-    /// Whether users are safe from the canary now, as an answer to be read aloud.
-    ///
-    /// - Parameter isAttended: Whether a controller told the status; else it is what the journal said last, and nobody has looked since.
-    static func safety(_ status: RolloutStatus, isAttended: Bool = true) -> String {
-        if !status.isFinal, !isAttended { return "UNKNOWN, no controller is in charge: look at the load balancer" }
-        if status.isFinal, status.ending == .promoted {
-            return status.state == "passed"
-                ? "yes, passed: \(status.next)" : "yes, promoted: everyone is served by \(status.version)"
-        }
-        guard let observed = status.observedWeight else { return "unknown: the weight could not be read" }
-        if observed == .zero { return "yes, the canary receives no traffic" }
-        if status.isRollbackIncomplete { return "NO, the canary still receives \(observed) and must not: act now" }
-        if status.ending != nil, status.ending != .promoted { return "not yet, the canary still receives \(observed)" }
-        if !status.isWatched {
-            let held = status.state == "held" ? "held, " : ""
-            return "the canary receives \(observed), \(held)not watched: \(status.cause)"
-        }
-        return "the canary receives \(observed) and is watched"
-    }
-
     /// The block that is redrawn on a terminal.
     static func block(_ status: RolloutStatus, style: Style, width: Int) -> [String] {
         let release = plain("\(status.service) \(status.version) (was \(status.previous))")
@@ -97,20 +77,13 @@ enum StatusView {
         var table = Table(header: ["SIGNAL", "VERDICT", "CANARY", "CONTROL", "RATIO", "BEYOND", "WHY"])
         for signal in signals {
             let verdict = signal.verdict == .fail ? "FAIL" : signal.verdict.rawValue
-            var marks: [String] = []
-            if signal.isSecurity { marks.append("security") }
-            if signal.isReportOnly { marks.append("report only") }
-            if signal.isBeyondHardLimit { marks.append("beyond its hard limit") }
-            if signal.isControlBeyondHardLimit { marks.append("control beyond its hard limit") }
-            if let onset = signal.onset { marks.append("since \(onset.timeOfDay)") }
-            let why = ([signal.reason] + marks).filter { !$0.isEmpty }.joined(separator: ", ")
             table.rows.append([
                 Table.Cell(signal.name), Table.Cell(verdict, colour(signal.verdict)),
                 Table.Cell(EvidenceNumbers.share(signal.counts.canaryEvents, of: signal.counts.canaryExposure)),
                 Table.Cell(EvidenceNumbers.share(signal.counts.controlEvents, of: signal.counts.controlExposure)),
                 Table.Cell(EvidenceNumbers.ratio(signal.ratio, signal.interval)),
                 Table.Cell(Numbers.fixed(signal.boundary, decimals: 2)),
-                Table.Cell(why),
+                Table.Cell(EvidenceNumbers.why(signal)),
             ])
         }
         return table

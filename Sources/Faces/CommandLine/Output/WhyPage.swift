@@ -12,7 +12,7 @@ enum WhyPage {
         var lines = [
             "\(style.paint(plain(banner), StatusView.colour(status)))  \(plain("\(status.service) \(status.version) (was \(status.previous))"))",
             "rollout   \(status.id)",
-            "safe now  \(StatusView.safety(status, isAttended: isAttended))",
+            "safe now  \(status.safety(isAttended: isAttended))",
             "weight    wanted \(status.wantedWeight), observed \(status.observedWeight?.description ?? "unknown")",
             "since     \(status.since), begun \(status.startedAt)",
         ]

@@ -23,7 +23,7 @@ extension Subcommand {
             }
             let document = JSONValue.object([
                 "schema": .string("serin.dev/why/v1"), "rollout": StatusDocument.encode(status),
-                "safe_now": .string(StatusView.safety(status, isAttended: isAttended)),
+                "safe_now": .string(status.safety(isAttended: isAttended)),
                 "decisions": .array(last.map(DecisionDocument.encode)),
             ])
             session.data(document) {
