@@ -56,7 +56,9 @@ let package = Package(
         .systemLibrary(name: "CPgQuery", path: "Sources/C/CPgQuery", providers: [.apt(["libpg-query-dev"])]),
         .systemLibrary(name: "CZlib", path: "Sources/C/CZlib", pkgConfig: "zlib", providers: [.apt(["zlib1g-dev"])]),
         .target(name: "CSerinCurl", dependencies: ["CCurl"], path: "Sources/C/CSerinCurl"),
-        .target(name: "CSerinHTTPD", dependencies: ["CMicroHTTPD"], path: "Sources/C/CSerinHTTPD"),
+        .target(
+            name: "CSerinHTTPD", dependencies: ["CMicroHTTPD"], path: "Sources/C/CSerinHTTPD",
+            linkerSettings: [.linkedLibrary("gnutls")]),
         .target(name: "CSerinProcess", path: "Sources/C/CSerinProcess"),
         .target(name: "CSerinMath", path: "Sources/C/CSerinMath", linkerSettings: [.linkedLibrary("m")]),
 

@@ -13,16 +13,16 @@ import Testing
 
 @Suite struct RolloutAPITests {
     private let fake = FakeOperations()
-    private var router: Router { RolloutAPI(fake).router }
+    private var router: Router { Router(RolloutAPI(fake).routes) }
 
     private func ask(
         _ method: String, _ path: String, query: [(String, String)] = [], headers: [(String, String)] = [], body: String = "",
-        principal: Principal? = .uid(1000), router: Router? = nil
+        uid: UInt32? = geteuid(), router: Router? = nil
     ) async -> Response {
         await (router ?? self.router).respond(
             to: Request(
                 method: method, path: path, query: query.map { Request.Pair($0.0, $0.1) },
-                headers: headers.map { Request.Pair($0.0, $0.1) }, body: Array(body.utf8), principal: principal))
+                headers: headers.map { Request.Pair($0.0, $0.1) }, body: Array(body.utf8), peer: Peer(uid: uid)))
     }
 
     private func json(_ response: Response) throws -> JSONValue { try JSONValue(parsing: response.bytes ?? []) }
@@ -46,17 +46,18 @@ import Testing
             #expect(await ask("GET", "/v1/services/checkout/journal", query: [query]).status == 400)
         }
         #expect(await ask("GET", "/v1/services/other/journal").status == 404)
-        #expect(await ask("GET", "/v1/services/checkout/journal", principal: nil).status == 403)
+        #expect(await ask("GET", "/v1/services/checkout/journal", uid: nil).status == 401)
     }
 
     @Test func healthNeedsNoIdentity() async {
-        #expect(await ask("GET", "/healthz", principal: nil).status == 200)
+        #expect(await ask("GET", "/healthz", uid: nil).status == 200)
     }
 
     @Test func everythingElseNeedsAnIdentity() async throws {
         for (method, path) in [("GET", "/v1/rollouts"), ("POST", "/v1/rollouts"), ("POST", "/v1/rollouts/checkout:halt")] {
-            let response = await ask(method, path, principal: nil)
-            #expect(response.status == 403)
+            let response = await ask(method, path, uid: nil)
+            #expect(response.status == 401)
+            #expect(response.header("WWW-Authenticate") == "Bearer")
             #expect(response.header("Content-Type") == "application/problem+json")
         }
         #expect(fake.state.withLock { $0.commands.isEmpty && $0.started.isEmpty })
@@ -67,32 +68,31 @@ import Testing
 
     @Test func onlyTheControllersOwnUserAndRootMayStartUnlessAllMay() async throws {
         let body = StartDocument.encode(started).canonicalText
-        let stranger = Principal.uid(geteuid() + 1)
-        let refused = await ask("POST", "/v1/rollouts", body: body, principal: stranger)
-        #expect(refused.status == 409)
+        let stranger = geteuid() + 1
+        let refused = await ask("POST", "/v1/rollouts", body: body, uid: stranger)
+        #expect(refused.status == 403)
         #expect(try json(refused)["hint"]?.text?.contains("--group-may-start") ?? false)
         #expect(fake.state.withLock { $0.started.isEmpty })
         // What makes a release safer stays open.
-        for word in ["halt", "hold", "approve"] {
-            #expect(await ask("POST", "/v1/rollouts/checkout:\(word)", principal: stranger).status == 202)
+        for word in ["halt", "hold", "rollback", "resume", "promote", "approve"] {
+            #expect(await ask("POST", "/v1/rollouts/checkout:\(word)", uid: stranger).status == 202)
         }
-        for principal in [Principal.uid(geteuid()), .uid(0)] {
-            #expect(await ask("POST", "/v1/rollouts", body: body, principal: principal).status == 201)
+        for uid in [geteuid(), 0] {
+            #expect(await ask("POST", "/v1/rollouts", body: body, uid: uid).status == 201)
         }
-        let open = RolloutAPI(fake, anyoneMayStart: true).router
-        #expect(await ask("POST", "/v1/rollouts", body: body, principal: stranger, router: open).status == 201)
+        let open = Router(RolloutAPI(fake).routes, authenticator: SocketPeers(othersMayStart: true))
+        #expect(await ask("POST", "/v1/rollouts", body: body, uid: stranger, router: open).status == 201)
     }
 
     @Test func startIsCarriedOutForThePeer() async throws {
         let request = started
         let response = await ask(
-            "POST", "/v1/rollouts", body: StartDocument.encode(request).canonicalText,
-            router: RolloutAPI(fake, anyoneMayStart: true).router)
+            "POST", "/v1/rollouts", body: StartDocument.encode(request).canonicalText)
         #expect(response.status == 201)
         #expect(response.header("Location") == "/v1/rollouts/checkout-01k5")
         #expect(try StatusDocument.decode(json(response)) == .sample())
         #expect(fake.state.withLock { $0.started } == [request])
-        #expect(fake.state.withLock { $0.author } == .uid(1000))
+        #expect(fake.state.withLock { $0.author } == .uid(geteuid()))
     }
 
     @Test func aRolloutIsFoundByItsIdentifierAndItsService() async throws {
@@ -111,7 +111,7 @@ import Testing
     func everyCommandCarriesItsPrincipalAndReason(_ word: String, verb: Command.Verb) async {
         let response = await ask("POST", "/v1/rollouts/checkout:\(word)", body: "{\"reason\":\"why\"}")
         #expect(response.status == 202)
-        #expect(fake.state.withLock { $0.commands } == [Command(verb, by: .uid(1000), reason: "why")])
+        #expect(fake.state.withLock { $0.commands } == [Command(verb, by: .uid(geteuid()), reason: "why")])
     }
 
     @Test func aHaltNeedsNoBody() async {

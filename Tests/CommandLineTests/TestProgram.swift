@@ -110,12 +110,12 @@ final class TestProgram: Sendable {
 
     /// Serves the operations at a socket while the body runs.
     func serve(
-        at socket: String? = nil, identify: @escaping @Sendable (Int32) -> Principal? = HTTPServer.peerCredentials,
+        at socket: String? = nil, authenticator: any Authenticator = SocketPeers(),
         _ body: () async throws -> Void
     ) async throws {
         try state.create(for: service)
         let socket = try UnixSocket(listeningAt: socket ?? state.socket(of: service))
-        let server = try HTTPServer(socket: socket, router: RolloutAPI(operations).router, identify: identify)
+        let server = try HTTPServer(socket: socket, router: Router(RolloutAPI(operations).routes, authenticator: authenticator))
         try await withThrowingTaskGroup(of: Void.self) { group in
             group.addTask { await server.run() }
             do { try await body() } catch {

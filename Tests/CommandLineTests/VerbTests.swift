@@ -14,6 +14,13 @@ import Testing
 
 @testable import SerinCommandLine
 
+/// Takes everyone for another user who may do everything.
+private struct SecondPerson: Authenticator {
+    func identify(_: Request) -> Identity? {
+        Identity(.uid(4242), roles: Set(Role.allCases), isPerson: true, how: .unix)
+    }
+}
+
 @Suite struct VerbTests {
     private func promote(_ program: TestProgram) {
         program.operations.state.withLock { $0.status = .sample(state: "promoted", isFinal: true, ending: .promoted) }
@@ -50,7 +57,7 @@ import Testing
 
     @Test func aSecondPersonIsWhoeverTheBorderSays() async throws {
         let program = try TestProgram()
-        try await program.serve(identify: { _ in .uid(4242) }) {
+        try await program.serve(authenticator: SecondPerson()) {
             #expect(await program.run("approve", "checkout") == .ok)
             #expect(program.operations.state.withLock { $0.commands.first?.by } == .uid(4242))
         }

@@ -14,13 +14,12 @@ struct TestServer: Sendable {
     let transport: Transport
 
     init(
-        limits: Limits = Limits(), identify: @escaping @Sendable (Int32) -> Principal? = HTTPServer.peerCredentials,
-        _ routes: [Route]
+        limits: Limits = Limits(), authenticator: any Authenticator = SocketPeers(), _ routes: [Route]
     ) throws {
         scratch = try Scratch("serin-http")
         path = scratch.file("s.sock")
         server = try HTTPServer(
-            socket: try UnixSocket(listeningAt: path), router: Router(routes), limits: limits, identify: identify)
+            socket: try UnixSocket(listeningAt: path), router: Router(routes, authenticator: authenticator), limits: limits)
         transport = try Transport()
     }
 
@@ -64,16 +63,22 @@ struct TestServer: Sendable {
 
 private func text(_ response: HTTPResponse) -> String { String(decoding: response.body, as: UTF8.self) }
 
-private let echo = Route("POST", "/echo", summary: "") { request, _ in
+private let echo = Route("POST", "/echo", summary: "", access: .open) { request, _ in
     Response(status: 200, body: .bytes(request.body))
 }
 
-private let whoAmI = Route("GET", "/me", summary: "") { request, _ in
+private let whoAmI = Route("GET", "/me", summary: "", access: .any(of: [.viewer])) { request, _ in
     .json(200, .object(["me": .string(request.principal?.description ?? "nobody")]))
 }
 
+/// Takes everyone for one user.
+private struct Someone: Authenticator {
+    let uid: UInt32
+    func identify(_: Request) -> Identity? { Identity(.uid(uid), roles: [.viewer], isPerson: true, how: .unix) }
+}
+
 /// Answers once the task is cancelled or the time is over.
-private let slow = Route("GET", "/slow", summary: "") { request, _ in
+private let slow = Route("GET", "/slow", summary: "", access: .open) { request, _ in
     let time = request.parameter("ms").flatMap { Int64($0) } ?? 60_000
     // Cancelled, it answers early, which is the point.
     // sleeps: a slow answer is simulated
@@ -98,7 +103,7 @@ private func isAsked() async throws {
     }
 
     @Test func pathQueryAndHeadersAreDecoded() async throws {
-        let route = Route("GET", "/a/{name}", summary: "") { request, names in
+        let route = Route("GET", "/a/{name}", summary: "", access: .open) { request, names in
             .json(
                 200,
                 .object([
@@ -207,14 +212,14 @@ private func isAsked() async throws {
         }
     }
 
-    @Test func aPeerCanBeInjectedAtTheBorder() async throws {
-        try await TestServer(identify: { _ in .uid(4242) }, [whoAmI]).serve { server async throws in
+    @Test func whoAsksIsWhatTheAuthenticatorSays() async throws {
+        try await TestServer(authenticator: Someone(uid: 4242), [whoAmI]).serve { server async throws in
             #expect(text(try await server.send("GET", "/me")) == "{\"me\":\"uid:4242\"}\n")
         }
     }
 
     @Test func aGrowingAnswerIsSentAsItGrows() async throws {
-        let route = Route("GET", "/grow", summary: "") { _, _ in
+        let route = Route("GET", "/grow", summary: "", access: .open) { _, _ in
             Response(
                 status: 200,
                 body: .stream { sink in
@@ -234,7 +239,7 @@ private func isAsked() async throws {
     @Test func aLongGrowingAnswerWaitsForItsReader() async throws {
         var limits = Limits()
         limits.backlog = 10_000
-        let route = Route("GET", "/long", summary: "") { _, _ in
+        let route = Route("GET", "/long", summary: "", access: .open) { _, _ in
             Response(
                 status: 200,
                 body: .stream { sink in
@@ -248,7 +253,7 @@ private func isAsked() async throws {
 
     @Test func aReaderThatGoesAwayEndsTheGrowingAnswer() async throws {
         let (ended, inlet) = AsyncStream.makeStream(of: Bool.self)
-        let route = Route("GET", "/endless", summary: "") { _, _ in
+        let route = Route("GET", "/endless", summary: "", access: .open) { _, _ in
             Response(
                 status: 200,
                 body: .stream { sink in

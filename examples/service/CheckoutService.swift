@@ -72,8 +72,13 @@ final class Server: Sendable {
             }
         }
         guard descriptor >= 0, bound == 0, listen(descriptor, 128) == 0 else { return nil }
+        var settings = serin_httpd_settings()
+        settings.listening = descriptor
+        settings.threads = 1
+        settings.connections = 500
+        settings.timeout_seconds = 30
         return serin_httpd_start(
-            descriptor, 1, 500, 30,
+            settings,
             { context, connection, url, _, _, _, uploadSize, request in
                 guard let context, let connection, let url, let request, let uploadSize else { return .NO }
                 // The first call of a request announces its headers only.

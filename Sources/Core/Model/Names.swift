@@ -60,7 +60,8 @@ public struct RolloutID: Sendable, Hashable, Comparable, Codable, CustomStringCo
 
 /// Who asked: a person or machine identified by the channel it came through.
 public struct Principal: Sendable, Hashable, Comparable, Codable, CustomStringConvertible {
-    /// How it was identified: `uid` (peer of the unix socket), `alert`, `signal` (Ctrl-C), `serin` itself.
+    /// How it was identified: `uid` (peer of the unix socket), `token`, `oidc`, `mtls` (client certificate), the name of a chat or
+    /// alert channel, `signal` (Ctrl-C), `serin` itself.
     public var channel: String
     /// The identity within the channel, such as a user id.
     public var identity: String
@@ -73,6 +74,14 @@ public struct Principal: Sendable, Hashable, Comparable, Codable, CustomStringCo
 
     /// The person behind a unix socket peer.
     public static func uid(_ number: UInt32) -> Principal { Principal(channel: "uid", identity: "\(number)") }
+    /// The bearer of a token, by the token's name, which is no secret.
+    public static func token(_ name: String) -> Principal { Principal(channel: "token", identity: name) }
+    /// The subject of an identity token, as its issuer names it.
+    public static func oidc(issuer: String, subject: String) -> Principal {
+        Principal(channel: "oidc", identity: "\(issuer)#\(subject)")
+    }
+    /// The holder of a client certificate, by its subject.
+    public static func certificate(subject: String) -> Principal { Principal(channel: "mtls", identity: subject) }
     /// The controller itself.
     public static let serin = Principal(channel: "serin", identity: "controller")
 

@@ -12,8 +12,10 @@ public struct Request: Sendable {
     public var headers: [Pair]
     /// The body; empty when there is none.
     public var body: [UInt8]
-    /// Who asks, as the server's border identified the peer; nil when it could not.
-    public var principal: Principal?
+    /// The other end of the connection, as the server's border sees it. Nothing of it comes from the request's own words.
+    public var peer: Peer
+    /// Who asks, once the router has authenticated them; nil before, and on open routes.
+    public internal(set) var identity: Identity?
 
     /// A name with its value.
     public struct Pair: Sendable, Hashable {
@@ -31,21 +33,42 @@ public struct Request: Sendable {
 
     /// A request.
     public init(
-        method: String, path: String, query: [Pair] = [], headers: [Pair] = [], body: [UInt8] = [], principal: Principal? = nil
+        method: String, path: String, query: [Pair] = [], headers: [Pair] = [], body: [UInt8] = [], peer: Peer = Peer()
     ) {
         self.method = method
         self.path = path
         self.query = query
         self.headers = headers
         self.body = body
-        self.principal = principal
+        self.peer = peer
     }
+
+    /// Who asks; nil on open routes.
+    public var principal: Principal? { identity?.principal }
 
     /// The first value of a query parameter.
     public func parameter(_ name: String) -> String? { query.first { $0.name == name }?.value }
 
     /// The first value of a header field, whatever the case of its name.
     public func header(_ name: String) -> String? { headers.first { $0.name.lowercased() == name.lowercased() }?.value }
+
+    /// Who asks, on a route that is not open.
+    public func identified() throws(Problem) -> Identity {
+        guard let identity else { throw Problem(.unidentified, "nobody knows who asks") }
+        return identity
+    }
+
+    /// The first cookie of a name, as it was sent.
+    public func cookie(_ name: String) -> String? {
+        for header in headers where header.name.lowercased() == "cookie" {
+            for part in header.value.split(separator: ";") {
+                let pair = part.drop { $0 == " " || $0 == "\t" }
+                guard let equals = pair.firstIndex(of: "="), pair[..<equals] == name else { continue }
+                return String(pair[pair.index(after: equals)...])
+            }
+        }
+        return nil
+    }
 }
 
 /// Takes the parts of an answer that is written while it grows.
@@ -84,6 +107,15 @@ public struct Response: Sendable {
             status: status,
             headers: [Request.Pair("Content-Type", "application/json"), Request.Pair("Cache-Control", "no-store")] + headers,
             body: .bytes(value.canonicalBytes + [0x0A]))
+    }
+
+    /// A text of any media type.
+    public static func text(
+        _ status: Int, _ text: String, type: String = "text/plain; charset=utf-8", headers: [Request.Pair] = []
+    ) -> Response {
+        Response(
+            status: status, headers: [Request.Pair("Content-Type", type), Request.Pair("Cache-Control", "no-store")] + headers,
+            body: .bytes(Array(text.utf8)))
     }
 
     /// The value of a header field, whatever the case of its name.

@@ -9,8 +9,10 @@ public struct Problem: Error, Sendable, Hashable {
     public enum Kind: String, Sendable, Hashable, CaseIterable {
         /// The request is malformed: 400.
         case malformed
-        /// The peer could not be identified: 403.
+        /// Nobody knows who asks: 401.
         case unidentified
+        /// The one who asks lacks a role for it: 403.
+        case forbidden
         /// Nothing is there: 404.
         case notFound = "not-found"
         /// Another method is expected: 405.
@@ -30,7 +32,8 @@ public struct Problem: Error, Sendable, Hashable {
         public var status: Int {
             switch self {
             case .malformed: 400
-            case .unidentified: 403
+            case .unidentified: 401
+            case .forbidden: 403
             case .notFound: 404
             case .methodNotAllowed: 405
             case .refused: 409
@@ -45,7 +48,8 @@ public struct Problem: Error, Sendable, Hashable {
         public var title: String {
             switch self {
             case .malformed: "The request is malformed"
-            case .unidentified: "The peer could not be identified"
+            case .unidentified: "Nobody knows who asks"
+            case .forbidden: "Not allowed to the one who asks"
             case .notFound: "Nothing is there"
             case .methodNotAllowed: "Another method is expected"
             case .refused: "Not allowed now, or not to this person"
@@ -89,6 +93,17 @@ public struct Problem: Error, Sendable, Hashable {
         }
     }
 
+    /// What a handler threw, as a problem.
+    init(thrown error: any Error) {
+        switch error {
+        case let problem as Problem: self = problem
+        case let error as OperationError: self.init(error)
+        case let error as JSONError: self.init(.malformed, "the body is no JSON document: \(error)")
+        case let error as DocumentError: self.init(.malformed, error.description)
+        default: self.init(.broken, "unexpected: \(error)")
+        }
+    }
+
     /// The document.
     public var document: JSONValue {
         var members = [
@@ -116,6 +131,7 @@ public struct Problem: Error, Sendable, Hashable {
             Request.Pair("Content-Type", "application/problem+json"), Request.Pair("Cache-Control", "no-store"),
         ]
         if kind == .unavailable { headers.append(Request.Pair("Retry-After", "1")) }
+        if kind == .unidentified { headers.append(Request.Pair("WWW-Authenticate", "Bearer")) }
         return Response(status: kind.status, headers: headers, body: .bytes(document.canonicalBytes + [0x0A]))
     }
 
@@ -136,7 +152,7 @@ public struct Problem: Error, Sendable, Hashable {
             }
             let whole = Diagnostic(file: "request", mark: Mark(line: 1, column: 1), message: detail, hint: hint)
             return .invalid(diagnostics.isEmpty ? [whole] : diagnostics)
-        case .refused, .unidentified: return .refused(Refusal(detail, hint: hint))
+        case .refused, .unidentified, .forbidden: return .refused(Refusal(detail, hint: hint))
         case .notFound: return .notFound(detail)
         case .broken, .unavailable: return .unavailable(detail)
         }

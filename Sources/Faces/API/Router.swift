@@ -1,61 +1,25 @@
-/// One route of the API as a value: a method, a pattern and what answers.
-public struct Route: Sendable {
-    /// What answers. The values of the pattern's `{names}` come in the pattern's order.
-    public typealias Handler = @Sendable (Request, [String]) async -> Response
-
-    /// The method in capitals.
-    public var method: String
-    /// The path with `{names}`, such as `/v1/rollouts/{name}:halt`.
-    public var pattern: String
-    /// What it does, for the list of routes.
-    public var summary: String
-    /// What answers.
-    public var handler: Handler
-
-    /// A route.
-    public init(_ method: String, _ pattern: String, summary: String, handler: @escaping Handler) {
-        self.method = method
-        self.pattern = pattern
-        self.summary = summary
-        self.handler = handler
-    }
-
-    /// The values of the pattern's names in a path; nil when the path does not match.
-    func match(_ path: String) -> [String]? {
-        let expected = pattern.split(separator: "/", omittingEmptySubsequences: false)
-        let given = path.split(separator: "/", omittingEmptySubsequences: false)
-        guard expected.count == given.count else { return nil }
-        var values: [String] = []
-        for (part, text) in zip(expected, given) {
-            guard part.hasPrefix("{"), let end = part.firstIndex(of: "}") else {
-                if part == text { continue }
-                return nil
-            }
-            let suffix = part[part.index(after: end)...]
-            guard text.hasSuffix(suffix) else { return nil }
-            let value = text.dropLast(suffix.count)
-            // A colon separates a name from a verb, so a name never holds one.
-            guard !value.isEmpty, !value.contains(":") else { return nil }
-            values.append(String(value))
-        }
-        return values
-    }
-}
-
-/// Finds the route of a request and answers every request, whatever it is.
+/// Finds the route of a request, authenticates and authorizes it there and nowhere else, and answers every request, whatever it is.
 public struct Router: Sendable {
-    /// The routes.
+    /// The routes of every face.
     public let routes: [Route]
+    private let authenticator: any Authenticator
 
     /// A router of routes; the first that matches answers.
-    public init(_ routes: [Route]) { self.routes = routes }
+    ///
+    /// - Parameters:
+    ///   - routes: Those of all faces, one after the other.
+    ///   - authenticator: What finds out who asks.
+    public init(_ routes: [Route], authenticator: any Authenticator = SocketPeers()) {
+        self.routes = routes
+        self.authenticator = authenticator
+    }
 
-    /// Answers a request: 404 when no route has its path, 405 when none has its method.
+    /// Answers a request: 404 when no route has its path, 405 when none has its method, 401 and 403 when its route does not let it in.
     public func respond(to request: Request) async -> Response {
         var allowed: Set<String> = []
         for route in routes {
             guard let values = route.match(request.path) else { continue }
-            if route.method == request.method { return await route.handler(request, values) }
+            if route.method == request.method { return await answer(request, values, by: route) }
             allowed.insert(route.method)
         }
         if allowed.isEmpty {
@@ -65,5 +29,28 @@ public struct Router: Sendable {
         var response = Problem(.methodNotAllowed, "\(request.path) accepts \(methods), not \(request.method)").response
         response.headers.append(Request.Pair("Allow", methods))
         return response
+    }
+
+    private func answer(_ request: Request, _ values: [String], by route: Route) async -> Response {
+        var request = request
+        do {
+            request.identity = try await admit(request, to: route)
+            return try await route.handler(request, values)
+        } catch {
+            let problem = Problem(thrown: error)
+            return route.onProblem?(problem, request) ?? problem.response
+        }
+    }
+
+    /// The identity with which a request may go on; nil on open routes.
+    private func admit(_ request: Request, to route: Route) async throws(Problem) -> Identity? {
+        guard route.access != .open else { return nil }
+        guard let identity = try await authenticator.identify(request) else {
+            throw Problem(
+                .unidentified, "the request bears no credentials",
+                hint: "send a token as Authorization: Bearer, or connect over the unix socket")
+        }
+        if let refusal = route.access.refusal(of: identity) { throw refusal }
+        return identity
     }
 }

@@ -10,19 +10,18 @@ internal import SerinModel
 /// A connection's context is its `Exchange`, retained by the first call for a request and released by `requestCompleted`.
 final class Border: Sendable {
     let limits: Limits
-    /// Identifies the peer of a connected socket.
-    let identify: @Sendable (Int32) -> Principal?
+    /// Whether connections are encrypted.
+    let isEncrypted: Bool
     /// Takes a complete request over; false when the server no longer answers.
     let submit: @Sendable (Exchange, Request) -> Bool
     /// The requests under way.
     private let live = Locked<[ObjectIdentifier: Exchange]>([:])
 
     init(
-        limits: Limits, identify: @escaping @Sendable (Int32) -> Principal?,
-        submit: @escaping @Sendable (Exchange, Request) -> Bool
+        limits: Limits, isEncrypted: Bool, submit: @escaping @Sendable (Exchange, Request) -> Bool
     ) {
         self.limits = limits
-        self.identify = identify
+        self.isEncrypted = isEncrypted
         self.submit = submit
     }
 
@@ -42,9 +41,8 @@ final class Border: Sendable {
     nonisolated func begin(_ connection: OpaquePointer, method: String, path: String) -> Exchange? {
         let fields = collect(connection, .HEADER_KIND)
         let query = collect(connection, .GET_ARGUMENT_KIND)
-        guard let fields, let query else { return nil }
-        let request = Request(
-            method: method, path: path, query: query, headers: fields, principal: identify(serin_httpd_socket(connection)))
+        guard let fields, let query, let peer = Peer(of: connection, isEncrypted: isEncrypted) else { return nil }
+        let request = Request(method: method, path: path, query: query, headers: fields, peer: peer)
         let exchange = Exchange(connection: connection, request: request, limits: limits)
         live.withLock { $0[ObjectIdentifier(exchange)] = exchange }
         return exchange

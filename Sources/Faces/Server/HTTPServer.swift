@@ -5,10 +5,17 @@ public import SerinAPI
 internal import SerinLocks
 public import SerinModel
 
-/// Serves an API on a unix socket. libmicrohttpd's own threads read and write; the answers are made by tasks inside `run`.
+/// Serves a router on sockets. libmicrohttpd's own threads read and write; the answers are made by tasks inside `run`.
 public final class HTTPServer: Sendable {
-    // Unchecked: libmicrohttpd documents the daemon as usable from any thread; it is used by `run` alone.
-    private struct Daemon: @unchecked Sendable { let pointer: OpaquePointer }
+    /// One socket with the threads that serve it, which are the only users of what is retained for them.
+    // Unchecked: libmicrohttpd documents the daemon as usable from any thread; the texts are only read until it has stopped.
+    private struct Door: @unchecked Sendable {
+        let listener: Listener
+        let border: Border
+        let daemon: OpaquePointer
+        /// Certificate, key and authorities, to be freed when the daemon has stopped.
+        let texts: [UnsafeMutablePointer<CChar>?]
+    }
 
     private struct Work: Sendable {
         let exchange: Exchange
@@ -20,53 +27,76 @@ public final class HTTPServer: Sendable {
         case stop
     }
 
-    private let socket: UnixSocket
     private let limits: Limits
     private let router: Router
-    private let border: Border
-    private let daemon: Daemon
+    private let doors: [Door]
     private let events: AsyncStream<Event>
     private let inlet: AsyncStream<Event>.Continuation
     private let isRefusing = Locked(false)
 
-    /// Identifies the peer of a connected unix socket by its user id, as the kernel tells it.
-    public static let peerCredentials: @Sendable (Int32) -> Principal? = { descriptor in
-        var uid: UInt32 = 0
-        return serin_peer_uid(descriptor, &uid) == 0 ? .uid(uid) : nil
-    }
-
     /// Starts to serve: connections are accepted from now on, and answered once `run` is called.
     ///
     /// - Parameters:
-    ///   - socket: Where; the server closes it and removes its file when it stops.
+    ///   - listeners: Where; the server closes them, and removes the files of sockets, when it stops.
     ///   - router: What answers.
-    ///   - limits: What is accepted.
-    ///   - identify: Who a connected socket's peer is; nil leaves the request without a principal.
-    public init(
-        socket: UnixSocket, router: Router, limits: Limits = Limits(),
-        identify: @escaping @Sendable (Int32) -> Principal? = HTTPServer.peerCredentials
-    ) throws(Failure) {
+    ///   - limits: What each of the listeners accepts.
+    public init(listeners: [Listener], router: Router, limits: Limits = Limits()) throws(Failure) {
         // Bounded by the connections, which hold one request each.
         let (events, inlet) = AsyncStream.makeStream(of: Event.self, bufferingPolicy: .unbounded)
-        border = Border(limits: limits, identify: identify) { exchange, request in
-            if case .enqueued = inlet.yield(.work(Work(exchange: exchange, request: request))) { return true }
-            return false
+        var doors: [Door] = []
+        for (index, listener) in listeners.enumerated() {
+            guard let door = Self.open(listener, limits, inlet) else {
+                for door in doors { Self.close(door) }
+                for rest in listeners[index...] { rest.abandon() }
+                throw Failure(.transient, "cannot serve at \(listener.place): libmicrohttpd did not start")
+            }
+            doors.append(door)
         }
-        let daemon = serin_httpd_start(
-            socket.descriptor, 2, UInt32(limits.connections), UInt32(max(1, limits.idle.milliseconds / 1000)), requestArrived,
-            Unmanaged.passRetained(border).toOpaque(), requestCompleted,
-            Unmanaged.passUnretained(border).toOpaque())
-        guard let daemon else {
-            close(socket.descriptor)
-            socket.unlinkFile()
-            throw Failure(.transient, "cannot serve at \(socket.path): libmicrohttpd did not start")
-        }
-        self.daemon = Daemon(pointer: daemon)
-        self.socket = socket
+        self.doors = doors
         self.limits = limits
         self.router = router
         self.events = events
         self.inlet = inlet
+    }
+
+    /// Starts to serve on one unix socket.
+    public convenience init(socket: UnixSocket, router: Router, limits: Limits = Limits()) throws(Failure) {
+        try self.init(listeners: [.unix(socket)], router: router, limits: limits)
+    }
+
+    private static func open(_ listener: Listener, _ limits: Limits, _ inlet: AsyncStream<Event>.Continuation) -> Door? {
+        let border = Border(limits: limits, isEncrypted: listener.tls != nil) { exchange, request in
+            if case .enqueued = inlet.yield(.work(Work(exchange: exchange, request: request))) { return true }
+            return false
+        }
+        let texts = [listener.tls?.certificate, listener.tls?.key, listener.tls?.clientAuthorities].map {
+            $0.flatMap { strdup($0) }
+        }
+        var settings = serin_httpd_settings()
+        settings.listening = listener.descriptor
+        settings.threads = 2
+        settings.connections = UInt32(limits.connections)
+        if case .tcp = listener { settings.address_connections = UInt32(limits.addressConnections) }
+        settings.timeout_seconds = UInt32(max(1, limits.idle.milliseconds / 1000))
+        settings.certificate = UnsafePointer(texts[0])
+        settings.key = UnsafePointer(texts[1])
+        settings.authorities = UnsafePointer(texts[2])
+        let context = Unmanaged.passRetained(border)
+        let daemon = serin_httpd_start(
+            settings, requestArrived, context.toOpaque(), requestCompleted, Unmanaged.passUnretained(border).toOpaque())
+        guard let daemon else {
+            context.release()
+            for text in texts { free(text) }
+            return nil
+        }
+        return Door(listener: listener, border: border, daemon: daemon, texts: texts)
+    }
+
+    /// Ends a door's threads; waits for them.
+    private static func close(_ door: Door) {
+        MHD_stop_daemon(door.daemon)
+        for text in door.texts { free(text) }
+        Unmanaged.passUnretained(door.border).release()
     }
 
     /// Asks the server to stop: no new connection is taken, requests under way have the grace period, then `run` returns.
@@ -86,7 +116,7 @@ public final class HTTPServer: Sendable {
             group.cancelAll()
         }
         refuseNew()
-        border.abandonAll()
+        for door in doors { door.border.abandonAll() }
         await shutDown()
     }
 
@@ -121,9 +151,11 @@ public final class HTTPServer: Sendable {
         }
         // A second call would return the same number, which may be another file's by then.
         guard isFirst else { return }
-        socket.unlinkFile()
-        let descriptor = MHD_quiesce_daemon(daemon.pointer)
-        if descriptor >= 0 { close(descriptor) }
+        for door in doors {
+            door.listener.unlinkFile()
+            let descriptor = MHD_quiesce_daemon(door.daemon)
+            if descriptor >= 0 { Glibc.close(descriptor) }
+        }
     }
 
     /// Lets the answers that are ready be written, then ends libmicrohttpd's threads; on a thread of its own because that waits.
@@ -132,10 +164,8 @@ public final class HTTPServer: Sendable {
             onNewThread {
                 let clock = ContinuousClock()
                 let limit = clock.now + .seconds(1)
-                while !self.border.isIdle, clock.now < limit { usleep(1000) }
-                MHD_stop_daemon(self.daemon.pointer)
-                // The threads were the only users of what `init` retained for them.
-                Unmanaged.passUnretained(self.border).release()
+                while !self.doors.allSatisfy(\.border.isIdle), clock.now < limit { usleep(1000) }
+                for door in self.doors { Self.close(door) }
                 continuation.resume()
             }
         }

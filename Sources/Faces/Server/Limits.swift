@@ -7,7 +7,9 @@ public struct Limits: Sendable, Hashable {
     /// The most header fields, and the most query parameters, of a request.
     public var fields = 64
     /// The most connections at once.
-    public var connections = 256
+    public var connections = 1024
+    /// The most connections at once from one address of a TCP peer.
+    public var addressConnections = 512
     /// How long a connection may be silent, in whole seconds.
     public var idle = Duration.seconds(15)
     /// How long a request may take to arrive once its header is there.

@@ -1,4 +1,4 @@
-// Typed entrances to libmicrohttpd's variadic functions, which Swift cannot call.
+// Typed entrances to libmicrohttpd's variadic functions, which Swift cannot call, and to GnuTLS' view of a client's certificate.
 #ifndef CSERIN_HTTPD_H
 #define CSERIN_HTTPD_H
 #include <stddef.h>
@@ -10,12 +10,31 @@
 extern const uint64_t serin_httpd_size_unknown;
 extern const ssize_t serin_httpd_end_of_stream;
 
-// Serves on a socket that already listens. Returns NULL when libmicrohttpd refuses.
-struct MHD_Daemon *serin_httpd_start(int listening, unsigned threads, unsigned connection_limit, unsigned timeout_seconds,
-                                     MHD_AccessHandlerCallback handler, void *handler_context,
+struct serin_httpd_settings {
+    int listening;               // A socket that already listens.
+    unsigned threads;            // How many serve.
+    unsigned connections;        // The most at once.
+    unsigned address_connections; // The most at once of one address; 0 for no limit.
+    unsigned timeout_seconds;    // How long a connection may be silent.
+    const char *certificate;     // PEM with the chain; NULL to serve without TLS. The three must last as long as the daemon.
+    const char *key;             // PEM.
+    const char *authorities;     // PEM of the authorities of client certificates; NULL to ask for none.
+};
+
+// Serves on a socket. Returns NULL when libmicrohttpd refuses.
+struct MHD_Daemon *serin_httpd_start(struct serin_httpd_settings settings, MHD_AccessHandlerCallback handler, void *handler_context,
                                      MHD_RequestCompletedCallback completed, void *completed_context);
 // The descriptor of a connection's socket, for its peer's credentials; -1 when there is none.
 int serin_httpd_socket(struct MHD_Connection *connection);
 // The user id of a unix socket's peer; returns 0, or -1 when the socket has none.
 int serin_peer_uid(int descriptor, uint32_t *uid);
+// The numeric address of a TCP peer; returns 0, or -1 when it has none.
+int serin_httpd_address(struct MHD_Connection *connection, char *address, size_t capacity);
+// A client's certificate: its SHA-256, its subject (RFC 4514), and its alternative names, one a line as `dns:…`.
+// Returns 1 for a valid one, 0 when none was sent, -1 when it is not valid or does not fit.
+int serin_httpd_certificate(struct MHD_Connection *connection, uint8_t fingerprint[32], char *subject, size_t subject_capacity,
+                            char *names, size_t names_capacity);
+// Checks that a certificate and its key are readable and belong together, and that the authorities are readable; the error's text,
+// or NULL when all is well.
+const char *serin_httpd_check_tls(const char *certificate, const char *key, const char *authorities);
 #endif

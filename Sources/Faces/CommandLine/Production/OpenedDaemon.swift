@@ -172,7 +172,8 @@ final class OpenedDaemon: OpenedController, RolloutOperations {
         let server: HTTPServer
         do {
             server = try HTTPServer(
-                socket: try UnixSocket(listeningAt: state.socket(of: service)), router: RolloutAPI(opened.operations).router)
+                socket: try UnixSocket(listeningAt: state.socket(of: service)),
+                router: Router(RolloutAPI(opened.operations).routes))
         } catch {
             await opened.abandon()
             throw .unavailable("cannot listen for service '\(service)': \(error)")

@@ -39,7 +39,9 @@ extension Subcommand {
             do {
                 let socket = try UnixSocket(listeningAt: session.state.daemonSocket, group: group)
                 server = try HTTPServer(
-                    socket: socket, router: RolloutAPI(controller.operations, anyoneMayStart: groupMayStart).router)
+                    socket: socket,
+                    router: Router(
+                        RolloutAPI(controller.operations).routes, authenticator: SocketPeers(othersMayStart: groupMayStart)))
             } catch {
                 await controller.abandon()
                 throw error

@@ -1,0 +1,45 @@
+internal import CSerinHTTPD
+internal import SerinAPI
+
+extension Peer {
+    /// The other end of a connection; nil when it showed a certificate that is not good, and must be disconnected.
+    init?(of connection: OpaquePointer, isEncrypted: Bool) {
+        self.init(isEncrypted: isEncrypted)
+        var uid: UInt32 = 0
+        if serin_peer_uid(serin_httpd_socket(connection), &uid) == 0 {
+            self.uid = uid
+            return
+        }
+        address = Self.text(capacity: 64) { serin_httpd_address(connection, $0, $1) == 0 }
+        guard isEncrypted else { return }
+        var fingerprint = [UInt8](repeating: 0, count: 32)
+        var names: [CChar] = Array(repeating: 0, count: 8192)
+        var code: Int32 = 0
+        let subject = Self.text(capacity: 1024) { buffer, capacity in
+            code = serin_httpd_certificate(connection, &fingerprint, buffer, capacity, &names, names.count)
+            return code == 1
+        }
+        guard code >= 0 else { return nil }
+        guard code == 1, let subject else { return }
+        certificate = Certificate(
+            subject: subject, fingerprint: fingerprint.map { Self.hexadecimal($0) }.joined(),
+            names: Self.string(names).split(separator: "\n").map(String.init))
+    }
+
+    private static func hexadecimal(_ byte: UInt8) -> String {
+        (byte < 16 ? "0" : "") + String(byte, radix: 16)
+    }
+
+    private static func string(_ buffer: [CChar]) -> String {
+        String(decoding: buffer.prefix { $0 != 0 }.map { UInt8(bitPattern: $0) }, as: UTF8.self)
+    }
+
+    /// A text that a C function writes.
+    private static func text(capacity: Int, _ write: (UnsafeMutablePointer<CChar>, Int) -> Bool) -> String? {
+        var buffer = [CChar](repeating: 0, count: capacity)
+        let isWritten = buffer.withUnsafeMutableBufferPointer { bytes in
+            bytes.baseAddress.map { write($0, capacity) } ?? false
+        }
+        return isWritten ? string(buffer) : nil
+    }
+}
