@@ -1,3 +1,4 @@
+internal import SerinVerdicts
 internal import SerinModel
 internal import SerinRollouts
 

@@ -1,3 +1,4 @@
+internal import SerinPolicies
 internal import SerinModel
 internal import SerinRollouts
 internal import SerinVerdicts

@@ -1,4 +1,4 @@
-public import SerinModel
+internal import SerinModel
 
 /// HTML that is well formed and escaped by construction: text only comes in through `init(_:)`, which escapes it, and elements,
 /// attributes and addresses only through types that take no outside text as a name or a scheme.

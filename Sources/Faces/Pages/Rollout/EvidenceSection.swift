@@ -1,3 +1,4 @@
+internal import SerinRecords
 internal import SerinModel
 internal import SerinRollouts
 

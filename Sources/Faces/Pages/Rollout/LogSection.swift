@@ -4,8 +4,7 @@ internal import SerinRollouts
 
 /// The end of the decision log, newest first; new lines are put on top while the page is open.
 struct LogSection {
-    let decisions: [LoggedDecision]
-    let status: RolloutStatus
+    let decisions: ArraySlice<LoggedDecision>
 
     var markup: Markup {
         Tag.section(Attribute(.ariaLabelledBy, "log-title")) {

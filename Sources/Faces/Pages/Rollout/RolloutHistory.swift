@@ -1,3 +1,4 @@
+public import SerinController
 public import SerinModel
 public import SerinRecords
 public import SerinRollouts
@@ -45,6 +46,10 @@ public struct RolloutHistory: Sendable, Hashable {
 
     /// The most that is kept of each kind; the newest stay.
     static let limit = 4000
+    /// The most decisions that are kept; the newest stay.
+    static let decisionLimit = 500
+    /// How the entry begins that creates a rollout.
+    private static let creation = Array("{\"created\":".utf8)
 
     /// The rollout.
     public let rollout: RolloutID
@@ -58,6 +63,8 @@ public struct RolloutHistory: Sendable, Hashable {
     public private(set) var observed: [WeightPoint] = []
     /// Every verdict that was written down.
     public private(set) var evidence: [EvidencePoint] = []
+    /// The newest decisions, oldest first.
+    public private(set) var decisions: [LoggedDecision] = []
     /// Commands, and takeovers and doubts of the controller.
     public private(set) var marks: [Mark] = []
     /// Who or what led to the present state.
@@ -69,6 +76,9 @@ public struct RolloutHistory: Sendable, Hashable {
     /// The service's last journal entry that was seen, of whichever rollout.
     public private(set) var head: Checkpoint?
 
+    /// Whether a later rollout of the service has begun, so that nothing more is to come.
+    public private(set) var isSucceeded = false
+
     private var trigger = "the controller"
 
     /// The history of a rollout of which nothing is known yet.
@@ -77,11 +87,14 @@ public struct RolloutHistory: Sendable, Hashable {
     /// Takes the next entry of the service's journal.
     public mutating func take(_ entry: Entry) {
         head = Checkpoint(entry)
-        guard entry.rollout == rollout else { return }
+        guard entry.rollout == rollout else {
+            if createdAt != nil, entry.body.starts(with: Self.creation) { isSucceeded = true }
+            return
+        }
         if let weight = PolledWeight(entry.body) {
             polledAt = entry.at
             trigger = "the evidence"
-            if let weight = weight.weight { note(weight, at: entry.at, in: &observed) }
+            if let weight = weight.weight { observed.note(weight, at: entry.at) }
             return
         }
         // An entry that this build cannot read is found by `serin verify`; a drawing shows the others.
@@ -92,7 +105,7 @@ public struct RolloutHistory: Sendable, Hashable {
             createdAt = entry.at
             mark(.init(of: charter.author), at: entry.at, "started by \(charter.author)")
         case .event(let event): take(event, at: entry.at)
-        case .effect(let effect): take(effect, at: entry.at)
+        case .effect(let effect): take(effect, entry)
         case .opened, .clockJumped: break
         }
     }
@@ -105,7 +118,7 @@ public struct RolloutHistory: Sendable, Hashable {
             mark(.init(of: command.by), at: now, "\(command.verb.rawValue) by \(command.by)\(why)")
         case .weightReported(_, .confirmed(let reading)):
             trigger = "the load balancer's answer"
-            if let weight = reading.weight { note(weight, at: now, in: &observed) }
+            if let weight = reading.weight { observed.note(weight, at: now) }
         case .weightReported: trigger = "the load balancer's answer"
         case .preflightFinished(let report):
             trigger = "the preflight"
@@ -124,10 +137,13 @@ public struct RolloutHistory: Sendable, Hashable {
         }
     }
 
-    private mutating func take(_ effect: Effect, at now: Instant) {
+    private mutating func take(_ effect: Effect, _ entry: Entry) {
+        let now = entry.at
         switch effect {
-        case .setWeight(_, let weight), .lowerWeight(_, let weight): note(weight, at: now, in: &wanted)
+        case .setWeight(_, let weight), .lowerWeight(_, let weight): wanted.note(weight, at: now)
         case .record(let decision):
+            decisions.append(LoggedDecision(sequence: entry.sequence, at: now, decision: decision))
+            decisions.removeFirst(max(0, decisions.count - Self.decisionLimit))
             if decision.topic == "verdict" {
                 evidence += decision.signals.map { EvidencePoint(at: now, signal: $0) }
                 evidence.removeFirst(max(0, evidence.count - Self.limit))
@@ -141,15 +157,18 @@ public struct RolloutHistory: Sendable, Hashable {
         }
     }
 
-    private mutating func note(_ weight: Weight, at now: Instant, in points: inout [WeightPoint]) {
-        if points.last?.weight == weight { return }
-        points.append(WeightPoint(at: now, weight: weight))
-        points.removeFirst(max(0, points.count - Self.limit))
-    }
-
     private mutating func mark(_ source: Mark.Source, at now: Instant, _ text: String) {
         marks.append(Mark(at: now, source: source, text: text))
         marks.removeFirst(max(0, marks.count - Self.limit))
+    }
+}
+
+extension [RolloutHistory.WeightPoint] {
+    /// Notes a weight that differs from the one before.
+    fileprivate mutating func note(_ weight: Weight, at now: Instant) {
+        if last?.weight == weight { return }
+        append(RolloutHistory.WeightPoint(at: now, weight: weight))
+        removeFirst(Swift.max(0, count - RolloutHistory.limit))
     }
 }
 

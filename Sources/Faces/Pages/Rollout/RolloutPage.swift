@@ -1,3 +1,4 @@
+internal import SerinController
 internal import SerinModel
 internal import SerinRollouts
 internal import SerinVerdicts
@@ -24,7 +25,7 @@ public struct RolloutPage: Sendable {
     /// The whole page.
     public var markup: Markup {
         let title = "\(status.isRollbackIncomplete ? "ROLLBACK INCOMPLETE" : status.state): \(status.service) \(status.version)"
-        let last = view.decisions.last?.sequence ?? 0
+        let last = view.history.decisions.last?.sequence ?? 0
         return PageFrame(
             title: title, place: .services, visit: visit,
             stream: status.isFinal
@@ -40,7 +41,7 @@ public struct RolloutPage: Sendable {
             part(.signals)
             part(.timeline)
             part(.wayBack)
-            LogSection(decisions: view.decisions, status: status).markup
+            LogSection(decisions: view.history.decisions.suffix(200)).markup
             part(.evidence)
         }
     }

@@ -1,4 +1,3 @@
-public import SerinController
 public import SerinModel
 public import SerinRollouts
 
@@ -8,8 +7,6 @@ public struct RolloutView: Sendable {
     public var status: RolloutStatus
     /// Its course.
     public var history: RolloutHistory
-    /// The newest decisions, oldest first.
-    public var decisions: [LoggedDecision]
     /// What a rollout of its policy does and how it is taken back, in sentences with the exact commands.
     public var plan: PlanWords
     /// The state folder, for commands to copy.
@@ -17,12 +14,10 @@ public struct RolloutView: Sendable {
 
     /// A view.
     public init(
-        status: RolloutStatus, history: RolloutHistory, decisions: [LoggedDecision], plan: PlanWords = PlanWords(),
-        stateFolder: String = ""
+        status: RolloutStatus, history: RolloutHistory, plan: PlanWords = PlanWords(), stateFolder: String = ""
     ) {
         self.status = status
         self.history = history
-        self.decisions = decisions
         self.plan = plan
         self.stateFolder = stateFolder
     }

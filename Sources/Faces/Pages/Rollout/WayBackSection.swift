@@ -1,3 +1,5 @@
+internal import SerinRecords
+internal import SerinPolicies
 internal import SerinModel
 internal import SerinRollouts
 
@@ -44,7 +46,7 @@ struct WayBackSection {
         return policy.backup == nil ? "none: the policy asks for no backup" : "none yet"
     }
 
-    @MarkupBuilder private var schema: Markup {
+    @MarkupBuilder var schema: Markup {
         if let plan = view.history.migrations, !plan.pending.isEmpty {
             Tag.span(
                 text:
