@@ -1,18 +1,20 @@
 import FakeController
 import SerinController
+import SerinLocks
 import SerinModel
 import SerinPages
 import SerinPolicies
 import SerinRecords
 import SerinRollouts
 import SerinVerdicts
+import Testing
 
 /// A rollout of forty minutes with two steps, an approval, and a signal that comes to fail.
 struct SampleRollout {
     static let begin = Instant(millisecondsSince1970: 1_772_325_000_000)
     static let author = Principal.uid(1000)
 
-    let status: RolloutStatus
+    var status: RolloutStatus
     let entries: [Entry]
 
     /// The course, with a name for every signal that a test may choose.
@@ -88,12 +90,15 @@ struct SampleRollout {
             records.append((40, .effect(.setWeight(IntentID(40), .zero))))
         }
         return try records.enumerated().map { index, record in
-            let isOwn = index > 0
-            return Entry(
-                sequence: Int64(index + 1), epoch: 1, rollout: isOwn ? status.id : nil, at: begin + .minutes(Int64(record.0)),
-                body: try CanonicalEncoder.bytes(of: record.1), previous: Array(repeating: 0, count: 32),
-                hash: Array(repeating: UInt8(truncatingIfNeeded: index), count: 32))
+            try entry(Int64(index + 1), index > 0 ? status.id : nil, begin + .minutes(Int64(record.0)), record.1)
         }
+    }
+
+    /// An entry as it would be stored, with hashes that nobody checks.
+    static func entry(_ sequence: Int64, _ rollout: RolloutID?, _ at: Instant, _ record: Record) throws -> Entry {
+        Entry(
+            sequence: sequence, epoch: 1, rollout: rollout, at: at, body: try CanonicalEncoder.bytes(of: record),
+            previous: Array(repeating: 0, count: 32), hash: Array(repeating: UInt8(truncatingIfNeeded: sequence), count: 32))
     }
 
     private static func poll(_ percent: Int) throws -> Observation {
@@ -103,5 +108,41 @@ struct SampleRollout {
         return try CanonicalDecoder.decode(Observation.self, from: Array(body.utf8))
     }
 
-    private static func charter(_ status: RolloutStatus, _ signal: String) throws -> Charter { fatalError() }
+    private static func charter(_ status: RolloutStatus, _ signal: String) -> Charter {
+        let steps = [5, 25, 50].compactMap(Weight.init(percent:)).map { StepPolicy(weight: $0) }
+        let policy = Policy(
+            service: status.service, environment: .production,
+            traffic: TrafficPolicy(driver: DriverSettings(driver: "haproxy", settings: [:]), steps: steps),
+            prometheus: PrometheusPolicy(
+                endpoint: HTTPEndpoint(url: "http://127.0.0.1:9090"), instanceLabel: "instance",
+                canary: [Label("version", status.version)], control: [Label("version", status.previous)], staleAfter: nil,
+                timeout: .seconds(5)),
+            signals: names(signal).map {
+                SignalPolicy(
+                    name: $0, source: .ratio(counter: "http_requests_total", bad: [LabelMatcher("code", .matches, "5..\"")]))
+            }, alerts: nil, postgres: nil, deploy: nil, promote: nil, rollback: nil, onFailure: .rollback,
+            onInconclusive: .hold, onTelemetryLoss: .hold, onDrift: .hold, timing: TimingPolicy())
+        return Charter(
+            id: status.id, policy: policy, policyHash: String(repeating: "9f", count: 32), version: status.version,
+            previous: status.previous, author: author, overrides: [])
+    }
+}
+
+extension SampleRollout {
+    /// A controller that has it.
+    func operations() -> FakeOperations {
+        let operations = FakeOperations(status)
+        operations.state.withLock {
+            $0.entries = entries
+            $0.decisions = history.decisions
+        }
+        return operations
+    }
+
+    /// Its course.
+    var history: RolloutHistory {
+        var history = RolloutHistory(of: status.id)
+        for entry in entries { history.take(entry) }
+        return history
+    }
 }
