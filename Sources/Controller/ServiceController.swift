@@ -57,6 +57,8 @@ public final class ServiceController: RolloutOperations {
         var successor: StatusBoard?
         /// Why nothing can be recorded any more before the journal is opened again.
         var journalLoss: StoreError?
+        /// How many have ended since this process began.
+        var endings: [Ending: Int] = [:]
         var isStarting = false
         var isStopping = false
     }
@@ -113,6 +115,7 @@ public final class ServiceController: RolloutOperations {
         guard status.isFinal else { return }
         state.withLock { state in
             state.drivers.removeAll { $0 === driver }
+            if let ending = status.ending { state.endings[ending, default: 0] += 1 }
             state.finished.append(status)
         }
     }
@@ -132,6 +135,10 @@ public final class ServiceController: RolloutOperations {
         var charter = try await parts.prepare(request, principal)
         guard charter.policy.service == service else {
             throw .refused(Refusal("the policy is for '\(charter.policy.service)', this controller is in charge of '\(service)'"))
+        }
+        if let key = request.requestKey {
+            if let answer = try await JournalReader(parts.store).firstAnswer(to: charter, key: key) { return answer }
+            charter.requestKey = key
         }
         try reserve()
         defer { state.withLock { $0.isStarting = false } }
@@ -202,6 +209,15 @@ public final class ServiceController: RolloutOperations {
             throw .unavailable("the journal cannot be read: \(error)")
         }
     }
+
+    /// The last entry of the service's journal.
+    public func head(of service: ServiceName) async throws(OperationError) -> Entry? {
+        guard service == self.service else { throw .notFound("the journal of '\(service)' is not kept here") }
+        return try await JournalReader(parts.store).head()
+    }
+
+    /// How many of its rollouts have ended since this process began.
+    public func endings() async -> [Ending: Int] { state.withLock { $0.endings } }
 
     /// Returns when the rollout's status differs from `seen` or the timeout is over. What is over changes no more: asked by the
     /// service's name, it waits for the next rollout.

@@ -13,7 +13,7 @@ import Testing
 
 @Suite struct RolloutAPITests {
     private let fake = FakeOperations()
-    private var router: Router { Router(RolloutAPI(fake).routes) }
+    private var router: Router { Router([HealthAPI.alive] + RolloutAPI(fake).routes) }
 
     private func ask(
         _ method: String, _ path: String, query: [(String, String)] = [], headers: [(String, String)] = [], body: String = "",
@@ -99,7 +99,7 @@ import Testing
         for name in ["checkout", "checkout-01k5"] {
             let response = await ask("GET", "/v1/rollouts/\(name)")
             #expect(response.status == 200)
-            #expect(response.header("ETag") == "\"\(StatusDocument.token(.sample()))\"")
+            #expect(response.header("ETag")?.hasSuffix("-\(StatusDocument.token(.sample()))\"") ?? false)
         }
         #expect(try StatusDocument.decodeList(json(await ask("GET", "/v1/rollouts"))) == [.sample()])
     }

@@ -102,24 +102,24 @@ import Testing
 
     @Test func safetyIsAnsweredForEveryState() {
         var status = RolloutStatus.sample()
-        #expect(status.safety() == "the canary receives 25% and is watched")
+        #expect(Explanation.safety(status) == "the canary receives 25% and is watched")
         status.observedWeight = nil
-        #expect(status.safety() == "unknown: the weight could not be read")
+        #expect(Explanation.safety(status) == "unknown: the weight could not be read")
         status.observedWeight = .zero
-        #expect(status.safety() == "yes, the canary receives no traffic")
+        #expect(Explanation.safety(status) == "yes, the canary receives no traffic")
         status = .sample(isFinal: true, ending: .promoted)
         status.observedWeight = .zero
-        #expect(status.safety() == "yes, promoted: everyone is served by 1.9.0")
+        #expect(Explanation.safety(status) == "yes, promoted: everyone is served by 1.9.0")
         status.state = "passed"
         status.next = "now give 1.9.0 to everyone"
-        #expect(status.safety() == "yes, passed: now give 1.9.0 to everyone")
+        #expect(Explanation.safety(status) == "yes, passed: now give 1.9.0 to everyone")
         status = .sample(state: "held")
         status.isWatched = false
         status.cause = "telemetry is lost"
-        #expect(status.safety() == "the canary receives 25%, held, not watched: telemetry is lost")
+        #expect(Explanation.safety(status) == "the canary receives 25%, held, not watched: telemetry is lost")
         status = .sample(ending: .failed)
         status.isRollbackIncomplete = true
-        #expect(status.safety() == "NO, the canary still receives 25% and must not: act now")
+        #expect(Explanation.safety(status) == "NO, the canary still receives 25% and must not: act now")
     }
 
     @Test func hostileTextIsShownAndObeyedByNothing() {

@@ -39,6 +39,33 @@ import Testing
         }
     }
 
+    @Test func theSameKeyStartsOnceAndIsAnsweredTheSameAfterARestart() async throws {
+        let service = try SimulatedService()
+        var request = SimulatedService.request
+        request.requestKey = "pipeline-4711"
+        let keyed = request
+        let first = try await service.running {
+            let first = try await service.controller.start(keyed, by: person)
+            #expect(try await service.controller.start(keyed, by: person) == first, "while it is live")
+            _ = await service.perform(Command(.halt, by: person, reason: ""))
+            #expect(service.pass(atMost: .minutes(10)) { isOver(service) })
+            #expect(try await service.controller.start(keyed, by: person) == first, "once it is over")
+            return first
+        }
+        let next = try SimulatedService(store: service.store)
+        next.clock.advance(to: service.clock.now())
+        try await next.controller.recover()
+        try await next.running {
+            #expect(try await next.controller.start(keyed, by: person) == first, "by a later controller")
+            var other = keyed
+            other.version = "3"
+            let changed = other
+            await #expect(throws: OperationError.self) { try await next.controller.start(changed, by: person) }
+            let another = try await next.controller.start(keyed, by: .uid(2000))
+            #expect(another.id != first.id, "a key is its principal's own")
+        }
+    }
+
     @Test func aReleaseThatFailsThreePercentIsTakenBack() async throws {
         let service = try SimulatedService()
         service.telemetry.state.withLock { $0.canaryFailPermille = 30 }

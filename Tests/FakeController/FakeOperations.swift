@@ -90,6 +90,12 @@ public final class FakeOperations: RolloutOperations {
         return state.withLock { Array($0.entries.filter { $0.sequence > sequence }.prefix(limit)) }
     }
 
+    /// The end of the journal that the test set.
+    public func head(of service: ServiceName) async throws(OperationError) -> Entry? {
+        _ = try present(service.description)
+        return state.withLock { $0.entries.last }
+    }
+
     /// Returns when the test has changed the status, or the time is over.
     public func statusChange(
         of name: String, from seen: RolloutStatus?, timeout: Duration

@@ -93,6 +93,12 @@ final class Browser: Sendable {
         return id
     }
 
+    /// Whether there is such an element.
+    func has(_ selector: String) async throws -> Bool {
+        let found = try await ask("/elements", .object(["using": .string("css selector"), "value": .string(selector)]))
+        return found.items?.isEmpty == false
+    }
+
     /// Clicks as a person does: only what can be seen can be clicked.
     func click(_ selector: String) async throws { try await ask("/element/\(element(selector))/click", .object([:])) }
 

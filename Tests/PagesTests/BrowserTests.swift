@@ -83,7 +83,8 @@ import Testing
                 try await browser.type("half a reas", into: "#halt-reason")
                 try site.decide("the first news") { $0.cause = "news of the cause" }
                 try await waitUntil("the news", within: .seconds(60)) {
-                    try await browser.text("document.getElementById('log').firstElementChild.textContent").contains("the first news")
+                    try await browser.text("document.getElementById('log').firstElementChild.textContent").contains(
+                        "the first news")
                 }
                 #expect(try await browser.text("document.getElementById('why').textContent").contains("news of the cause"))
                 #expect(try await browser.text("document.getElementById('halt-reason').value") == "half a reas")
@@ -99,7 +100,8 @@ import Testing
                     try await browser.text("document.getElementById('log').textContent").contains("said during the break")
                 }
                 #expect(site.tokens.resumed.withLock { $0 }.contains("\(last)"))
-                let twice = "[...document.querySelectorAll('#log li')].length - new Set([...document.querySelectorAll('#log li')].map(l => l.id)).size"
+                let twice =
+                    "[...document.querySelectorAll('#log li')].length - new Set([...document.querySelectorAll('#log li')].map(l => l.id)).size"
                 #expect(try await browser.text(twice) == "0")
                 try site.decide("the end") { status in
                     status.isFinal = true
@@ -127,7 +129,7 @@ import Testing
                 try await browser.open(site.url + "/rollouts/checkout-01k5")
                 try await browser.type(TestTokens.operating, into: "#token")
                 try await browser.click("main button[type=submit]")
-                try await browser.open(site.url + "/rollouts/checkout-01k5")
+                try await waitUntil("the rollout's page", within: .seconds(60)) { try await browser.has("#halt-reason") }
                 try await browser.picture("without-scripts")
                 try await browser.type("no scripts here", into: "#halt-reason")
                 try await browser.click("#halt button")
@@ -148,7 +150,10 @@ import Testing
         sample.status.awaitedApproval = hostileText
         sample.status.wayBack = [hostileText]
         try await visit(sample) { browser, site in
-            for path in ["/rollouts/checkout-01k5", "/", "/rollouts/checkout-01k5/policy", "/audit?q=%3Cscript%3E", "/migrations", "/health"] {
+            for path in [
+                "/rollouts/checkout-01k5", "/", "/rollouts/checkout-01k5/policy", "/audit?q=%3Cscript%3E", "/migrations",
+                "/health",
+            ] {
                 try await browser.open(site.url + path)
                 #expect(try await browser.text("window.broken") == "undefined", "\(path)")
                 #expect(try await browser.text("document.querySelectorAll('img, main script').length") == "0", "\(path)")
@@ -177,7 +182,8 @@ import Testing
                     let place = Double(try await browser.text(bottom)) ?? .infinity
                     #expect(place > 0 && place <= Double(height), "\(selector) ends at \(place) of \(height)")
                 }
-                let overflow = try await browser.text("document.documentElement.scrollWidth - document.documentElement.clientWidth")
+                let overflow = try await browser.text(
+                    "document.documentElement.scrollWidth - document.documentElement.clientWidth")
                 #expect(overflow == "0", "\(width) wide")
                 let poor = try await browser.text(contrastScript)
                 #expect(poor == "", "\(scheme), \(width) wide")

@@ -1,5 +1,6 @@
 import SerinPages
 import Testing
+
 @testable import SerinPages
 
 /// Text that would do harm if any of it were read as markup.
@@ -31,11 +32,15 @@ let hostileText = "<script>window.broken=1</script>\"'><img src=x onerror=window
         #expect(Link("", query: [(name: "q", value: "a&b=ü")]).text == "/?q=a%26b%3D%C3%BC")
     }
 
-    @Test(arguments: ["javascript:alert(1)", "data:text/html,x", "//evil", "http://", "http://user@host", "https://a b", "ftp://x"])
+    @Test(arguments: [
+        "javascript:alert(1)", "data:text/html,x", "//evil", "http://", "http://user@host", "https://a b", "ftp://x",
+    ])
     func anAddressThatIsNoneOfTheWebIsNoLink(_ text: String) { #expect(Link(web: text) == nil) }
 
     @Test func coordinatesAreShort() {
-        #expect([1, 1.5, -0.25, 1.005, .nan, 0.004].map(coordinate) == ["1", "1.5", "-0.25", "1", "0", "0"] || coordinate(1.005) == "1.01")
+        #expect(
+            [1, 1.5, -0.25, 1.005, .nan, 0.004].map(coordinate) == ["1", "1.5", "-0.25", "1", "0", "0"]
+                || coordinate(1.005) == "1.01")
     }
 
     @Test func theConstantsEndNeitherStyleNorScript() {

@@ -42,14 +42,18 @@ struct SampleRollout {
         var signal = SignalAssessment(name: name)
         let share = Double(minute) / 40
         signal.verdict = failing && minute > 36 ? .fail : minute < 8 ? .nodata : minute < 24 ? .inconclusive : .pass
-        signal.reason = failing && minute > 36 ? "beyond 1.10" : minute < 24 ? "the evidence does not say yet" : "a rise is excluded"
+        signal.reason =
+            failing && minute > 36 ? "beyond 1.10" : minute < 24 ? "the evidence does not say yet" : "a rise is excluded"
         signal.isSecurity = name == "auth_fail"
         signal.counts.canaryExposure = 4003 * share
         signal.counts.controlExposure = 11980 * share
         signal.counts.canaryEvents = (failing ? 84 : 41) * share
         signal.counts.controlEvents = 122 * share
         signal.ratio = failing ? 0.9 + 1.16 * share : 1.2 - 0.2 * share
-        signal.interval = failing ? Interval(low: 0.7 + 0.86 * share, high: 4.5 - 1.78 * share) : Interval(low: 0.6 + 0.3 * share, high: 2.5 - 1.42 * share)
+        signal.interval =
+            failing
+            ? Interval(low: 0.7 + 0.86 * share, high: 4.5 - 1.78 * share)
+            : Interval(low: 0.6 + 0.3 * share, high: 2.5 - 1.42 * share)
         if signal.verdict == .fail { signal.onset = begin + .minutes(36) }
         return signal
     }
@@ -62,7 +66,11 @@ struct SampleRollout {
         func set(_ minute: Int, _ percent: Int) throws {
             let weight = try #require(Weight(percent: percent))
             records.append((minute, .effect(.setWeight(IntentID(minute), weight))))
-            records.append((minute, .event(.weightReported(IntentID(minute), .confirmed(WeightReading(weight: weight, raw: "canary \(percent)"))))))
+            records.append(
+                (
+                    minute,
+                    .event(.weightReported(IntentID(minute), .confirmed(WeightReading(weight: weight, raw: "canary \(percent)"))))
+                ))
             decide(minute, "weight", "weight \(percent)% confirmed: canary \(percent)")
         }
         decide(0, "state", "created → preflight: everything the rollout needs works; preflight ends within 2m")
@@ -72,7 +80,14 @@ struct SampleRollout {
         for minute in 3...40 {
             records.append((minute, .event(.observed(try poll(minute < 20 ? 5 : 25)))))
             if minute == 18 {
-                records.append((minute, .event(.commanded(Command(.hold, by: Principal(channel: "slack", identity: "T1/U2"), reason: "looking at a ticket")))))
+                records.append(
+                    (
+                        minute,
+                        .event(
+                            .commanded(
+                                Command(.hold, by: Principal(channel: "slack", identity: "T1/U2"), reason: "looking at a ticket"))
+                        )
+                    ))
                 decide(minute, "command", "hold by slack:T1/U2: looking at a ticket → held")
             }
             if minute == 20 {
@@ -86,7 +101,9 @@ struct SampleRollout {
             }
         }
         if failing {
-            decide(40, "state", "baking step 2 → rolling back: \(status.cause); weight 0 is asked for until it is read back", [assessment(signal, minute: 40, failing: true)])
+            decide(
+                40, "state", "baking step 2 → rolling back: \(status.cause); weight 0 is asked for until it is read back",
+                [assessment(signal, minute: 40, failing: true)])
             records.append((40, .effect(.setWeight(IntentID(40), .zero))))
         }
         return try records.enumerated().map { index, record in

@@ -21,7 +21,8 @@ final class TestTokens: Authenticator {
         switch request.header("Authorization") {
         case "Bearer \(Self.operating)":
             return Identity(
-                Principal(channel: "token", identity: "ada"), roles: [.operator, .releaser, .approver], isPerson: true, how: .token)
+                Principal(channel: "token", identity: "ada"), roles: [.operator, .releaser, .approver], isPerson: true,
+                how: .token)
         case "Bearer \(Self.viewing)":
             return Identity(Principal(channel: "token", identity: "eve"), roles: [.viewer], isPerson: true, how: .token)
         default: return nil
@@ -47,7 +48,9 @@ final class TestSite: Sendable {
                 plan: { _ in
                     PlanWords(
                         stages: ["step 1: 5%"],
-                        wayBack: ["traffic: weight 0, read back", "code: /usr/bin/deploy --version 1.8.3", "schema: keep the schema"])
+                        wayBack: [
+                            "traffic: weight 0, read back", "code: /usr/bin/deploy --version 1.8.3", "schema: keep the schema",
+                        ])
                 }), sessions: sessions)
         router = Router(RolloutAPI(operations).routes + pages.routes, authenticator: Authenticators([sessions, tokens]))
     }

@@ -19,11 +19,13 @@ public struct Charter: Sendable, Hashable, Codable {
     public var overrides: [Override]
     /// How many different people must agree before anything is deployed: 0, or more after a security halt of the same service.
     public var requiredApprovals: Int
+    /// The key by which the author's client knows that it has asked for this one before; nil when it gave none.
+    public var requestKey: String?
 
     /// A charter.
     public init(
         id: RolloutID, policy: Policy, policyHash: String, version: String, previous: String, author: Principal,
-        overrides: [Override], requiredApprovals: Int = 0
+        overrides: [Override], requiredApprovals: Int = 0, requestKey: String? = nil
     ) {
         self.id = id
         self.policy = policy
@@ -33,6 +35,7 @@ public struct Charter: Sendable, Hashable, Codable {
         self.author = author
         self.overrides = overrides
         self.requiredApprovals = requiredApprovals
+        self.requestKey = requestKey
     }
 }
 

@@ -27,7 +27,7 @@ public enum JournalDocument {
             })
     }
 
-    private static func encode(_ entry: Entry) -> JSONValue {
+    static func encode(_ entry: Entry) -> JSONValue {
         .object([
             "sequence": .integer(entry.sequence), "epoch": .integer(entry.epoch),
             "rollout": entry.rollout.map { .string($0.description) } ?? .null,

@@ -19,6 +19,10 @@ public struct Problem: Error, Sendable, Hashable {
         case methodNotAllowed = "method-not-allowed"
         /// It is not allowed now, or not to this person: 409.
         case refused
+        /// What the request was made for has changed meanwhile: 412.
+        case preconditionFailed = "precondition-failed"
+        /// More was asked than is allowed in that time: 429, try again.
+        case tooMany = "too-many"
         /// The body is longer than accepted: 413.
         case tooLong = "too-long"
         /// The policy or a value is not acceptable: 422.
@@ -37,7 +41,9 @@ public struct Problem: Error, Sendable, Hashable {
             case .notFound: 404
             case .methodNotAllowed: 405
             case .refused: 409
+            case .preconditionFailed: 412
             case .tooLong: 413
+            case .tooMany: 429
             case .invalid: 422
             case .broken: 500
             case .unavailable: 503
@@ -53,7 +59,9 @@ public struct Problem: Error, Sendable, Hashable {
             case .notFound: "Nothing is there"
             case .methodNotAllowed: "Another method is expected"
             case .refused: "Not allowed now, or not to this person"
+            case .preconditionFailed: "It has changed meanwhile"
             case .tooLong: "The body is too long"
+            case .tooMany: "Too many requests"
             case .invalid: "The policy or a value is not acceptable"
             case .broken: "Something broke inside"
             case .unavailable: "Not possible at the moment"
@@ -72,6 +80,8 @@ public struct Problem: Error, Sendable, Hashable {
     public var hint: String?
     /// Complaints about a document, when it is about one.
     public var diagnostics: [Diagnostic]
+    /// After how many seconds it may be tried again, where it may.
+    public var retryAfter = 1
 
     /// A problem.
     public init(_ kind: Kind, _ detail: String, hint: String? = nil) {
@@ -109,7 +119,7 @@ public struct Problem: Error, Sendable, Hashable {
         var members = [
             JSONValue.Member("type", .string(kind.type)), JSONValue.Member("title", .string(kind.title)),
             JSONValue.Member("status", .integer(kind.status)), JSONValue.Member("detail", .string(detail)),
-            JSONValue.Member("retryable", .bool(kind == .unavailable)),
+            JSONValue.Member("retryable", .bool(kind == .unavailable || kind == .tooMany)),
         ]
         if let hint { members.append(JSONValue.Member("hint", .string(hint))) }
         if !diagnostics.isEmpty {
@@ -130,7 +140,7 @@ public struct Problem: Error, Sendable, Hashable {
         var headers = [
             Request.Pair("Content-Type", "application/problem+json"), Request.Pair("Cache-Control", "no-store"),
         ]
-        if kind == .unavailable { headers.append(Request.Pair("Retry-After", "1")) }
+        if kind == .unavailable || kind == .tooMany { headers.append(Request.Pair("Retry-After", "\(retryAfter)")) }
         if kind == .unidentified { headers.append(Request.Pair("WWW-Authenticate", "Bearer")) }
         return Response(status: kind.status, headers: headers, body: .bytes(document.canonicalBytes + [0x0A]))
     }
@@ -152,9 +162,9 @@ public struct Problem: Error, Sendable, Hashable {
             }
             let whole = Diagnostic(file: "request", mark: Mark(line: 1, column: 1), message: detail, hint: hint)
             return .invalid(diagnostics.isEmpty ? [whole] : diagnostics)
-        case .refused, .unidentified, .forbidden: return .refused(Refusal(detail, hint: hint))
+        case .refused, .unidentified, .forbidden, .preconditionFailed: return .refused(Refusal(detail, hint: hint))
         case .notFound: return .notFound(detail)
-        case .broken, .unavailable: return .unavailable(detail)
+        case .broken, .unavailable, .tooMany: return .unavailable(detail)
         }
     }
 }

@@ -1,7 +1,5 @@
 public import SerinController
 internal import SerinModel
-internal import SerinPolicies
-internal import SerinRecords
 internal import SerinRollouts
 
 /// The API over a controller's operations, as a table of routes.
@@ -10,41 +8,54 @@ public struct RolloutAPI: Sendable {
     static let waitLimit = Duration.seconds(60)
     /// The most decisions in one answer.
     static let decisionLimit = 1000
+    /// The most rollouts in one answer.
+    static let rolloutLimit = 500
 
-    private let operations: any RolloutOperations
+    let operations: any RolloutOperations
 
     /// An API over operations, which carry its requests out.
     public init(_ operations: any RolloutOperations) { self.operations = operations }
 
     /// The routes.
     public var routes: [Route] {
-        [
-            Route("GET", "/healthz", summary: "whether the process answers", access: .open, allowance: .none) { _, _ in
-                Response.json(200, .object(["status": .string("ok")]))
-            },
-            Route("POST", "/v1/rollouts", summary: "start a rollout", access: .any(of: [.releaser]), handler: start),
-            Route(
-                "GET", "/v1/rollouts", summary: "every live rollout, and the last finished one of each service",
-                access: Self.seeing,
-                handler: list),
-            Route(
-                "GET", "/v1/rollouts/{name}", summary: "one rollout, by its identifier or service", access: Self.seeing,
-                handler: status),
-            Route(
-                "GET", "/v1/rollouts/{name}/wait", summary: "the status once it differs from ?seen=, or after ?timeout=",
-                access: Self.seeing, handler: wait),
-            Route(
-                "GET", "/v1/rollouts/{name}/log",
-                summary: "its decisions ?after= a number, at most ?limit=; ?follow=true goes on", access: Self.seeing,
-                handler: log),
-            Route(
-                "GET", "/v1/services/{name}/journal",
-                summary: "the service's journal entries as stored, ?after= a number, at most ?limit=, for a check of one's own",
-                access: Self.seeing, handler: journal),
-        ] + Self.commands.map(commandRoute)
+        [startRoute, listRoute, statusRoute, waitRoute, gateRoute, logRoute, evidenceRoute, explanationRoute]
+            + Self.commands.map(commandRoute) + [servicesRoute, journalRoute, checkpointRoute]
     }
 
-    private static let seeing = Access.any(of: [.viewer])
+    /// Whoever may look.
+    static let seeing = Access.any(of: [.viewer])
+
+    static let name = Operation.Parameter(
+        "name", in: .path, "A rollout's identifier, or a service for its live rollout, else the last one.",
+        schema: Schema.name(limit: 100))
+
+    private var startRoute: Route {
+        Route(
+            "POST", "/v1/rollouts", summary: "start a rollout", access: .any(of: [.releaser]),
+            operation: Operation(
+                "startRollout", tag: "rollouts",
+                parameters: [
+                    Operation.Parameter(
+                        "Idempotency-Key", in: .header,
+                        "1 to 200 visible characters. The same request with the same key starts nothing more and is answered as the first time, also after a restart; another request with it is refused.",
+                        schema: Schema.text(pattern: "^[!-~]{1,200}$"))
+                ],
+                body: .json("The policy and the versions.", Schema.reference("Start")),
+                answers: [201: .json("Started, and durable.", Schema.reference("Rollout"), headers: ["Location"])]),
+            handler: start)
+    }
+
+    private func start(_ request: Request, _: [String]) async throws -> Response {
+        var order = try request.document(StartDocument.decode)
+        if let key = request.header("Idempotency-Key") {
+            guard (1...200).contains(key.utf8.count), key.utf8.allSatisfy({ (0x21...0x7E).contains($0) }) else {
+                throw Problem(.malformed, "an Idempotency-Key has 1…200 visible characters")
+            }
+            order.requestKey = key
+        }
+        let status = try await operations.start(order, by: try request.identified().principal)
+        return .json(201, StatusDocument.encode(status), headers: [Request.Pair("Location", "/v1/rollouts/\(status.id)")])
+    }
 
     /// The commands with whom they are for. What makes a release safer is for more people than what makes it go on.
     private static let commands: [(word: String, access: Access)] = [
@@ -54,92 +65,34 @@ public struct RolloutAPI: Sendable {
     ]
 
     private func commandRoute(_ word: String, _ access: Access) -> Route {
-        Route(
+        let isHalt = word == "halt"
+        var parameters = [Self.name]
+        if !isHalt {
+            parameters.append(
+                Operation.Parameter(
+                    "If-Match", in: .header,
+                    "An ETag of the rollout: refused with 412 once its state, step, weight or awaited approval is another. Measurements do not matter.",
+                    schema: Schema.text()))
+        }
+        return Route(
             "POST", "/v1/rollouts/{name}:\(word)", summary: "\(word) a rollout", access: access,
-            allowance: word == "halt" ? .halting : .usual
+            allowance: isHalt ? .halting : .usual,
+            operation: Operation(
+                "\(word)Rollout", tag: "rollouts", parameters: parameters,
+                body: .json("Why, and what goes with it.", Schema.reference("Command")), isBodyOptional: true,
+                answers: [202: .json("Durable; what follows from it happens now.", Schema.reference("Rollout"))])
         ) { request, names in
-            let words = request.body.isEmpty ? CommandDocument(reason: "") : try read(request.body, CommandDocument.decode)
-            let verb: Command.Verb? = word == "halt" && words.security ? .haltForSecurity : Command.Verb(rawValue: word)
+            let words = request.body.isEmpty ? CommandDocument(reason: "") : try request.document(CommandDocument.decode)
+            let verb: Command.Verb? = isHalt && words.security ? .haltForSecurity : Command.Verb(rawValue: word)
             guard let verb else { throw Problem(.notFound, "there is no command '\(word)'") }
-            if words.security, verb != .haltForSecurity { throw Problem(.malformed, "'security' goes with a halt only") }
+            if words.security, !isHalt { throw Problem(.malformed, "'security' goes with a halt only") }
+            // A halt is never kept out because something has changed meanwhile.
+            if !isHalt, let tag = request.header("If-Match") {
+                try ETag.require(tag, try await operations.status(of: names[0]))
+            }
             let status = try await operations.perform(
                 Command(verb, by: try request.identified().principal, reason: words.reason, plan: words.plan), on: names[0])
             return .json(202, StatusDocument.encode(status))
         }
-    }
-
-    private func start(_ request: Request, _: [String]) async throws -> Response {
-        let status = try await operations.start(
-            try read(request.body, StartDocument.decode), by: try request.identified().principal)
-        return .json(201, StatusDocument.encode(status), headers: [Request.Pair("Location", "/v1/rollouts/\(status.id)")])
-    }
-
-    private func list(_ request: Request, _: [String]) async throws -> Response {
-        .json(200, StatusDocument.encode(try await operations.statuses()))
-    }
-
-    private func status(_ request: Request, names: [String]) async throws -> Response {
-        tagged(try await operations.status(of: names[0]))
-    }
-
-    private func wait(_ request: Request, names: [String]) async throws -> Response {
-        let asked = request.parameter("timeout")
-        guard let timeout = asked.map({ Duration(policyText: $0) }) ?? .seconds(30) else {
-            throw Problem(.malformed, "'timeout' is a length of time such as 30s")
-        }
-        let present = try await operations.status(of: names[0])
-        guard let seen = request.parameter("seen"), seen == StatusDocument.token(present) else { return tagged(present) }
-        return tagged(
-            try await operations.statusChange(of: names[0], from: present, timeout: min(timeout, Self.waitLimit)))
-    }
-
-    private func log(_ request: Request, names: [String]) async throws -> Response {
-        let format = try LogFormat(request)
-        let after = try start(request, orAfter: request.header("Last-Event-ID"))
-        let limit = try limit(request, most: Self.decisionLimit, otherwise: 200)
-        let first = try await operations.decisions(of: names[0], after: after, limit: limit)
-        let isFollowing = format == .events || request.parameter("follow") == "true"
-        if format == .document { return .json(200, DecisionDocument.encode(first, after: after)) }
-        let headers = [Request.Pair("Content-Type", format.mediaType), Request.Pair("Cache-Control", "no-store")]
-        guard isFollowing else {
-            return Response(status: 200, headers: headers, body: .bytes(first.flatMap { format.encode($0) }))
-        }
-        let follower = LogFollower(operations: operations, name: names[0], format: format, limit: limit)
-        return Response(
-            status: 200, headers: headers, body: .stream { sink in await follower.run(from: first, after: after, to: sink) })
-    }
-
-    private func journal(_ request: Request, names: [String]) async throws -> Response {
-        guard let service = ServiceName(names[0]) else { throw Problem(.notFound, "there is no service '\(names[0])'") }
-        let after = try start(request)
-        let limit = try limit(request, most: JournalDocument.limit, otherwise: JournalDocument.limit)
-        let entries = try await operations.entries(of: service, after: after, limit: limit)
-        return .json(200, JournalDocument.encode(JournalDocument.page(entries), after: after))
-    }
-
-    /// The number of the entry after which to read.
-    private func start(_ request: Request, orAfter last: String? = nil) throws(Problem) -> Int64 {
-        guard let after = Int64(request.parameter("after") ?? last ?? "0"), after >= 0 else {
-            throw Problem(.malformed, "'after' is an entry's number")
-        }
-        return after
-    }
-
-    private func limit(_ request: Request, most: Int, otherwise usual: Int) throws(Problem) -> Int {
-        guard let limit = Int(request.parameter("limit") ?? "\(usual)"), (1...most).contains(limit) else {
-            throw Problem(.malformed, "'limit' is 1…\(most)")
-        }
-        return limit
-    }
-
-    private func tagged(_ status: RolloutStatus) -> Response {
-        .json(
-            200, StatusDocument.encode(status), headers: [Request.Pair("ETag", "\"\(StatusDocument.token(status))\"")])
-    }
-
-    private func read<Document>(
-        _ body: [UInt8], _ decode: (JSONValue) throws(DocumentError) -> Document
-    ) throws -> Document {
-        try decode(try JSONValue(parsing: body, depthLimit: 16))
     }
 }

@@ -3,23 +3,38 @@ public struct Router: Sendable {
     /// The routes of every face.
     public let routes: [Route]
     private let authenticator: any Authenticator
+    private let limiter: RateLimiter
+    private let traffic: RequestMetrics?
 
     /// A router of routes; the first that matches answers.
     ///
     /// - Parameters:
     ///   - routes: Those of all faces, one after the other.
     ///   - authenticator: What finds out who asks.
-    public init(_ routes: [Route], authenticator: any Authenticator = SocketPeers()) {
+    ///   - limiter: What keeps floods out.
+    ///   - traffic: Told of every request that has a route.
+    public init(
+        _ routes: [Route], authenticator: any Authenticator = SocketPeers(), limiter: RateLimiter = RateLimiter(),
+        traffic: RequestMetrics? = nil
+    ) {
         self.routes = routes
         self.authenticator = authenticator
+        self.limiter = limiter
+        self.traffic = traffic
     }
 
-    /// Answers a request: 404 when no route has its path, 405 when none has its method, 401 and 403 when its route does not let it in.
+    /// Answers a request: 404 when no route has its path, 405 when none has its method, 401, 403 and 429 when its route does not let
+    /// it in.
     public func respond(to request: Request) async -> Response {
         var allowed: Set<String> = []
         for route in routes {
             guard let values = route.match(request.path) else { continue }
-            if route.method == request.method { return await answer(request, values, by: route) }
+            if route.method == request.method {
+                let begun = ContinuousClock().now
+                let response = await answer(request, values, by: route)
+                traffic?.note(route, status: response.status, took: ContinuousClock().now - begun)
+                return response
+            }
             allowed.insert(route.method)
         }
         if allowed.isEmpty {
@@ -42,15 +57,29 @@ public struct Router: Sendable {
         }
     }
 
-    /// The identity with which a request may go on; nil on open routes.
+    /// The identity with which a request may go on; nil on open routes. The sender pays before anything is looked at, and whoever it
+    /// is pays once more: many addresses of one principal share what that one may send.
     private func admit(_ request: Request, to route: Route) async throws(Problem) -> Identity? {
+        try limiter.take(from: "peer " + request.peer.sender, route.allowance)
         guard route.access != .open else { return nil }
         guard let identity = try await authenticator.identify(request) else {
             throw Problem(
                 .unidentified, "the request bears no credentials",
                 hint: "send a token as Authorization: Bearer, or connect over the unix socket")
         }
+        try limiter.take(from: "principal \(identity.principal)", route.allowance)
         if let refusal = route.access.refusal(of: identity) { throw refusal }
         return identity
+    }
+}
+
+extension Peer {
+    /// Who sends, as far as that is known without credentials. An IPv6 sender has a whole network of 64 bits to itself.
+    var sender: String {
+        if let uid { return "uid:\(uid)" }
+        guard let address else { return "unknown" }
+        guard address.contains(":"), !address.contains(".") else { return address }
+        // What stands before the abbreviation, at most four groups.
+        return address.split(separator: ":", omittingEmptySubsequences: false).prefix(4).joined(separator: ":")
     }
 }

@@ -44,8 +44,13 @@ public enum StatusDocument {
     }
 
     /// The document of several statuses.
-    public static func encode(_ statuses: [RolloutStatus]) -> JSONValue {
-        .object(["schema": .string("serin.dev/rollouts/v1"), "rollouts": .array(statuses.map(encode))])
+    ///
+    /// - Parameter next: The cursor of the page that follows; nil after the last.
+    public static func encode(_ statuses: [RolloutStatus], next: String? = nil) -> JSONValue {
+        .object([
+            "schema": .string("serin.dev/rollouts/v1"), "rollouts": .array(statuses.map { encode($0) }),
+            "next": next.map { .string($0) } ?? .null,
+        ])
     }
 
     /// The status in a document.
@@ -99,7 +104,11 @@ public enum StatusDocument {
 
     /// A short text that differs whenever the status does: FNV-1a over the document, 64 bits. It guards nothing.
     public static func token(_ status: RolloutStatus) -> String {
-        let hash = encode(status).canonicalBytes.reduce(0xcbf2_9ce4_8422_2325 as UInt64) { ($0 ^ UInt64($1)) &* 0x100_0000_01b3 }
-        return String(hash, radix: 16)
+        String(hash(encode(status).canonicalBytes), radix: 16)
+    }
+
+    /// FNV-1a, 64 bits.
+    static func hash(_ bytes: some Sequence<UInt8>) -> UInt64 {
+        bytes.reduce(0xcbf2_9ce4_8422_2325) { ($0 ^ UInt64($1)) &* 0x100_0000_01b3 }
     }
 }

@@ -104,6 +104,9 @@ public protocol OpenedController: Sendable {
     /// What may be asked of it.
     var operations: any RolloutOperations { get }
 
+    /// What must hold for it to be of use, each with what is wrong.
+    func readiness() async -> [ReadinessCheck]
+
     /// Drives its rollouts, those found in the store first; returns after `stop`, or when it cannot go on.
     func run() async throws(Failure)
 
@@ -112,6 +115,11 @@ public protocol OpenedController: Sendable {
 
     /// Gives up what was opened and is not going to run: releases the store, and leaves a live rollout to the watchdog.
     func abandon() async
+}
+
+extension OpenedController {
+    /// What was opened is reconciled.
+    public func readiness() async -> [ReadinessCheck] { [ReadinessCheck("reconciled")] }
 }
 
 /// How the parts of a controller are put together: all that the verbs need and do not know themselves.

@@ -38,7 +38,7 @@ struct OwnRun: Sendable {
             // Only now: taking the lock closes the folder to everyone but its owner, and the socket lets its group in.
             let socket = try UnixSocket(
                 listeningAt: session.state.socket(of: service), group: socketGroup, within: session.state.path)
-            server = try HTTPServer(socket: socket, router: Router(RolloutAPI(controller.operations).routes))
+            server = try HTTPServer(socket: socket, router: Router([HealthAPI.alive] + RolloutAPI(controller.operations).routes))
         } catch {
             await controller.abandon()
             throw error

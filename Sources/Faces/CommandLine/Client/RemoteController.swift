@@ -15,11 +15,18 @@ struct RemoteController: RolloutOperations {
 
     func start(_ request: StartRequest, by principal: Principal) async throws(OperationError) -> RolloutStatus {
         // The controller reads the principal from the socket's peer; what a client says of itself is not sent.
-        try await status("POST", "/v1/rollouts", body: StartDocument.encode(request))
+        try await status("POST", "/v1/rollouts", body: StartDocument.encode(request), key: request.requestKey)
     }
 
     func statuses() async throws(OperationError) -> [RolloutStatus] {
-        try decode(await ask("GET", "/v1/rollouts"), StatusDocument.decodeList)
+        var all: [RolloutStatus] = []
+        var page = "?limit=500"
+        while true {
+            let document = try await ask("GET", "/v1/rollouts" + page)
+            all += try decode(document, StatusDocument.decodeList)
+            guard let next = document["next"]?.text else { return all }
+            page = "?limit=500&cursor=\(next)"
+        }
     }
 
     func status(of name: String) async throws(OperationError) -> RolloutStatus { try await status("GET", try path(name)) }
@@ -41,6 +48,12 @@ struct RemoteController: RolloutOperations {
         return try decode(await ask("GET", path), JournalDocument.decode)
     }
 
+    func head(of service: ServiceName) async throws(OperationError) -> Entry? {
+        let checkpoint = try await ask("GET", "/v1/services/\(service)/checkpoint")
+        guard let size = checkpoint["size"]?.integer, size > 0 else { return nil }
+        return try await entries(of: service, after: size - 1, limit: 1).first
+    }
+
     func statusChange(
         of name: String, from seen: RolloutStatus?, timeout: Duration
     ) async throws(OperationError) -> RolloutStatus {
@@ -55,16 +68,19 @@ struct RemoteController: RolloutOperations {
         return "/v1/rollouts/\(name)"
     }
 
-    private func status(_ method: String, _ path: String, body: JSONValue? = nil) async throws(OperationError) -> RolloutStatus {
-        try decode(await ask(method, path, body: body), StatusDocument.decode)
+    private func status(
+        _ method: String, _ path: String, body: JSONValue? = nil, key: String? = nil
+    ) async throws(OperationError) -> RolloutStatus {
+        try decode(await ask(method, path, body: body, key: key), StatusDocument.decode)
     }
 
     private func ask(
-        _ method: String, _ path: String, body: JSONValue? = nil, patience: Duration = .zero
+        _ method: String, _ path: String, body: JSONValue? = nil, key: String? = nil, patience: Duration = .zero
     ) async throws(OperationError) -> JSONValue {
         var request = HTTPRequest(
             method: method, url: "http://serin" + path, headers: [HTTPHeader("Content-Type", "application/json")],
             body: body?.canonicalBytes, timeout: timeout + patience, bodyLimit: 16 << 20)
+        if let key { request.headers.append(HTTPHeader("Idempotency-Key", key)) }
         request.unixSocket = socket
         let response: HTTPResponse
         do throws(Failure) {

@@ -92,7 +92,7 @@ enum GitHubReport {
     static func summary(_ status: RolloutStatus, code: ExitCode) -> String {
         var lines = [
             "## Serin: \(cell("\(status.service) \(status.version)")) \(cell(status.state))", "",
-            "\(cell(status.cause))", "", "Exit \(code.rawValue). Safe now: \(cell(status.safety())).", "",
+            "\(cell(status.cause))", "", "Exit \(code.rawValue). Safe now: \(cell(Explanation.safety(status))).", "",
         ]
         if !status.signals.isEmpty {
             let table = StatusView.signalTable(status.signals)

@@ -1,3 +1,4 @@
+internal import SerinAPI
 internal import SerinController
 internal import SerinModel
 internal import SerinRollouts
@@ -12,7 +13,7 @@ enum WhyPage {
         var lines = [
             "\(style.paint(plain(banner), StatusView.colour(status)))  \(plain("\(status.service) \(status.version) (was \(status.previous))"))",
             "rollout   \(status.id)",
-            "safe now  \(status.safety(isAttended: isAttended))",
+            "safe now  \(Explanation.safety(status, isAttended: isAttended))",
             "weight    wanted \(status.wantedWeight), observed \(status.observedWeight?.description ?? "unknown")",
             "since     \(status.since), begun \(status.startedAt)",
         ]

@@ -44,6 +44,10 @@ struct JournalOperations: RolloutOperations {
         }
     }
 
+    func head(of service: ServiceName) async throws(OperationError) -> Entry? {
+        try await reading { reader throws(OperationError) in try await reader.head() }
+    }
+
     func statusChange(of name: String, from seen: RolloutStatus?, timeout: Duration) async throws(OperationError) -> RolloutStatus
     {
         let status = try await status(of: name)

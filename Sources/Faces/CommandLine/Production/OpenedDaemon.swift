@@ -55,6 +55,28 @@ final class OpenedDaemon: OpenedController, RolloutOperations {
         }
     }
 
+    func readiness() async -> [ReadinessCheck] {
+        var checks = [
+            ReadinessCheck("running", complaint: isStopping.withLock { $0 } ? "it is stopping" : nil),
+            ReadinessCheck(
+                "state folder", complaint: access(state.path, W_OK) == 0 ? nil : String(cString: strerror(errno))),
+        ]
+        // Whoever may not list the state folder could not have opened anything in it either.
+        let known = (try? state.services()) ?? []
+        for service in known {
+            var complaint: String?
+            if let member = members.withLock({ $0[service] }) {
+                do throws(OperationError) { _ = try await member.service.operations.head(of: service) } catch {
+                    complaint = error.description
+                }
+            } else {
+                complaint = "its lock is not held, or its journal could not be opened"
+            }
+            checks.append(ReadinessCheck("journal of \(service)", complaint: complaint))
+        }
+        return checks
+    }
+
     func run() async throws(Failure) {
         await withDiscardingTaskGroup { group in
             for await member in arrivals { group.addTask { await self.drive(member) } }
@@ -144,6 +166,17 @@ final class OpenedDaemon: OpenedController, RolloutOperations {
         return try await member.service.operations.entries(of: service, after: sequence, limit: limit)
     }
 
+    func head(of service: ServiceName) async throws(OperationError) -> Entry? {
+        guard let member = members.withLock({ $0[service] }) else { throw .notFound("service '\(service)' is not open here") }
+        return try await member.service.operations.head(of: service)
+    }
+
+    func endings() async -> [Ending: Int] {
+        var all: [Ending: Int] = [:]
+        for member in sortedMembers() { all.merge(await member.service.operations.endings(), uniquingKeysWith: +) }
+        return all
+    }
+
     func statusChange(of name: String, from seen: RolloutStatus?, timeout: Duration) async throws(OperationError) -> RolloutStatus
     {
         try await operations(for: name).statusChange(of: name, from: seen, timeout: timeout)
@@ -173,7 +206,7 @@ final class OpenedDaemon: OpenedController, RolloutOperations {
         do {
             server = try HTTPServer(
                 socket: try UnixSocket(listeningAt: state.socket(of: service)),
-                router: Router(RolloutAPI(opened.operations).routes))
+                router: Router([HealthAPI.alive] + RolloutAPI(opened.operations).routes))
         } catch {
             await opened.abandon()
             throw .unavailable("cannot listen for service '\(service)': \(error)")

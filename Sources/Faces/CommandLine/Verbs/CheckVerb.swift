@@ -30,7 +30,7 @@ extension Subcommand {
                 report = try await lint.lint(policy, source.file, session)
             }
             let lintFails = report.map(lint.fails) ?? false
-            session.data(document(loaded, probes, report, lintFails: lintFails)) { style in
+            session.data(checkDocument(loaded, probes, report, lintFails: lintFails)) { style in
                 (probes.isEmpty ? [] : table(probes).lines(style)) + (report.map { LintText.lines($0, style) } ?? [])
             }
             session.note("\(plain(source.file)): the policy is valid\(summary(probes, isOffline: offline))")
@@ -64,7 +64,8 @@ extension Subcommand {
         return table
     }
 
-    private static func document(
+    /// What a check came to.
+    static func checkDocument(
         _ loaded: LoadedPolicy, _ probes: [Probe], _ report: LintReport?, lintFails: Bool
     ) -> JSONValue {
         .object([

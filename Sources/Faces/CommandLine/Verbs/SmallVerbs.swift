@@ -5,16 +5,20 @@ internal import SerinPolicies
 
 extension Subcommand {
     static let schema = Subcommand(
-        "schema", summary: "the JSON Schema of policies and backup plans, for editors",
-        examples: ["serin schema policy > policy.schema.json", "serin schema backup > backup.schema.json"],
+        "schema", summary: "the JSON Schema of policies and backup plans, and the OpenAPI document",
+        examples: ["serin schema policy > policy.schema.json", "serin schema openapi > openapi.json"],
         interruption: .ends
     ) { input throws(UsageError) in
-        let topic = try input.optionalPositional("TOPIC", help: "policy (the default) or backup")
-        guard topic == nil || topic == "policy" || topic == "backup" || input.isDescribing else {
-            throw UsageError("there is no schema of '\(topic ?? "")'", hint: "serin schema policy, serin schema backup")
+        let topic = try input.optionalPositional("TOPIC", help: "policy (the default), backup or openapi")
+        guard topic == nil || ["policy", "backup", "openapi"].contains(topic) || input.isDescribing else {
+            throw UsageError("there is no schema of '\(topic ?? "")'", hint: "serin schema policy, backup or openapi")
         }
         return { session in
-            session.data([topic == "backup" ? session.assembly.backups.planSchema() : session.assembly.policySchema()])
+            switch topic {
+            case "openapi": session.data([DaemonFaces.description(session).canonicalText])
+            case "backup": session.data([session.assembly.backups.planSchema()])
+            case .some, nil: session.data([session.assembly.policySchema()])
+            }
             return .ok
         }
     }

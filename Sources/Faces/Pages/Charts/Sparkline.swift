@@ -1,6 +1,6 @@
-internal import SerinVerdicts
 internal import SerinModel
 internal import SerinRollouts
+internal import SerinVerdicts
 
 /// How a signal's ratio has moved, as a line against the band of the tolerance.
 struct Sparkline {
@@ -28,7 +28,8 @@ struct Sparkline {
             .class("spark"), Attribute(.viewBox, "0 0 84 26"), Attribute(.width, Self.width), Attribute(.height, Self.height),
             Attribute(.role, "img"),
             .label(
-                "ratio from \(Numbers.fixed(first.1, decimals: 2)) at \(first.0.timeOfDay) to \(Numbers.fixed(last.1, decimals: 2))")
+                "ratio from \(Numbers.fixed(first.1, decimals: 2)) at \(first.0.timeOfDay) to \(Numbers.fixed(last.1, decimals: 2))"
+            )
         ) {
             Tag.rect(
                 .class("band"), Attribute(.x, 0), Attribute(.y, scale.place(band.high)), Attribute(.width, Self.width),

@@ -1,5 +1,5 @@
-internal import SerinPolicies
 internal import SerinModel
+internal import SerinPolicies
 internal import SerinRollouts
 internal import SerinVerdicts
 

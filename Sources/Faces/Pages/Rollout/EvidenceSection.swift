@@ -1,5 +1,5 @@
-internal import SerinRecords
 internal import SerinModel
+internal import SerinRecords
 internal import SerinRollouts
 
 /// What proves all that: the journal's head to keep, the command that checks it, and the raw evidence.

@@ -16,7 +16,9 @@ struct SignalSection {
                 Tag.table(.class("signals"), Attribute(.role, "table")) {
                     Tag.thead(Attribute(.role, "rowgroup")) {
                         Tag.tr(Attribute(.role, "row")) {
-                            for name in ["Signal", "Verdict", "Canary", "Control", "Ratio", "Against tolerance", "Trend", "Fresh"] {
+                            for name in [
+                                "Signal", "Verdict", "Canary", "Control", "Ratio", "Against tolerance", "Trend", "Fresh",
+                            ] {
                                 Tag.th(Attribute(.scope, "col"), Attribute(.role, "columnheader"), text: name)
                             }
                         }

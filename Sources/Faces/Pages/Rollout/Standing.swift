@@ -1,3 +1,4 @@
+internal import SerinAPI
 internal import SerinModel
 internal import SerinRollouts
 
@@ -24,7 +25,7 @@ struct Standing {
         Tag.p(.class("safety tone-\(status.safetyTone.rawValue)"), Attribute(.role, "status")) {
             status.safetyTone.icon
             Tag.strong(text: "Safe now?")
-            Tag.span(text: " " + status.safety())
+            Tag.span(text: " " + Explanation.safety(status))
         }
         Tag.dl(.class("facts")) {
             fact("Weight") {

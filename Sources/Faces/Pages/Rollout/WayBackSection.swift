@@ -1,6 +1,6 @@
-internal import SerinRecords
-internal import SerinPolicies
 internal import SerinModel
+internal import SerinPolicies
+internal import SerinRecords
 internal import SerinRollouts
 
 /// How the rollout is taken back: database, backup, schema, and the exact commands that would run.
@@ -57,7 +57,9 @@ struct WayBackSection {
                     Tag.li {
                         Tag.code(text: revision.id.description)
                         " \(revision.name) "
-                        Tag.span(.class("quiet"), text: "\(revision.kind.rawValue), \(revision.hasDown ? "has a way back" : "no way back")")
+                        Tag.span(
+                            .class("quiet"),
+                            text: "\(revision.kind.rawValue), \(revision.hasDown ? "has a way back" : "no way back")")
                     }
                 }
             }

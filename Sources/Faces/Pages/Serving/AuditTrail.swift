@@ -49,11 +49,13 @@ final class AuditTrail: Sendable {
                 at: entry.at, service: service.description, rollout: entry.rollout?.description, source: source, text: text)
         }
         switch record {
-        case .opened(let epoch, let engine): return line(.serin, "a controller opened the journal, epoch \(epoch), engine \(engine)")
+        case .opened(let epoch, let engine):
+            return line(.serin, "a controller opened the journal, epoch \(epoch), engine \(engine)")
         case .created(let charter):
             let overrides = charter.overrides.map { ", with \($0.key)=\($0.value) (\($0.reason))" }.joined()
             return line(
-                .init(of: charter.author), "\(charter.version) started by \(charter.author), policy \(charter.policyHash.prefix(12))\(overrides)"
+                .init(of: charter.author),
+                "\(charter.version) started by \(charter.author), policy \(charter.policyHash.prefix(12))\(overrides)"
             )
         case .event(.commanded(let command)):
             let why = command.reason.isEmpty ? "" : ": \(command.reason)"

@@ -14,7 +14,9 @@ enum PageAnswer {
     static func page(_ markup: Markup, nonce: String, status: Int = 200, headers: [Request.Pair] = []) -> Response {
         Response(
             status: status,
-            headers: [Request.Pair("Content-Type", "text/html; charset=utf-8"), Request.Pair("Content-Security-Policy", policy(nonce))]
+            headers: [
+                Request.Pair("Content-Type", "text/html; charset=utf-8"), Request.Pair("Content-Security-Policy", policy(nonce)),
+            ]
                 + guards + headers, body: .bytes(Array(markup.html.utf8)))
     }
 
@@ -31,7 +33,7 @@ enum PageAnswer {
 
     /// What goes with every answer.
     static let guards = [
-        Request.Pair("X-Content-Type-Options", "nosniff"), Request.Pair("Referrer-Policy", "no-referrer"),
+        Request.Pair("X-Content-Type-Options", "nosniff"), Request.Pair("Referrer-Policy", "same-origin"),
         Request.Pair("Cache-Control", "no-store"), Request.Pair("Cross-Origin-Opener-Policy", "same-origin"),
         Request.Pair("Cross-Origin-Resource-Policy", "same-origin"),
     ]

@@ -1,3 +1,4 @@
+public import SerinAPI
 public import SerinCatalogue
 public import SerinController
 public import SerinModel
@@ -26,7 +27,8 @@ public struct PageSources: Sendable {
     public init(
         operations: any RolloutOperations, now: @escaping @Sendable () -> Instant,
         plan: @escaping @Sendable (Charter) -> PlanWords = { _ in PlanWords() },
-        text: @escaping @Sendable (RolloutStatus, [LoggedDecision]) -> String = { status, _ in status.safety() + "\n" },
+        text: @escaping @Sendable (RolloutStatus, [LoggedDecision]) -> String = { status, _ in Explanation.safety(status) + "\n"
+        },
         backups: @escaping @Sendable () async throws -> [BackupRecord]? = { nil },
         checks: @escaping @Sendable () async -> [HealthPage.Check] = { [] }, stateFolder: String = "", hosts: Set<String> = []
     ) {

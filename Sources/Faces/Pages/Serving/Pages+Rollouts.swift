@@ -58,7 +58,8 @@ extension Pages {
     func perform(_ verb: Command.Verb, _ request: Request, _ names: [String]) async throws -> Response {
         guard sessions.isOwnForm(request) else {
             throw Problem(
-                .forbidden, "this was not sent by a form of these pages", hint: "open the page again and send the form from there")
+                .forbidden, "this was not sent by a form of these pages", hint: "open the page again and send the form from there"
+            )
         }
         let form = FormBody(request.body)
         let reason = form["reason"] ?? ""

@@ -52,7 +52,8 @@ extension Pages {
         // Three polls that did not come are more than a slow one.
         let isLate = history.polledAt.map { now - $0 > (history.charter?.policy.timing.poll ?? .seconds(15)) * 3 } ?? false
         let tone: Tone = isLate || !status.isWatched ? .warn : .good
-        return HealthPage.Check(name, tone, "\(status.id) is live, \(polled), \(journal)" + (status.isWatched ? "" : ", not watched"))
+        return HealthPage.Check(
+            name, tone, "\(status.id) is live, \(polled), \(journal)" + (status.isWatched ? "" : ", not watched"))
     }
 
     func signInForm(_ request: Request, _: [String]) async throws -> Response {
@@ -92,7 +93,8 @@ extension Pages {
     private func place(_ text: String?) -> String {
         guard let text, text.hasPrefix("/"), !text.hasPrefix("//"), text.utf8.count <= 300,
             text.utf8.allSatisfy({
-                (0x30...0x39).contains($0) || (0x41...0x5A).contains($0) || (0x61...0x7A).contains($0) || "/._-~%".utf8.contains($0)
+                (0x30...0x39).contains($0) || (0x41...0x5A).contains($0) || (0x61...0x7A).contains($0)
+                    || "/._-~%".utf8.contains($0)
             })
         else { return "/" }
         return text

@@ -57,7 +57,9 @@ public struct AuditPage: Sendable {
                 }
                 Tag.button(Attribute(.type, "submit"), text: "Search")
             }
-            Tag.p(.class("quiet"), text: "\(lines.count) found\(lines.count > Self.limit ? ", the newest \(Self.limit) shown" : "").")
+            Tag.p(
+                .class("quiet"),
+                text: "\(lines.count) found\(lines.count > Self.limit ? ", the newest \(Self.limit) shown" : "").")
             Tag.div(.class("scroll"), Attribute(.role, "region"), Attribute(.tabindex, "0"), .label("Audit")) {
                 Tag.table {
                     Tag.thead {

@@ -1,3 +1,4 @@
+internal import SerinAPI
 internal import SerinModel
 public import SerinRollouts
 
@@ -74,7 +75,7 @@ public struct ServicesPage: Sendable {
             }
             cell("tone-\(status.safetyTone.rawValue)") {
                 status.safetyTone.icon
-                status.safety()
+                Explanation.safety(status)
             }
             cell("number") {
                 Tag.span(.class("narrow"), text: "weight ")

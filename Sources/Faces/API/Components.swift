@@ -1,0 +1,255 @@
+internal import SerinModel
+
+/// The named schemas of the OpenAPI document.
+enum Components {
+    static var schemas: JSONValue {
+        .sortedObject(
+            (rolloutsSchemas + recordsSchemas + othersSchemas + backupsSchemas).map { JSONValue.Member($0.name, $0.schema) })
+    }
+
+    private typealias Component = (name: String, schema: JSONValue)
+
+    private static func constant(_ text: String) -> JSONValue { .object(["const": .string(text)]) }
+
+    private static let weight = Schema.text(pattern: "^[0-9]{1,3}([.][0-9]{1,2})?$")
+
+    private static let project = Schema.name(limit: 63)
+
+    private static let rolloutName = Schema.name(limit: 100)
+
+    private static var rolloutsSchemas: [Component] {
+        [
+            ("Start", start), ("Command", command), ("Rollout", rollout), ("Rollouts", rollouts), ("Gate", gate),
+            ("Signal", signal),
+        ]
+    }
+
+    private static var recordsSchemas: [Component] {
+        [
+            ("Decision", decision), ("Log", log), ("Explanation", explanation), ("Entry", entry), ("Evidence", evidence),
+            ("Journal", journal), ("Checkpoint", checkpoint), ("Services", services),
+        ]
+    }
+
+    private static var othersSchemas: [Component] {
+        [("Problem", problem), ("Readiness", readiness), ("PolicyQuestion", policyQuestion)]
+    }
+
+    private static var backupsSchemas: [Component] {
+        [
+            ("Export", export), ("LogExport", logExport), ("Restore", restore), ("JobAnswer", jobAnswer), ("Backup", backup),
+            ("Job", job), ("Backups", backups), ("Jobs", jobs),
+        ]
+    }
+
+    private static var start: JSONValue {
+        Schema.object(
+            [
+                "policy": Schema.object(
+                    ["file": Schema.nullable(Schema.text()), "text": Schema.text()], optional: ["file"], isClosed: true),
+                "version": Schema.text(), "previous": Schema.nullable(Schema.text()),
+                "overrides": Schema.nullable(
+                    Schema.list(
+                        Schema.object(
+                            ["key": Schema.text(), "value": Schema.text(), "reason": Schema.text()], isClosed: true))),
+            ], optional: ["previous", "overrides"], isClosed: true)
+    }
+
+    private static var command: JSONValue {
+        Schema.object(
+            [
+                "reason": Schema.nullable(Schema.text(limit: 1000)), "security": Schema.nullable(Schema.flag),
+                "plan": Schema.nullable(Schema.text(limit: 64)),
+            ], optional: ["reason", "security", "plan"], isClosed: true)
+    }
+
+    private static var rollout: JSONValue {
+        Schema.object([
+            "schema": constant(StatusDocument.schema), "id": rolloutName, "service": Schema.name(limit: 63),
+            "version": Schema.text(), "previous": Schema.text(), "state": Schema.text(), "cause": Schema.text(),
+            "next": Schema.text(), "final": Schema.flag, "rollback_incomplete": Schema.flag,
+            "security_halt": Schema.flag, "watched": Schema.flag, "ending": Schema.nullable(Schema.text()),
+            "exit_code": Schema.nullable(Schema.integer), "step": Schema.integer, "steps": Schema.integer,
+            "weight": Schema.object(["wanted": weight, "observed": Schema.nullable(weight)]),
+            "baked": Schema.text(), "bake": Schema.text(), "signals": Schema.list(Schema.reference("Signal")),
+            "restore_point": Schema.nullable(
+                Schema.object(["backup": Schema.text(), "state": Schema.text(), "at": Schema.time])),
+            "awaited_approval": Schema.nullable(Schema.text()), "approval_plan": Schema.nullable(Schema.text()),
+            "way_back": Schema.list(Schema.text()), "started_at": Schema.time, "since": Schema.time,
+        ])
+    }
+
+    private static var rollouts: JSONValue {
+        Schema.object([
+            "schema": constant("serin.dev/rollouts/v1"), "rollouts": Schema.list(Schema.reference("Rollout")),
+            "next": Schema.nullable(Schema.text()),
+        ])
+    }
+
+    private static var gate: JSONValue {
+        Schema.object([
+            "schema": constant("serin.dev/gate/v1"),
+            "decision": Schema.oneOf(GateDecision.allCases.map(\.rawValue)), "rollout": Schema.reference("Rollout"),
+        ])
+    }
+
+    private static var signal: JSONValue {
+        Schema.object([
+            "name": Schema.text(), "verdict": Schema.text(), "reason": Schema.text(),
+            "absence": Schema.nullable(Schema.text()), "absent_cohort": Schema.nullable(Schema.text()),
+            "report_only": Schema.flag, "security": Schema.flag, "beyond_hard_limit": Schema.flag,
+            "control_beyond_hard_limit": Schema.flag,
+            "canary": Schema.object(["events": Schema.number, "exposure": Schema.number]),
+            "control": Schema.object(["events": Schema.number, "exposure": Schema.number]),
+            "ratio": Schema.nullable(Schema.number),
+            "interval": Schema.nullable(Schema.object(["low": Schema.number, "high": Schema.number])),
+            "boundary": Schema.number, "log_e_fail": Schema.number, "log_e_pass": Schema.number, "phi": Schema.number,
+            "noise": Schema.text(), "onset": Schema.nullable(Schema.time),
+        ])
+    }
+
+    private static var decision: JSONValue {
+        Schema.object([
+            "schema": constant(DecisionDocument.schema), "sequence": Schema.integer, "at": Schema.time,
+            "topic": Schema.text(), "text": Schema.text(), "signals": Schema.list(Schema.reference("Signal")),
+        ])
+    }
+
+    private static var log: JSONValue {
+        Schema.object([
+            "schema": constant("serin.dev/log/v1"), "decisions": Schema.list(Schema.reference("Decision")),
+            "next": Schema.integer,
+        ])
+    }
+
+    private static var explanation: JSONValue {
+        Schema.object([
+            "schema": constant("serin.dev/why/v1"), "rollout": Schema.reference("Rollout"), "safe_now": Schema.text(),
+            "decisions": Schema.list(Schema.reference("Decision")),
+        ])
+    }
+
+    private static var entry: JSONValue {
+        Schema.object([
+            "sequence": Schema.integer, "epoch": Schema.integer, "rollout": Schema.nullable(Schema.text()),
+            "at": Schema.integer, "body": Schema.text(), "previous": Schema.text(), "hash": Schema.text(),
+        ])
+    }
+
+    private static var evidence: JSONValue {
+        Schema.object([
+            "schema": constant("serin.dev/evidence/v1"), "rollout": rolloutName,
+            "decision": Schema.reference("Decision"), "entry": Schema.nullable(Schema.reference("Entry")),
+        ])
+    }
+
+    private static var journal: JSONValue {
+        Schema.object([
+            "schema": constant("serin.dev/journal/v1"), "entries": Schema.list(Schema.reference("Entry")),
+            "next": Schema.integer,
+        ])
+    }
+
+    private static var checkpoint: JSONValue {
+        Schema.object([
+            "schema": constant("serin.dev/checkpoint/v1"), "service": Schema.name(limit: 63), "size": Schema.integer,
+            "head": Schema.text(pattern: "^[0-9]+:[0-9a-f]{64}$"),
+        ])
+    }
+
+    private static var services: JSONValue {
+        Schema.object([
+            "schema": constant("serin.dev/services/v1"),
+            "services": Schema.list(
+                Schema.object([
+                    "name": Schema.name(limit: 63), "rollout": rolloutName, "version": Schema.text(),
+                    "state": Schema.text(), "final": Schema.flag,
+                ])),
+        ])
+    }
+
+    private static var problem: JSONValue {
+        Schema.object(
+            [
+                "type": Schema.oneOf(Problem.Kind.allCases.map(\.type)), "title": Schema.text(), "status": Schema.integer,
+                "detail": Schema.text(), "retryable": Schema.flag, "hint": Schema.text(),
+                "diagnostics": Schema.list(
+                    Schema.object([
+                        "file": Schema.text(), "line": Schema.integer, "column": Schema.integer, "message": Schema.text(),
+                        "hint": Schema.nullable(Schema.text()),
+                    ])),
+            ], optional: ["hint", "diagnostics"])
+    }
+
+    private static var readiness: JSONValue {
+        Schema.object([
+            "schema": constant("serin.dev/readiness/v1"), "ready": Schema.flag,
+            "checks": Schema.list(
+                Schema.object([
+                    "name": Schema.text(), "ok": Schema.flag, "complaint": Schema.nullable(Schema.text()),
+                ])),
+        ])
+    }
+
+    private static var policyQuestion: JSONValue {
+        Schema.object(
+            [
+                "policy": Schema.object(
+                    ["file": Schema.nullable(Schema.text()), "text": Schema.text()], optional: ["file"], isClosed: true),
+                "version": Schema.nullable(Schema.text()), "previous": Schema.nullable(Schema.text()),
+                "offline": Schema.nullable(Schema.flag),
+            ], optional: ["version", "previous", "offline"], isClosed: true)
+    }
+
+    private static var export: JSONValue {
+        Schema.object(
+            [
+                "project_id": project, "target": Schema.nullable(Schema.text()),
+                "format": Schema.oneOf(ExportOrder.Format.allCases.map(\.rawValue)), "compress": Schema.flag,
+                "notify_email": Schema.nullable(Schema.text(limit: 254)), "storage_path": Schema.nullable(Schema.text()),
+            ], optional: ["target", "format", "compress", "notify_email", "storage_path"], isClosed: true)
+    }
+
+    private static var logExport: JSONValue {
+        Schema.object(
+            [
+                "project_id": project, "target": Schema.nullable(Schema.text()),
+                "format": Schema.oneOf(["json", "text"]),
+                "date_range": Schema.nullable(Schema.object(["start": Schema.time, "end": Schema.time], isClosed: true)),
+            ], optional: ["target", "format", "date_range"], isClosed: true)
+    }
+
+    private static var restore: JSONValue {
+        Schema.object(
+            ["backup_id": Schema.text(), "confirm": .object(["const": .bool(true)])], isClosed: true)
+    }
+
+    private static var jobAnswer: JSONValue {
+        Schema.object([
+            "data": Schema.object(
+                [
+                    "job_id": Schema.text(), "status": Schema.text(), "project_id": Schema.text(),
+                    "backup_id": Schema.text(), "created_at": Schema.time,
+                ], optional: ["backup_id"])
+        ])
+    }
+
+    private static var backup: JSONValue {
+        Schema.anything
+    }
+
+    private static var job: JSONValue {
+        Schema.anything
+    }
+
+    private static var backups: JSONValue {
+        Schema.object([
+            "schema": constant("serin.dev/backups/v1"), "backups": Schema.list(Schema.reference("Backup")),
+            "next": Schema.nullable(Schema.text()),
+        ])
+    }
+
+    private static var jobs: JSONValue {
+        Schema.object(["schema": constant("serin.dev/jobs/v1"), "jobs": Schema.list(Schema.reference("Job"))])
+    }
+}

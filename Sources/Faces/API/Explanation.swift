@@ -1,0 +1,56 @@
+public import SerinController
+public import SerinModel
+public import SerinRollouts
+
+/// One rollout explained: whether users are safe now, why it is where it is, and its last decisions.
+public struct Explanation: Sendable {
+    /// The rollout.
+    public let status: RolloutStatus
+    /// The last decisions, oldest first, at most ten.
+    public let decisions: [LoggedDecision]
+
+    /// Reads what is to be explained of a rollout.
+    public init(of name: String, from operations: any RolloutOperations) async throws(OperationError) {
+        status = try await operations.status(of: name)
+        var last: [LoggedDecision] = []
+        var sequence: Int64 = 0
+        while true {
+            let page = try await operations.decisions(of: status.id.description, after: sequence, limit: 1000)
+            sequence = page.last?.sequence ?? sequence
+            last = Array((last + page).suffix(10))
+            if page.count < 1000 { break }
+        }
+        decisions = last
+    }
+
+    /// The document.
+    ///
+    /// - Parameter isAttended: Whether a controller told the status.
+    public func document(isAttended: Bool) -> JSONValue {
+        .object([
+            "schema": .string("serin.dev/why/v1"), "rollout": StatusDocument.encode(status),
+            "safe_now": .string(Self.safety(status, isAttended: isAttended)),
+            "decisions": .array(decisions.map(DecisionDocument.encode)),
+        ])
+    }
+
+    /// Whether users are safe from the canary now, as an answer to be read aloud.
+    ///
+    /// - Parameter isAttended: Whether a controller told the status; else it is what the journal said last, and nobody has looked since.
+    public static func safety(_ status: RolloutStatus, isAttended: Bool = true) -> String {
+        if !status.isFinal, !isAttended { return "UNKNOWN, no controller is in charge: look at the load balancer" }
+        if status.isFinal, status.ending == .promoted {
+            return status.state == "passed"
+                ? "yes, passed: \(status.next)" : "yes, promoted: everyone is served by \(status.version)"
+        }
+        guard let observed = status.observedWeight else { return "unknown: the weight could not be read" }
+        if observed == .zero { return "yes, the canary receives no traffic" }
+        if status.isRollbackIncomplete { return "NO, the canary still receives \(observed) and must not: act now" }
+        if status.ending != nil, status.ending != .promoted { return "not yet, the canary still receives \(observed)" }
+        if !status.isWatched {
+            let held = status.state == "held" ? "held, " : ""
+            return "the canary receives \(observed), \(held)not watched: \(status.cause)"
+        }
+        return "the canary receives \(observed) and is watched"
+    }
+}

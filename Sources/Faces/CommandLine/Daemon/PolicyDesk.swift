@@ -1,0 +1,60 @@
+internal import Glibc
+internal import SerinAPI
+internal import SerinCatalogue
+internal import SerinController
+internal import SerinCrypto
+internal import SerinMigrationTools
+internal import SerinModel
+internal import SerinPolicies
+internal import SerinPorts
+internal import SerinRollouts
+
+extension PolicyAPI {
+    /// The answers that the command line gives.
+    init(_ session: Session) {
+        let (assembly, state) = (session.assembly, session.state)
+        self.init(
+            check: { question throws(OperationError) in
+                let source = PolicySource(question)
+                let loaded = try assembly.readPolicy(source)
+                let probes = question.isOffline ? [] : await assembly.probe(loaded, source, state)
+                return Subcommand.checkDocument(loaded, probes, nil, lintFails: false)
+            },
+            plan: { question throws(OperationError) in
+                let source = PolicySource(question)
+                let loaded = try assembly.readPolicy(source)
+                let forecast =
+                    question.isOffline ? Forecast(sentences: []) : await assembly.forecast(loaded, source, state)
+                let plan = Plan(
+                    loaded.policy, version: source.version, previous: source.previous, backupEstimate: forecast.backup,
+                    migrations: forecast.migrations)
+                return plan.document(hash: loaded.hash, forecast)
+            },
+            migrations: { question throws(OperationError) in
+                try await Self.migrations(try assembly.readPolicy(PolicySource(question)).policy, assembly)
+            })
+    }
+
+    /// Where the database of a policy is. Nothing is changed, so the lease of the catalogue is not asked for.
+    private static func migrations(_ policy: Policy, _ assembly: Assembly) async throws(OperationError) -> JSONValue {
+        guard let rules = policy.migrations else { throw .refused(Refusal("the policy has no 'migrations:'")) }
+        guard let database = rules.database ?? policy.postgres?.primary else {
+            throw .refused(Refusal("the policy migrates, and names no database"))
+        }
+        let target = MigrationTarget(policy: rules, database: database, lease: policy.service.description)
+        let migrations = assembly.migrations.open(target, MemoryCatalogue(digest: SHA256.digestOrEmpty), .uid(getuid()))
+        do {
+            let found = try await migrations.inspect(withScripts: false, deadline: rules.deadline)
+            return MigrationText.plan(found, found.problems, showsSQL: false)
+        } catch {
+            throw .unavailable("the migrations cannot be looked at: \(error)")
+        }
+    }
+}
+
+extension PolicySource {
+    /// What a question is about.
+    init(_ question: PolicyQuestion) {
+        self.init(file: question.file, text: question.text, version: question.version, previous: question.previous)
+    }
+}
