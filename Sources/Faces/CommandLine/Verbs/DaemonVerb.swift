@@ -15,7 +15,8 @@ extension Subcommand {
             user may start rollouts, since a policy's programs run as that user and its secrets are read as that user; with
             --group-may-start members can do whatever that user can.
             --listen serves the API over TCP as well: on the loopback address, or anywhere with TLS. There everyone needs credentials;
-            only /healthz, /readyz, /metrics and /v1/openapi.json show themselves to all.
+            only /healthz, /readyz, /metrics and /v1/openapi.json show themselves to all. A browser finds the pages there, under the
+            names of this computer itself or those that --page-host lets.
             """,
         examples: [
             "serin daemon", "serin daemon --socket-group deploy --state /var/lib/serin",
@@ -33,6 +34,9 @@ extension Subcommand {
             $0.isEmpty ? nil : $0
         }
         let listening = try Listening(&input)
+        let pageHosts = try input.every(
+            "--page-host", value: "NAME", help: "a name by which browsers may reach the pages; may stand several times"
+        ) { $0.isEmpty ? nil : $0 }
         return { session in
             // A plan that is wrong stops the start, when somebody still looks.
             let loaded = try plans.map { try PlanArgument.load($0, session) }
@@ -42,13 +46,16 @@ extension Subcommand {
             let listeners = try listening.listeners()
             let queue = BackupQueue(session, plans: loaded)
             let controller = try await session.assembly.openDaemon(session.state)
-            let faces = DaemonFaces(
+            var faces = DaemonFaces(
                 controller.operations, session, backups: queue, checks: { await controller.readiness() },
                 othersMayStart: groupMayStart,
                 metrics: { await queue.metrics() })
             let server: HTTPServer
             do {
                 let socket = try UnixSocket(listeningAt: session.state.daemonSocket, group: group)
+                try faces.addPages(
+                    of: controller.operations, session, backups: queue, hosts: pageHosts,
+                    checks: { await controller.readiness() })
                 server = try HTTPServer(listeners: [.unix(socket)] + listeners, router: faces.router)
             } catch {
                 await controller.abandon()
