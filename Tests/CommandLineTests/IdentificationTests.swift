@@ -1,5 +1,6 @@
 import SerinAPI
 import SerinCrypto
+import SerinLocks
 import SerinModel
 import SerinSQLite
 import SerinTransport
