@@ -29,7 +29,7 @@ struct SampleRollout {
             status.state = "rolling back"
             status.ending = .failed
             status.cause =
-                "\(signal) canary 2.10% (84/4,003) control 1.02% (122/11,980), ratio 2.06 [1.56–2.72] beyond 1.10, since 00:38"
+                "\(signal) canary 2.10% (84/4,003) control 1.02% (122/11,980), ratio 2.06 [1.56–2.72] beyond 1.10, since 01:06"
             status.next = "weight 0 is asked for until it is read back"
             status.wantedWeight = .zero
         }

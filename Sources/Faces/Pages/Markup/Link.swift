@@ -10,6 +10,11 @@ public struct Link: Sendable, Hashable {
         text = path + (asked.isEmpty ? "" : "?" + asked) + (fragment.map { "#" + Link.encoded($0) } ?? "")
     }
 
+    /// An icon of nothing, so that browsers do not ask for one that is not there.
+    static let noIcon = Link(constant: "data:,")
+
+    private init(constant: StaticString) { text = "\(constant)" }
+
     /// A place on the same page.
     public init(fragment: String) { text = "#" + Link.encoded(fragment) }
 

@@ -60,6 +60,7 @@ struct PageFrame {
             Tag.noscript { Tag.meta(Attribute(.httpEquiv, "refresh"), Attribute(.content, "30")) }
         }
         Tag.title(text: "\(title) · Serin")
+        Tag.link(Attribute(.rel, "icon"), .href(.noIcon))
         Tag.style(Attribute(.nonce, visit.nonce)) { Markup(constant: stylesheet) }
         Tag.script(Attribute(.nonce, visit.nonce)) { Markup(constant: pageScript) }
     }

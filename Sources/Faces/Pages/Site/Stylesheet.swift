@@ -54,7 +54,7 @@ let stylesheet: StaticString = """
     table { border-collapse: collapse; width: 100%; } th, td { text-align: left; padding: .28rem .55rem; vertical-align: middle; }
     thead th { color: var(--quiet); font-weight: 500; font-size: .85rem; border-bottom: 1px solid var(--line); }
     tbody tr { border-top: 1px solid var(--line); } tr.reason { border-top: 0; } tr.reason td { padding-top: 0; color: var(--quiet); font-size: .88rem; overflow-wrap: anywhere; }
-    .signals th[scope=row] { font-weight: 600; } .signals .number { white-space: nowrap; } .narrow { display: none; }
+    .signals th[scope=row] { font-weight: 600; overflow-wrap: anywhere; min-width: 6rem; } .signals .number { white-space: nowrap; } .narrow { display: none; }
     .verdict-fail .verdict { color: var(--bad); } .verdict-pass .verdict { color: var(--good); }
     .verdict-inconclusive .verdict, .verdict-nodata .verdict { color: var(--warn); } .verdict { white-space: nowrap; } .fresh { font-size: .88rem; }
     svg { color: var(--ink); } .ratio, .spark { display: block; } .band { fill: var(--good); opacity: .18; }
@@ -80,8 +80,10 @@ let stylesheet: StaticString = """
     .services td { overflow-wrap: anywhere; } .services .why-cell { color: var(--quiet); font-size: .9rem; }
     @media (max-width: 46rem) {
       html { font-size: 14px; } body { padding: 0 .7rem 2rem; } h1 { font-size: 1.35rem; } .account .quiet { display: none; }
+      header.top { gap: .2rem 1rem; padding: .3rem 0; } nav { order: 1; flex-basis: 100%; } nav ul { justify-content: space-between; gap: .2rem .5rem; }
       .banner { grid-template-columns: 1fr; gap: .5rem; } .halt { padding: .5rem; } .halt p { display: none; } .why { grid-template-columns: 1fr; gap: .4rem; padding: .5rem .7rem; }
-      .facts { gap: .2rem 1rem; } .safety { margin: .4rem 0; padding: .4rem .6rem; }
+      .facts { display: block; } .facts > div { display: flex; gap: .6rem; } .facts dt { flex: 0 0 6.2rem; } .facts dd { overflow-wrap: anywhere; }
+      button.big { padding: .7rem; } .safety { margin: .4rem 0; padding: .4rem .6rem; }
       .signals, .signals tbody, .services, .services tbody { display: block; } .signals thead, .services thead { position: absolute; left: -99rem; }
       .signals tr, .services tr { display: flex; flex-wrap: wrap; gap: 0 .8rem; padding: .35rem 0; align-items: center; } .signals tr.reason { padding-top: 0; }
       .signals th, .signals td, .services th, .services td { padding: .08rem 0; } .signals th { flex: 1 1 auto; } .narrow { display: inline; color: var(--quiet); font-family: system-ui, sans-serif; } .trend { display: none; }
