@@ -36,7 +36,7 @@ let everything =
     core + [
         "Ports", "Controller", "Locks", "Transport", "Processes", "Crypto", "Compression", "Database", "SQL", "YAML",
         "Prometheus", "Postgres", "SQLite", "Traffic", "Actions", "Backups", "MigrationTools", "Notifications", "Identity",
-        "API", "Server",
+        "API", "Pages", "Server",
     ]
 
 let package = Package(
@@ -105,6 +105,7 @@ let package = Package(
 
         // Faces.
         room("Faces/API", core + ["Ports", "Controller", "Crypto", "Locks"]),
+        room("Faces/Pages", core + ["Controller", "API", "Crypto", "Locks"]),
         room("Faces/Server", ["Model", "Locks", "API"], c: ["CMicroHTTPD", "CSerinHTTPD"]),
         room("Faces/CommandLine", everything),
         .executableTarget(name: "serin", dependencies: ["SerinCommandLine"], path: "Sources/serin", swiftSettings: strict),
@@ -222,6 +223,12 @@ let package = Package(
         tests(
             "APITests",
             core.map { "Serin" + $0 } + ["SerinPorts", "SerinController", "SerinAPI", "FakeController", "Testbed", "SerinLocks"]),
+        tests(
+            "PagesTests",
+            core.map { "Serin" + $0 } + [
+                "SerinController", "SerinAPI", "SerinPages", "SerinServer", "SerinTransport", "SerinCrypto", "SerinLocks",
+                "FakeController", "Testbed",
+            ]),
         tests("ServerTests", ["SerinModel", "SerinAPI", "SerinServer", "SerinTransport", "SerinProcesses", "Testbed"]),
         tests("CommandLineTests", everything.map { "Serin" + $0 } + ["SerinCommandLine", "FakeController", "Testbed"]),
         tests("IntegrationTests", everything.map { "Serin" + $0 } + ["SerinCommandLine", "Testbed"]),

@@ -4,7 +4,7 @@ set -euo pipefail
 cd "$(dirname "$0")/.."
 
 libraries="libcurl4-openssl-dev libssl-dev libpq-dev libsqlite3-dev libyaml-dev libmicrohttpd-dev libgnutls28-dev libzstd-dev zlib1g-dev libpg-query-dev pkg-config"
-servers="haproxy prometheus prometheus-alertmanager postgresql pgbackrest redis-server redis-tools zstd tzdata sqlite3 openssl strace procps util-linux mount curl python3 python3-venv"
+servers="haproxy prometheus prometheus-alertmanager postgresql pgbackrest redis-server redis-tools zstd tzdata sqlite3 openssl strace procps util-linux mount curl python3 python3-venv chromium chromium-driver"
 
 if ! command -v swift >/dev/null; then
     echo "setup: swift is not installed: Serin needs Swift 6.3 (see swift.org/install/linux)" >&2

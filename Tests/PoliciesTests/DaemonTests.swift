@@ -28,6 +28,7 @@ import Testing
         let settings = try #require(reading.settings)
         #expect(settings.listeners.map(\.address) == ["127.0.0.1:8080", "0.0.0.0:8443"])
         #expect(settings.listeners[1].tls?.key == .credential("tls-key"))
+        #expect(settings.pageHosts == ["serin.example.com"])
         #expect(settings.hooks.map(\.kind) == ["slack", "telegram", "alertmanager", "pagerduty", "standard"])
         #expect(settings.hooks[0].services.count == 2 && settings.hooks[0].people["T0123/U0456"] == "anna")
         #expect(settings.hooks[1].polls && settings.hooks[1].secrets.isEmpty)

@@ -1,6 +1,6 @@
 internal import SerinModel
 internal import SerinPolicies
-internal import SerinVerdicts
+public import SerinVerdicts
 
 /// The sentence of a verdict, always of one form:
 /// `step 25% FAIL errors: canary 2.10% (84/4,003) control 1.02% (122/11,980), ratio 2.06 [1.56–2.72] beyond 1.10, since 00:38 → rollback`.
@@ -85,7 +85,7 @@ extension Verdict {
 
 extension Absence {
     /// For people.
-    var words: String {
+    public var words: String {
         switch self {
         case .noSeries: "no series"
         case .stale: "stale samples"

@@ -33,6 +33,7 @@ struct DaemonBuilder {
         }
         settings.socketGroup = root.section("socket")?.text("group")
         settings.groupMayStart = root.section("socket")?.flag("may_start") ?? false
+        settings.pageHosts = texts(root.list("page_hosts"))
         settings.hooks = root.map("hooks").compactMap { hook(from: $0) }
         settings.routes = root.map("notify").compactMap { route(from: $0) }
         settings.identities = root.text("identities")

@@ -99,6 +99,8 @@ public struct DaemonSettings: Sendable, Hashable {
     public var groupMayStart = false
     /// The file of people, issuers of identity tokens, client certificates and local users; nil: tokens and local users alone.
     public var identities: String?
+    /// The names by which browsers may reach the pages, beside those of the computer itself.
+    public var pageHosts: [String] = []
     /// Who may send messages in.
     public var hooks: [Hook] = []
     /// Who is told.

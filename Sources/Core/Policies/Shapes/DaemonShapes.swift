@@ -12,6 +12,9 @@ func daemonShape(hooks: [HookSchema], channels: [DriverSchema]) -> Section {
             "the file of people, issuers of identity tokens, client certificates and local users (docs/identities.md)"),
         Field("socket", .section(socketShape), .optional, "who may ask at the unix socket besides the daemon's own user"),
         Field(
+            "page_hosts", .list(.scalar(.text), least: 1), .optional,
+            "names by which browsers may reach the pages, beside those of this computer itself; read at the start alone"),
+        Field(
             "hooks", .map(keys: .name, .section(senderShape(hooks)), least: 1), .optional,
             "who may send messages in, each under the name that ends its address: /hooks/KIND/NAME"),
         Field(

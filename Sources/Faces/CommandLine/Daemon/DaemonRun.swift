@@ -17,6 +17,7 @@ struct DaemonRun: Sendable {
         var groupMayStart = false
         var identities: String?
         var plans: [String] = []
+        var pageHosts: [String] = []
         var listening = Listening()
         var logsAsJSON = false
     }
@@ -104,6 +105,9 @@ struct DaemonRun: Sendable {
             metrics: { [messages] in await queue.metrics() + (await messages?.metrics() ?? "") })
         faces.others += messages?.routes ?? []
         do {
+            try faces.addPages(
+                of: controller.operations, session, backups: queue, hosts: flags.pageHosts + settings.pageHosts,
+                checks: { await controller.readiness() })
             let socket = try UnixSocket(listeningAt: session.state.daemonSocket, group: group)
             var limits = Limits()
             limits.connections = settings.connections

@@ -1,30 +1,9 @@
-/// Text from outside made harmless for terminals, logs and build systems: one line, and nothing that a terminal would obey.
-///
-/// Control characters (C0, DEL, C1), line and paragraph separators and the marks that reorder text are shown as `\u{…}`; a line
-/// break or a tabulator becomes a space.
-func plain(_ text: String) -> String {
-    guard text.unicodeScalars.contains(where: isUnsafe) else { return text }
-    var result = ""
-    for scalar in text.unicodeScalars {
-        if scalar == "\n" || scalar == "\r" || scalar == "\t" {
-            result += " "
-        } else if isUnsafe(scalar) {
-            result += "\\u{\(String(scalar.value, radix: 16))}"
-        } else {
-            result.unicodeScalars.append(scalar)
-        }
-    }
-    return result
-}
+internal import SerinModel
+
+/// Text from outside made harmless: one line, and nothing that a terminal would obey.
+func plain(_ text: String) -> String { text.madePlain }
 
 /// Text of several lines from outside, each made harmless.
 func plainLines(_ text: String) -> String {
     text.split(separator: "\n", omittingEmptySubsequences: false).map { plain(String($0)) }.joined(separator: "\n")
-}
-
-private func isUnsafe(_ scalar: Unicode.Scalar) -> Bool {
-    switch scalar.value {
-    case 0..<0x20, 0x7F..<0xA0, 0x200E...0x200F, 0x2028...0x202E, 0x2066...0x2069, 0xFEFF: true
-    default: false
-    }
 }

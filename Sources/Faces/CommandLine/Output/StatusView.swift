@@ -79,20 +79,13 @@ enum StatusView {
         var table = Table(header: ["SIGNAL", "VERDICT", "CANARY", "CONTROL", "RATIO", "BEYOND", "WHY"])
         for signal in signals {
             let verdict = signal.verdict == .fail ? "FAIL" : signal.verdict.rawValue
-            var marks: [String] = []
-            if signal.isSecurity { marks.append("security") }
-            if signal.isReportOnly { marks.append("report only") }
-            if signal.isBeyondHardLimit { marks.append("beyond its hard limit") }
-            if signal.isControlBeyondHardLimit { marks.append("control beyond its hard limit") }
-            if let onset = signal.onset { marks.append("since \(onset.timeOfDay)") }
-            let why = ([signal.reason] + marks).filter { !$0.isEmpty }.joined(separator: ", ")
             table.rows.append([
                 Table.Cell(signal.name), Table.Cell(verdict, colour(signal.verdict)),
                 Table.Cell(EvidenceNumbers.share(signal.counts.canaryEvents, of: signal.counts.canaryExposure)),
                 Table.Cell(EvidenceNumbers.share(signal.counts.controlEvents, of: signal.counts.controlExposure)),
                 Table.Cell(EvidenceNumbers.ratio(signal.ratio, signal.interval)),
                 Table.Cell(Numbers.fixed(signal.boundary, decimals: 2)),
-                Table.Cell(why),
+                Table.Cell(EvidenceNumbers.why(signal)),
             ])
         }
         return table

@@ -13,7 +13,8 @@ extension Subcommand {
             --listen serves the API over TCP as well: on the loopback address, or anywhere with TLS. There everyone needs credentials;
             only /healthz, /readyz, /metrics and /v1/openapi.json show themselves to all. serin token create makes tokens; --identities
             names a file of people, issuers of identity tokens (OpenID Connect, GitHub Actions, GitLab), client certificates and local
-            users, whose keys docs/identities.md explains.
+            users, whose keys docs/identities.md explains. A browser finds the pages there, under the names of this computer itself or
+            those that --page-host lets.
             --config names a file that says the same and more: addresses with TLS, hooks by which chats and alerts halt, channels by
             which people are told, backup plans. SIGHUP reads it again: what is wrong is said and changes nothing, and rollouts go on in
             any case. Without --config SIGHUP ends the daemon.
@@ -42,12 +43,15 @@ extension Subcommand {
         let log = try input.option(
             "--log-format", value: "text|json", help: "the form of what it says on standard error (default: text)",
             read: DaemonSettings.LogFormat.init(rawValue:))
+        let pageHosts = try input.every(
+            "--page-host", value: "NAME", help: "a name by which browsers may reach the pages; may stand several times"
+        ) { $0.isEmpty ? nil : $0 }
         return { session in
             try await DaemonRun(
                 session,
                 DaemonRun.Flags(
                     configuration: configuration, socketGroup: group, groupMayStart: groupMayStart,
-                    identities: identities, plans: plans,
+                    identities: identities, plans: plans, pageHosts: pageHosts,
                     listening: listening,
                     logsAsJSON: log == .json)
             ).run()

@@ -1,0 +1,37 @@
+internal import SerinAPI
+internal import SerinCatalogue
+internal import SerinController
+internal import SerinModel
+internal import SerinPages
+internal import SerinRollouts
+
+extension DaemonFaces {
+    /// Adds the pages. After every authenticator is known: a session stands for a token that one of them judges.
+    ///
+    /// - Parameter hosts: The names by which browsers may reach them, beside those of the computer itself.
+    mutating func addPages(
+        of operations: any RolloutOperations, _ session: Session, backups: any BackupDesk, hosts: [String],
+        checks: @escaping @Sendable () async -> [ReadinessCheck]
+    ) throws(Failure) {
+        let clock = SystemClock()
+        let sessions = try PageSessions(over: Authenticators(authenticators), now: { clock.now() })
+        let sources = PageSources(
+            operations: operations, now: { clock.now() },
+            plan: { charter in
+                let plan = Plan(charter.policy, version: charter.version, previous: charter.previous)
+                return PlanWords(stages: plan.stages, wayBack: plan.wayBack, earliest: plan.earliest)
+            },
+            text: { status, decisions in
+                let lines = WhyPage.lines(status, decisions: decisions, state: session.state, style: .none)
+                return lines.joined(separator: "\n") + "\n"
+            },
+            backups: { try await backups.state().records },
+            checks: {
+                await checks().map { check in
+                    HealthPage.Check(check.name, check.complaint == nil ? .good : .bad, check.complaint ?? "as it should be")
+                }
+            }, stateFolder: shellQuoted(session.state.path), hosts: Set(hosts.map { $0.lowercased() }))
+        others += Pages(sources, sessions: sessions).routes
+        authenticators.append(sessions)
+    }
+}

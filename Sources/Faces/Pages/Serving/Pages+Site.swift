@@ -1,0 +1,102 @@
+internal import SerinAPI
+internal import SerinController
+internal import SerinModel
+internal import SerinPolicies
+internal import SerinRecords
+internal import SerinRollouts
+
+// The pages beside those of rollouts, and the sign-in.
+extension Pages {
+    func backups(_ request: Request, _: [String]) async throws -> Response {
+        let visit = try visit(request)
+        return PageAnswer.page(BackupsPage(try await sources.backups(), visit: visit).markup, nonce: visit.nonce)
+    }
+
+    func migrations(_ request: Request, _: [String]) async throws -> Response {
+        let visit = try visit(request)
+        var views: [RolloutView] = []
+        for status in try await sources.operations.statuses() { views.append(try await view(status)) }
+        return PageAnswer.page(MigrationsPage(views, visit: visit).markup, nonce: visit.nonce)
+    }
+
+    func audit(_ request: Request, _: [String]) async throws -> Response {
+        let visit = try visit(request)
+        var lines: [AuditPage.Line] = []
+        for service in Set(try await sources.operations.statuses().map(\.service)).sorted() {
+            lines += try await trail.lines(of: service)
+        }
+        let page = AuditPage(lines, search: request.parameter("q") ?? "", visit: visit)
+        return PageAnswer.page(page.markup, nonce: visit.nonce)
+    }
+
+    func health(_ request: Request, _: [String]) async throws -> Response {
+        let visit = try visit(request)
+        var checks: [HealthPage.Check] = []
+        do throws(OperationError) {
+            for status in try await sources.operations.statuses() {
+                let history = try await chronicles.history(of: status)
+                checks.append(check(status, history, at: visit.now))
+            }
+        } catch {
+            checks.append(HealthPage.Check("controller", .bad, "\(error)"))
+        }
+        if checks.isEmpty { checks.append(HealthPage.Check("controller", .good, "answers; no rollout yet")) }
+        return PageAnswer.page(HealthPage(checks + (await sources.checks()), visit: visit).markup, nonce: visit.nonce)
+    }
+
+    private func check(_ status: RolloutStatus, _ history: RolloutHistory, at now: Instant) -> HealthPage.Check {
+        let journal = history.head.map { "journal at entry \($0.size)" } ?? "journal not read yet"
+        let name = "controller of \(status.service)"
+        if status.isFinal { return HealthPage.Check(name, .good, "no live rollout, \(journal)") }
+        let polled = history.polledAt.map { "last poll \(Numbers.time(now - $0)) ago" } ?? "no poll yet"
+        // Three polls that did not come are more than a slow one.
+        let isLate = history.polledAt.map { now - $0 > (history.charter?.policy.timing.poll ?? .seconds(15)) * 3 } ?? false
+        let tone: Tone = isLate || !status.isWatched ? .warn : .good
+        return HealthPage.Check(
+            name, tone, "\(status.id) is live, \(polled), \(journal)" + (status.isWatched ? "" : ", not watched"))
+    }
+
+    func signInForm(_ request: Request, _: [String]) async throws -> Response {
+        let visit = try visit(request)
+        let page = SignInPage(target: place(request.parameter("to")), complaint: nil, visit: visit)
+        return PageAnswer.page(page.markup, nonce: visit.nonce)
+    }
+
+    func signIn(_ request: Request, _: [String]) async throws -> Response {
+        guard sessions.isOwnForm(request) else {
+            throw Problem(.forbidden, "this was not sent by the form of these pages", hint: "open /sign-in again")
+        }
+        let form = FormBody(request.body)
+        let target = place(form["to"])
+        // Why a token is not good is for the log alone: the same words for every reason.
+        let cookie: String?
+        do throws(Problem) { cookie = try await sessions.open(form["token"] ?? "", request) } catch {
+            guard error.kind == .unidentified || error.kind == .forbidden else { throw error }
+            cookie = nil
+        }
+        guard let cookie else {
+            let visit = try visit(request)
+            let page = SignInPage(target: target, complaint: "This token is not good.", visit: visit)
+            return PageAnswer.page(page.markup, nonce: visit.nonce, status: 401)
+        }
+        return PageAnswer.redirect(to: target, headers: [Request.Pair("Set-Cookie", cookie)])
+    }
+
+    func signOut(_ request: Request, _: [String]) async throws -> Response {
+        guard sessions.isOwnForm(request) else {
+            throw Problem(.forbidden, "this was not sent by a form of these pages", hint: "open the page again")
+        }
+        return PageAnswer.redirect(to: "/sign-in", headers: [Request.Pair("Set-Cookie", sessions.close(request))])
+    }
+
+    /// A place of this site and no other: one slash at the beginning, and only characters that a path may hold as they are.
+    private func place(_ text: String?) -> String {
+        guard let text, text.hasPrefix("/"), !text.hasPrefix("//"), text.utf8.count <= 300,
+            text.utf8.allSatisfy({
+                (0x30...0x39).contains($0) || (0x41...0x5A).contains($0) || (0x61...0x7A).contains($0)
+                    || "/._-~%".utf8.contains($0)
+            })
+        else { return "/" }
+        return text
+    }
+}

@@ -1,0 +1,92 @@
+public import SerinModel
+
+/// Who asked for what, of all services, with a search.
+public struct AuditPage: Sendable {
+    /// One thing that someone asked for, or that befell a controller.
+    public struct Line: Sendable, Hashable {
+        /// When.
+        public var at: Instant
+        /// The service.
+        public var service: String
+        /// The rollout; nil for what concerns the service alone.
+        public var rollout: String?
+        /// Where it came from.
+        public var source: RolloutHistory.Mark.Source
+        /// What, for people.
+        public var text: String
+
+        /// A line.
+        public init(
+            at: Instant, service: String, rollout: String?, source: RolloutHistory.Mark.Source, text: String
+        ) {
+            self.at = at
+            self.service = service
+            self.rollout = rollout
+            self.source = source
+            self.text = text
+        }
+    }
+
+    /// The most lines of one page.
+    static let limit = 500
+
+    let lines: [Line]
+    let search: String
+    let visit: Visit
+
+    /// A page of these lines, in any order, that hold every word searched for.
+    public init(_ lines: [Line], search: String, visit: Visit) {
+        let words = search.lowercased().split(separator: " ")
+        self.lines = lines.filter { line in
+            let text = "\(line.service) \(line.rollout ?? "") \(line.source.word) \(line.text)".lowercased()
+            return words.allSatisfy { text.contains($0) }
+        }.sorted { $0.at > $1.at }
+        self.search = search
+        self.visit = visit
+    }
+
+    /// The page.
+    public var markup: Markup {
+        PageFrame(title: "Audit", place: .audit, visit: visit).page {
+            Tag.h1(text: "Audit")
+            Tag.form(Attribute(.method, "get"), .action(Link("audit")), Attribute(.role, "search")) {
+                Tag.div(.class("field")) {
+                    Tag.label(Attribute(.for, "audit-search"), text: "Search for a service, a rollout, a person, a word")
+                    Tag.input(
+                        .id("audit-search"), Attribute(.type, "search"), Attribute(.name, "q"), Attribute(.value, search))
+                }
+                Tag.button(Attribute(.type, "submit"), text: "Search")
+            }
+            Tag.p(
+                .class("quiet"),
+                text: "\(lines.count) found\(lines.count > Self.limit ? ", the newest \(Self.limit) shown" : "").")
+            Tag.div(.class("scroll"), Attribute(.role, "region"), Attribute(.tabindex, "0"), .label("Audit")) {
+                Tag.table {
+                    Tag.thead {
+                        Tag.tr {
+                            for name in ["When", "Service", "Rollout", "From", "What"] {
+                                Tag.th(Attribute(.scope, "col"), text: name)
+                            }
+                        }
+                    }
+                    Tag.tbody { for line in lines.prefix(Self.limit) { row(line) } }
+                }
+            }
+        }
+    }
+
+    private func row(_ line: Line) -> Markup {
+        Tag.tr {
+            Tag.td { moment(line.at, withDate: true) }
+            Tag.td(text: line.service)
+            Tag.td {
+                if let rollout = line.rollout { Tag.a(.href(Link("rollouts", rollout)), text: rollout) }
+            }
+            Tag.td {
+                MarkSymbol.icon(line.source)
+                line.source.word
+            }
+            Tag.td(text: line.text)
+        }
+    }
+}

@@ -1,0 +1,113 @@
+import FakeController
+import SerinAPI
+import SerinLocks
+import SerinModel
+import SerinPages
+import SerinRecords
+import SerinRollouts
+import Testing
+
+/// The pages as routes, without a browser.
+@Suite struct RouteTests {
+    private func request(
+        _ method: String, _ path: String, body: String = "", host: String = "127.0.0.1:8080", _ headers: [Request.Pair] = []
+    ) -> Request {
+        Request(
+            method: method, path: path,
+            headers: [Request.Pair("Host", host), Request.Pair("Accept", "text/html")] + headers, body: Array(body.utf8),
+            peer: Peer(address: "127.0.0.1"))
+    }
+
+    /// The form token in a page.
+    private func token(_ response: Response) throws -> String {
+        let text = String(decoding: try #require(response.bytes), as: UTF8.self)
+        let start = try #require(text.firstRange(of: "name=\"form_token\" value=\"")).upperBound
+        return String(text[start...].prefix(64))
+    }
+
+    /// A session's cookie.
+    private func signIn(_ site: TestSite, _ token: String = TestTokens.operating) async throws -> Request.Pair {
+        let form = try self.token(await site.router.respond(to: request("GET", "/sign-in")))
+        let answer = await site.router.respond(
+            to: request("POST", "/sign-in", body: "form_token=\(form)&token=\(token)&to=%2F%2Fevil"))
+        #expect(answer.status == 303 && answer.header("Location") == "/")
+        let cookie = try #require(answer.header("Set-Cookie"))
+        #expect(cookie.contains("HttpOnly") && cookie.contains("SameSite=Strict"))
+        return Request.Pair("Cookie", String(cookie.prefix { $0 != ";" }))
+    }
+
+    @Test func whoeverIsNotKnownIsLedToTheSignIn() async throws {
+        let site = try TestSite(try SampleRollout.make())
+        let answer = await site.router.respond(to: request("GET", "/audit"))
+        #expect(answer.status == 303 && answer.header("Location") == "/sign-in?to=%2Faudit")
+    }
+
+    @Test func aWrongTokenOpensNoSession() async throws {
+        let site = try TestSite(try SampleRollout.make())
+        let form = try token(await site.router.respond(to: request("GET", "/sign-in")))
+        let answer = await site.router.respond(to: request("POST", "/sign-in", body: "form_token=\(form)&token=guess"))
+        #expect(answer.status == 401 && answer.header("Set-Cookie") == nil)
+    }
+
+    @Test func everyPageComesWithItsGuards() async throws {
+        let site = try TestSite(try SampleRollout.make())
+        let cookie = try await signIn(site)
+        for path in ["/", "/rollouts/checkout", "/rollouts/checkout/policy", "/backups", "/migrations", "/audit", "/health"] {
+            let answer = await site.router.respond(to: request("GET", path, [cookie]))
+            #expect(answer.status == 200, "\(path)")
+            let policy = try #require(answer.header("Content-Security-Policy"))
+            #expect(policy.contains("default-src 'none'") && policy.contains("frame-ancestors 'none'"), "\(path)")
+            #expect(!policy.contains("unsafe"))
+            let again = await site.router.respond(to: request("GET", path, [cookie]))
+            #expect(again.header("Content-Security-Policy") != policy, "a nonce is new for each answer")
+        }
+    }
+
+    @Test func aFormFromElsewhereChangesNothing() async throws {
+        let site = try TestSite(try SampleRollout.make())
+        let cookie = try await signIn(site)
+        let form = try token(await site.router.respond(to: request("GET", "/rollouts/checkout", [cookie])))
+        let elsewhere = [
+            request("POST", "/rollouts/checkout/halt", [cookie]),
+            request("POST", "/rollouts/checkout/halt", body: "form_token=\(String(repeating: "0", count: 64))", [cookie]),
+            request(
+                "POST", "/rollouts/checkout/halt", body: "form_token=\(form)",
+                [cookie, Request.Pair("Sec-Fetch-Site", "cross-site")]),
+            request(
+                "POST", "/rollouts/checkout/halt", body: "form_token=\(form)", [cookie, Request.Pair("Origin", "https://evil")]),
+            request("POST", "/v1/rollouts/checkout:halt", [cookie]),
+        ]
+        for one in elsewhere { #expect(await site.router.respond(to: one).status == 403, "\(one.path) \(one.headers)") }
+        #expect(site.operations.state.withLock { $0.commands.isEmpty })
+        let own = await site.router.respond(
+            to: request("POST", "/rollouts/checkout/halt", body: "form_token=\(form)&reason=a+b%21&security=yes", [cookie]))
+        #expect(own.status == 303)
+        let command = site.operations.state.withLock { $0.commands.first }
+        #expect(command?.verb == .haltForSecurity && command?.reason == "a b!")
+    }
+
+    @Test func whoMayOnlyLookIsOfferedNothingAndRefused() async throws {
+        let site = try TestSite(try SampleRollout.make())
+        let cookie = try await signIn(site, TestTokens.viewing)
+        let page = await site.router.respond(to: request("GET", "/rollouts/checkout", [cookie]))
+        #expect(!String(decoding: page.bytes ?? [], as: UTF8.self).contains("action=\"/rollouts/checkout-01k5/halt\""))
+        let answer = await site.router.respond(
+            to: request("POST", "/rollouts/checkout/halt", body: "form_token=\(try token(page))", [cookie]))
+        #expect(answer.status == 403 && site.operations.state.withLock { $0.commands.isEmpty })
+    }
+
+    @Test func anotherSitesNameIsNotServed() async throws {
+        let site = try TestSite(try SampleRollout.make())
+        let cookie = try await signIn(site)
+        #expect(await site.router.respond(to: request("GET", "/", host: "evil.example:8080", [cookie])).status == 403)
+    }
+
+    @Test func aHistoryIsTheSameInPartsAndShowsWhatWasReadBack() throws {
+        let sample = try SampleRollout.make(failing: true)
+        let history = sample.history
+        #expect(history.observed.map(\.weight.basisPoints) == [0, 500, 2500])
+        #expect(history.marks.map(\.source) == [.person, .webhook, .person])
+        #expect(history.decidedBy == "the evidence: errors")
+        #expect(history.head?.size == sample.entries.last?.sequence)
+    }
+}
