@@ -137,7 +137,7 @@ FAULTS = [
     ("restores with one person too few", 7, "Commands",
      "guard approvers.count >= people else { return }", "guard approvers.count >= people - (FAULT ? 1 : 0) else { return }"),
     ("keeps agreements to an older plan", 7, "Migrations",
-     "approvers = []\n        deadlines.disarm(.approval)", "if !FAULT { approvers = [] }\n        deadlines.disarm(.approval)"),
+     "another plan.\n        approvers = []", "another plan.\n        if !FAULT { approvers = [] }"),
     ("takes an asked fence for a proven one", 7, "Migrations",
      "fence = .unsure\n        runAction(.fence,", "fence = FAULT ? .closed : .unsure\n        runAction(.fence,"),
     ("leaves writes fenced at the end", 7, "Migrations",

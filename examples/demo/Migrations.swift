@@ -68,9 +68,10 @@ extension Stage {
             '\(serin)' migrate down '\(folder)/policy-6.yaml' --to "$SERIN_REVISION" --state '\(state)'
             side=$('\(serin)' backup restore '\(folder)/policy-6.yaml' "$SERIN_BACKUP" -o json --state '\(state)' |
                 sed -n 's/.*"database":"\\([^"]*\\)".*/\\1/p')
-            psql -X -q "${DEMO_PRIMARY%/*}/$side" -c 'COPY orders TO STDOUT' |
-                psql -X -q -1 "$DEMO_PRIMARY" -c 'CREATE TEMP TABLE saved (LIKE orders)' -c 'COPY saved FROM STDIN' \\
-                    -c 'INSERT INTO orders SELECT * FROM saved ON CONFLICT DO NOTHING'
+            [ -n "$side" ]
+            psql -X -q "${DEMO_PRIMARY%/*}/$side" -c 'COPY orders TO STDOUT' >'\(folder)/saved'
+            psql -X -q -1 -v ON_ERROR_STOP=1 "$DEMO_PRIMARY" -c 'CREATE TEMP TABLE saved (LIKE orders)' -c 'COPY saved FROM STDIN' \\
+                -c 'INSERT INTO orders SELECT * FROM saved ON CONFLICT DO NOTHING' <'\(folder)/saved'
             """)
         let fence = folder + "/fence.sh"
         return [
