@@ -34,7 +34,8 @@ final class OpenedDaemon: OpenedController, RolloutOperations {
     var operations: any RolloutOperations { self }
 
     init(
-        state: StateRoot, peers: any Authenticator, retries: RetryBudget, report: @escaping @Sendable (String) -> Void, open: @escaping Open,
+        state: StateRoot, peers: any Authenticator, retries: RetryBudget, report: @escaping @Sendable (String) -> Void,
+        open: @escaping Open,
         readPolicy: @escaping @Sendable (PolicySource) throws(OperationError) -> LoadedPolicy
     ) {
         self.state = state

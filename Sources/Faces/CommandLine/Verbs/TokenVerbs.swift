@@ -32,7 +32,8 @@ extension Subcommand {
             "--project", value: "NAME", help: "confine it to this project's backups; may stand several times",
             read: { $0.isEmpty ? nil : $0 })
         let owner = try input.option(
-            "--owner", value: "WHO", help: "on whose behalf: a person's name, or CHANNEL:IDENTITY such as uid:1000", read: principal)
+            "--owner", value: "WHO", help: "on whose behalf: a person's name, or CHANNEL:IDENTITY such as uid:1000",
+            read: principal)
         let isPipeline = try input.flag("--pipeline", help: "for a pipeline or a machine, not for a person")
         let life =
             try input.option("--for", value: "TIME", help: "how long it lasts (default: 90d, at most 366d)") {
@@ -53,7 +54,8 @@ extension Subcommand {
                 var document = TokenView.members(made.record)
                 document.append(JSONValue.Member("token", .string(text)))
                 session.data(.sortedObject(document)) { _ in [text] }
-                session.note("token \(made.record.id) for \(made.record.owner) until \(made.record.expiresAt); it is not shown again")
+                session.note(
+                    "token \(made.record.id) for \(made.record.owner) until \(made.record.expiresAt); it is not shown again")
                 return .ok
             }
         }
