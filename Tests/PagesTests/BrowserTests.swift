@@ -203,6 +203,8 @@ import Testing
             let place = Double(try await browser.text(bottom)) ?? .infinity
             #expect(place > 0 && place <= Double(height), "\(selector) ends at \(place) of \(height)")
         }
+        // However wrong the reader's clock is.
+        #expect(try await browser.text("document.querySelector('.ago').textContent").hasPrefix("19m "))
     }
 
     private func expectNoComplaint(_ browser: Browser) async throws {

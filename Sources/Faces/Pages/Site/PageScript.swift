@@ -20,9 +20,11 @@ let pageScript: StaticString = #"""
           time.title = new Date(Number(time.dataset.time)).toLocaleString() + " local time";
         }
       };
+      // By the controller's clock, as of when it drew the page: the reader's may be wrong.
+      const skew = Date.now() - Number(document.querySelector("footer time")?.dataset.time || Date.now());
       const ages = () => {
         for (const span of document.querySelectorAll(".ago[data-time]")) {
-          const text = age(Date.now() - Number(span.dataset.time)) + " ago";
+          const text = age(Date.now() - skew - Number(span.dataset.time)) + " ago";
           if (span.textContent !== text) span.textContent = text;
         }
       };
@@ -126,6 +128,8 @@ let pageScript: StaticString = #"""
 
       localTimes(document);
       copies(document);
+      // What is newest stands at the right.
+      for (const region of document.querySelectorAll(".scroll")) region.scrollLeft = region.scrollWidth;
       ages();
       setInterval(ages, 1000);
       if (document.body.dataset.stream && window.EventSource) connect();

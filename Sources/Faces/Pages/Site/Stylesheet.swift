@@ -14,6 +14,7 @@ let stylesheet: StaticString = """
     body { margin: 0 auto; max-width: 78rem; padding: 0 1rem 2rem; }
     h1, h2, h3, p, dl, ul, ol { margin: 0; }
     h1 { font-size: 1.7rem; line-height: 1.2; } h2 { font-size: 1.05rem; margin-bottom: .35rem; }
+    main > h1 { margin: .7rem 0 .4rem; }
     h3 { font-size: .95rem; margin: .8rem 0 .3rem; }
     a { color: var(--link); } code, .number, .hash { font-family: ui-monospace, "DejaVu Sans Mono", monospace; font-size: .92em; }
     code { overflow-wrap: anywhere; } .number { font-variant-numeric: tabular-nums; }
