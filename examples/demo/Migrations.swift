@@ -66,7 +66,10 @@ extension Stage {
             set -eu
             export DEMO_PRIMARY='\(url)'
             '\(serin)' migrate down '\(folder)/policy-6.yaml' --to "$SERIN_REVISION" --state '\(state)'
-            side=$('\(serin)' backup restore '\(folder)/policy-6.yaml' "$SERIN_BACKUP" -o json --state '\(state)' |
+            # No superuser restores a dump, but one who may make databases and give tables back to their owner.
+            psql -X -q "$DEMO_PRIMARY" -c 'CREATE ROLE restorer LOGIN CREATEDB IN ROLE postgres'
+            side=$(DEMO_PRIMARY='\(database.primary.url(user: "restorer"))' \\
+                '\(serin)' backup restore '\(folder)/policy-6.yaml' "$SERIN_BACKUP" -o json --state '\(state)' |
                 sed -n 's/.*"database":"\\([^"]*\\)".*/\\1/p')
             [ -n "$side" ]
             psql -X -q "${DEMO_PRIMARY%/*}/$side" -c 'COPY orders TO STDOUT' >'\(folder)/saved'
