@@ -65,9 +65,12 @@ struct CommandDestination: BackupDestination {
     func probe() async throws(Failure) -> DestinationFacts {
         guard let key = ObjectKey("serin-probe") else { throw Failure(.invalid, "no key to probe with") }
         let bytes = Array("written to see whether backups can be stored here, at \(environment.now())\n".utf8)
-        _ = try await replace(key, with: bytes)
-        guard try await read(key) == bytes else {
-            throw Failure(.invalid, "what was written to \(key) at \(name) reads back differently")
+        // Another run may probe the same place at the same moment: what reads back differently is written once more.
+        try await environment.retries.run { _ throws(Failure) in
+            _ = try await replace(key, with: bytes)
+            guard try await read(key) == bytes else {
+                throw Failure(.transient, "what was written to \(key) at \(name) reads back differently")
+            }
         }
         return DestinationFacts(isWritable: true)
     }
@@ -181,7 +184,7 @@ struct CommandDestination: BackupDestination {
         return try await environment.retries.run { _ throws(Failure) in
             _ = try await run(.replace, key, file: path, more: [JSONValue.Member("size", .integer(bytes.count))])
             guard let found = try await headOnce(key, nil), found.size == Int64(bytes.count) else {
-                throw Failure(.invalid, "\(key) at \(name) is not what was written")
+                throw Failure(.transient, "\(key) at \(name) is not what was written")
             }
             return found
         }

@@ -7,10 +7,13 @@ extension ObjectStore {
     func probe() async throws(Failure) -> DestinationFacts {
         guard let key = ObjectKey("serin-probe") else { throw Failure(.invalid, "no key to probe with") }
         let bytes = Array("written to see whether backups can be stored here, at \(environment.now())\n".utf8)
-        let stored = try await replace(key, with: bytes)
-        let fetched = try await get(key, version: stored.version, to: nil, limit: 1 << 10)
-        guard fetched.sha256 == (try digest(of: bytes)) else {
-            throw Failure(.invalid, "what was written to \(key) at \(name) reads back differently")
+        // Another run may probe the same place at the same moment: what reads back differently is written once more.
+        let digest = try digest(of: bytes)
+        try await environment.retries.run { _ throws(Failure) in
+            let stored = try await replace(key, with: bytes)
+            guard try await get(key, version: stored.version, to: nil, limit: 1 << 10).sha256 == digest else {
+                throw Failure(.transient, "what was written to \(key) at \(name) reads back differently")
+            }
         }
         var facts = DestinationFacts(isWritable: true)
         await versioning(&facts)
