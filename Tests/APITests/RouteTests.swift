@@ -200,6 +200,8 @@ private struct Someone: Authenticator {
         // One network of IPv6 is one sender.
         #expect(await status("2001:db8:1:2:3::1") == 200)
         #expect(await status("2001:db8:1:2:4::1") == 429)
+        #expect(await status("2001:db8::1:0:0:1") == 200)
+        #expect(await status("2001:db8::2:0:0:1") == 429)
         for number in 0..<100 { #expect(await status("198.51.100.\(number)") == 200) }
         #expect(await router.respond(to: Request(method: "GET", path: "/healthz")).status == 200)
     }

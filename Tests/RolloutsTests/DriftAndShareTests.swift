@@ -150,12 +150,14 @@ struct ShareGuardTests {
     private let start = Instant(millisecondsSince1970: 1_700_000_000_000)
 
     /// So many polls of a share that fits, then polls of another one; what was said of each of those.
-    private func judge(polls: Int, share: Double, isDirect: Bool, scrape: Duration = .seconds(5)) throws -> [PollFindings.Share] {
+    private func judge(polls: Int, share: Double, isDirect: Bool, scrape: Duration? = .seconds(5), more: Int = 4)
+        throws -> [PollFindings.Share]
+    {
         var sharing = ShareGuard()
         var total = TrafficCounts(canary: isDirect ? 5000 : 0, control: isDirect ? 70_000 : 0)
         let weight = try Scene.weight(25)
         var said: [PollFindings.Share] = []
-        for poll in 0..<polls + 4 {
+        for poll in 0..<polls + more {
             let canary = poll < polls ? 0.25 : share
             total.canary += 750 * canary
             total.control += 750 * (1 - canary)
@@ -175,6 +177,15 @@ struct ShareGuardTests {
 
     @Test(arguments: [true, false]) func aShareThatStaysFits(isDirect: Bool) throws {
         #expect(try judge(polls: 100, share: 0.25, isDirect: isDirect) == [.fits, .fits, .fits, .fits])
+    }
+
+    @Test(arguments: [nil, .seconds(15), .minutes(5)] as [Duration?], [2, 2400])
+    func aDoubledShareShowsHoweverOftenInstancesAreSampled(scrape: Duration?, polls: Int) throws {
+        // Five samples of each instance are the longest that it may take.
+        let found = try judge(polls: polls, share: 0.45, isDirect: false, scrape: scrape, more: 240)
+        #expect(found.contains(.high))
+        #expect(found.suffix(10).allSatisfy { $0 == .high }, "\(found)")
+        if scrape == nil { #expect(found.prefix(4).contains(.high), "\(found)") }
     }
 
     @Test func countersThatBeginAnewAreNoShare() throws {

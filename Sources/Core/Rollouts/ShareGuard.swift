@@ -63,10 +63,11 @@ struct ShareGuard: Sendable, Hashable {
     }
 
     /// How many times too many requests of a cohort telemetry may show: soon after a confirmation its instances may have been
-    /// sampled once more often than the other's.
+    /// sampled once more often than the other's. Where nobody knows how often that is, every difference counts.
     private func skew(scrape: Duration?, at now: Instant) -> Double {
+        guard let scrape else { return 1 }
         let span = Double(seenByTelemetry.span(until: now).milliseconds)
-        let samples = max(1, span / Double(max(1, (scrape ?? Self.length).milliseconds)))
+        let samples = max(1, span / Double(max(1, scrape.milliseconds)))
         return samples < Double(Self.samples) ? 1 + 1 / samples : 1
     }
 }

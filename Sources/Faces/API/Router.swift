@@ -1,3 +1,5 @@
+internal import Glibc
+
 /// Finds the route of a request, authenticates and authorizes it there and nowhere else, and answers every request, whatever it is.
 public struct Router: Sendable {
     /// The routes of every face.
@@ -78,8 +80,8 @@ extension Peer {
     var sender: String {
         if let uid { return "uid:\(uid)" }
         guard let address else { return "unknown" }
-        guard address.contains(":"), !address.contains(".") else { return address }
-        // What stands before the abbreviation, at most four groups.
-        return address.split(separator: ":", omittingEmptySubsequences: false).prefix(4).joined(separator: ":")
+        var bytes = in6_addr()
+        guard inet_pton(AF_INET6, address, &bytes) == 1 else { return address }
+        return withUnsafeBytes(of: bytes) { $0.prefix(8).map { String($0, radix: 16) }.joined(separator: ":") }
     }
 }
