@@ -6,14 +6,11 @@ public struct Person: Sendable, Hashable {
     public var name: String
     /// Their identities, such as `uid:1000`, `github:octocat`, `slack:T1/U2`, `mtls:CN=anna,O=Acme`.
     public var identities: Set<Principal>
-    /// What they may do where the way they come by says nothing of it: in a chat.
-    public var roles: Set<Role>
 
     /// A person.
-    public init(_ name: String, identities: Set<Principal>, roles: Set<Role> = []) {
+    public init(_ name: String, identities: Set<Principal>) {
         self.name = name
         self.identities = identities
-        self.roles = roles
     }
 }
 

@@ -53,8 +53,9 @@ struct ShareGuard: Sendable, Hashable {
         let difference = seen.canary / total - share
         // Squared, so that no square root is needed; at 100 % there is no chance at all.
         let variance = share * (1 - share) / total
-        guard difference * difference > Self.deviations * Self.deviations * variance else { return .fits }
-        guard abs(difference) > tolerance else { return .fits }
+        guard difference * difference > Self.deviations * Self.deviations * variance, abs(difference) > tolerance else {
+            return .fits
+        }
         let skew = direct == nil ? skew(scrape: scrape, at: now) : 1
         if difference > 0 {
             return seen.canary / (seen.canary + skew * seen.control) - share > tolerance ? .high : .unknown

@@ -20,8 +20,6 @@ public struct IdentityPolicy: Sendable, Hashable {
         public var name: String
         /// The identities.
         public var identities: [Principal]
-        /// What they may do where the way they come by says nothing of it.
-        public var roles: Set<Role>
     }
 
     /// What is given to whoever meets a rule.

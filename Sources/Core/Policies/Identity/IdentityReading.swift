@@ -39,7 +39,7 @@ private struct IdentityBuilder {
         for entry in root.map("people") {
             guard case .section(let section) = entry.value else { continue }
             let identities = texts(section.list("is")).compactMap { identity($0, section.mark(of: "is")) }
-            policy.people.append(.init(name: entry.key, identities: identities, roles: Set(roles(section))))
+            policy.people.append(.init(name: entry.key, identities: identities))
         }
         for entry in root.map("issuers") {
             if case .section(let section) = entry.value, let issuer = issuer(entry.key, section) { policy.issuers.append(issuer) }

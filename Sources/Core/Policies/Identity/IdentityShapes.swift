@@ -15,10 +15,7 @@ let identityFields = [
                 Section(fields: [
                     Field(
                         "is", .list(.scalar(.text), least: 1), .required,
-                        "the identities by which they come: uid:1000, github:octocat, slack:T1/U2, mtls:CN=anna"),
-                    Field(
-                        "roles", .list(.scalar(.word(Role.allCases.map(\.rawValue))), least: 1), .optional,
-                        "what they may do in chats"),
+                        "the identities by which they come: uid:1000, github:octocat, slack:T1/U2, mtls:CN=anna")
                 ])), least: 1), .optional,
         "people, each by one name whatever way they come by: nobody approves alone what they started"),
     Field(
