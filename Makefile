@@ -4,6 +4,7 @@
 # make fuzz      a fuzzer for every parser that faces the network, 60 s each (FUZZ_SECONDS)
 SWIFT ?= swift
 JOBS ?= 2
+DEBUG = build -j $(JOBS)
 export SWIFT_BACKTRACE = enable=no
 
 .PHONY: all setup build release demo test unit search mutants bench soak sanitize fuzz lint format clean
@@ -14,7 +15,7 @@ setup:
 	@Tools/setup.sh
 
 build: setup
-	$(SWIFT) build -j $(JOBS)
+	$(SWIFT) $(DEBUG)
 
 release: setup
 	$(SWIFT) build -c release -j $(JOBS)
@@ -22,19 +23,20 @@ release: setup
 demo: setup
 	@Tools/demo.sh
 
-# Beside the tests, which mostly wait: the search of the rollout machine and its mutants, when nothing else wants the processor.
+# Beside the tests, which mostly wait: the search of the rollout machine and of its mutants, when nothing else wants the processor.
 test: setup
-	$(SWIFT) build --build-tests -j $(JOBS)
-	Tools/test.sh search mutants
+	$(SWIFT) $(DEBUG) --build-tests
+	Tools/test.sh mutants
 
 unit: setup
-	$(SWIFT) build --build-tests -j $(JOBS)
+	$(SWIFT) $(DEBUG) --build-tests
 	Tools/test.sh
 
 search: setup
 	$(SWIFT) build -c release -j $(JOBS) --product serin-search
 	.build/release/serin-search
 
+# Searches the machine as it is as well, in a copy that is compiled much sooner than its modules are.
 mutants: setup
 	python3 Tests/Search/mutants.py
 
@@ -49,9 +51,9 @@ soak: setup
 tsan = --sanitize=thread -Xswiftc -DSERIN_TSAN --scratch-path build/tsan
 asan = --sanitize=address --scratch-path build/asan
 sanitize: setup
-	$(SWIFT) build --build-tests -j $(JOBS) $(tsan)
+	$(SWIFT) $(DEBUG) --build-tests $(tsan)
 	$(SWIFT) test --skip-build --no-parallel $(tsan) --skip IntegrationTests
-	$(SWIFT) build --build-tests -j $(JOBS) $(asan)
+	$(SWIFT) $(DEBUG) --build-tests $(asan)
 	ASAN_OPTIONS=detect_leaks=0 $(SWIFT) test --skip-build --no-parallel $(asan) --skip IntegrationTests
 
 # Every parser that faces the network, FUZZ_SECONDS each (FUZZ="hook-slack json" for some). What breaks one stays in build/fuzz.

@@ -15,7 +15,7 @@ declare -A lanes=(
     [rollouts]='^IntegrationTests\.Integration/'
     [programs]='^IntegrationTests\.[^I]'
     [backups]='^BackupsTests\.(?!RoundTrip)'
-    [migrations]='^MigrationToolsTests\.'
+    [migrations]='^(MigrationToolsTests\.|BackupsTests\.RoundTrip)'
 )
 
 # lane NAME OPTION...: the tests that the options choose; fails when one fails or none was found.

@@ -17,8 +17,12 @@ struct DriverLoop {
         case clearMark
         /// Report at this moment: a deadline passes, or something is to be tried again.
         case wake(at: Instant)
+        /// Show what is durable now, and answer those who asked for it.
+        case publish(RolloutStatus, replies: [(RolloutDriver.CommandReply, RolloutStatus)])
         /// Carry this out and report what came of it.
         case effect(Effect, decidedAt: Instant, request: TelemetryRequest)
+        /// Carry this lowering out at this moment, not before: the tries before it failed.
+        case retry(Effect, at: Instant, request: TelemetryRequest)
         /// Read everything and report.
         case poll(TelemetryRequest, at: Instant)
     }
@@ -68,6 +72,12 @@ struct DriverLoop {
     private var lastTaken: Instant
     /// What was read before this is older than a standstill, in which the watchdog may have lowered the weight.
     private var readFrom: Instant
+    /// The lowering to 0 under way, and when it was let out: the same one asked for again meanwhile is no second one.
+    private var zeroUnderWay: (intent: IntentID, since: Instant)?
+    /// The latest lowering to 0 that was let out.
+    private var zeroIntent: IntentID?
+    /// When a lowering that failed is tried again, whatever asks for it sooner: a poll, or passing time.
+    private var zeroRests: Instant?
     /// How often in a row a weight, or the journal, was tried in vain.
     private var weightFailures = 0
     private var journalFailures = 0
@@ -99,7 +109,10 @@ struct DriverLoop {
 
     /// Takes note of an order that a task carries out from now on.
     mutating func began(_ order: Order) {
-        if case .effect(let effect, _, _) = order, effect.isWeight { weightsUnderWay += 1 }
+        switch order {
+        case .effect(let effect, _, _), .retry(let effect, _, _): if effect.isWeight { weightsUnderWay += 1 }
+        case .append, .watchJournal, .retryJournal, .clearMark, .wake, .publish, .poll: break
+        }
         if case .effect(.releaseBackup, _, _) = order { isReleasing = true }
     }
 
@@ -128,13 +141,13 @@ struct DriverLoop {
             guard !isJournalBroken, observation.at >= readFrom else { return [] }
             return ownLowering(observation, at: now) + handle(.observed(observation), at: now)
         case .event(let event):
-            if case .weightReported = event { weightsUnderWay -= 1 }
+            if case .weightReported(let intent, let outcome) = event { weightEnded(intent, outcome, at: now) }
             if case .backupReleased = event { isReleasing = false }
             return handle(event, at: now)
         case .command(let command, let reply): return take(command, reply, at: now)
         case .journaled(.success): return recorded(at: now)
         case .journaled(.failure(let error)): return journalFailed(error, at: now)
-        case .overdue(let batch): return goAhead(of: batch)
+        case .overdue(let batch): return goAhead(of: batch, at: now)
         case .retryJournal: return append(again: true)
         case .wake:
             wakeAt = nil
@@ -184,7 +197,7 @@ struct DriverLoop {
             ))
         var orders = append()
         if isJournalBroken {
-            orders += goAhead(of: lastBatch)
+            orders += goAhead(of: lastBatch, at: now)
         } else if reply != nil || effects.contains(where: \.isLowering) {
             orders.append(.watchJournal(batch: lastBatch))
         }
@@ -194,22 +207,48 @@ struct DriverLoop {
     /// Orders a wake-up for the next deadline, or sooner when a weight is to be asked for again.
     private mutating func wake(at now: Instant, after event: RolloutEvent = .ticked) -> [Order] {
         var retry: Instant?
-        switch event {
-        case .weightReported(_, .failed), .weightReported(_, .unsettled):
-            weightFailures += 1
-            // Only a lowering is asked for again without a poll.
-            if let request = rollout.machine.request, request.weight == .zero, request.progress == .unconfirmed {
-                retry = now + driver.retries.pause(driver.limits.loweringRetry, after: weightFailures)
-            }
-        case .weightReported(_, .confirmed): weightFailures = 0
-        case .started, .ticked, .preflightFinished, .historyRead, .observed, .commanded, .actionReported,
-            .backupReported, .backupReleased, .migrationReported, .schemaInspected, .takenOver, .doubted:
-            break
+        // Only a lowering is asked for again without a poll.
+        if case .weightReported = event, let request = rollout.machine.request, request.weight == .zero,
+            request.progress == .unconfirmed
+        {
+            retry = zeroRests
         }
         guard let next = [rollout.nextDeadline, retry].compactMap({ $0 }).min() else { return [] }
         if let wakeAt, wakeAt <= next { return [] }
         wakeAt = next
         return [.wake(at: next)]
+    }
+
+    /// Takes note that a request for a weight was answered; after a failure the next try waits.
+    private mutating func weightEnded(_ intent: IntentID, _ outcome: WeightOutcome, at now: Instant) {
+        weightsUnderWay -= 1
+        if zeroUnderWay?.intent == intent { zeroUnderWay = nil }
+        switch outcome {
+        case .confirmed:
+            weightFailures = 0
+            zeroRests = nil
+        case .failed, .unsettled:
+            weightFailures += 1
+            zeroRests = now + driver.retries.pause(driver.limits.loweringRetry, after: weightFailures)
+        }
+    }
+
+    /// The order that carries an effect out; nil for a lowering to 0 that is under way already. One that has had no answer for far
+    /// longer than its limits is begun anew beside it.
+    private mutating func letOut(_ effect: Effect, decidedAt: Instant, at now: Instant) -> Order? {
+        let request = rollout.telemetryRequest
+        guard case .setWeight(let intent, .zero) = effect else {
+            return .effect(effect, decidedAt: decidedAt, request: request)
+        }
+        if let zeroUnderWay, zeroUnderWay.intent == intent, now - zeroUnderWay.since < driver.longestLowering { return nil }
+        // A new intent is a new reason to lower; the same one asked for again waits its turn.
+        let isAgain = zeroIntent == intent
+        zeroIntent = intent
+        zeroUnderWay = (intent, now)
+        guard isAgain, let zeroRests, zeroRests > now else {
+            return .effect(effect, decidedAt: decidedAt, request: request)
+        }
+        return .retry(effect, at: zeroRests, request: request)
     }
 
     /// Journals that someone set the computer's clock. The controller's own goes on as if nothing had happened.
@@ -235,6 +274,8 @@ struct DriverLoop {
             reply.answer(.failure(.refused(refusal)))
             return []
         }
+        // Whoever asks for 0 again sees it tried again.
+        zeroRests = nil
         return handle(.commanded(command), at: now, reply: reply)
     }
 
@@ -252,23 +293,26 @@ struct DriverLoop {
         appending = 0
         isJournalBroken = false
         journalFailures = 0
+        // A lowering goes first: telling hundreds of readers takes its time.
+        var lowerings: [Order] = []
         var orders: [Order] = []
         var dropped: [RolloutEvent] = []
+        var replies: [(RolloutDriver.CommandReply, RolloutStatus)] = []
         for batch in done {
             if batch.settlesMark { orders.append(.clearMark) }
-            let request = rollout.telemetryRequest
             for effect in batch.effects where !(effect.isLowering && batch.wentAhead) {
-                if !batch.isVoid || isStillWanted(effect) {
-                    orders.append(.effect(effect, decidedAt: batch.decidedAt, request: request))
+                if effect.isLowering || !batch.isVoid || isStillWanted(effect) {
+                    guard let order = letOut(effect, decidedAt: batch.decidedAt, at: now) else { continue }
+                    if effect.isLowering { lowerings.append(order) } else { orders.append(order) }
                 } else if let event = RolloutEvent.notBegun(effect) {
                     dropped.append(event)
                 }
             }
-            batch.reply?.answer(.success(batch.status))
+            if let reply = batch.reply { replies.append((reply, batch.status)) }
         }
-        if let status = done.last?.status { driver.board.show(status) }
+        if let status = done.last?.status { lowerings.append(.publish(status, replies: replies)) }
         for event in dropped { orders += handle(event, at: now) }
-        return orders + append()
+        return lowerings + orders + append()
     }
 
     /// Whether an effect that was held back by a broken journal is let out all the same: nothing that raises or goes forward, but
@@ -297,14 +341,14 @@ struct DriverLoop {
         }
         for index in queue.indices {
             queue[index].isVoid = true
-            orders += goAhead(of: queue[index].number)
+            orders += goAhead(of: queue[index].number, at: now)
         }
         if isNews { orders += handle(.doubted("the journal cannot be written: \(error)"), at: now) }
         return orders
     }
 
     /// Lets the lowering of a batch out although it is not durable yet, and says to the one who asked what is not recorded.
-    private mutating func goAhead(of number: Int) -> [Order] {
+    private mutating func goAhead(of number: Int, at now: Instant) -> [Order] {
         guard let index = queue.firstIndex(where: { $0.number == number }) else { return [] }
         let words =
             queue[index].effects.contains(where: \.isLowering)
@@ -315,9 +359,7 @@ struct DriverLoop {
         guard !queue[index].wentAhead else { return [] }
         queue[index].wentAhead = true
         let batch = queue[index]
-        return batch.effects.filter(\.isLowering).map {
-            .effect($0, decidedAt: batch.decidedAt, request: rollout.telemetryRequest)
-        }
+        return batch.effects.filter(\.isLowering).compactMap { letOut($0, decidedAt: batch.decidedAt, at: now) }
     }
 }
 

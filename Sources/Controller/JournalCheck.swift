@@ -9,6 +9,8 @@ public struct JournalCheck: Sendable {
     public private(set) var replayed = 0
     /// Where a replay differs from the journal, in words.
     private var differences: [String] = []
+    /// What an older engine decided otherwise, in words; the chain knows that engine.
+    private var undecided: [String] = []
     private var chain: ChainVerification
     private let wanted: RolloutID?
     private var engines = EngineHistory()
@@ -39,7 +41,7 @@ public struct JournalCheck: Sendable {
     public var faults: [String] { chain.faults.filter { !$0.isOfAnotherVersion }.map(\.description) + differences }
 
     /// What another version of Serin wrote, so that it could be neither read nor decided again, in words.
-    public var unread: [String] { chain.faults.filter(\.isOfAnotherVersion).map(\.description) }
+    public var unread: [String] { chain.faults.filter(\.isOfAnotherVersion).map(\.description) + undecided }
 
     /// Takes the next entry.
     public mutating func take(_ entry: Entry) {
@@ -57,7 +59,11 @@ public struct JournalCheck: Sendable {
             try replay.take(entry)
             replayed += 1
         } catch {
-            if !error.isUnread { differences.append("\(id): \(error)") }
+            if !error.isUnread {
+                differences.append("\(id): \(error)")
+            } else if case .unknownEngine(_, let engine?) = error, replayableEngineVersions.contains(engine) {
+                undecided.append("\(id): \(error)")
+            }
             broken.insert(id)
         }
         replays[id] = replay

@@ -115,6 +115,8 @@ extension Entry {
 
     /// The decision that the entry records; nil when it records something else.
     var decision: Decision? {
+        // Told apart by their canonical beginning: events hold readings and hours of history, and hundreds may read the log.
+        guard !body.starts(with: #"{"event":"#.utf8) else { return nil }
         do throws(RecordError) {
             guard case .effect(.record(let decision)) = try CanonicalDecoder.decode(Record.self, from: body) else { return nil }
             return decision

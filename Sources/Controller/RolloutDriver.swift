@@ -128,11 +128,14 @@ public final class RolloutDriver: Sendable {
             func start(_ orders: [DriverLoop.Order]) {
                 for order in orders {
                     loop.began(order)
-                    if case .effect(.notify(let notice), let at, _) = order {
-                        deliver(notification(of: notice, at: at))
-                        continue
+                    switch order {
+                    case .effect(.notify(let notice), let at, _): deliver(notification(of: notice, at: at))
+                    case .publish(let status, let replies):
+                        board.show(status)
+                        for (reply, status) in replies { reply.answer(.success(status)) }
+                    case .append, .watchJournal, .retryJournal, .clearMark, .wake, .effect, .retry, .poll:
+                        group.addTask { await self.carryOut(order) }
                     }
-                    group.addTask { await self.carryOut(order) }
                 }
             }
             start(loop.resume(openEffects))
@@ -196,6 +199,9 @@ public final class RolloutDriver: Sendable {
         max(charter.policy.timing.lossFor, (charter.policy.prometheus.timeout * 2 + limits.traffic * 2) * 2)
     }
 
+    /// A lowering has its answer within this: a request and a read-back, and the balancer's settle time.
+    var longestLowering: Duration { (limits.traffic * 2 + runner.world.traffic.settleTime) * 2 }
+
     /// Sends a pulse through the driver's own queue, so that only a driver that decides shows life.
     private func beat() async {
         let period = min(.seconds(1), Duration(milliseconds: max(1, standstill.milliseconds / 2)))
@@ -221,8 +227,18 @@ public final class RolloutDriver: Sendable {
             await clock.sleep(for: max(.milliseconds(1), moment - clock.now()))
             outbox.yield(.wake)
         case .clearMark: watchdog.clearMark()
+        // Done where orders are begun.
+        case .publish: return
         case .effect(let effect, let decidedAt, let request):
             if let event = await runner.perform(effect, decidedAt: decidedAt, request: request) { outbox.yield(.event(event)) }
+        case .retry(let effect, let moment, let request):
+            await clock.sleep(for: max(.zero, moment - clock.now()))
+            if case .setWeight(let intent, _) = effect, board.status.isFinal {
+                let failure = Failure(.conflict, "not sent: the rollout is over")
+                outbox.yield(.event(.weightReported(intent, .failed(failure, readBack: nil))))
+                return
+            }
+            await carryOut(.effect(effect, decidedAt: moment, request: request))
         case .poll(let request, let time):
             outbox.yield(.event(.observed(await runner.poll(request: request, at: time))))
         }

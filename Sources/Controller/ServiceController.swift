@@ -264,7 +264,13 @@ public final class ServiceController: RolloutOperations {
             state.isStarting = true
             return nil
         }
-        if let live { throw .refused(Refusal(live, hint: "one live rollout a service: wait for it, or halt it first")) }
+        if let live {
+            throw .refused(
+                Refusal(
+                    live,
+                    hint: "one live rollout a service: serin wait \(service) waits for its end, serin halt \(service) ends it, "
+                        + "serin why \(service) tells what it waits for"))
+        }
     }
 }
 

@@ -87,7 +87,7 @@ import Testing
         let good = try record(order(1, noon - .hours(3)), .verified)
         var bad = try record(order(2, noon - .hours(1)), .running)
         bad.state = .failed
-        var metrics = BackupMetrics()
+        var metrics = BackupMetrics(isCatalogueReadable: true)
         var state = CatalogueState()
         for event in history(of: order(1, noon - .hours(3)), until: .verified) { try state.apply(event) }
         try state.apply(history(of: order(2, noon - .hours(1)), until: .running)[0])

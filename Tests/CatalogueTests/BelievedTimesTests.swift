@@ -66,7 +66,7 @@ import Testing
 
     @Test func aBackupFromTheFutureHidesNoAge() throws {
         let state = try state([(order(1, now - .hours(9)), .available), (order(2, now + day * 30), .available)])
-        var metrics = BackupMetrics()
+        var metrics = BackupMetrics(isCatalogueReadable: true)
         metrics.add(try plan(), state, at: now)
         let labels = #"{project="shop",database="checkout-db",kind="logical",destination="bucket"}"#
         for line in [

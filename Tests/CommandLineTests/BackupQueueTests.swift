@@ -73,6 +73,18 @@ import Testing
         #expect(try await desk.queue.jobs().isEmpty)
     }
 
+    @Test func metricsSayThatTheCatalogueCannotBeReadInsteadOfSayingNothing() async throws {
+        let desk = try Desk()
+        desk.program.backups.catalogueFailure.withLock { $0 = .unavailable("it is no database") }
+        let broken = await desk.queue.metrics()
+        #expect(broken.hasSuffix("# TYPE backup_catalogue_readable gauge\nbackup_catalogue_readable 0\n"), "\(broken)")
+        #expect(!broken.contains("backup_last_success"))
+        desk.program.backups.catalogueFailure.withLock { $0 = nil }
+        let whole = await desk.queue.metrics()
+        #expect(whole.contains("backup_catalogue_readable 1\n"))
+        #expect(whole.contains("backup_last_success_timestamp_seconds{"))
+    }
+
     @Test func logsAreExportedByAPlanOfLogsAlone() async throws {
         let desk = try Desk()
         let (status, answer) = try await desk.ask(

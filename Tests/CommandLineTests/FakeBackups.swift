@@ -14,6 +14,8 @@ import SerinRollouts
 final class FakeBackups: BackupWork {
     let catalogue = MemoryCatalogue(digest: SHA256.digestOrEmpty)
     let failure = Locked<BackupRunFailure?>(nil)
+    /// Why the catalogue cannot be opened.
+    let catalogueFailure = Locked<OperationError?>(nil)
     let checks = Locked([BackupCheck("mac", passed: true)])
     let made = Locked<[BackupKind]>([])
     let permits = Locked<[RestorePermit]>([])
@@ -60,7 +62,10 @@ final class FakeBackups: BackupWork {
                     throw .unavailable("\(error)")
                 }
             }, planSchema: { "{\"title\":\"plan\"}" },
-            openCatalogue: { _ throws(OperationError) in Unclosed(store: self.catalogue) },
+            openCatalogue: { _ throws(OperationError) in
+                if let failure = self.catalogueFailure.withLock({ $0 }) { throw failure }
+                return Unclosed(store: self.catalogue)
+            },
             open: { _, _, _, options throws(Failure) in
                 options.progress(JobProgress(stage: "dump", done: 50, total: 100, rate: 10))
                 return self

@@ -7,6 +7,7 @@ import SerinModel
 import SerinPolicies
 import SerinRollouts
 import SerinServer
+import Testbed
 import Testing
 
 @testable import SerinCommandLine
@@ -23,6 +24,9 @@ final class TestProgram: Sendable {
     /// Whether the service's lock is held by another process.
     let isLocked = Locked(false)
     let probes = Locked<[Probe]>([])
+    /// Whether probes and forecasts take until something was said of that.
+    let isSlow = Locked(false)
+    private var hasSpoken: Bool { messages.withLock { !$0.isEmpty } }
     let verification = Locked(Verification(service: "checkout", entries: 12, replayed: 3, head: "9f2c", faults: []))
     /// The folder of migrations that the policy names.
     let migrations = Locked<String?>(nil)
@@ -154,9 +158,17 @@ final class TestProgram: Sendable {
                 }
                 return LoadedPolicy(policy: policy, hash: "ab12")
             },
-            probe: { _, _, _ in self.probes.withLock { $0 } },
-            forecast: { _, _, _ in
-                Forecast(sentences: ["errors: at the present 50 req/s and 5% this takes 4.0 h"], warnings: ["thin traffic"])
+            probe: { _, _, _ in
+                if self.isSlow.withLock({ $0 }) { try? await waitUntil("it says what it waits for") { self.hasSpoken } }
+                return self.probes.withLock { $0 }
+            },
+            forecast: { _, _, _, note in
+                if self.isSlow.withLock({ $0 }) {
+                    note(Wait("asking Prometheus at http://127.0.0.1:9090", limit: .seconds(20)))
+                    try? await waitUntil("it says what it waits for") { self.hasSpoken }
+                }
+                return Forecast(
+                    sentences: ["errors: at the present 50 req/s and 5% this takes 4.0 h"], warnings: ["thin traffic"])
             },
             openController: { service, _ throws(OperationError) in
                 if self.isLocked.withLock({ $0 }) { throw .refused(Refusal("another controller holds \(service)")) }

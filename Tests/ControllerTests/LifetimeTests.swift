@@ -33,6 +33,24 @@ import Testing
         }
     }
 
+    @Test func aHaltIsSentToTheBalancerBeforeAnyoneIsToldOfIt() async throws {
+        let service = try SimulatedService()
+        try await service.running {
+            _ = try await service.start(by: person)
+            #expect(service.pass(atMost: .minutes(10)) { service.weight > .zero })
+            let told = Locked<Weight?>(nil)
+            await withTaskGroup(of: Void.self) { group in
+                group.addTask(executorPreference: service.executor) {
+                    _ = try? await service.controller.perform(
+                        Command(.halt, by: person, reason: ""), on: SimulatedService.name)
+                    told.withLock { $0 = service.weight }
+                }
+                #expect(service.pass(atMost: .seconds(10)) { told.withLock { $0 } != nil })
+            }
+            #expect(told.withLock { $0 } == .zero)
+        }
+    }
+
     @Test func whoeverKnowsTheEndOfARolloutWaitsForTheNextOne() async throws {
         let first = try SimulatedService()
         try await first.running { try await halt(first) }

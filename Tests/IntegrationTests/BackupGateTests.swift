@@ -109,12 +109,13 @@ extension Integration {
         }
 
         @Test func aServerThatDiesDuringTheDumpRefusesTheRollout() async throws {
-            try await GateStage.play(rows: 600_000) { stage in
+            try await GateStage.play(holdsDump: true) { stage in
                 let plan = try stage.plan()
                 try await play(stage, try stage.policy("backup: {before: always, plan: \(plan)}")) { scene in
                     let run = try scene.start(scene.release(Stage.good))
-                    try await stage.freezeDump()
+                    try await stage.awaitHeldDump()
                     stage.server.stop()
+                    stage.line?.stop()
                     #expect(try await scene.end(of: run) == 7, "\(scene.output())")
                     #expect(scene.output().contains("the backup failed"), "\(scene.output())")
                     #expect(!stage.isDeployed)
@@ -124,11 +125,11 @@ extension Integration {
         }
 
         @Test func aHaltDuringALongDumpEndsItAtOnce() async throws {
-            try await GateStage.play(rows: 600_000) { stage in
+            try await GateStage.play(holdsDump: true) { stage in
                 let plan = try stage.plan()
                 try await play(stage, try stage.policy("backup: {before: always, plan: \(plan)}")) { scene in
                     let run = try scene.start(scene.release(Stage.good))
-                    try await stage.freezeDump()
+                    try await stage.awaitHeldDump()
                     let began = ContinuousClock.now
                     let halt = try await scene.serin("halt", scene.service, "--reason", "not now")
                     #expect(halt.termination == .exited(0), "\(halt.text)")
@@ -136,7 +137,6 @@ extension Integration {
                     #expect(began.duration(to: .now) < .seconds(20), "\(scene.output())")
                     #expect(await scene.weight() == 0)
                     #expect(!stage.isDeployed)
-                    stage.server.thaw()
                     try await waitUntil("the end of the dump's session") { stage.server.processes("COPY").isEmpty }
                     #expect(try await stage.records(scene).map { $0["state"]?.text } == ["failed"])
                     try await JournalProof(of: scene).check(scene)
@@ -145,14 +145,13 @@ extension Integration {
         }
 
         @Test func aControllerThatIsKilledDuringTheDumpMakesOneGoodBackupInTheEnd() async throws {
-            try await GateStage.play(rows: 600_000) { stage in
+            try await GateStage.play(holdsDump: true) { stage in
                 let plan = try stage.plan()
                 try await play(stage, try stage.policy("backup: {before: always, plan: \(plan)}")) { scene in
                     let first = try scene.start(scene.release(Stage.good), log: "first.log")
-                    try await stage.freezeDump()
+                    try await stage.awaitHeldDump()
                     first.signal(SIGKILL)
                     #expect(try await scene.end(of: first) == 128 + SIGKILL)
-                    stage.server.thaw()
                     let next = try scene.start(scene.continuation)
                     #expect(try await scene.end(of: next) == 0, "\(scene.output())")
                     let states = try await stage.records(scene).compactMap { $0["state"]?.text }.sorted()

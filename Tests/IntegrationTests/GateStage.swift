@@ -16,13 +16,19 @@ struct GateStage: Sendable {
     let key: String
     /// What the deploy action leaves.
     let deployed: String
+    /// The line that backups reach the server over when their first dump is to be held; nil for the server's own port.
+    var line: CutLine?
 
-    /// Opens it, plays, and takes it down.
-    static func play(rows: Int = 1000, _ body: (GateStage) async throws -> Void) async throws {
+    /// Opens it, plays, and takes it down. With `holdsDump`, the first dump stands still in the middle until its client ends.
+    static func play(holdsDump: Bool = false, _ body: (GateStage) async throws -> Void) async throws {
         let scratch = try Scratch("serin-gate")
         defer { scratch.remove() }
         let cluster = try await PostgresCluster.start(in: scratch, withReplica: false)
         defer { cluster.stop() }
+        // More than a megabyte at once is sent by nothing but the table, and a held one is larger than all buffers on the way.
+        let rows = holdsDump ? 300_000 : 1000
+        let line = holdsDump ? try CutLine(to: cluster.primary.port, .falls, after: 1 << 20) : nil
+        defer { line?.stop() }
         // It makes backups and restores beside the live database, and is no superuser.
         try await cluster.primary.sql(
             "CREATE ROLE keeper LOGIN CREATEDB; GRANT pg_read_all_data, pg_monitor, pg_signal_backend TO keeper")
@@ -33,10 +39,15 @@ struct GateStage: Sendable {
         let key = try scratch.write("key", "0123456789 a passphrase of a team\n", mode: 0o600)
         try await body(
             GateStage(
-                scratch: scratch, cluster: cluster, store: scratch.file("store"), key: key, deployed: scratch.file("deployed")))
+                scratch: scratch, cluster: cluster, store: scratch.file("store"), key: key, deployed: scratch.file("deployed"),
+                line: line))
     }
 
-    var url: String { server.url(user: "keeper", database: "shop") }
+    var url: String {
+        let url = server.url(user: "keeper", database: "shop")
+        guard let line else { return url }
+        return url.replacing(":\(server.port)/", with: ":\(line.port)/")
+    }
     var environment: [String: String] { ["DATABASE_URL": url] }
     /// The state folder of the scenes.
     var state: String { scratch.file("state") }
@@ -82,10 +93,9 @@ struct GateStage: Sendable {
         return try JSONValue(parsing: bytes)["backups"]?.items ?? []
     }
 
-    /// Waits until the dump has begun to read the table, and stops it there.
-    func freezeDump() async throws {
-        try await waitUntil("the dump of the table", within: .seconds(60)) { !server.processes("COPY").isEmpty }
-        server.freeze("COPY")
-        try await waitUntil("a dump that stands still") { !server.processes("COPY").isEmpty }
+    /// Waits until the first dump stands still.
+    func awaitHeldDump() async throws {
+        try await waitUntil("a dump that stands still", within: .seconds(120)) { line?.cuts == 1 }
+        #expect(!server.processes("COPY").isEmpty, "it is the table that is held")
     }
 }

@@ -83,6 +83,19 @@ struct MigrationScene: Sendable {
             key: key, from: nil, to: target.flatMap { RevisionID($0) }, by: .serin, deadline: .minutes(2))
     }
 
+    /// Brings a new database to where `up` would bring it. Alembic is not started for that, as it takes a second a revision: for
+    /// tests of something else than its upgrades. Nothing is recorded then, as where a team begins to use Serin later.
+    func place(_ count: Int) async throws {
+        guard kind == .alembic else {
+            try await up()
+            return
+        }
+        let revisions = ToolKind.revisions.prefix(count)
+        for revision in revisions { try await sql(revision.up) }
+        try await sql("CREATE TABLE alembic_version (version_num varchar(32) PRIMARY KEY)")
+        try await sql("INSERT INTO alembic_version VALUES ('\(revisions.last?.id ?? "")')")
+    }
+
     @discardableResult func down(to target: String?, key: String = "test") async throws -> MigrationReport {
         try await migrations().down(key: key, to: target.flatMap { RevisionID($0) }, by: .serin, deadline: .minutes(2))
     }

@@ -136,6 +136,7 @@ extension Trait where Self == WithMigrationServer {
 
     @Test(arguments: ToolKind.some(.pairs, .alembic)) func aWayBackThatRaisesLeavesAClearState(kind: ToolKind) async throws {
         let scene = try await scene(kind, count: 2)
+        try await scene.place(2)
         try kind.add(
             ToolKind.Revision(
                 id: "0003", name: "oneway", up: "ALTER TABLE public.orders ADD COLUMN x int",
@@ -158,7 +159,7 @@ extension Trait where Self == WithMigrationServer {
         async throws
     {
         let scene = try await scene(kind)
-        try await scene.up()
+        try await scene.place(3)
         try kind.remove("0003", from: scene.folder)
         for failed in [
             try await scene.failure { try await scene.up() }, try await scene.failure { try await scene.down(to: "0001") },
@@ -173,7 +174,7 @@ extension Trait where Self == WithMigrationServer {
         kind: ToolKind
     ) async throws {
         let scene = try await scene(kind)
-        try await scene.up()
+        try await scene.place(3)
         let before = try await scene.dump()
         let sql = "ALTER TABLE public.orders ADD COLUMN x int"
         try kind.add(

@@ -68,7 +68,7 @@ import Testing
 
     @Test func whatAlembicCannotGenerateIsMeasuredOnACopyOfTheLiveSchema() async throws {
         let scene = try await scene(.alembic, count: 1)
-        try await scene.up()
+        try await scene.place(1)
         let before = try await scene.dump()
         let program = """
             from alembic import op

@@ -145,6 +145,19 @@ private struct Metronome: Replayable, Hashable {
         }
     }
 
+    @Test func whatAnOlderEngineDecidedOtherwiseIsItsOwnAndNotADifference() throws {
+        let older = try #require(replayableEngineVersions.first { $0 != engineVersion })
+        var engines = EngineHistory()
+        let opening = Draft(rollout: nil, at: instant(0), record: .opened(epoch: 1, engine: older))
+        for entry in try chain.link([opening], after: nil, epoch: 1) { try engines.take(entry) }
+        _ = try replay(journal([.ticked, halt]), engines: engines)
+        let other = try journal([.ticked, halt, .ticked]) { effect in
+            if case .setWeight = effect { nil } else { effect }
+        }
+        let error = #expect(throws: ReplayError.self) { try replay(other, engines: engines) }
+        #expect(error?.isUnread == true, "\(String(describing: error))")
+    }
+
     @Test func s9NumbersMayDifferInTheirLastBitsOnly() throws {
         func changed(by factor: Double) throws -> [Entry] {
             try journal([.ticked, .ticked]) { effect in

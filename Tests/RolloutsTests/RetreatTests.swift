@@ -67,6 +67,130 @@ struct RetreatTests {
         #expect(scene.log.contains("lowering to 0% is not confirmed: timed out; tried again"), "\(scene.log)")
     }
 
+    @Test func aHaltBeforeAnythingWasAskedOfTheBalancerEndsWithoutItsAnswer() throws {
+        for verb in [Command.Verb.halt, .rollback] {
+            var scene = try Scene()
+            scene.happens(.started)
+            scene.command(verb)
+            scene.unsettle()
+            scene.passes(.seconds(14))
+            #expect(!scene.status.isFinal)
+            scene.unsettle()
+            scene.passes(.seconds(1))
+            #expect(scene.status.state == "rolled back")
+            #expect(scene.status.ending == .halted)
+            #expect(!scene.status.isRollbackIncomplete)
+            let words = "weight 0 could not be read back (2 tries since"
+            #expect(scene.status.cause.contains(words), "\(scene.status.cause)")
+            #expect(scene.status.cause.contains("timed out), and this rollout never raised it"), "\(scene.status.cause)")
+            #expect(scene.status.next.contains("look at the load balancer"), "\(scene.status.next)")
+            #expect(scene.status.unconfirmedZero?.tries == 2)
+            #expect(scene.calls.isEmpty, "\(scene.calls)")
+        }
+    }
+
+    @Test func aHaltDuringTheApprovalEndsWithoutTheBalancerToo() throws {
+        var scene = try Scene(requiredApprovals: 1)
+        scene.toPreflight()
+        scene.confirm()
+        scene.command(.halt)
+        scene.unsettle()
+        scene.passes(.seconds(15))
+        #expect(scene.status.ending == .halted)
+    }
+
+    @Test func aNewControllerTriesForZeroBeforeItEndsWithoutIt() throws {
+        var scene = try Scene()
+        scene.happens(.started)
+        scene.command(.halt)
+        scene.unsettle()
+        scene.now = scene.now + .minutes(1)
+        let takeover = Takeover(traffic: Scene.traffic(.weight(.zero)), watchdogLowered: false, actions: [])
+        #expect(weights(scene.happens(.takenOver(takeover))) == [.zero])
+        #expect(!scene.status.isFinal)
+        scene.confirm()
+        #expect(scene.status.ending == .halted)
+        #expect(scene.status.unconfirmedZero == nil)
+        #expect(!scene.status.cause.contains("never raised"), "\(scene.status.cause)")
+    }
+
+    @Test func aDoubtBeforeAnythingWasAskedEndsAsInconclusive() throws {
+        var scene = try Scene()
+        scene.happens(.started)
+        scene.happens(.doubted("the journal cannot be written"))
+        scene.unsettle()
+        scene.passes(.seconds(15))
+        #expect(scene.status.ending == .inconclusive)
+    }
+
+    @Test func s2AfterADeployOrARaiseOnlyAReadBackEndsIt() throws {
+        for isRaised in [false, true] {
+            var scene = try Scene { ($0.promote, $0.rollback) = (nil, nil) }
+            if isRaised { scene.toBake() } else { scene.toFirstGate() }
+            scene.command(.halt)
+            for _ in 0..<8 {
+                scene.unsettle()
+                scene.passes(.seconds(15))
+            }
+            #expect(!scene.status.isFinal)
+            #expect(scene.calls.contains { $0.contains("weight 0 is not confirmed after 15s (") }, "\(scene.calls)")
+            scene.confirm()
+            #expect(scene.status.ending == .halted)
+            #expect(scene.status.unconfirmedZero == nil)
+        }
+    }
+
+    @Test func aWeightThatSomeoneElseGaveTheCanaryIsLoweredUntilItIsZero() throws {
+        var scene = try Scene()
+        scene.happens(.started)
+        scene.command(.halt)
+        scene.poll(read: .weight(try Scene.weight(25)))
+        scene.unsettle()
+        for _ in 0..<8 { scene.passes(.seconds(15)) }
+        #expect(!scene.status.isFinal)
+        // Now nobody can tell any more.
+        scene.poll(read: .unreadable)
+        scene.passes(.seconds(15))
+        #expect(scene.status.ending == .halted)
+    }
+
+    @Test func everyTryForZeroIsCountedAndOnlyNewsIsWrittenDown() throws {
+        var scene = try Scene()
+        scene.toBake()
+        scene.command(.halt)
+        func lines(_ scene: Scene) -> [String] { scene.log.filter { $0.hasPrefix("lowering to 0% is not confirmed") } }
+        for _ in 0..<20 {
+            scene.unsettle()
+            scene.passes(.seconds(2))
+        }
+        #expect(lines(scene) == ["lowering to 0% is not confirmed: timed out; tried again"])
+        scene.fail()
+        #expect(lines(scene).dropFirst() == ["lowering to 0% is not confirmed after 21 tries: 503; tried again"])
+        scene.passes(.seconds(30))
+        scene.unsettle()
+        #expect(lines(scene).last == "lowering to 0% is not confirmed after 22 tries: timed out; tried again")
+        #expect(scene.status.unconfirmedZero?.tries == 22)
+        #expect(scene.status.unconfirmedZero?.failedAt == scene.now)
+        #expect(scene.status.unconfirmedZero?.reason == "timed out")
+        #expect(scene.status.next.contains("22 tries since"), "\(scene.status.next)")
+        scene.confirm()
+        #expect(scene.log.contains { $0.hasPrefix("weight 0% confirmed after 22 in vain since") }, "\(scene.log)")
+    }
+
+    @Test func reasonsThatChangeWithEveryTryAreWrittenDownAFewTimesAMinute() throws {
+        var scene = try Scene()
+        scene.toBake()
+        scene.command(.halt)
+        for number in 0..<30 {
+            guard let request = scene.rollout.machine.request else { return }
+            scene.happens(.weightReported(request.intent, .unsettled(Failure(.unknown, "no answer in \(number) ms"))))
+            scene.passes(.seconds(1))
+        }
+        let lines = scene.log.filter { $0.hasPrefix("lowering to 0% is not confirmed") }
+        #expect(lines.count == 5, "\(lines)")
+        #expect(scene.status.unconfirmedZero?.tries == 30)
+    }
+
     @Test func aFailLowersTheWeightInTheSameCallAndEndsAsFailed() throws {
         var scene = try Scene()
         scene.toBake()

@@ -34,6 +34,19 @@ import Testing
         await store.close()
     }
 
+    @Test func theLogIsFoldedIntoTheFileAgainAndAgainAndStaysSmall() async throws {
+        let folder = try Folder()
+        let store = try await open(folder)
+        let text = String(repeating: "0123456789abcdef", count: 1 << 12)
+        for _ in 0..<80 { _ = try await store.append([draft(text)]) }
+        // Done after the last append's answer, and before the next question's.
+        _ = try await store.head()
+        #expect(size(of: folder.state.journal) > 3 << 20)
+        #expect(size(of: folder.state.journal + "-wal") < 2 << 20)
+        await store.close()
+        #expect(try await verify(folder.state.journal).faults.isEmpty)
+    }
+
     @Test func rightsThatWereTooWideAreTakenBack() async throws {
         let folder = try Folder()
         await (try open(folder)).close()

@@ -52,6 +52,11 @@ func verify(_ path: String, against checkpoint: Checkpoint? = nil) async throws 
 
 func exists(_ path: String) -> Bool { access(path, F_OK) == 0 }
 
+func size(of path: String) -> Int {
+    var status = stat()
+    return lstat(path, &status) == 0 ? Int(status.st_size) : 0
+}
+
 func mode(of path: String) -> UInt32? {
     var status = stat()
     return lstat(path, &status) == 0 ? status.st_mode & 0o777 : nil

@@ -35,7 +35,7 @@ extension World {
         }
         try checkLowering(before, move, effects)
         try checkPromotion(before, move)
-        try checkEnd(before)
+        try checkEnd(before, move)
         try checkProgress()
     }
 
@@ -133,6 +133,7 @@ extension World {
     }
 
     private mutating func checkRaise(_ weight: Weight, _ before: World, _ move: Move) throws(Violation) {
+        hasRaised = true
         if mayNotRise { throw Violation(promise: "S2", words: "\(weight) asked for after a fail, halt or doubt") }
         try checkBackup("\(weight) asked for")
         if weight == .all {
@@ -297,7 +298,7 @@ extension World {
         isPromotionProven = true
     }
 
-    private func checkEnd(_ before: World) throws(Violation) {
+    private func checkEnd(_ before: World, _ move: Move) throws(Violation) {
         guard case .finished(let ending) = machine.state else { return }
         if case .finished = before.machine.state {
             guard balancer <= before.balancer else {
@@ -314,7 +315,29 @@ extension World {
         let mayRise = calls.contains { $0.weight > .zero } || late.contains { $0 > .zero }
         if mayRise { throw Violation(promise: "S2", words: "ended while a raise may still apply") }
         // A refusal writes nothing or finds that 0 cannot be written; anyone else's weight is theirs.
-        if ending != .refused, balancer > .zero { throw Violation(promise: "S2", words: "ended with the canary at \(balancer)") }
+        if ending == .refused { return }
+        if case .answered(let index, .confirmed) = move, before.calls[index].weight == .zero {
+            if balancer > .zero { throw Violation(promise: "S2", words: "ended with the canary at \(balancer)") }
+        } else {
+            try checkUnreadEnd(ending, before)
+        }
+    }
+
+    /// Without a fresh read-back of 0 only a rollout ends that is taken back, never asked for a weight above 0, and has nothing else to
+    /// take back; not while it is known that someone else gave the canary a weight.
+    private func checkUnreadEnd(_ ending: Ending, _ before: World) throws(Violation) {
+        guard ending != .promoted, before.machine.retreat != nil, !hasRaised else {
+            throw Violation(promise: "S2", words: "ended without a read-back of 0")
+        }
+        if deploys > 0 || schema.migrations > 0 {
+            throw Violation(promise: "S2", words: "ended without a read-back of 0 after a deploy or a migration")
+        }
+        if machine.plan.rollback != nil, machine.isCodeTouched, machine.plan.onFailure == .rollback {
+            throw Violation(promise: "S13", words: "ended before the code was brought back")
+        }
+        if before.machine.observed ?? .zero > .zero {
+            throw Violation(promise: "S2", words: "ended although a weight above 0 was read last")
+        }
     }
 
     /// Something is always expected: an answer, a deadline or a person.

@@ -9,7 +9,7 @@ struct Search {
         var longest = 0
     }
 
-    private var index: [World: Int32] = [:]
+    private var known = StateTable()
     private var worlds: [World] = []
     private var parents: [(Int32, Move)] = []
     /// Forward edges: those of state i are `edges[starts[i] ..< starts[i + 1]]`.
@@ -20,7 +20,7 @@ struct Search {
     init(from initial: World) {
         var initial = initial
         initial.canonicalise()
-        index[initial] = 0
+        known.insert(0, hash: initial.hashValue)
         worlds.append(initial)
         parents.append((-1, .ticked))
     }
@@ -42,8 +42,13 @@ struct Search {
                 } catch {
                     throw Counterexample(violation: error, trace: trace(to: current) + [line(move, effects, after)])
                 }
-                after.canonicalise()
                 result.transitions += 1
+                // Much of what can happen changes nothing, and what is known needs no canonical form.
+                guard after != before else {
+                    edges.append(Int32(current))
+                    continue
+                }
+                after.canonicalise()
                 edges.append(insert(after, parent: Int32(current), move))
             }
             starts.append(edges.count)
@@ -56,9 +61,10 @@ struct Search {
     }
 
     private mutating func insert(_ world: World, parent: Int32, _ move: Move) -> Int32 {
-        if let known = index[world] { return known }
+        let hash = world.hashValue
+        if let number = known.number(hash, where: { worlds[$0] == world }) { return number }
         let number = Int32(worlds.count)
-        index[world] = number
+        known.insert(number, hash: hash)
         worlds.append(world)
         parents.append((parent, move))
         return number
@@ -134,8 +140,8 @@ struct Search {
             // The promises were checked when this transition was explored; here only the world's memory is brought up to date.
             _ = try? after.check(from: world, move, after.make(move))
             after.canonicalise()
-            guard after != world, let known = index[after] else { continue }
-            return Int(known)
+            guard after != world, let number = known.number(after.hashValue, where: { worlds[$0] == after }) else { continue }
+            return Int(number)
         }
         return nil
     }

@@ -38,6 +38,8 @@ struct World: Hashable {
     var granted = Weight.zero
     /// Whether a poll said that the granted step is done, or that everything passes.
     var isStepProven = false
+    /// Whether a weight above 0 was ever asked for.
+    var hasRaised = false
     /// Whether a fail or halt is durable.
     var mayNotRise = false
     /// Whether a poll since the latest request above 0 saw requests in the share that was asked for.
@@ -92,6 +94,8 @@ struct World: Hashable {
     /// Most of what tells worlds apart, packed into few words: hashing is what the search spends most of its time on.
     func hash(into hasher: inout Hasher) {
         hasher.combine(machine.state)
+        hasher.combine(machine.entered)
+        hasher.combine(machine.openRaise)
         var bits = machine.deadlines.armed.reduce(0) { $0 | 1 << $1.kind.rawValue }
         func add(_ value: Int, below limit: Int) { bits = bits &* limit &+ value }
         add(
@@ -101,6 +105,10 @@ struct World: Hashable {
         add(machine.allowsPromotion ? 1 : 0, below: 2)
         add(machine.isPromotionAsked ? 1 : 0, below: 2)
         add(machine.isHoldAsked ? 1 : 0, below: 2)
+        add(machine.approvedSteps.count &* 4 &+ machine.approvers.count, below: 16)
+        add(isPromotionProven ? 1 : 0, below: 2)
+        add(isWatchOver ? 1 : 0, below: 2)
+        add(hasShareFit ? 1 : 0, below: 2)
         add(machine.hasShareFit ? 1 : 0, below: 2)
         add(machine.highShares, below: 2)
         add(isStepProven ? 1 : 0, below: 2)

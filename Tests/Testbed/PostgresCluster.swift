@@ -12,7 +12,8 @@ public struct PostgresCluster: Sendable {
 
     /// Makes and starts the servers. With `slot`, the replica streams through a physical replication slot of that name.
     /// `settings` are added to those of both servers. With `template`, the data folder of a server that was stopped, the primary
-    /// starts on a copy of it, which is much quicker than making one; it then has the same system identifier.
+    /// starts on a copy of it. Every other one starts on a copy of one empty cluster, which is much quicker than making one. Copies
+    /// have the same system identifier.
     public static func start(
         in scratch: Scratch, withReplica: Bool = true, slot: String? = nil, settings: [String: String] = [:],
         template: String? = nil
@@ -26,17 +27,7 @@ public struct PostgresCluster: Sendable {
         if geteuid() == 0, let account = getpwnam("postgres") { chown(folder, account.pointee.pw_uid, account.pointee.pw_gid) }
         let all = fastSettings.merging(settings, uniquingKeysWith: { _, last in last })
         let primary = PostgresServer(name: "primary", folder: folder, port: try freePort(), binaries: binaries, settings: all)
-        if let template {
-            try await tool("/bin/cp", ["-a", template, primary.data], in: folder)
-        } else {
-            try await tool(
-                binaries + "/initdb",
-                [
-                    "-D", primary.data, "-U", "postgres", "--auth=trust", "--no-sync", "-E", "UTF8", "--locale=C",
-                    "--no-instructions",
-                ],
-                in: folder)
-        }
+        if let template { try await copy(template, to: primary.data) } else { try await make(primary.data, binaries, in: folder) }
         try await primary.start()
         guard withReplica else { return PostgresCluster(primary: primary, replica: nil) }
         var standby = all
@@ -82,6 +73,36 @@ public struct PostgresCluster: Sendable {
             throw Failure(.invalid, "cannot find Postgres in \(root)", hint: "install the package postgresql")
         }
         return "\(root)/\(newest)/bin"
+    }
+
+    /// Makes the folder of an empty cluster: a copy of the one that an earlier test left in the build folder, else a new one, which is
+    /// left there for the next test.
+    private static func make(_ data: String, _ binaries: String, in folder: String) async throws(Failure) {
+        let version = binaries.split(separator: "/").dropLast().last ?? "postgres"
+        let kept = "\(packageRoot)/build/postgres/\(version)-\(geteuid())"
+        if access(kept, F_OK) == 0 { return try await copy(kept, to: data) }
+        try await tool(
+            binaries + "/initdb",
+            [
+                "-D", data, "-U", "postgres", "--auth=trust", "--no-sync", "-E", "UTF8", "--locale=C", "--no-instructions",
+            ],
+            in: folder)
+        // Tests side by side may do the same: it gets its name when it is whole, and the first one's stays.
+        let copied = "\(kept).\(getpid()).\(UInt32.random(in: 0...UInt32.max))"
+        do {
+            try FileManager.default.createDirectory(atPath: packageRoot + "/build/postgres", withIntermediateDirectories: true)
+        } catch { throw Failure(.transient, "cannot make \(packageRoot)/build/postgres: \(error)") }
+        try await copy(data, to: copied)
+        // What is left when it cannot be removed disturbs nobody.
+        if rename(copied, kept) != 0 { _ = try? FileManager.default.removeItem(atPath: copied) }
+    }
+
+    /// Copies a folder with its owners.
+    private static func copy(_ folder: String, to copy: String) async throws(Failure) {
+        let completion = try await Program("/bin/cp", ["-a", folder, copy], deadline: .seconds(60)).run()
+        guard completion.termination == .exited(0) else {
+            throw Failure(.invalid, "cannot copy \(folder) to \(copy): \(completion.termination): \(completion.text)")
+        }
     }
 
     private static func tool(_ path: String, _ arguments: [String], in folder: String) async throws(Failure) {

@@ -56,6 +56,7 @@ public final class PostgresServer: Sendable {
         guard let running = process.withLock({ $0 }), running.isRunning else {
             throw Failure(.invalid, "postgres \(name) ended: \(logTail())")
         }
+        guard canConnect(port: port) else { return false }
         let program = Program(
             binaries + "/pg_isready", ["-q", "-h", "127.0.0.1", "-p", "\(port)"], deadline: .seconds(5))
         return try await program.run().termination == .exited(0)

@@ -1,5 +1,4 @@
 internal import CSQLite
-internal import Glibc
 internal import SerinAccess
 internal import SerinCrypto
 internal import SerinModel
@@ -46,38 +45,22 @@ final class AccessFile: @unchecked Sendable {
             let connection = try Connection(path: path, flags: SQLITE_OPEN_READWRITE)
             try connection.execute(
                 "PRAGMA busy_timeout=\(busyMilliseconds); PRAGMA trusted_schema=OFF; PRAGMA cell_size_check=ON")
-            try useWriteAheadLog(connection, tries: max(1, busyMilliseconds / 5))
+            // Where the disk allows no such log, the file is as durable with SQLite's own.
+            _ = try connection.useWriteAheadLog(waiting: busyMilliseconds)
             try connection.execute("PRAGMA synchronous=FULL")
-            try transaction(connection) {
-                let version = try connection.integer("PRAGMA user_version") ?? 0
-                let isNew = try version == 0 && connection.integer("SELECT count(*) FROM sqlite_schema") == 0
-                if isNew { return try connection.execute(AccessFile.schema) }
-                let application = try connection.integer("PRAGMA application_id")
-                guard application == AccessFile.applicationID, version == AccessFile.schemaVersion else {
+            try connection.transaction {
+                switch try connection.owner(ifOwn: AccessFile.applicationID) {
+                case .nobody: try connection.execute(AccessFile.schema)
+                case .own(AccessFile.schemaVersion): break
+                case .own, .other:
                     throw Failure(
                         .invalid, "cannot open the tokens \(path): it is another application's database, or of another version",
                         hint: "use the version of Serin that wrote it, or a later one")
                 }
             }
-            identity = fileIdentity()
+            identity = Connection.fileIdentity(path)
             self.connection = connection
             try refresh(connection)
-        }
-    }
-
-    /// SQLite does not wait by itself where two processes change a new file's mode at once.
-    private func useWriteAheadLog(_ connection: Connection, tries: Int) throws {
-        var left = tries
-        while true {
-            do throws(SQLiteError) {
-                _ = try connection.text("PRAGMA journal_mode=WAL")
-                return
-            } catch {
-                guard error.primary == SQLITE_BUSY, left > 0 else { throw error }
-                left -= 1
-                // sleeps: on the store's own thread, a bounded number of times
-                usleep(5000)
-            }
         }
     }
 
@@ -85,7 +68,7 @@ final class AccessFile: @unchecked Sendable {
 
     func append(_ line: AccessLine) throws(Failure) -> Int64 {
         try using("write") { connection in
-            let (log, entry) = try transaction(connection) {
+            let (log, entry) = try connection.transaction {
                 try refresh(connection)
                 let (log, entry) = try self.log.appending(line)
                 let insert = try connection.prepare("INSERT INTO entry VALUES(?1, ?2, ?3, ?4, ?5)")
@@ -185,24 +168,12 @@ final class AccessFile: @unchecked Sendable {
 
     private func using<Value>(_ verb: String, _ body: (Connection) throws -> Value) throws(Failure) -> Value {
         guard let connection else { throw Failure(.invalid, "cannot \(verb) the tokens \(path): they are closed") }
-        guard fileIdentity() == identity else {
+        guard Connection.fileIdentity(path) == identity else {
             throw Failure(
                 .conflict, "cannot \(verb) the tokens \(path): the file was removed or replaced since it was opened",
                 hint: "start the daemon again")
         }
         return try attempt(verb) { try body(connection) }
-    }
-
-    private func transaction<Value>(_ connection: Connection, _ body: () throws -> Value) throws -> Value {
-        try connection.execute("BEGIN IMMEDIATE")
-        do {
-            let value = try body()
-            try connection.execute("COMMIT")
-            return value
-        } catch {
-            if connection.isInTransaction { try connection.execute("ROLLBACK") }
-            throw error
-        }
     }
 
     private func attempt<Value>(_ verb: String, _ body: () throws -> Value) throws(Failure) -> Value {
@@ -219,10 +190,5 @@ final class AccessFile: @unchecked Sendable {
         } catch {
             throw Failure(.transient, "cannot \(verb) the tokens \(path): \(error)")
         }
-    }
-
-    private func fileIdentity() -> [UInt64] {
-        var status = stat()
-        return stat(path, &status) == 0 ? [UInt64(status.st_dev), UInt64(status.st_ino)] : []
     }
 }

@@ -1,5 +1,4 @@
 internal import CSQLite
-internal import Glibc
 internal import SerinCatalogue
 internal import SerinModel
 internal import SerinPorts
@@ -35,10 +34,16 @@ final class CatalogueFile: @unchecked Sendable {
             try connection.execute(
                 "PRAGMA busy_timeout=\(busyMilliseconds); PRAGMA trusted_schema=OFF; PRAGMA cell_size_check=ON")
             try refuseOthers(connection)
-            try useWriteAheadLog(connection, tries: max(1, busyMilliseconds / 5))
+            guard try connection.useWriteAheadLog(waiting: busyMilliseconds) else {
+                throw CatalogueStoreError.unavailable(
+                    Failure(.denied, "cannot open the catalogue \(path): its disk does not allow write-ahead logging"))
+            }
             try connection.execute("PRAGMA synchronous=FULL")
-            if try connection.integer("PRAGMA user_version") ?? 0 == 0 { try makeSchema(connection) }
-            identity = fileIdentity()
+            if try isEmpty(connection) {
+                // Another process may have made it meanwhile.
+                try connection.transaction { if try isEmpty(connection) { try connection.execute(CatalogueFile.schema) } }
+            }
+            identity = Connection.fileIdentity(path)
             self.connection = connection
             try refresh(connection)
         } catch let error as SQLiteError {
@@ -50,53 +55,24 @@ final class CatalogueFile: @unchecked Sendable {
         }
     }
 
+    private func isEmpty(_ connection: Connection) throws(SQLiteError) -> Bool {
+        try connection.integer("PRAGMA user_version") ?? 0 == 0
+    }
+
     private func refuseOthers(_ connection: Connection) throws {
-        let application = try connection.integer("PRAGMA application_id") ?? 0
-        let version = try connection.integer("PRAGMA user_version") ?? 0
-        let tables = try connection.integer("SELECT count(*) FROM sqlite_schema") ?? 0
-        if application == 0, version == 0, tables == 0 { return }
-        guard application == CatalogueFile.applicationID else {
+        switch try connection.owner(ifOwn: CatalogueFile.applicationID) {
+        case .nobody, .own(CatalogueFile.schemaVersion): return
+        case .other(let application):
             throw CatalogueStoreError.damaged(
                 Failure(
                     .invalid,
                     "cannot open the catalogue \(path): it is another application's database (application id \(application))"))
-        }
-        guard version == CatalogueFile.schemaVersion else {
+        case .own(let version):
             throw CatalogueStoreError.unavailable(
                 Failure(
                     .invalid,
                     "cannot open the catalogue \(path): it has schema \(version), and this build knows \(CatalogueFile.schemaVersion)",
                     hint: "use the version of Serin that wrote it, or a later one"))
-        }
-    }
-
-    /// SQLite does not wait by itself where two processes change a new file's mode at once.
-    private func useWriteAheadLog(_ connection: Connection, tries: Int) throws {
-        var left = tries
-        while true {
-            do {
-                guard try connection.text("PRAGMA journal_mode=WAL") == "wal" else {
-                    throw CatalogueStoreError.unavailable(
-                        Failure(.denied, "cannot open the catalogue \(path): its disk does not allow write-ahead logging"))
-                }
-                return
-            } catch let error as SQLiteError where error.primary == SQLITE_BUSY && left > 0 {
-                left -= 1
-                // sleeps: on the store's own thread, a bounded number of times
-                usleep(5000)
-            }
-        }
-    }
-
-    private func makeSchema(_ connection: Connection) throws {
-        try connection.execute("BEGIN IMMEDIATE")
-        do {
-            // Another process may have made it meanwhile.
-            if try connection.integer("PRAGMA user_version") ?? 0 == 0 { try connection.execute(CatalogueFile.schema) }
-            try connection.execute("COMMIT")
-        } catch {
-            if connection.isInTransaction { try connection.execute("ROLLBACK") }
-            throw error
         }
     }
 
@@ -156,7 +132,7 @@ final class CatalogueFile: @unchecked Sendable {
         if let writesRefused {
             throw .unavailable(Failure(.transient, "cannot write the catalogue \(path): \(writesRefused)"))
         }
-        guard fileIdentity() == identity else {
+        guard Connection.fileIdentity(path) == identity else {
             throw .unavailable(
                 Failure(.conflict, "cannot write the catalogue \(path): the file was removed or replaced since it was opened"))
         }
@@ -248,10 +224,5 @@ final class CatalogueFile: @unchecked Sendable {
             return .unavailable(Failure(.denied, text, hint: "the folder and the file must be writable for this user"))
         default: return .unavailable(Failure(isUnknown ? .unknown : .transient, text))
         }
-    }
-
-    private func fileIdentity() -> [UInt64] {
-        var status = stat()
-        return stat(path, &status) == 0 ? [UInt64(status.st_dev), UInt64(status.st_ino)] : []
     }
 }

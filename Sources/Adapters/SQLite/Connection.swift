@@ -14,6 +14,8 @@ struct SQLiteError: Error {
 /// One SQLite connection. It belongs to one thread and is closed with its last reference.
 final class Connection {
     private let handle: OpaquePointer
+    /// How many pages the write-ahead log held after the latest commit; counted once `watchLog` was called.
+    fileprivate(set) var logPages: Int32 = 0
 
     /// Opens a database file.
     init(path: String, flags: Int32) throws(SQLiteError) {
@@ -33,6 +35,18 @@ final class Connection {
     func execute(_ text: String) throws(SQLiteError) {
         let code = sqlite3_exec(handle, text, nil, nil, nil)
         guard code == SQLITE_OK else { throw error(code) }
+    }
+
+    /// Counts the pages of the write-ahead log from now on, and leaves folding it into the file to the caller: SQLite does one or
+    /// the other.
+    func watchLog() {
+        sqlite3_wal_hook(
+            handle,
+            { context, _, _, pages in
+                guard let context else { return SQLITE_OK }
+                Unmanaged<Connection>.fromOpaque(context).takeUnretainedValue().logPages = pages
+                return SQLITE_OK
+            }, Unmanaged.passUnretained(self).toOpaque())
     }
 
     /// Prepares one statement.

@@ -53,12 +53,11 @@ final class JournalFile: @unchecked Sendable {
                 "PRAGMA locking_mode=EXCLUSIVE; PRAGMA busy_timeout=300; PRAGMA trusted_schema=OFF; PRAGMA cache_size=-256")
             let isNew = try identify(connection, isWritable: isWritable)
             if isWritable {
-                guard try connection.text("PRAGMA journal_mode=WAL") == "wal" else {
+                guard try connection.useWriteAheadLog() else {
                     throw StoreError.unavailable("cannot open the journal \(path): its disk does not allow write-ahead logging")
                 }
-                // The log is folded into the file after 1 MiB (256 pages): far less than the reserve, which on a full disk must
-                // hold both what is written and what the file grows by.
-                try connection.execute("PRAGMA synchronous=FULL; PRAGMA cell_size_check=ON; PRAGMA wal_autocheckpoint=256")
+                try connection.execute("PRAGMA synchronous=FULL; PRAGMA cell_size_check=ON")
+                connection.watchLog()
                 if isNew { try createSchema(connection) }
                 insert = try connection.prepare(
                     "INSERT INTO entry(sequence, epoch, rollout, at, body, previous, hash) VALUES(?1, ?2, ?3, ?4, ?5, ?6, ?7)")
@@ -77,25 +76,21 @@ final class JournalFile: @unchecked Sendable {
 
     /// Refuses what is no journal of this schema. True for a new file, which has nothing in it yet.
     private func identify(_ connection: Connection, isWritable: Bool) throws -> Bool {
-        let application = try connection.integer("PRAGMA application_id") ?? 0
-        let version = try connection.integer("PRAGMA user_version") ?? 0
-        let tables = try connection.integer("SELECT count(*) FROM sqlite_schema") ?? 0
-        if application == 0, version == 0, tables == 0 {
+        switch try connection.owner(ifOwn: JournalFile.applicationID) {
+        case .own(JournalFile.schemaVersion): return false
+        case .nobody:
             guard !isWritable else { return true }
             throw StoreError.unavailable(
                 "cannot read the journal \(path): there is nothing in it; the controller that was making it was stopped\n"
                     + "hint: the next controller of the service makes it anew")
-        }
-        guard application == JournalFile.applicationID else {
+        case .other(let application):
             throw StoreError.unavailable(
                 "cannot open the journal \(path): it is another application's database (application id \(application))")
-        }
-        guard version == JournalFile.schemaVersion else {
+        case .own(let version):
             throw StoreError.unavailable(
                 "cannot open the journal \(path): it has schema \(version), and this build knows \(JournalFile.schemaVersion)\n"
                     + "hint: use the version of Serin that wrote it")
         }
-        return false
     }
 
     private func createSchema(_ connection: Connection) throws(SQLiteError) {
@@ -187,6 +182,15 @@ final class JournalFile: @unchecked Sendable {
         try insert.bind(6, blob: entry.previous)
         try insert.bind(7, blob: entry.hash)
         _ = try insert.step()
+    }
+
+    /// Folds the write-ahead log into the file once it holds 1 MiB (256 pages): far less than the reserve, which on a full disk must
+    /// hold both what is written and what the file grows by. Apart from the append that filled it, which SQLite's own way would
+    /// let wait for three more syncs.
+    func foldLog() {
+        guard writesRefused == nil, let connection, connection.logPages >= 256 else { return }
+        // What cannot be folded in stays in the log, is read from there, and is tried again after the next append.
+        try? connection.execute("PRAGMA wal_checkpoint(PASSIVE)")
     }
 
     /// Takes a failed transaction back. Where it is not certain that nothing of it can come to light later, writing ends here.

@@ -18,23 +18,22 @@ final class MessageFile: @unchecked Sendable {
         try attempt("open") {
             let connection = try Connection(path: path, flags: SQLITE_OPEN_READWRITE)
             try connection.execute("PRAGMA trusted_schema=OFF; PRAGMA cell_size_check=ON; PRAGMA locking_mode=EXCLUSIVE")
-            let version = try connection.integer("PRAGMA user_version") ?? 0
-            let isNew = try version == 0 && connection.integer("SELECT count(*) FROM sqlite_schema") == 0
-            let application = try connection.integer("PRAGMA application_id")
-            guard isNew || (application == MessageFile.applicationID && version == MessageFile.schemaVersion) else {
+            let owner = try connection.owner(ifOwn: MessageFile.applicationID)
+            switch owner {
+            case .nobody, .own(MessageFile.schemaVersion): break
+            case .own, .other:
                 throw Failure(
                     .invalid, "cannot open the messages \(path): it is another application's database, or of another version",
                     hint: "move it away; only messages that were not sent yet are lost with it")
             }
-            _ = try connection.text("PRAGMA journal_mode=WAL")
+            _ = try connection.useWriteAheadLog()
             try connection.execute("PRAGMA synchronous=FULL")
-            if isNew { try connection.execute(MessageFile.schema) }
+            if case .nobody = owner { try connection.transaction { try connection.execute(MessageFile.schema) } }
             self.connection = connection
         }
     }
 
     private static let schema = """
-        BEGIN IMMEDIATE;
         CREATE TABLE received(
             hook    TEXT    NOT NULL,
             message TEXT    NOT NULL,
@@ -61,7 +60,6 @@ final class MessageFile: @unchecked Sendable {
         CREATE INDEX sent_over ON sent(next) WHERE state <> 'waiting';
         PRAGMA application_id=\(applicationID);
         PRAGMA user_version=\(schemaVersion);
-        COMMIT;
         """
 
     func close() { connection = nil }
@@ -210,17 +208,7 @@ final class MessageFile: @unchecked Sendable {
 
     private func writing<Value>(_ body: (Connection) throws -> Value) throws(Failure) -> Value {
         guard let connection else { throw Failure(.invalid, "cannot write the messages \(path): they are closed") }
-        return try attempt("write") {
-            try connection.execute("BEGIN IMMEDIATE")
-            do {
-                let value = try body(connection)
-                try connection.execute("COMMIT")
-                return value
-            } catch {
-                if connection.isInTransaction { try connection.execute("ROLLBACK") }
-                throw error
-            }
-        }
+        return try attempt("write") { try connection.transaction { try body(connection) } }
     }
 
     private func attempt<Value>(_ what: String, _ body: () throws -> Value) throws(Failure) -> Value {

@@ -94,11 +94,14 @@ public final class SQLiteStore: Store {
     }
 
     private func perform<Answer: Sendable>(
-        _ body: @escaping @Sendable (JournalFile) throws(StoreError) -> Answer
+        _ body: @escaping @Sendable (JournalFile) throws(StoreError) -> Answer,
+        afterwards: @escaping @Sendable (JournalFile) -> Void = { _ in }
     ) async throws(StoreError) -> Answer {
         let closed = StoreError.unavailable("cannot use the journal \(file.path): it is closed")
         let result: Result<Answer, StoreError> = await thread.run(stopped: .failure(closed)) { [file] in
             Result { () throws(StoreError) in try body(file) }
+        } afterwards: { [file] in
+            afterwards(file)
         }
         return try result.get()
     }
@@ -107,7 +110,11 @@ public final class SQLiteStore: Store {
     ///
     /// After a write whose outcome is uncertain every further append is refused until the store is opened again.
     public func append(_ drafts: [Draft]) async throws(StoreError) -> [Entry] {
-        try await perform { [epoch] file throws(StoreError) in try file.append(drafts, epoch: epoch) }
+        try await perform { [epoch] file throws(StoreError) in
+            try file.append(drafts, epoch: epoch)
+        } afterwards: { file in
+            file.foldLog()
+        }
     }
 
     /// Entries after a sequence number, at most `limit`.

@@ -1,4 +1,3 @@
-internal import Glibc
 internal import SerinLocks
 
 /// One thread that runs jobs in the order they came, so that waiting for a disk blocks nobody else.
@@ -18,10 +17,19 @@ final class StoreThread: Sendable {
     }
 
     /// Runs a job on the thread and returns its answer. The wait does not end early when the task is cancelled.
-    func run<Answer: Sendable>(stopped: Answer, _ job: @escaping @Sendable () -> Answer) async -> Answer {
+    ///
+    /// - Parameter afterwards: What the thread does once the answer is on its way, and nobody waits for.
+    func run<Answer: Sendable>(
+        stopped: Answer, _ job: @escaping @Sendable () -> Answer, afterwards: @escaping @Sendable () -> Void = {}
+    ) async -> Answer {
         await withCheckedContinuation { continuation in
             let isStopped = queue.withLock { queue in
-                if !queue.isStopped { queue.jobs.append { continuation.resume(returning: job()) } }
+                if !queue.isStopped {
+                    queue.jobs.append {
+                        continuation.resume(returning: job())
+                        afterwards()
+                    }
+                }
                 return queue.isStopped
             }
             if isStopped { continuation.resume(returning: stopped) } else { wake.signal() }
@@ -44,24 +52,5 @@ final class StoreThread: Sendable {
             for job in jobs { job() }
             if isStopped { return }
         }
-    }
-}
-
-/// Counts wake-ups.
-private final class Semaphore: @unchecked Sendable {
-    // Unchecked: a POSIX semaphore is made to be used from several threads; the pointer never changes.
-    private let semaphore: UnsafeMutablePointer<sem_t> = .allocate(capacity: 1)
-
-    init() { sem_init(semaphore, 0, 0) }
-
-    deinit {
-        sem_destroy(semaphore)
-        semaphore.deallocate()
-    }
-
-    func signal() { sem_post(semaphore) }
-
-    func wait() {
-        while sem_wait(semaphore) != 0, errno == EINTR {}
     }
 }

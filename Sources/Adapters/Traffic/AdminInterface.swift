@@ -41,11 +41,16 @@ struct AdminInterface: Sendable {
     }
 
     /// Changes something. Fails with `unknown` when the request was sent and no answer came, or a gateway answered instead.
+    ///
+    /// - Parameter mayRepeat: Whether it may reach the balancer twice, as a lowering to 0 may. It goes over a kept connection then,
+    ///   which saves connecting, and is sent again when that connection turns out to be closed.
     @discardableResult
     func write(
-        _ method: String, _ url: String, headers: [HTTPHeader] = [], body: [UInt8]? = nil, to goal: String, deadline: Duration
+        _ method: String, _ url: String, headers: [HTTPHeader] = [], body: [UInt8]? = nil, mayRepeat: Bool = false,
+        to goal: String, deadline: Duration
     ) async throws(Failure) -> HTTPResponse {
-        let request = HTTPRequest(method: method, url: url, headers: headers, body: body, timeout: deadline)
+        var request = HTTPRequest(method: method, url: url, headers: headers, body: body, timeout: deadline)
+        if mayRepeat { request.isIdempotent = true }
         return try await exchange(request, to: goal, isWrite: true)
     }
 

@@ -79,7 +79,7 @@ struct EnvoyRuntime: Traffic {
         let points = weight.basisPoints
         let url = "\(base)/runtime_modify?\(prefix).\(canary)=\(points)&\(prefix).\(control)=\(10_000 - points)"
         do throws(Failure) {
-            try await interface.write("POST", url, to: goal, deadline: deadline)
+            try await interface.write("POST", url, mayRepeat: weight == .zero, to: goal, deadline: deadline)
         } catch {
             throw withHint(error)
         }

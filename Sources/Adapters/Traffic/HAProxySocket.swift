@@ -4,19 +4,23 @@ internal import SerinModel
 
 /// HAProxy's runtime socket: one line of commands a connection, then the answer until HAProxy closes it.
 ///
-/// Each exchange blocks a thread of its own, never the cooperative pool, and ends by its deadline.
+/// Each exchange blocks a thread of its own, never the cooperative pool, and ends by its deadline. No exchange waits for another.
 struct HAProxySocket: Sendable {
     /// The socket's path.
     let path: String
     /// The longest answer accepted, in bytes.
     var answerLimit = 4 << 20
+    /// One for a poll and one for what comes in between.
+    private let threads = KeptThreads(limit: 2)
+
+    init(path: String) { self.path = path }
 
     /// Sends one line and returns the answer. Fails with `unknown` when the line may have been read but no answer came.
     func ask(_ line: String, deadline: Duration) async throws(Failure) -> String {
         let exchange = HAProxyExchange(path: path, line: line, deadline: deadline, answerLimit: answerLimit)
         let result: Result<String, Failure> = await withTaskCancellationHandler {
             await withCheckedContinuation { continuation in
-                exchange.start { continuation.resume(returning: $0) }
+                exchange.start(on: threads) { continuation.resume(returning: $0) }
             }
         } onCancel: {
             exchange.cancel()
@@ -25,7 +29,7 @@ struct HAProxySocket: Sendable {
     }
 }
 
-/// One exchange with the runtime socket, on a thread of its own.
+/// One exchange with the runtime socket, which blocks its thread.
 private final class HAProxyExchange: Sendable {
     private struct Connection: Sendable {
         var descriptor: Int32?
@@ -45,8 +49,8 @@ private final class HAProxyExchange: Sendable {
         limit = ContinuousClock().now + .milliseconds(deadline.milliseconds)
     }
 
-    func start(_ finish: @escaping @Sendable (Result<String, Failure>) -> Void) {
-        let code = startThread { finish(self.result()) }
+    func start(on threads: KeptThreads, _ finish: @escaping @Sendable (Result<String, Failure>) -> Void) {
+        let code = threads.run({ self.result() }, finish: finish)
         if code != 0 { finish(.failure(Failure(.transient, "no thread to be had: \(String(cString: strerror(code)))"))) }
     }
 
@@ -132,7 +136,7 @@ private final class HAProxyExchange: Sendable {
 
     private func receive(_ descriptor: Int32) throws(Failure) -> String {
         var answer: [UInt8] = []
-        var buffer = [UInt8](repeating: 0, count: 65_536)
+        var buffer = [UInt8](repeating: 0, count: 16_384)
         while true {
             let count = recv(descriptor, &buffer, buffer.count, 0)
             if count > 0 {

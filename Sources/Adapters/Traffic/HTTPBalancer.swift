@@ -100,7 +100,8 @@ struct HTTPBalancer: Traffic {
         var fields = headers
         if body != nil { fields.append(HTTPHeader("Content-Type", settings.contentType)) }
         try await interface.write(
-            settings.writeMethod, url, headers: fields, body: body.map { Array($0.utf8) }, to: goal, deadline: deadline)
+            settings.writeMethod, url, headers: fields, body: body.map { Array($0.utf8) },
+            mayRepeat: weight == .zero && headers.isEmpty, to: goal, deadline: deadline)
     }
 
     /// The version to be matched. A reading without one is compared with a fresh one, so that the write stays conditional.

@@ -13,6 +13,9 @@ public struct BackupMetrics: Sendable, Hashable {
     }
 
     private var families = [
+        Family(
+            name: "backup_catalogue_readable", type: "gauge",
+            help: "1 while the catalogue can be read, 0 while it cannot; then nothing else is said of backups."),
         Family(name: "backup_success_total", type: "counter", help: "Backups whose copy was stored and read back."),
         Family(name: "backup_failure_total", type: "counter", help: "Backups that were begun and have no good copy there."),
         Family(name: "backup_duration_seconds", type: "gauge", help: "How long the newest good backup took to make."),
@@ -40,8 +43,10 @@ public struct BackupMetrics: Sendable, Hashable {
         Family(name: "serin_drill_rto_seconds", type: "gauge", help: "How long the last rehearsal of a recovery took."),
     ]
 
-    /// Nothing.
-    public init() {}
+    /// Nothing yet but whether there is a catalogue to tell it from.
+    public init(isCatalogueReadable: Bool) {
+        families[0].samples = ["backup_catalogue_readable \(isCatalogueReadable ? 1 : 0)"]
+    }
 
     /// Adds a plan's backups: a series for each kind that the plan makes, or that there is, and each of its destinations.
     public mutating func add(_ plan: BackupPlan, _ state: CatalogueState, at now: Instant) {

@@ -131,7 +131,7 @@ public struct Replay<Machine: Replayable>: Sendable {
     private mutating func handle(_ event: RolloutEvent, _ entry: Entry) throws(ReplayError) {
         guard machine != nil else { throw .misplaced(sequence: entry.sequence, "an event before the rollout's creation") }
         if let missing = pending.first, let last, last.epoch == entry.epoch {
-            throw .difference(sequence: entry.sequence, expected: missing, journaled: nil)
+            throw difference(at: entry, expected: missing, journaled: nil)
         }
         close(event)
         hasBegun = true
@@ -140,18 +140,26 @@ public struct Replay<Machine: Replayable>: Sendable {
 
     private mutating func compare(_ effect: Effect, _ entry: Entry) throws(ReplayError) {
         guard let expected = pending.first else {
-            throw .difference(sequence: entry.sequence, expected: nil, journaled: effect)
+            throw difference(at: entry, expected: nil, journaled: effect)
         }
         // Equal bytes are the rule. On another kind of machine the last bits of computed numbers may differ.
         let bytes = try? CanonicalEncoder.bytes(of: Record.effect(expected))  // An effect that cannot be written differs anyway.
         if bytes != entry.body {
             guard areClose(.effect(expected), .effect(effect)) else {
-                throw .difference(sequence: entry.sequence, expected: expected, journaled: effect)
+                throw difference(at: entry, expected: expected, journaled: effect)
             }
             inexact += 1
         }
         pending.removeFirst()
         if effect.isAnswered, !open.contains(effect) { open.append(effect) }
+    }
+
+    /// What a difference says: of what another engine wrote, that this one decides otherwise, and not that anything was changed.
+    private func difference(at entry: Entry, expected: Effect?, journaled: Effect?) -> ReplayError {
+        let engine = engines.version(in: entry.epoch)
+        return engine == engineVersion
+            ? .difference(sequence: entry.sequence, expected: expected, journaled: journaled)
+            : .unknownEngine(sequence: entry.sequence, version: engine)
     }
 
     /// Strikes out the intents that an event answers. A takeover has read the world, which settles every weight.

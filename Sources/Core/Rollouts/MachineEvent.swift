@@ -18,8 +18,8 @@ public enum MachineEvent: Sendable, Hashable {
     case polled(PollFindings)
     /// A weight was read back equal to what was asked, and nothing of the request is still on its way.
     case weightConfirmed(IntentID, Weight)
-    /// A request was refused or something else was read back; nothing of it is still on its way.
-    case weightFailed(IntentID)
+    /// A request was refused or something else was read back, if it could be; nothing of it is still on its way.
+    case weightFailed(IntentID, found: Weight? = nil)
     /// A request may still apply.
     case weightUnsettled(IntentID)
     /// An action succeeded.

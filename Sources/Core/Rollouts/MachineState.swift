@@ -113,6 +113,14 @@ extension RolloutMachine {
         }
     }
 
+    /// Whether it was taken back and ended without a read-back of 0, which only a rollout may that never asked for a raise.
+    public var hasEndedUnread: Bool {
+        switch ending {
+        case .failed, .halted, .inconclusive: request?.progress != .confirmed
+        case .promoted, .refused, nil: false
+        }
+    }
+
     /// The rollback under way, when there is one.
     public var retreat: Retreat? {
         switch state {

@@ -110,24 +110,33 @@ extension Rollout {
                 return
             }
             reason = "the balancer shows \(weight) (\(reading.raw))"
-            if weight == asked {
-                effects.append(.record(Decision(topic: "weight", text: "weight \(weight) confirmed: \(reading.raw)")))
+            if let asked, weight == asked {
+                let tries = zeroTries.failed.map { " after \($0.tries) in vain since \($0.since.timeOfDay)" } ?? ""
+                zeroTries = ZeroTries()
+                effects.append(.record(Decision(topic: "weight", text: "weight \(weight) confirmed\(tries): \(reading.raw)")))
             }
             apply(.weightConfirmed(intent, weight), at: now, into: &effects)
         case .failed(let failure, let readBack):
             let shown = readBack.map { ", it shows \($0.raw)" } ?? ""
             reason = "\(failure.message)\(shown)"
-            effects.append(.record(Decision(topic: "weight", text: "weight\(asked.map { " \($0)" } ?? "") not set: \(reason)")))
-            apply(.weightFailed(intent), at: now, into: &effects)
+            writeFailure(of: asked, as: "not set", at: now, into: &effects)
+            apply(.weightFailed(intent, found: readBack?.weight), at: now, into: &effects)
         case .unsettled(let failure):
             reason = failure.message
-            let words =
-                asked == .zero
-                ? "lowering to 0% is not confirmed: \(failure.message); tried again"
-                : "weight\(asked.map { " \($0)" } ?? "") may still apply: \(failure.message)"
-            effects.append(.record(Decision(topic: "weight", text: words)))
+            writeFailure(of: asked, as: "may still apply", at: now, into: &effects)
             apply(.weightUnsettled(intent), at: now, into: &effects)
         }
+    }
+
+    /// Writes down that a weight was not confirmed. 0 is tried until it is, so not every try gets a line.
+    private mutating func writeFailure(of asked: Weight?, as words: String, at now: Instant, into effects: inout [Effect]) {
+        var text = "weight\(asked.map { " \($0)" } ?? "") \(words): \(reason)"
+        if asked == .zero {
+            guard zeroTries.fail(reason, at: now) else { return }
+            let tries = zeroTries.failed.map(\.tries) ?? 1
+            text = "lowering to 0% is not confirmed\(tries == 1 ? "" : " after \(tries) tries"): \(reason); tried again"
+        }
+        effects.append(.record(Decision(topic: "weight", text: text)))
     }
 
     mutating func take(_ outcome: ActionOutcome, of intent: IntentID, at now: Instant, into effects: inout [Effect]) {

@@ -15,7 +15,14 @@ extension Rollout {
             signals: assessment?.signals ?? [], awaitedApproval: awaitedApproval, startedAt: createdAt, since: since,
             isSecurityHalt: isSecurityHalt, restorePoint: restorePoint,
             isWatched: findings.map { !$0.isTelemetryLost && $0.readBack.weight != nil } ?? true, approvalPlan: awaitedPlan,
-            wayBack: rollbackPlan?.lines ?? [], fence: machine.fence, isCodeBack: machine.retreat?.isCodeBack ?? false)
+            wayBack: rollbackPlan?.lines ?? [], fence: machine.fence, isCodeBack: machine.retreat?.isCodeBack ?? false,
+            unconfirmedZero: unconfirmedZero)
+    }
+
+    /// What came of the tries for 0 while it is wanted and not confirmed, or ended without it.
+    private var unconfirmedZero: UnconfirmedZero? {
+        guard let request = machine.request, request.weight == .zero, request.progress != .confirmed else { return nil }
+        return zeroTries.failed
     }
 
     private var isSecurityHalt: Bool { wasStoppedForSecurity || charter.requiredApprovals > 0 && machine.entered == nil }
@@ -106,6 +113,8 @@ extension Rollout {
                 ? "the weight is back to 0 and the control still runs \(previousVersion); now give \(charter.version) to everyone"
                 : "nothing more to do, \(charter.version) serves everyone"
         case .finished(.refused): return "nothing was changed"
+        case .finished where machine.hasEndedUnread:
+            return "nothing more to do here: this rollout never raised the weight; look at the load balancer for what it is"
         case .finished(.failed), .finished(.halted), .finished(.inconclusive):
             return
                 "nothing more to do, \(previousVersion) serves everyone\(timing.bake == .zero ? "" : ", the canary has no traffic")"
@@ -147,7 +156,7 @@ extension Rollout {
         if machine.request?.progress == .confirmed, let running = machine.openAction {
             return "weight 0 is in force; the \(running.kind.words) is waited for, at most \(left(.action, at: now))"
         }
-        return "weight 0 is asked for until it is read back"
+        return "weight 0 is asked for until it is read back" + (unconfirmedZero.map { ": \($0.words)" } ?? "")
     }
 
     private func weight(_ step: Int) -> Weight { machine.plan.steps[step].weight }

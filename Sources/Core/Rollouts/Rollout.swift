@@ -36,6 +36,8 @@ public struct Rollout: Sendable, Hashable {
     var exposedSince: Instant?
     /// When a weight was last confirmed: what a poll read before is older than that.
     var confirmedAt: Instant?
+    /// The tries for 0 since it was last confirmed.
+    var zeroTries = ZeroTries()
     /// When the latest poll was completed.
     var polledAt: Instant?
     /// Whether a poll since the last completed block was not healthy.

@@ -74,7 +74,7 @@ extension RolloutMachine {
             guard case .watching(let step, _) = state else { return }
             state = .watching(step: step, isOver: true)
             deadlines.arm(.verification, due: now + plan.timing.lossFor)
-        case .zero: outbox.append(.note(.zeroOverdue))
+        case .zero: zeroOverdue()
         case .reask: zeroUnanswered(at: now)
         case .rollback: rollbackOverdue(at: now)
         case .reminder:
@@ -122,9 +122,25 @@ extension RolloutMachine {
         rollBack(loss?.cause ?? .telemetry, at: now)
     }
 
+    /// Zero is not confirmed in time: a person is called and it is asked for on, unless there is nothing to lower.
+    private mutating func zeroOverdue() {
+        if let retreat, mayEndUnread { return finish(retreat.ending) }
+        outbox.append(.note(.zeroOverdue))
+    }
+
+    /// Whether it may end without a read-back of 0: it never asked for a weight above 0, a deploy, a migration or a fence, nothing is
+    /// under way or to be taken back, and nobody else's weight is known. What it waits for may never answer.
+    private var mayEndUnread: Bool {
+        guard case .lowering(let retreat) = state, retreat.running == nil, retreat.backup == nil else { return false }
+        let hasDeployed = plan.deploy != nil && isCodeTouched
+        return entered == nil && !hasDeployed && !needsRevert && !isSchemaTouched && fence == .open
+            && observed ?? .zero == .zero && request?.progress != .confirmed
+    }
+
     /// A request for 0 got no answer in time, or a confirmation is still missing: it is made again.
     private mutating func zeroUnanswered(at now: Instant) {
         guard let pending = request, pending.weight == .zero, pending.progress != .confirmed else { return }
+        if let retreat, deadlines.due(.zero) == nil, mayEndUnread { return finish(retreat.ending) }
         request?.progress = .asked
         deadlines.arm(.reask, due: now + plan.timing.haltDeadline)
         outbox.append(.setWeight(pending.intent, .zero))

@@ -14,6 +14,8 @@ extension RolloutMachine {
             deadlines.arm(.flight, due: now + plan.timing.raiseDeadline)
         }
         if request?.progress == .asked { request?.progress = .unconfirmed }
+        // Before any raise it may end when this is over, so a new controller tries for as long as the former one could.
+        if case .lowering = state, entered == nil { deadlines.arm(.zero, due: now + plan.timing.haltDeadline) }
         switch state {
         case .finished: break
         case .created: start(at: now)

@@ -136,7 +136,7 @@ extension RolloutMachine {
     }
 
     /// After a begun promotion control may be on two versions, so `drain` does not spare it the rollback action.
-    private var needsRevert: Bool {
+    var needsRevert: Bool {
         plan.rollback != nil && isCodeTouched && (plan.onFailure == .rollback || isPromotionStarted)
     }
 

@@ -96,7 +96,9 @@ public struct RolloutMachine: Sendable, Hashable {
         case .historyRead: historyRead(at: now)
         case .polled(let findings): polled(findings, at: now)
         case .weightConfirmed(let intent, let weight): weightConfirmed(intent, weight, at: now)
-        case .weightFailed(let intent): weightFailed(intent, isSettled: true, at: now)
+        case .weightFailed(let intent, let found):
+            if retreat != nil, let found { observed = found }
+            weightFailed(intent, isSettled: true, at: now)
         case .weightUnsettled(let intent): weightFailed(intent, isSettled: false, at: now)
         case .actionDone(let intent): actionDone(intent, at: now)
         case .actionFailed(let intent): actionFailed(intent, at: now)

@@ -54,6 +54,8 @@ public struct RolloutStatus: Sendable, Hashable, Codable {
     public var restorePoint: CheckpointReference?
     /// Whether the latest poll could see the canary: not while telemetry is lost or the weight cannot be read.
     public var isWatched: Bool
+    /// What came of the tries for weight 0 while it is wanted and not confirmed; of a rollout that is over: it ended without.
+    public var unconfirmedZero: UnconfirmedZero?
     /// When it began.
     public var startedAt: Instant
     /// When it last changed state.
@@ -66,7 +68,7 @@ public struct RolloutStatus: Sendable, Hashable, Codable {
         observedWeight: Weight?, baked: Duration, bake: Duration, signals: [SignalAssessment], awaitedApproval: String?,
         startedAt: Instant, since: Instant, isSecurityHalt: Bool = false, restorePoint: CheckpointReference? = nil,
         isWatched: Bool = true, approvalPlan: String? = nil, wayBack: [String] = [], fence: RolloutMachine.Fence = .open,
-        isCodeBack: Bool = false
+        isCodeBack: Bool = false, unconfirmedZero: UnconfirmedZero? = nil
     ) {
         self.id = id
         self.service = service
@@ -95,5 +97,6 @@ public struct RolloutStatus: Sendable, Hashable, Codable {
         self.wayBack = wayBack
         self.fence = fence
         self.isCodeBack = isCodeBack
+        self.unconfirmedZero = unconfirmedZero
     }
 }

@@ -75,7 +75,11 @@ enum Components {
             "restore_point": Schema.nullable(
                 Schema.object(["backup": Schema.text(), "state": Schema.text(), "at": Schema.time])),
             "awaited_approval": Schema.nullable(Schema.text()), "approval_plan": Schema.nullable(Schema.text()),
-            "way_back": Schema.list(Schema.text()), "started_at": Schema.time, "since": Schema.time,
+            "way_back": Schema.list(Schema.text()),
+            "unconfirmed_zero": Schema.nullable(
+                Schema.object([
+                    "since": Schema.time, "tries": Schema.integer, "failed_at": Schema.time, "reason": Schema.text(),
+                ])), "started_at": Schema.time, "since": Schema.time,
         ])
     }
 

@@ -52,6 +52,9 @@ public struct Explanation: Sendable {
             return status.state == "passed"
                 ? "yes, passed: \(status.next)" : "yes, promoted: everyone is served by \(status.version)"
         }
+        if status.isFinal, status.unconfirmedZero != nil {
+            return "unknown: the weight could not be read; this rollout never raised it"
+        }
         guard let observed = status.observedWeight else { return "unknown: the weight could not be read" }
         if observed == .zero {
             return "yes, the canary receives no traffic" + (fence(status).map { ", but \($0): the service cannot write" } ?? "")

@@ -10,7 +10,8 @@ public enum StatusDocument {
 
     /// The document of a status.
     public static func encode(_ status: RolloutStatus) -> JSONValue {
-        .object([
+        let unconfirmedZero: JSONValue = status.unconfirmedZero.map { zeroDocument($0) } ?? .null
+        return .object([
             "schema": .string(schema),
             "id": .string(status.id.description),
             "service": .string(status.service.description),
@@ -40,6 +41,7 @@ public enum StatusDocument {
             "way_back": .array(status.wayBack.map { .string($0) }),
             "writes": .string(status.fence.rawValue),
             "code_back": .bool(status.isCodeBack),
+            "unconfirmed_zero": unconfirmedZero,
             "started_at": .string(Notation.text(status.startedAt)),
             "since": .string(Notation.text(status.since)),
         ])
@@ -82,7 +84,23 @@ public enum StatusDocument {
             wayBack: try reader.optional("way_back", "a list") { $0.items?.compactMap(\.text) } ?? [],
             fence: try reader.optional("writes", "open, unsure or closed") {
                 $0.text.flatMap(RolloutMachine.Fence.init(rawValue:))
-            } ?? .open, isCodeBack: try reader.flag("code_back"))
+            } ?? .open, isCodeBack: try reader.flag("code_back"),
+            unconfirmedZero: try reader.optional("unconfirmed_zero", "the tries for weight 0", unconfirmedZero))
+    }
+
+    private static func zeroDocument(_ zero: UnconfirmedZero) -> JSONValue {
+        .object([
+            "since": .string(Notation.text(zero.since)), "tries": .integer(zero.tries),
+            "failed_at": .string(Notation.text(zero.failedAt)), "reason": .string(zero.reason),
+        ])
+    }
+
+    private static func unconfirmedZero(_ value: JSONValue) -> UnconfirmedZero? {
+        guard let since = value["since"]?.text.flatMap(Notation.instant),
+            let tries = value["tries"]?.integer.flatMap({ Int(exactly: $0) }),
+            let failedAt = value["failed_at"]?.text.flatMap(Notation.instant), let reason = value["reason"]?.text
+        else { return nil }
+        return UnconfirmedZero(since: since, tries: tries, failedAt: failedAt, reason: reason)
     }
 
     private static func document(_ reference: CheckpointReference) -> JSONValue {

@@ -45,6 +45,9 @@ public struct LoadedPolicy: Sendable, Hashable {
         self.missingVersions = missingVersions
     }
 
+    /// Its Prometheus, for messages.
+    var prometheus: String { "Prometheus at \(policy.prometheus.endpoint.url)" }
+
     /// Refuses to release it while a version that it needs is not known.
     func checkVersions() throws(OperationError) {
         guard missingVersions.isEmpty else { throw .invalid(missingVersions) }
@@ -137,8 +140,8 @@ public struct Assembly: Sendable {
     public var readPolicy: @Sendable (PolicySource) throws(OperationError) -> LoadedPolicy
     /// Tries everything that the policy names and changes nothing.
     public var probe: @Sendable (LoadedPolicy, PolicySource, StateRoot) async -> [Probe]
-    /// Says how long the evidence will take at the present traffic, and the backup by the last one.
-    public var forecast: @Sendable (LoadedPolicy, PolicySource, StateRoot) async -> Forecast
+    /// Says how long the evidence will take at the present traffic, and the backup by the last one; tells what it waits for meanwhile.
+    public var forecast: @Sendable (LoadedPolicy, PolicySource, StateRoot, @escaping Wait.Note) async -> Forecast
     /// Opens the controller of one service and its store, under the folder's lock; `refused` when another process holds it.
     public var openController: @Sendable (ServiceName, StateRoot) async throws(OperationError) -> any OpenedController
     /// Opens a controller of all services, each in its folder as rollouts need it.
@@ -170,7 +173,7 @@ public struct Assembly: Sendable {
     public init(
         readPolicy: @escaping @Sendable (PolicySource) throws(OperationError) -> LoadedPolicy,
         probe: @escaping @Sendable (LoadedPolicy, PolicySource, StateRoot) async -> [Probe],
-        forecast: @escaping @Sendable (LoadedPolicy, PolicySource, StateRoot) async -> Forecast,
+        forecast: @escaping @Sendable (LoadedPolicy, PolicySource, StateRoot, @escaping Wait.Note) async -> Forecast,
         openController: @escaping @Sendable (ServiceName, StateRoot) async throws(OperationError) -> any OpenedController,
         openDaemon:
             @escaping @Sendable (StateRoot, any Authenticator, (any Notifier)?) async throws(OperationError) ->

@@ -68,7 +68,7 @@ struct RoundTripCourse: Sendable {
         load = try ServerProcess(
             "/usr/lib/postgresql/15/bin/pgbench",
             [
-                "-n", "-c", "2", "-R", "60", "-T", "7200", "-b", "tpcb-like@2", "-f", "\(more)@1", "-h", "127.0.0.1", "-p",
+                "-n", "-c", "2", "-R", "20", "-T", "7200", "-b", "tpcb-like@2", "-f", "\(more)@1", "-h", "127.0.0.1", "-p",
                 "\(scene.server.port)", "-U", "restorer", "shop",
             ], log: scene.scratch.file("load.log"))
         let server = scene.server

@@ -4,46 +4,19 @@ internal import Testbed
 
 /// What a daemon keeps in memory.
 struct MemoryBench {
-    private let services = 100
+    private let services = DaemonRig.services
     private let poll = SerinModel.Duration.seconds(5)
     private let watched = 30
 
-    func run() async throws -> Section {
-        let program = try SerinProgram()
-        let scratch = try Scratch("serin-bench")
-        defer { scratch.remove() }
-        let standIn = try StandIn()
-        defer { standIn.stop() }
-        let state = scratch.file("state")
-        let daemon = try ServerProcess(
-            program.path, ["daemon", "--state", state], environment: program.environment, log: scratch.file("daemon.log"))
-        defer { daemon.stop(grace: .seconds(10)) }
-        do {
-            let rows = try await measure(program, daemon, standIn, scratch, state)
-            await end(program, daemon, standIn, state)
-            return Section(rows: rows)
-        } catch {
-            await end(program, daemon, standIn, state)
-            throw Failure(.invalid, "\(error)\n\(daemon.logTail())")
-        }
-    }
+    func run() async throws -> Section { try await DaemonRig.section("memory", measure: measure) }
 
-    private func measure(
-        _ program: SerinProgram, _ daemon: ServerProcess, _ standIn: StandIn, _ scratch: Scratch, _ state: String
-    ) async throws -> [Row] {
+    private func measure(_ rig: DaemonRig) async throws -> [Row] {
+        let (daemon, standIn, state) = (rig.daemon, rig.standIn, rig.state)
         progress("memory: a daemon at rest")
         try await waitUntil("the daemon") { canConnect(path: state + "/daemon.sock") }
         try await Task.sleep(for: .seconds(2))
         let rest = ProcessTable.residentMegabytes(daemon.pid) ?? .nan
-        progress("memory: \(services) rollouts")
-        for number in 1...services {
-            let file = try scratch.write("svc-\(number).yaml", standIn.policy(service: name(number), poll: poll))
-            let started = try await program.run(["start", file, "--version", "2", "--previous", "1", "--state", state])
-            guard started.termination == .exited(0) else {
-                throw Failure(.invalid, "rollout \(number) did not start: \(started.text)")
-            }
-        }
-        try await waitUntil("\(services) raises", within: .seconds(60)) { standIn.raised == services }
+        try await rig.start(poll: poll)
         progress("memory: \(watched) s of polls")
         var most = 0.0
         let queries = standIn.queries
@@ -76,18 +49,4 @@ struct MemoryBench {
                 note: "median of \(watchdogs.count); together their own share is \(Row.fixed(shared, places: 0)) MB"),
         ]
     }
-
-    /// Halts what runs, ends the daemon, and waits for the watchdogs.
-    private func end(_ program: SerinProgram, _ daemon: ServerProcess, _ standIn: StandIn, _ state: String) async {
-        progress("memory: ending")
-        for number in 1...services where standIn.raised > 0 {
-            // What does not halt is ended with the daemon below.
-            _ = try? await program.run(["halt", name(number), "--reason", "the bench is over", "--state", state])
-        }
-        try? await waitUntil("weight 0 of all", within: .seconds(30)) { standIn.raised == 0 }
-        daemon.stop(grace: .seconds(10))
-        await ProcessTable.endProcesses(of: state, after: .seconds(5))
-    }
-
-    private func name(_ number: Int) -> String { "svc-\(number)" }
 }

@@ -7,61 +7,36 @@ internal import Testbed
 
 /// How long a halt takes that comes by webhook to a daemon of a hundred rollouts: alone, and under a flood of readers and messages.
 struct WebhookBench {
-    private let services = 100
+    private let services = DaemonRig.services
     private let halts = 40
     private let readers = 300
     private let floods = 8
     private let token = "not-a-real-token"
 
     func run() async throws -> Section {
-        let program = try SerinProgram()
-        let scratch = try Scratch("serin-bench")
-        defer { scratch.remove() }
-        let standIn = try StandIn()
-        defer { standIn.stop() }
-        let state = scratch.file("state")
-        let configuration = try scratch.write(
-            "serin.yaml",
-            """
+        let configuration = """
             version: 1
             listen: [{address: "127.0.0.1:0"}]
             hooks: {alerts: {kind: alertmanager, secret_env: HOOK_TOKEN}}
 
-            """)
-        let daemon = try ServerProcess(
-            program.path, ["daemon", "--state", state, "--config", configuration],
-            environment: program.environment.merging(["HOOK_TOKEN": token]) { $1 }, log: scratch.file("daemon.log"))
-        defer { daemon.stop(grace: .seconds(10)) }
-        do {
-            let rows = try await measure(program, daemon, standIn, scratch, state)
-            await end(program, daemon, standIn, state)
-            return Section(rows: rows)
-        } catch {
-            await end(program, daemon, standIn, state)
-            throw Failure(.invalid, "\(error)\n\(daemon.logTail())")
-        }
+            """
+        return try await DaemonRig.section(
+            "webhook", configuration: configuration, environment: ["HOOK_TOKEN": token], measure: measure)
     }
 
-    private func measure(
-        _ program: SerinProgram, _ daemon: ServerProcess, _ standIn: StandIn, _ scratch: Scratch, _ state: String
-    ) async throws -> [Row] {
-        progress("webhook: \(services) rollouts")
+    private func measure(_ rig: DaemonRig) async throws -> [Row] {
+        let (daemon, standIn, state) = (rig.daemon, rig.standIn, rig.state)
         try await waitUntil("the daemon's address") { daemon.logTail().contains("listening at http:") }
         let line = daemon.logTail().split(separator: "\n").first { $0.contains("listening at http:") } ?? ""
         let address = String(line.split(separator: " ").last ?? "")
-        for number in 1...services {
-            let file = try scratch.write("svc-\(number).yaml", standIn.policy(service: name(number), poll: .seconds(5)))
-            let started = try await program.run(["start", file, "--version", "2", "--previous", "1", "--state", state])
-            guard started.termination == .exited(0) else {
-                throw Failure(.invalid, "rollout \(number) did not start: \(started.text)")
-            }
-        }
-        try await waitUntil("\(services) raises", within: .seconds(60)) { standIn.raised == services }
+        try await rig.start(poll: .seconds(5))
         progress("webhook: \(halts) halts")
         let quiet = try await halted(1...halts, address, standIn)
         progress("webhook: \(halts) halts under a flood")
-        let flood = try Flood(socket: state + "/daemon.sock", readers: readers, service: name(services))
+        let flood = try Flood(socket: state + "/daemon.sock", readers: readers, service: DaemonRig.name(services))
         defer { flood.stop() }
+        // Everyone has the past before the time is taken: what is measured is that they go on reading.
+        try await waitUntil("an answer to \(readers) readers", within: .seconds(120)) { flood.reading == readers }
         let sent = Locked(0)
         let (loud, seconds) = try await withThrowingTaskGroup(of: Void.self) { group in
             for number in 0..<floods { group.addTask { await send(address, isProven: number % 2 == 0, sent) } }
@@ -98,7 +73,7 @@ struct WebhookBench {
         defer { transport.shutdown() }
         var times: [Double] = []
         for number in numbers {
-            let service = name(number)
+            let service = DaemonRig.name(number)
             let start = ContinuousClock().now
             let answer = try await transport.send(request(address, alert(of: service, asks: true), isProven: true))
             guard answer.status == 200 else { throw Failure(.invalid, "a halt was answered \(answer.status)") }
@@ -114,7 +89,7 @@ struct WebhookBench {
         defer { transport.shutdown() }
         while !Task.isCancelled {
             // One that is not answered is part of a flood, too.
-            _ = try? await transport.send(request(address, alert(of: name(services), asks: false), isProven: isProven))
+            _ = try? await transport.send(request(address, alert(of: DaemonRig.name(services), asks: false), isProven: isProven))
             sent.withLock { $0 += 1 }
         }
     }
@@ -131,20 +106,6 @@ struct WebhookBench {
         return
             #"{"version":"4","status":"firing","alerts":[{"status":"firing","labels":{"alertname":"Errors",\#(action)"service":"\#(service)"}}]}"#
     }
-
-    /// Halts what runs, ends the daemon, and waits for the watchdogs.
-    private func end(_ program: SerinProgram, _ daemon: ServerProcess, _ standIn: StandIn, _ state: String) async {
-        progress("webhook: ending")
-        for number in 1...services where standIn.isRaised(name(number)) {
-            // What does not halt is ended with the daemon below.
-            _ = try? await program.run(["halt", name(number), "--reason", "the bench is over", "--state", state])
-        }
-        try? await waitUntil("weight 0 of all", within: .seconds(30)) { standIn.raised == 0 }
-        daemon.stop(grace: .seconds(10))
-        await ProcessTable.endProcesses(of: state, after: .seconds(5))
-    }
-
-    private func name(_ number: Int) -> String { "svc-\(number)" }
 }
 
 /// Readers of server-sent events, each with a connection of its own, read by one thread.

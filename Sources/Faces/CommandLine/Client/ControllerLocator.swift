@@ -1,5 +1,6 @@
 internal import SerinController
 internal import SerinModel
+internal import SerinPolicies
 internal import SerinRollouts
 internal import SerinServer
 internal import SerinTransport
@@ -91,6 +92,7 @@ struct ControllerLocator: Sendable {
         for service in StateRoot.services(named: name) {
             if let journal = try await assembly.openJournal(service, state) { return journal }
         }
+        try await refuseUnknown(name)
         throw .unavailable(
             nobodyAnswers(name)
                 + ", and there is no journal of it in \(state.path)\nhint: serin status lists what is there; --state or "
@@ -107,6 +109,44 @@ struct ControllerLocator: Sendable {
     func nobodyAnswers(_ name: String) -> String {
         "no controller answers for '\(name)' (tried \(sockets(for: name).joined(separator: ", ")))"
     }
+
+    // MARK: Names that nothing has
+
+    /// Does what is asked of a rollout or service by name. Where there is none of it, the error says which there are.
+    func find<Value>(_ name: String, _ body: () async throws -> Value) async throws -> Value {
+        do { return try await body() } catch OperationError.notFound(let text) {
+            throw OperationError.notFound(text + (text.contains("\nhint: ") ? "" : "\nhint: " + (await suggestions(for: name))))
+        }
+    }
+
+    /// Refuses a name of which this state folder has nothing although it has others, when nobody answers for it: it is mistyped, and
+    /// another try would not help. An empty folder is no proof of that; it may be the wrong one.
+    func refuseUnknown(_ name: String) async throws(OperationError) {
+        guard !StateRoot.services(named: name).contains(where: state.hasFolder) else { return }
+        // A folder that may not be read says nothing about names.
+        let known = (try? state.services()) ?? []
+        guard !known.isEmpty || RolloutID(name) == nil else { return }
+        throw .notFound(
+            "there is no rollout or service '\(name)' in \(state.path)\nhint: " + (await suggestions(for: name)))
+    }
+
+    /// The known name that was most likely meant, and which there are.
+    private func suggestions(for name: String) async -> String {
+        // Who cannot be asked is left out; what was asked for has failed already.
+        let services = (try? state.services()) ?? []
+        let statuses = ((try? await answers(of: services)) ?? []).flatMap { (try? $0.statuses.get()) ?? [] }
+        let names = Set(services + statuses.map(\.service)).map(\.description).sorted()
+        let elsewhere = "--state or SERIN_STATE names another state folder"
+        guard !names.isEmpty else { return "no service is known in \(state.path); \(elsewhere)" }
+        let service = StateRoot.services(named: name).last?.description ?? name
+        let meant = closest(to: name, among: names + statuses.map(\.id.description)) ?? closest(to: service, among: names)
+        let shown = names.prefix(Self.most).joined(separator: ", ")
+        let more = names.count > Self.most ? " and \(names.count - Self.most) more, which serin status lists" : ""
+        return (meant.map { "did you mean \($0)? " } ?? "") + "known here: \(shown)\(more); \(elsewhere)"
+    }
+
+    /// So many names fit into a message.
+    private static let most = 20
 
     private func transport() throws(OperationError) -> Transport {
         do throws(Failure) { return try Transport(connectionLimit: 4) } catch { throw .unavailable(error.description) }

@@ -62,9 +62,9 @@ actor BackupQueue: BackupDesk {
     /// The metrics of the plans' backups.
     func metrics() async -> String {
         guard !plans.isEmpty else { return "" }
-        // Without a catalogue there is nothing to tell; that it is missing shows in what is asked of backups.
-        guard let state = try? await self.state() else { return "" }
-        var metrics = BackupMetrics()
+        // Why it cannot be read is said by whatever is asked of backups; here it matters that somebody is called.
+        guard let state = try? await self.state() else { return BackupMetrics(isCatalogueReadable: false).text }
+        var metrics = BackupMetrics(isCatalogueReadable: true)
         for loaded in plans { metrics.add(loaded.plan, state, at: clock.now()) }
         return metrics.text
     }

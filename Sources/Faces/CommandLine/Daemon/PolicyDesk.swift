@@ -24,7 +24,7 @@ extension PolicyAPI {
                 let source = PolicySource(question)
                 let loaded = try assembly.readPolicy(source)
                 let forecast =
-                    question.isOffline ? Forecast(sentences: []) : await assembly.forecast(loaded, source, state)
+                    question.isOffline ? Forecast(sentences: []) : await assembly.forecast(loaded, source, state) { _ in }
                 let plan = Plan(
                     loaded.policy, version: source.version, previous: source.previous, backupEstimate: forecast.backup,
                     migrations: forecast.migrations)

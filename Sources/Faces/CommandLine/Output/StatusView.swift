@@ -91,6 +91,12 @@ enum StatusView {
         return table
     }
 
+    /// What keeps a rollout from its end; one that is over says it in its cause.
+    private static func zero(_ status: RolloutStatus) -> String {
+        guard !status.isFinal, let zero = status.unconfirmedZero else { return "" }
+        return "; weight 0 is not confirmed: \(zero.words)"
+    }
+
     /// One row a rollout.
     static func table(_ statuses: [RolloutStatus]) -> Table {
         var table = Table(header: ["ROLLOUT", "VERSION", "STATE", "STEP", "WEIGHT", "HEALTHY", "WHY"])
@@ -99,7 +105,7 @@ enum StatusView {
                 Table.Cell(status.id.description), Table.Cell(status.version), Table.Cell(status.state, colour(status)),
                 Table.Cell(status.step > 0 ? "\(status.step)/\(status.steps)" : "-"), Table.Cell(weight(status)),
                 Table.Cell("\(Numbers.time(status.baked))/\(Numbers.time(status.bake))"),
-                Table.Cell((Explanation.fence(status).map { "\($0): " } ?? "") + status.cause),
+                Table.Cell((Explanation.fence(status).map { "\($0): " } ?? "") + status.cause + zero(status)),
             ])
         }
         return table

@@ -19,6 +19,7 @@ enum WhyPage {
                 "weight    wanted \(status.wantedWeight), observed \(status.observedWeight?.description ?? "unknown")",
                 "since     \(status.since), begun \(status.startedAt)",
             ]
+        if let zero = status.unconfirmedZero { lines.append("zero      not confirmed: \(plain(zero.words))") }
         if let backup = status.restorePoint { lines.append("restore   \(backup.words)") }
         if status.step > 0 {
             lines.append(

@@ -14,9 +14,11 @@ enum Help {
         lines += columns(single + table.groups.map { ($0.name, $0.summary) })
         lines += ["", "Options of every command:"] + columns(Globals.describe().map { ($0.usage, $0.help) })
         lines += [
-            "", "Exit codes: 0 promoted, passed or ok, 1 unexpected error, 2 usage or invalid policy, 3 failed and rolled back,",
+            "", "Exit codes: 0 promoted, passed or ok, 1 unexpected error, 2 usage, unknown name or invalid policy,",
         ]
-        lines += ["  4 halted, 5 inconclusive, 6 rollback incomplete: act now, 7 refused, 8 verification failed,"]
+        lines += [
+            "  3 failed and rolled back, 4 halted, 5 inconclusive, 6 rollback incomplete: act now, 7 refused, 8 verification failed,"
+        ]
         lines += ["  75 no controller answers, 124 stopped waiting, 130 interrupted (after the last two the rollout goes on)"]
         lines += ["", "serin COMMAND --help tells more about a command."]
         return lines.joined(separator: "\n")
@@ -27,7 +29,10 @@ enum Help {
         let verbs = table.verbs.filter { !$0.isHidden && $0.name.hasPrefix(group.name + " ") }
         var lines = [group.summary, "", "Usage: serin \(group.name) COMMAND [options]", "", "Commands:"]
         lines += columns(verbs.map { (String($0.name.dropFirst(group.name.count + 1)), $0.summary) })
-        lines += [""] + group.notes + ["", "serin \(group.name) COMMAND --help tells more about a command."]
+        lines +=
+            (group.notes.isEmpty ? [] : [""] + group.notes) + [
+                "", "serin \(group.name) COMMAND --help tells more about a command.",
+            ]
         return lines.joined(separator: "\n")
     }
 

@@ -115,10 +115,12 @@ struct CommandTable: Sendable {
 
     private func verb(_ name: String) throws(UsageError) -> Subcommand {
         if let verb = verbs.first(where: { $0.name == name }) { return verb }
-        let known = verbs.filter { !$0.isHidden }.map(\.name)
+        // Within a group only its own verbs are near, compared without the word that they share.
+        let group = groups.first { name.hasPrefix($0.name + " ") }.map { $0.name + " " } ?? ""
+        let known = verbs.filter { !$0.isHidden && $0.name.hasPrefix(group) }.map { String($0.name.dropFirst(group.count)) }
         throw UsageError(
             "unknown command '\(name)'",
-            hint: closest(to: name, among: known).map { "did you mean serin \($0)?" }
-                ?? "serin \(groups.first { name.hasPrefix($0.name + " ") }.map { $0.name + " " } ?? "")--help lists the commands")
+            hint: closest(to: String(name.dropFirst(group.count)), among: group.isEmpty ? known + groups.map(\.name) : known)
+                .map { "did you mean serin \(group)\($0)?" } ?? "serin \(group)--help lists the commands")
     }
 }

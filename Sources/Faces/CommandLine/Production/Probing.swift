@@ -68,51 +68,78 @@ struct Probing: Sendable {
     }
 
     /// How long the evidence takes at the present traffic, and the backup by the last one.
-    func forecast(_ loaded: LoadedPolicy, _ source: PolicySource, _ state: StateRoot) async -> Forecast {
-        var forecast = await evidenceForecast(loaded, source)
-        if let gate = loaded.policy.backup, gate.before == .always || loaded.policy.migrations != nil {
-            forecast.backup = await look(loaded, source, state).estimate()
-        }
+    func forecast(
+        _ loaded: LoadedPolicy, _ source: PolicySource, _ state: StateRoot, _ note: @escaping Wait.Note
+    ) async -> Forecast {
+        async let backup = backupEstimate(loaded, source, state)
+        var forecast = await evidenceForecast(loaded, source, note)
+        forecast.backup = await backup
         return forecast
     }
 
-    private func evidenceForecast(_ loaded: LoadedPolicy, _ source: PolicySource) async -> Forecast {
+    private func backupEstimate(_ loaded: LoadedPolicy, _ source: PolicySource, _ state: StateRoot) async -> String? {
+        guard let gate = loaded.policy.backup, gate.before == .always || loaded.policy.migrations != nil else { return nil }
+        return await look(loaded, source, state).estimate()
+    }
+
+    private func evidenceForecast(_ loaded: LoadedPolicy, _ source: PolicySource, _ note: @escaping Wait.Note) async -> Forecast {
         do throws(Failure) {
             let charter = try charter(loaded, source)
             let world = try Surroundings(environment: environment, output: output).world(of: charter)
-            let telemetry = world.telemetry
-            let clock = SystemClock()
-            let request = Rollout(charter: charter, createdAt: clock.now()).telemetryRequest
-            let policy = loaded.policy
-            let start = clock.now()
-            let history = await telemetry.history(
-                request, of: policy.prometheus.control, from: start - .hours(6), to: start, deadline: .seconds(20))
-            var readings: [TelemetryReading] = []
-            // Two scrapes apart at the least, so that the counters have moved in between.
-            let pause = max(Duration(milliseconds: (history.scrapeInterval ?? .seconds(5)).milliseconds * 2), .seconds(2))
-            for index in 0..<3 {
-                if index > 0 { await clock.sleep(for: pause) }
-                readings.append(await telemetry.read(request, at: clock.now(), deadline: policy.prometheus.timeout))
+            async let migrations = pending(world.migrations)
+            let (steps, problems) = await steps(charter, world.telemetry, of: loaded.prometheus, note)
+            var warnings = problems
+            if steps.allSatisfy(\.signals.isEmpty) {
+                warnings.append(
+                    problems.isEmpty
+                        ? "no forecast: no signal had traffic just now"
+                        : "no forecast: \(loaded.prometheus) did not say how much traffic there is")
             }
-            let steps = StepForecast.steps(of: policy, history: history, readings: readings)
-            var warnings = history.warnings
-            if steps.allSatisfy(\.signals.isEmpty) { warnings.append("no forecast: no signal had traffic just now") }
-            let migrations = await pending(world.migrations, &warnings)
+            let (plan, unknown) = await migrations
             return Forecast(
-                sentences: steps.flatMap { step in step.signals.map { sentence($0, at: step.weight) } }, warnings: warnings,
-                migrations: migrations)
+                sentences: steps.flatMap { step in step.signals.map { sentence($0, at: step.weight) } },
+                warnings: warnings + (unknown.map { [$0] } ?? []), migrations: plan)
         } catch {
             return Forecast(sentences: [], warnings: [error.description])
         }
     }
 
-    private func pending(_ migrations: (any Migrations)?, _ warnings: inout [String]) async -> MigrationPlan? {
-        guard let migrations else { return nil }
+    /// What the control's past tells; where it has none, what three readings of now tell. With what could not be read.
+    private func steps(
+        _ charter: Charter, _ telemetry: any Telemetry, of name: String, _ note: Wait.Note
+    ) async -> (steps: [StepForecast], problems: [String]) {
+        let policy = charter.policy
+        let clock = SystemClock()
+        let start = clock.now()
+        let request = Rollout(charter: charter, createdAt: start).telemetryRequest
+        let limit = Duration.seconds(20)
+        note(Wait("asking \(name) for the last 6 hours", limit: limit))
+        async let first = telemetry.read(request, at: start, deadline: policy.prometheus.timeout)
+        let history = await telemetry.history(
+            request, of: policy.prometheus.control, from: start - .hours(6), to: start, deadline: limit)
+        var readings = [await first]
+        let past = StepForecast.steps(of: policy, history: history, readings: [])
+        let isAnswered = readings[0].series.contains { $0.failure == nil }
+        guard past.allSatisfy(\.signals.isEmpty), isAnswered else {
+            let problems = history.warnings + readings[0].failures.map(\.message)
+            return (past, problems.enumerated().filter { problems.firstIndex(of: $1) == $0 }.map(\.element))
+        }
+        // Two scrapes apart at the least, so that the counters have moved in between.
+        let pause = max(Duration(milliseconds: (history.scrapeInterval ?? .seconds(5)).milliseconds * 2), .seconds(2))
+        note(Wait("measuring the traffic of now with \(name)", limit: (pause + policy.prometheus.timeout) * 2))
+        for _ in 0..<2 {
+            await clock.sleep(for: pause)
+            readings.append(await telemetry.read(request, at: clock.now(), deadline: policy.prometheus.timeout))
+        }
+        return (StepForecast.steps(of: policy, history: history, readings: readings), history.warnings)
+    }
+
+    private func pending(_ migrations: (any Migrations)?) async -> (plan: MigrationPlan?, problem: String?) {
+        guard let migrations else { return (nil, nil) }
         do throws(Failure) {
-            return try await migrations.plan(deadline: .minutes(1))
+            return (try await migrations.plan(deadline: .minutes(1)), nil)
         } catch {
-            warnings.append("what is to be migrated is not known: \(error.message)")
-            return nil
+            return (nil, "what is to be migrated is not known: \(error.message)")
         }
     }
 

@@ -29,8 +29,8 @@ extension Assembly {
             probe: { policy, source, state in
                 await Probing(environment: environment, output: output).probes(policy, source, state)
             },
-            forecast: { policy, source, state in
-                await Probing(environment: environment, output: output).forecast(policy, source, state)
+            forecast: { policy, source, state, note in
+                await Probing(environment: environment, output: output).forecast(policy, source, state, note)
             },
             openController: { service, state throws(OperationError) in
                 try await OpenedService.open(

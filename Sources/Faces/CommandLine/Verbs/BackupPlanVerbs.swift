@@ -91,7 +91,7 @@ extension Subcommand {
                 // What was cut off counts as failed from here on.
                 for plan in plans { try await backups.closeDeadRuns(plan, at: session.now) }
                 let state = try await backups.state()
-                var metrics = BackupMetrics()
+                var metrics = BackupMetrics(isCatalogueReadable: true)
                 for plan in plans.map(\.plan) {
                     metrics.add(plan, state, at: session.now)
                     guard plan.source.receivesLog, case .postgresPhysical(let source) = plan.source else { continue }

@@ -23,7 +23,13 @@ extension Subcommand {
         return { session in
             let source = try arguments.source()
             let loaded = try session.assembly.readPolicy(source)
-            let probes = offline ? [] : await session.assembly.probe(loaded, source, session.state)
+            let wait = Wait("trying what the policy names: \(loaded.policy.traffic.driver.driver), \(loaded.prometheus)")
+            let probes =
+                offline
+                ? []
+                : await session.showingWaits(from: wait) { _ in
+                    await session.assembly.probe(loaded, source, session.state)
+                }
             var report: LintReport?
             if migrations {
                 guard let policy = loaded.policy.migrations else { throw LintPlaceArgument.none(source.file) }

@@ -19,7 +19,15 @@ extension Subcommand {
             let rollout = try input.positional("ROLLOUT", help: "a rollout or a service")
             // The controller takes the principal from the socket; this one is only for its own record type.
             let command = Command(verb, by: .uid(getuid()), reason: reason, plan: plan)
-            return { session in try await ask(command, of: rollout, session: session) }
+            return { session in
+                try await ControllerLocator(session).find(rollout) {
+                    do { return try await ask(command, of: rollout, session: session) } catch OperationError.notFound(let text) {
+                        var lines = text.split(separator: "\n", omittingEmptySubsequences: false).map(String.init)
+                        lines[0] += ": nothing was done"
+                        throw OperationError.notFound(lines.joined(separator: "\n"))
+                    }
+                }
+            }
         }
     }
 
@@ -32,12 +40,12 @@ extension Subcommand {
                 session.complain(locator.nobodyAnswers(name) + "; " + leaveHaltFile(command, name, session.state))
                 return .unreachable
             }
+            try await locator.refuseUnknown(name)
             throw OperationError.unavailable(locator.nobodyAnswers(name) + "\nhint: " + byHand(verb, name, session.state))
         }
         // The line that says it waits is gone when the group ends, before anything else is written.
-        let answer = await withTaskGroup(of: Void.self) { group -> Result<RolloutStatus, OperationError> in
-            group.addTask { await sayThatItWaits(session, controller.timeout) }
-            defer { group.cancelAll() }
+        let wait = Wait("waiting for the controller's answer", limit: controller.timeout)
+        let answer = await session.showingWaits(from: wait) { _ -> Result<RolloutStatus, OperationError> in
             do throws(OperationError) {
                 return .success(try await controller.perform(command, on: name))
             } catch {
@@ -53,22 +61,6 @@ extension Subcommand {
             // Said here, because after Ctrl-C nobody hears what is thrown.
             session.complain(error.description + "\n" + leaveHaltFile(command, name, session.state))
             return .unreachable
-        }
-    }
-
-    /// Says that it waits, once that has taken a moment, until it is cancelled.
-    private static func sayThatItWaits(_ session: Session, _ limit: Duration) async {
-        let block = session.mayRedraw && !session.globals.isQuiet ? LiveBlock(session.console.writeMessage) : nil
-        defer { block?.clear() }
-        var seconds = 2
-        var pause = Swift.Duration.seconds(2)
-        while true {
-            do { try await Task.sleep(for: pause) } catch { return }
-            let words = "waiting for the controller's answer, at most \(limit)"
-            guard let block else { return session.note(words) }
-            block.draw(["\(words): \(seconds)s"])
-            seconds += 1
-            pause = .seconds(1)
         }
     }
 
@@ -93,12 +85,15 @@ extension Subcommand {
 
     /// Whether there is a journal with a rollout that is not over, or with none that can be read now. Refused when it is over.
     private static func mayBeUnfinished(_ name: String, _ session: Session) async throws(OperationError) -> Bool {
+        var missing: OperationError?
         for service in StateRoot.services(named: name) {
             let status: RolloutStatus
             do throws(OperationError) {
                 guard let journal = try await session.assembly.openJournal(service, session.state) else { continue }
                 status = try await journal.status(of: name)
-            } catch .notFound {
+            } catch .notFound(let text) {
+                // Of a service by its own name there was no rollout yet, or none that its folder still has.
+                if service.description != name { missing = .notFound(text) }
                 continue
             } catch {
                 return true
@@ -110,6 +105,7 @@ extension Subcommand {
                     "rollout \(status.id) is over (\(status.state)\(cause)); nothing was changed",
                     hint: "serin why \(status.id) tells more"))
         }
+        if let missing { throw missing }
         return false
     }
 
@@ -131,7 +127,8 @@ extension Subcommand {
         details: """
             Never asks, never needs a policy, and is final: another try is a new rollout. Exit 0 once the halt is durable, so
             before the weight is 0: serin wait ROLLOUT ends once everything is taken back. Exit 75 when no controller answers; one
-            that does not answer in time finds a halt file in its state folder, when this user may write there. Exit 7 when it is over.
+            that does not answer in time finds a halt file in its state folder, when this user may write there. Exit 7 when it is over,
+            2 when nothing here has that name.
             """,
         examples: ["serin halt checkout --reason 'payments fail in the app'", "serin halt checkout --security"],
         interruption: .ends

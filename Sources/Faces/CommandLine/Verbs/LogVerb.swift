@@ -15,8 +15,11 @@ extension Subcommand {
                 read: { Int64($0) }) ?? 0
         let name = try input.positional("ROLLOUT", help: "a rollout or a service")
         return { session in
-            let reader = try await ControllerLocator(session).reader(for: name, assembly: session.assembly)
-            return try await write(reader, name: name, after: after, isFollowing: follow, session: session)
+            let locator = ControllerLocator(session)
+            return try await locator.find(name) {
+                let reader = try await locator.reader(for: name, assembly: session.assembly)
+                return try await write(reader, name: name, after: after, isFollowing: follow, session: session)
+            }
         }
     }
 

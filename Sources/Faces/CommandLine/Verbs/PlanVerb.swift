@@ -14,7 +14,12 @@ extension Subcommand {
         return { session in
             let source = try arguments.source()
             let loaded = try session.assembly.readPolicy(source)
-            let forecast = offline ? Forecast(sentences: []) : await session.assembly.forecast(loaded, source, session.state)
+            let forecast =
+                offline
+                ? Forecast(sentences: [])
+                : await session.showingWaits(from: Wait("asking \(loaded.prometheus)")) { note in
+                    await session.assembly.forecast(loaded, source, session.state, note)
+                }
             let plan = Plan(
                 loaded.policy, version: source.version, previous: source.previous,
                 backupEstimate: forecast.backup, migrations: forecast.migrations)

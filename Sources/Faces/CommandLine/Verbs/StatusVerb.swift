@@ -6,8 +6,11 @@ internal import SerinRollouts
 extension Subcommand {
     static let status = Subcommand(
         "status", summary: "where rollouts stand",
-        details:
-            "Shows the live rollout of each service, or its last one. A controller that does not answer within 2 s is named, and the others are shown; exit 75 only when none answers. Looking on is exit 0 however the rollout stands; serin wait ends with its exit code.",
+        details: """
+            Shows the live rollout of each service, or its last one. A controller that does not answer within 2 s is named, and the
+            others are shown; exit 75 only when none answers. Looking on is exit 0 however the rollout stands; serin wait ends with its
+            exit code.
+            """,
         examples: ["serin status", "serin status checkout --watch", "serin status -o json"]
     ) { input throws(UsageError) in
         let watch = try input.flag("-w", "--watch", help: "go on showing it until it is final")
@@ -17,7 +20,9 @@ extension Subcommand {
                 guard !watch else { throw UsageError("--watch needs a rollout or a service") }
                 return try await showAll(session)
             }
-            return watch ? try await watchOne(name, session) : try await showOne(name, session)
+            return try await ControllerLocator(session).find(name) {
+                watch ? try await watchOne(name, session) : try await showOne(name, session)
+            }
         }
     }
 

@@ -22,7 +22,9 @@ extension Subcommand {
         guard head == nil || name != nil || input.isDescribing else { throw UsageError("--head needs a rollout or a service") }
         return { session in
             guard let name else { return try await verifyAll(session) }
-            return report([try await verify(name, against: head, session)], session)
+            return try await ControllerLocator(session).find(name) {
+                report([try await verify(name, against: head, session)], session)
+            }
         }
     }
 
@@ -67,9 +69,7 @@ extension Subcommand {
                 continue
             }
         }
-        throw OperationError.notFound(
-            "there is no journal of '\(name)' in \(session.state.path)\nhint: serin status lists what is there; --state or SERIN_STATE "
-                + "names another state folder")
+        throw OperationError.notFound("there is no journal of '\(name)' in \(session.state.path)")
     }
 
     /// A journal in use is read over its controller's socket, one that is not from its file.

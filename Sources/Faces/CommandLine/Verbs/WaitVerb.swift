@@ -18,9 +18,11 @@ extension Subcommand {
         let name = try input.positional("ROLLOUT", help: "a rollout or a service")
         return { session in
             let locator = ControllerLocator(session)
-            let reader = try await locator.reader(for: name, assembly: session.assembly)
-            let watch = RolloutWatch(reader, name: name, session: session, timeout: session.globals.timeout)
-            let after = try await watch.lastDecision()
+            let (watch, after) = try await locator.find(name) {
+                let reader = try await locator.reader(for: name, assembly: session.assembly)
+                let watch = RolloutWatch(reader, name: name, session: session, timeout: session.globals.timeout)
+                return (watch, try await watch.lastDecision())
+            }
             let result = try await watch.run(after: after) { goal?.isReached($0) ?? false }
             return finish(result, junit: junit, session: session)
         }
@@ -71,7 +73,7 @@ extension Subcommand {
             session.complain(
                 status.observedWeight == .zero && status.wantedWeight == .zero
                     ? "ROLLBACK INCOMPLETE\(fence): the weight is 0, but \(what): \(status.cause)\nhint: \(first)serin rollback \(status.id) \(status.isCodeBack ? "looks at it again" : "tries again"); serin resume \(status.id) says that it is \(status.isCodeBack ? "as it should be" : "done")"
-                    : "ROLLBACK INCOMPLETE: the weight is not confirmed at 0\nhint: set it to 0 at the load balancer, then \(continuation.map { "\($0) takes the rest back; " } ?? "look at ")serin why \(status.id)\(continuation == nil ? "" : " tells more")"
+                    : "ROLLBACK INCOMPLETE: the weight is not confirmed at 0\(status.unconfirmedZero.map { ": \($0.words)" } ?? "")\nhint: set it to 0 at the load balancer, then \(continuation.map { "\($0) takes the rest back; " } ?? "look at ")serin why \(status.id)\(continuation == nil ? "" : " tells more")"
             )
         case .failed, .halted, .inconclusive, .refused: session.note("serin why \(status.id) tells more")
         case .ok, .unexpected, .usage, .verificationFailed, .unreachable, .interrupted: break

@@ -9,8 +9,11 @@ extension Subcommand {
     ) { input throws(UsageError) in
         let name = try input.positional("ROLLOUT", help: "a rollout or a service")
         return { session in
-            let reader = try await ControllerLocator(session).reader(for: name, assembly: session.assembly)
-            let explanation = try await Explanation(of: name, from: reader)
+            let locator = ControllerLocator(session)
+            let (reader, explanation) = try await locator.find(name) {
+                let reader = try await locator.reader(for: name, assembly: session.assembly)
+                return (reader, try await Explanation(of: name, from: reader))
+            }
             let status = explanation.status
             let isAttended = reader is RemoteController
             if !isAttended, !status.isFinal { session.complain(ControllerLocator.unattended(status)) }

@@ -1,0 +1,61 @@
+internal import CSQLite
+internal import Glibc
+
+/// What all databases of the state folder have in common: how they are recognised, their log mode, and their transactions.
+extension Connection {
+    /// Whose database a file is.
+    enum Owner {
+        /// Nobody's yet: it holds nothing.
+        case nobody
+        /// Ours, with this schema.
+        case own(version: Int64)
+        /// Another application's.
+        case other(application: Int64)
+    }
+
+    /// Reads whose database it is from its header.
+    func owner(ifOwn applicationID: Int64) throws(SQLiteError) -> Owner {
+        let application = try integer("PRAGMA application_id") ?? 0
+        let version = try integer("PRAGMA user_version") ?? 0
+        let tables = try integer("SELECT count(*) FROM sqlite_schema") ?? 0
+        if application == 0, version == 0, tables == 0 { return .nobody }
+        return application == applicationID ? .own(version: version) : .other(application: application)
+    }
+
+    /// Has changes written to a log beside the file first. False where the disk does not allow that.
+    ///
+    /// - Parameter milliseconds: How long it waits for another process, since SQLite does not wait by itself where two change a new
+    ///   file's mode at once.
+    func useWriteAheadLog(waiting milliseconds: Int = 0) throws(SQLiteError) -> Bool {
+        var left = milliseconds == 0 ? 0 : max(1, milliseconds / 5)
+        while true {
+            do throws(SQLiteError) {
+                return try text("PRAGMA journal_mode=WAL") == "wal"
+            } catch {
+                guard error.primary == SQLITE_BUSY, left > 0 else { throw error }
+                left -= 1
+                // sleeps: on the store's own thread, a bounded number of times
+                usleep(5000)
+            }
+        }
+    }
+
+    /// Runs a body with the right to write; all of it becomes durable, or none.
+    func transaction<Value>(_ body: () throws -> Value) throws -> Value {
+        try execute("BEGIN IMMEDIATE")
+        do {
+            let value = try body()
+            try execute("COMMIT")
+            return value
+        } catch {
+            if isInTransaction { try execute("ROLLBACK") }
+            throw error
+        }
+    }
+
+    /// The device and inode of a file; nothing when it is gone.
+    static func fileIdentity(_ path: String) -> [UInt64] {
+        var status = stat()
+        return stat(path, &status) == 0 ? [UInt64(status.st_dev), UInt64(status.st_ino)] : []
+    }
+}
