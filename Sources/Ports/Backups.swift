@@ -42,8 +42,13 @@ extension BackupPreflight {
     /// Why the backup is none of the database that is migrated; nil when it is, or nothing is to be migrated.
     public func objection(to migrations: MigrationPlan?) -> Failure? {
         guard let migrations, !migrations.beforeCanary.isEmpty else { return nil }
+        return objection(toMigrating: migrations.database)
+    }
+
+    /// Why the backup is none of the database that is migrated; nil when it is.
+    public func objection(toMigrating migrated: DatabaseIdentity?) -> Failure? {
         let hint = "name in 'backup' a plan of the database that 'migrations' moves"
-        guard let migrated = migrations.database else {
+        guard let migrated else {
             return Failure(.denied, "nobody can tell whether the backup holds the database that is migrated", hint: hint)
         }
         guard let database else {

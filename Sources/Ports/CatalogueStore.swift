@@ -101,14 +101,17 @@ extension CatalogueStore {
         }
     }
 
-    /// How many backups of a target became known only from their manifests since a person last agreed to deletions. What the lost
-    /// catalogue knew of holds and erasures is not known of them.
-    public func unsettledImports(of target: String) async throws(CatalogueStoreError) -> Int {
+    /// The backups of a target that became known only from their manifests since a person last agreed to deletions, and of which no
+    /// register beside the objects said what held them.
+    public func unsettledImports(of target: String) async throws(CatalogueStoreError) -> Set<BackupID> {
         var begun: Set<BackupID> = []
         var imported: Set<BackupID> = []
         for entry in try await entries() {
             switch entry.line {
-            case .note(let note): if note.topic == Retention.settledTopic, note.target == target { imported = [] }
+            case .note(let note):
+                guard note.target == target else { continue }
+                if note.topic == Retention.settledTopic { imported = [] }
+                if note.topic == Retention.coveredTopic, let backup = note.backup { imported.remove(backup) }
             case .event(let event):
                 switch event.change {
                 case .begun: begun.insert(event.backup)
@@ -121,7 +124,7 @@ extension CatalogueStore {
                 }
             }
         }
-        return imported.count
+        return imported
     }
 
     /// The notes of a topic about a target, the oldest first.

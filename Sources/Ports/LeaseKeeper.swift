@@ -18,7 +18,8 @@ public struct LeaseKeeper: Sendable {
 
     private enum Outcome<Value: Sendable>: Sendable {
         case done(Result<Value, Failure>)
-        case lost(Failure)
+        /// Nil when the work was given up meanwhile: then it says itself how it ended.
+        case lost(Failure?)
     }
 
     /// Runs the body and renews the lease meanwhile. When the lease is lost the body's task is cancelled, and its failure is the
@@ -48,6 +49,7 @@ public struct LeaseKeeper: Sendable {
                     group.cancelAll()
                     return lost.map { .failure($0) } ?? result
                 case .lost(let failure):
+                    guard let failure else { continue }
                     lost = failure
                     group.cancelAll()
                 }
@@ -60,12 +62,10 @@ public struct LeaseKeeper: Sendable {
     }
 
     /// Renews until it is cancelled or the lease is lost.
-    private func keep(_ lease: TargetLease) async -> Failure {
+    private func keep(_ lease: TargetLease) async -> Failure? {
         var lease = lease
         while true {
-            do { try await Task.sleep(for: .milliseconds(max(50, length.milliseconds / 3))) } catch {
-                return Failure(.transient, "the work under the lease was given up")
-            }
+            do { try await Task.sleep(for: .milliseconds(max(50, length.milliseconds / 3))) } catch { return nil }
             do throws(CatalogueStoreError) {
                 lease = try await catalogue.renewLease(lease, at: now(), for: length)
             } catch {

@@ -24,6 +24,8 @@ public struct Notification: Sendable, Hashable {
         case drillPassed = "drill.passed"
         /// A rehearsal of a restore failed, or could not be held.
         case drillFailed = "drill.failed"
+        /// What is critical was changed, waits for a second person, or was not taken because nobody agreed.
+        case configurationChanged = "configuration.changed"
     }
 
     /// How urgent it is.

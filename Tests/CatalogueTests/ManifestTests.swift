@@ -55,7 +55,12 @@ import Testing
 
     @Test func anotherKeyAndAnotherVersionAreRefused() throws {
         let manifest = try manifest()
-        #expect(throws: ManifestError.self) { try Manifest(reading: manifest.bytes()) { _ in String(repeating: "0", count: 64) } }
+        let foreign = #expect(throws: ManifestError.self) {
+            try Manifest(reading: manifest.bytes()) { _ in String(repeating: "0", count: 64) }
+        }
+        #expect(foreign?.isForeign == true)
+        _ = try Manifest(
+            reading: manifest.bytes(), authenticate: { _ in String(repeating: "0", count: 64) }, former: [authenticate])
         var later = manifest
         later.version = 2
         let bytes = try later.sealed(by: authenticate).bytes()

@@ -94,19 +94,79 @@ import Testing
         #expect(program.messages.withLock { $0 }.contains("--confirm checkout"))
         #expect(await program.run(["backup", "restore", plan, "latest", "--swap", "--confirm", "other"]) == .refused)
         program.backups.approvals.withLock { $0 = 1 }
+        let approve = ["backup", "approve", "\(id)", "--reason", "incident 7"]
+        #expect(await program.run(approve) == .refused, "nobody has asked for anything")
         let swap = ["backup", "restore", plan, "latest", "--swap", "--confirm", "checkout"]
         #expect(await program.run(swap) == .refused)
-        // The person's own approval does not count.
-        #expect(await program.run(["backup", "approve", "\(id)", "--reason", "incident 7"]) == .ok)
+        #expect(program.messages.withLock { $0 }.contains("live database checkout (number 16384), backup \(id), plan ab"))
+        #expect(await program.run(approve) == .refused, "the person's own approval does not count")
         #expect(await program.run(swap) == .refused)
         #expect(program.backups.permits.withLock { $0 }.isEmpty)
-        try await program.backups.catalogue.note(
-            AuditNote(
-                at: now(), by: .uid(4711), topic: "approval", target: FakeBackups.target, backup: id, text: "incident 7"))
+        try await program.approve(id)
         _ = await program.run(swap)
         let permit = try #require(program.backups.permits.withLock { $0 }.last)
         #expect(permit.scope == .swap)
         #expect(permit.approvedBy == [.uid(4711)])
+    }
+
+    @Test func anApprovalIsForOneChangeAndUsedUpByIt() async throws {
+        let program = try TestProgram()
+        let plan = program.policy()
+        let id = try await program.backups.add(1, now())
+        func side(_ name: String, _ role: SideDatabase.Role) -> SideDatabases.Entry {
+            let known = SideDatabase(name: name, number: "1", live: "checkout", role: role, backup: id, at: now())
+            return SideDatabases.Entry(name: name, known: known, size: 1, sessions: 0)
+        }
+        let all = [side("checkout_restore_1", .restored), side("checkout_replaced_1", .replaced)]
+        program.backups.sides.withLock { $0 = all }
+        program.backups.approvals.withLock { $0 = 1 }
+        let merge = ["backup", "merge", plan, "checkout_restore_1", "public.items", "--rows", "3", "--confirm", "checkout"]
+        let swap = ["backup", "swap", plan, "checkout_restore_1", "--confirm", "checkout"]
+        let undo = ["backup", "swap", plan, "--undo", "--confirm", "checkout"]
+        #expect(await program.run(merge) == .refused)
+        try await program.approve(id)
+        #expect(await program.run(swap) == .refused, "the merge alone was approved")
+        #expect(await program.run(merge) == .ok)
+        #expect(await program.run(merge) == .refused, "once")
+        try await program.approve(id, containing: "swap the restored")
+        program.backups.number.withLock { $0 = "20000" }
+        #expect(await program.run(swap) == .refused, "another database has the name by now")
+        program.backups.number.withLock { $0 = "16384" }
+        #expect(await program.run(swap) == .ok)
+        #expect(await program.run(swap) == .refused)
+        #expect(await program.run(undo) == .refused)
+        try await program.approve(id, containing: "take the last swap back")
+        #expect(await program.run(undo) == .ok)
+        #expect(await program.run(undo) == .refused)
+        #expect(
+            await program.run(["backup", "approve", "\(id)", "--request", "0123456789ab", "--reason", "r"]) == .refused)
+    }
+
+    @Test func numbersThatMeanNothingAreRefused() async throws {
+        let program = try TestProgram()
+        for limit in ["-1", "0", "x"] {
+            #expect(await program.run(["backup", "verify", program.policy(), "--due", "--limit=\(limit)"]) == .usage)
+        }
+        #expect(await program.run(["backup", "prune", program.policy(), "--agree=-5"]) == .usage)
+    }
+
+    @Test func aBackupVerbIsGivenUpAfterItsTimeout() async throws {
+        let program = try TestProgram()
+        try await program.backups.add(1, now())
+        program.backups.hangs.withLock { $0 = true }
+        #expect(await program.run(["backup", "create", program.policy(), "--timeout", "1s"]) == .unexpected)
+        #expect(program.messages.withLock { $0 }.contains("given up after 1s"))
+    }
+
+    @Test func nothingToBackUpIsNoFailure() async throws {
+        let program = try TestProgram()
+        program.backups.failure.withLock {
+            $0 = BackupRunFailure(.preflight, Failure(.conflict, "there is no complete file since then"), isNothing: true)
+        }
+        #expect(await program.run(["backup", "create", program.policy()]) == .ok)
+        #expect(program.messages.withLock { $0 }.contains("nothing to back up: there is no complete file"))
+        #expect(await program.run(["backup", "create", program.policy(), "-o", "json"]) == .ok)
+        #expect(program.takeOutput().contains(#""backup":null"#))
     }
 
     @Test func aHoldIsSetAndReleasedWithItsReason() async throws {

@@ -54,12 +54,17 @@ import Testing
         #expect(await program.run("migrate", "up", program.policy(), "--contract") == .refused)
         #expect(program.messages.withLock { $0 }.contains("refused by after;"))
         program.operations.state.withLock { $0.status.since = now - .hours(25) }
-        #expect(await program.run("migrate", "up", program.policy(), "--contract") == .ok)
+        // All agree; but nothing brings back what is taken away, and nobody has said that nothing need.
+        #expect(await program.run("migrate", "up", program.policy(), "--contract") == .refused)
+        #expect(program.messages.withLock { $0 }.contains("and the policy has no backup"))
+        #expect(try await sql("SELECT version FROM schema_migrations") == "2")
+        let willing = ["migrate", "up", program.policy(), "--contract", "--without-backup", "amount is in cents as well"]
+        #expect(await program.run(willing) == .ok)
         #expect(try await sql("SELECT version FROM schema_migrations") == "3")
         // Every answer of every try is recorded.
         #expect(
             try await sql("SELECT string_agg(passed::text, ' ' ORDER BY id) FROM serin.contract_gates")
-                == "false false true false false true true true true true true true")
+                == "false false true false false true true true true true true true true true true true")
         #expect(
             try await sql("SELECT answer FROM serin.contract_gates WHERE gate = 'backfill' ORDER BY id LIMIT 1")
                 == "SELECT count(*) FROM orders WHERE cents IS NULL gave 1")

@@ -20,6 +20,8 @@ final class FakeBackups: BackupWork {
     let made = Locked<[BackupKind]>([])
     let permits = Locked<[RestorePermit]>([])
     let approvals = Locked(0)
+    /// Of the live database.
+    let number = Locked<String?>("16384")
     let sides = Locked<[SideDatabases.Entry]>([])
     let recoveries = Locked<[PointInTimeRestore.Target]>([])
     let copied = Locked<[BackupID]>([])
@@ -28,9 +30,16 @@ final class FakeBackups: BackupWork {
     let finished = Locked<[String]>([])
     /// The report of the next drill.
     let report = Locked<DrillReport?>(nil)
+    /// How often the register was kept, and where it could not be.
+    let registers = Locked(0)
+    let unkept = Locked<[RegisterKeeper.Unkept]>([])
+    /// What pg_waldump says.
+    let logLines = Locked<[String]>([])
     let cutOff = Locked<[BackupID]>([])
     /// Whether a reading succeeds, and why it proves too little.
     let verifies = Locked(false)
+    /// Whether a backup takes until it is given up.
+    let hangs = Locked(false)
     let shortfall = Locked<String?>(nil)
 
     static let target = "checkout-db"
@@ -46,7 +55,8 @@ final class FakeBackups: BackupWork {
                         warnSize: 10 << 30)
                 ], encryption: EncryptionPolicy(key: .passphrase(.file("/k"))),
                 schedules: [BackupSchedule(.every(.hours(6)), kind: .logical, label: "regular")], maximumAge: .hours(7),
-                restore: RestorePolicy(approvals: approvals.withLock { $0 }))
+                restore: RestorePolicy(approvals: approvals.withLock { $0 }),
+                targets: BackupPlan.Targets(recoveryPoint: .hours(24)))
         }
     }
 
@@ -81,6 +91,7 @@ final class FakeBackups: BackupWork {
     ) async throws(BackupRunFailure) -> BackupRunResult {
         if let failure = failure.withLock({ $0 }) { throw failure }
         made.withLock { $0.append(kind) }
+        while hangs.withLock({ $0 }), !Task.isCancelled { await Task.yield() }
         throw BackupRunFailure(.store, Failure(.denied, "the disk is full"))
     }
 
@@ -195,15 +206,34 @@ final class FakeBackups: BackupWork {
 
     func follow(_ told: @escaping @Sendable (LogFollower.Status) async -> Void) async throws(Failure) {}
 
+    func logLag() async throws(Failure) -> Int64? { nil }
+
+    func moments(_ span: ClosedRange<Instant>) async throws(Failure) -> LogMoments {
+        var moments = LogMoments(span)
+        for line in logLines.withLock({ $0 }) { moments.take(line[...]) }
+        return moments
+    }
+
     func mirror() async throws(Failure) -> CatalogueMirror.Report? { nil }
 
     func beat() async throws(Failure) {}
 
     func liveDatabase() throws(Failure) -> String { "checkout" }
 
+    func liveNumber() async throws(Failure) -> String? { number.withLock { $0 } }
+
     func contents(of destination: String) async throws(Failure) -> DestinationContents {
         DestinationContents(destination: destination, objects: [], manifests: [])
     }
+
+    func keepRegister() async throws(Failure) -> [RegisterKeeper.Unkept] {
+        registers.withLock { $0 += 1 }
+        return unkept.withLock { $0 }
+    }
+
+    func recallRegister(
+        from destination: String?, by principal: Principal
+    ) async throws(Failure) -> RegisterKeeper.Recalled { RegisterKeeper.Recalled() }
 
     func importBackups(from destination: String, by principal: Principal) async throws(Failure) -> CatalogueRebuild.Report {
         CatalogueRebuild.Report()

@@ -1,10 +1,12 @@
 import FakeController
 import Glibc
 import SerinAPI
+import SerinCatalogue
 import SerinController
 import SerinLocks
 import SerinModel
 import SerinPolicies
+import SerinPorts
 import SerinRollouts
 import SerinServer
 import Testbed
@@ -224,5 +226,19 @@ extension Policy {
             deploy: ActionPolicy(call: .run(["deploy.sh", "the canary"]), check: nil, deadline: .minutes(5)),
             promote: nil, rollback: nil, onFailure: .rollback, onInconclusive: .hold, onTelemetryLoss: .hold, onDrift: .hold,
             timing: TimingPolicy())
+    }
+}
+
+extension TestProgram {
+    /// Somebody else approves what waits.
+    ///
+    /// - Parameter words: Of which change, where several wait.
+    func approve(_ backup: BackupID, containing words: String? = nil) async throws {
+        let now = SystemClock().now()
+        let record = try #require(try await backups.catalogue.state()[backup])
+        let open = try await BackupApprovals(of: record, in: backups.catalogue, at: now).open.map(\.request)
+        let code = words.flatMap { words in open.last { $0.words.contains(words) }?.code }
+        _ = try await BackupApprovals.approve(
+            record, code: code, reason: "incident 7", by: .uid(4711), in: backups.catalogue, at: now)
     }
 }

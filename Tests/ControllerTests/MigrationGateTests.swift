@@ -240,8 +240,9 @@ import Testing
             Issue.record("the author approved")
             return
         }
-        _ = await service.perform(Command(.approve, by: ann, reason: ""))
-        _ = await service.perform(Command(.approve, by: bob, reason: ""))
+        let plan = service.status?.approvalPlan
+        _ = await service.perform(Command(.approve, by: ann, reason: "", plan: plan))
+        _ = await service.perform(Command(.approve, by: bob, reason: "", plan: plan))
     }
 
     @Test func s6ADestructiveMigrationComesBackOnlyWithBackupFenceAndTheirAgreementToThatPlan() async throws {

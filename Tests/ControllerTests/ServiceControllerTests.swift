@@ -246,9 +246,16 @@ import Testing
             _ = try await service.start(by: person)
             #expect(service.pass(atMost: .minutes(5)) { service.status?.state == "awaiting approval" })
             func isRefused(_ approver: Principal) async -> Bool {
-                if case .failure(.refused) = await service.perform(Command(.approve, by: approver, reason: "")) { return true }
+                let command = Command(.approve, by: approver, reason: "", plan: service.status?.approvalPlan)
+                if case .failure(.refused) = await service.perform(command) { return true }
                 return false
             }
+            guard case .failure(.refused(let refusal)) = await service.perform(Command(.approve, by: .uid(1001), reason: ""))
+            else {
+                Issue.record("agreed to without its plan")
+                return
+            }
+            #expect(refusal.hint?.contains("--plan \(service.status?.approvalPlan ?? "none")") == true)
             #expect(await isRefused(person))
             #expect(await !isRefused(.uid(1001)))
             _ = service.pass(atMost: .minutes(2)) { false }

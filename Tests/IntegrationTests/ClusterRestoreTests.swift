@@ -143,6 +143,7 @@ import Testing
         #expect(drill.code == .ok, "\(drill.messages)\(drill.output)")
         #expect(drill.json?["environment"]?.text?.contains("recovered to") == true)
         #expect(drill.output.contains("environment removed"))
+        #expect(drill.output.contains("no damage in tables and indexes"), "\(drill.output)")
         #expect(await scene.stage.run("list").output.contains("drilled"))
 
         // Log that is missing ends it before the end of what is there: a finding.

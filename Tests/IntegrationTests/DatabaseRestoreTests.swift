@@ -1,6 +1,8 @@
 import FoundationEssentials
+import Glibc
 import SerinAPI
 import SerinModel
+import SerinProcesses
 import Testbed
 import Testing
 
@@ -23,6 +25,38 @@ import Testing
 
     private func orders(_ cluster: PostgresCluster, _ database: String = "shop") async throws -> String {
         try await cluster.primary.sql("SELECT count(*) FROM orders", database: database)
+    }
+
+    /// Through the daemon's socket, where the tests may act as two users.
+    private func approveUnderAnotherLogin(_ stage: RestoreStage, _ id: String) async throws {
+        guard geteuid() == 0 else { return try await stage.approve(id, by: .uid(4711)) }
+        let state = stage.scratch.file("state")
+        let environment = ["SERIN_STATE": state, "HOME": "/nonexistent", "PATH": "/usr/bin:/bin"]
+        let copy = stage.scratch.file("serin")
+        try FileManager.default.copyItem(atPath: try Scene.program(), toPath: copy)
+        func approve() async throws -> Completion {
+            try await Program(
+                "setpriv",
+                [
+                    "--reuid=nobody", "--regid=nogroup", "--clear-groups", "--", copy, "backup", "approve", id, "--reason",
+                    "incident 7",
+                ],
+                environment: environment, deadline: .seconds(30)
+            ).run()
+        }
+        let alone = try await approve()
+        #expect(alone.termination == .exited(7) && alone.text.contains("--socket-group"), "\(alone.text)")
+        let daemon = try ServerProcess(
+            copy, ["daemon", "--socket-group", "nogroup"], environment: environment, log: stage.scratch.file("daemon.log"))
+        defer { daemon.stop() }
+        try await waitUntil("the daemon's socket (\(daemon.logTail(2000)))", within: .seconds(60)) {
+            access(state + "/daemon.sock", F_OK) == 0
+        }
+        let approved = try await approve()
+        #expect(approved.termination == .exited(0), "\(approved.text)\(daemon.logTail(2000))")
+        for words in ["approved by uid:65534", "live database shop"] {
+            #expect(approved.text.contains(words), "\(approved.text)")
+        }
     }
 
     @Test func aSwapNeedsTwoPeopleAndIsTakenBackByAVerb() async throws {
@@ -62,11 +96,12 @@ import Testing
         #expect(await stage.run("swap", plan, name).code == .refused)
         #expect(await stage.run("swap", plan, name, "--confirm", "shop").code == .refused)
         #expect(await stage.run("restore", plan, "latest", "--swap", "--confirm", "shop").code == .refused)
-        #expect(await stage.run("approve", id, "--reason", "myself").code == .ok)
+        let own = await stage.run("approve", id, "--reason", "myself")
+        #expect(own.code == .refused && own.messages.contains("somebody else must approve"), "\(own.messages)")
         #expect(await stage.run("swap", plan, name, "--confirm", "shop").code == .refused)
         #expect(await stage.run("swap", plan, "shop", "--confirm", "shop").code == .usage)
         #expect(try await orders(cluster) == "10")
-        try await stage.approve(id, by: .uid(4711))
+        try await approveUnderAnotherLogin(stage, id)
         let swapped = await stage.run("swap", plan, name, "--confirm", "shop", "-o", "json")
         #expect(swapped.code == .ok, "\(swapped.messages)")
         #expect(try await orders(cluster) == "1000")
@@ -78,6 +113,8 @@ import Testing
         #expect(await stage.run("restored", "drop", plan, "shop", "--confirm", "shop").code == .refused)
         try await cluster.primary.sql("INSERT INTO orders VALUES (5000)", database: "shop")
         #expect(await stage.run("swap", plan, "--undo").code == .refused)
+        #expect(await stage.run("swap", plan, "--undo", "--confirm", "shop").code == .refused, "it was not approved")
+        try await stage.approve(id, by: .uid(4711))
         let undone = await stage.run("swap", plan, "--undo", "--confirm", "shop", "-o", "json")
         #expect(undone.code == .ok, "\(undone.messages)")
         #expect(try await orders(cluster) == "10")
@@ -92,6 +129,8 @@ import Testing
     private func theReplacedOnesGo(
         _ stage: RestoreStage, _ cluster: PostgresCluster, _ plan: String, _ id: String, _ later: String
     ) async throws {
+        #expect(await stage.run("restore", plan, id, "--swap", "--confirm", "shop").code == .refused, "the approval is used up")
+        try await stage.approve(id, by: .uid(4711))
         let whole = await stage.run("restore", plan, id, "--swap", "--confirm", "shop", "-o", "json")
         #expect(whole.code == .ok, "\(whole.messages)")
         #expect(whole.json?["swapped"] == .bool(true))

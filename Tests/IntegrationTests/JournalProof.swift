@@ -28,6 +28,8 @@ struct JournalProof: Sendable {
     private(set) var halts: [Int64] = []
     /// Entries that asked for a migration or a restore without what has to come before.
     private(set) var unproven: [String] = []
+    /// Entries that called a person.
+    private(set) var calls: [Int64] = []
     /// Whether a verified backup was journaled.
     private var isBackedUp = false
     /// Who agreed to the plan that is asked about.
@@ -73,6 +75,7 @@ struct JournalProof: Sendable {
                     rollout = Rollout(charter: charter, createdAt: entry.at)
                     journaledRaises = []
                     retreat = nil
+                    calls = []
                 case .event(let event):
                     if case .commanded(let command) = event, command.verb == .halt { halts.append(entry.sequence) }
                     _ = rollout?.handle(event, at: entry.at)
@@ -86,6 +89,7 @@ struct JournalProof: Sendable {
                     unproven.append("S13: \(entry.sequence) migrates without a backup")
                 case .effect(.restore) where !isBackedUp || agreed.count < 2:
                     unproven.append("S6: \(entry.sequence) restores with \(agreed.count) agreements and backup \(isBackedUp)")
+                case .effect(.notify(let notice)) where notice.isCall: calls.append(entry.sequence)
                 case .effect: break
                 }
             }
@@ -108,12 +112,16 @@ struct JournalProof: Sendable {
         }
     }
 
-    /// S2 on this journal, S3 at a final state, and that `serin verify` finds the journal whole.
+    /// S2, S6 and S13 on this journal, S3 at a final state, L2 where nobody works on it any more, and that `serin verify` finds the journal whole.
     func check(_ scene: Scene, sourceLocation: SourceLocation = #_sourceLocation) async throws {
         #expect(unproven.isEmpty, sourceLocation: sourceLocation)
         if let retreat {
             #expect(
                 journaledRaises.allSatisfy { $0.sequence < retreat }, "S2: a raise after the rollout was being taken back",
+                sourceLocation: sourceLocation)
+            #expect(
+                status?.isFinal == true || calls.contains { $0 >= retreat },
+                "L2: being taken back since entry \(retreat), and neither at its end nor was a person called",
                 sourceLocation: sourceLocation)
         }
         if status?.isFinal == true {

@@ -99,6 +99,73 @@ extension Integration {
 
         private let deletion = (up: "DELETE FROM orders WHERE id % 2 = 0", down: "UPDATE orders SET amount = amount WHERE false")
 
+        @Test func aTraceBeginsWithTheNewestVerifiedBackupAndLeavesNothing() async throws {
+            try await Shop.play { shop, scene in
+                let plan = shop.scratch.file("plan.yaml")
+                let lint = ["migrate", "lint", scene.policy, "--trace", "--scratch-env", "SHOP", "--from-backup", plan]
+                let none = try await scene.serin(lint)
+                #expect(none.termination != .exited(0) && none.text.contains("there is no verified dump of shop"), "\(none.text)")
+                let made = try await scene.serin("backup", "create", plan)
+                #expect(made.termination == .exited(0), "\(made.text)")
+                let verified = try await scene.serin("backup", "verify", plan)
+                #expect(verified.termination == .exited(0), "\(verified.text)")
+                try shop.add(
+                    "0002_hidden", up: "DO $$ BEGIN EXECUTE 'UPDATE orders SET amount = 0 WHERE id < 0'; END $$", down: "SELECT 1"
+                )
+                let databases = "SELECT string_agg(datname, ' ' ORDER BY 1) FROM pg_database"
+                let before = try await shop.sql(databases)
+                let traced = try await scene.serin(lint)
+                #expect(traced.text.contains("public.orders: 0 rows inserted, 100 updated"), "\(traced.text)")
+                #expect(try await shop.sql(databases) == before)
+                #expect(try await shop.sql("SELECT count(*) FROM orders WHERE amount = 0") == "0")
+            }
+        }
+
+        /// `serin migrate up` by a policy has around it what a rollout has.
+        @Test func s13UpStandsOnABackupAndFencedWritesAndLetsThemInWhateverHappens() async throws {
+            try await Shop.play { shop in
+                try shop.destructive(approvals: 1)
+                    + ["probes: [{run: [test, -e, \(try shop.scratch.write("healthy", ""))]}]"]
+            } _: { shop, scene in
+                let mayWrite = "SELECT has_table_privilege('app', 'orders', 'INSERT')"
+                let up = ["migrate", "up", scene.policy]
+                try shop.add("0002_half", up: deletion.up + ";\nSELECT 1/0", down: deletion.down)
+                let failed = try await scene.serin(up)
+                #expect(failed.termination == .exited(1), "\(failed.text)")
+                #expect(failed.text.contains("division by zero"), "\(failed.text)")
+                let places = ["writes are fenced", " is verified", "division by zero", "writes are let in again"].compactMap {
+                    failed.text.firstRange(of: $0)?.lowerBound
+                }
+                #expect(places.count == 4 && places == places.sorted(), "\(failed.text)")
+                #expect(try await shop.sql(mayWrite) == "t")
+                // Killed with writes fenced: the next one lets them in, also when there is nothing else to do.
+                try shop.add("0002_half", up: deletion.up + ";\nSELECT pg_sleep(5)", down: deletion.down)
+                let run = try scene.start(up)
+                try await waitUntil("a migration in the middle", within: .seconds(60)) {
+                    try await shop.sql("SELECT count(*) FROM pg_stat_activity WHERE wait_event = 'PgSleep'") == "1"
+                }
+                run.stop(signal: SIGKILL)
+                #expect(try await shop.sql(mayWrite) == "f")
+                let next = try await scene.serin(up)
+                #expect(next.termination == .exited(0), "\(next.text)")
+                #expect(try await shop.sql(mayWrite) == "t")
+                #expect(try await shop.sql("SELECT version FROM schema_migrations") == "2")
+                #expect(try await shop.sql("SELECT count(*) FROM serin.maintenance") == "0")
+                unlink(shop.scratch.file("healthy"))
+                try shop.add("0003_note", up: column.up, down: column.down)
+                let ill = try await scene.serin(up)
+                #expect(ill.termination == .exited(8) && ill.text.contains("probe 1 failed"), "\(ill.text)")
+                // Nothing that adds alone needs a fence; a backup it has.
+                #expect(!ill.text.contains("fenced") && ill.text.contains(" is verified"), "\(ill.text)")
+                try shop.add(
+                    "0004_more", up: "ALTER TABLE orders ADD COLUMN more text", down: "ALTER TABLE orders DROP COLUMN more")
+                let plan = try shop.scratch.write("plan.yaml", "version: 1\n")
+                let refused = try await scene.serin(up)
+                #expect(refused.termination != .exited(0), "\(plan): \(refused.text)")
+                #expect(try await shop.sql("SELECT version FROM schema_migrations") == "3")
+            }
+        }
+
         @Test func aScriptThatWasOverwrittenSinceItWasJudgedIsNotRun() async throws {
             try await Shop.play {
                 try $0.destructive(approvals: 1)
@@ -107,7 +174,7 @@ extension Integration {
                 let run = try scene.start(scene.release(Stage.good))
                 try await scene.awaitOutput("awaiting approval")
                 try shop.add("0002_half", up: "DROP TABLE orders", down: deletion.down)
-                let agreed = try await scene.serin("approve", scene.service)
+                let agreed = try await scene.serin("approve", scene.service, "--plan", try await scene.awaitedPlan())
                 #expect(agreed.termination == .exited(0), "\(agreed.text)")
                 #expect(try await scene.end(of: run) == 3, "\(scene.output())")
                 #expect(scene.output().contains("revision 0002 is not the one that was judged"), "\(scene.output())")
@@ -124,9 +191,12 @@ extension Integration {
                 try shop.add("0002_half", up: deletion.up, down: deletion.down)
                 let run = try scene.start(scene.release(Stage.good))
                 try await scene.awaitOutput("awaiting approval")
-                let own = try await scene.serin("approve", scene.service)
+                let plan = try await scene.awaitedPlan()
+                let unnamed = try await scene.serin("approve", scene.service)
+                #expect(unnamed.termination == .exited(7) && unnamed.text.contains("--plan \(plan)"), "\(unnamed.text)")
+                let own = try await scene.serin("approve", scene.service, "--plan", plan)
                 #expect(own.termination == .exited(0), "a demonstration lets its author be one of them: \(own.text)")
-                let twice = try await scene.serin("approve", scene.service)
+                let twice = try await scene.serin("approve", scene.service, "--plan", plan)
                 #expect(twice.termination == .exited(7) && twice.text.contains("has approved already"), "\(twice.text)")
                 let halt = try await scene.serin("halt", scene.service, "--reason", "we do not agree")
                 #expect(halt.termination == .exited(0), "\(halt.text)")
@@ -154,7 +224,11 @@ extension Integration {
                 }
                 let run = try scene.start(scene.release(Stage.bad) + ["--socket-group", "nogroup"])
                 try await scene.awaitOutput("awaiting approval")
-                for answer in [try await scene.serin("approve", scene.service), try await other("approve", scene.service)] {
+                let start = try await scene.awaitedPlan()
+                for answer in [
+                    try await scene.serin("approve", scene.service, "--plan", start),
+                    try await other("approve", scene.service, "--plan", start),
+                ] {
                     #expect(answer.termination == .exited(0), "\(answer.text)")
                 }
                 try await scene.awaitOutput("WRITES ARE FENCED; the restore waits for 2 different people", within: .seconds(90))
@@ -175,10 +249,7 @@ extension Integration {
                 }
                 try shop.scratch.write("lazy", "")
                 for round in ["does nothing", "works"] {
-                    let status = try await scene.serin("status", scene.service, "-o", "json")
-                    let document = try JSONValue(parsing: status.output.prefix { $0 != 0x0A })
-                    let rollout = document["rollouts"]?.items?.first ?? document
-                    let plan = try #require(rollout["approval_plan"]?.text, "\(status.text)")
+                    let plan = try await scene.awaitedPlan()
                     let own = try await scene.serin("approve", scene.service, "--plan", plan)
                     #expect(own.termination == .exited(0), "\(round): \(own.text)")
                     let twice = try await scene.serin("approve", scene.service, "--plan", plan)

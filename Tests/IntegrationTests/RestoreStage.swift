@@ -71,11 +71,9 @@ struct RestoreStage {
         let assembly = Assembly.production(environment: surroundings, output: Output())
         let root = StateRoot(option: nil, environment: surroundings, isRoot: geteuid() == 0)
         let store = try await assembly.backups.openCatalogue(root)
-        let id = try #require(try await store.state().records.first { "\($0.id)" == backup }?.id)
-        try await store.note(
-            AuditNote(
-                at: SystemClock().now(), by: principal, topic: BackupSession.approval, target: "shop", backup: id,
-                text: "incident 7"))
+        let record = try #require(try await store.state().records.first { "\($0.id)" == backup })
+        _ = try await BackupApprovals.approve(
+            record, code: nil, reason: "incident 7", by: principal, in: store, at: SystemClock().now())
         await store.close()
     }
 }

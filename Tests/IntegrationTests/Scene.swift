@@ -61,6 +61,14 @@ struct Scene: Sendable {
         return String(tests[..<(try #require(tests.lastIndex(of: "/")))]) + "/" + name
     }
 
+    /// The plan that people are asked about, as the status names it.
+    func awaitedPlan() async throws -> String {
+        let status = try await serin("status", service, "-o", "json")
+        let document = try JSONValue(parsing: status.output.prefix { $0 != 0x0A })
+        let rollout = document["rollouts"]?.items?.first ?? document
+        return try #require(rollout["approval_plan"]?.text, "\(status.text)")
+    }
+
     /// Runs the program to its end.
     func serin(_ arguments: String..., deadline: Duration = .seconds(60)) async throws -> Completion {
         try await serin(arguments, deadline: deadline)

@@ -19,7 +19,8 @@ extension Integration {
                 let run = try scene.start(
                     scene.release(Stage.good) + overrides + ["--reason", "a hurry", "--socket-group", "nogroup"])
                 try await scene.awaitOutput("awaiting approval")
-                let own = try await scene.serin("approve", scene.service)
+                let plan = try await scene.awaitedPlan()
+                let own = try await scene.serin("approve", scene.service, "--plan", plan)
                 #expect(own.termination == .exited(7), "\(own.text)")
                 #expect(await scene.weight() == 0)
                 // The second person may not even look into the place where the program was built.
@@ -28,7 +29,10 @@ extension Integration {
                 try #require(copied.termination == .exited(0), "\(copied.text)")
                 let second = try await Program(
                     "setpriv",
-                    ["--reuid=nobody", "--regid=nogroup", "--clear-groups", "--", copy, "approve", scene.service],
+                    [
+                        "--reuid=nobody", "--regid=nogroup", "--clear-groups", "--", copy, "approve", scene.service, "--plan",
+                        plan,
+                    ],
                     environment: ["SERIN_STATE": scene.state, "HOME": "/nonexistent", "PATH": "/usr/bin:/bin"],
                     deadline: .seconds(20)
                 ).run()

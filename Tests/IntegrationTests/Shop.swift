@@ -67,7 +67,7 @@ struct Shop: Sendable {
         policy.more = try shop.policy(try rules(shop)) + more
         let environment = ["SHOP": shop.url, "SERIN_PROGRAM": try Scene.program()]
         try await Scene.play(Stage.services[0], policy, environment: environment, state: scratch) { scene in
-            let begun = try await scene.serin("migrate", "up", scene.policy)
+            let begun = try await scene.serin("migrate", "up", scene.policy, "--without-backup", "an empty database")
             #expect(begun.termination == .exited(0), "\(begun.text)")
             try await shop.sql(
                 "GRANT SELECT, INSERT, UPDATE, DELETE ON orders TO app; "
@@ -190,6 +190,18 @@ struct Shop: Sendable {
               \(lines.joined(separator: "\n  "))
 
             """
+    }
+
+    /// A probe that fails while the schema is at a revision.
+    func probe(failingAt revision: Int) throws -> String {
+        let script = try scratch.write(
+            "probe.sh",
+            """
+            #!/bin/sh
+            [ "$(psql -X -q -A -t '\(url)' -c 'SELECT version FROM schema_migrations')" != \(revision) ]
+
+            """, mode: 0o755)
+        return "probes: [{run: [\(script)]}]"
     }
 
     /// Lets writes be fenced by taking the right to write, and data be fetched from the backup beside the live database.

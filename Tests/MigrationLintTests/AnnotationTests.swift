@@ -63,4 +63,24 @@ import Testing
             "CREATE INDEX \"-- serin: allow L01 because x y\" ON t (a);\nINSERT INTO t VALUES ('-- serin: allow L01 because no')")
         #expect(report.up.findings.first?.failsGate == true)
     }
+
+    @Test func aCommentSaysThatThePreviousVersionFailsOnWhatOnlyAdds() async {
+        let known = "ALTER TABLE t ADD COLUMN a int;"
+        #expect(await revision(known, down: "ALTER TABLE t DROP COLUMN a;").kind == .additive)
+        let comment = "-- serin: previous fails because it counts columns\n"
+        let report = await revision(comment + known, down: "ALTER TABLE t DROP COLUMN a;")
+        #expect(report.kind == .reversible)
+        #expect(report.reason.contains("it counts columns"), "\(report.reason)")
+        #expect(report.up.findings.contains { $0.rule == .breaksPrevious && $0.failsGate })
+        let fixed = await revision(known + "\n" + comment, down: nil)
+        #expect(fixed.kind == .unclassified)
+    }
+
+    @Test(arguments: [
+        "-- serin: previous works because trust me\nSELECT 1;", "-- serin: previous fails\nSELECT 1;",
+        "-- serin: previous because it fails\nSELECT 1;",
+    ])
+    func thatThePreviousVersionWorksIsNotBelievedOfAComment(_ sql: String) async {
+        #expect(await lint(sql).up.findings.contains { $0.rule == .annotation && $0.failsGate })
+    }
 }

@@ -44,6 +44,103 @@ struct ApprovalTests {
         #expect(weights(scene.poll()) == [try Scene.weight(25)])
     }
 
+    @Test func anApprovalIsForThePlanThatWasShown() throws {
+        var scene = try Scene(overrides: [override])
+        scene.toHistory()
+        let plan = try #require(scene.status.approvalPlan)
+        #expect(scene.status.awaitedApproval?.hasPrefix("plan \(plan), ") == true)
+        #expect(scene.status.approvalLines.contains("checkout: 1 → 2"))
+        #expect(scene.status.approvalLines.contains("override bake=40s: demo"))
+        #expect(scene.status.approvalLines.contains { $0.hasPrefix("policy 00, ") })
+        #expect(scene.calls.contains { $0.contains("serin approve checkout-1 --plan \(plan)") })
+        for wrong in [nil, "ffffffffffff", String(plan.dropLast()), ""] {
+            let command = Command(.approve, by: Scene.ann, reason: "", plan: wrong)
+            #expect(scene.rollout.refusal(of: command, at: scene.now)?.hint?.contains("--plan \(plan)") == true)
+            scene.happens(.commanded(command))
+            #expect(scene.rollout.machine.approvers.isEmpty && scene.status.state == "awaiting approval")
+        }
+        scene.happens(.commanded(Command(.approve, by: Scene.ann, reason: "", plan: plan.uppercased())))
+        #expect(scene.state == .readingHistory)
+    }
+
+    @Test func otherVersionsPoliciesAndOverridesAreOtherPlans() throws {
+        func plan(_ change: (inout Charter) -> Void) throws -> String? {
+            var charter = try Scene(overrides: [override]).rollout.charter
+            change(&charter)
+            var scene = try Scene()
+            scene.rollout = Rollout(charter: charter, createdAt: scene.now)
+            scene.toHistory()
+            return scene.status.approvalPlan
+        }
+        let plans = [
+            try plan { _ in }, try plan { $0.version = "3" }, try plan { $0.previous = "0" }, try plan { $0.policyHash = "01" },
+            try plan { $0.overrides[0].value = "50s" }, try plan { $0.overrides[0].reason = "why not" },
+            try plan { $0.id = RolloutID("checkout-2") ?? $0.id },
+        ]
+        #expect(Set(plans).count == plans.count && !plans.contains(nil))
+        #expect(try plan { _ in } == plans[0])
+    }
+
+    @Test func anApprovalOfOneStepIsNoneOfTheNext() throws {
+        var scene = try Scene { $0.traffic.steps = (try? Scene.steps(5, 10, 25, approved: [10, 25])) ?? [] }
+        scene.toBake()
+        scene.poll(healthy: .minutes(3))
+        let first = try #require(scene.status.approvalPlan)
+        scene.command(.approve)
+        #expect(weights(scene.poll()) == [try Scene.weight(10)])
+        scene.confirm()
+        scene.passes(.minutes(1))
+        scene.poll(healthy: .minutes(3))
+        let second = try #require(scene.status.approvalPlan)
+        #expect(first != second)
+        scene.happens(.commanded(Command(.approve, by: Scene.ann, reason: "", plan: first)))
+        #expect(scene.status.approvalPlan == second)
+    }
+
+    @Test func whoAgreesAfterAnotherPersonsApprovalIsOverIsAskedForBothAgain() throws {
+        var scene = try Scene(requiredApprovals: 2)
+        scene.toHistory()
+        scene.command(.approve, by: Scene.ann)
+        scene.passes(.minutes(29))
+        #expect(scene.rollout.machine.approvers == [Scene.ann])
+        scene.passes(.minutes(1))
+        #expect(scene.rollout.machine.approvers.isEmpty)
+        #expect(scene.log.contains { $0.hasPrefix("what was agreed to 30m ago was not begun and no longer counts") })
+        scene.command(.approve, by: Scene.bob)
+        #expect(scene.status.state == "awaiting approval")
+        scene.command(.approve, by: Scene.ann)
+        #expect(scene.state == .readingHistory)
+    }
+
+    @Test func anApprovedStepThatWasNotBegunInTimeIsAskedForAgain() throws {
+        var scene = try Scene {
+            $0.traffic.steps = (try? Scene.steps(5, 25, approved: [25])) ?? []
+            $0.timing.approvalFor = .minutes(5)
+        }
+        scene.toBake()
+        scene.poll(healthy: .minutes(3))
+        scene.command(.approve)
+        scene.command(.hold)
+        scene.passes(.minutes(5))
+        scene.command(.resume)
+        #expect(scene.state == .awaitingApproval(.step(1)))
+        #expect(weights(scene.poll()).isEmpty)
+        scene.command(.approve)
+        #expect(weights(scene.poll()) == [try Scene.weight(25)])
+        // A step that was entered stays agreed to.
+        scene.confirm()
+        scene.passes(.minutes(6))
+        #expect(scene.state == .baking(step: 1))
+    }
+
+    @Test func aCharterOfAnEngineWithoutPlansIsApprovedAsBefore() throws {
+        var scene = try Scene(overrides: [override]) { $0.timing.approvalFor = nil }
+        scene.toHistory()
+        #expect(scene.status.approvalPlan == nil)
+        scene.happens(.commanded(Command(.approve, by: Scene.ann, reason: "")))
+        #expect(scene.state == .readingHistory)
+    }
+
     @Test func aFailWhileWaitingForApprovalRollsBack() throws {
         var scene = try Scene { $0.traffic.steps = (try? Scene.steps(5, 25, approved: [25])) ?? [] }
         scene.toBake()

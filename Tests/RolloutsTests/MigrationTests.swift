@@ -169,7 +169,7 @@ import Testing
             })
         #expect(scene.calls.contains { $0.contains("serin approve checkout") && $0.contains(" --plan ") })
         let plan = try plan(scene)
-        scene.command(.approve, by: Scene.ann)
+        scene.happens(.commanded(Command(.approve, by: Scene.ann, reason: "")))
         scene.happens(.commanded(Command(.approve, by: Scene.ann, reason: "", plan: "ffffffffffff")))
         scene.happens(.commanded(Command(.approve, by: Scene.author, reason: "", plan: plan)))
         #expect(scene.rollout.machine.approvers == [])

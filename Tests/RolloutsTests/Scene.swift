@@ -60,7 +60,8 @@ struct Scene {
     }
 
     @discardableResult mutating func command(_ verb: Command.Verb, by person: Principal = Scene.ann) -> [Effect] {
-        happens(.commanded(Command(verb, by: person, reason: "")))
+        let plan = verb == .approve ? status.approvalPlan : nil
+        return happens(.commanded(Command(verb, by: person, reason: "", plan: plan)))
     }
 
     /// One poll of a signal with a verdict. The weight read is the one in force and a thousand requests follow it, unless said

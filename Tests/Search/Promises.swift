@@ -72,6 +72,11 @@ extension World {
             case .start: if !starters.contains(person) { starters = (starters + [person]).sorted() }
             }
         case .passed(.watch): isWatchOver = true
+        // What was agreed to and not begun counts no longer.
+        case .passed(.agreement):
+            schema.approvers = []
+            starters = []
+            approved.removeAll { machine.plan.steps[$0].weight > granted }
         // Past its deadline an action has been ended.
         case .passed(.action):
             isActionRunning = false

@@ -19,6 +19,11 @@ public struct Person: Sendable, Hashable {
 public struct People: Sendable, Hashable {
     private let byIdentity: [Principal: String]
 
+    /// Nobody.
+    public static let none = People()
+
+    private init() { byIdentity = [:] }
+
     /// These people. Fails as `invalid` when one identity would be two people.
     public init(_ people: [Person]) throws(Failure) {
         var known: [Principal: String] = [:]

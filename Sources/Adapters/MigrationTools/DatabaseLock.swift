@@ -8,15 +8,18 @@ internal import SerinModel
 /// every session that has one, so a lock taken inside the transaction of a migration, or of a reader, would make it wait for ever.
 struct DatabaseLock: Sendable {
     /// One number a database, as advisory locks are: what other programs should not take.
-    static let key: Int64 = 0x5365_7269_6E20_4D47
+    static let migrating: Int64 = 0x5365_7269_6E20_4D47
+    /// Held around a whole `serin migrate up` with its backup, which takes the lease itself.
+    static let gated: Int64 = 0x5365_7269_6E20_4D48
 
     let database: MigrationDatabase
+    var key = DatabaseLock.migrating
 
     /// Runs the body while the lock is held. When the session is lost the body's task is cancelled.
     ///
     /// - Throws: `conflict` when another session has the lock.
     func hold<Value: Sendable>(_ body: @escaping @Sendable () async -> Value) async throws(Failure) -> Value {
-        let keeper = try await Keeper.take(database)
+        let keeper = try await Keeper.take(self)
         defer { keeper.letGo() }
         let result: Value? = await withTaskGroup(of: Value?.self) { group in
             group.addTask { await body() }
@@ -48,10 +51,10 @@ struct DatabaseLock: Sendable {
 
         private init() { (end, endInlet) = AsyncStream.makeStream() }
 
-        static func take(_ database: MigrationDatabase) async throws(Failure) -> Keeper {
+        static func take(_ lock: DatabaseLock) async throws(Failure) -> Keeper {
             let keeper = Keeper()
             let result: Result<Void, Failure> = await withCheckedContinuation { answer in
-                onNewThread { keeper.run(database) { answer.resume(returning: $0) } }
+                onNewThread { keeper.run(lock) { answer.resume(returning: $0) } }
             }
             try result.get()
             return keeper
@@ -62,11 +65,11 @@ struct DatabaseLock: Sendable {
         /// Returns when the session is lost, or the task is cancelled.
         func untilLost() async { for await _ in end {} }
 
-        private func run(_ database: MigrationDatabase, _ answer: (Result<Void, Failure>) -> Void) {
+        private func run(_ lock: DatabaseLock, _ answer: (Result<Void, Failure>) -> Void) {
             let session: Connection
             do throws(Failure) {
-                session = try database.connect()
-                try Keeper.lock(session, database)
+                session = try lock.database.connect()
+                try lock.take(in: session)
             } catch { return answer(.failure(error)) }
             answer(.success(()))
             var looks = 0
@@ -79,28 +82,28 @@ struct DatabaseLock: Sendable {
             }
             endInlet.finish()
         }
+    }
 
-        private static func lock(_ session: Connection, _ database: MigrationDatabase) throws(Failure) {
-            // The session of a process that was just killed lives for a moment longer.
-            let limit = timeLimit(.seconds(3))
-            while try session.value("SELECT pg_try_advisory_lock(\(key))") != "t" {
-                guard ContinuousClock.now < limit else {
-                    let holder = try session.rows(
-                        """
-                        SELECT a.application_name, l.pid::text, coalesce(host(a.client_addr), 'local')
-                        FROM pg_locks l LEFT JOIN pg_stat_activity a ON a.pid = l.pid
-                        WHERE l.locktype = 'advisory' AND l.granted AND l.objsubid = 1
-                        AND l.classid::bigint << 32 | l.objid::bigint = \(key)
-                        AND l.database = (SELECT oid FROM pg_database WHERE datname = current_database())
-                        """
-                    ).first
-                    let words = holder.map { " (\($0[0] ?? "?"), session \($0[1] ?? "?") from \($0[2] ?? "?"))" } ?? ""
-                    throw Failure(
-                        .conflict, "another controller migrates \(database.name)\(words)",
-                        hint: "wait until it is done, and repeat")
-                }
-                rest(.milliseconds(50))
+    private func take(in session: Connection) throws(Failure) {
+        // The session of a process that was just killed lives for a moment longer.
+        let limit = timeLimit(.seconds(3))
+        while try session.value("SELECT pg_try_advisory_lock(\(key))") != "t" {
+            guard ContinuousClock.now < limit else {
+                let holder = try session.rows(
+                    """
+                    SELECT a.application_name, l.pid::text, coalesce(host(a.client_addr), 'local')
+                    FROM pg_locks l LEFT JOIN pg_stat_activity a ON a.pid = l.pid
+                    WHERE l.locktype = 'advisory' AND l.granted AND l.objsubid = 1
+                    AND l.classid::bigint << 32 | l.objid::bigint = \(key)
+                    AND l.database = (SELECT oid FROM pg_database WHERE datname = current_database())
+                    """
+                ).first
+                let words = holder.map { " (\($0[0] ?? "?"), session \($0[1] ?? "?") from \($0[2] ?? "?"))" } ?? ""
+                throw Failure(
+                    .conflict, "another controller migrates \(database.name)\(words)",
+                    hint: "wait until it is done, and repeat")
             }
+            rest(.milliseconds(50))
         }
     }
 }

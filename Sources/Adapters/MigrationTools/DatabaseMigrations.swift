@@ -102,8 +102,9 @@ public struct DatabaseMigrations: Sendable {
     public func inspect(withScripts: Bool = true, deadline: Duration) async throws(Failure) -> MigrationInspection {
         let database = try MigrationDatabase(url: url())
         return try await onOwnThread { (stop) throws(Failure) in
-            try MigrationInspector(tool: tool, call: call(database, nil, stop, deadline)).inspect(
-                withScripts: withScripts)
+            try MigrationInspector(
+                tool: tool, call: call(database, nil, stop, deadline), acceptsEdited: options.acceptsEdited
+            ).inspect(withScripts: withScripts)
         }
     }
 

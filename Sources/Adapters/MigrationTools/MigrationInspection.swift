@@ -38,6 +38,8 @@ public struct MigrationInspection: Sendable {
 struct MigrationInspector {
     let tool: any MigrationTool
     let call: ToolCall
+    /// Whether revisions whose files were changed after they were applied are no problem.
+    var acceptsEdited = false
 
     func state() throws(Failure) -> SchemaState {
         let graph = try tool.graph(call)
@@ -72,7 +74,7 @@ struct MigrationInspector {
         } catch { problems.append(error) }
         found.problems = problems
         let edited = graph.edited(since: try StepRecords(session).scripts())
-        if !edited.isEmpty { found.problems.append(RevisionGraph.complaint(edited)) }
+        if !edited.isEmpty, !acceptsEdited { found.problems.append(RevisionGraph.complaint(edited)) }
         if let warning = SourceTree.look(at: graph.files, call)?.warning { found.warnings.append(warning) }
         try compare(present, current, session, &found)
         try look(session, &found)

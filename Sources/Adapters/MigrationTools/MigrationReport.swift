@@ -69,6 +69,13 @@ public struct MigrationRunFailure: Error, Sendable, Hashable, CustomStringConver
     /// What was done before; its end is where the database is now, as far as that could be read.
     public var report: MigrationReport?
 
+    /// A failure.
+    public init(stage: Stage, failure: Failure, report: MigrationReport?) {
+        self.stage = stage
+        self.failure = failure
+        self.report = report
+    }
+
     /// The words.
     public var description: String { failure.description }
 }

@@ -8,6 +8,12 @@ public struct AccessLine: Sendable, Hashable, Codable {
         case tokenCreated(TokenRecord)
         /// A token was ended before its time.
         case tokenRevoked(id: String, reason: String)
+        /// A second person agreed to a token.
+        case tokenApproved(id: String)
+        /// A change of what is critical was proposed.
+        case configurationProposed(ConfigurationChange, reason: String)
+        /// What is in force from now on.
+        case configurationSet(ConfigurationStatement, ConfigurationSignature)
     }
 
     /// When.

@@ -38,6 +38,11 @@ public struct TokenRecord: Sendable, Hashable, Codable {
         self.hash = hash
     }
 
+    /// Whether it gives more than to look and to make releases safer.
+    public var isCritical: Bool {
+        roles.contains { ![.viewer, .operator].contains($0) } || scopes.contains { $0 != .backupRead }
+    }
+
     /// What is wrong with it; nil when nothing is.
     var defect: String? {
         if id.utf8.count != 8 || !id.utf8.allSatisfy(isHexadecimal) { return "its number is not 8 hexadecimal digits" }

@@ -80,6 +80,15 @@ public struct SourceFacts: Sendable, Hashable, Codable {
     public var prerequisites: [String]
     /// For a range of write-ahead log: the timelines before its own, the oldest first; nil when they were not recorded.
     public var history: [TimelineEnd]?
+    /// For a dump: the part of the database that it holds; nil when it holds all of it, or nothing was recorded.
+    public var part: DumpPart?
+    /// For a dump: who its objects belong to, sorted by name; nil when it was not recorded.
+    public var owners: [DumpOwner]?
+    /// For a dump: further roles that it names, in grants and policies, sorted; nil when it was not recorded.
+    public var grantees: [String]?
+    /// For a dump: what was out of order in the database itself, sorted: `sequence app.orders_id_seq`, `index app.orders_total`. A
+    /// restore that is faithful has it too. Nil when it was not recorded.
+    public var flaws: [String]?
 
     /// A timeline that another one left.
     public struct TimelineEnd: Sendable, Hashable, Codable {

@@ -39,6 +39,16 @@ public struct BackupMetrics: Sendable, Hashable {
             name: "backup_log_received_timestamp_seconds", type: "gauge",
             help: "When the newest piece of write-ahead log came into its folder; 0 when none did."),
         Family(
+            name: "backup_log_lag_bytes", type: "gauge",
+            help: "How much write-ahead log the server has that is not received; it keeps that for the slot."),
+        Family(
+            name: "backup_destination_bytes", type: "gauge", help: "What the backups that are there take up at a destination."),
+        Family(
+            name: "backup_recoverable_timestamp_seconds", type: "gauge",
+            help: "The last moment that what is stored can bring back; 0 when there is none."),
+        Family(
+            name: "backup_loss_target_seconds", type: "gauge", help: "How much time of changes may be lost, by the plan."),
+        Family(
             name: "serin_drill_rpo_seconds", type: "gauge", help: "How much time of changes the last rehearsal would have lost."),
         Family(name: "serin_drill_rto_seconds", type: "gauge", help: "How long the last rehearsal of a recovery took."),
     ]
@@ -60,11 +70,24 @@ public struct BackupMetrics: Sendable, Hashable {
             if let lost = drill.recoveryPoint { set("serin_drill_rpo_seconds", labels, lost) }
             if let time = drill.clock.recoveryTime { set("serin_drill_rto_seconds", labels, time) }
         }
+        addExposure(plan, records, at: now)
         for kind in kinds.sorted() {
             let own = records.filter { $0.kind == kind }
             for place in plan.destinations.sorted(by: { $0.name < $1.name }) {
                 add(plan, kind, place, own, at: now)
             }
+        }
+    }
+
+    private mutating func addExposure(_ plan: BackupPlan, _ records: [BackupRecord], at now: Instant) {
+        let labels = "project=\"\(escaped(plan.project))\",database=\"\(escaped(plan.target.description))\""
+        let lost = Exposure(of: records, plan: plan, at: now).currentLoss
+        set("backup_recoverable_timestamp_seconds", labels, lost.map { (now - $0).millisecondsSince1970 / 1000 } ?? 0)
+        if let limit = plan.targets.recoveryPoint { set("backup_loss_target_seconds", labels, limit) }
+        for place in plan.destinations.sorted(by: { $0.name < $1.name }) {
+            set(
+                "backup_destination_bytes", labels + ",destination=\"\(escaped(place.name))\"",
+                records.storedBytes(at: place.name))
         }
     }
 
@@ -78,10 +101,12 @@ public struct BackupMetrics: Sendable, Hashable {
     /// - Parameters:
     ///   - words: The last note of it; nil when it was never followed.
     ///   - receivedAt: When the newest piece came.
-    public mutating func addLog(_ plan: BackupPlan, words: String?, receivedAt: Instant?) {
+    ///   - lag: How many bytes of it the server has that were not received; nil where nobody could tell.
+    public mutating func addLog(_ plan: BackupPlan, words: String?, receivedAt: Instant?, lag: Int64? = nil) {
         let labels = "project=\"\(escaped(plan.project))\",database=\"\(escaped(plan.target.description))\""
         set("backup_log_following", labels, words == BackupMetrics.following ? 1 : 0)
         set("backup_log_received_timestamp_seconds", labels, (receivedAt?.millisecondsSince1970 ?? 0) / 1000)
+        if let lag { set("backup_log_lag_bytes", labels, lag) }
     }
 
     private mutating func add(
@@ -135,5 +160,15 @@ public struct BackupMetrics: Sendable, Hashable {
             "# HELP \(family.name) \(family.help)\n# TYPE \(family.name) \(family.type)\n"
                 + family.samples.map { $0 + "\n" }.joined()
         }.joined()
+    }
+}
+
+extension Sequence<BackupRecord> {
+    /// What the copies at a destination take up there, in bytes: damaged ones too, as long as they are not deleted.
+    public func storedBytes(at destination: String) -> Int64 {
+        reduce(0) { sum, record in
+            guard let copy = record.copy(at: destination), copy.state != .deleted else { return sum }
+            return sum + (record.size ?? 0)
+        }
     }
 }

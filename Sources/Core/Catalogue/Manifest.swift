@@ -24,6 +24,8 @@ public struct Manifest: Sendable, Hashable, Codable {
     public var facts: BackupFacts
     /// The copy beside which it stands, as it was written.
     public var copy: BackupCopy
+    /// Which key authenticates it, see ``keyID(by:)``; nil until it is sealed, and in manifests of before it was written.
+    public var keyID: String?
     /// HMAC-SHA-256 over the rest, in hexadecimal; empty until it is sealed.
     public var mac: String
 
@@ -56,10 +58,16 @@ public struct Manifest: Sendable, Hashable, Codable {
     /// Computes an authentication code over bytes, in hexadecimal: HMAC-SHA-256 with the key that the caller holds.
     public typealias Authentication = ([UInt8]) -> String
 
+    /// The name of a key, which tells nothing of it: the first 16 digits of the code over a fixed text.
+    public static func keyID(by authenticate: Authentication) -> String {
+        String(authenticate(Array("serin-manifest-key".utf8)).prefix(16))
+    }
+
     /// The manifest with its authentication code.
     public func sealed(by authenticate: Authentication) throws(ManifestError) -> Manifest {
         var sealed = self
-        sealed.mac = authenticate(try authenticatedBytes())
+        sealed.keyID = Manifest.keyID(by: authenticate)
+        sealed.mac = authenticate(try sealed.authenticatedBytes())
         guard sealed.mac.utf8.count == 64 else { throw ManifestError("the authentication code could not be computed") }
         return sealed
     }
@@ -75,7 +83,10 @@ public struct Manifest: Sendable, Hashable, Codable {
     /// - Parameters:
     ///   - bytes: What was stored.
     ///   - authenticate: The authentication with the same key; nil reads without proof, to show what there is.
-    public init(reading bytes: [UInt8], authenticate: Authentication?) throws(ManifestError) {
+    ///   - former: Those with the keys that were used before, which are believed too.
+    public init(
+        reading bytes: [UInt8], authenticate: Authentication?, former: [Authentication] = []
+    ) throws(ManifestError) {
         let document: JSONValue
         do {
             document = try JSONValue(parsing: bytes, depthLimit: 32)
@@ -95,7 +106,14 @@ public struct Manifest: Sendable, Hashable, Codable {
             throw ManifestError("the manifest of \(order.id) has keys or a form that were not written here")
         }
         if let authenticate {
-            guard Manifest.equal(authenticate(try authenticatedBytes()), mac) else {
+            let (known, rest) = ([authenticate] + former, try authenticatedBytes())
+            guard known.contains(where: { Manifest.equal($0(rest), mac) }) else {
+                guard known.contains(where: { Manifest.keyID(by: $0) == keyID }) else {
+                    let key = keyID.map { "the key \($0)" } ?? "a key that it does not name"
+                    throw ManifestError(
+                        "the manifest of \(order.id) was sealed with \(key), which is not at hand, so it is not believed",
+                        isForeign: true)
+                }
                 throw ManifestError("the manifest of \(order.id) does not bear the right authentication code")
             }
         }
@@ -133,7 +151,12 @@ public struct Manifest: Sendable, Hashable, Codable {
 public struct ManifestError: Error, Sendable, Hashable, CustomStringConvertible {
     /// What is wrong; lower case.
     public var description: String
+    /// Whether all that is wrong may be that another key sealed it: then nothing says that anything was changed.
+    public var isForeign: Bool
 
     /// An error.
-    public init(_ description: String) { self.description = description }
+    public init(_ description: String, isForeign: Bool = false) {
+        self.description = description
+        self.isForeign = isForeign
+    }
 }

@@ -35,6 +35,8 @@ public struct Retention: Sendable {
     public static let clockTolerance = Duration.minutes(5)
     /// The topic of the notes that a person agreed to deletions after backups were imported.
     public static let settledTopic = "import settled"
+    /// The topic of the notes that what held an imported backup is known from the register beside the objects.
+    public static let coveredTopic = "import covered"
     /// What was never finished is deleted after so long.
     public static let leftoverAge = Duration.hours(24 * 7)
 

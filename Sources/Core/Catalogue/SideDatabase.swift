@@ -12,6 +12,8 @@ public struct SideDatabase: Sendable, Hashable, Codable {
         case restored
         /// Some tables of a backup were restored into it.
         case tables
+        /// A backup of a part of the database was restored into it; it takes the place of an empty database only.
+        case part
         /// A backup was restored into it and masked; it never goes live.
         case masked
         /// It was live until a swap; it may go back.

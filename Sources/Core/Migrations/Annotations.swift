@@ -1,10 +1,13 @@
 internal import SerinModel
 
-/// What people say to the lint in comments: `serin: allow L01, L03 because …` and `serin: class additive because …`.
+/// What people say to the lint in comments: `serin: allow L01, L03 because …`, `serin: class additive because …` and
+/// `serin: previous fails because …`.
 struct Annotation: Sendable, Hashable {
     enum Order: Sendable, Hashable {
         case allow([LintRule])
         case declare(MigrationClass)
+        /// The previous version does not work on the new schema.
+        case breaksPrevious
     }
 
     var order: Order
@@ -26,8 +29,15 @@ struct Annotation: Sendable, Hashable {
         switch order.first {
         case "allow", "allow-file": return allow(subjects, isForFile: order.first == "allow-file", reason)
         case "class": return declare(subjects, reason)
+        case "previous":
+            guard subjects == ["fails"] else {
+                return .failure(
+                    AnnotationError("can only say 'previous fails': that it works is tried by lint --trace --previous-check"))
+            }
+            return .success(Annotation(order: .breaksPrevious, isForFile: true, reason: reason))
         default:
-            return .failure(AnnotationError("is not understood: expected allow, allow-file or class behind 'serin:'"))
+            return .failure(
+                AnnotationError("is not understood: expected allow, allow-file, class or previous behind 'serin:'"))
         }
     }
 

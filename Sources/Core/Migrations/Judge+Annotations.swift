@@ -12,6 +12,8 @@ struct AnnotationBook {
     var allowances: [Allowance] = []
     /// The class of the statements that nobody can classify.
     var declared: (kind: MigrationClass, reason: String)?
+    /// Why the previous version does not work on the new schema, and who says so.
+    var breaksPrevious: (reason: String, place: LintPlace)?
 }
 
 extension Judge {
@@ -45,6 +47,13 @@ extension Judge {
                 annotations.allowances.append(.init(rule: rule, reason: annotation.reason, place: place))
             }
         case .declare(let kind): annotations.declared = (kind, annotation.reason)
+        case .breaksPrevious:
+            // A program's comments are about both directions; what the previous version survives is about the way forward.
+            if direction == .up {
+                annotations.breaksPrevious = (annotation.reason, place)
+            } else if text.source == nil {
+                findings.append(LintFinding(.annotation, at: place, "'previous fails' belongs to the way forward"))
+            }
         }
     }
 
@@ -70,6 +79,8 @@ extension Judge {
             switch annotation.order {
             case .allow(let rules): for rule in rules { allow(rule, annotation.reason, from: first, at: place) }
             case .declare(let kind): declare(kind, annotation.reason, from: first, at: place)
+            // It is about the whole text, and was read with it.
+            case .breaksPrevious: break
             }
         }
         if report.mystery != nil, report.declared == nil, let declared = annotations.declared {
@@ -116,8 +127,13 @@ extension Judge {
         for index in findings.indices[first...] where findings[index].rule == .unknown { findings[index].allowance = reason }
     }
 
-    /// What is allowed for the whole text and does not occur.
+    /// What is said about the whole text, and what is allowed for it and does not occur.
     mutating func finishAnnotations() {
+        if let (reason, place) = annotations.breaksPrevious, !statements.isEmpty {
+            let how = "a comment says that it fails on the new schema: \(reason)"
+            statements[0].survival = statements[0].survival.and(.breaks(how))
+            findings.append(LintFinding(.breaksPrevious, at: place, "the previous version: \(how)"))
+        }
         applyFileAllowances(from: 0)
         // The way back is judged when both directions are.
         for entry in annotations.allowances where !entry.isUsed && entry.rule != .noWayBack {

@@ -50,10 +50,15 @@ public enum LintReference {
             -- serin: class additive because it only fills a new lookup table
             DO $$ … $$;
 
+            -- serin: previous fails because the version that runs counts the columns
+            ALTER TABLE orders ADD COLUMN note text;
+
         A comment speaks for the statement that it stands before, in, or behind on the same line; `allow-file`, and a comment behind the last
         statement, for the whole direction. In a program that SQL is generated from (Alembic) `# serin: …` speaks for the whole revision. A comment
         without a reason or with an unknown rule is itself an error, and one that allows what does not occur a warning (A01). `class` says what a
-        statement does that nobody can classify; it can make a statement heavier, never lighter.
+        statement does that nobody can classify; it can make a statement heavier, never lighter. `previous fails`, anywhere in the way forward, is C01 and
+        makes a revision that only adds reversible: a rollback takes it back, whatever the policy says of additions. That the previous version
+        *works* is believed of a program alone (`--previous-check`).
 
         ## Classes and phases
 
@@ -87,14 +92,16 @@ public enum LintReference {
         - with nothing: every revision is run, from the first one on;
         - with `--url-env`: with the schema of that database and its place among the revisions (pg_dump and pg_restore; it is only read, and no
           row but those of the tool's own tables is copied);
-        - with `--template NAME`: as a copy, rows included, of a database on the same server, such as one that `serin backup restore` made there.
+        - with `--from-backup PLAN[:BACKUP]`: as the newest verified dump of that plan, or the one named, which is restored on the server of
+          `--scratch-env` first and goes with the trace;
+        - with `--template NAME`: as a copy, rows included, of a database on the same server.
 
         Beside what the text says stands what the server did: the locks on tables that were there, read while the tool is held at the end of its
         transaction; the tables with a new file; the rows written; what is gone; the schema after the way back compared with before. A way back
         that fails or leaves another schema is R01. A lock or a rewrite that the text does not foretell is T01.
 
         What is D04 is settled by it, where the copy can tell. It cannot where the revision reads or changes a table that has no rows in the copy,
-        as what it does there may depend on rows: use `--template`. `--previous-check PATH` runs a program on each new schema that tries the
+        as what it does there may depend on rows: use `--from-backup`. `--previous-check PATH` runs a program on each new schema that tries the
         previous version of the application (it finds the copy in `DATABASE_URL` and libpq's variables); when it fails that is C01, when it does
         not, C01 is answered.
 

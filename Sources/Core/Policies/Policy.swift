@@ -136,6 +136,8 @@ public struct TimingPolicy: Sendable, Hashable, Codable {
     public var rollbackDeadline = Duration.minutes(10)
     /// For an approval until the rollout is rolled back: 24 h.
     public var approvalDeadline = Duration.hours(24)
+    /// How long an approval counts until it is used: 30 min. Nil in charters of engines that bound approvals to nothing: for ever.
+    public var approvalFor: Duration? = .minutes(30)
     /// Without a controller, until the watchdog lowers the weight: 30 s.
     public var watchdogAfter = Duration.seconds(30)
     /// The least evidence before a fail: 30 s with a measured noise.

@@ -15,6 +15,7 @@ enum TimingKey: String, CaseIterable, Sendable {
     case haltDeadline = "halt_deadline"
     case rollbackDeadline = "rollback_deadline"
     case approvalDeadline = "approval_deadline"
+    case approvalFor = "approval_for"
     case watchdogAfter = "watchdog_after"
     case minEvidence = "min_evidence"
 
@@ -34,6 +35,7 @@ enum TimingKey: String, CaseIterable, Sendable {
         case .haltDeadline: timing.haltDeadline = duration
         case .rollbackDeadline: timing.rollbackDeadline = duration
         case .approvalDeadline: timing.approvalDeadline = duration
+        case .approvalFor: timing.approvalFor = duration
         case .watchdogAfter: timing.watchdogAfter = duration
         case .minEvidence: timing.minEvidence = duration
         }
@@ -56,6 +58,7 @@ enum TimingKey: String, CaseIterable, Sendable {
         case .haltDeadline: timing.haltDeadline
         case .rollbackDeadline: timing.rollbackDeadline
         case .approvalDeadline: timing.approvalDeadline
+        case .approvalFor: timing.approvalFor ?? timing.approvalDeadline
         case .watchdogAfter: timing.watchdogAfter
         case .minEvidence: timing.minEvidence
         }

@@ -36,6 +36,8 @@ public enum DeadlineKind: Int, Sendable, Hashable, CaseIterable, Comparable, Cod
     case rollback
     /// A person who was called is reminded.
     case reminder
+    /// What people agreed to, until it is begun.
+    case agreement
 
     /// In the order of declaration.
     public static func < (left: DeadlineKind, right: DeadlineKind) -> Bool { left.rawValue < right.rawValue }

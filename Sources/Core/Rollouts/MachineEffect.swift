@@ -46,4 +46,6 @@ public enum Note: Sendable, Hashable {
     case brokenPromise(String)
     /// The evidence no longer allows the promotion that was asked for.
     case promotionWithdrawn
+    /// What people agreed to was not begun in time; they are asked again where they still are.
+    case agreementOver
 }

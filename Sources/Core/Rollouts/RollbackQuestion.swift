@@ -13,8 +13,6 @@ public struct RollbackQuestion: Sendable, Hashable {
     public var target: RevisionID?
     /// What the policy says of an additive schema.
     public var schema: MigrationPolicy.Schema
-    /// Whether the previous version works on the new schema; nil: as the classes say.
-    public var previousWorks: Bool?
     /// What was written since the plan was made, by table; nil when nobody can tell.
     public var written: [TableActivity]?
     /// Whether what the migration wrote itself is among it, because nobody counted that.
@@ -34,7 +32,7 @@ public struct RollbackQuestion: Sendable, Hashable {
 
     /// A question.
     public init(
-        applied: [PlannedRevision]?, target: RevisionID?, schema: MigrationPolicy.Schema, previousWorks: Bool? = nil,
+        applied: [PlannedRevision]?, target: RevisionID?, schema: MigrationPolicy.Schema,
         written: [TableActivity]? = nil, hasBackup: Bool, backupMoment: String = "the backup",
         isPointInTimePossible: Bool = false,
         canFence: Bool, canRestore: Bool, approvals: Int
@@ -42,7 +40,6 @@ public struct RollbackQuestion: Sendable, Hashable {
         self.applied = applied
         self.target = target
         self.schema = schema
-        self.previousWorks = previousWorks
         self.written = written
         self.hasBackup = hasBackup
         self.backupMoment = backupMoment
@@ -101,14 +98,6 @@ public struct RollbackQuestion: Sendable, Hashable {
             RollbackPlan.Choice(.keep, loss: "nothing is lost"), RollbackPlan.Choice(.downgrade, loss: lost),
         ]
         let goesDown = applied.allSatisfy(\.hasDown)
-        if previousWorks == false {
-            guard goesDown else {
-                return .unknown("the previous version does not work on the new schema, which has no way back")
-            }
-            return RollbackPlan(
-                way: .downgrade, reason: "the previous version does not work on the new schema; back to \(place)",
-                choices: choices)
-        }
         guard schema == .downgrade, goesDown else {
             let why = schema == .downgrade ? "; there is no way back, and none is needed" : ""
             return RollbackPlan(way: .keep, reason: "the applied revisions only add\(why)", choices: choices)

@@ -200,6 +200,12 @@ extension Rollout {
         case .brokenPromise(let words):
             reason = words
             (topic, text, isCall) = ("doubt", "broken promise: \(words) → weight 0", true)
+        case .agreementOver:
+            (topic, text) = (
+                "command",
+                "what was agreed to \(Numbers.time(machine.plan.timing.approvalFor ?? .zero)) ago was not begun and no longer counts → "
+                    + "people are asked again"
+            )
         case .promotionWithdrawn:
             (topic, text) = (
                 "verdict",

@@ -135,35 +135,6 @@ extension Rollout {
             effects.append(.notify(Notice(isCall: true, text: headline + text)))
         }
     }
-
-    /// The hash by which people name a plan: it holds for this rollout and for exactly these losses.
-    func hash(of plan: RollbackPlan) -> String {
-        let words = [charter.id.description, restorePoint?.backup.description ?? ""] + plan.lines
-        return PlanDigest.sha256(Array(words.joined(separator: "\n").utf8))
-    }
-
-    /// The plan that people are asked about, by its first digits.
-    var awaitedPlan: String? {
-        guard case .mending(_, .awaitingApproval) = machine.state, let rollbackPlan else { return nil }
-        return String(hash(of: rollbackPlan).prefix(12))
-    }
-
-    /// Why an approval does not count: it was given for no plan, or for another one.
-    func refusalOfPlan(_ command: Command) -> Refusal? {
-        guard command.verb == .approve, case .mending(_, .awaitingApproval) = machine.state, let rollbackPlan else { return nil }
-        let hash = hash(of: rollbackPlan)
-        guard let named = command.plan else {
-            return Refusal(
-                "a restore is agreed to by its plan, and none was named",
-                hint: "read what would be lost with serin why, then approve with --plan \(hash.prefix(12))")
-        }
-        guard named.utf8.count >= 12, hash.hasPrefix(named.lowercased()) else {
-            return Refusal(
-                "the plan \(named) is not the one that is asked about",
-                hint: "read what would be lost with serin why, then approve with --plan \(hash.prefix(12))")
-        }
-        return nil
-    }
 }
 
 // In words.

@@ -15,8 +15,8 @@ extension Rollout {
             signals: assessment?.signals ?? [], awaitedApproval: awaitedApproval, startedAt: createdAt, since: since,
             isSecurityHalt: isSecurityHalt, restorePoint: restorePoint,
             isWatched: findings.map { !$0.isTelemetryLost && $0.readBack.weight != nil } ?? true, approvalPlan: awaitedPlan,
-            wayBack: rollbackPlan?.lines ?? [], fence: machine.fence, isCodeBack: machine.retreat?.isCodeBack ?? false,
-            unconfirmedZero: unconfirmedZero)
+            approvalLines: approvalLines ?? [], wayBack: rollbackPlan?.lines ?? [], fence: machine.fence,
+            isCodeBack: machine.retreat?.isCodeBack ?? false, unconfirmedZero: unconfirmedZero)
     }
 
     /// What came of the tries for 0 while it is wanted and not confirmed, or ended without it.
@@ -66,13 +66,14 @@ extension Rollout {
                 "plan \(awaitedPlan), \(rollbackPlan.way.words): \(people) different people, \(by)\(given)"
         }
         guard case .awaitingApproval(let awaited) = machine.state else { return nil }
+        let plan = awaitedPlan.map { "plan \($0), " } ?? ""
         switch awaited {
         case .start:
             var what = charter.overrides.map { "\($0.key)=\($0.value) (\($0.reason))" }
             if need == .destructive { what.append("a migration that may destroy data") }
             if what.isEmpty { what = ["a new try"] }
-            return "\(what.joined(separator: ", ")): \(machine.approvalsNeeded) different people, \(by)\(given)"
-        case .step(let step): return "step \(machine.plan.steps[step].weight): \(by)"
+            return "\(plan)\(what.joined(separator: ", ")): \(machine.approvalsNeeded) different people, \(by)\(given)"
+        case .step(let step): return "\(plan)step \(machine.plan.steps[step].weight): \(by)"
         }
     }
 
@@ -82,7 +83,9 @@ extension Rollout {
         switch machine.state {
         case .created, .preflight: return "preflight ends within \(left(.preflight, at: now))"
         case .zeroing: return "weight 0 is written and read back"
-        case .awaitingApproval: return "goes on once approved, rolled back in \(left(.approval, at: now))"
+        case .awaitingApproval:
+            let how = awaitedPlan.map { " by its plan (serin approve \(charter.id) --plan \($0))" } ?? ""
+            return "goes on once approved\(how), rolled back in \(left(.approval, at: now))"
         case .readingHistory: return "the control's noise is measured"
         case .backingUp: return "goes on once a verified backup is there, refused in \(left(.backup, at: now))"
         case .migrating(let stage): return nextOfMigrating(stage, at: now)
@@ -234,6 +237,7 @@ extension DeadlineKind {
         case .zero, .reask: "confirming weight 0"
         case .rollback: "the rollback"
         case .reminder: "a person"
+        case .agreement: "what people agreed to"
         }
     }
 }

@@ -138,6 +138,7 @@ extension RolloutMachine {
     private mutating func approved(by person: Principal, at now: Instant) {
         approvers.append(person)
         approvers.sort()
+        if let time = plan.timing.approvalFor, deadlines.due(.agreement) == nil { deadlines.arm(.agreement, due: now + time) }
         if case .mending(let retreat, .awaitingApproval(let people)) = state {
             guard approvers.count >= people else { return }
             endApproval()
@@ -152,13 +153,26 @@ extension RolloutMachine {
         case .step(let step):
             approvedSteps.append(step)
             approvedSteps.sort()
-            endApproval()
+            // Its time goes on until the step is begun.
+            approvers = []
+            deadlines.disarm(.approval)
             enter(step, at: now)
         }
     }
 
-    private mutating func endApproval() {
+    /// Nobody is asked any more, and nobody's agreement is left.
+    mutating func endApproval() {
         approvers = []
         deadlines.disarm(.approval)
+        deadlines.disarm(.agreement)
+    }
+
+    /// What people agreed to was not begun in time: they are asked again.
+    mutating func agreementOver(at now: Instant) {
+        approvers = []
+        approvedSteps.removeAll { $0 > entered ?? -1 }
+        outbox.append(.note(.agreementOver))
+        guard case .gate(let step) = state, plan.steps[step].needsApproval, !approvedSteps.contains(step) else { return }
+        enter(step, at: now)
     }
 }

@@ -81,8 +81,7 @@ extension RolloutMachine {
             return ask(.zero, at: now)
         }
         // What people agreed to was another plan.
-        approvers = []
-        deadlines.disarm(.approval)
+        endApproval()
         let intent = newIntent()
         state = .mending(retreat, .inspecting(intent))
         deadlines.arm(.action, due: now + .minutes(5))
@@ -136,8 +135,7 @@ extension RolloutMachine {
 
     /// A person leaves the schema as it is, without a restore.
     mutating func keepSchema(_ retreat: Retreat, at now: Instant) {
-        approvers = []
-        deadlines.disarm(.approval)
+        endApproval()
         deadlines.arm(.rollback, due: now + plan.timing.rollbackDeadline)
         isSchemaTouched = false
         mend(retreat, at: now)

@@ -74,6 +74,7 @@ extension RolloutMachine {
             guard case .watching(let step, _) = state else { return }
             state = .watching(step: step, isOver: true)
             deadlines.arm(.verification, due: now + plan.timing.lossFor)
+        case .agreement: agreementOver(at: now)
         case .zero: zeroOverdue()
         case .reask: zeroUnanswered(at: now)
         case .rollback: rollbackOverdue(at: now)

@@ -60,6 +60,7 @@ extension RolloutMachine {
         }
         guard !plan.steps[step].needsApproval || approvedSteps.contains(step) else {
             state = .awaitingApproval(.step(step))
+            deadlines.disarm(.raise)
             deadlines.disarm(.maxBake)
             deadlines.arm(.approval, due: now + plan.timing.approvalDeadline)
             return
@@ -93,6 +94,7 @@ extension RolloutMachine {
         }
         guard read == wanted else { return }
         entered = max(entered ?? 0, step)
+        deadlines.disarm(.agreement)
         state = .raising(step: step)
         ask(plan.steps[step].weight, at: now)
     }

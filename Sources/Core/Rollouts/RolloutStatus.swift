@@ -41,6 +41,8 @@ public struct RolloutStatus: Sendable, Hashable, Codable {
     public var awaitedApproval: String?
     /// The plan that an approval has to name, by the first digits of its hash; nil where none has to.
     public var approvalPlan: String?
+    /// What that plan says, a line each: exactly what its hash covers; empty where no plan is asked about.
+    public var approvalLines: [String]
     /// Which way the schema and the data go back and what each way loses, as last decided; empty while nothing was.
     public var wayBack: [String]
     /// Whether writes to the database are kept away.
@@ -67,8 +69,8 @@ public struct RolloutStatus: Sendable, Hashable, Codable {
         isFinal: Bool, isRollbackIncomplete: Bool, ending: Ending?, step: Int, steps: Int, wantedWeight: Weight,
         observedWeight: Weight?, baked: Duration, bake: Duration, signals: [SignalAssessment], awaitedApproval: String?,
         startedAt: Instant, since: Instant, isSecurityHalt: Bool = false, restorePoint: CheckpointReference? = nil,
-        isWatched: Bool = true, approvalPlan: String? = nil, wayBack: [String] = [], fence: RolloutMachine.Fence = .open,
-        isCodeBack: Bool = false, unconfirmedZero: UnconfirmedZero? = nil
+        isWatched: Bool = true, approvalPlan: String? = nil, approvalLines: [String] = [], wayBack: [String] = [],
+        fence: RolloutMachine.Fence = .open, isCodeBack: Bool = false, unconfirmedZero: UnconfirmedZero? = nil
     ) {
         self.id = id
         self.service = service
@@ -94,6 +96,7 @@ public struct RolloutStatus: Sendable, Hashable, Codable {
         self.restorePoint = restorePoint
         self.isWatched = isWatched
         self.approvalPlan = approvalPlan
+        self.approvalLines = approvalLines
         self.wayBack = wayBack
         self.fence = fence
         self.isCodeBack = isCodeBack

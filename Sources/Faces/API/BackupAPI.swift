@@ -53,6 +53,31 @@ public struct ExportOrder: Sendable, Hashable {
     }
 }
 
+/// A change of a live database that somebody approved.
+public struct ApprovedBackup: Sendable, Hashable {
+    private let backup: BackupID
+    private let request: String
+    private let change: String
+    private let by: Principal
+
+    /// What was approved: its code, and what it is in words.
+    public init(_ backup: BackupID, _ request: String, _ change: String, by principal: Principal) {
+        self.backup = backup
+        self.request = request
+        self.change = change
+        by = principal
+    }
+
+    /// As it is answered.
+    public var document: JSONValue {
+        .sortedObject([
+            JSONValue.Member("schema", .string("serin.dev/backup-approval/v1")),
+            JSONValue.Member("backup", .string("\(backup)")), JSONValue.Member("request", .string(request)),
+            JSONValue.Member("change", .string(change)), JSONValue.Member("by", .string("\(by)")),
+        ])
+    }
+}
+
 /// What carries out what is asked of backups: the catalogue, and the plans that this process knows.
 public protocol BackupDesk: Sendable {
     /// The catalogue now.
@@ -63,6 +88,10 @@ public protocol BackupDesk: Sendable {
     func export(_ order: ExportOrder, by principal: Principal) async throws(OperationError) -> BackupJob
     /// Queues a restore beside what is live; returns once the job is durable.
     func restore(_ record: BackupRecord, by principal: Principal) async throws(OperationError) -> BackupJob
+    /// Approves a swap or merge that waits for it; without the code of one, the only one.
+    func approve(
+        _ record: BackupRecord, request: String?, reason: String, by principal: Principal
+    ) async throws(OperationError) -> ApprovedBackup
 }
 
 /// Backups over the API. Whoever is confined to projects sees and makes theirs alone; what is another's is not there.
@@ -81,7 +110,7 @@ public struct BackupAPI: Sendable {
         [
             exportRoute("/api/backup/export", "exportBackup", "make a backup now", "Export", isLogs: false),
             exportRoute("/api/backup/export-logs", "exportLogs", "make a backup of logs now", "LogExport", isLogs: true),
-            restoreRoute,
+            restoreRoute, approveRoute,
             listRoute("/v1/backups", "listBackups", "the backups, the newest first", includingDead: false),
             listRoute("/api/backup/history", "readBackupHistory", "every backup that ever was", includingDead: true),
             showRoute, jobsRoute("/v1/jobs", "listJobs"), jobRoute("/v1/jobs/{id}", "showJob"),
@@ -123,6 +152,36 @@ public struct BackupAPI: Sendable {
                 return try reader.text("backup_id")
             }
             return Self.accepted(try await desk.restore(try await record(name, identity), by: identity.principal))
+        }
+    }
+
+    private var approveRoute: Route {
+        Route(
+            "POST", "/v1/backups/{id}:approve", summary: "agree to a swap or merge that waits for it",
+            access: .any(of: [.approver], person: true),
+            operation: Operation(
+                "approveBackup", tag: "backups",
+                parameters: [
+                    Operation.Parameter(
+                        "id", in: .path, "A UUID, or the end of one.", schema: Schema.text(pattern: "^[0-9a-f-]{4,36}$"))
+                ], body: .json("Why, and which where several wait.", Schema.reference("BackupApproval")),
+                answers: [200: .json("What was approved.", Schema.reference("ApprovedBackup"))])
+        ) { request, names in
+            let identity = try request.identified()
+            let (code, reason) = try request.document { value throws(DocumentError) -> (String?, String) in
+                let reader = try DocumentReader(value, name: "request")
+                try reader.allowOnly(["request", "reason"])
+                return (try reader.optional("request", "a text") { $0.text }, try reader.text("reason"))
+            }
+            let found = try await desk.state().history(BackupSelection(), includingDead: true).filter {
+                identity.mayUse(project: $0.order.project) && names[0].count >= 4 && "\($0.id)".hasSuffix(names[0].lowercased())
+            }
+            guard let record = found.first, found.count == 1 else {
+                let why = found.isEmpty ? "there is no backup '\(names[0])'" : "'\(names[0])' could be several backups"
+                throw Problem(.notFound, why)
+            }
+            let approved = try await desk.approve(record, request: code, reason: reason, by: identity.principal)
+            return .json(200, approved.document)
         }
     }
 

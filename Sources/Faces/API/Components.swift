@@ -37,9 +37,21 @@ enum Components {
 
     private static var backupsSchemas: [Component] {
         [
-            ("Export", export), ("LogExport", logExport), ("Restore", restore), ("JobAnswer", jobAnswer), ("Backup", backup),
+            ("Export", export), ("LogExport", logExport), ("Restore", restore),
+            ("BackupApproval", backupApproval), ("ApprovedBackup", approvedBackup), ("JobAnswer", jobAnswer), ("Backup", backup),
             ("Job", job), ("Backups", backups), ("Jobs", jobs),
         ]
+    }
+
+    private static var backupApproval: JSONValue {
+        Schema.object(["request": Schema.text(), "reason": Schema.text()], optional: ["request"], isClosed: true)
+    }
+
+    private static var approvedBackup: JSONValue {
+        Schema.object([
+            "schema": constant("serin.dev/backup-approval/v1"), "backup": Schema.text(), "request": Schema.text(),
+            "change": Schema.text(), "by": Schema.text(),
+        ])
     }
 
     private static var start: JSONValue {
@@ -75,6 +87,7 @@ enum Components {
             "restore_point": Schema.nullable(
                 Schema.object(["backup": Schema.text(), "state": Schema.text(), "at": Schema.time])),
             "awaited_approval": Schema.nullable(Schema.text()), "approval_plan": Schema.nullable(Schema.text()),
+            "approval_lines": Schema.list(Schema.text()),
             "way_back": Schema.list(Schema.text()),
             "unconfirmed_zero": Schema.nullable(
                 Schema.object([

@@ -10,11 +10,14 @@ public struct ReadinessCheck: Sendable, Hashable {
     public var name: String
     /// Why it does not hold; nil when it does.
     public var complaint: String?
+    /// Whether the controller is of no use without it; else it is only said.
+    public var isFatal: Bool
 
     /// A check.
-    public init(_ name: String, complaint: String? = nil) {
+    public init(_ name: String, complaint: String? = nil, isFatal: Bool = true) {
         self.name = name
         self.complaint = complaint
+        self.isFatal = isFatal
     }
 }
 
@@ -82,7 +85,7 @@ public struct HealthAPI: Sendable {
 
     private func ready(_ request: Request, _: [String]) async throws -> Response {
         let checks = await checks()
-        let isReady = checks.allSatisfy { $0.complaint == nil }
+        let isReady = checks.allSatisfy { $0.complaint == nil || !$0.isFatal }
         return .json(
             isReady ? 200 : 503,
             .object([

@@ -38,6 +38,7 @@ public enum StatusDocument {
             "restore_point": status.restorePoint.map(document) ?? .null,
             "awaited_approval": status.awaitedApproval.map { .string($0) } ?? .null,
             "approval_plan": status.approvalPlan.map { .string($0) } ?? .null,
+            "approval_lines": .array(status.approvalLines.map { .string($0) }),
             "way_back": .array(status.wayBack.map { .string($0) }),
             "writes": .string(status.fence.rawValue),
             "code_back": .bool(status.isCodeBack),
@@ -81,6 +82,7 @@ public enum StatusDocument {
             restorePoint: try reader.optional("restore_point", "a backup", restorePoint),
             isWatched: try reader.flag("watched"),
             approvalPlan: try reader.optional("approval_plan", "a text") { $0.text },
+            approvalLines: try reader.optional("approval_lines", "a list") { $0.items?.compactMap(\.text) } ?? [],
             wayBack: try reader.optional("way_back", "a list") { $0.items?.compactMap(\.text) } ?? [],
             fence: try reader.optional("writes", "open, unsure or closed") {
                 $0.text.flatMap(RolloutMachine.Fence.init(rawValue:))

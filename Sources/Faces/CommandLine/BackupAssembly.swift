@@ -74,6 +74,8 @@ public protocol BackupWork: Sendable {
         async throws(Failure) -> RestoredFolder
     /// The name of the database that a restore may replace.
     func liveDatabase() throws(Failure) -> String
+    /// The number that its server gave it; nil when there is none of that name.
+    func liveNumber() async throws(Failure) -> String?
     /// Rehearses a restore into an isolated server; nil chooses the backup as the policy says.
     func drill(_ policy: DrillPolicy, _ backup: BackupID?, seed: UInt64?, by principal: Principal) async throws(Failure)
         -> DrillReport
@@ -81,6 +83,10 @@ public protocol BackupWork: Sendable {
     func seal(_ bytes: [UInt8]) throws(Failure) -> String
     /// Keeps the write-ahead log followed until its task is cancelled, where the plan asks for it, and tells each change.
     func follow(_ told: @escaping @Sendable (LogFollower.Status) async -> Void) async throws(Failure)
+    /// How many bytes of write-ahead log the server has that were not received; nil where the plan receives none.
+    func logLag() async throws(Failure) -> Int64?
+    /// The deletions that the write-ahead log in the plan's folder has, of a span.
+    func moments(_ span: ClosedRange<Instant>) async throws(Failure) -> LogMoments
     /// Makes the catalogue's mirror equal to it; nil where the plan asks for none.
     func mirror() async throws(Failure) -> CatalogueMirror.Report?
     /// Writes the row by which drills measure what would be lost; nothing where the plan asks for none.
@@ -89,6 +95,12 @@ public protocol BackupWork: Sendable {
     func contents(of destination: String) async throws(Failure) -> DestinationContents
     /// Makes the backups of a destination's manifests known again.
     func importBackups(from destination: String, by principal: Principal) async throws(Failure) -> CatalogueRebuild.Report
+    /// Writes what is held and who was erased beside the objects, where something else stands there.
+    ///
+    /// - Returns: The destinations where that was not possible.
+    func keepRegister() async throws(Failure) -> [RegisterKeeper.Unkept]
+    /// Reads it again, for imported backups: at one destination, or at all.
+    func recallRegister(from destination: String?, by principal: Principal) async throws(Failure) -> RegisterKeeper.Recalled
 }
 
 /// What a person gives beside a plan to open its backups, and who is told of progress.
@@ -128,6 +140,8 @@ public struct RestoreWish: Sendable {
     public var tables: [String] = []
     /// Whether a dump is masked once it is restored.
     public var isMasked = false
+    /// Whether the objects of a dump keep their owners and grants; otherwise all belong to the role that restores.
+    public var keepsOwners = true
     /// The folder that is filled; nil where none is.
     public var folder: String?
     /// How long it may take; nil for as long as the plan says.

@@ -22,7 +22,32 @@ struct BackupCaretaker {
     /// Looks whenever it is told to, until the stream or its task ends.
     func run(_ nudges: AsyncStream<Void>) async {
         var notes = TargetNotes(of: target)
-        for await _ in nudges { await tick(&notes) }
+        var kept: Int64 = 0
+        var isUnkept = false
+        for await _ in nudges {
+            await tick(&notes)
+            // Something happened since: a backup was made, held, released or deleted, or somebody was erased.
+            if kept != notes.sequence || isUnkept { (kept, isUnkept) = (notes.sequence, await !keep(isRepeated: isUnkept)) }
+        }
+    }
+
+    /// Keeps what is held and who was erased beside the objects.
+    ///
+    /// - Parameter isRepeated: Whether it was said already that it is not possible.
+    private func keep(isRepeated: Bool) async -> Bool {
+        do throws(Failure) {
+            let unkept = try await backups.work(loaded, "serin daemon").keepRegister()
+            if let first = unkept.first, !isRepeated {
+                backups.session.complain(
+                    "what is held and erased of \(target) could not be noted at \(first.destination): \(first.failure)")
+            }
+            return unkept.isEmpty
+        } catch {
+            if !isRepeated, !Task.isCancelled {
+                backups.session.complain("what is held and erased of \(target) could not be noted beside the objects: \(error)")
+            }
+            return false
+        }
     }
 
     /// Does what is due now.

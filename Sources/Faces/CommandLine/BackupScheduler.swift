@@ -85,8 +85,8 @@ struct BackupScheduler {
             let record = try await work.create(item.kind, request).record
             session.note("\(clock.now()) \(target): \(record.id) is stored and read back")
         } catch {
-            if item.kind == .walRange, error.isBusy {
-                session.note("\(clock.now()) \(target): no log is stored: \(error.failure.message)")
+            if error.isNothing {
+                session.note("\(clock.now()) \(target): nothing to back up: \(error.failure.message)")
             } else {
                 session.complain("no backup of \(target) was made: \(error)")
             }

@@ -35,10 +35,11 @@ public struct CommandLineProgram: Sendable {
         verbs: [
             .check, .plan, .run, .start, .status, .wait, .halt, .hold, .resume, .promote, .rollback, .approve, .why, .log,
             .verify,
-            .schema, .daemon, .hookTest, .notifyTest, .version, .watchdog,
-        ] + Subcommand.tokens + Subcommand.backups + Subcommand.migrations,
+            .schema, .daemon, .hookTest, .notifyTest, .support, .version, .watchdog,
+        ] + Subcommand.tokens + Subcommand.configuration + Subcommand.backups + Subcommand.migrations,
         groups: [
-            .init(name: "token", summary: "tokens for the API: create, list, revoke", notes: []),
+            .init(name: "token", summary: "tokens for the API: create, list, revoke, approve", notes: []),
+            .init(name: "config", summary: "the daemon's configuration: show, propose, approve", notes: []),
             .init(name: "hook", summary: "hooks: test", notes: []), .init(name: "notify", summary: "channels: test", notes: []),
             .init(name: "backup", summary: "backups: make, list, verify, restore, prune", notes: BackupExit.notes),
             .init(name: "migrate", summary: "migrations: lint, plan, up, down, status, backfill", notes: MigrateExit.notes),
@@ -64,18 +65,23 @@ public struct CommandLineProgram: Sendable {
                 console: console, environment: environment, globals: globals,
                 state: StateRoot(option: globals.state, environment: environment, isRoot: geteuid() == 0), assembly: assembly,
                 interruptions: interruptions, endNow: endNow)
-            return await session.perform(action, interruption: verb.interruption)
+            return await session.perform(
+                action, interruption: verb.interruption, limit: verb.name.hasPrefix("backup ") ? globals.timeout : nil)
         }
     }
 }
 
 extension Session {
     /// Runs a verb and turns whatever it throws into words and an exit code.
-    func perform(_ action: @escaping Subcommand.Action, interruption: Subcommand.Interruption) async -> ExitCode {
+    ///
+    /// - Parameter limit: After what time it is given up, as if it had been interrupted; nil where the verb itself knows of it.
+    func perform(
+        _ action: @escaping Subcommand.Action, interruption: Subcommand.Interruption, limit: Duration? = nil
+    ) async -> ExitCode {
         do {
             switch interruption {
             case .handled: return try await action(self)
-            case .ends: return try await endingWhenInterrupted("", action)
+            case .ends: return try await endingWhenInterrupted("", limit: limit, action)
             case .leavesRollout: return try await leavingRolloutWhenInterrupted(action)
             }
         } catch let error as UsageError {
@@ -101,7 +107,9 @@ extension Session {
         try await endingWhenInterrupted("; the rollout goes on", action)
     }
 
-    private func endingWhenInterrupted(_ words: String, _ action: @escaping Subcommand.Action) async throws -> ExitCode {
+    private func endingWhenInterrupted(
+        _ words: String, limit: Duration? = nil, _ action: @escaping Subcommand.Action
+    ) async throws -> ExitCode {
         try await withThrowingTaskGroup(of: ExitCode?.self) { group in
             group.addTask { try await action(self) }
             group.addTask {
@@ -110,6 +118,13 @@ extension Session {
                     return .interrupted
                 }
                 return nil
+            }
+            if let limit {
+                group.addTask {
+                    do { try await Task.sleep(for: .milliseconds(limit.milliseconds)) } catch { return nil }
+                    complain("given up after \(limit): --timeout")
+                    return .unexpected
+                }
             }
             defer { group.cancelAll() }
             while let code = try await group.next() {

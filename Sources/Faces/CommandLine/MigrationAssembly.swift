@@ -14,19 +14,19 @@ public struct MigrationTarget: Sendable {
     public var lease: String
     /// What the policy does not say.
     public var options: DatabaseMigrations.Options
-    /// The service of the policy; nil without one.
-    public var service: ServiceName?
+    /// The whole policy; nil without one.
+    public var release: LoadedPolicy?
 
     /// A target.
     public init(
         policy: MigrationPolicy, database: SecretReference, lease: String,
-        options: DatabaseMigrations.Options = DatabaseMigrations.Options(), service: ServiceName? = nil
+        options: DatabaseMigrations.Options = DatabaseMigrations.Options(), release: LoadedPolicy? = nil
     ) {
         self.policy = policy
         self.database = database
         self.lease = lease
         self.options = options
-        self.service = service
+        self.release = release
     }
 }
 
@@ -38,6 +38,8 @@ public struct TraceTarget: Sendable {
     public var copied: SecretReference?
     /// The database of that server that is copied with its rows.
     public var template: String?
+    /// The database of that server that was restored for the trace, and goes with it.
+    public var restored: String?
     /// A program that tries the previous version on the new schema.
     public var previous: String?
 

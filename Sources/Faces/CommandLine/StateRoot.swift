@@ -47,7 +47,8 @@ public struct StateRoot: Sendable, Hashable {
     /// Whether the state folder has a file or folder of that name which is no service's.
     private static func isTaken(_ service: ServiceName) -> Bool {
         let name = service.description
-        return name == "backups" || ["access.db", "catalogue.db", "daemon.sock", "messages.db"].contains { name.hasPrefix($0) }
+        return name == "backups"
+            || ["access.db", "catalogue.db", "daemon.sock", "messages.db", "signing.key"].contains { name.hasPrefix($0) }
     }
 
     /// Makes the folder itself.

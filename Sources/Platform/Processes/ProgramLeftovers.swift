@@ -64,7 +64,8 @@ public enum ProgramLeftovers {
         defer { closedir(folder) }
         var found: [pid_t] = []
         while let item = readdir(folder) {
-            let name = withUnsafeBytes(of: item.pointee.d_name) { String(decoding: $0.prefix { $0 != 0 }, as: UTF8.self) }
+            // In place: an entry ends with its name, and a copy of the whole field would read beyond the buffer.
+            let name = withUnsafeBytes(of: &item.pointee.d_name) { String(decoding: $0.prefix { $0 != 0 }, as: UTF8.self) }
             if let pid = pid_t(name), isLeader(pid, isMeant) { found.append(pid) }
         }
         return found

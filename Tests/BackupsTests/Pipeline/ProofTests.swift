@@ -1,3 +1,5 @@
+import FoundationEssentials
+import Glibc
 import SerinBackups
 import SerinCatalogue
 import SerinModel
@@ -31,6 +33,48 @@ import Testing
         #expect(try await verify(first, .contents, []) == .verified, "what a key has read stays verified")
         let second = try await scene.backUp(source, settings).record.id
         #expect(try await verify(second, .storedBytes, []) == .verified)
+    }
+
+    @Test func aNewKeyCondemnsNothingAndAFormerOneStillProvesWhatItMade() async throws {
+        let scene = try await BackupScene.start(isEmpty: true)
+        defer { scene.end() }
+        let source = try scene.source()
+        let id = try await scene.backUp(source).record.id
+        let other = try KeyFile(path: try scene.scratch.write("other", "a new passphrase of the team\n", mode: 0o600))
+        var settings = scene.settings
+        settings.manifestKey = other.passphrase
+        func verify(_ identities: [EnvelopeIdentity]) async throws -> BackupVerifier.Outcome {
+            try await BackupVerifier(settings, identities: identities, catalogue: scene.catalogue, now: BackupScene.now)
+                .verify(id, source: source, by: BackupScene.principal)
+        }
+        let unopened = try await verify([.keyFile(other)])
+        #expect(unopened.result.passed && !unopened.result.isProof, "\(unopened.result.checks)")
+        #expect(unopened.warnings.contains { $0.contains("sealed with the key") }, "\(unopened.warnings)")
+        #expect(try await scene.record(id)?.state == .available)
+        let opened = try await verify([.keyFile(scene.keyFile)])
+        #expect(opened.result.passed && opened.result.shortfall?.contains("sealed with the key") == true)
+        settings.formerManifestKeys = [scene.settings.manifestKey]
+        #expect(try await verify([.keyFile(other), .keyFile(scene.keyFile)]).result.isProof)
+        #expect(try await scene.record(id)?.state == .verified)
+    }
+
+    @Test func aBackupThatWasFoundBadIsReadAgainWhenItIsNamed() async throws {
+        let scene = try await BackupScene.start(isEmpty: true)
+        defer { scene.end() }
+        let source = try scene.source()
+        let record = try await scene.backUp(source).record
+        let path = "\(scene.store)/\(try #require(record.copies.first).key)"
+        let bytes = try Data(contentsOf: URL(filePath: path))
+        func rewrite(_ bytes: Data) throws {
+            unlink(path)
+            try bytes.write(to: URL(filePath: path))
+        }
+        try rewrite(Data(bytes.dropLast(9)))
+        #expect(try await !scene.verifier.verify(record.id, source: source, by: BackupScene.principal).result.passed)
+        #expect(try await scene.record(record.id)?.state == .quarantined)
+        try rewrite(bytes)
+        #expect(try await scene.verifier.verify(record.id, source: source, by: BackupScene.principal).result.isProof)
+        #expect(try await scene.record(record.id)?.state == .verified)
     }
 
     @Test func aKeyThatIsNotTheCertificatesCondemnsNoBackup() async throws {

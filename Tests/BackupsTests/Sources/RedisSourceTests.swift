@@ -85,6 +85,10 @@ import Testing
         _ = try await cli(fixture, port, "CONFIG SET appendonly no")
         let refused = await fixture.failure { _ = try await fixture.produce(source) }
         #expect(refused?.contains("the server keeps none") == true)
+        let optional = try RedisAppendOnlySource(
+            url: url, folder: fixture.scratch.file("redis"), isRequired: false, environment: fixture.environment)
+        let nothing = await #expect(throws: Failure.self) { _ = try await fixture.probe(optional) }
+        #expect(nothing?.kind == .conflict, "copied where there is one: without one there is nothing to back up")
     }
 
     @Test func aSnapshotIsMadeOverTLSWithAnAuthorityOfOnesOwn() async throws {

@@ -35,10 +35,10 @@ public struct CatalogueRebuild: Sendable {
     /// - Parameter target: Whose backups are compared afterwards; nil for all.
     public func run(
         _ reading: DestinationReading, of target: String? = nil, authenticate: @escaping CatalogueSurvey.Authentication,
-        at now: Instant,
+        former: [CatalogueSurvey.Authentication] = [], at now: Instant,
         by principal: Principal
     ) async throws(Failure) -> Report {
-        let contents = try await CatalogueSurvey(reading, authenticate: authenticate).contents()
+        let contents = try await CatalogueSurvey(reading, authenticate: authenticate, former: former).contents()
         var report = Report()
         do throws(CatalogueStoreError) {
             for event in try await store.state().imports(of: contents, at: now, by: principal) {

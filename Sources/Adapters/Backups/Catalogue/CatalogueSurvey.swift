@@ -29,13 +29,17 @@ public struct CatalogueSurvey: Sendable {
 
     private let reading: DestinationReading
     private let authenticate: Authentication?
+    private let former: [Authentication]
 
     /// A survey of a destination.
     ///
-    /// - Parameter authenticate: Without it nothing is proven, and nothing may be imported: only shown.
-    public init(_ reading: DestinationReading, authenticate: Authentication?) {
+    /// - Parameters:
+    ///   - authenticate: Without it nothing is proven, and nothing may be imported: only shown.
+    ///   - former: With the keys that were used before.
+    public init(_ reading: DestinationReading, authenticate: Authentication?, former: [Authentication] = []) {
         self.reading = reading
         self.authenticate = authenticate
+        self.former = former
     }
 
     /// What there is. A manifest that cannot be believed is part of the answer; a destination that cannot be listed is a failure.
@@ -48,7 +52,9 @@ public struct CatalogueSurvey: Sendable {
                 continue
             }
             do throws(ManifestError) {
-                let manifest = try Manifest(reading: bytes, authenticate: authenticate.map { code in { code($0) } })
+                let manifest = try Manifest(
+                    reading: bytes, authenticate: authenticate.map { code in { code($0) } },
+                    former: former.map { code in { code($0) } })
                 guard manifest.copy.destination == reading.destination, Manifest.key(beside: manifest.copy.key) == object.key
                 else {
                     throw ManifestError("the manifest is that of \(manifest.copy.reference), and stands elsewhere")

@@ -65,12 +65,10 @@ struct CommandDestination: BackupDestination {
     func probe() async throws(Failure) -> DestinationFacts {
         guard let key = ObjectKey("serin-probe") else { throw Failure(.invalid, "no key to probe with") }
         let bytes = Array("written to see whether backups can be stored here, at \(environment.now())\n".utf8)
-        // Another run may probe the same place at the same moment: what reads back differently is written once more.
-        try await environment.retries.run { _ throws(Failure) in
-            _ = try await replace(key, with: bytes)
-            guard try await read(key) == bytes else {
-                throw Failure(.transient, "what was written to \(key) at \(name) reads back differently")
-            }
+        _ = try await environment.retries.agreeing("what was written to \(key) at \(name) reads back differently") {
+            () throws(Failure) in
+            let stored = try await replace(key, with: bytes)
+            return try await read(key) == bytes ? stored : nil
         }
         return DestinationFacts(isWritable: true)
     }

@@ -70,6 +70,19 @@ public struct RetryPolicy: Sendable, Hashable {
         }
     }
 
+    /// Runs the body, which repeats its own requests, until it gives something: two runs that probe one place at the same moment
+    /// read what the other has written.
+    func agreeing<Value: Sendable>(
+        _ complaint: String, _ body: () async throws(Failure) -> Value?
+    ) async throws(Failure) -> Value {
+        for attempt in 0..<max(1, attempts) {
+            if let value = try await body() { return value }
+            // When it is cancelled the next request says so.
+            try? await Task.sleep(for: .milliseconds(Int64.random(in: 0...(base.milliseconds << min(Int64(attempt), 20)))))
+        }
+        throw Failure(.transient, complaint)
+    }
+
     private func passes(_ failure: Failure) -> Bool {
         switch failure.kind {
         case .throttled, .transient, .unknown: true

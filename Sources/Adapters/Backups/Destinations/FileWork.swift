@@ -21,7 +21,8 @@ enum TemporaryFile {
         guard let entries = opendir(folder) else { return }
         defer { closedir(entries) }
         while let entry = readdir(entries) {
-            let name = withUnsafeBytes(of: entry.pointee.d_name) { String(decoding: $0.prefix { $0 != 0 }, as: UTF8.self) }
+            // In place: an entry ends with its name, and a copy of the whole field would read beyond the buffer.
+            let name = withUnsafeBytes(of: &entry.pointee.d_name) { String(decoding: $0.prefix { $0 != 0 }, as: UTF8.self) }
             let parts = name.dropFirst(prefix.count).split(separator: "-").map(String.init)
             guard name.hasPrefix(prefix), parts.count == 2, parts[1].utf8.count == 32, StarterMark.isGone(parts[0]) else {
                 continue

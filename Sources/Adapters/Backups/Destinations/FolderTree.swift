@@ -163,17 +163,20 @@ struct FolderTree: Sendable {
         }
         defer { closedir(entries) }
         guard depth < 64 else { throw Failure(.invalid, "\(root)/\(prefix) is more than 64 folders deep") }
-        while let entry = readdir(entries) {
+        while let entry = try next(entries, prefix) {
             let name = withUnsafePointer(to: &entry.pointee.d_name) {
                 $0.withMemoryRebound(to: CChar.self, capacity: 256) { String(cString: $0) }
             }
-            if name == "." || name == ".." { continue }
+            // The last one is root's on a file system of its own.
+            if name == "." || name == ".." || (depth == 0 && name == "lost+found") { continue }
             var status = stat()
             // One that has gone meanwhile is not listed.
             guard fstatat(folder, name, &status, AT_SYMLINK_NOFOLLOW) == 0 else { continue }
             if status.st_mode & S_IFMT == S_IFDIR {
                 let next = openat(folder, name, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC)
-                if next >= 0 { try walk(next, prefix + name + "/", depth + 1, &files) }
+                if next < 0, errno == ENOENT { continue }
+                guard next >= 0 else { throw refusal("list", "\(root)/\(prefix)\(name)") }
+                try walk(next, prefix + name + "/", depth + 1, &files)
             } else if status.st_mode & S_IFMT == S_IFREG {
                 guard files.count < 1_000_000 else { throw Failure(.invalid, "there are more than a million files in \(root)") }
                 files.append(
@@ -182,6 +185,14 @@ struct FolderTree: Sendable {
                         isTemporary: name.hasPrefix(Self.temporaryPrefix)))
             }
         }
+    }
+
+    /// The next entry; nil at the end. What cannot be listed is no end: backups would seem to be gone.
+    private func next(_ entries: OpaquePointer, _ prefix: String) throws(Failure) -> UnsafeMutablePointer<dirent>? {
+        errno = 0
+        let entry = readdir(entries)
+        if entry == nil, errno != 0 { throw refusal("list", "\(root)/\(prefix)") }
+        return entry
     }
 
     private func moment(_ status: stat) -> Instant {

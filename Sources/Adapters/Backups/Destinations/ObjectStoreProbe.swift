@@ -7,14 +7,14 @@ extension ObjectStore {
     func probe() async throws(Failure) -> DestinationFacts {
         guard let key = ObjectKey("serin-probe") else { throw Failure(.invalid, "no key to probe with") }
         let bytes = Array("written to see whether backups can be stored here, at \(environment.now())\n".utf8)
-        // Another run may probe the same place at the same moment: what reads back differently is written once more.
         let digest = try digest(of: bytes)
-        try await environment.retries.run { _ throws(Failure) in
+        let stored = try await environment.retries.agreeing("what was written to \(key) at \(name) reads back differently") {
+            () throws(Failure) in
             let stored = try await replace(key, with: bytes)
-            guard try await get(key, version: stored.version, to: nil, limit: 1 << 10).sha256 == digest else {
-                throw Failure(.transient, "what was written to \(key) at \(name) reads back differently")
-            }
+            return try await get(key, version: stored.version, to: nil, limit: 1 << 10).sha256 == digest ? stored : nil
         }
+        // One object is written over and over; versions of it would pile up. Who may not delete, or must not, leaves it.
+        if let version = stored.version { try? await delete(key, version: version) }
         var facts = DestinationFacts(isWritable: true)
         await versioning(&facts)
         if let found = await question("object-lock", none: "ObjectLockConfigurationNotFoundError", &facts) {

@@ -1,6 +1,7 @@
 internal import Glibc
 public import SerinCatalogue
 internal import SerinCrypto
+internal import SerinDatabase
 public import SerinModel
 public import SerinPolicies
 public import SerinPorts
@@ -27,8 +28,10 @@ public struct BackupDrill: Sendable {
         public var probe: RestoreSettings.Probe?
         /// The content of the plan's file of statements that erase one subject again.
         public var erasure: String?
-        /// Restores a backup that is no dump of a database into a folder that does not exist yet; nil where nothing can.
+        /// Restores a backup that is no dump of a database into an empty folder; nil where nothing can.
         public var unpack: (@Sendable (BackupRecord, _ folder: String) async throws(Failure) -> RestoredFolder)?
+        /// Asks the server that restores go to whether it has the roles that a backup names; nil where there is none to ask.
+        public var roles: (@Sendable (BackupRecord) async -> BackupCheck)?
         /// Whether the database has a heartbeat, by which the loss of data is measured; otherwise the backup's own moment has to do.
         public var hasHeartbeat: Bool
 
@@ -88,16 +91,18 @@ public struct BackupDrill: Sendable {
                     hint: why.isEmpty ? nil : "give a recipient's key with --identity CERTIFICATE,KEY")
             }
         }
-        var clock = DrillClock(declaredAt: now())
-        clock.reach(.decided, at: now())
+        var clock = begunClock()
         let id = String(try randomName().prefix(8))
         let attempt =
             found.kind == .logical ? await rehearse(found, source, principal, &clock) : await unpack(found, &clock)
+        let open = try await openItems()
+        let checks = attempt.checks + (open.map { [$0.finding] } ?? [])
         var result = DrillResult(
-            id: id, at: now(), destination: attempt.destination, restored: attempt.isRestored, checks: attempt.checks,
+            id: id, at: now(), destination: attempt.destination, restored: attempt.isRestored, checks: checks,
             clock: clock,
             recoveryPoint: attempt.newest.map { (clock[.declared] ?? $0) - $0 })
         result.actionItems = actionItems(result)
+        for item in open?.items ?? [] where !result.actionItems.contains(item) { result.actionItems.append(item) }
         try await tell(CatalogueEvent(backup: found.id, at: result.at, by: principal, .drilled(result)))
         return DrillReport(
             of: found, selection: selection, environment: attempt.environment, result: result,
@@ -122,8 +127,11 @@ public struct BackupDrill: Sendable {
                 throw Failure(.invalid, "backups of the kind \(record.kind.rawValue) cannot be rehearsed here")
             }
             let parent = settings.folder
-            let folder = "\(parent)/\(IsolatedServer.prefix)\(String(try randomName().prefix(12)))"
-            try await onOwnThread { _ throws(Failure) in IsolatedServer.sweep(parent) }
+            let place = try await onOwnThread { _ throws(Failure) in
+                IsolatedServer.sweep(parent)
+                return try TemporaryFolder(in: parent, prefix: IsolatedServer.prefix)
+            }
+            let folder = place.path
             do throws(Failure) {
                 let restored = try await unpack(record, folder)
                 attempt.destination = restored.destination
@@ -138,12 +146,20 @@ public struct BackupDrill: Sendable {
             } catch { attempt.checks.append(BackupCheck("restore", passed: false, detail: error.message)) }
             let isGone = try await onOwnThread { _ throws(Failure) in
                 RecoveryServer.stopLeftover(in: folder + "/data")
-                removeTree(folder)
-                return access(folder, F_OK) != 0
+                removeTree(place.path)
+                return access(place.path, F_OK) != 0
             }
             attempt.checks.append(BackupCheck("environment removed", passed: isGone, detail: isGone ? "" : folder))
         } catch { attempt.checks.append(BackupCheck("environment", passed: false, detail: error.message)) }
         return attempt
+    }
+
+    /// It was decided at once: nobody had to be asked.
+    private func begunClock() -> DrillClock {
+        let moment = now()
+        var clock = DrillClock(declaredAt: moment)
+        clock.reach(.decided, at: moment)
+        return clock
     }
 
     /// Whatever happens is a finding; the server is gone in the end.
@@ -153,12 +169,20 @@ public struct BackupDrill: Sendable {
         var attempt = Attempt()
         do throws(Failure) {
             let (settings, major) = (settings, Int(record.facts?.server?.version.prefix { $0 != "." } ?? "") ?? 0)
-            let needsSuperuser = record.facts?.server?.prerequisites.contains { $0.hasPrefix("extension ") } ?? false
+            let facts = record.facts?.server
+            let needsSuperuser = facts?.prerequisites.contains { $0.hasPrefix("extension ") } ?? false
             let server = try await onOwnThread { (stop) throws(Failure) in
                 let server = try IsolatedServer(in: settings.folder, major: major, toolFolders: settings.toolFolders, stop: stop)
                 try server.run("CREATE ROLE rehearsal LOGIN CREATEDB")
+                let owners = facts?.owners?.map(\.role) ?? []
+                for role in Set(owners + (facts?.grantees ?? [])).sorted() where role != "rehearsal" && role != "postgres" {
+                    try server.run("CREATE ROLE \(sqlName(role))")
+                    if owners.contains(role) { try server.run("GRANT \(sqlName(role)) TO rehearsal") }
+                }
                 return server
             }
+            // A recovery has its server: making one for the rehearsal is no part of what is measured.
+            clock = begunClock()
             attempt.environment = "Postgres \(server.version)"
             let user = needsSuperuser ? "postgres" : "rehearsal"
             do throws(Failure) {
@@ -167,6 +191,7 @@ public struct BackupDrill: Sendable {
                 attempt.destination = restored.destination
                 attempt.isRestored = true
                 attempt.checks = restored.checks
+                if let roles = settings.roles { attempt.checks.append(await roles(record)) }
                 for step in restored.reached { clock.reach(step.mark, at: step.at) }
                 clock.reach(.cutOver, at: now())
                 attempt.newest = record.consistentAt
@@ -176,7 +201,10 @@ public struct BackupDrill: Sendable {
                         try server.heartbeat(of: target, in: restored.name)
                     }
                 }
-            } catch { attempt.checks.append(BackupCheck("restore", passed: false, detail: error.message)) }
+            } catch {
+                let hint = error.hint.map { "; \($0)" } ?? ""
+                attempt.checks.append(BackupCheck("restore", passed: false, detail: error.message + hint))
+            }
             let isGone = try await onOwnThread { _ throws(Failure) in server.destroy() }
             attempt.checks.append(BackupCheck("environment removed", passed: isGone, detail: isGone ? "" : server.folder))
         } catch { attempt.checks.append(BackupCheck("environment", passed: false, detail: error.message)) }
@@ -192,7 +220,8 @@ public struct BackupDrill: Sendable {
         try makePrivateFolder(pipeline.workFolder)
         var restore = RestoreSettings(
             url: url, policy: policy, integrity: settings.integrity, scratch: pipeline.workFolder,
-            toolFolders: settings.toolFolders, allowsSuperuser: allowsSuperuser, keepsOwners: false, probe: settings.probe)
+            toolFolders: settings.toolFolders, allowsSuperuser: allowsSuperuser, keepsOwners: record.facts?.server?.owners != nil,
+            probe: settings.probe)
         restore.isRehearsal = true
         restore.erasure = settings.erasure
         let permit = RestorePermit(backup: record.id, database: "drill", scope: .beside, by: principal)
@@ -234,7 +263,9 @@ public struct BackupDrill: Sendable {
     }
 
     private func actionItems(_ result: DrillResult) -> [String] {
-        var items = result.checks.filter { !$0.passed }.map { "find out why '\($0.name)' failed: \($0.detail)" }
+        var items = result.checks.filter { !$0.passed && $0.name != DrillItems.check }.map {
+            "find out why '\($0.name)' failed: \($0.detail)"
+        }
         if !result.restored { items.append("make a backup that can be restored, and rehearse again") }
         if result.restored, result.recoveryPoint == nil {
             items.append(
@@ -247,6 +278,16 @@ public struct BackupDrill: Sendable {
             items.append("\(lost) of changes would be lost, and at most \(limit) may be: back up more often")
         }
         return items + result.clock.overBudget.map { "the phase '\($0.rawValue)' took longer than \($0.budget)" }
+    }
+
+    /// What earlier drills left to be done, and nobody has said to be done.
+    private func openItems() async throws(Failure) -> DrillItems? {
+        let target = "\(pipeline.target)"
+        do throws(CatalogueStoreError) {
+            return DrillItems(
+                in: try await catalogue.state().records.filter { $0.order.target == target },
+                notes: try await catalogue.notes(DrillItems.topic, of: target))
+        } catch { throw error.failure }
     }
 
     private func tell(_ event: CatalogueEvent) async throws(Failure) {

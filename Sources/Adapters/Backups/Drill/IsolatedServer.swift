@@ -9,7 +9,9 @@ internal import SerinProcesses
 final class IsolatedServer: Sendable {
     static let prefix = ".serin-drill-"
 
-    let folder: String
+    /// Locked as long as it runs: a rehearsal at the same time, also one that sees other processes, leaves it alone.
+    private let place: TemporaryFolder
+    var folder: String { place.path }
     /// What it runs.
     let version: String
     private let pid: pid_t
@@ -22,10 +24,9 @@ final class IsolatedServer: Sendable {
         IsolatedServer.sweep(parent)
         let bin = try IsolatedServer.programs(toolFolders, major)
         let account = geteuid() == 0 ? getpwnam("postgres") ?? getpwnam("nobody") : nil
-        folder = "\(parent)/\(IsolatedServer.prefix)\(String(try randomName().prefix(12)))"
-        let socket = folder
-        guard socket.utf8.count < 80 else { throw Failure(.invalid, "\(folder) is too long a name for a socket's folder") }
-        guard mkdir(folder, 0o700) == 0 else { throw Failure(.transient, "cannot make \(folder): \(systemWords())") }
+        place = try TemporaryFolder(in: parent, prefix: IsolatedServer.prefix)
+        let folder = place.path
+        guard folder.utf8.count < 80 else { throw Failure(.invalid, "\(folder) is too long a name for a socket's folder") }
         var drop: [String] = []
         if let account {
             chown(folder, account.pointee.pw_uid, account.pointee.pw_gid)
@@ -35,30 +36,21 @@ final class IsolatedServer: Sendable {
             ]
         }
         environment = SourceEnvironment(toolFolders: [bin] + toolFolders, scratch: folder, deadline: .hours(4))
-        do throws(Failure) {
-            var started: pid_t = 0
-            let initialize =
-                drop + [
-                    "\(bin)/initdb", "--pgdata=\(folder)/data", "--username=postgres", "--auth=trust", "--encoding=UTF8",
-                    "--locale=C", "--no-sync",
-                ]
-            let stream = try ProgramStream(
-                IsolatedServer.program(initialize, folder), .reading, stall: nil, stop: stop)
-            try stream.readAll { _ in }
-            let settings = [
-                "listen_addresses=", "unix_socket_directories=\(folder)", "unix_socket_permissions=0700",
-                "shared_preload_libraries=", "session_preload_libraries=", "fsync=off", "full_page_writes=off",
-                "max_wal_senders=0", "wal_level=minimal",
-                "max_logical_replication_workers=0", "archive_mode=off",
+        let initialize =
+            drop + [
+                "\(bin)/initdb", "--pgdata=\(folder)/data", "--username=postgres", "--auth=trust", "--encoding=UTF8",
+                "--locale=C",
+                "--no-sync",
             ]
-            let run = drop + ["\(bin)/postgres", "-D", "\(folder)/data"] + settings.flatMap { ["-c", $0] }
-            started = try IsolatedServer.program(run, folder).startDetached(log: "\(folder)/log")
-            pid = started
-        } catch {
-            // The first failure is the one to tell.
-            try? FileManager.default.removeItem(atPath: folder)
-            throw error
-        }
+        let stream = try ProgramStream(IsolatedServer.program(initialize, folder), .reading, stall: nil, stop: stop)
+        try stream.readAll { _ in }
+        let settings = [
+            "listen_addresses=", "unix_socket_directories=\(folder)", "unix_socket_permissions=0700",
+            "shared_preload_libraries=", "session_preload_libraries=", "fsync=off", "full_page_writes=off", "max_wal_senders=0",
+            "wal_level=minimal", "max_logical_replication_workers=0", "archive_mode=off",
+        ]
+        let run = drop + ["\(bin)/postgres", "-D", "\(folder)/data"] + settings.flatMap { ["-c", $0] }
+        pid = try IsolatedServer.program(run, folder).startDetached(log: "\(folder)/log")
         do throws(Failure) { version = try IsolatedServer.wait(folder, environment, stop) } catch {
             let log =
                 // Without a log the failure is told without it.
@@ -111,31 +103,15 @@ final class IsolatedServer: Sendable {
         return isGone && access(folder, F_OK) != 0
     }
 
-    /// Ends and removes the servers of drills that were killed: those whose caller is gone.
+    /// Ends and removes the servers of rehearsals that were killed: their locks ended with them.
     static func sweep(_ parent: String) {
-        for name in (try? FileManager.default.contentsOfDirectory(atPath: parent)) ?? [] where name.hasPrefix(prefix) {
-            let folder = "\(parent)/\(name)"
+        TemporaryFolder.sweep(parent, prefix: prefix) { folder in
+            // Without one nothing runs in it. While a cluster is made the number is negative, and that ends by itself.
             let first = (try? readFile("\(folder)/data/postmaster.pid", limit: 4096)).map { String(decoding: $0, as: UTF8.self) }
-            guard let pid = first?.split(whereSeparator: \.isNewline).first.flatMap({ pid_t($0) }) else {
-                // Nothing runs in it; one that is just being made is younger than this.
-                var status = stat()
-                if stat(folder, &status) == 0, time(nil) - status.st_mtim.tv_sec > 600 {
-                    try? FileManager.default.removeItem(atPath: folder)
-                }
-                continue
-            }
+            guard let pid = first?.split(whereSeparator: \.isNewline).first.flatMap({ pid_t($0) }), pid > 1 else { return }
             let command =
                 FileManager.default.contents(atPath: "/proc/\(pid)/cmdline").map { String(decoding: $0, as: UTF8.self) } ?? ""
-            let isOurs = command.split(separator: "\0").contains("\(folder)/data")
-            let parents =
-                FileManager.default.contents(atPath: "/proc/\(pid)/stat").map { String(decoding: $0, as: UTF8.self) } ?? ""
-            let caller = parents.split(separator: ")").last?.split(separator: " ").dropFirst().first.flatMap { pid_t($0) } ?? 0
-            if isOurs, caller <= 1 {
-                _ = end(pid, folder)
-            } else if !isOurs {
-                // What stays is tried again by the next drill.
-                try? FileManager.default.removeItem(atPath: folder)
-            }
+            if command.split(separator: "\0").contains("\(folder)/data") { _ = end(pid, folder) }
         }
     }
 

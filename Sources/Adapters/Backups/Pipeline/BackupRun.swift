@@ -31,9 +31,12 @@ public struct BackupRunFailure: Error, Sendable, Hashable, CustomStringConvertib
     public var failure: Failure
     /// The backup, once it was begun.
     public var backup: BackupID?
+    /// Whether there is nothing to back up: no new log since the last one, no append-only file where one is not asked for. No failure.
+    public var isNothing: Bool
 
     /// A failure of a stage.
-    public init(_ stage: BackupStage, _ failure: Failure, backup: BackupID? = nil) {
+    public init(_ stage: BackupStage, _ failure: Failure, backup: BackupID? = nil, isNothing: Bool = false) {
+        self.isNothing = isNothing
         self.stage = stage
         self.failure = failure
         self.backup = backup

@@ -9,7 +9,7 @@ struct ManifestStore: Sendable {
 
     init(_ settings: PipelineSettings) {
         self.settings = settings
-        seal = ManifestSeal(settings.manifestKey)
+        seal = settings.seal
     }
 
     /// Puts the manifest of a copy beside it and reads it back.
@@ -87,7 +87,7 @@ struct ManifestStore: Sendable {
             else { continue }
             let sha256 = try digest(of: bytes)
             do throws(ManifestError) {
-                return (max(highest, try Manifest(reading: bytes, authenticate: seal.code).sequence), sha256)
+                return (max(highest, try seal.read(bytes).sequence), sha256)
             } catch {
                 // One that was changed is no link; comparing the catalogue with the destination names it.
                 continue

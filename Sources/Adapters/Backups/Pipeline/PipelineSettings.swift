@@ -64,6 +64,8 @@ public struct PipelineSettings: Sendable {
     public var key: EnvelopeKey
     /// The key of the manifests' authentication codes.
     public var manifestKey: Secret
+    /// The keys that were used before; manifests that they sealed are believed as well.
+    public var formerManifestKeys: [Secret]
     /// A folder for unfinished work, of this user alone. A folder below it belongs to each target's runs, and what is in it when a
     /// run begins is removed.
     public var workFolder: String
@@ -83,6 +85,7 @@ public struct PipelineSettings: Sendable {
         self.envelope = envelope
         self.key = key
         self.manifestKey = manifestKey
+        formerManifestKeys = []
         self.workFolder = workFolder
         retentionClass = "standard"
         hasPersonalData = true
@@ -90,6 +93,9 @@ public struct PipelineSettings: Sendable {
         layout = .usual
         leaseTime = .seconds(60)
     }
+
+    /// What seals manifests, and is believed.
+    public var seal: ManifestSeal { ManifestSeal(manifestKey, former: formerManifestKeys) }
 
     /// Where this target's unfinished work is.
     var targetFolder: String { "\(workFolder)/\(target)" }
@@ -148,6 +154,14 @@ public struct ObjectLayout: Sendable, Hashable {
         return key
     }
 
+    /// The register of a target: what is held, and who was erased.
+    static func register(_ target: String) throws(Failure) -> ObjectKey {
+        guard let key = ObjectKey("\(target)/register.json") else {
+            throw Failure(.invalid, "'\(target)' cannot be part of a key")
+        }
+        return key
+    }
+
     private static func holds(_ text: String, _ part: String) -> Bool {
         let (text, part) = (Array(text.utf8), Array(part.utf8))
         guard text.count >= part.count else { return false }
@@ -167,9 +181,19 @@ extension BackupOrder {
 /// The authentication codes of manifests.
 public struct ManifestSeal: Sendable {
     private let key: Secret
+    /// Those of the keys that were used before.
+    public let former: [CatalogueSurvey.Authentication]
 
-    /// With a key.
-    public init(_ key: Secret) { self.key = key }
+    /// With a key, and those that were used before.
+    public init(_ key: Secret, former: [Secret] = []) {
+        self.key = key
+        self.former = former.map { ManifestSeal($0).code }
+    }
+
+    /// A manifest that one of the keys sealed.
+    func read(_ bytes: [UInt8]) throws(ManifestError) -> Manifest {
+        try Manifest(reading: bytes, authenticate: code, former: former.map { code in { code($0) } })
+    }
 
     /// The code over bytes, in hexadecimal; empty when it cannot be computed, which no manifest accepts.
     @Sendable public func code(_ bytes: [UInt8]) -> String {

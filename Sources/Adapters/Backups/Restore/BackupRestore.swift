@@ -22,6 +22,8 @@ public struct RestoredDatabase: Sendable, Hashable {
     public var evidence: [ToolEvidence]
     /// When each step was reached.
     public var reached: [Step]
+    /// What part of the database the backup holds, in words; nil for all of it.
+    public var part: String?
 
     /// A database.
     public init(
@@ -102,7 +104,13 @@ public struct BackupRestore: Sendable {
         let record = try await reading.record(id)
         if !tables.isEmpty { try await check(tables, of: record, isMasked) }
         let mark = String("\(id)".filter { $0 != "-" }.suffix(8))
-        let name = try await onOwnThread { _ throws(Failure) in try server.freeName(beside: "restore", mark) }
+        let (keepsOwners, isRehearsal) = (settings.keepsOwners && tables.isEmpty, settings.isRehearsal)
+        let name = try await onOwnThread { _ throws(Failure) in
+            if keepsOwners { try server.checkRoles(record.facts?.server) }
+            let name = try server.freeName(beside: "restore", mark)
+            if !isRehearsal, try server.isThere(server.live) { try server.sweepMerges() }
+            return name
+        }
         return try await reading.holding([id], as: name, for: settings.policy.deadline, by: permit.by) { () throws(Failure) in
             try await perform(record, destination, source, name, tables, isMasked, server, permit)
         }
@@ -137,18 +145,27 @@ public struct BackupRestore: Sendable {
         reach(.located)
         let fetched = try await reading.fetch(record, destination, into: settings.scratch, meter)
         restored.destination = fetched.copy.destination
+        // What the dump says of itself, whatever the plan says by now.
+        restored.part = fetched.facts.server?.part?.words
+        // It is decrypted on its way into the database, which is the longer part by far and counts as restoring.
         reach(.downloaded)
+        reach(.unpacked)
         meter.begin("restore", total: Int64(fetched.facts.envelope.plainBytes))
         let (settings, identities) = (settings, reading.identities)
         let (findings, number) = try await onOwnThread { (stop) throws(Failure) in
             try server.make(name)
             do throws(Failure) {
-                let findings = try BackupRestore.fill(name, fetched, identities, source, settings, server, tables, meter, stop)
+                let findings = try BackupRestore.fill(
+                    name, fetched, identities, source, settings, server, tables, meter, stop)
                 return (findings, try server.number(of: name))
             } catch {
-                // What is left of it would only be in the way; its name says what it is if it cannot be dropped.
-                try? server.drop(name)
-                throw error
+                // What is left of it would only be in the way.
+                var failure = error
+                do throws(Failure) {
+                    try server.drop(name)
+                    failure.message += "; \(name), which was being made, is gone again"
+                } catch { failure.message += "; and \(name), which was being made, could not be dropped: \(error.message)" }
+                throw failure
             }
         }
         reach(.consistent)
@@ -163,7 +180,7 @@ public struct BackupRestore: Sendable {
         // What a drill makes is gone in a moment.
         guard !settings.isRehearsal else { return restored }
         var role = SideDatabase.Role.restored
-        if isMasked { role = .masked } else if !tables.isEmpty { role = .tables }
+        if isMasked { role = .masked } else if !tables.isEmpty { role = .tables } else if restored.part != nil { role = .part }
         let known = SideDatabase(
             name: name, number: number, live: server.live, role: role, backup: record.id, at: now(),
             isAltered: restored.checks.contains { $0.name == Erasure.check && $0.passed })
@@ -203,12 +220,26 @@ public struct BackupRestore: Sendable {
         _ name: String, _ fetched: FetchedCopy, _ identities: [EnvelopeIdentity], _ source: any BackupSource,
         _ settings: RestoreSettings, _ server: RestoreServer, _ tables: [String], _ meter: ProgressMeter, _ stop: StopSignal
     ) throws(Failure) -> ConsumerFindings {
+        // Single tables are there for their rows.
+        let keepsOwners = settings.keepsOwners && tables.isEmpty
+        let owners = keepsOwners ? fetched.facts.server?.owners ?? [] : []
+        try server.letOwn(owners, in: name)
         let target = RestoreTarget(
-            .database(url: try server.url(of: name)), tables: tables, keepsOwners: settings.keepsOwners, jobs: settings.jobs,
+            .database(url: try server.url(of: name)), tables: tables, keepsOwners: keepsOwners, jobs: settings.jobs,
             scratch: settings.scratch, deadline: settings.policy.deadline)
-        if !tables.isEmpty { try server.makeSchemas(of: tables, in: name) }
+        let part = fetched.facts.server?.part
+        if !tables.isEmpty {
+            try server.makeSchemas(of: tables, in: name)
+        } else if let part {
+            try server.makeSurroundings(of: part, in: name)
+        }
         let restoration = try source.restoration(of: SourceProduct(fetched.facts), into: target, stop: stop)
-        let findings = try fetched.feed(restoration, identities, meter)
+        var findings = try fetched.feed(restoration, identities, meter)
+        try server.endOwning(owners, in: name)
+        if !settings.keepsOwners, !settings.isRehearsal {
+            findings.checks.append(
+                BackupCheck("owners", passed: true, detail: "everything belongs to the role that restored, without grants"))
+        }
         try server.silence(name)
         return findings
     }
@@ -218,7 +249,9 @@ public struct BackupRestore: Sendable {
     /// - Throws: `denied` when it is not one that was restored whole.
     public func inspect(_ name: String, permit: RestorePermit) async throws(Failure) -> RestoredDatabase {
         let server = try RestoreServer(settings)
-        guard let known = try await notes.databases().last(where: { $0.name == name }), known.role == .restored else {
+        guard let known = try await notes.databases().last(where: { $0.name == name }),
+            known.role == .restored || known.role == .part
+        else {
             throw Failure(
                 .denied, "\(name) is no database that was restored as a whole", hint: "serin backup restored list shows them")
         }

@@ -55,7 +55,10 @@ public struct BackupVerifier: Sendable {
     ) async throws(Failure) -> Outcome {
         let state = try await readState()
         guard let record = state[id], let facts = record.facts else { throw Failure(.invalid, "no stored backup \(id) is known") }
-        let (copy, place) = try record.copy(destination, of: settings.places)
+        // A copy that was found bad is read again where nothing else is left: it may have been a fault of the place.
+        let bad = record.usableCopies.isEmpty ? record.copies.first { $0.state == .damaged }?.destination : nil
+        let wanted = destination ?? bad
+        let (copy, place) = try record.copy(wanted, of: settings.places)
         try makePrivateFolder(settings.workFolder)
         var outcome: Outcome
         switch try await fetch(record, copy, at: place) {
@@ -67,11 +70,12 @@ public struct BackupVerifier: Sendable {
                 result: VerificationResult(at: now(), destination: place.name, evidence: evidence, checks: [check]), warnings: [],
                 evidence: [])
         }
-        let manifest = try await manifestCheck(record, copy, place)
-        if let manifest {
-            outcome.result.checks.append(manifest)
-        } else {
-            await mend(record, facts, copy, place, state, &outcome)
+        switch try await manifest(of: record, copy, place) {
+        case .judged(let check): outcome.result.checks.append(check)
+        case .foreign(let words):
+            outcome.result.shortfall = outcome.result.shortfall ?? words
+            outcome.warnings.append(words)
+        case .missing: await mend(record, facts, copy, place, state, &outcome)
         }
         // Later than the reading back, also where both happen within one millisecond.
         let after = (copy.confirmedAt ?? copy.storedAt) + .milliseconds(1)
@@ -168,26 +172,33 @@ public struct BackupVerifier: Sendable {
         }
     }
 
-    /// What is to be said of the manifest; nil where there is none.
-    private func manifestCheck(
-        _ record: BackupRecord, _ copy: BackupCopy, _ place: BackupPlace
-    ) async throws(Failure) -> BackupCheck? {
-        let name = "manifest"
+    private enum ManifestFinding {
+        case judged(BackupCheck)
+        /// Sealed with a key that is not at hand: that says nothing about the backup.
+        case foreign(String)
+        case missing
+    }
+
+    private func manifest(
+        of record: BackupRecord, _ copy: BackupCopy, _ place: BackupPlace
+    ) async throws(Failure) -> ManifestFinding {
+        func judged(_ detail: String) -> ManifestFinding {
+            .judged(BackupCheck("manifest", passed: detail.isEmpty, detail: detail))
+        }
         do throws(Failure) {
             guard let key = Manifest.key(beside: copy.key),
                 let bytes = try await place.destination.read(key, limit: ManifestStore.limit)
-            else { return nil }
+            else { return .missing }
             let manifest: Manifest
-            do throws(ManifestError) {
-                manifest = try Manifest(reading: bytes, authenticate: ManifestSeal(settings.manifestKey).code)
-            } catch { return BackupCheck(name, passed: false, detail: error.description) }
+            do throws(ManifestError) { manifest = try settings.seal.read(bytes) } catch {
+                return error.isForeign ? .foreign(error.description) : judged(error.description)
+            }
             let isRight =
                 manifest.order == record.order && manifest.facts.envelope.storedSHA256 == record.facts?.envelope.storedSHA256
-            return BackupCheck(
-                name, passed: isRight, detail: isRight ? "" : "it is that of \(manifest.order.id), or of other bytes")
+            return judged(isRight ? "" : "it is that of \(manifest.order.id), or of other bytes")
         } catch {
             guard error.kind == .invalid else { throw error }
-            return BackupCheck(name, passed: false, detail: error.message)
+            return judged(error.message)
         }
     }
 

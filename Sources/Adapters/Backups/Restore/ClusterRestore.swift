@@ -343,12 +343,23 @@ public struct ClusterRestore: Sendable {
         var checks = found.checks
         checks += try await notes.judge(found.timings, by: job.principal)
         checks += try await erase(url, notes, facts)
+        if settings.isRehearsal, let check = try await searchDamage(server, facts) { checks.append(check) }
         var side = settings
         side.url = url
         let smoke = try RestoreServer(side)
         for hook in settings.policy.checks.smoke { checks.append(await smoke.run(hook, job.wish.database, as: "smoke")) }
         for address in settings.policy.checks.probes { checks.append(await settings.ask(address)) }
         return checks
+    }
+
+    /// Only in a rehearsal, whose cluster nobody will use.
+    private func searchDamage(_ server: RecoveryServer, _ facts: BackupFacts) async throws(Failure) -> BackupCheck? {
+        guard let major = facts.server.flatMap({ Int($0.version.prefix { $0 != "." }) }) else { return nil }
+        let settings = settings
+        return try await onOwnThread { (stop) throws(Failure) in
+            let tools = try PostgresTools(major: major, url: server.url(database: "postgres"), folders: settings.toolFolders)
+            return try DamageSearch(tools: tools, deadline: settings.policy.deadline).run(stop: stop)
+        }
     }
 
     /// Who was erased since is erased again.

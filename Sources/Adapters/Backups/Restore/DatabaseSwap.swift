@@ -62,11 +62,14 @@ public struct DatabaseSwap: Sendable {
             throw Failure(
                 .denied, "\(restored.name) did not pass its checks and takes no place: \(bad?.name ?? "nothing was checked")")
         }
-        if let known = try await notes.databases().last(where: { $0.name == restored.name }), known.role != .restored {
+        let known = try await notes.databases().last { $0.name == restored.name }
+        if let known, known.role != .restored, known.role != .part {
             throw Failure(
                 .denied, "\(restored.name) holds \(known.role == .masked ? "masked rows" : "some tables") and never goes live")
         }
-        return try await exchange(in: restored.name, permit, limit)
+        return try await exchange(in: restored.name, permit, limit) { (server) throws(Failure) in
+            try DatabaseSwap.settle(server, restored.name, isPart: known?.role == .part, agreed: permit.differences)
+        }
     }
 
     /// Takes a swap back: the database that was replaced becomes the live one again. The one that was live until now is kept in
@@ -79,7 +82,35 @@ public struct DatabaseSwap: Sendable {
                 .denied, "\(replaced) was not replaced by a swap", hint: "serin backup restored list shows those that were")
         }
         try permit.allows(.swap, known.backup, known.live)
-        return try await exchange(in: replaced, permit, limit)
+        // It has been the live one: what it has is what it had.
+        return try await exchange(in: replaced, permit, limit) { (server) throws(Failure) in
+            try DatabaseSwap.differences(try server.maintenance, server.live, replaced)
+        }
+    }
+
+    /// Makes the one that comes in as like the live one as can be, and refuses what nobody agreed to lose.
+    ///
+    /// - Returns: What was agreed to.
+    private static func settle(
+        _ server: RestoreServer, _ incoming: String, isPart: Bool, agreed: Int
+    ) throws(Failure) -> [String] {
+        let looks = LiveDifferences(server: server, incoming: incoming)
+        if isPart, try looks.liveTables() > 0 {
+            throw Failure(
+                .denied,
+                "\(incoming) holds a part of a database only, and never takes the place of \(server.live), which has tables",
+                hint: "serin backup merge brings the rows of a table back")
+        }
+        let found = try looks.settle()
+        guard found.count <= agreed else {
+            let words = found.prefix(20).map { "\n  \($0)" }.joined() + (found.count > 20 ? "\n  …" : "")
+            throw Failure(
+                .denied,
+                "\(server.live) has what \(incoming) lacks (\(found.count) differences, and \(agreed) were agreed to):\(words)\n",
+                hint: "settle them in \(incoming) and swap again; or --differences \(found.count), if they may go: "
+                    + "what is replaced keeps them")
+        }
+        return found.map { "agreed to be missing: \($0)" }
     }
 
     /// Opens the live database and another one again, where a swap that was killed has left them closed to connections. What is
@@ -134,11 +165,12 @@ public struct DatabaseSwap: Sendable {
     }
 
     private func exchange(
-        in incoming: String, _ permit: RestorePermit, _ limit: Duration
+        in incoming: String, _ permit: RestorePermit, _ limit: Duration,
+        _ compare: @escaping @Sendable (RestoreServer) throws(Failure) -> [String]
     ) async throws(Failure) -> Outcome {
         if let placed = try await unfinished() { try await forget(placed, permit.by) }
         return try await notes.leased(holder, by: permit.by) { () throws(Failure) in
-            try await exchangeAlone(in: incoming, permit, limit)
+            try await exchangeAlone(in: incoming, permit, limit, compare)
         }
     }
 
@@ -149,17 +181,19 @@ public struct DatabaseSwap: Sendable {
     }
 
     private func exchangeAlone(
-        in incoming: String, _ permit: RestorePermit, _ limit: Duration
+        in incoming: String, _ permit: RestorePermit, _ limit: Duration,
+        _ compare: @escaping @Sendable (RestoreServer) throws(Failure) -> [String]
     ) async throws(Failure) -> Outcome {
         let server = try RestoreServer(settings)
         guard server.live == permit.database else {
             throw Failure(.denied, "the permit is for \(permit.database), not \(server.live)")
         }
         let mark = mark()
-        let (name, number) = try await onOwnThread { _ throws(Failure) in
+        let (name, number, remarks) = try await onOwnThread { _ throws(Failure) in
             try server.reopen([server.live, incoming])
             _ = try server.number(of: incoming)
-            return (try server.freeName(beside: "replaced", mark), try server.number(of: server.live))
+            let remarks = try compare(server)
+            return (try server.freeName(beside: "replaced", mark), try server.number(of: server.live), remarks)
         }
         // Noted before it is done: whatever happens in between, the number says which database it is about.
         let known = SideDatabase(
@@ -170,6 +204,7 @@ public struct DatabaseSwap: Sendable {
             try await rename(server, live: server.live, away: name, in: incoming, limit)
         }
         outcome.keepUntil = known.keepUntil
+        outcome.remarks = remarks + outcome.remarks
         // It is not beside the live one any more. Without this note its name would still tell it apart.
         if let gone = try? await notes.databases().last(where: { $0.name == incoming }) { try? await forget(gone, permit.by) }
         return outcome
@@ -225,12 +260,11 @@ public struct DatabaseSwap: Sendable {
         _ server: RestoreServer, live: String, away: String, in incoming: String, _ limit: Duration
     ) async throws(Failure) -> Outcome {
         try await onOwnThread { (stop) throws(Failure) in
-            let remarks = try DatabaseSwap.differences(try server.maintenance, live, incoming)
             let began = ContinuousClock.now
             try DatabaseExchange(server: server, live: live, away: away, incoming: incoming).run(within: limit, stop)
             let passed = began.duration(to: .now).components
             let time = Duration.milliseconds(passed.seconds * 1000 + passed.attoseconds / 1_000_000_000_000_000)
-            return Outcome(replaced: away, live: live, interruption: time, remarks: remarks)
+            return Outcome(replaced: away, live: live, interruption: time, remarks: [])
         }
     }
 

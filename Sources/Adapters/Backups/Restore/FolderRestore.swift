@@ -65,7 +65,9 @@ public struct FolderRestore: Sendable {
         }
         let fetched = try await reading.fetch(record, destination, into: settings.scratch, meter)
         restored.destination = fetched.copy.destination
+        // It is decrypted on its way to the tool that restores it, which counts as restoring.
         reach(.downloaded)
+        reach(.unpacked)
         meter.begin("restore", total: Int64(fetched.facts.envelope.plainBytes))
         let (settings, identities) = (settings, reading.identities)
         let findings = try await onOwnThread { (stop) throws(Failure) in

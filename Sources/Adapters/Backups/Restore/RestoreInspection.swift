@@ -34,8 +34,9 @@ struct RestoreInspection {
         }
         for recency in checks.recent { found.append(try look(at: recency)) }
         if checks.foreignKeys { found.append(try foreignKeys()) }
-        found.append(try indexes())
-        found.append(try sequences())
+        let flaws = try PostgresInventory(session, patience: patience).flaws()
+        found.append(indexes(flaws))
+        found.append(sequences(flaws))
         if let revision = facts.schemaRevision {
             let now = try PostgresInventory(session, patience: patience).revision()
             found.append(BackupCheck("revision", passed: now == revision, detail: "\(now ?? "none"), expected \(revision)"))
@@ -101,47 +102,46 @@ struct RestoreInspection {
                     FROM unnest(k.conkey, k.confkey) u(child, parent)
                     JOIN pg_attribute a ON a.attrelid = k.conrelid AND a.attnum = u.child
                     JOIN pg_attribute b ON b.attrelid = k.confrelid AND b.attnum = u.parent))
+                , k.convalidated
             FROM pg_constraint k JOIN pg_class t ON t.oid = k.conrelid JOIN pg_namespace n ON n.oid = t.relnamespace
             WHERE k.contype = 'f' AND k.conparentid = 0 ORDER BY 1
             """)
-        var orphans: [String] = []
+        var (orphans, known): ([String], [String]) = ([], [])
         for row in keys {
-            guard row.count == 2, let name = row[0], let query = row[1] else { continue }
+            guard row.count == 3, let name = row[0], let query = row[1] else { continue }
             let count = try session.value(query, within: patience).flatMap { Int64($0) } ?? -1
-            if count != 0 { orphans.append("\(name): \(count) orphans") }
+            guard count != 0 else { continue }
+            // What is declared NOT VALID was so in the database itself, and may have had them there.
+            if row[2] == "f" { known.append("\(name): \(count) orphans") } else { orphans.append("\(name): \(count) orphans") }
         }
-        return BackupCheck(
-            "foreign keys", passed: orphans.isEmpty,
-            detail: orphans.isEmpty ? "\(keys.count) searched" : orphans.prefix(5).joined(separator: "; "))
+        guard orphans.isEmpty else {
+            return BackupCheck("foreign keys", passed: false, detail: orphans.prefix(5).joined(separator: "; "))
+        }
+        let remark = known.isEmpty ? "" : "; not valid, as in the database itself: " + known.prefix(5).joined(separator: "; ")
+        return BackupCheck("foreign keys", passed: true, detail: "\(keys.count) searched\(remark)")
     }
 
-    private func indexes() throws(Failure) -> BackupCheck {
-        let invalid = try session.rows(
-            "SELECT indexrelid::regclass::text FROM pg_index WHERE NOT (indisvalid AND indisready AND indislive) ORDER BY 1"
-        ).compactMap { $0.first ?? nil }
-        return BackupCheck("indexes", passed: invalid.isEmpty, detail: invalid.prefix(5).joined(separator: ", "))
+    private func indexes(_ flaws: [String]) -> BackupCheck {
+        judge("indexes", flaws.filter { $0.hasPrefix("index ") }, "not valid")
     }
 
     /// Ascending sequences that belong to a column and stand before its largest value would give it out again.
-    private func sequences() throws(Failure) -> BackupCheck {
-        let owned = try session.rows(
-            """
-            SELECT s.seqrelid::regclass::text, d.refobjid::regclass::text, a.attname FROM pg_sequence s
-            JOIN pg_depend d ON d.classid = 'pg_class'::regclass AND d.objid = s.seqrelid
-                AND d.refclassid = 'pg_class'::regclass AND d.refobjsubid > 0 AND d.deptype IN ('a', 'i')
-            JOIN pg_attribute a ON a.attrelid = d.refobjid AND a.attnum = d.refobjsubid
-            WHERE s.seqincrement > 0 AND NOT s.seqcycle AND a.atttypid IN (20, 21, 23) ORDER BY 1
-            """)
-        var behind: [String] = []
-        for row in owned {
-            guard row.count == 3, let sequence = row[0], let table = row[1], let column = row[2] else { continue }
-            let isBehind = try session.value(
-                "SELECT (SELECT max(\(sqlName(column))) FROM \(table)) > (SELECT last_value FROM \(sequence))", within: patience)
-            if isBehind == "t" { behind.append(sequence) }
+    private func sequences(_ flaws: [String]) -> BackupCheck {
+        judge("sequences", flaws.filter { $0.hasPrefix("sequence ") }, "behind their columns")
+    }
+
+    /// What is out of order in the database itself is restored as it is: only what is new speaks against the restore.
+    private func judge(_ name: String, _ found: [String], _ words: String) -> BackupCheck {
+        // Older backups do not say; then it cannot be told.
+        let new = found.filter { !(facts.server?.flaws ?? found).contains($0) }
+        func list(_ flaws: [String]) -> String {
+            "\(words): " + flaws.prefix(5).map { String($0.drop { $0 != " " }.dropFirst()) }.joined(separator: ", ")
         }
-        return BackupCheck(
-            "sequences", passed: behind.isEmpty,
-            detail: behind.isEmpty ? "\(owned.count)" : "behind their columns: " + behind.prefix(5).joined(separator: ", "))
+        guard new.isEmpty else { return BackupCheck(name, passed: false, detail: list(new)) }
+        guard !found.isEmpty else { return BackupCheck(name, passed: true) }
+        let isKnown = facts.server?.flaws != nil
+        let source = isKnown ? ", as in the database itself" : "; the backup does not say whether they were before"
+        return BackupCheck(name, passed: true, detail: list(found) + source)
     }
 
     private func integrity(_ statement: String, _ number: Int) -> BackupCheck {

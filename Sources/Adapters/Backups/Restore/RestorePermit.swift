@@ -24,6 +24,10 @@ public struct RestorePermit: Sendable, Hashable {
     public var database: String
     /// How far it goes.
     public var scope: Scope
+    /// How many differences a swap may make, as it names them: what the live database has and the one that takes its place has not.
+    public var differences = 0
+    /// How many bytes a merge may copy into the live database's server, whose room nobody can ask for.
+    public var room: Int64 = 1 << 30
     /// Who asked and confirmed.
     public var by: Principal
     /// Who else approved.

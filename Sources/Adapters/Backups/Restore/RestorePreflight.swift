@@ -24,6 +24,7 @@ public struct RestorePreflight: Sendable {
             return try await onOwnThread { (stop) throws(Failure) in
                 [
                     finding("restore rights") { () throws(Failure) in try copy.rights() },
+                    finding("restore roles") { () throws(Failure) in try copy.roles() },
                     finding("restore tool") { () throws(Failure) in (try copy.tool(stop), []) },
                     finding("restore room") { () throws(Failure) in (try copy.room(), []) },
                 ]
@@ -71,6 +72,38 @@ public struct RestorePreflight: Sendable {
                     + "ALTER DATABASE \(sqlName(server.live)) ALLOW_CONNECTIONS true")
         }
         return ("\(role) may create databases", remarks)
+    }
+
+    /// Whether the server has the roles that the last dump names, and the role that restores can give objects to their owners.
+    private func roles() throws(Failure) -> (detail: String, remarks: [String]) {
+        guard let facts = last?.facts?.server, let owners = facts.owners else { return ("no dump says which it names", []) }
+        let server = try RestoreServer(settings)
+        try server.checkRoles(facts)
+        var remarks: [String] = []
+        if try server.isThere(server.live) {
+            let left = try server.leftMerges(try server.session(server.live))
+            if !left.isEmpty {
+                remarks.append(
+                    "a merge that was killed has left the schema \(left.joined(separator: ", ")), which the next restore removes")
+            }
+        }
+        return ("\(owners.count) owners and \(facts.grantees?.count ?? 0) more roles are there", remarks)
+    }
+
+    /// The same for one backup, for a rehearsal to say.
+    public func check(rolesOf record: BackupRecord) async -> BackupCheck {
+        let settings = settings
+        let name = "restore roles"
+        do throws(Failure) {
+            try await onOwnThread { _ throws(Failure) in try RestoreServer(settings).checkRoles(record.facts?.server) }
+            return BackupCheck(name, passed: true, detail: "the server that restores go to has them")
+        } catch {
+            guard error.kind != .denied else {
+                return BackupCheck(name, passed: false, detail: error.message + (error.hint.map { "; \($0)" } ?? ""))
+            }
+            // A machine that is lost must not keep anybody from rehearsing.
+            return BackupCheck(name, passed: true, detail: "not asked: \(error.message)")
+        }
     }
 
     private func tool(_ stop: StopSignal) throws(Failure) -> String {

@@ -72,6 +72,11 @@ struct RestoreServer: Sendable {
         return number
     }
 
+    /// Whether the server has a database.
+    func isThere(_ database: String) throws(Failure) -> Bool {
+        try maintenance.value("SELECT oid FROM pg_database WHERE datname = \(sqlText(database)) AND datallowconn") != nil
+    }
+
     /// Opens databases to connections that a swap which was killed has left closed. Under the target's lease.
     func reopen(_ names: [String]) throws(Failure) {
         let session = try maintenance
@@ -128,6 +133,12 @@ struct RestoreServer: Sendable {
         for schema in Set(tables.map { PostgresSelection.Table($0).schema }).sorted() where schema != "public" {
             _ = try session.rows("CREATE SCHEMA \(sqlName(schema))")
         }
+    }
+
+    /// A dump of tables makes no schemas, and one of schemas makes also the one that every new database has.
+    func makeSurroundings(of part: DumpPart, in name: String) throws(Failure) {
+        guard part.tables.isEmpty else { return try makeSchemas(of: part.tables, in: name) }
+        if part.schemas.contains("public") { _ = try session(name).rows("DROP SCHEMA public") }
     }
 
     /// Keeps what was restored from acting by itself.

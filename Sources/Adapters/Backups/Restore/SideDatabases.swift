@@ -38,6 +38,15 @@ public struct SideDatabases: Sendable {
         notes = RestoreNotes(target: target, catalogue: catalogue, now: now)
     }
 
+    /// The number that the server gave the live database; nil when there is none.
+    public func liveNumber() async throws(Failure) -> String? {
+        let settings = settings
+        return try await onOwnThread { _ throws(Failure) in
+            let server = try RestoreServer(settings)
+            return try server.databases().first { $0.name == server.live }?.number
+        }
+    }
+
     /// What is there, the oldest first; what only its name speaks for comes last.
     public func list() async throws(Failure) -> [Entry] {
         let known = try await notes.databases()
@@ -75,7 +84,14 @@ public struct SideDatabases: Sendable {
         }
         let settings = settings
         // Without force: who connects meanwhile keeps it.
-        try await onOwnThread { _ throws(Failure) in try RestoreServer(settings).dropUnused(name) }
+        try await onOwnThread { _ throws(Failure) in
+            let server = try RestoreServer(settings)
+            try server.dropUnused(name)
+            guard try server.isThere(server.live) else { return }
+            // What a merge from it that was killed has left.
+            let session = try server.session(server.live)
+            if try server.leftMerges(session).contains(name) { _ = try session.rows("DROP SCHEMA \(sqlName(name)) CASCADE") }
+        }
         if var known = entry.known {
             known.isDropped = true
             try await notes.remember(known, by: principal)

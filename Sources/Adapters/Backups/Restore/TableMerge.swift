@@ -43,6 +43,9 @@ public struct TableMerge: Sendable {
         public var sequences: [String]
     }
 
+    /// What the schema of a merge bears as its comment, by which one is known that a merge which was killed has left.
+    static let mark = "of serin backup merge; it may be dropped"
+
     private let settings: RestoreSettings
     private let notes: RestoreNotes
     private let holder: LeaseHolder
@@ -83,13 +86,14 @@ public struct TableMerge: Sendable {
         let settings = settings
         return try await notes.leased(holder, by: permit.by) { () throws(Failure) in
             try await onOwnThread { (stop) throws(Failure) in
-                try TableMerge.work(PostgresSelection.Table(table), name, agreed, settings, stop)
+                try TableMerge.work(PostgresSelection.Table(table), name, agreed, permit.room, settings, stop)
             }
         }
     }
 
     private static func work(
-        _ table: PostgresSelection.Table, _ name: String, _ agreed: Int64?, _ settings: RestoreSettings, _ stop: StopSignal
+        _ table: PostgresSelection.Table, _ name: String, _ agreed: Int64?, _ room: Int64, _ settings: RestoreSettings,
+        _ stop: StopSignal
     ) throws(Failure) -> (plan: Plan, merged: Merged?) {
         let server = try RestoreServer(settings)
         let session = try server.session(server.live)
@@ -98,11 +102,22 @@ public struct TableMerge: Sendable {
         let drop = "DROP SCHEMA IF EXISTS \(schema) CASCADE"
         let result: Result<(plan: Plan, merged: Merged?), Failure>
         do throws(Failure) {
+            try server.sweepMerges()
             let columns = try columns(session, try server.session(name), table, in: name)
+            let asked = "SELECT pg_table_size(\(sqlText(table.pattern))::regclass)"
+            let size = try server.session(name).value(asked).flatMap { Int64($0) } ?? .max
+            guard size <= room else {
+                throw Failure(
+                    .denied,
+                    "\(table.schema).\(table.name) of \(name) has \(byteWords(size)), which are copied beside the live table "
+                        + "for the comparison, and \(byteWords(room)) may be",
+                    hint: "make sure that the server has the room, then --room \(size >> 30 + 1)GiB")
+            }
             let side = schema + "." + sqlName(table.name)
             let list = columns.all.map(sqlName).joined(separator: ", ")
             _ = try session.rows(
                 "BEGIN; \(drop); CREATE SCHEMA \(schema); "
+                    + "COMMENT ON SCHEMA \(schema) IS \(sqlText(mark)); "
                     + "CREATE UNLOGGED TABLE \(side) AS SELECT \(list) FROM \(table.pattern) WITH NO DATA; COMMIT",
                 within: .minutes(1))
             try copy(table, list, from: name, to: side, settings, stop)

@@ -53,7 +53,7 @@ public struct BackupPruner: Sendable {
             let imported: Int
             do throws(CatalogueStoreError) {
                 records = try await catalogue.state().live(target: target)
-                imported = try await catalogue.unsettledImports(of: target)
+                imported = try await catalogue.unsettledImports(of: target).count
             } catch { throw error.failure }
             let plan = retention.evaluate(
                 records, in: RetentionCircumstances(now: now(), lastRun: lastRun, imported: imported))

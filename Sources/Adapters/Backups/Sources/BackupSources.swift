@@ -58,7 +58,8 @@ public enum BackupSources {
                 guard let folder = source.folder else {
                     throw Failure(.invalid, "append-only files are copied from the server's folder, and none is named")
                 }
-                return try RedisAppendOnlySource(url: secret(source.url), folder: folder, environment: environment)
+                return try RedisAppendOnlySource(
+                    url: secret(source.url), folder: folder, isRequired: source.appendOnly == .require, environment: environment)
             }
             return try RedisSnapshotSource(
                 url: secret(source.url), snapshot: source.snapshot, folder: source.folder, environment: environment)

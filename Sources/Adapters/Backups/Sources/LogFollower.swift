@@ -119,6 +119,21 @@ public final class LogFollower: Sendable {
         }
     }
 
+    /// How many bytes of log a server has that a slot's receiver has not said to have: what would be lost with it, and what it keeps.
+    ///
+    /// - Returns: Nil when there is no such slot, or it was never used.
+    public static func lag(behind url: String, slot: String, within limit: Duration) throws(Failure) -> Int64? {
+        try ask(url, as: "postgres " + (ConnectionText.name(url) ?? "?"), within: limit) {
+            (connection, limit) throws(DatabaseError) in
+            try connection.query(
+                """
+                SELECT pg_wal_lsn_diff(CASE WHEN pg_is_in_recovery() THEN pg_last_wal_replay_lsn() ELSE pg_current_wal_lsn() END, \
+                restart_lsn)::bigint FROM pg_replication_slots WHERE slot_name = \(sqlText(slot)) AND restart_lsn IS NOT NULL
+                """, limit: limit
+            ).first.first?.flatMap { Int64($0) }
+        }
+    }
+
     /// Says that it follows once it has for three seconds.
     private func noteFollowing(unless trial: StopSignal) {
         onNewThread { [weak self] in

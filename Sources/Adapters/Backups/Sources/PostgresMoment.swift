@@ -3,11 +3,13 @@ public import SerinModel
 extension Instant {
     /// Reads Postgres' notation in UTC, `2026-11-21 13:27:38.123456+00` or with `UTC` or nothing behind, cut to milliseconds.
     public init?(postgres text: some StringProtocol) {
-        let words = text.split { $0 == " " || $0 == "T" }
-        guard words.count >= 2, let date = CivilDate(String(words[0])) else { return nil }
-        let clock = words[1].hasSuffix("+00") ? words[1].dropLast(3) : words[1]
+        let halves = text.split(maxSplits: 1) { $0 == " " || $0 == "T" }
+        guard halves.count == 2, let date = CivilDate(String(halves[0])) else { return nil }
+        let words = halves[1].split(separator: " ")
+        guard let time = words.first, words.count == 1 || (words.count == 2 && words[1] == "UTC") else { return nil }
+        let clock = time.hasSuffix("+00") ? time.dropLast(3) : time
         let parts = clock.split(separator: ":", omittingEmptySubsequences: false)
-        guard parts.count == 3, words.count == 2 || words[2] == "UTC", let hour = Int64(parts[0]), (0..<24).contains(hour),
+        guard parts.count == 3, let hour = Int64(parts[0]), (0..<24).contains(hour),
             let minute = Int64(parts[1]), (0..<60).contains(minute)
         else { return nil }
         let seconds = parts[2].split(separator: ".", omittingEmptySubsequences: false)

@@ -15,14 +15,20 @@ public struct RedisAppendOnlySource: BackupSource {
     public let name: String
     private let address: RedisAddress
     private let folder: String
+    private let isRequired: Bool
     private let environment: SourceEnvironment
     private static let attempts = 5
 
-    /// A source; `folder` is the server's data folder on this machine.
-    public init(url: String, folder: String, environment: SourceEnvironment) throws(Failure) {
+    /// A source.
+    ///
+    /// - Parameters:
+    ///   - folder: The server's data folder on this machine.
+    ///   - isRequired: Whether a server that keeps no such files is a failure; otherwise there is nothing to back up: `conflict`.
+    public init(url: String, folder: String, isRequired: Bool = true, environment: SourceEnvironment) throws(Failure) {
         address = try RedisAddress(url)
         name = "append-only files of redis \(address.host):\(address.port)"
         self.folder = folder
+        self.isRequired = isRequired
         self.environment = environment
     }
 
@@ -48,7 +54,7 @@ public struct RedisAppendOnlySource: BackupSource {
     private func place(_ server: RedisConversation) throws(Failure) -> (folder: String, manifest: String) {
         guard try server.setting("appendonly") == "yes" else {
             throw Failure(
-                .invalid, "\(name): the server keeps none",
+                isRequired ? .invalid : .conflict, "\(name): the server keeps none",
                 hint: "CONFIG SET appendonly yes and CONFIG REWRITE, or leave them out")
         }
         let sub = try server.setting("appenddirname")

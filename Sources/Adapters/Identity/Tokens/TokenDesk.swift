@@ -68,6 +68,24 @@ public struct TokenDesk: Sendable {
         return found.record
     }
 
+    /// Agrees to a token that waits for a second person. Whoever made it is looked up among the people: nobody is two.
+    public func approve(_ name: String, by principal: Principal, people: People, at now: Instant) async throws(Failure)
+        -> TokenRecord
+    {
+        let tokens = try await store.state().tokens
+        let found = tokens.first { $0.record.id == name } ?? tokens.last { $0.record.name == name }
+        guard let found else {
+            throw Failure(.conflict, "there is no token '\(name)'", hint: "serin token list --all shows them all")
+        }
+        guard people.principal(behind: found.createdBy) != principal else {
+            throw Failure(
+                .denied, "\(principal) made the token \(found.record.id) and cannot be the one to agree to it",
+                hint: "ask another person to agree")
+        }
+        try await store.append(AccessLine(at: now, by: principal, .tokenApproved(id: found.record.id)))
+        return found.record
+    }
+
     /// Whose a token is and what it gives.
     public func caller(bearing text: String, people: People, at now: Instant) async throws(CredentialError) -> Caller {
         let token = try TokenText(text)
@@ -86,6 +104,10 @@ public struct TokenDesk: Sendable {
         }
         guard now < record.expiresAt else {
             let told = "the token '\(record.name)' ended at \(record.expiresAt)"
+            throw .refused(told: told, detail: "\(record.id): \(told)")
+        }
+        guard !known.isAwaited else {
+            let told = "the token '\(record.name)' waits for a second person: serin token approve \(record.id)"
             throw .refused(told: told, detail: "\(record.id): \(told)")
         }
         await noteUse(of: record.id, at: now)

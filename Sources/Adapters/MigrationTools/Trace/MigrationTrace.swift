@@ -14,6 +14,8 @@ public struct MigrationTrace: Sendable {
         case schema(of: @Sendable () throws(Failure) -> String)
         /// A copy, rows included, of this database of the same server, such as one that was restored from a backup.
         case template(String)
+        /// This database of the same server itself, made for the trace alone: it is renamed and dropped like any other scratch database.
+        case restored(String)
     }
 
     /// What a trace came to.
@@ -60,12 +62,15 @@ public struct MigrationTrace: Sendable {
         after applied: String?, deadline: Duration, progress: @escaping @Sendable (String) -> Void = { _ in }
     ) async throws(Failure) -> Report {
         let server = try MigrationDatabase(url: server())
-        var template: String?
-        if case .template(let name) = beginning { template = name }
-        let chosen = template
+        let origin: ScratchDatabase.Origin =
+            switch beginning {
+            case .nothing, .schema: .empty
+            case .template(let name): .template(name)
+            case .restored(let name): .taken(name)
+            }
         return try await onOwnThread { (stop) throws(Failure) in
             let tool = DatabaseMigrations.tool(policy)
-            let scratch = try ScratchDatabase(on: server, template: chosen)
+            let scratch = try ScratchDatabase(on: server, origin)
             let result = Result { () throws(Failure) in
                 try work(tool, scratch, call(scratch.database, stop, deadline), applied, progress)
             }

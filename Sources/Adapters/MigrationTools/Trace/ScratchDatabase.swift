@@ -13,12 +13,19 @@ final class ScratchDatabase {
     private let name: String
     private let keeper: Connection
 
+    /// What it is made of.
+    enum Origin: Sendable {
+        case empty
+        /// A copy, rows included, of this database of the same server.
+        case template(String)
+        /// This database itself, under another name.
+        case taken(String)
+    }
+
     /// Makes one.
     ///
-    /// - Parameters:
-    ///   - server: An address whose role may create databases.
-    ///   - template: The database of the same server that is copied with its rows; nil makes an empty one.
-    init(on server: MigrationDatabase, template: String?) throws(Failure) {
+    /// - Parameter server: An address whose role may create databases.
+    init(on server: MigrationDatabase, _ origin: Origin) throws(Failure) {
         keeper = try server.connect()
         _ = try keeper.rows("SET statement_timeout = 0")
         try ScratchDatabase.sweep(keeper)
@@ -26,14 +33,23 @@ final class ScratchDatabase {
         let text = try server.text(database: name)
         database = try MigrationDatabase(url: text)
         _ = try keeper.rows("SELECT pg_advisory_lock(\(ScratchDatabase.lockClass), hashtext(\(sqlText(name))))")
-        do throws(Failure) {
-            _ = try keeper.rows(
-                "CREATE DATABASE \(name) TEMPLATE \(sqlName(template ?? "template0"))", within: .minutes(30))
-        } catch {
+        let (statement, hint) =
+            switch origin {
+            case .empty: ("CREATE DATABASE \(name) TEMPLATE template0", "the role needs CREATEDB")
+            case .template(let other):
+                (
+                    "CREATE DATABASE \(name) TEMPLATE \(sqlName(other))",
+                    "the role needs CREATEDB and to own the template, which nobody may be using"
+                )
+            case .taken(let other):
+                (
+                    "ALTER DATABASE \(sqlName(other)) RENAME TO \(name)",
+                    "the role needs CREATEDB; nobody may be using the database"
+                )
+            }
+        do throws(Failure) { _ = try keeper.rows(statement, within: .minutes(30)) } catch {
             throw Failure(
-                error.kind, "no database for the trace can be made on \(server.name): \(error.message)",
-                hint: template == nil
-                    ? "the role needs CREATEDB" : "the role needs CREATEDB and to own the template, which nobody may be using")
+                error.kind, "no database for the trace can be made on \(server.name): \(error.message)", hint: hint)
         }
     }
 

@@ -86,6 +86,7 @@ struct BackupPlanBuilder {
         let recipients = texts(section, "recipients")
         let passphrase = secret("key", in: section)
         let reason = section.text("reason")
+        let former = texts(section, "former_key_files")
         if profile == .none {
             if passphrase != nil || !recipients.isEmpty {
                 complain(
@@ -96,9 +97,11 @@ struct BackupPlanBuilder {
                     section.mark(of: "profile"), "encryption.profile: none needs a reason",
                     hint: "write enc1 with key_file or recipients, or reason: and why the backups may be read by anybody")
             }
-            return EncryptionPolicy(profile: .none, key: .none, reason: reason)
+            return EncryptionPolicy(profile: .none, key: .none, formerKeyFiles: former, reason: reason)
         }
-        if let passphrase { return EncryptionPolicy(profile: profile, key: .passphrase(passphrase), reason: reason) }
+        if let passphrase {
+            return EncryptionPolicy(profile: profile, key: .passphrase(passphrase), formerKeyFiles: former, reason: reason)
+        }
         guard let first = recipients.first else {
             complain(
                 section.mark, "encryption: has no key",
@@ -113,7 +116,7 @@ struct BackupPlanBuilder {
                 section.mark(of: "recipients"), "encryption.recipients: only \(first) could open the backups",
                 hint: "add a second certificate whose key is kept elsewhere, or reason: and why one is enough")
         }
-        return EncryptionPolicy(profile: profile, key: .recipients(recipients), reason: reason)
+        return EncryptionPolicy(profile: profile, key: .recipients(recipients), formerKeyFiles: former, reason: reason)
     }
 
     private mutating func compression(from section: ReadSection) -> BackupPlan.Compression {

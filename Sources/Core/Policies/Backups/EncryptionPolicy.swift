@@ -16,13 +16,16 @@ public struct EncryptionPolicy: Sendable, Hashable, Codable {
     public var profile: EnvelopeProfile
     /// Who can open it.
     public var key: Key
+    /// Key files that were used before: they still open what was made with them. Paths.
+    public var formerKeyFiles: [String]
     /// Why it is not encrypted, or has a single recipient.
     public var reason: String?
 
     /// An encryption.
-    public init(profile: EnvelopeProfile = .enc1, key: Key, reason: String? = nil) {
+    public init(profile: EnvelopeProfile = .enc1, key: Key, formerKeyFiles: [String] = [], reason: String? = nil) {
         self.profile = profile
         self.key = key
+        self.formerKeyFiles = formerKeyFiles
         self.reason = reason
     }
 }

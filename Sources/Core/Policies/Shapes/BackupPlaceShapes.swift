@@ -31,7 +31,9 @@ private let postgresDumpShape = connection(
         Field(
             "format", .word(PostgresDumpSource.Format.allCases.map(\.rawValue)), .fallback("custom"),
             "custom and directory can be restored in part; plain is SQL; tar is pg_dump's own"),
-        Field("schemas", .list(.scalar(.backup(.identifier)), least: 1), .optional, "only these, by exact name; default all"),
+        Field(
+            "schemas", .list(.scalar(.backup(.identifier)), least: 1), .optional,
+            "only these, by exact name; default all. A dump of a part takes the place of no live database"),
         tables("tables", "only these"), tables("exclude", "not these"), tables("exclude_data", "these without their rows"),
         Field(
             "globals", .flag, .fallback("false"),

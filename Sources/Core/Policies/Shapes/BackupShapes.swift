@@ -79,7 +79,12 @@ private let encryptionShape = Section(
             "recipients", .list(.scalar(.path), least: 1), .optional,
             "certificates whose owners can open it, so that this machine need not be able to; at least two, or a reason"),
     ] + secretFields("key", "the passphrase")
-        + [Field("reason", .text, .optional, "why it is not encrypted, or for a single recipient")],
+        + [
+            Field(
+                "former_key_files", .list(.scalar(.path), least: 1), .optional,
+                "files of passphrases that were used before: what was made with them can still be opened and believed"),
+            Field("reason", .text, .optional, "why it is not encrypted, or for a single recipient"),
+        ],
     atMostOne: [["recipients"] + secretKeys("key")])
 
 let retentionShape = Section(

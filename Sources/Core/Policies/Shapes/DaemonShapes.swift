@@ -102,4 +102,5 @@ private func routeShape(_ channels: [DriverSchema]) -> Section {
 let notificationKinds = [
     "rollout.changed", "rollout.ended", "backup.begun", "backup.made", "backup.failed", "verification.failed", "backup.expiring",
     "prune.failed", "drill.passed", "drill.failed",
+    "configuration.changed",
 ]

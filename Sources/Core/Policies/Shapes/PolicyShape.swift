@@ -77,6 +77,9 @@ let timingFields: [Field] = [
         "approval_deadline", time(.seconds(1), .hours(24 * 7)), .fallback("24h"),
         "for an approval until the rollout is rolled back"),
     Field(
+        "approval_for", time(.seconds(1), .hours(24 * 7)), .fallback("30m"),
+        "how long an approval counts: all who must agree do so within it, and what they agreed to begins within it"),
+    Field(
         "watchdog_after", time(.seconds(1), .hours(1)), .fallback("30s"),
         "without a controller, until the watchdog lowers the weight"),
 ]

@@ -1,7 +1,9 @@
+internal import Glibc
 internal import SerinController
 internal import SerinModel
 internal import SerinPolicies
 internal import SerinRollouts
+internal import SerinSQLite
 internal import SerinServer
 internal import SerinTransport
 
@@ -84,6 +86,17 @@ struct ControllerLocator: Sendable {
     func daemon() throws(OperationError) -> RemoteController? {
         guard UnixSocket.answers(at: state.daemonSocket) else { return nil }
         return RemoteController(transport: try transport(), socket: state.daemonSocket, timeout: timeout)
+    }
+
+    /// The daemon, for who may not open the catalogue of the backups; nil for who may.
+    func approvalDesk() throws(OperationError) -> RemoteController? {
+        let path = SQLiteCatalogue.path(under: state.path)
+        guard access(path, R_OK | W_OK) != 0, errno == EACCES else { return nil }
+        if let daemon = try daemon() { return daemon }
+        throw .refused(
+            Refusal(
+                "the catalogue \(path) is closed to you, and no daemon answers you at \(state.daemonSocket)",
+                hint: "serin daemon --socket-group GROUP lets the members of a group that you are in approve through it"))
     }
 
     /// The controller in charge, or else the service's journal to read in.

@@ -62,6 +62,19 @@ struct RemoteController: RolloutOperations {
         return try decode(await ask("GET", path, patience: timeout), StatusDocument.decode)
     }
 
+    /// Approves a swap or merge with a backup, as the user that this process runs as.
+    ///
+    /// - Parameter name: The backup's identifier, or the end of it.
+    func approveBackup(_ name: String, request: String?, reason: String) async throws(OperationError) -> JSONValue {
+        // Nothing in it needs escaping.
+        guard (4...36).contains(name.utf8.count), name.lowercased().allSatisfy({ "0123456789abcdef-".contains($0) }) else {
+            throw .notFound("there is no backup '\(plain(name))'")
+        }
+        var words = [JSONValue.Member("reason", .string(reason))]
+        if let request { words.append(JSONValue.Member("request", .string(request))) }
+        return try await ask("POST", "/v1/backups/\(name.lowercased()):approve", body: .sortedObject(words))
+    }
+
     /// Names are checked here, so that they need no escaping.
     private func path(_ name: String) throws(OperationError) -> String {
         guard RolloutID(name) != nil else { throw .notFound("there is no rollout or service '\(name)'") }
@@ -74,7 +87,7 @@ struct RemoteController: RolloutOperations {
         try decode(await ask(method, path, body: body, key: key), StatusDocument.decode)
     }
 
-    private func ask(
+    func ask(
         _ method: String, _ path: String, body: JSONValue? = nil, key: String? = nil, patience: Duration = .zero
     ) async throws(OperationError) -> JSONValue {
         var request = HTTPRequest(

@@ -93,6 +93,14 @@ actor BackupQueue: BackupDesk {
         return try await add(.restore, record.order.project, record.order.target, record.id, by: principal)
     }
 
+    func approve(
+        _ record: BackupRecord, request: String?, reason: String, by principal: Principal
+    ) async throws(OperationError) -> ApprovedBackup {
+        let approved = try await BackupApprovals.approve(
+            record, code: request, reason: reason, by: principal, in: try await catalogue(), at: clock.now())
+        return ApprovedBackup(record.id, approved.code, approved.words, by: principal)
+    }
+
     private func plan(for order: ExportOrder) throws(OperationError) -> LoadedBackupPlan {
         let fitting = plans.filter { loaded in
             let isLogs = if case .logs = loaded.plan.source { true } else { false }

@@ -11,7 +11,7 @@ extension DaemonFaces {
     /// - Parameter hosts: The names by which browsers may reach them, beside those of the computer itself.
     mutating func addPages(
         of operations: any RolloutOperations, _ session: Session, backups: any BackupDesk, hosts: [String],
-        checks: @escaping @Sendable () async -> [ReadinessCheck]
+        decided: @escaping @Sendable () async -> [AuditPage.Line], checks: @escaping @Sendable () async -> [ReadinessCheck]
     ) throws(Failure) {
         let clock = SystemClock()
         let sessions = try PageSessions(over: Authenticators(authenticators), now: { clock.now() })
@@ -26,6 +26,7 @@ extension DaemonFaces {
                 return lines.joined(separator: "\n") + "\n"
             },
             backups: { try await backups.state().records },
+            decided: decided,
             checks: {
                 await checks().map { check in
                     HealthPage.Check(check.name, check.complaint == nil ? .good : .bad, check.complaint ?? "as it should be")

@@ -21,16 +21,19 @@ struct DaemonFaces {
     /// - Parameters:
     ///   - checks: What must hold to be ready.
     ///   - backups: What carries out what is asked of backups.
+    ///   - configuration: What two people decide about.
     ///   - authenticators: What finds out who asks, in the order in which it is tried.
     init(
         _ operations: any RolloutOperations, _ session: Session, backups: any BackupDesk,
-        checks: @escaping @Sendable () async -> [ReadinessCheck], authenticators: [any Authenticator] = [],
+        configuration: any ConfigurationDesk, checks: @escaping @Sendable () async -> [ReadinessCheck],
+        authenticators: [any Authenticator] = [],
         metrics: @escaping @Sendable () async -> String = { "" }
     ) {
         let health = HealthAPI(
             operations, version: Release.version, checks: checks, traffic: traffic, limiter: limiter, others: metrics)
         let routes =
             health.routes + RolloutAPI(operations).routes + PolicyAPI(session).routes + BackupAPI(backups).routes
+            + ConfigurationAPI(configuration).routes
         documented = routes + OpenAPI.routes(describing: routes, version: Release.version)
         self.authenticators = authenticators
     }
@@ -43,7 +46,7 @@ struct DaemonFaces {
 }
 
 /// Faces of nothing, to be described only.
-private struct Nobody: RolloutOperations, BackupDesk {
+private struct Nobody: RolloutOperations, BackupDesk, ConfigurationDesk {
     private var nobody: OperationError { .unavailable("nobody is in charge") }
 
     func start(_: StartRequest, by _: Principal) async throws(OperationError) -> RolloutStatus { throw nobody }
@@ -56,16 +59,23 @@ private struct Nobody: RolloutOperations, BackupDesk {
     func statusChange(of _: String, from _: RolloutStatus?, timeout _: Duration) async throws(OperationError) -> RolloutStatus {
         throw nobody
     }
+    func standing() async throws(OperationError) -> JSONValue { throw nobody }
+    func propose(reason _: String, by _: Principal) async throws(OperationError) -> JSONValue { throw nobody }
+    func approve(plan _: String?, by _: Principal) async throws(OperationError) -> JSONValue { throw nobody }
+    func approveToken(_: String, by _: Principal) async throws(OperationError) -> JSONValue { throw nobody }
     func state() async throws(OperationError) -> CatalogueState { throw nobody }
     func jobs() async throws(OperationError) -> [BackupJob] { throw nobody }
     func export(_: ExportOrder, by _: Principal) async throws(OperationError) -> BackupJob { throw nobody }
     func restore(_: BackupRecord, by _: Principal) async throws(OperationError) -> BackupJob { throw nobody }
+    func approve(
+        _: BackupRecord, request _: String?, reason _: String, by _: Principal
+    ) async throws(OperationError) -> ApprovedBackup { throw nobody }
 }
 
 extension DaemonFaces {
     /// The OpenAPI document of what a daemon of this build shows.
     static func description(_ session: Session) -> JSONValue {
-        let faces = DaemonFaces(Nobody(), session, backups: Nobody(), checks: { [] })
+        let faces = DaemonFaces(Nobody(), session, backups: Nobody(), configuration: Nobody(), checks: { [] })
         return OpenAPI.document(of: faces.documented, version: Release.version)
     }
 }

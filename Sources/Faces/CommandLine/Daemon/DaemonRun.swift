@@ -6,6 +6,7 @@ internal import SerinIdentity
 internal import SerinLocks
 internal import SerinModel
 internal import SerinPolicies
+internal import SerinPorts
 internal import SerinServer
 
 /// One run of the daemon: opens everything in order, tells the service manager, takes over a changed configuration, ends in order.
@@ -24,11 +25,11 @@ struct DaemonRun: Sendable {
 
     /// Everything that a configuration means, read and checked, before any of it is used.
     private struct Prepared: Sendable {
-        var settings: DaemonSettings
-        var warnings: [Diagnostic]
-        var plans: [LoadedBackupPlan]
+        var files: DaemonFiles
         var places: [DaemonDoors.Place]
-        var identities: IdentitySettings
+        var settings: DaemonSettings { files.settings }
+        var plans: [LoadedBackupPlan] { files.plans }
+        var warnings: [Diagnostic] { files.warnings }
     }
 
     /// Everything that is open.
@@ -40,6 +41,7 @@ struct DaemonRun: Sendable {
         var local: ExchangedAuthenticator
         var router: Router
         var server: HTTPServer
+        var keeper: ConfigurationKeeper
     }
 
     let session: Session
@@ -58,16 +60,32 @@ struct DaemonRun: Sendable {
     /// Runs until a signal, or until rollouts cannot be driven any more.
     func run() async throws -> ExitCode {
         // What is wrong stops the start, when somebody still looks.
-        let prepared = try prepare()
+        let found = try DaemonFiles.read(flags, session)
+        _ = try prepare(found)
+        try session.state.create()
+        let keeper = await ConfigurationKeeper.opened(session)
+        do {
+            let code = try await run(found, keeper)
+            await keeper.close()
+            return code
+        } catch {
+            await keeper.close()
+            throw error
+        }
+    }
+
+    /// Runs with what is in force, which the files may say otherwise.
+    private func run(_ found: DaemonFiles, _ keeper: ConfigurationKeeper) async throws -> ExitCode {
+        let chosen = await keeper.choose(found.texts)
+        let prepared = try prepare(chosen == found.texts ? found : try DaemonFiles(of: chosen, session))
         let settings = prepared.settings
         if flags.logsAsJSON || settings.log == .json { session.console.logAsJSON() }
         for warning in prepared.warnings { session.note(plainLines(warning.description)) }
-        let group = flags.socketGroup ?? settings.socketGroup
-        try session.state.create()
+        let group = prepared.files.socketGroup
         try UnixSocket.check(session.state.daemonSocket, group: group)
         // So does an address that is taken, or a certificate that is wrong.
         let listeners = try flags.listening.listeners()
-        let opened = try await open(prepared, group: group, listeners)
+        let opened = try await open(prepared, group: group, listeners, keeper)
         for place in [session.state.daemonSocket] + listeners.map(\.place) { session.note("listening at \(place)") }
         // The rollouts that were found are driven at once; an address that cannot be had is said and tried at the next reload.
         do throws(Failure) {
@@ -75,19 +93,27 @@ struct DaemonRun: Sendable {
         } catch { session.complain(error.description) }
         opened.messages?.open(opened.controller.operations)
         schedule(prepared.plans, opened)
+        await keeper.begin(
+            ConfigurationKeeper.Hands(
+                read: { try DaemonFiles.read(flags, session).texts },
+                check: { _ = try prepare(try DaemonFiles(of: $0, session)) },
+                use: { try await use(try prepare(try DaemonFiles(of: $0, session)), opened) },
+                tell: { [messages = opened.messages] in await messages?.notifier.notify($0) }))
         let code = await serve(opened)
         await opened.messages?.close()
         return code
     }
 
-    private func open(_ prepared: Prepared, group: String?, _ listeners: [Listener]) async throws -> Opened {
+    private func open(
+        _ prepared: Prepared, group: String?, _ listeners: [Listener], _ keeper: ConfigurationKeeper
+    ) async throws -> Opened {
         let settings = prepared.settings
         var messages: (any DaemonMessages)?
         if flags.configuration != nil {
             messages = try await session.assembly.daemon.openMessages(session.state)
             try messages?.prepare(settings)()
         }
-        let identification = try await identification(prepared)
+        let identification = try await identification(prepared, keeper)
         let (remote, local) = (
             ExchangedAuthenticator(identification.remote), ExchangedAuthenticator(identification.local)
         )
@@ -99,22 +125,23 @@ struct DaemonRun: Sendable {
             throw error
         }
         let queue = BackupQueue(session, plans: prepared.plans)
+        let checks = { @Sendable in await controller.readiness() + [keeper.readiness] }
         var faces = DaemonFaces(
-            controller.operations, session, backups: queue, checks: { await controller.readiness() },
+            controller.operations, session, backups: queue, configuration: keeper, checks: checks,
             authenticators: [remote, local],
-            metrics: { [messages] in await queue.metrics() + (await messages?.metrics() ?? "") })
+            metrics: { [messages] in await queue.metrics() + (await messages?.metrics() ?? "") + keeper.metrics })
         faces.others += messages?.routes ?? []
         do {
             try faces.addPages(
                 of: controller.operations, session, backups: queue, hosts: flags.pageHosts + settings.pageHosts,
-                checks: { await controller.readiness() })
+                decided: { await keeper.entries().map(ConfigurationView.line) }, checks: checks)
             let socket = try UnixSocket(listeningAt: session.state.daemonSocket, group: group)
             var limits = Limits()
             limits.connections = settings.connections
             let server = try HTTPServer(listeners: [.unix(socket)] + listeners, router: faces.router, limits: limits)
             return Opened(
                 controller: controller, messages: messages, queue: queue, remote: remote, local: local, router: faces.router,
-                server: server)
+                server: server, keeper: keeper)
         } catch {
             await controller.abandon()
             await messages?.close()
@@ -122,9 +149,13 @@ struct DaemonRun: Sendable {
         }
     }
 
-    private func identification(_ prepared: Prepared) async throws(Failure) -> Identification {
-        try await Identification.opened(
-            prepared.identities, session, othersMayStart: flags.groupMayStart || prepared.settings.groupMayStart)
+    private func identification(
+        _ prepared: Prepared, _ keeper: ConfigurationKeeper
+    ) async throws(Failure) -> Identification {
+        let identification = try await Identification.opened(
+            prepared.files.identities, session, othersMayStart: prepared.files.groupMayStart)
+        keeper.know(try People(prepared.files.identities.people))
+        return identification
     }
 
     private func serve(_ opened: Opened) async -> ExitCode {
@@ -210,16 +241,9 @@ struct DaemonRun: Sendable {
 
     // MARK: Configuration
 
-    private func prepare() throws -> Prepared {
-        let loaded = try flags.configuration.map { file in try Self.load(file, session) }
-        let settings = loaded?.settings ?? DaemonSettings()
-        return Prepared(
-            settings: settings, warnings: loaded?.warnings ?? [],
-            plans: try (flags.plans + settings.backups).map { try PlanArgument.load($0, session) },
-            places: try DaemonDoors.places(of: settings, secret: session.assembly.daemon.readSecret),
-            identities: try (flags.identities ?? settings.identities).map {
-                try IdentityFile(path: $0, secrets: Secrets(environment: session.environment)).settings()
-            } ?? IdentitySettings())
+    private func prepare(_ files: DaemonFiles) throws -> Prepared {
+        Prepared(
+            files: files, places: try DaemonDoors.places(of: files.settings, secret: session.assembly.daemon.readSecret))
     }
 
     /// Reads and checks a configuration.
@@ -233,21 +257,32 @@ struct DaemonRun: Sendable {
         manager.reloading()
         defer { manager.ready("driving rollouts in \(session.state.path)") }
         do {
-            let prepared = try prepare()
-            let use = try opened.messages?.prepare(prepared.settings)
-            let identification = try await identification(prepared)
-            try await doors.open(prepared.places, router: opened.router, connections: prepared.settings.connections)
-            use?()
-            opened.remote.exchange(for: identification.remote)
-            opened.local.exchange(for: identification.local)
-            await opened.queue.use(prepared.plans)
-            schedule(prepared.plans, opened)
-            for warning in prepared.warnings { session.note(plainLines(warning.description)) }
+            let found = try DaemonFiles.read(flags, session)
+            let isInForce = try await opened.keeper.alone {
+                let chosen = await opened.keeper.choose(found.texts)
+                let isInForce = chosen == found.texts
+                try await use(try prepare(isInForce ? found : try DaemonFiles(of: chosen, session)), opened)
+                return isInForce
+            }
+            guard isInForce else { return }
+            for warning in found.warnings { session.note(plainLines(warning.description)) }
             session.note("the configuration was read again and is in force")
         } catch {
             session.complain("the configuration was read again and is wrong; the one before stays in force")
             if let error = error as? OperationError { _ = session.complain(error) } else { session.complain("\(error)") }
         }
+    }
+
+    /// Takes a configuration over. Whatever fails on the way leaves all as it was.
+    private func use(_ prepared: Prepared, _ opened: Opened) async throws {
+        let use = try opened.messages?.prepare(prepared.settings)
+        let identification = try await identification(prepared, opened.keeper)
+        try await doors.open(prepared.places, router: opened.router, connections: prepared.settings.connections)
+        use?()
+        opened.remote.exchange(for: identification.remote)
+        opened.local.exchange(for: identification.local)
+        await opened.queue.use(prepared.plans)
+        schedule(prepared.plans, opened)
     }
 
     private func schedule(_ plans: [LoadedBackupPlan], _ opened: Opened) {

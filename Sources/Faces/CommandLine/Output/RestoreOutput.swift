@@ -34,6 +34,11 @@ struct RestoreOutput: Sendable {
                 "restored as \(restored.name), which did NOT pass; \(restored.live) was not touched; afterwards: \(drop)")
         } else if isMasked {
             session.note("restored and masked as \(restored.name), which never goes live; afterwards: \(drop)")
+        } else if let part = restored.part {
+            session.note(
+                "restored as \(restored.name) and checked; \(restored.live) was not touched\nthe backup holds a part of the database, "
+                    + "\(plain(part)), and takes no live one's place; rows come back by\n"
+                    + "  serin backup merge \(plain(plan)) \(restored.name) SCHEMA.TABLE\n  \(drop)")
         } else {
             session.note(
                 "restored as \(restored.name) and checked; \(restored.live) was not touched\nnext: look at it; then either\n"

@@ -30,12 +30,16 @@ enum WhyPage {
         if let awaited = status.awaitedApproval {
             let plan = status.approvalPlan.map { " --plan \($0)" } ?? ""
             lines += ["  waits for approval: \(plain(awaited))", "  approve it: serin approve \(status.id)\(plan)"]
-            if status.approvalPlan != nil {
+            lines += status.approvalLines.map { "    " + plain($0) }
+            if status.fence != .open, status.isCodeBack {
                 lines.append("  or keep the schema as it is, and let writes in: serin resume \(status.id)")
             }
         }
         if !status.wayBack.isEmpty {
             lines += ["", style.paint("Schema and data", .bold)] + status.wayBack.map { "  " + plain($0) }
+            if status.fence != .open {
+                lines.append("  Rows are counted by the server, which hears of some up to 10 s late: at least so many.")
+            }
         }
         if !status.signals.isEmpty {
             lines += ["", style.paint("Signals", .bold)]

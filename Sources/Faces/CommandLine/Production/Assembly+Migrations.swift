@@ -30,6 +30,7 @@ extension Assembly {
             trace: { policy, target in
                 var beginning = MigrationTrace.Beginning.nothing
                 if let template = target.template { beginning = .template(template) }
+                if let restored = target.restored { beginning = .restored(restored) }
                 if let copied = target.copied { beginning = .schema { () throws(Failure) in try secrets.read(copied) } }
                 return MigrationTrace(policy, environment: environment, beginning: beginning, previous: target.previous) {
                     () throws(Failure) in try secrets.read(target.server)

@@ -11,9 +11,12 @@ struct BackupKeys {
     /// Of the passphrase where there is one, so that a new machine needs nothing else to believe what is stored; otherwise random, in
     /// a file beside the catalogue, of which a copy belongs to the keys of the recipients.
     let manifest: Secret
+    /// The keys of manifests that were used before.
+    let formerManifests: [Secret]
 
     init(_ plan: BackupPlan, _ options: BackupWorkOptions, _ secrets: Secrets, manifestKeyFile: String) throws(Failure) {
         do throws(EnvelopeFailure) {
+            var formerManifests: [Secret] = []
             var identities = try options.identities.map { (pair) throws(EnvelopeFailure) in
                 try EnvelopeIdentity.recipient(certificate: pair.certificate, privateKey: pair.key)
             }
@@ -29,6 +32,8 @@ struct BackupKeys {
                 key = .keyFile(file)
                 identities.append(.keyFile(file))
                 manifest = try Self.derived(from: file.passphrase)
+                // What was made before the plan had a passphrase.
+                if access(manifestKeyFile, F_OK) == 0 { formerManifests.append(try KeyFile(path: manifestKeyFile).passphrase) }
             case .recipients(let paths):
                 key = .recipients(try paths.map { (path) throws(EnvelopeFailure) in try readCertificate(path) })
                 manifest = try Self.kept(manifestKeyFile, makes: options.makesKey)
@@ -36,7 +41,13 @@ struct BackupKeys {
                 key = .unencrypted
                 manifest = try Self.kept(manifestKeyFile, makes: options.makesKey)
             }
+            for path in plan.encryption.formerKeyFiles {
+                let file = try KeyFile(path: path)
+                identities.append(.keyFile(file))
+                formerManifests.append(try Self.derived(from: file.passphrase))
+            }
             self.identities = identities
+            self.formerManifests = formerManifests
         } catch { throw error.failure }
     }
 

@@ -18,7 +18,11 @@ func within<Value: Sendable>(
         if let first { return first }
         // What was cancelled says how it ended; it may have been done after all.
         let last = await group.next() ?? nil
-        if case .success(let value)? = last { return .success(value) }
-        return .failure(Failure(.unknown, "\(what) took longer than \(deadline)"))
+        switch last {
+        case .success(let value)?: return .success(value)
+        case .failure(let why)?:
+            return .failure(Failure(.unknown, "\(what) took longer than \(deadline): \(why.message)", hint: why.hint))
+        case nil: return .failure(Failure(.unknown, "\(what) took longer than \(deadline)"))
+        }
     }
 }

@@ -15,14 +15,20 @@ struct IdentityFile: Sendable {
     let secrets: Secrets
 
     /// What it says; `invalid` carries every complaint.
-    func settings() throws(OperationError) -> IdentitySettings {
-        let text: [UInt8]
+    func settings() throws(OperationError) -> IdentitySettings { try settings(saying: Array(try Self.text(of: path).utf8)) }
+
+    /// The file's text.
+    static func text(of path: String) throws(OperationError) -> String {
         do throws(Failure) {
-            guard let bytes = try contents(ofFile: path, limit: Self.limit) else {
+            guard let bytes = try contents(ofFile: path, limit: limit) else {
                 throw Failure(.invalid, "cannot read \(path): no such file")
             }
-            text = bytes
-        } catch { throw .invalid([complaint(error.message, hint: error.hint)]) }
+            return String(decoding: bytes, as: UTF8.self)
+        } catch { throw .invalid([complaint(path, error.message, hint: error.hint)]) }
+    }
+
+    /// What a text says that the file had; `invalid` carries every complaint.
+    func settings(saying text: [UInt8]) throws(OperationError) -> IdentitySettings {
         let document = readYAML(text, file: path)
         let reading = IdentityReading(of: document.node, file: path, earlier: document.diagnostics)
         guard let policy = reading.policy else { throw .invalid(reading.diagnostics) }
@@ -104,6 +110,10 @@ struct IdentityFile: Sendable {
     }
 
     private func complaint(_ message: String, hint: String? = nil) -> Diagnostic {
+        Self.complaint(path, message, hint: hint)
+    }
+
+    private static func complaint(_ path: String, _ message: String, hint: String? = nil) -> Diagnostic {
         Diagnostic(file: path, mark: Mark(line: 1, column: 1), message: message, hint: hint)
     }
 }

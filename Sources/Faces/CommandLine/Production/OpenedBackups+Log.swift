@@ -2,6 +2,7 @@ internal import SerinBackups
 internal import SerinCatalogue
 internal import SerinModel
 internal import SerinPolicies
+internal import SerinPorts
 internal import SerinProcesses
 
 /// The write-ahead log of a cluster: followed, and asked for.
@@ -26,6 +27,30 @@ extension OpenedBackups {
             try? await Task.sleep(for: .seconds(1))
         }
         try await onOwnThread { _ throws(Failure) in try follower.stop() }
+    }
+
+    func logLag() async throws(Failure) -> Int64? {
+        guard case .postgresPhysical(let source) = plan.source, case .receive(let slot, _, _) = source.log else { return nil }
+        let url = try secrets.read(source.url)
+        return try await onOwnThread { _ throws(Failure) in try LogFollower.lag(behind: url, slot: slot, within: .seconds(5)) }
+    }
+
+    func moments(_ span: ClosedRange<Instant>) async throws(Failure) -> LogMoments {
+        guard case .postgresPhysical(let source) = plan.source, let path = source.log.folder else {
+            throw Failure(
+                .denied, "\(plan.source.word) keeps no write-ahead log in a folder here",
+                hint: "a plan with source.postgres_physical.archive or receivewal does")
+        }
+        let records: [BackupRecord]
+        do throws(CatalogueStoreError) { records = try await catalogue.state().records } catch { throw error.failure }
+        let versions = records.filter { $0.order.target == plan.target.description }.compactMap { $0.facts?.server?.version }
+        guard let major = versions.last.flatMap({ Int($0.prefix { $0 != "." }) }) else {
+            throw Failure(.invalid, "no backup of \(plan.target) tells which version of Postgres wrote the log")
+        }
+        let tools = try PostgresTools(major: major)
+        return try await onOwnThread { (stop) throws(Failure) in
+            try LogFolder(path).moments(span, tools: tools, deadline: .minutes(30), stop: stop)
+        }
     }
 
     /// Whether the server keeps and hands out its log in a way that loses none.

@@ -1,3 +1,4 @@
+internal import Glibc
 internal import SerinBackups
 internal import SerinCatalogue
 internal import SerinDatabase
@@ -45,9 +46,13 @@ extension OpenedBackups {
         return name
     }
 
-    private func databaseRestore(_ deadline: Duration? = nil) throws(Failure) -> BackupRestore {
-        try BackupRestore(
-            settings, databaseSettings(deadline), identities: identities, catalogue: catalogue, holder: holder, now: Self.now,
+    func liveNumber() async throws(Failure) -> String? { try await sides().liveNumber() }
+
+    private func databaseRestore(_ wish: RestoreWish = RestoreWish()) throws(Failure) -> BackupRestore {
+        var restore = try databaseSettings(wish.deadline)
+        restore.keepsOwners = wish.keepsOwners
+        return try BackupRestore(
+            settings, restore, identities: identities, catalogue: catalogue, holder: holder, now: Self.now,
             progress: options.progress)
     }
 
@@ -67,7 +72,7 @@ extension OpenedBackups {
     func restore(
         _ record: BackupRecord, _ wish: RestoreWish, permit: RestorePermit
     ) async throws(Failure) -> RestoredDatabase {
-        try await databaseRestore(wish.deadline).restore(
+        try await databaseRestore(wish).restore(
             record.id, source: source(record.kind), destination: wish.destination, tables: wish.tables, isMasked: wish.isMasked,
             permit: permit)
     }
@@ -191,6 +196,19 @@ extension OpenedBackups {
         }
     }
 
+    /// The folder for temporary files, where its name is short enough for a socket and the account of the server may go through it.
+    private var rehearsalFolder: String {
+        guard let folder = environment["TMPDIR"], folder.hasPrefix("/"), folder.utf8.count <= 50 else { return "/tmp" }
+        var path = ""
+        for part in folder.split(separator: "/") {
+            path += "/" + part
+            var status = stat()
+            let isOpen = stat(path, &status) == 0 && status.st_mode & S_IFMT == S_IFDIR
+            guard isOpen, geteuid() != 0 || status.st_mode & S_IXOTH != 0 else { return "/tmp" }
+        }
+        return path.isEmpty ? "/tmp" : path
+    }
+
     func drill(
         _ policy: DrillPolicy, _ backup: BackupID?, seed: UInt64?, by principal: Principal
     ) async throws(Failure) -> DrillReport {
@@ -198,9 +216,13 @@ extension OpenedBackups {
             var restore = try restoreSettings(policy.deadline)
             restore.isRehearsal = true
             var drill = BackupDrill.Settings(
-                policy, checks: plan.restore.checks, integrity: restore.integrity, targets: plan.targets, probe: restore.probe,
-                hasHeartbeat: plan.heartbeat != nil)
+                policy, checks: plan.restore.checks, integrity: restore.integrity, targets: plan.targets, folder: rehearsalFolder,
+                probe: restore.probe, hasHeartbeat: plan.heartbeat != nil)
             drill.erasure = restore.erasure
+            if case .postgres = plan.source, plan.restore.url != nil {
+                let preflight = RestorePreflight(restore, last: nil)
+                drill.roles = { record in await preflight.check(rolesOf: record) }
+            }
             let settings = restore
             drill.unpack = { record, folder throws(Failure) in
                 var wish = RestoreWish()

@@ -20,7 +20,7 @@ struct OpenedBackups: BackupWork {
     let catalogue: any CatalogueStore
     let options: BackupWorkOptions
     let holder: LeaseHolder
-    private let environment: [String: String]
+    let environment: [String: String]
     let secrets: Secrets
     let transport: Transport
     let notices: BackupNotices
@@ -84,6 +84,7 @@ struct OpenedBackups: BackupWork {
                 level: plan.compression.level ?? (plan.compression.method == .gzip ? 6 : 3)),
             key: keys?.key ?? .unencrypted, manifestKey: keys?.manifest ?? Secret(UnsafeRawBufferPointer(start: nil, count: 0)),
             workFolder: scratch)
+        settings.formerManifestKeys = keys?.formerManifests ?? []
         settings.retentionClass = plan.retentionClass
         settings.hasPersonalData = plan.hasPersonalData
         settings.planRevision = loaded.hash
@@ -222,7 +223,7 @@ struct OpenedBackups: BackupWork {
             tell(.success, notices.made(result, at: Self.now()))
             return result
         } catch {
-            if !error.isBusy { tell(.failure, notices.failed(kind, error, at: Self.now())) }
+            if !error.isBusy, !error.isNothing { tell(.failure, notices.failed(kind, error, at: Self.now())) }
             throw error
         }
     }
@@ -234,10 +235,10 @@ struct OpenedBackups: BackupWork {
         do throws(Failure) {
             let log = kind == .walRange ? try await lastLog() : nil
             parts = (try self.source(kind, after: log), try settings)
-            if kind == .walRange { try await expectNewLog(parts.source) }
+            if kind == .walRange || kind == .redisAOF { try await expectSomething(parts.source) }
         } catch {
-            // A server on which nothing happens writes no new file of log.
-            if kind == .walRange, error.kind == .conflict { throw BackupRunFailure(.lease, error) }
+            // A server on which nothing happens writes no new file of log, and one may keep no append-only file.
+            if error.kind == .conflict { throw BackupRunFailure(.preflight, error, isNothing: true) }
             let unbegun: UnbegunBackup
             do throws(Failure) {
                 unbegun = try UnbegunBackup(of: plan, revision: loaded.hash, kind, request, at: Self.now(), error)
@@ -258,7 +259,7 @@ struct OpenedBackups: BackupWork {
         _ = try await pipeline(settings).run(globals, request)
     }
 
-    private func expectNewLog(_ source: any BackupSource) async throws(Failure) {
+    private func expectSomething(_ source: any BackupSource) async throws(Failure) {
         _ = try await onOwnThread { (stop) throws(Failure) in try source.probe(stop: stop) }
     }
 
@@ -291,7 +292,12 @@ struct OpenedBackups: BackupWork {
     func copy(
         _ record: BackupRecord, by principal: Principal
     ) async throws(Failure) -> (record: BackupRecord, missing: [BackupRunResult.MissingCopy]) {
-        try await pipeline(settings).replicate(record.id, by: principal)
+        // Reading a whole backup is an access to it, whatever it is for.
+        let note = AuditNote(
+            at: Self.now(), by: principal, topic: "read", target: record.order.target, backup: record.id,
+            text: "copied to the destinations that lack it")
+        do throws(CatalogueStoreError) { try await catalogue.note(note) } catch { throw error.failure }
+        return try await pipeline(settings).replicate(record.id, by: principal)
     }
 
     func prune(
@@ -354,17 +360,34 @@ struct OpenedBackups: BackupWork {
     }
 
     func contents(of destination: String) async throws(Failure) -> DestinationContents {
-        let survey = CatalogueSurvey(try reading(destination), authenticate: ManifestSeal(try keys.get().manifest).code)
+        let seal = try settings.seal
+        let survey = CatalogueSurvey(try reading(destination), authenticate: seal.code, former: seal.former)
         var contents = try await survey.contents()
         // Pointers to the newest belong to no backup of their own.
-        let pointers = Set(BackupKind.allCases.map { "\(plan.target)/latest-\($0.rawValue).json" })
+        let pointers = Set(
+            BackupKind.allCases.map { "\(plan.target)/latest-\($0.rawValue).json" } + ["\(plan.target)/register.json"])
         contents.objects.removeAll { pointers.contains($0.key.description) }
         return contents
     }
 
     func importBackups(from destination: String, by principal: Principal) async throws(Failure) -> CatalogueRebuild.Report {
-        try await CatalogueRebuild(catalogue).run(
-            reading(destination), of: plan.target.description, authenticate: ManifestSeal(try keys.get().manifest).code,
-            at: Self.now(), by: principal)
+        let seal = try settings.seal
+        return try await CatalogueRebuild(catalogue).run(
+            reading(destination), of: plan.target.description, authenticate: seal.code, former: seal.former, at: Self.now(),
+            by: principal)
+    }
+
+    private func register() throws(Failure) -> RegisterKeeper {
+        RegisterKeeper(
+            places, of: plan.target.description, catalogue: catalogue, authenticate: ManifestSeal(try keys.get().manifest).code,
+            now: Self.now)
+    }
+
+    func keepRegister() async throws(Failure) -> [RegisterKeeper.Unkept] { try await register().keep() }
+
+    func recallRegister(
+        from destination: String?, by principal: Principal
+    ) async throws(Failure) -> RegisterKeeper.Recalled {
+        try await register().recall(from: destination, by: principal)
     }
 }

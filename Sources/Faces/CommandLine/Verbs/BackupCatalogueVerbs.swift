@@ -24,6 +24,13 @@ extension Subcommand {
                         try await backups.state(), of: loaded.plan.target.description, against: contents)
                     all += check.differences.map { (place.name, $0) }
                     session.note("\(place.name): \(check.compared) copies compared, \(check.differences.count) differences")
+                    let size = contents.objects.reduce(0) { $0 + $1.size }
+                    let newest = contents.manifests.compactMap { found in
+                        contents.objects.first { $0.key == found.manifest.copy.key }?.modified
+                    }.max()
+                    session.note(
+                        "\(place.name): it lists \(contents.objects.count) objects of \(BackupText.size(size))"
+                            + (newest.map { ", the newest backup stored at \($0) by its own clock" } ?? ""))
                 }
                 show(all, session)
                 return all.contains { $0.difference.isFault } ? .verificationFailed : .ok
@@ -36,8 +43,9 @@ extension Subcommand {
         details: """
             Only manifests are believed that bear the plan's authentication code; where that key is not made of a passphrase, the file
             manifest.key of the machine that made the backups has to be in the state folder's backups first. What is imported is
-            uploaded, never better, until serin backup verify has read it. Holds, legal ones too, erasures and warnings stand in the
-            catalogue alone: until a person has agreed once, serin backup prune deletes nothing.
+            uploaded, never better, until serin backup verify has read it. What people and the law held, and who was erased, comes back
+            from the registers beside the objects. Of backups that no register speaks of it is not known: until a person has agreed once,
+            serin backup prune deletes nothing.
             """,
         examples: ["serin backup import backups/checkout.yaml"], interruption: .ends
     ) { input throws(UsageError) in
@@ -58,17 +66,29 @@ extension Subcommand {
                     }
                     isFine = isFine && report.refused.isEmpty && !report.differences.contains(where: \.isFault)
                 }
+                let recalled = try await work.recallRegister(from: only, by: backups.principal)
+                for place in recalled.unread {
+                    session.complain("the register at \(place.destination) is not believed: \(place.failure)")
+                    isFine = false
+                }
                 session.data(
                     .object([
                         "schema": .string("serin.dev/backup-import/v1"), "ok": .bool(isFine),
                         "imported": .array(imported.map { .string("\($0)") }),
+                        "held": .array(recalled.held.map { .string("\($0)") }), "erasures": .integer(Int64(recalled.erasures)),
+                        "unsettled": .array(recalled.unsettled.map { .string("\($0)") }),
                     ])
                 ) { _ in imported.map { "\($0)" } }
-                if !imported.isEmpty {
+                for id in recalled.held { session.note("\(id) is held again, as the register beside the objects says") }
+                if recalled.erasures > 0 { session.note("\(recalled.erasures) erasures are known again") }
+                if !recalled.unsettled.isEmpty {
                     session.note(
-                        "warning: whether any of them was held, for the law or by a person, or was to be erased is not known any more; "
-                            + "hold again what must be kept, then agree once to serin backup prune, which deletes nothing before")
+                        "warning: of \(recalled.unsettled.count) backups no register says whether they were held, for the law or by a "
+                            + "person; hold again what must be kept, then agree once to serin backup prune, which deletes nothing before"
+                    )
                 }
+                // What is known now stands at every destination.
+                if !imported.isEmpty { await backups.keepRegister(work) }
                 session.note(
                     imported.isEmpty
                         ? "nothing new was found" : "\(imported.count) imported; next: serin backup verify PLAN --due")

@@ -11,7 +11,7 @@ extension Subcommand {
         details: """
             Done means: every required destination gave back exactly the bytes that were made, and the catalogue knows. With
             --scheduled only what the plan's schedules want now is made, one of each kind, which suits cron and systemd timers;
-            nothing due is exit 0. Exit 7 when the target is busy or not ready, 1 when the backup failed.
+            nothing due, or nothing new to back up, is exit 0. Exit 7 when the target is busy or not ready, 1 when the backup failed.
             """,
         examples: [
             "serin backup create backups/checkout.yaml --label before-import",
@@ -75,9 +75,21 @@ extension BackupSession {
             let result = try await work.create(kind, request)
             progress.end()
             try report(result, loaded)
+            // The next one makes up for it.
+            await keepRegister(work)
             return .ok
         } catch {
             progress.end()
+            if error.isNothing {
+                session.data(
+                    .object([
+                        "schema": .string("serin.dev/backup/v1"), "ok": .bool(true), "backup": .null,
+                        "nothing": .string(error.failure.message),
+                    ])
+                ) { _ in [] }
+                session.note("nothing to back up: \(plain(error.failure.message))")
+                return .ok
+            }
             session.data(
                 .object([
                     "schema": .string("serin.dev/backup/v1"), "ok": .bool(false), "stage": .string(error.stage.rawValue),

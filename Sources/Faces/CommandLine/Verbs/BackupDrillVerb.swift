@@ -3,6 +3,7 @@ internal import SerinCatalogue
 internal import SerinController
 internal import SerinModel
 internal import SerinPolicies
+internal import SerinRollouts
 
 extension Subcommand {
     static let backupDrill = Subcommand(
@@ -10,13 +11,15 @@ extension Subcommand {
         details: """
             Makes a Postgres server of its own that nothing else reaches, restores, runs the plan's checks, measures against the plan's
             targets, and removes the server. The report is the data: Markdown, or one JSON document with -o json. It bears an
-            authentication code by the key of the manifests; --verify says whether a file is a report as it was written. Exit 8 when
-            nothing was restored, a check failed, or the file is not what was written.
+            authentication code by the key of the manifests; --verify says whether a file is a report as it was written. What a drill
+            leaves to be done fails the following ones until --done says that it is done. Exit 8 when nothing was restored, a check
+            failed, or the file is not what was written.
             """,
         examples: [
             "serin backup drill backups/checkout.yaml",
             "serin backup drill backups/checkout.yaml --select random --seed 42 -o json",
             "serin backup drill backups/checkout.yaml --verify drill.md",
+            "serin backup drill backups/checkout.yaml --done 5f0c1a2b --reason 'backups every 6 hours since today'",
         ], interruption: .ends
     ) { input throws(UsageError) in
         let words = DrillPolicy.Selection.allCases.map(\.rawValue).joined(separator: "|")
@@ -24,14 +27,20 @@ extension Subcommand {
             "--select", value: words, help: "which backup (default: the plan's, or latest)", read: DrillPolicy.Selection.init)
         let seed = try input.option("--seed", value: "N", help: "of the random choice, to repeat it") { UInt64($0) }
         let report = try input.text("--verify", value: "FILE", help: "judge this report instead, and rehearse nothing")
+        let done = try input.text("--done", value: "DRILL", help: "say that what this drill left to be done is done")
+        let reason = try input.text("-m", "--reason", value: "TEXT", help: "with --done: what was done, for the log")
         let identities = try PlanArgument.identities(&input)
         let argument = try PlanArgument(&input)
         let name = try input.optionalPositional("BACKUP", help: "this one: an identifier, the end of one, or latest")
         if report != nil, name != nil || selection != nil || seed != nil {
             throw UsageError("--verify rehearses nothing, so it takes no backup", hint: "only the plan and the report's file")
         }
+        guard (done == nil) == (reason == nil) || input.isDescribing else {
+            throw UsageError("--done and --reason belong together")
+        }
         return { session in
             let loaded = try argument.load(session)
+            if let done { return try await settle(done, reason ?? "", loaded, session) }
             if let report { return try await judge(report, loaded, session) }
             return try await BackupSession.with(session) { backups in
                 var policy = loaded.plan.drills.first ?? DrillPolicy(.every(.hours(24)))
@@ -59,12 +68,39 @@ extension Subcommand {
                     text.split(separator: "\n", omittingEmptySubsequences: false).dropLast().map(String.init)
                 }
                 for item in report.result.actionItems { session.note("to do: \(plain(item))") }
+                if !report.result.actionItems.isEmpty {
+                    session.note(
+                        "no further drill passes until it is done: serin backup drill \(plain(loaded.file)) --done "
+                            + "\(report.result.id) --reason TEXT")
+                }
                 session.note(
                     report.result.passed
                         ? "\(report.backup) can be restored: rehearsed just now"
                         : "the drill FAILED; \(report.backup) is not drilled")
                 return report.result.passed ? .ok : .verificationFailed
             }
+        }
+    }
+
+    /// Notes that what a drill left to be done is done.
+    private static func settle(
+        _ drill: String, _ reason: String, _ loaded: LoadedBackupPlan, _ session: Session
+    ) async throws -> ExitCode {
+        try await BackupSession.with(session) { backups in
+            let target = loaded.plan.target.description
+            let open = DrillItems(
+                in: try await backups.state().records.filter { $0.order.target == target },
+                notes: try await backups.notes(DrillItems.topic, target))
+            guard let open, open.drill == drill else {
+                throw OperationError.refused(
+                    Refusal(
+                        "drill '\(plain(drill))' of \(target) has left nothing open",
+                        hint: open.map { "open is what drill \($0.drill) left" }))
+            }
+            try await backups.note(DrillItems.topic, target, nil, "\(drill): \(reason)")
+            session.data(open.items.map { plain($0) })
+            session.note("noted as done; the next drill shows whether it is")
+            return .ok
         }
     }
 

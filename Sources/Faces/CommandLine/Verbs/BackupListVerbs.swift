@@ -52,6 +52,8 @@ extension Subcommand {
                 let state = try await backups.state()
                 let types = state.statisticsByType(selection)
                 let ages = state.countsByAge(selection, at: session.now)
+                let records = state.history(selection, includingDead: true)
+                let places = Set(records.flatMap { $0.copies.filter { $0.state != .deleted }.map(\.destination) }).sorted()
                 let document = JSONValue.object([
                     "schema": .string("serin.dev/backup-stats/v1"),
                     "all": numbers(state.statistics(selection)),
@@ -59,6 +61,8 @@ extension Subcommand {
                         types.map { type, statistics in
                             .object(["type": .string(type.rawValue), "numbers": numbers(statistics)])
                         }), "ages": .array(try ages.map { try BackupText.document($0) }),
+                    "destinations": .array(
+                        places.map { .object(["destination": .string($0), "total_size": .integer(records.storedBytes(at: $0))]) }),
                 ])
                 session.data(document) { style in
                     var table = Table(header: ["TYPE", "COUNT", "SIZE", "OLDEST", "NEWEST", "7 DAYS", "30 DAYS"])
@@ -71,7 +75,11 @@ extension Subcommand {
                                 "\(age?.last7Days ?? 0)", "\(age?.last30Days ?? 0)",
                             ].map { Table.Cell($0) })
                     }
-                    return table.lines(style)
+                    var sizes = Table(header: ["DESTINATION", "SIZE"])
+                    for place in places {
+                        sizes.rows.append([Table.Cell(place), Table.Cell(BackupText.size(records.storedBytes(at: place)))])
+                    }
+                    return table.lines(style) + [""] + sizes.lines(style)
                 }
                 return .ok
             }

@@ -25,6 +25,9 @@ extension Subcommand {
         let rows = try input.option("--rows", value: "N", help: "how many rows may be added, as the plan showed") { text in
             Int64(text).flatMap { $0 >= 0 ? $0 : nil }
         }
+        let room = try input.option(
+            "--room", value: "SIZE", help: "how much may be copied beside the live table (default: 1GiB)",
+            read: byteCount(policyText:))
         let argument = try PlanArgument(&input)
         let name = try input.positional("NAME", help: "one of serin backup restored list")
         let table = try input.positional("SCHEMA.TABLE", help: "the table")
@@ -44,11 +47,15 @@ extension Subcommand {
                             + "hint: serin backup restored list PLAN shows them")
                 }
                 let record = try await backups.record("\(known.backup)")
-                let permit = try await backups.permit(
-                    record, loaded.plan, work, rows == nil ? .beside : .merge, confirmed: confirm)
+                let (granted, request) = try await backups.permit(
+                    record, loaded, work, rows == nil ? .beside : .merge,
+                    "merge at most \(rows ?? 0) rows of \(plain(table)) from \(plain(name))", confirmed: confirm)
+                var permit = granted
+                if let room { permit.room = room }
                 do throws(Failure) {
                     let (plan, merged) = try await work.merge(table, from: name, agreed: rows, permit: permit)
                     if let merged {
+                        if request != nil { await backups.used(request, record) }
                         try await backups.note(
                             "restore", record.order.target, record.id,
                             "merge of \(merged.added) rows of \(plan.table) from \(name) into \(permit.database)")

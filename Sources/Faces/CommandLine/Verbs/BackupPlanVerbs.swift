@@ -77,7 +77,8 @@ extension Subcommand {
     static let backupMetrics = Subcommand(
         "backup metrics", summary: "what Prometheus' textfile collector reads",
         details: """
-            Computed from the catalogue alone, in which runs whose process is gone are ended as failed. Run it after backups and on a timer, and write to a temporary file that is renamed:
+            Computed from the catalogue, in which runs whose process is gone are ended as failed; how far the receiving of a write-ahead
+            log is behind is asked of its server, for 5 s at most. Run it after backups and on a timer, and write to a temporary file that is renamed:
             serin backup metrics PLAN > backup.prom.$$ && mv backup.prom.$$ backup.prom. Rules that judge ages use time(), so that
             they also notice when nothing writes the file any more.
             """,
@@ -92,12 +93,15 @@ extension Subcommand {
                 for plan in plans { try await backups.closeDeadRuns(plan, at: session.now) }
                 let state = try await backups.state()
                 var metrics = BackupMetrics(isCatalogueReadable: true)
-                for plan in plans.map(\.plan) {
+                for loaded in plans {
+                    let plan = loaded.plan
                     metrics.add(plan, state, at: session.now)
                     guard plan.source.receivesLog, case .postgresPhysical(let source) = plan.source else { continue }
                     metrics.addLog(
                         plan, words: try await backups.notes(BackupMetrics.logTopic, plan.target.description).last?.text,
-                        receivedAt: source.log.folder.flatMap { LogFolder.newest(in: $0) })
+                        receivedAt: source.log.folder.flatMap { LogFolder.newest(in: $0) },
+                        // A server that does not answer is left out: its own alerts tell of it.
+                        lag: try? await backups.work(loaded, "serin backup metrics").logLag())
                 }
                 session.console.writeData(metrics.text)
                 return .ok

@@ -19,7 +19,7 @@ extension Subcommand {
     ) { input throws(UsageError) in
         let dry = try input.flag("--dry-run", help: "only say what would be done")
         let agreed = try input.option("--agree", value: "DELETIONS", help: "how many deletions a person has agreed to") {
-            Int($0)
+            Int($0).flatMap { $0 >= 0 ? $0 : nil }
         }
         let argument = try PlanArgument(&input)
         return { session in
@@ -30,7 +30,7 @@ extension Subcommand {
                 let preview = Retention(of: loaded.plan).evaluate(
                     try await backups.state().live(target: target),
                     in: RetentionCircumstances(
-                        now: session.now, lastRun: lastRun, imported: try await backups.store.unsettledImports(of: target)))
+                        now: session.now, lastRun: lastRun, imported: try await backups.store.unsettledImports(of: target).count))
                 let due = SideDatabase.due(
                     in: SideDatabase.all(in: try await backups.notes(SideDatabase.topic, target)), at: session.now)
                 if dry {

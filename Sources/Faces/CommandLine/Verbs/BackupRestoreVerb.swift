@@ -13,7 +13,7 @@ extension Subcommand {
         details: """
             Nothing live is ever overwritten. A dump goes into a database of its own, which is checked; --swap then puts it in the live
             one's place by renaming both, and the replaced one is kept for restore.keep_replaced. It needs --confirm with the live
-            database's name, and the plan's approvals: serin backup approve BACKUP. Everything else goes into a folder of its own
+            database's name, and the plan's approvals: refused without, it says what serin backup approve is for. Everything else goes into a folder of its own
             (--into): files, Redis, logs, and physical backups of Postgres, which a server of their own recovers up to --to; the target
             is checked against what can be reached before anything is touched, and where recovery ended is said.
             Exit 7 when it is refused, 8 when a check failed; then nothing was swapped. 1 when it could not be done.
@@ -41,6 +41,15 @@ extension Subcommand {
     }
 }
 
+extension Arguments {
+    /// How many differences a swap may make.
+    mutating func differences() throws(UsageError) -> Int {
+        try option(
+            "--differences", value: "N", help: "swap though the live one has N things that this lacks, as a refusal names them",
+            read: { Int($0).flatMap { $0 >= 0 ? $0 : nil } }) ?? 0
+    }
+}
+
 extension SourcePolicy {
     /// Whether `latest` may mean a backup of a kind: what a restore of the plan's own data begins with.
     func isRestored(_ kind: BackupKind) -> Bool {
@@ -59,6 +68,7 @@ struct RestoreArguments: Sendable {
     var backup: String
     var swap: Bool
     var confirm: String?
+    var differences: Int
     var wish = RestoreWish()
     var target: PointInTimeRestore.Target?
     var timeline: Int?
@@ -69,18 +79,23 @@ struct RestoreArguments: Sendable {
     init(_ input: inout Arguments) throws(UsageError) {
         swap = try input.flag("--swap", help: "put it in the live database's place")
         confirm = try input.text("--confirm", value: "DATABASE", help: "the live database's name")
+        differences = try input.differences()
         let inPlace = try input.flag("--in-place", help: "refused: nothing live is overwritten, see --swap")
         wish.tables = try input.every("--table", value: "SCHEMA.TABLE", help: "only this table; may stand several times") {
             $0.contains(".") ? $0 : nil
         }
         wish.isMasked = try input.flag(
             "--masked", help: "mask it by the plan's restore.mask, for people who may not see the data")
+        wish.keepsOwners =
+            !(try input.flag("--no-owners", help: "give everything to the role that restores, without grants"))
         wish.folder = try input.option("--into", value: "FOLDER", help: "where to; it must be empty or not exist") {
             RestoreArguments.absolute($0)
         }
         target = try input.option(
             "--to", value: "TARGET", help: PointInTimeRestore.Target.help, read: PointInTimeRestore.Target.init(argument:))
-        timeline = try input.option("--timeline", value: "N", help: "the timeline to end on (default: the newest)") { Int($0) }
+        timeline = try input.option("--timeline", value: "N", help: "the timeline to end on (default: the newest)") {
+            Int($0).flatMap { $0 > 0 ? $0 : nil }
+        }
         role = try input.text("--role", value: "NAME", help: "a superuser of the restored cluster (default: postgres)")
         keepsRunning = try input.flag("--keep-running", help: "leave the restored cluster's server running, on a private socket")
         wish.destination = try input.text("--from", value: "DESTINATION", help: "whose copy (default: the first usable one)")
@@ -114,30 +129,50 @@ struct RestoreArguments: Sendable {
 }
 
 extension BackupSession {
-    /// What the person who asks may do with a backup: nothing to a live database without its name and the plan's approvals.
+    /// What the person who asks may do with a backup: nothing to a live database without its name and the plan's approvals of this
+    /// very change.
+    ///
+    /// - Parameters:
+    ///   - operation: What is done, for those who approve; nil where nothing live is changed, or what was approved is only finished.
     func permit(
-        _ record: BackupRecord, _ plan: BackupPlan, _ work: any BackupWork, _ scope: RestorePermit.Scope, confirmed: String?
-    ) async throws -> RestorePermit {
+        _ record: BackupRecord, _ loaded: LoadedBackupPlan, _ work: any BackupWork, _ scope: RestorePermit.Scope,
+        _ operation: String?, confirmed: String?
+    ) async throws -> (permit: RestorePermit, request: BackupApproval?) {
         let live = try work.liveDatabase()
+        var permit = RestorePermit(backup: record.id, database: live, scope: scope, by: principal)
         let consequence: String
         switch scope {
-        case .beside: return RestorePermit(backup: record.id, database: live, scope: scope, by: principal)
+        case .beside: return (permit, nil)
         case .merge: consequence = "rows would be added to the live database \(live)"
         case .swap: consequence = "the live database \(live) would be replaced"
         }
         guard confirmed == live else {
             throw OperationError.refused(Refusal(consequence, hint: "--confirm \(live) says that this is meant"))
         }
-        let approved = try await approvals(of: record)
-        guard approved.count >= plan.restore.approvals else {
+        let needed = loaded.plan.restore.approvals
+        guard needed > 0, let operation else { return (permit, nil) }
+        let request = BackupApproval(
+            operation, database: live, number: try await work.liveNumber(), backup: record.id, plan: loaded.hash)
+        permit.approvedBy = try await BackupApprovals(of: record, in: store, at: session.now).people(for: request, except: own)
+        guard permit.approvedBy.count >= needed else {
+            try await note(
+                BackupApproval.askedTopic, record.order.target, record.id, "\(request.code) \(request.words)")
             throw OperationError.refused(
                 Refusal(
-                    "approvals needed by other people than \(principal): \(plan.restore.approvals), there are \(approved.count)",
-                    hint:
-                        "serin backup approve \("\(record.id)".suffix(8)) --reason TEXT, by someone else; it counts for 24 hours")
+                    "approvals needed by other people than \(principal): \(needed), there are \(permit.approvedBy.count), "
+                        + "for this: \(request.words)",
+                    hint: "serin backup approve \("\(record.id)".suffix(8)) --request \(request.code) --reason TEXT, by someone "
+                        + "else under a login of their own; it counts for 24 hours, once")
             )
         }
-        return RestorePermit(backup: record.id, database: live, scope: scope, by: principal, approvedBy: approved)
+        return (permit, request)
+    }
+
+    /// Uses up the approvals of what was done; nil for every one of the backup.
+    func used(_ request: BackupApproval?, _ record: BackupRecord) async {
+        do throws(Failure) {
+            try await note(BackupApproval.usedTopic, record.order.target, record.id, request?.code ?? "*")
+        } catch { session.complain("the catalogue was not told that the approvals are used up: \(error)") }
     }
 
     /// The exit code of work that was not done, which is said with what is still as it was.

@@ -13,8 +13,10 @@ extension Subcommand {
             Checks it again, stops what writes by restore.quiesce, renames both databases, and starts again by restore.resume in any
             case. What was live is kept for restore.keep_replaced. --undo makes the one live again that was replaced last, and keeps
             what was written meanwhile in its turn; so a second --undo takes the first one back. A swap that was killed is run again: it
-            opens what it had closed, or says that it was done. Needs --confirm and the plan's approvals, as a restore
-            with --swap does; those of the last 24 hours count.
+            opens what it had closed, or says that it was done. Owner, grants and settings of the live database are carried over first;
+            what the live one has and the other lacks is named, and the swap refused until their number is agreed to. Needs --confirm and
+            the plan's approvals, as a restore with --swap does: of this operation, database, backup and plan, in the last 24 hours, and
+            not used yet.
             """,
         examples: [
             "serin backup swap backups/checkout.yaml checkout_restore_5f0c1a2b --confirm checkout",
@@ -23,6 +25,7 @@ extension Subcommand {
     ) { input throws(UsageError) in
         let undo = try input.flag("--undo", help: "take the last swap back")
         let confirm = try input.text("--confirm", value: "DATABASE", help: "the live database's name")
+        let differences = try input.differences()
         let argument = try PlanArgument(&input)
         let name = try input.optionalPositional("NAME", help: "one of serin backup restored list")
         if !input.isDescribing, undo == (name != nil) {
@@ -46,8 +49,12 @@ extension Subcommand {
                     )
                 }
                 let record = try await backups.record("\(known.backup)")
-                let permit = try await backups.permit(record, loaded.plan, work, .swap, confirmed: confirm)
                 let isUndo = known.role == .replaced
+                // What was killed in the middle was approved before it began.
+                let operation = isPlaced ? nil : BackupApproval.swap(isUndo: isUndo, leaving: differences)
+                let (granted, request) = try await backups.permit(record, loaded, work, .swap, operation, confirmed: confirm)
+                var permit = granted
+                permit.differences = differences
                 try await backups.note(
                     "restore", record.order.target, record.id,
                     "\(isUndo ? "undo" : "swap") of \(known.name) for \(permit.database)")
@@ -68,6 +75,7 @@ extension Subcommand {
                         }
                         outcome = try await work.swap(restored, permit: permit)
                     }
+                    if request != nil || isPlaced { await backups.used(request, record) }
                     do {
                         try RestoreOutput(session: session, plan: loaded.file)
                             .show(outcome, from: known, undone: isUndo, checks: checks)
@@ -153,7 +161,8 @@ extension Subcommand {
         "backup erasure", summary: "note that a subject's data was erased, so that every restore erases it again",
         details: """
             For people who asked to be forgotten: backups from before still hold their data. The subject is what the plan's
-            restore.erase_file finds as current_setting('serin.subject'): a number, never a name. It stays in the catalogue for good.
+            restore.erase_file finds as current_setting('serin.subject'): a number, never a name. It stays in the catalogue, and beside
+            the objects, for good. Exit 1 when a destination could not be written: it is noted here all the same.
             """,
         examples: ["serin backup erasure backups/checkout.yaml 184467"], interruption: .ends
     ) { input throws(UsageError) in
@@ -174,7 +183,8 @@ extension Subcommand {
                 if loaded.plan.restore.eraseFile == nil {
                     session.complain("the plan has no restore.erase_file: restores will fail their checks until it has one")
                 }
-                return .ok
+                let work = try await backups.work(loaded, "serin backup erasure")
+                return await backups.keepRegister(work) ? .ok : .unexpected
             }
         }
     }

@@ -13,7 +13,7 @@ extension Subcommand {
     static let backups: [Subcommand] = [
         backupCheck, backupCreate, backupCopy, backupList, backupShow, backupStats, backupExpiring, backupVerify, backupRestore,
         backupSwap, backupMerge, backupRestored, backupDrop, backupErase, backupApprove, backupPrune, backupHold, backupRelease,
-        backupDrill,
+        backupDrill, backupReadiness, backupMoments,
         backupMetrics, backupMirror, catalogueCheck, catalogueImport,
         backupSchema,
     ]
@@ -64,6 +64,22 @@ struct BackupSession: Sendable {
         session.assembly.backups.mirrorLater(loaded, session.state, by: afterwork.add) { session.complain($0) }
     }
 
+    /// Writes what is held and who was erased beside the objects.
+    ///
+    /// - Returns: Whether every destination has it now; where one has not is said.
+    @discardableResult
+    func keepRegister(_ work: any BackupWork) async -> Bool {
+        let unkept: [RegisterKeeper.Unkept]
+        do throws(Failure) { unkept = try await work.keepRegister() } catch {
+            session.complain("what is held and erased could not be noted beside the objects: \(error)")
+            return false
+        }
+        for place in unkept {
+            session.complain("what is held and erased could not be noted at \(place.destination): \(place.failure)")
+        }
+        return unkept.isEmpty
+    }
+
     /// Who asks.
     var principal: Principal { BackupSession.principal(user: getuid(), session.environment) }
 
@@ -71,6 +87,12 @@ struct BackupSession: Sendable {
     static func principal(user: UInt32, _ environment: [String: String]) -> Principal {
         guard user == 0, let caller = environment["SUDO_UID"].flatMap({ UInt32($0) }) else { return .uid(user) }
         return .uid(caller)
+    }
+
+    /// Every name under which whoever asks could have approved too: behind `sudo` also the account itself, and who called it.
+    var own: Set<Principal> {
+        let caller = session.environment["SUDO_UID"].flatMap { UInt32($0) }.map { Principal.uid($0) }
+        return Set([principal, .uid(getuid())] + (caller.map { [$0] } ?? []))
     }
 
     /// The catalogue now.

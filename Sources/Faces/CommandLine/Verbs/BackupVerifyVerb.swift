@@ -12,14 +12,17 @@ extension Subcommand {
             Without a key that opens it, only the stored bytes are compared, and the backup is not verified by that unless the plan says
             verify: {proof: stored_bytes}; --identity gives a recipient's key. --due verifies what the
             plan's verify.every asks for. A copy that is found bad is quarantined: exit 8. What could not be read is no finding. One that
-            could not be opened, and needs to be, stays unverified: exit 7.
+            could not be opened or authenticated with the keys at hand stays as it is: exit 7.
             """,
         examples: [
             "serin backup verify backups/checkout.yaml latest", "serin backup verify backups/checkout.yaml --due --limit 5",
         ], interruption: .ends
     ) { input throws(UsageError) in
         let due = try input.flag("--due", help: "those that were not read for too long")
-        let limit = try input.option("--limit", value: "N", help: "at most so many (default: 10)") { Int($0) } ?? 10
+        let limit =
+            try input.option("--limit", value: "N", help: "at most so many (default: 10)") { text in
+                Int(text).flatMap { $0 > 0 ? $0 : nil }
+            } ?? 10
         let destination = try input.text("--from", value: "DESTINATION", help: "whose copy (default: the first usable one)")
         let identities = try PlanArgument.identities(&input)
         let argument = try PlanArgument(&input)
@@ -73,8 +76,9 @@ extension Subcommand {
         for warning in outcome.warnings { session.note("warning: \(plain(warning))") }
         if result.passed, result.shortfall != nil {
             session.note(
-                "\(record.id) at \(result.destination) is as it was stored, and stays \(record.state.rawValue); to verify it give a "
-                    + "recipient's key with --identity CERTIFICATE,KEY")
+                "\(record.id) at \(result.destination) is as it was stored, and stays \(record.state.rawValue); to verify it name the "
+                    + "key that it was made with: a recipient's with --identity CERTIFICATE,KEY, a former passphrase's file under "
+                    + "encryption.former_key_files in the plan, a former manifest.key in its old place")
             return .refused
         }
         let others = try await backups.state()[record.id]?.usableCopies.map(\.destination) ?? []

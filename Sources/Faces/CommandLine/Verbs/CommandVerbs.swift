@@ -165,12 +165,16 @@ extension Subcommand {
 
     static let approve = command(
         "approve", summary: "agree to what waits for approval",
-        details: "serin why ROLLOUT says what waits. Who started a rollout cannot be the only one to approve it (exit 7).",
-        examples: ["serin approve checkout-01k5", "serin approve checkout --plan 3f9ac0d21b77"],
+        details: """
+            An approval is for the plan that it names: versions, policy, overrides and migrations of a start or a step, or what a
+            restore loses. Without --plan it says what waits and by which plan, and agrees to nothing (exit 7), as with one that is no
+            longer asked about. It counts for 30 minutes, or the policy's approval_for. Who started a rollout cannot approve it (exit 7).
+            """,
+        examples: ["serin approve checkout", "serin approve checkout --plan 3f9ac0d21b77"],
         plan: { input throws(UsageError) in
             try input.text(
                 "--plan", value: "HASH",
-                help: "the plan of a restore that is agreed to, as serin why shows it: twelve digits or more")
+                help: "the plan that is agreed to, as serin why shows it: twelve digits or more")
         }
     ) { _ in .approve }
 }

@@ -23,11 +23,11 @@ struct DatabaseArguments: Sendable {
     }
 
     /// Reads the policy, when one was named.
-    func load(_ session: Session) throws(OperationError) -> Policy? {
+    func load(_ session: Session) throws(OperationError) -> LoadedPolicy? {
         guard let policy else { return nil }
         let source = PolicySource(
             file: policy == "-" ? PolicySource.standardInput : policy, text: try PolicyArguments.text(of: policy))
-        return try session.assembly.readPolicy(source).policy
+        return try session.assembly.readPolicy(source)
     }
 
     /// Where the database's address is: as the command line says, else the policy.
@@ -86,7 +86,8 @@ struct MigrateArguments: Sendable {
 
     /// What is to be migrated, and for how long at most.
     func target(_ session: Session) throws -> MigrationTarget {
-        let loaded = try database.load(session)
+        let release = try database.load(session)
+        let loaded = release?.policy
         var policy: MigrationPolicy
         if let tool {
             policy = loaded?.migrations ?? MigrationPolicy(tool: tool)
@@ -108,7 +109,7 @@ struct MigrateArguments: Sendable {
         options.mostQueued = mostQueued ?? options.mostQueued
         return MigrationTarget(
             policy: policy, database: reference, lease: try leaseName(loaded, reference, session), options: options,
-            service: loaded?.service)
+            release: release)
     }
 
     private func leaseName(_ policy: Policy?, _ reference: SecretReference, _ session: Session) throws -> String {

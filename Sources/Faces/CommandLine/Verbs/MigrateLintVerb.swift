@@ -16,6 +16,7 @@ extension Subcommand {
             "serin migrate lint alembic.ini --applied 4f0a --server 16 --utc",
             "serin migrate lint - < generated.sql",
             "serin migrate lint db/migrations --trace --scratch-env SCRATCH_URL --url-env DATABASE_URL",
+            "serin migrate lint policy.yaml --trace --scratch-env SCRATCH_URL --from-backup backups/checkout.yaml",
         ],
         interruption: .ends
     ) { input throws(UsageError) in

@@ -80,10 +80,13 @@ struct MigrateSession: Sendable {
             let report = try await body()
             session.data(MigrationText.document(report, nil)) { _ in MigrationText.lines(report) }
             return .ok
-        } catch {
-            session.data(MigrationText.document(error.report, error)) { _ in error.report.map(MigrationText.lines) ?? [] }
-            session.complain(error.description)
-            return MigrateExit.code(of: error)
-        }
+        } catch { return say(error) }
+    }
+
+    /// Says why something failed.
+    func say(_ error: MigrationRunFailure) -> ExitCode {
+        session.data(MigrationText.document(error.report, error)) { _ in error.report.map(MigrationText.lines) ?? [] }
+        session.complain(error.description)
+        return MigrateExit.code(of: error)
     }
 }

@@ -25,24 +25,39 @@ struct Restoring: Sendable {
         if arguments.wish.folder != nil {
             throw UsageError("a dump is restored into a database, not into a folder", hint: "leave --into out")
         }
+        if arguments.swap, let part = record.facts?.server?.part {
+            throw Failure(
+                .denied, "this backup holds a part of the database, \(part.words), and takes no live one's place",
+                hint: "restore it without --swap; serin backup merge brings the rows of a table back")
+        }
         let progress = BackupProgress(session)
         let work = try await work(progress)
         // Whoever confirms has seen before what it is and how long it takes.
         try await announce(record)
-        let permit = try await backups.permit(
-            record, loaded.plan, work, arguments.swap ? .swap : .beside, confirmed: arguments.confirm)
+        let (granted, request) = try await backups.permit(
+            record, loaded, work, arguments.swap ? .swap : .beside, BackupApproval.swap(leaving: arguments.differences),
+            confirmed: arguments.confirm)
+        var permit = granted
+        permit.differences = arguments.differences
         try await backups.note("restore", record.order.target, record.id, "\(permit.scope.rawValue) for \(permit.database)")
-        let wish = arguments.wish
+        let (wish, final) = (arguments.wish, permit)
         let result = await within(deadline, "the restore") { () throws(Failure) in
-            try await work.restore(record, wish, permit: permit)
+            try await work.restore(record, wish, permit: final)
         }
         progress.end()
         switch result {
-        case .failure(let failure): return backups.failed(failure, "\(permit.database) was not touched")
+        case .failure(let failure):
+            return backups.failed(
+                failure,
+                "\(permit.database) was not touched; what was begun beside it was dropped, or is shown by serin backup restored list"
+            )
         case .success(let restored):
             var outcome: DatabaseSwap.Outcome?
             if arguments.swap, restored.passed {
-                do throws(Failure) { outcome = try await work.swap(restored, permit: permit) } catch {
+                do throws(Failure) {
+                    outcome = try await work.swap(restored, permit: permit)
+                    await backups.used(request, record)
+                } catch {
                     return backups.failed(
                         error,
                         "restored as \(restored.name), which stays; \(restored.live) is the one it was; again: "
@@ -94,7 +109,8 @@ struct Restoring: Sendable {
 
     private func refuseDatabaseWishes(_ kind: BackupKind) throws(UsageError) {
         for (isGiven, name) in [
-            (arguments.swap, "--swap"), (!arguments.wish.tables.isEmpty, "--table"), (arguments.wish.isMasked, "--masked"),
+            (arguments.swap, "--swap"), (!arguments.wish.tables.isEmpty, "--table"),
+            (!arguments.wish.keepsOwners, "--no-owners"), (arguments.wish.isMasked, "--masked"),
         ] where isGiven { throw UsageError("\(name) is for dumps of databases, and this backup is a \(kind.rawValue) one") }
     }
 

@@ -54,6 +54,9 @@ extension Subcommand {
                 var document = TokenView.members(made.record)
                 document.append(JSONValue.Member("token", .string(text)))
                 session.data(.sortedObject(document)) { _ in [text] }
+                if try await store.state().token(made.record.id)?.isAwaited == true {
+                    session.note("it gives nothing before another person agrees: serin token approve \(made.record.id)")
+                }
                 session.note(
                     "token \(made.record.id) for \(made.record.owner) until \(made.record.expiresAt); it is not shown again")
                 return .ok
@@ -70,7 +73,9 @@ extension Subcommand {
             try await withTokens(session) { store in
                 let now = session.now
                 let uses = try await store.uses()
-                let tokens = try await store.state().tokens.filter { isAll || $0.isValid(at: now) }
+                let tokens = try await store.state().tokens.filter {
+                    isAll || $0.isValid(at: now) || $0.isAwaited && $0.revoked == nil
+                }
                 let document = JSONValue.object([
                     "schema": .string("serin.dev/tokens/v1"),
                     "tokens": .array(tokens.map { TokenView.document($0, lastUsed: uses[$0.record.id], at: now) }),
@@ -109,7 +114,7 @@ extension Subcommand {
     }
 
     /// The verbs of tokens.
-    static let tokens = [tokenCreate, tokenList, tokenRevoke]
+    static let tokens = [tokenCreate, tokenList, tokenRevoke, tokenApprove]
 
     private static func withTokens(
         _ session: Session, _ body: (any AccessStore) async throws -> ExitCode
@@ -178,6 +183,7 @@ private enum TokenView {
 
     static func state(_ token: AccessState.Token, at now: Instant) -> String {
         if token.revoked != nil { return "revoked" }
+        if token.isAwaited { return "awaiting approval" }
         return now < token.record.expiresAt ? "valid" : "ended"
     }
 }

@@ -59,6 +59,9 @@ struct RolloutForms {
                     "Waits for approval"
                 }
                 Tag.p(text: awaited)
+                if !status.approvalLines.isEmpty {
+                    Tag.ul { for line in status.approvalLines { Tag.li(text: line) } }
+                }
                 if visit.verbs.contains(.approve) {
                     Tag.form(Attribute(.method, "post"), .action(link("approve"))) {
                         formToken(visit)

@@ -181,7 +181,7 @@ extension RolloutHistory {
 
 extension RolloutHistory.Mark.Source {
     /// Where a principal's requests come from.
-    init(of principal: Principal) {
+    public init(of principal: Principal) {
         switch principal.channel {
         case "uid", "token", "oidc", "jwt", "mtls", "certificate", "signal", "person", "file": self = .person
         case "serin", "watchdog": self = .serin

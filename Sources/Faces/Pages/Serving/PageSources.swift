@@ -16,6 +16,8 @@ public struct PageSources: Sendable {
     public var text: @Sendable (RolloutStatus, [LoggedDecision]) -> String
     /// Every backup of the catalogues; nil where none is kept.
     public var backups: @Sendable () async throws -> [BackupRecord]?
+    /// What else was asked for or decided, beside what the services' journals tell.
+    public var decided: @Sendable () async -> [AuditPage.Line]
     /// What else is to be said of Serin's own health.
     public var checks: @Sendable () async -> [HealthPage.Check]
     /// The state folder, for commands to copy; empty for the usual one.
@@ -30,6 +32,7 @@ public struct PageSources: Sendable {
         text: @escaping @Sendable (RolloutStatus, [LoggedDecision]) -> String = { status, _ in Explanation.safety(status) + "\n"
         },
         backups: @escaping @Sendable () async throws -> [BackupRecord]? = { nil },
+        decided: @escaping @Sendable () async -> [AuditPage.Line] = { [] },
         checks: @escaping @Sendable () async -> [HealthPage.Check] = { [] }, stateFolder: String = "", hosts: Set<String> = []
     ) {
         self.operations = operations
@@ -37,6 +40,7 @@ public struct PageSources: Sendable {
         self.plan = plan
         self.text = text
         self.backups = backups
+        self.decided = decided
         self.checks = checks
         self.stateFolder = stateFolder
         self.hosts = hosts

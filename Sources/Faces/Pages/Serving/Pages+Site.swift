@@ -25,6 +25,7 @@ extension Pages {
         for service in Set(try await sources.operations.statuses().map(\.service)).sorted() {
             lines += try await trail.lines(of: service)
         }
+        lines += await sources.decided()
         let page = AuditPage(lines, search: request.parameter("q") ?? "", visit: visit)
         return PageAnswer.page(page.markup, nonce: visit.nonce)
     }

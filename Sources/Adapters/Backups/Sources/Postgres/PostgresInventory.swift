@@ -5,8 +5,8 @@ internal import SerinModel
 
 /// What a database holds, read in the transaction that is open on a session.
 struct PostgresInventory {
-    private let session: Connection
-    private let patience: Duration
+    let session: Connection
+    let patience: Duration
 
     /// - Parameter patience: For one statement; counting a large table takes long.
     init(_ session: Connection, patience: Duration) {

@@ -51,6 +51,26 @@ public struct PostgresLogical: BackupSource {
         if try session.value("SELECT rolsuper FROM pg_roles WHERE rolname = current_user") == "t" {
             remarks.append("the role is a superuser: one with pg_read_all_data is enough")
         }
+        if !settings.globals {
+            let inventory = PostgresInventory(session, patience: environment.deadline)
+            let roles = try inventory.owners(of: selection).map(\.role) + inventory.grantees(of: selection)
+            if !roles.isEmpty {
+                remarks.append(
+                    "the dump names roles that no backup of this plan holds (globals: true): \(Set(roles).sorted().prefix(10).joined(separator: ", "))"
+                )
+            }
+        }
+        if let part = selection.part {
+            remarks.append(
+                "only a part of the database is dumped, \(part.words): it is restored beside the live one, from which rows can be "
+                    + "merged back, and takes no live one's place")
+            let open = try PostgresInventory(session, patience: environment.deadline).openKeys(of: selection)
+            if !open.isEmpty {
+                let place = settings.format == .plain ? "which a dump in text form cannot be restored with" : "which are left out"
+                remarks.append(
+                    "foreign keys refer to rows that are not dumped, \(place): \(open.prefix(5).joined(separator: ", "))")
+            }
+        }
         return SourceProbe(
             tool: tool(dump), server: SourceFacts(version: server.description), sizeEstimate: size.flatMap { Int64($0) },
             remarks: remarks)
@@ -69,6 +89,17 @@ public struct PostgresLogical: BackupSource {
             throw Failure(
                 .denied, "the role may not read everything of \(name): \(refused.joined(separator: ", "))",
                 hint: "GRANT pg_read_all_data TO the role")
+        }
+        let hidden = try session.rows(
+            """
+            SELECT format('%I.%I', n.nspname, c.relname) FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace
+            WHERE c.relrowsecurity AND row_security_active(c.oid) AND \(selection.conditionOfRows) ORDER BY 1 LIMIT 5
+            """
+        ).compactMap { $0.first ?? nil }
+        guard hidden.isEmpty else {
+            throw Failure(
+                .denied, "row-level security hides rows of \(name) from the role: \(hidden.joined(separator: ", "))",
+                hint: "as a superuser: ALTER ROLE \(sqlName(try session.value("SELECT current_user") ?? "")) BYPASSRLS")
         }
     }
 
@@ -143,10 +174,11 @@ public struct PostgresLogical: BackupSource {
             throw Failure(.invalid, "a dump of \(name) is restored into a database")
         }
         let client = try PostgresClient(url, environment)
+        let openKeys = OpenKeys(product, target)
         switch PostgresDumpSource.Format(rawValue: product.tool.format) {
-        case .custom: return try ArchiveRestoration(client, target, isTar: false, stop: stop)
-        case .tar: return try ArchiveRestoration(client, target, isTar: true, stop: stop)
-        case .directory: return try FolderRestoration(client, target, stop: stop)
+        case .custom: return try ArchiveRestoration(client, target, isTar: false, openKeys, stop: stop)
+        case .tar: return try ArchiveRestoration(client, target, isTar: true, openKeys, stop: stop)
+        case .directory: return try FolderRestoration(client, target, openKeys, stop: stop)
         case .plain: return try TextRestoration(client, target, stop: stop)
         case nil: throw unknown(product.tool)
         }

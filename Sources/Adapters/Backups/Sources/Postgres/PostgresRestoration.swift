@@ -1,15 +1,15 @@
 internal import SerinCatalogue
 internal import SerinCompression
 internal import SerinCrypto
+internal import SerinDatabase
 internal import SerinModel
 internal import SerinProcesses
 
 extension RestoreTarget {
     /// The options of `pg_restore`.
-    func arguments(_ client: PostgresClient) throws(Failure) -> [String] {
-        var arguments = [
-            "--dbname=\(client.databaseArgument)", "--exit-on-error", "--no-password", "--no-subscriptions", "--no-publications",
-        ]
+    func arguments(_ client: PostgresClient, _ openKeys: OpenKeys) throws(Failure) -> [String] {
+        var arguments = ["--dbname=\(client.databaseArgument)", "--no-password", "--no-subscriptions", "--no-publications"]
+        if openKeys.isEmpty { arguments.append("--exit-on-error") }
         if !keepsOwners { arguments += ["--no-owner", "--no-acl"] }
         let chosen = tables.map(PostgresSelection.Table.init)
         guard Set(chosen.map(\.schema)).count <= 1 else {
@@ -20,33 +20,107 @@ extension RestoreTarget {
     }
 }
 
+/// The foreign keys of a dump of a part that refer to rows which it does not hold. They may fail, and nothing else may: what
+/// `pg_restore` counts as failed must be as many as those of them that are missing afterwards.
+struct OpenKeys {
+    private let names: [String]
+
+    init(_ product: SourceProduct, _ target: RestoreTarget) {
+        // Of single tables no keys are made at all.
+        names = target.tables.isEmpty ? product.server?.part?.openKeys ?? [] : []
+    }
+
+    var isEmpty: Bool { names.isEmpty }
+
+    /// Whether an end may be judged by what is missing.
+    func mayExplain(_ end: StreamEnd?) -> Bool { !isEmpty && OpenKeys.ignored(end) != nil }
+
+    private static func ignored(_ end: StreamEnd?) -> Int? {
+        guard let end, end.termination == .exited(1) else { return nil }
+        let count = end.diagnostics.split(separator: "errors ignored on restore: ").last
+        return count.flatMap { Int($0.prefix { $0.isNumber }) }
+    }
+
+    /// - Returns: What was left out; nil where nothing was.
+    func judge(_ end: StreamEnd?, _ client: PostgresClient) throws(Failure) -> BackupCheck? {
+        guard let ignored = OpenKeys.ignored(end) else { return nil }
+        let made = try client.session(RestoreInspection.purpose).rows(
+            """
+            SELECT format('%I.%I.%I', n.nspname, c.relname, k.conname) FROM pg_constraint k
+            JOIN pg_class c ON c.oid = k.conrelid JOIN pg_namespace n ON n.oid = c.relnamespace WHERE k.contype = 'f'
+            """
+        ).compactMap { $0.first ?? nil }
+        let missing = names.filter { !made.contains($0) }
+        guard missing.count == ignored else {
+            throw Failure(
+                .invalid,
+                "pg_restore failed \(ignored) times, and \(missing.count) foreign keys to rows outside the dump account for it: "
+                    + "\(end?.diagnostics.suffix(1000) ?? "")")
+        }
+        return BackupCheck(
+            "foreign keys left out", passed: true,
+            detail: "they refer to rows that the backup does not hold: " + missing.prefix(10).joined(separator: ", "))
+    }
+}
+
+extension Failure {
+    /// A failure of a tool that restores, with what to do about it.
+    var restoring: Failure {
+        var failure = self
+        guard hint == nil else { return self }
+        let member = "the role that restores must be a member of each owner: GRANT the owner TO it; or --no-owners"
+        let hints = [
+            ("role \"", "the dump names a role that the server lacks: CREATE ROLE it, or restore with --no-owners"),
+            ("must be member of role", member),
+            ("must be able to SET ROLE", member),
+            (
+                "permission denied for schema",
+                "an owner may make nothing in the schema: --no-owners gives all to the role that restores"
+            ),
+            ("permission denied to create extension", "a superuser makes the extension in template1, or restores by hand"),
+            ("is not available", "install the extension's package on the server"),
+            ("No space left", "make room at the server; the database that was being made is dropped"),
+        ]
+        failure.hint = hints.first { message.contains($0.0) }?.1
+        return failure
+    }
+}
+
 /// Lets `pg_restore` restore an archive as it comes.
 final class ArchiveRestoration: PlainConsumer {
     private let client: PostgresClient
     private let program: Program
     private let stream: ProgramStream
     private let mayEndEarly: Bool
+    private let openKeys: OpenKeys
 
-    init(_ client: PostgresClient, _ target: RestoreTarget, isTar: Bool, stop: StopSignal) throws(Failure) {
+    init(
+        _ client: PostgresClient, _ target: RestoreTarget, isTar: Bool, _ openKeys: OpenKeys, stop: StopSignal
+    ) throws(Failure) {
         _ = try client.trustedVersion(of: "pg_restore", stop: stop)
+        self.openKeys = openKeys
         self.client = client
         mayEndEarly = isTar || !target.tables.isEmpty
-        program = client.program("pg_restore", try target.arguments(client), deadline: target.deadline)
+        program = client.program("pg_restore", try target.arguments(client, openKeys), deadline: target.deadline)
         stream = try client.start(program, .writing, stop: stop)
     }
 
     /// `pg_restore` does not read on behind the last member of a tar archive, or the last of the tables that were named.
-    private var isDone: Bool { mayEndEarly && stream.end?.termination == .exited(0) }
+    private var isDone: Bool { mayEndEarly && (stream.end?.termination == .exited(0) || openKeys.mayExplain(stream.end)) }
 
     func write(_ bytes: UnsafeRawBufferPointer) throws(Failure) {
         guard !isDone else { return }
-        do throws(Failure) { try stream.write(bytes) } catch { if !isDone { throw error } }
+        do throws(Failure) { try stream.write(bytes) } catch { if !isDone { throw error.restoring } }
     }
 
     func finish(comparing product: SourceProduct) throws(Failure) -> ConsumerFindings {
-        if !isDone { try stream.finish() }
+        if !isDone {
+            do throws(Failure) { try stream.finish() } catch { if !openKeys.mayExplain(stream.end) { throw error.restoring } }
+        }
+        let leftOut = try openKeys.judge(stream.end, client)
         return ConsumerFindings(
-            checks: [BackupCheck("restored", passed: true, detail: "pg_restore: exit 0")],
+            checks: [BackupCheck("restored", passed: true, detail: "pg_restore: \(stream.end?.words ?? "")")]
+                + (leftOut.map { [$0] } ?? []),
             evidence: [try client.evidence(of: program, stream)])
     }
 }
@@ -57,9 +131,11 @@ final class FolderRestoration: PlainConsumer {
     private let target: RestoreTarget
     private let stop: StopSignal
     private let folder: UnpackedFolder
+    private let openKeys: OpenKeys
 
-    init(_ client: PostgresClient, _ target: RestoreTarget, stop: StopSignal) throws(Failure) {
+    init(_ client: PostgresClient, _ target: RestoreTarget, _ openKeys: OpenKeys, stop: StopSignal) throws(Failure) {
         _ = try client.trustedVersion(of: "pg_restore", stop: stop)
+        self.openKeys = openKeys
         self.client = client
         self.target = target
         self.stop = stop
@@ -71,11 +147,15 @@ final class FolderRestoration: PlainConsumer {
     func finish(comparing product: SourceProduct) throws(Failure) -> ConsumerFindings {
         let unpacked = try folder.finish()
         guard unpacked.passed else { throw Failure(.invalid, "the files of the dump cannot be unpacked: \(unpacked.detail)") }
-        let arguments = try target.arguments(client) + ["--jobs=\(max(1, target.jobs))", folder.path]
+        let arguments = try target.arguments(client, openKeys) + ["--jobs=\(max(1, target.jobs))", folder.path]
         let program = client.program("pg_restore", arguments, deadline: target.deadline)
-        let (_, evidence) = try client.output(program, isSilent: true, stop: stop)
+        let stream = try client.start(program, .reading, isSilent: true, stop: stop)
+        do throws(Failure) { try stream.readAll { _ in } } catch { if !openKeys.mayExplain(stream.end) { throw error.restoring } }
+        let leftOut = try openKeys.judge(stream.end, client)
+        let evidence = try client.evidence(of: program, stream)
         return ConsumerFindings(
-            checks: [BackupCheck("restored", passed: true, detail: "pg_restore: \(evidence.end)")], evidence: [evidence])
+            checks: [BackupCheck("restored", passed: true, detail: "pg_restore: \(evidence.end)")] + (leftOut.map { [$0] } ?? []),
+            evidence: [evidence])
     }
 }
 
@@ -90,6 +170,9 @@ final class TextRestoration: PlainConsumer {
     init(_ client: PostgresClient, _ target: RestoreTarget, stop: StopSignal) throws(Failure) {
         guard target.tables.isEmpty else {
             throw Failure(.invalid, "single tables cannot be taken out of a dump in text form", hint: "restore all of it")
+        }
+        guard target.keepsOwners else {
+            throw Failure(.invalid, "a dump in text form names its owners itself", hint: "make the roles that it names first")
         }
         _ = try client.trustedVersion(of: "psql", stop: stop)
         self.client = client
@@ -109,7 +192,7 @@ final class TextRestoration: PlainConsumer {
             try scanner.take(bytes) { (bytes) throws(Failure) in try stream.write(bytes) }
         } catch {
             stream.giveUp()
-            throw error
+            throw error.restoring
         }
     }
 
@@ -122,7 +205,7 @@ final class TextRestoration: PlainConsumer {
             stream.giveUp()
             throw error
         }
-        try stream.finish()
+        do throws(Failure) { try stream.finish() } catch { throw error.restoring }
         return ConsumerFindings(
             checks: [BackupCheck("restored", passed: true, detail: "psql: exit 0")],
             evidence: [try client.evidence(of: program, stream)])

@@ -1,3 +1,4 @@
+internal import SerinCatalogue
 internal import SerinDatabase
 internal import SerinPolicies
 
@@ -34,6 +35,14 @@ struct PostgresSelection: Sendable, Hashable {
     /// Whether only a part is dumped, whose surroundings a restore has to find.
     var isPart: Bool { !schemas.isEmpty || !tables.isEmpty }
 
+    /// What of the database a dump holds; nil for all of it.
+    var part: DumpPart? {
+        guard isPart || !excluded.isEmpty || !withoutRows.isEmpty else { return nil }
+        func names(_ tables: [Table]) -> [String] { tables.map { "\($0.schema).\($0.name)" } }
+        return DumpPart(
+            schemas: schemas, tables: names(tables), excluded: names(excluded), withoutRows: names(withoutRows))
+    }
+
     /// The options of `pg_dump`. Names that match nothing are an error of their own.
     var arguments: [String] {
         var arguments = schemas.map { "--schema=\(sqlName($0))" } + tables.map { "--table=\($0.pattern)" }
@@ -51,6 +60,11 @@ struct PostgresSelection: Sendable, Hashable {
         }
         if !excluded.isEmpty { conditions.append("(n.nspname, c.relname) NOT IN (\(list(excluded)))") }
         return conditions.isEmpty ? "true" : conditions.joined(separator: " AND ")
+    }
+
+    /// The condition for tables whose rows are dumped.
+    var conditionOfRows: String {
+        withoutRows.isEmpty ? condition : condition + " AND (n.nspname, c.relname) NOT IN (\(list(withoutRows)))"
     }
 
     private func list(_ tables: [Table]) -> String {

@@ -21,7 +21,8 @@ final class PostgresSnapshot {
             SET statement_timeout = 0; SET idle_in_transaction_session_timeout = 0; SET search_path = pg_catalog;
             SET row_security = off; SET DateStyle = ISO; SET TimeZone = 'UTC'
             """,
-        deniedHint: "the role must be able to read every table: GRANT pg_read_all_data TO it")
+        deniedHint: "the role must be able to read every table: GRANT pg_read_all_data TO it, and BYPASSRLS where rows are hidden"
+    )
 
     init(
         _ client: PostgresClient, _ selection: PostgresSelection, lockTimeout: Duration, patience: Duration, stop: StopSignal
@@ -46,12 +47,19 @@ final class PostgresSnapshot {
         }
         let inventory = PostgresInventory(session, patience: patience)
         let position = facts[4].flatMap { LogPosition($0) }
-        server = SourceFacts(
+        var source = SourceFacts(
             version: facts[2] ?? "", systemIdentifier: system.identifier, timeline: system.timeline, lsnStart: position,
             lsnStop: position,
             consistentAt: facts[3].flatMap { Int64($0) }.map { Instant(millisecondsSince1970: $0) }, snapshot: facts[1],
             schemaSHA256: try inventory.schemaDigest(selection.condition),
             prerequisites: try inventory.prerequisites(of: selection))
+        source.part = selection.part
+        source.part?.openKeys = try inventory.openKeys(of: selection)
+        let owners = try inventory.owners(of: selection)
+        source.owners = owners
+        source.grantees = try inventory.grantees(of: selection).filter { name in !owners.contains { $0.role == name } }
+        source.flaws = try inventory.flaws(selection.condition)
+        server = source
         rows = try inventory.rows(selection.condition, without: selection.withoutRows, stop: { stop.isRaised })
         revision = try inventory.revision(selection.condition, without: selection.withoutRows)
         self.identifier = identifier

@@ -11,10 +11,12 @@ final class TemporaryFolder: Sendable {
     let path: String
     private let descriptor: Int32
 
-    /// - Parameter parent: An existing folder.
-    init(in parent: String) throws(Failure) {
+    /// - Parameters:
+    ///   - parent: An existing folder.
+    ///   - prefix: What its name begins with; twelve characters follow, so that a socket in it has a short name.
+    init(in parent: String, prefix: String = TemporaryFolder.prefix) throws(Failure) {
         for _ in 0..<10 {
-            let path = "\(parent)/\(TemporaryFolder.prefix)\(try randomName())"
+            let path = "\(parent)/\(prefix)\(try randomName().prefix(12))"
             guard mkdir(path, 0o700) == 0 else { throw Failure(.transient, "cannot make \(path): \(systemWords())") }
             if let descriptor = TemporaryFolder.lock(path) {
                 self.path = path
@@ -33,11 +35,14 @@ final class TemporaryFolder: Sendable {
     }
 
     /// Removes those that nobody uses any more.
-    static func sweep(_ parent: String) {
+    ///
+    /// - Parameter end: Ends what may still run in one, before it is removed.
+    static func sweep(_ parent: String, prefix: String = TemporaryFolder.prefix, end: (_ path: String) -> Void = { _ in }) {
         // What cannot be read is tried again by the next run.
         for name in (try? FileManager.default.contentsOfDirectory(atPath: parent)) ?? [] where name.hasPrefix(prefix) {
             let path = "\(parent)/\(name)"
             guard let descriptor = lock(path) else { continue }
+            end(path)
             // As above.
             try? FileManager.default.removeItem(atPath: path)
             close(descriptor)

@@ -1,0 +1,123 @@
+internal import SerinCatalogue
+public import SerinModel
+public import SerinPorts
+
+/// Keeps the register of a target beside its objects, at every destination, and reads it again for a catalogue that was lost.
+public struct RegisterKeeper: Sendable {
+    /// A destination that does not hold the register as it should, and why.
+    public struct Unkept: Sendable, Hashable {
+        /// The destination's name in the plan.
+        public var destination: String
+        /// Why.
+        public var failure: Failure
+    }
+
+    /// What the registers brought back.
+    public struct Recalled: Sendable, Hashable {
+        /// The backups that are held again, sorted.
+        public var held: [BackupID] = []
+        /// How many erasures are known again.
+        public var erasures = 0
+        /// The backups of which still nothing says what held them, sorted: prune waits for a person.
+        public var unsettled: [BackupID] = []
+        /// The destinations whose register could not be read or believed.
+        public var unread: [Unkept] = []
+    }
+
+    /// The largest register that is read, in bytes.
+    static let limit = 16 << 20
+
+    private let places: [BackupPlace]
+    private let target: String
+    private let catalogue: any CatalogueStore
+    private let authenticate: CatalogueSurvey.Authentication
+    private let now: @Sendable () -> Instant
+
+    /// A keeper for one target.
+    ///
+    /// - Parameter authenticate: The authentication with the key of the manifests.
+    public init(
+        _ places: [BackupPlace], of target: String, catalogue: any CatalogueStore,
+        authenticate: @escaping CatalogueSurvey.Authentication, now: @escaping @Sendable () -> Instant
+    ) {
+        self.places = places
+        self.target = target
+        self.catalogue = catalogue
+        self.authenticate = authenticate
+        self.now = now
+    }
+
+    /// Writes the register wherever it says something else than the catalogue.
+    ///
+    /// - Returns: The destinations where it could not be written.
+    public func keep() async throws(Failure) -> [Unkept] {
+        let (state, unsettled, erasures) = try await known()
+        var unkept: [Unkept] = []
+        for place in places {
+            do throws(Failure) {
+                // One that cannot be believed is replaced; where nothing can be read a good one may stand.
+                var former: TargetRegister?
+                if let bytes = try await bytes(at: place) { former = try? register(bytes) }
+                let register = TargetRegister(
+                    of: target, state, unsettled: unsettled, erasures: erasures, beside: former, at: now())
+                if let former, former.says(register) { continue }
+                let text: [UInt8]
+                do throws(ManifestError) { text = try register.sealed(by: { authenticate($0) }).bytes() } catch {
+                    throw Failure(.invalid, error.description)
+                }
+                _ = try await place.destination.replace(try ObjectLayout.register(target), with: text)
+            } catch { unkept.append(Unkept(destination: place.name, failure: error)) }
+        }
+        return unkept
+    }
+
+    /// Tells the catalogue what the registers know and it does not.
+    ///
+    /// - Parameter destination: The only one that is asked; nil for all. One that was lost too cannot answer.
+    public func recall(from destination: String? = nil, by principal: Principal) async throws(Failure) -> Recalled {
+        let (state, unsettled, erasures) = try await known()
+        var recalled = Recalled()
+        var registers: [TargetRegister] = []
+        for place in places where destination == nil || destination == place.name {
+            do throws(Failure) {
+                if let bytes = try await bytes(at: place) { registers.append(try register(bytes)) }
+            } catch {
+                recalled.unread.append(Unkept(destination: place.name, failure: error))
+            }
+        }
+        let lines = state.recalled(
+            from: registers, unsettled: unsettled, isWhole: recalled.unread.isEmpty, erasures: erasures, at: now(), by: principal)
+        for line in lines {
+            switch line {
+            case .event(let event): recalled.held.append(event.backup)
+            case .note(let note): if note.topic == Erasure.topic { recalled.erasures += 1 }
+            }
+        }
+        recalled.held = Set(recalled.held).sorted()
+        do throws(CatalogueStoreError) {
+            if !lines.isEmpty { try await catalogue.append(lines, under: nil) }
+            recalled.unsettled = try await catalogue.unsettledImports(of: target).sorted()
+        } catch { throw error.failure }
+        return recalled
+    }
+
+    private func known() async throws(Failure) -> (CatalogueState, Set<BackupID>, [AuditNote]) {
+        do throws(CatalogueStoreError) {
+            return (
+                try await catalogue.state(), try await catalogue.unsettledImports(of: target),
+                try await catalogue.notes(Erasure.topic, of: target)
+            )
+        } catch { throw error.failure }
+    }
+
+    /// Nil where there is none.
+    private func bytes(at place: BackupPlace) async throws(Failure) -> [UInt8]? {
+        try await place.destination.read(try ObjectLayout.register(target), limit: Self.limit)
+    }
+
+    private func register(_ bytes: [UInt8]) throws(Failure) -> TargetRegister {
+        do throws(ManifestError) {
+            return try TargetRegister(reading: bytes, of: target, authenticate: { authenticate($0) })
+        } catch { throw Failure(.invalid, error.description) }
+    }
+}

@@ -1,0 +1,99 @@
+internal import SerinCatalogue
+internal import SerinDatabase
+internal import SerinModel
+
+/// The roles that a dump names, at the server that it is restored to. These block their thread.
+extension RestoreServer {
+    /// - Throws: `denied` when the server lacks roles, or the role that restores cannot give objects to their owners: then the dump
+    ///   cannot be restored as it is, and it is said before anything is made.
+    func checkRoles(_ facts: SourceFacts?) throws(Failure) {
+        guard let facts, let owners = facts.owners?.map(\.role) else { return }
+        let named = owners + (facts.grantees ?? [])
+        guard !named.isEmpty else { return }
+        let session = try maintenance
+        // Since 16 a member may be one that cannot become the role.
+        let set = session.version >= 160_000 ? " AND pg_has_role(oid, 'SET')" : ""
+        let known = try session.rows(
+            """
+            SELECT rolname, pg_has_role(oid, 'USAGE')\(set), rolsuper, current_user FROM pg_roles
+            WHERE rolname IN (\(named.map { sqlText($0) }.joined(separator: ", "))) ORDER BY 1
+            """)
+        let missing = named.filter { name in !known.contains { $0.first == name } }
+        guard missing.isEmpty else {
+            throw Failure(
+                .denied, "the server lacks roles that the backup names: \(missing.joined(separator: ", "))",
+                hint: "as a superuser: \(missing.map { "CREATE ROLE \(sqlName($0))" }.joined(separator: "; ")); or those of a "
+                    + "globals backup; or --no-owners gives everything to the role that restores")
+        }
+        let strange = known.filter { row in row.count == 4 && row[1] != "t" && owners.contains { $0 == row[0] } }
+        guard let me = strange.first?.last ?? nil else { return }
+        let (superusers, others) = (strange.filter { $0[2] == "t" }, strange.filter { $0[2] != "t" })
+        func names(_ rows: [[String?]]) -> [String] { rows.compactMap { $0.first ?? nil } }
+        var hints: [String] = []
+        if !others.isEmpty {
+            hints.append("as a superuser: GRANT \(names(others).map(sqlName).joined(separator: ", ")) TO \(sqlName(me))")
+        }
+        if !superusers.isEmpty {
+            hints.append(
+                "give what belongs to \(names(superusers).joined(separator: ", ")) to another role before the next backup")
+        }
+        throw Failure(
+            .denied, "the role \(me) cannot give objects to their owners: \(names(strange).joined(separator: ", "))",
+            hint: hints.joined(separator: "; ") + "; or --no-owners gives everything to the role that restores")
+    }
+
+    /// Lets owners have objects in schemas that they may make nothing in. Grants come last in a dump, and only a superuser may give
+    /// a role what it could not have made itself.
+    func letOwn(_ owners: [DumpOwner], in name: String) throws(Failure) {
+        let session = try session(name)
+        for role in try others(owners, session) {
+            _ = try session.rows("ALTER DEFAULT PRIVILEGES GRANT CREATE ON SCHEMAS TO \(sqlName(role))")
+            let isOwn = "SELECT pg_has_role(nspowner, 'USAGE') FROM pg_namespace WHERE nspname = 'public'"
+            if try session.value(isOwn) == "t" { _ = try session.rows("GRANT CREATE ON SCHEMA public TO \(sqlName(role))") }
+        }
+    }
+
+    /// Takes back what `letOwn` granted, but for what was granted in the database itself.
+    func endOwning(_ owners: [DumpOwner], in name: String) throws(Failure) {
+        let session = try session(name)
+        for role in try others(owners, session) {
+            _ = try session.rows("ALTER DEFAULT PRIVILEGES REVOKE CREATE ON SCHEMAS FROM \(sqlName(role))")
+            let granted = try session.rows(
+                """
+                SELECT n.nspname FROM pg_namespace n CROSS JOIN aclexplode(n.nspacl) a
+                WHERE a.privilege_type = 'CREATE' AND a.grantee <> n.nspowner AND pg_has_role(n.nspowner, 'USAGE')
+                    AND a.grantee = (SELECT oid FROM pg_roles WHERE rolname = \(sqlText(role))) ORDER BY 1
+                """
+            ).compactMap { $0.first ?? nil }
+            let creates = owners.first { $0.role == role }?.creates ?? []
+            for schema in granted where !creates.contains(schema) {
+                _ = try session.rows("REVOKE CREATE ON SCHEMA \(sqlName(schema)) FROM \(sqlName(role))")
+            }
+        }
+    }
+
+    /// A superuser needs none of this, and the role that restores may do what it needs.
+    private func others(_ owners: [DumpOwner], _ session: Connection) throws(Failure) -> [String] {
+        guard !owners.isEmpty,
+            let row = try session.rows("SELECT rolname, rolsuper FROM pg_roles WHERE rolname = current_user").first,
+            row.last != "t"
+        else { return [] }
+        return owners.map(\.role).filter { $0 != row.first }
+    }
+
+    /// Removes what merges that were killed have left in the live database. Under the target's lease.
+    func sweepMerges() throws(Failure) {
+        let session = try session(live)
+        for schema in try leftMerges(session) { _ = try session.rows("DROP SCHEMA \(sqlName(schema)) CASCADE") }
+    }
+
+    /// The schemas that merges have left, or still use.
+    func leftMerges(_ session: Connection) throws(Failure) -> [String] {
+        try session.rows(
+            """
+            SELECT nspname FROM pg_namespace WHERE obj_description(oid, 'pg_namespace') = \(sqlText(TableMerge.mark))
+                AND pg_has_role(nspowner, 'USAGE') ORDER BY 1
+            """
+        ).compactMap { $0.first ?? nil }
+    }
+}

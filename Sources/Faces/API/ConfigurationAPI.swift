@@ -1,0 +1,80 @@
+public import SerinController
+public import SerinModel
+
+/// What is decided by two people: the daemon's configuration and tokens.
+public protocol ConfigurationDesk: Sendable {
+    /// What is in force, what waits, and what was changed.
+    func standing() async throws(OperationError) -> JSONValue
+
+    /// Proposes what the files on the controller's host say now.
+    func propose(reason: String, by principal: Principal) async throws(OperationError) -> JSONValue
+
+    /// Agrees to what was proposed, by the hash of the change; it is in force when this returns.
+    func approve(plan: String?, by principal: Principal) async throws(OperationError) -> JSONValue
+
+    /// Agrees to a token that waits for a second person.
+    func approveToken(_ name: String, by principal: Principal) async throws(OperationError) -> JSONValue
+}
+
+/// The API of what two people decide about. Nothing is set by it: what is proposed is what the files on the host say, so that no
+/// secret, and no address with one, ever comes this way.
+public struct ConfigurationAPI: Sendable {
+    private let desk: any ConfigurationDesk
+
+    /// An API over a desk.
+    public init(_ desk: any ConfigurationDesk) { self.desk = desk }
+
+    /// The routes.
+    public var routes: [Route] {
+        [
+            Route(
+                "GET", "/v1/configuration", summary: "what is in force, what waits for a second person, and what was changed",
+                access: .any(of: [.viewer]),
+                operation: Operation(
+                    "showConfiguration", tag: "configuration",
+                    answers: [200: .json("As serin config show has it with -o json.", Schema.anything)])
+            ) { _, _ in .json(200, try await desk.standing()) },
+            Route(
+                "POST", "/v1/configuration:propose", summary: "propose what the files on the controller's host say now",
+                access: .any(of: [.admin], person: true),
+                operation: Operation(
+                    "proposeConfiguration", tag: "configuration",
+                    body: .json("Why.", Schema.reference("Command")), isBodyOptional: true,
+                    answers: [202: .json("It waits for a second person.", Schema.anything)])
+            ) { request, _ in
+                let words = try Self.words(request)
+                return .json(202, try await desk.propose(reason: words.reason, by: try request.identified().principal))
+            },
+            Route(
+                "POST", "/v1/configuration:approve", summary: "agree to the change that was proposed, by its hash",
+                access: .any(of: [.approver, .admin], person: true),
+                operation: Operation(
+                    "approveConfiguration", tag: "configuration",
+                    body: .json("The plan that is agreed to.", Schema.reference("Command")),
+                    answers: [200: .json("It is in force.", Schema.anything)])
+            ) { request, _ in
+                let words = try Self.words(request)
+                return .json(200, try await desk.approve(plan: words.plan, by: try request.identified().principal))
+            },
+            Route(
+                "POST", "/v1/tokens/{name}:approve", summary: "agree to a token that waits for a second person",
+                access: .any(of: [.approver, .admin], person: true),
+                operation: Operation(
+                    "approveToken", tag: "configuration",
+                    parameters: [
+                        Operation.Parameter("name", in: .path, "The token's number or name.", schema: Schema.name(limit: 100))
+                    ], answers: [200: .json("It gives what it says from now on.", Schema.anything)])
+            ) { request, names in
+                .json(200, try await desk.approveToken(names[0], by: try request.identified().principal))
+            },
+        ]
+    }
+
+    private static func words(_ request: Request) throws -> CommandDocument {
+        let words = request.body.isEmpty ? CommandDocument(reason: "") : try request.document(CommandDocument.decode)
+        guard !words.security, words.reason.count <= 1000 else {
+            throw Problem(.malformed, "a reason has at most 1000 characters, and 'security' goes with a halt only")
+        }
+        return words
+    }
+}

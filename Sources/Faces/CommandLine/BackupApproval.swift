@@ -1,0 +1,136 @@
+internal import Glibc
+internal import SerinCatalogue
+internal import SerinController
+internal import SerinCrypto
+internal import SerinModel
+internal import SerinPorts
+internal import SerinRollouts
+
+/// One change of a live database that other people must agree to. An approval is for this very one: another operation, database,
+/// backup or plan has another code.
+struct BackupApproval: Sendable, Hashable {
+    /// What is approved in short: 12 hexadecimal digits of the SHA-256 of `words`.
+    let code: String
+    /// All of it, for who is asked.
+    let words: String
+
+    /// A change.
+    ///
+    /// - Parameters:
+    ///   - operation: What is done: `swap checkout_restore_5f0c1a2b (16390)`.
+    ///   - database: The live database.
+    ///   - number: The number that the server gave it; nil while there is none of that name.
+    ///   - plan: The digest of the plan's file.
+    init(_ operation: String, database: String, number: String?, backup: BackupID, plan: String) {
+        words =
+            "\(operation); live database \(database) (\(number.map { "number \($0)" } ?? "missing")), backup \(backup), plan \(plan.prefix(12))"
+        code = String(Hexadecimal.text(of: SHA256.digestOrEmpty(Array("\(words) \(plan)".utf8))).prefix(12))
+    }
+
+    fileprivate init?(_ note: AuditNote) {
+        let parts = note.text.split(separator: " ", maxSplits: 1)
+        guard parts.count == 2 else { return nil }
+        (code, words) = (String(parts[0]), String(parts[1]))
+    }
+
+    /// That a restored database takes the live one's place, or the last swap is taken back, though so many things are only in the
+    /// live one.
+    static func swap(isUndo: Bool = false, leaving differences: Int) -> String {
+        let swap = isUndo ? "take the last swap back" : "swap the restored database in"
+        return differences > 0 ? "\(swap) without \(differences) things of the live one" : swap
+    }
+    /// How long an approval, and what was asked for, count.
+    static let length = Duration.hours(24)
+    /// The topic of the notes about what was asked for: code and words.
+    static let askedTopic = "approval-asked"
+    /// The topic of the notes by which people approve: the code, and why.
+    static let givenTopic = "approval"
+    /// The topic of the notes by which approvals are used up: the code, or `*` for all of a backup.
+    static let usedTopic = "approval-used"
+}
+
+/// What was asked for, approved and used up for one backup, as the catalogue noted it.
+struct BackupApprovals: Sendable {
+    private let asked: [AuditNote]
+    private let given: [AuditNote]
+    private let used: [AuditNote]
+
+    /// Those of a backup that still count.
+    init(of record: BackupRecord, in store: any CatalogueStore, at now: Instant) async throws(Failure) {
+        func notes(_ topic: String) async throws(Failure) -> [AuditNote] {
+            do throws(CatalogueStoreError) {
+                return try await store.notes(topic, of: record.order.target).filter { note in
+                    note.backup == record.id && now - note.at < BackupApproval.length
+                }
+            } catch { throw error.failure }
+        }
+        asked = try await notes(BackupApproval.askedTopic)
+        given = try await notes(BackupApproval.givenTopic)
+        used = try await notes(BackupApproval.usedTopic)
+    }
+
+    private func isOver(_ note: AuditNote, _ code: String) -> Bool {
+        used.contains { ($0.text == code || $0.text == "*") && $0.at >= note.at }
+    }
+
+    /// What somebody waits for, the latest last, with everybody who asked.
+    var open: [(request: BackupApproval, by: Set<Principal>)] {
+        var found: [(request: BackupApproval, by: Set<Principal>)] = []
+        for note in asked {
+            guard let request = BackupApproval(note), !isOver(note, request.code) else { continue }
+            let before = found.firstIndex { $0.request == request }.map { found.remove(at: $0).by } ?? []
+            found.append((request, before.union([note.by])))
+        }
+        return found
+    }
+
+    /// Who approved this very change, sorted.
+    ///
+    /// - Parameter own: Whoever asks, under every name they may have: they do not count.
+    func people(for request: BackupApproval, except own: Set<Principal>) -> [Principal] {
+        let fitting = given.filter { note in
+            note.text.split(separator: " ").first.map(String.init) == request.code && !isOver(note, request.code)
+        }
+        return Set(fitting.map(\.by)).subtracting(own).sorted()
+    }
+
+    /// Approves what somebody waits for.
+    ///
+    /// - Parameter code: Which; nil where there is one alone.
+    static func approve(
+        _ record: BackupRecord, code: String?, reason: String, by principal: Principal, in store: any CatalogueStore,
+        at now: Instant
+    ) async throws(OperationError) -> BackupApproval {
+        let open: [(request: BackupApproval, by: Set<Principal>)]
+        do throws(Failure) { open = try await BackupApprovals(of: record, in: store, at: now).open } catch {
+            throw .unavailable("\(error)")
+        }
+        let short = "\(record.id)".suffix(8)
+        let fitting = open.filter { code == nil || $0.request.code == code }
+        guard let (request, askers) = fitting.last else {
+            let why = code.map { "nothing with the code \(plain($0)) was asked for" } ?? "nothing that needs it was asked for"
+            throw .refused(
+                Refusal(
+                    "there is nothing to approve: \(why) with backup \(record.id) in the last 24 hours",
+                    hint: "whoever restores runs the swap or merge first: it is refused, and says what there is to approve"))
+        }
+        guard fitting.count == 1 else {
+            let list = fitting.map { "\($0.request.code)  \($0.request.words)" }.joined(separator: "\n  ")
+            throw .refused(
+                Refusal(
+                    "several changes with backup \(record.id) wait:\n  \(list)",
+                    hint: "serin backup approve \(short) --request CODE approves that one"))
+        }
+        guard askers != [principal] else {
+            throw .refused(
+                Refusal(
+                    "\(principal) asked for it, so somebody else must approve: \(request.words)",
+                    hint: "another person runs the same command under a login of their own, without sudo"))
+        }
+        let note = AuditNote(
+            at: now, by: principal, topic: BackupApproval.givenTopic, target: record.order.target, backup: record.id,
+            text: "\(request.code) \(reason)")
+        do throws(CatalogueStoreError) { try await store.note(note) } catch { throw .unavailable(error.description) }
+        return request
+    }
+}

@@ -1,0 +1,73 @@
+internal import SerinController
+internal import SerinMigrationTools
+internal import SerinModel
+internal import SerinPolicies
+internal import SerinPorts
+internal import SerinRollouts
+
+/// Keeps writes away around a run of `serin migrate up`. Noted in the database before it is done, so that the next run lets writes in
+/// when this one is killed.
+struct MaintenanceFence: Sendable {
+    let maintenance: MigrationPolicy.Maintenance
+    let service: ServiceName
+    let migrate: MigrateSession
+    /// Between two tries to let writes in.
+    private static let pauses: [Duration] = [.milliseconds(500), .seconds(2), .seconds(5)]
+
+    /// Keeps writes away; whether that is proven.
+    func close() async -> Bool {
+        do throws(Failure) {
+            if let objection = await objection() { throw objection }
+            try await migrate.migrations.noteFence(of: migrate.key, by: MigrateSession.principal)
+            try await run(maintenance.on, "fence")
+            migrate.session.note("writes are fenced")
+            return true
+        } catch {
+            migrate.session.complain("writes are not fenced, so nothing was migrated: \(error.description)")
+            return false
+        }
+    }
+
+    /// Lets writes in that this run or a killed one keeps away; whether that is proven. Asked for again when it fails.
+    func open() async -> Bool {
+        var number = 0
+        while true {
+            do throws(Failure) {
+                let left = try await migrate.migrations.fences()
+                guard !left.isEmpty else { return true }
+                if let objection = await objection() { throw objection }
+                try await run(maintenance.off, "unfence-\(number)")
+                try await migrate.migrations.forgetFences()
+                migrate.session.note("writes are let in again (fenced by \(left.map { plain($0) }.joined(separator: ", ")))")
+                return true
+            } catch {
+                migrate.session.complain("WRITES ARE FENCED, and cannot be let in: \(error.description)")
+                guard number < Self.pauses.count else {
+                    migrate.session.complain("hint: let them in by hand, or repeat the command once that is possible")
+                    return false
+                }
+                // The pause may be cut short.
+                try? await Task.sleep(for: .milliseconds(Self.pauses[number].milliseconds))
+                number += 1
+            }
+        }
+    }
+
+    /// A rollout fences writes by the same hooks, and lets them in itself.
+    private func objection() async -> Failure? {
+        // Where no controller ever was, or none answers, there is none to be in the way.
+        let reader = try? await ControllerLocator(migrate.session).reader(
+            for: service.description, assembly: migrate.session.assembly)
+        guard let status = try? await reader?.status(of: service.description), !status.isFinal else { return nil }
+        return Failure(
+            .conflict, "rollout \(status.id) of \(service) is under way (\(status.state))", hint: "wait until it is over")
+    }
+
+    private func run(_ action: ActionPolicy, _ name: String) async throws(Failure) {
+        let context = ActionContext(key: "\(migrate.key)-\(name)", service: service, version: "", previous: "")
+        switch try await migrate.session.assembly.migrations.probe(action, context) {
+        case .done: return
+        case .failed(let failure, _), .unknown(let failure): throw failure
+        }
+    }
+}

@@ -1,0 +1,119 @@
+import SerinBackups
+import SerinCatalogue
+import SerinModel
+import SerinPolicies
+import Testbed
+import Testing
+
+/// Dumps of a part of a database, and what a live database has that one which is to take its place lacks.
+@Suite(.serialized) struct PartialRestoreTests {
+    private static let tables = """
+        CREATE SCHEMA app2; CREATE TABLE app2.t (id int PRIMARY KEY); INSERT INTO app2.t VALUES (1);
+        CREATE TABLE public.orders (id int PRIMARY KEY); INSERT INTO public.orders VALUES (1), (2);
+        CREATE TABLE public.items (id int PRIMARY KEY, order_id int REFERENCES public.orders);
+        INSERT INTO public.items VALUES (1, 1), (2, 2);
+        """
+
+    private static let parts: [(words: String, change: @Sendable (inout PostgresDumpSource) -> Void)] = [
+        ("only the schemas app2", { $0.schemas = ["app2"] }), ("only the schemas public", { $0.schemas = ["public"] }),
+        ("only the tables app2.t", { $0.tables = ["app2.t"] }),
+        ("only the tables public.items", { $0.tables = ["public.items"] }),
+        ("without the tables public.orders", { $0.exclude = ["public.orders"] }),
+        ("without the rows of public.orders", { $0.excludeData = ["public.orders"] }),
+    ]
+
+    @Test func aPartOfADatabaseIsRestoredAndNeverTakesTheLiveOnesPlace() async throws {
+        let scene = try await BackupScene.start(isEmpty: true)
+        defer { scene.end() }
+        try await scene.server.sql(Self.tables, user: "restorer", database: "shop")
+        for (words, change) in Self.parts {
+            let source = try scene.source(.custom, change)
+            let record = try await scene.backUp(source).record
+            #expect(record.facts?.server?.part?.words == words)
+            let restored = try await scene.restore(record.id, source)
+            #expect(restored.passed, "\(words): \(restored.checks)")
+            #expect(restored.part == words)
+            #expect(try await scene.sides().entry(restored.name)?.known?.role == .part)
+            let refused = await #expect(throws: Failure.self) {
+                _ = try await scene.swap(scene.restoreSettings()).swap(restored, permit: scene.permit(record.id))
+            }
+            #expect(refused?.kind == .denied && refused?.message.contains("a part of a database only") == true)
+        }
+        #expect(try await scene.server.sql("SELECT count(*) FROM items JOIN app2.t USING (id)", database: "shop") == "1")
+        // The keys without parents are said, and only they are left out.
+        let source = try scene.source(.directory) { $0.tables = ["public.items"] }
+        let record = try await scene.backUp(source).record
+        let restored = try await scene.restore(record.id, source)
+        let check = restored.checks.first { $0.name == "foreign keys left out" }
+        #expect(check?.passed == true && check?.detail.contains("public.items.items_order_id_fkey") == true, "\(restored.checks)")
+
+        // On a new server the live database is empty, and nothing is lost.
+        try await scene.server.sql("ALTER DATABASE shop RENAME TO was")
+        try await scene.server.sql("CREATE DATABASE shop OWNER restorer")
+        let outcome = try await scene.swap(scene.restoreSettings()).swap(restored, permit: scene.permit(record.id))
+        #expect(outcome.remarks.isEmpty)
+        #expect(try await scene.server.sql("SELECT count(*) FROM items", database: "shop") == "2")
+    }
+
+    @Test func whatOnlyTheLiveDatabaseHasIsNamedAndAgreedToBeforeASwap() async throws {
+        let scene = try await BackupScene.start(isEmpty: true)
+        defer { scene.end() }
+        try await scene.server.sql(Self.tables, user: "restorer", database: "shop")
+        let source = try scene.source()
+        let record = try await scene.backUp(source).record
+        let restored = try await scene.restore(record.id, source)
+        #expect(restored.passed && restored.part == nil, "\(restored.checks)")
+        try await scene.server.sql(
+            """
+            CREATE ROLE app LOGIN; CREATE TABLE public.later (id int); CREATE PUBLICATION feed FOR TABLE public.items;
+            GRANT SELECT ON public.items TO app; REVOKE CONNECT, TEMPORARY ON DATABASE shop FROM PUBLIC;
+            GRANT CONNECT ON DATABASE shop TO app; ALTER DATABASE shop CONNECTION LIMIT 33;
+            ALTER DATABASE shop SET work_mem = '9MB'; ALTER DATABASE shop SET search_path = "$user", public, "Odd; name";
+            ALTER DATABASE shop SET my.tenant = 'a''b'; ALTER ROLE app IN DATABASE shop SET statement_timeout = '7s'
+            """, database: "shop")
+        var permit = scene.permit(record.id)
+        let swap = scene.swap(scene.restoreSettings())
+        let refused = await #expect(throws: Failure.self) { _ = try await swap.swap(restored, permit: permit) }
+        #expect(refused?.kind == .denied)
+        for words in [
+            "the table public.later", "the publication feed", "granted to the role app",
+            "ALTER ROLE app IN DATABASE \(restored.name) SET statement_timeout = '7s'", "--differences 5", "(5 differences",
+        ] { #expect(refused.map { "\($0.message) \($0.hint ?? "")" }?.contains(words) == true, "\(String(describing: refused))") }
+        #expect(try await scene.server.sql("SELECT count(*) FROM later", database: "shop") == "0")
+
+        // What only a superuser may settle is settled by the statement that was named.
+        try await scene.server.sql(
+            """
+            ALTER ROLE app IN DATABASE \(restored.name) SET statement_timeout = '7s';
+            SELECT pg_catalog.set_config('my.tenant', 'a''b', true); ALTER DATABASE \(restored.name) SET my.tenant FROM CURRENT
+            """)
+        permit.differences = 3
+        let outcome = try await swap.swap(restored, permit: permit)
+        #expect(outcome.remarks.count == 3 && outcome.remarks.allSatisfy { $0.hasPrefix("agreed to be missing") })
+        let settings = try await scene.server.sql(
+            """
+            SELECT (SELECT string_agg(c, ' ' ORDER BY c) FROM pg_db_role_setting s, unnest(s.setconfig) c WHERE s.setdatabase = d.oid)
+                || ' ' || datconnlimit || ' ' || has_database_privilege('app', d.oid, 'CONNECT')
+                || has_database_privilege('keeper', d.oid, 'CONNECT') FROM pg_database d WHERE datname = 'shop'
+            """)
+        #expect(
+            settings
+                == "my.tenant=a'b search_path=\"$user\", public, \"Odd; name\" statement_timeout=7s work_mem=9MB 33 truefalse")
+        // Back again nothing has to be agreed to: it is the one that was.
+        let undone = try await swap.undo(outcome.replaced, permit: scene.permit(record.id))
+        #expect(undone.live == "shop")
+        #expect(try await scene.server.sql("SELECT count(*) FROM later", database: "shop") == "0")
+    }
+
+    @Test func rowsThatAreHiddenFromTheRoleAreFoundBeforeABackup() async throws {
+        let scene = try await BackupScene.start(isEmpty: true)
+        defer { scene.end() }
+        try await scene.server.sql(
+            Self.tables + "ALTER TABLE public.items ENABLE ROW LEVEL SECURITY;", user: "restorer", database: "shop")
+        let failure = await scene.failure(try scene.source())
+        #expect(failure?.stage == .preflight, "\(String(describing: failure))")
+        #expect(failure?.failure.hint?.contains("ALTER ROLE \"keeper\" BYPASSRLS") == true, "\(String(describing: failure))")
+        try await scene.server.sql("ALTER ROLE keeper BYPASSRLS")
+        #expect(try await scene.backUp(try scene.source()).record.state == .available)
+    }
+}

@@ -1,0 +1,164 @@
+import Glibc
+import SerinBackups
+import SerinCatalogue
+import SerinCrypto
+import SerinModel
+import SerinPolicies
+import SerinPorts
+import SerinTransport
+import Testbed
+import Testing
+
+/// What is held and who was erased stands beside the objects, and comes back to a catalogue that was lost.
+@Suite struct TargetRegisterTests {
+    private static let now = Sample.start + .hours(10)
+
+    /// Two folders as destinations of one target.
+    private struct Scene {
+        let scratch: Scratch
+        let places: [BackupPlace]
+        var bucket: Bucket
+
+        init() throws {
+            scratch = try Scratch("serin-register")
+            bucket = try Bucket(1...3)
+            let scratch = scratch
+            places = try ["bucket", "other"].map { name in
+                try #require(mkdir(scratch.file(name), 0o700) == 0)
+                // A folder with nothing in it may be a disk that is not mounted.
+                _ = try scratch.write("\(name)/readme", "backups")
+                return BackupPlace(
+                    name,
+                    try BackupDestinations.make(
+                        DriverSettings(driver: "folder", settings: ["path": scratch.file(name)]),
+                        environment: DestinationEnvironment(transport: try Transport(), now: { now }) { _ throws(Failure) in
+                            throw Failure(.invalid, "no secret is asked for")
+                        }))
+            }
+        }
+
+        func keeper(_ store: any CatalogueStore, key: @escaping CatalogueSurvey.Authentication = Sample.authenticate)
+            -> RegisterKeeper
+        { RegisterKeeper(places, of: "checkout", catalogue: store, authenticate: key, now: { now }) }
+
+        /// The catalogue before it is lost: three backups, the second one held for the law, the third for a rollout, one erasure.
+        func first() async throws -> MemoryCatalogue {
+            let store = MemoryCatalogue(digest: SHA256.digestOrEmpty)
+            for number in 1...3 { try await store.append(try Sample.available(number, at: Sample.start)) }
+            try await store.append([
+                Sample.event(2, .held(Hold(.legal, reason: "case 42"))),
+                Sample.event(3, .held(Hold(.use("restore"), reason: "it is read"))),
+            ])
+            try await store.note(
+                AuditNote(
+                    at: Sample.start + .seconds(30), by: .uid(7), topic: Erasure.topic, target: "checkout", text: "184467"))
+            return store
+        }
+
+        /// A new catalogue that knows what the manifests say.
+        func imported() async throws -> MemoryCatalogue {
+            let store = MemoryCatalogue(digest: SHA256.digestOrEmpty)
+            _ = try await CatalogueRebuild(store).run(
+                bucket.reading, authenticate: Sample.authenticate, at: now, by: .uid(7))
+            return store
+        }
+    }
+
+    @Test func whatWasHeldAndErasedIsKnownAgainAfterTheCatalogueWasLost() async throws {
+        let scene = try Scene()
+        defer { scene.scratch.remove() }
+        #expect(try await scene.keeper(try await scene.first()).keep().isEmpty)
+
+        let store = try await scene.imported()
+        #expect(try await store.unsettledImports(of: "checkout").count == 3)
+        let recalled = try await scene.keeper(store).recall(by: .uid(7))
+        #expect(recalled.held == [Sample.id(2)] && recalled.erasures == 1 && recalled.unread.isEmpty)
+        let record = try #require(try await store.state()[Sample.id(2)])
+        #expect(record.holds == [Hold(.legal, reason: "case 42")])
+        #expect(try await store.state()[Sample.id(3)]?.holds == [], "a restore that read it ended with the catalogue")
+        let erased = try await store.notes(Erasure.topic, of: "checkout")
+        #expect(Erasure.subjects(in: erased, since: Sample.start + .seconds(30)) == ["184467"])
+        // Nothing is left for a person to settle.
+        #expect(recalled.unsettled.isEmpty)
+        #expect(try await store.unsettledImports(of: "checkout").isEmpty)
+        let again = try await scene.keeper(store).recall(by: .uid(7))
+        #expect(again.held.isEmpty && again.erasures == 0)
+    }
+
+    @Test func aBackupThatNoRegisterSpeaksOfWaitsForAPerson() async throws {
+        let scene = try Scene()
+        defer { scene.scratch.remove() }
+        let store = MemoryCatalogue(digest: SHA256.digestOrEmpty)
+        for number in 1...2 { try await store.append(try Sample.available(number, at: Sample.start)) }
+        _ = try await scene.keeper(store).keep()
+        let recalled = try await scene.keeper(try await scene.imported()).recall(by: .uid(7))
+        #expect(recalled.unsettled == [Sample.id(3)])
+    }
+
+    @Test func aNewCatalogueDoesNotForgetWhatItNeverKnew() async throws {
+        let scene = try Scene()
+        defer { scene.scratch.remove() }
+        _ = try await scene.keeper(try await scene.first()).keep()
+        // The machine was replaced and made a backup before anybody imported.
+        let fresh = MemoryCatalogue(digest: SHA256.digestOrEmpty)
+        try await fresh.append(try Sample.available(9, at: Sample.start + .hours(1)))
+        #expect(try await scene.keeper(fresh).keep().isEmpty)
+        let recalled = try await scene.keeper(try await scene.imported()).recall(by: .uid(7))
+        #expect(recalled.held == [Sample.id(2)] && recalled.erasures == 1)
+        #expect(recalled.unsettled.isEmpty)
+    }
+
+    @Test func whatOneDestinationHoldsIsHeldThoughAnotherOneIsOlder() async throws {
+        let scene = try Scene()
+        defer { scene.scratch.remove() }
+        let store = try await scene.first()
+        // Before the hold.
+        let old = MemoryCatalogue(digest: SHA256.digestOrEmpty)
+        for number in 1...3 { try await old.append(try Sample.available(number, at: Sample.start)) }
+        _ = try await scene.keeper(old).keep()
+        let only = RegisterKeeper(
+            [scene.places[1]], of: "checkout", catalogue: store, authenticate: Sample.authenticate, now: { Self.now })
+        _ = try await only.keep()
+        #expect(try await scene.keeper(try await scene.imported()).recall(by: .uid(7)).held == [Sample.id(2)])
+    }
+
+    @Test func aRegisterOfAnotherKeySettlesNothingAndIsReplaced() async throws {
+        let scene = try Scene()
+        defer { scene.scratch.remove() }
+        let store = try await scene.first()
+        let other: CatalogueSurvey.Authentication = {
+            Hexadecimal.text(of: SHA256.digestOrEmpty(Array("another key".utf8) + $0))
+        }
+        _ = try await scene.keeper(store, key: other).keep()
+        let imported = try await scene.imported()
+        let recalled = try await scene.keeper(imported).recall(by: .uid(7))
+        #expect(recalled.unread.map(\.destination) == ["bucket", "other"])
+        #expect(recalled.held.isEmpty && recalled.erasures == 0 && recalled.unsettled.count == 3)
+        _ = try await scene.keeper(store).keep()
+        #expect(try await scene.keeper(imported).recall(by: .uid(7)).held == [Sample.id(2)])
+    }
+
+    @Test func whatWasReleasedIsNotHeldAgain() async throws {
+        let scene = try Scene()
+        defer { scene.scratch.remove() }
+        let store = try await scene.first()
+        _ = try await scene.keeper(store).keep()
+        try await store.append([Sample.event(2, at: Sample.start + .hours(1), .released(.legal))])
+        _ = try await scene.keeper(store).keep()
+        let recalled = try await scene.keeper(try await scene.imported()).recall(by: .uid(7))
+        #expect(recalled.held.isEmpty && recalled.unsettled.isEmpty)
+    }
+
+    @Test func oneThatSaysTheSameIsNotWrittenAgain() async throws {
+        let scene = try Scene()
+        defer { scene.scratch.remove() }
+        let store = try await scene.first()
+        _ = try await scene.keeper(store).keep()
+        let key = try #require(ObjectKey("checkout/register.json"))
+        let before = try #require(try await scene.places[0].destination.read(key))
+        let later = RegisterKeeper(
+            scene.places, of: "checkout", catalogue: store, authenticate: Sample.authenticate, now: { Self.now + .hours(5) })
+        #expect(try await later.keep().isEmpty)
+        #expect(try await scene.places[0].destination.read(key) == before)
+    }
+}
