@@ -21,8 +21,8 @@ struct DriverLoop {
         case publish(RolloutStatus, replies: [(RolloutDriver.CommandReply, RolloutStatus)])
         /// Carry this out and report what came of it.
         case effect(Effect, decidedAt: Instant, request: TelemetryRequest)
-        /// Carry this lowering out at this moment, not before: the tries before it failed.
-        case retry(Effect, at: Instant, request: TelemetryRequest)
+        /// Report at this moment that the lowering with this number may be tried again: the tries before it failed.
+        case retry(Int, at: Instant)
         /// Read everything and report.
         case poll(TelemetryRequest, at: Instant)
     }
@@ -44,7 +44,9 @@ struct DriverLoop {
         var settlesMark: Bool {
             drafts.contains { draft in
                 switch draft.record {
-                case .event(.started), .event(.takenOver): true
+                case .event(.started): true
+                // A mark that was left after it was looked for stays for the next poll.
+                case .event(.takenOver(let takeover)): takeover.watchdogLowered
                 case .event, .effect, .opened, .created, .clockJumped: false
                 }
             }
@@ -58,6 +60,8 @@ struct DriverLoop {
     private var appending = 0
     private var lastBatch = 0
     private var isPolling = false
+    /// Whether it began the rollout, or has finished a poll since it took it up: one that ends before is as good as none.
+    private var isInCharge = false
     /// When the latest poll began.
     private var pollBegan: Instant
     private var isJournalBroken = false
@@ -74,6 +78,10 @@ struct DriverLoop {
     private var readFrom: Instant
     /// The lowering to 0 under way, and when it was let out: the same one asked for again meanwhile is no second one.
     private var zeroUnderWay: (intent: IntentID, since: Instant)?
+    /// The lowering to 0 that waits for the end of its pause and is not sent yet. A later one, or one sent at once, takes its place.
+    private var waitingZero: (intent: IntentID, number: Int)?
+    /// How many lowerings have had to wait.
+    private var lastWait = 0
     /// The latest lowering to 0 that was let out.
     private var zeroIntent: IntentID?
     /// When a lowering that failed is tried again, whatever asks for it sooner: a poll, or passing time.
@@ -110,8 +118,8 @@ struct DriverLoop {
     /// Takes note of an order that a task carries out from now on.
     mutating func began(_ order: Order) {
         switch order {
-        case .effect(let effect, _, _), .retry(let effect, _, _): if effect.isWeight { weightsUnderWay += 1 }
-        case .append, .watchJournal, .retryJournal, .clearMark, .wake, .publish, .poll: break
+        case .effect(let effect, _, _): if effect.isWeight { weightsUnderWay += 1 }
+        case .append, .watchJournal, .retryJournal, .clearMark, .wake, .publish, .retry, .poll: break
         }
         if case .effect(.releaseBackup, _, _) = order { isReleasing = true }
     }
@@ -133,22 +141,29 @@ struct DriverLoop {
         lastTaken = now
         switch input {
         case .pulse:
-            driver.watchdog.showLife()
+            driver.watchdog.showLife(isInCharge)
             return []
         case .event(.observed(let observation)):
             isPolling = false
             // With the journal broken only lowering goes on: evidence that cannot be recorded decides nothing.
             guard !isJournalBroken, observation.at >= readFrom else { return [] }
-            return ownLowering(observation, at: now) + handle(.observed(observation), at: now)
+            let orders = ownLowering(observation, at: now) + handle(.observed(observation), at: now)
+            if !isInCharge {
+                isInCharge = true
+                driver.watchdog.showLife(true)
+            }
+            return orders
         case .event(let event):
             if case .weightReported(let intent, let outcome) = event { weightEnded(intent, outcome, at: now) }
             if case .backupReleased = event { isReleasing = false }
+            if case .started = event { isInCharge = true }
             return handle(event, at: now)
         case .command(let command, let reply): return take(command, reply, at: now)
         case .journaled(.success): return recorded(at: now)
         case .journaled(.failure(let error)): return journalFailed(error, at: now)
         case .overdue(let batch): return goAhead(of: batch, at: now)
         case .retryJournal: return append(again: true)
+        case .retryDue(let number): return waitingZero?.number == number ? sendWaiting(at: now) : []
         case .wake:
             wakeAt = nil
             return handle(.ticked, at: now) + wake(at: now)
@@ -174,6 +189,7 @@ struct DriverLoop {
     /// entered again through every gate. An action or a weight under way is answered first.
     private mutating func ownLowering(_ observation: Observation, at now: Instant) -> [Order] {
         guard let found = observation.traffic.reading?.weight, found < rollout.machine.wanted, weightsUnderWay == 0,
+            waitingZero == nil,
             rollout.machine.openAction == nil, driver.watchdog.hasMark()
         else { return [] }
         return handle(
@@ -244,11 +260,24 @@ struct DriverLoop {
         // A new intent is a new reason to lower; the same one asked for again waits its turn.
         let isAgain = zeroIntent == intent
         zeroIntent = intent
-        zeroUnderWay = (intent, now)
-        guard isAgain, let zeroRests, zeroRests > now else {
-            return .effect(effect, decidedAt: decidedAt, request: request)
+        if isAgain, let zeroRests, zeroRests > now {
+            guard waitingZero?.intent != intent else { return nil }
+            lastWait += 1
+            waitingZero = (intent, lastWait)
+            return .retry(lastWait, at: zeroRests)
         }
-        return .retry(effect, at: zeroRests, request: request)
+        waitingZero = nil
+        zeroUnderWay = (intent, now)
+        return .effect(effect, decidedAt: decidedAt, request: request)
+    }
+
+    /// Sends the lowering that waits, unless something else is wanted by now.
+    private mutating func sendWaiting(at now: Instant) -> [Order] {
+        guard let intent = waitingZero?.intent else { return [] }
+        waitingZero = nil
+        guard rollout.machine.ending == nil, rollout.machine.request?.intent == intent else { return [] }
+        zeroUnderWay = (intent, now)
+        return [.effect(.setWeight(intent, .zero), decidedAt: now, request: rollout.telemetryRequest)]
     }
 
     /// Journals that someone set the computer's clock. The controller's own goes on as if nothing had happened.
@@ -276,7 +305,10 @@ struct DriverLoop {
         }
         // Whoever asks for 0 again sees it tried again.
         zeroRests = nil
-        return handle(.commanded(command), at: now, reply: reply)
+        let orders = handle(.commanded(command), at: now, reply: reply)
+        // What waits was recorded before it.
+        guard let waitingZero, rollout.machine.request?.intent == waitingZero.intent else { return orders }
+        return sendWaiting(at: now) + orders
     }
 
     /// Appends everything queued, in one transaction, unless an append is under way. A broken journal is tried only `again`, by the

@@ -16,6 +16,8 @@ public final class RolloutDriver: Sendable {
         case journaled(Result<[Entry], StoreError>)
         case overdue(batch: Int)
         case retryJournal
+        /// The pause of a lowering that had to wait is over.
+        case retryDue(Int)
         case wake
         case pollDue
         case pulse
@@ -142,7 +144,11 @@ public final class RolloutDriver: Sendable {
             group.addTask { await self.beat() }
             // Polls begin after the opening; commands are taken at once, however long a check of the world takes.
             group.addTask {
-                for event in await self.opening() { self.outbox.yield(.event(event)) }
+                for event in await self.opening() {
+                    self.outbox.yield(.event(event))
+                    // The watchdog waits for the first poll of one that takes over.
+                    if case .takenOver = event { self.outbox.yield(.pollDue) }
+                }
                 await self.pace()
             }
             for await input in inbox {
@@ -231,14 +237,9 @@ public final class RolloutDriver: Sendable {
         case .publish: return
         case .effect(let effect, let decidedAt, let request):
             if let event = await runner.perform(effect, decidedAt: decidedAt, request: request) { outbox.yield(.event(event)) }
-        case .retry(let effect, let moment, let request):
+        case .retry(let number, let moment):
             await clock.sleep(for: max(.zero, moment - clock.now()))
-            if case .setWeight(let intent, _) = effect, board.status.isFinal {
-                let failure = Failure(.conflict, "not sent: the rollout is over")
-                outbox.yield(.event(.weightReported(intent, .failed(failure, readBack: nil))))
-                return
-            }
-            await carryOut(.effect(effect, decidedAt: moment, request: request))
+            outbox.yield(.retryDue(number))
         case .poll(let request, let time):
             outbox.yield(.event(.observed(await runner.poll(request: request, at: time))))
         }

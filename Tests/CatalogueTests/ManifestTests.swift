@@ -31,6 +31,18 @@ import Testing
         #expect(found.copies.map(\.state) == [.stored])
     }
 
+    @Test func numbersThatCannotBeAreRefused() throws {
+        for change in [
+            { $0.sequence = .max }, { $0.sequence = -1 }, { $0.facts.envelope.storedBytes = .max },
+            { $0.facts.envelope.plainBytes = -1 },
+        ] as [(inout Manifest) -> Void] {
+            var manifest = try manifest()
+            change(&manifest)
+            let bytes = try manifest.sealed(by: authenticate).bytes()
+            #expect(throws: ManifestError.self) { try Manifest(reading: bytes, authenticate: authenticate) }
+        }
+    }
+
     @Test func manifestsFormAChain() throws {
         let first = try manifest()
         let second = try manifest(2, after: first)

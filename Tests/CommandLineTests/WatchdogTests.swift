@@ -21,25 +21,76 @@ import Testing
         #expect(looks([(29, .silent), (40, .alive), (69, .silent), (70, .silent)]) == [false, false, false, true])
     }
 
-    @Test func aSuccessorHasAsMuchTimeAsTheOneBeforeAndNotMore() {
-        let successor = SignOfLife.gone(successor: 7)
-        #expect(
-            looks([(20, .gone(successor: nil)), (25, successor), (54, successor), (55, successor)]) == [
-                false, false, false, true,
-            ])
+    @Test func whoeverTakesOverHasWhatIsLeftOfThePatience() {
+        #expect(looks([(20, .alive), (25, .gone), (49, .silent), (50, .silent)]) == [false, false, false, true])
+    }
+
+    /// A controller of a chain: when it takes the rollout up, when it has finished its first poll, and when it ends.
+    private struct Life {
+        var begins: Int64
+        var polled: Int64?
+        var ends: Int64
+    }
+
+    /// When a chain of controllers, each with a watchdog of its own and with signs that are kept, is lowered first. The first of
+    /// them has been in charge until second 0.
+    private func lowered(_ lives: [Life], patience: Int64 = 30) -> Int64? {
+        var kept = begin
+        var vigil = Vigil(after: .seconds(patience), from: kept)
+        for second in 1...120 as ClosedRange<Int64> {
+            let now = begin + .seconds(second)
+            if lives.contains(where: { $0.begins == second }) { vigil = Vigil(after: .seconds(patience), from: kept) }
+            let life = lives.last { $0.begins <= second && second < $0.ends }
+            let isInCharge = life?.polled.map { $0 <= second } ?? false
+            if isInCharge { kept = now }
+            if vigil.look(life == nil ? .gone : isInCharge ? .alive : .silent, at: now) { return second }
+        }
+        return nil
+    }
+
+    @Test func l6AControllerThatEndsAgainAndAgainIsLoweredAfterOnePatience() {
+        let lives = (1...5).map { Life(begins: $0 * 10, ends: $0 * 10 + 8) }
+        #expect(lowered(lives) == 30)
+    }
+
+    @Test func anOrdinaryRestartIsNotLowered() {
+        #expect(lowered([Life(begins: 4, polled: 5, ends: 1000)]) == nil)
+        #expect(lowered([Life(begins: 28, polled: 29, ends: 60), Life(begins: 80, polled: 81, ends: 1000)]) == nil)
+    }
+
+    @Test func aSlowFirstPollIsWaitedForWithinThePatience() {
+        #expect(lowered([Life(begins: 5, polled: 29, ends: 1000)]) == nil)
+        #expect(lowered([Life(begins: 5, polled: 31, ends: 1000)]) == 30)
+    }
+
+    @Test func theLastSignOutlastsThoseWhoShowedIt() throws {
+        let program = try TestProgram()
+        let sign = LastSign(path: program.file("sign"))
+        #expect(sign.moment == nil)
+        sign.touch()
+        let first = try #require(sign.moment)
+        var times = [
+            timespec(tv_sec: 1_800_000_000, tv_nsec: 250_000_000), timespec(tv_sec: 1_800_000_000, tv_nsec: 250_000_000),
+        ]
+        #expect(utimensat(AT_FDCWD, program.file("sign"), &times, 0) == 0)
+        #expect(LastSign(path: program.file("sign")).moment == Instant(millisecondsSince1970: 1_800_000_000_250))
+        sign.touch()
+        #expect(try #require(sign.moment) >= first)
+        sign.remove()
+        #expect(sign.moment == nil)
     }
 
     /// Runs a watchdog on a balancer at 10 %, which sees the signs one after the other and the last one for ever; it is taken away
     /// when it has looked often enough.
     private func watch(
-        _ signs: [SignOfLife], looks: Int = 10, markFailure: Failure? = nil
-    ) async throws -> (written: [Weight], marks: Int, looks: Int) {
+        _ signs: [SignOfLife], looks: Int = 10, markFailure: Failure? = nil, canRead: Bool = true, lastSign: Instant? = nil
+    ) async throws -> (written: [Weight], marks: Int, looks: Int, first: String?) {
         let handover = Handover(
             rollout: try #require(RolloutID("checkout-1")), driver: DriverSettings(driver: "fake", settings: [:]), version: "2",
             previous: "1",
             after: .seconds(2), controller: 4711)
         #expect(Handover(handover.document) == handover)
-        let balancer = LoweredBalancer()
+        let balancer = LoweredBalancer(canRead: canRead)
         let (looked, marks) = (Locked(0), Locked(0))
         let watchdog = Watchdog(
             parts: Watchdog.Parts(
@@ -53,9 +104,12 @@ import Testing
                 leaveMark: { () async throws(Failure) in
                     marks.withLock { $0 += 1 }
                     if let markFailure { throw markFailure }
-                }, say: { _ in }, clock: SteppingClock(), traffic: balancer), handover: handover)
+                }, say: { _ in }, clock: SteppingClock(), traffic: balancer), handover: handover,
+            lastSign: lastSign)
         await watchdog.run()
-        return (balancer.written.withLock { $0 }, marks.withLock { $0 }, looked.withLock { $0 })
+        return (
+            balancer.written.withLock { $0 }, marks.withLock { $0 }, looked.withLock { $0 }, balancer.first.withLock { $0 }
+        )
     }
 
     @Test func l6ASilentControllerIsLoweredOnceAndWatchedOn() async throws {
@@ -66,9 +120,32 @@ import Testing
     }
 
     @Test func l6AfterTheEndOfItsControllerAWatchdogLowersAndEnds() async throws {
-        let seen = try await watch([.alive, .gone(successor: nil)])
+        let seen = try await watch([.alive, .gone])
         #expect(seen.written == [.zero])
         #expect(seen.looks < 10)
+    }
+
+    @Test func l6AWatchdogGoesOnFromTheSignsOfControllersBefore() async throws {
+        // Two looks pass before the patience of 2 s is over, and none when it was over before.
+        #expect(try await watch([.silent], looks: 1).written.isEmpty)
+        #expect(try await watch([.silent], looks: 1, lastSign: begin + .seconds(-2)).written == [.zero])
+        #expect(try await watch([.silent], looks: 1, lastSign: begin + .seconds(60)).written.isEmpty)
+        #expect(try await watch([.alive], lastSign: begin + .seconds(-2)).written.isEmpty)
+    }
+
+    /// Whatever the balancer's answers hold, and whatever becomes of whoever reads them.
+    @Test func l6AfterTheEndOfItsControllerZeroIsAskedForBeforeAnythingIsRead() async throws {
+        let seen = try await watch([.alive, .gone])
+        #expect(seen.first == "zero")
+        #expect(seen.written == [.zero])
+    }
+
+    @Test func l6WhatCannotBeReadIsLoweredAgainAndAgain() async throws {
+        for end in [SignOfLife.gone, .silent] {
+            let seen = try await watch([.alive, end], canRead: false)
+            #expect(seen.written.count > 3 && seen.written.allSatisfy { $0 == .zero })
+            #expect(seen.looks == 10)
+        }
     }
 
     @Test func aControllerThatShowsLifeIsLeftAlone() async throws {
@@ -119,10 +196,17 @@ private final class SteppingClock: SerinPorts.Clock {
 /// A balancer that keeps what was written to it, at 10 % before.
 private final class LoweredBalancer: Traffic {
     let written = Locked<[Weight]>([])
+    /// The first thing that was asked of it.
+    let first = Locked<String?>(nil)
+    private let canRead: Bool
     let name = "fake balancer"
     let settleTime = SerinModel.Duration.zero
 
+    init(canRead: Bool) { self.canRead = canRead }
+
     func read(deadline: SerinModel.Duration) async throws(Failure) -> WeightReading {
+        first.withLock { $0 = $0 ?? "read" }
+        guard canRead else { throw Failure(.invalid, "the answer is no JSON") }
         let weight = written.withLock { $0.last } ?? Weight(percent: 10)
         return WeightReading(weight: weight, raw: "\(weight?.basisPoints ?? 0)")
     }
@@ -131,7 +215,10 @@ private final class LoweredBalancer: Traffic {
         written.withLock { $0.append(weight) }
     }
 
-    func zero(deadline: SerinModel.Duration) async throws(Failure) { written.withLock { $0.append(.zero) } }
+    func zero(deadline: SerinModel.Duration) async throws(Failure) {
+        first.withLock { $0 = $0 ?? "zero" }
+        written.withLock { $0.append(.zero) }
+    }
     func counts(deadline: SerinModel.Duration) async throws(Failure) -> TrafficCounts? { nil }
     func preflight(deadline: SerinModel.Duration) async throws(Failure) {}
 }

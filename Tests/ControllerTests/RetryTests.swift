@@ -70,6 +70,34 @@ import Testing
         #expect(longest <= .seconds(5), "\(longest)")
     }
 
+    /// A balancer that has refused a halt for a while, with polls every second that ask for 0 again, and a second halt.
+    @Test func s20AHaltIsSentAtOnceWhileALoweringWaitsForItsPause() async throws {
+        var policy = SimulatedService.policy()
+        policy.timing.poll = .seconds(1)
+        policy.timing.rollbackDeadline = .hours(1)
+        let service = try SimulatedService(policy: policy, budget: RetryBudget(clock: VirtualClock()) { 1 })
+        try await service.running {
+            _ = try await service.start(by: .uid(1000))
+            #expect(service.pass(atMost: .minutes(10)) { service.weight > .zero })
+            service.balancer.state.withLock { $0.writeFailure = Failure(.transient, "cannot reach the balancer") }
+            let halt = Command(.halt, by: .uid(1000), reason: "")
+            _ = await service.perform(halt)
+            for _ in 0..<6 {
+                // A try has just failed with the longest pause before the next, and polls have asked meanwhile.
+                let failed = service.balancer.state.withLock { $0.tries }
+                #expect(service.pass(atMost: .seconds(10)) { service.balancer.state.withLock { $0.tries } > failed })
+                _ = service.pass(atMost: .milliseconds(1500)) { false }
+                let before = service.balancer.state.withLock { $0.tries }
+                _ = await service.perform(halt, atMost: .zero)
+                service.executor.drain()
+                #expect(service.balancer.state.withLock { $0.tries } == before + 1)
+            }
+            service.balancer.state.withLock { $0.writeFailure = nil }
+            #expect(service.pass(atMost: .seconds(5)) { service.weight == .zero })
+            #expect(service.pass(atMost: .minutes(1)) { service.status?.isFinal == true })
+        }
+    }
+
     @Test func s20ALoweringIsNotStarvedByAUsedUpBudget() async throws {
         let empty = RetryBudget(clock: VirtualClock(), size: 0) { 0 }
         let (longest, tries) = try await lowering(with: empty, for: .minutes(5))

@@ -18,6 +18,8 @@ final class SimulatedService: Sendable {
     let notifier = FakeNotifier()
     /// How often the controller has shown life.
     let pulses = Locked(0)
+    /// How many of them came from a controller in charge.
+    let signs = Locked(0)
     /// Whether the watchdog's mark is there.
     let watchdogMark = Locked(false)
     let backups: FakeBackups
@@ -40,7 +42,7 @@ final class SimulatedService: Sendable {
         let store = try store ?? MemoryStore(at: clock.now(), digest: SHA256.digestOrEmpty)
         self.store = store
         let (clock, balancer, telemetry, actions) = (clock, balancer, telemetry, actions)
-        let (pulses, mark, starts) = (pulses, watchdogMark, starts)
+        let (pulses, signs, mark, starts) = (pulses, signs, watchdogMark, starts)
         controller = ServiceController(
             service: policy.service,
             parts: ServiceController.Parts(
@@ -60,7 +62,10 @@ final class SimulatedService: Sendable {
                         migrations: migrations)
                 },
                 watchdog: WatchdogLink(
-                    showLife: { pulses.withLock { $0 += 1 } }, hasMark: { mark.withLock { $0 } },
+                    showLife: { isInCharge in
+                        pulses.withLock { $0 += 1 }
+                        if isInCharge { signs.withLock { $0 += 1 } }
+                    }, hasMark: { mark.withLock { $0 } },
                     clearMark: { mark.withLock { $0 = false } }),
                 retries: budget ?? RetryBudget(clock: clock) { 0.5 }))
     }

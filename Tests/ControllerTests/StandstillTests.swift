@@ -89,6 +89,32 @@ import Testing
         }
     }
 
+    @Test func l6AControllerThatTakesOverIsInChargeOnceItsFirstPollIsFinished() async throws {
+        let first = try SimulatedService()
+        try await first.running {
+            _ = try await first.start(by: person)
+            _ = first.pass(atMost: .seconds(1)) { false }
+            #expect(first.signs.withLock { $0 } > 0, "whoever begins a rollout is in charge of it")
+            #expect(first.pass(atMost: .minutes(5)) { first.weight > .zero })
+        }
+        let second = try SimulatedService(store: first.store)
+        let weight = first.weight
+        second.balancer.state.withLock { $0.weight = weight }
+        second.clock.advance(to: first.clock.now())
+        let (gate, opening) = AsyncStream.makeStream(of: Never.self)
+        second.telemetry.state.withLock { $0.gate = gate }
+        _ = try await second.controller.recover()
+        try await second.running {
+            #expect(second.pass(atMost: .seconds(3)) { second.telemetry.state.withLock { $0.waited } > 0 }, "no poll at once")
+            _ = second.pass(atMost: .seconds(3)) { false }
+            #expect(second.pulses.withLock { $0 } > 0)
+            #expect(second.signs.withLock { $0 } == 0)
+            second.telemetry.state.withLock { $0.gate = nil }
+            opening.finish()
+            #expect(second.pass(atMost: .seconds(1)) { second.signs.withLock { $0 } > 0 })
+        }
+    }
+
     @Test func s15APollThatNeverEndsTakesTheRolloutBack() async throws {
         try await atFirstStep { service in
             let (gate, opening) = AsyncStream.makeStream(of: Never.self)

@@ -160,11 +160,11 @@ struct KillStage {
         return leases
     }
 
-    /// The stored files that are no pointers, hidden ones among them.
+    /// The stored files that are neither pointers nor the register, hidden ones among them.
     func objects(_ store: Store) async throws -> [String] {
         let folder = store == .programs ? "objects" : "store"
-        return try await shell("find \(folder) -type f ! -name '*latest-*' ! -name '*serin-probe' | sort").split(separator: "\n")
-            .map(String.init)
+        let others = ["*latest-*", "*serin-probe", "*register.json"].map { "! -name '\($0)'" }.joined(separator: " ")
+        return try await shell("find \(folder) -type f \(others) | sort").split(separator: "\n").map(String.init)
     }
 
     /// What is left of unfinished work on this machine.

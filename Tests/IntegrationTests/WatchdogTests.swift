@@ -1,3 +1,4 @@
+import FoundationEssentials
 import Glibc
 import SerinModel
 import SerinProcesses
@@ -78,6 +79,40 @@ extension Integration {
             }
         }
 
+        @Test func l6ControllersThatEndBeforeTheirFirstPollHaveOnePatienceAmongThem() async throws {
+            var policy = policy
+            // Half of a poll is what Prometheus has for an answer, so no poll ends while it is frozen.
+            policy.times.merge(
+                ["watchdog_after": "5s", "poll": "6s", "bake": "12s", "watch": "12s", "loss_for": "12s", "raise_deadline": "20s"]
+            ) { $1 }
+            try await Scene.play(policy) { scene in
+                let run = try scene.start(scene.release(Stage.good))
+                try await scene.awaitWeight(1000)
+                scene.stage.prometheus.freeze()
+                defer { scene.stage.prometheus.thaw() }
+                run.signal(SIGKILL)
+                let ended = Instant.wall
+                var lives = 0
+                while await scene.weight() != 0, Instant.wall - ended < .seconds(20) {
+                    lives += 1
+                    let continued = try scene.start(scene.continuation, log: "continued.\(lives).log")
+                    try await waitUntil("a watchdog of controller \(lives)") {
+                        try scene.handover().contains("\"controller\":\(continued.pid),")
+                    }
+                    continued.signal(SIGKILL)
+                    _ = try await scene.end(of: continued)
+                }
+                let passed = Instant.wall - ended
+                #expect(lives > 3)
+                #expect(passed < .seconds(9), "lowered after \(passed) and \(lives) controllers")
+                scene.stage.prometheus.thaw()
+                let last = try scene.start(scene.continuation, log: "last.log")
+                try await scene.awaitOutput("watchdog", log: "last.log")
+                last.signal(SIGTERM)
+                #expect(try await scene.end(of: last) == 4, "\(scene.output("last.log"))")
+            }
+        }
+
         @Test func l6AWatchdogThatWasKilledIsReplaced() async throws {
             var policy = policy
             policy.times["bake"] = "60s"
@@ -103,6 +138,32 @@ extension Integration {
                 "pgrep", ["-f", "watchdog \(scene.service) --state \(scene.state)"], deadline: .seconds(5)
             ).run()
             return pid_t(found.text.trimmingPrefix(while: \.isWhitespace).prefix { $0.isNumber })
+        }
+
+        @Test func l6AfterARestartOfTheMachineAControllerThatEndsAtOnceIsLowered() async throws {
+            try await Scene.play(policy) { scene in
+                let run = try scene.start(scene.release(Stage.good))
+                try await scene.awaitWeight(1000)
+                run.signal(SIGKILL)
+                #expect(try await scene.end(of: run) == 128 + SIGKILL)
+                _ = try await Program(
+                    "pkill", ["-9", "-f", "watchdog \(scene.service) --state \(scene.state)"], deadline: .seconds(5)
+                ).run()
+                #expect(await scene.weight() == 1000)
+                // The machine was off for an hour, and what is started then ends on its journal: here, where it is opened.
+                let folder = "\(scene.state)/\(scene.service)"
+                var times = [timespec](repeating: timespec(tv_sec: time(nil) - 3600, tv_nsec: 0), count: 2)
+                #expect(utimensat(AT_FDCWD, "\(folder)/sign", &times, 0) == 0)
+                let continued = try scene.start(
+                    scene.continuation,
+                    by: [
+                        "strace", "-f", "-o", "/dev/null", "-e", "trace=pread64", "-P", scene.journal, "-e",
+                        "inject=pread64:signal=KILL",
+                    ],
+                    log: "continued.log")
+                #expect(try await scene.end(of: continued) != 0)
+                try await scene.awaitWeight(0, within: .seconds(15))
+            }
         }
 
         @Test func s15ARolloutThatCannotBeTakenOverIsLoweredAllTheSame() async throws {
@@ -143,6 +204,11 @@ extension Integration {
 }
 
 extension Scene {
+    /// What the watchdog was told.
+    fileprivate func handover() throws -> String {
+        try String(contentsOfFile: "\(state)/\(service)/handover.json", encoding: .utf8)
+    }
+
     /// Plays with another policy for the first service.
     static func play(_ policy: PolicyText, _ body: (Scene) async throws -> Void) async throws {
         try await play(Stage.services[0], policy, body)

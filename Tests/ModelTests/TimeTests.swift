@@ -49,6 +49,43 @@ import Testing
         #expect(Duration.milliseconds(1500).seconds == 1.5)
     }
 
+    /// Against the exact result in 128 bits, cut to 64.
+    @Test func arithmeticOnTimesSaturates() {
+        let seed: UInt64 = 20_261_122
+        print("times with seed \(seed)")
+        var state = seed
+        func bits() -> UInt64 {
+            state = state &* 6_364_136_223_846_793_005 &+ 1_442_695_040_888_963_407
+            return state ^ state >> 29
+        }
+        func number() -> Int64 {
+            let edges: [Int64] = [.min, .min + 1, .max, .max - 1, -1, 0, 1, 253_402_300_799_999]
+            return bits() % 2 == 0 ? edges[Int(bits() % 8)] : Int64(bitPattern: bits()) >> Int64(bits() % 64)
+        }
+        for _ in 0..<20_000 {
+            let (a, b) = (number(), number())
+            let (left, right) = (Duration(milliseconds: a), Duration(milliseconds: b))
+            let moment = Instant(millisecondsSince1970: a)
+            let (sum, difference) = (Int64(clamping: Int128(a) + Int128(b)), Int64(clamping: Int128(a) - Int128(b)))
+            #expect((left + right).milliseconds == sum, "\(a) \(b)")
+            #expect((left - right).milliseconds == difference, "\(a) \(b)")
+            #expect((left * b).milliseconds == Int64(clamping: Int128(a) * Int128(b)), "\(a) \(b)")
+            #expect((moment + right).millisecondsSince1970 == sum, "\(a) \(b)")
+            #expect((moment - right).millisecondsSince1970 == difference, "\(a) \(b)")
+            #expect((moment - Instant(millisecondsSince1970: b)).milliseconds == difference, "\(a) \(b)")
+            #expect(Duration.hours(a).milliseconds == Int64(clamping: Int128(a) * 3_600_000), "\(a)")
+            #expect(Instant(dayNumber: a).millisecondsSince1970 == Int64(clamping: Int128(a) * 86_400_000), "\(a)")
+            #expect(saturatingSum([a, b]) == sum, "\(a) \(b)")
+            #expect(!left.description.isEmpty && moment.description.hasSuffix("Z"))
+        }
+        #expect(Instant(secondsSince1970: .max, milliseconds: 1) == Instant(millisecondsSince1970: .max))
+    }
+
+    @Test func plausibleMomentsAreThoseOfTheYears1970To9999() {
+        #expect("\(Instant.plausible.lowerBound)" == "1970-01-01T00:00:00Z")
+        #expect("\(Instant.plausible.upperBound)" == "9999-12-31T23:59:59Z")
+    }
+
     @Test(
         arguments: [
             (0, "0s"), (1, "1ms"), (250, "250ms"), (1000, "1s"), (90_000, "90s"), (60_000, "1m"), (1_800_000, "30m"),

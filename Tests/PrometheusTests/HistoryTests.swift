@@ -61,6 +61,22 @@ import Testing
         #expect(history.series == [[]])
     }
 
+    @Test(arguments: [("-9.1e15", "9.1e15"), ("0", "253402300799"), ("1795217000", "253402300800")])
+    func samplesAtTimesThatCannotBeTellNoInterval(first: String, last: String) async throws {
+        let scripted = try ScriptedPrometheus { request in
+            func matrix(_ series: String) -> String {
+                #"{"status":"success","data":{"resultType":"matrix","result":[\#(series)]}}"#
+            }
+            if request.target == "/api/v1/query_range" { return [.http(200, matrix(""))] }
+            guard request.field("query")?.hasSuffix("[5m]") == true else { return [.http(200, vector(row("1")))] }
+            return [.http(200, matrix(#"{"metric":{"instance":"a:1"},"values":[[\#(first),"1"],[\#(last),"1"]]}"#))]
+        }
+        defer { scripted.server.stop() }
+        let history = await scripted.telemetry().history(request(), of: [], from: at(0), to: at(60_000), deadline: .seconds(30))
+        #expect(history.scrapeInterval == nil)
+        #expect(scripted.requests.contains { $0.field("query")?.hasSuffix("[5m]") == true })
+    }
+
     @Test func anExpressionsSeriesAreToldApartByTheCohortsLabels() async throws {
         let scripted = try scripted()
         defer { scripted.server.stop() }

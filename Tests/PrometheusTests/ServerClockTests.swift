@@ -53,6 +53,37 @@ import Testing
         #expect(after.series[0].rows.map(\.value) == [7])
     }
 
+    @Test(arguments: [9_100_000_000_000_000_000, -9_100_000_000_000_000_000, 253_402_300_800_000, -1] as [Int64])
+    func aTimeThatCannotBeIsNotFollowed(milliseconds: Int64) async throws {
+        let scripted = try scripted()
+        defer { scripted.server.stop() }
+        let telemetry = scripted.telemetry()
+        scripted.time.withLock { $0 = at(0) }
+        _ = await telemetry.read(request(), at: at(0), deadline: .seconds(30))
+        for shown in [milliseconds, 0 - milliseconds] {
+            scripted.time.withLock { $0 = Instant(millisecondsSince1970: shown) }
+            let reading = await telemetry.read(request(), at: at(15_000), deadline: .seconds(30))
+            if !Instant.plausible.contains(Instant(millisecondsSince1970: shown)) {
+                #expect(reading.series[0].rows.map(\.value) == [7], "\(reading)")
+            }
+        }
+    }
+
+    @Test(arguments: ["9150000000000000", "-9150000000000000", "253402300800", "1e300"])
+    func startsAndAgesThatCannotBeAreNotKnown(value: String) async throws {
+        let scripted = try ScriptedPrometheus { request in
+            let query = request.field("query") ?? ""
+            return [.http(200, vector(row(query.contains("timestamp") || query.contains("process_start") ? value : "7")))]
+        }
+        defer { scripted.server.stop() }
+        scripted.time.withLock { $0 = at(0) }
+        let reading = await scripted.telemetry().read(request(), at: at(0), deadline: .seconds(30))
+        #expect(scripted.requests.contains { $0.field("query")?.contains("process_start") == true })
+        #expect(reading.instances.allSatisfy { $0.startedAt == nil } && !reading.instances.isEmpty, "\(reading)")
+        #expect(reading.series[0].rows.map(\.value) == [7])
+        #expect(reading.series[0].rows.allSatisfy { $0.sampledAt == nil })
+    }
+
     @Test func thePastIsReadAtTheServersTimeToo() async throws {
         let scripted = try ScriptedPrometheus { request in
             let start = Double(request.field("start") ?? "") ?? 0

@@ -19,6 +19,59 @@ struct DriftAndShareTests {
         #expect(weights(scene.poll(read: .weight(try Scene.weight(70)))) == [.zero])
     }
 
+    @Test(arguments: [false, true]) func aWeightThatCannotBeLoweredCallsAPersonAndIsSaidOnce(isAtStep: Bool) throws {
+        var scene = try Scene(requiredApprovals: isAtStep ? 0 : 1)
+        if isAtStep { scene.toBake() } else { scene.toHistory() }
+        let wanted = scene.rollout.machine.wanted
+        let found = ReadBack.weight(try Scene.weight(70))
+        scene.poll(read: found)
+        let intent = try #require(scene.rollout.machine.request?.intent)
+        for _ in 0..<20 {
+            scene.fail()
+            let asked = weights(scene.poll(read: found))
+            #expect(!asked.isEmpty && asked.allSatisfy { $0 == wanted })
+            #expect(scene.rollout.machine.request?.intent == intent)
+        }
+        #expect(scene.log.filter { $0.contains("someone else raised it → is being lowered") }.count == 1)
+        #expect(
+            scene.calls.filter { $0.contains("the balancer shows 70% where \(wanted) is wanted: it is being lowered") }.count == 1
+        )
+        // One line a minute, not one a try.
+        #expect(scene.log.filter { $0.hasPrefix("lowering to \(wanted) is not confirmed") }.count == 5)
+        #expect(scene.status.cause.hasPrefix("the balancer shows 70% where \(wanted) is wanted"), "\(scene.status.cause)")
+        #expect(scene.status.cause.contains("20 tries"), "\(scene.status.cause)")
+        scene.passes(.hours(1))
+        #expect(scene.calls.filter { $0.contains("it is being lowered") }.count == 2)
+    }
+
+    @Test func aLoweringThatIsConfirmedCallsNobodyAndANewOneIsSaidAgain() throws {
+        var scene = try Scene(requiredApprovals: 1)
+        scene.toHistory()
+        let calls = scene.calls
+        for _ in 0..<2 {
+            scene.poll(read: .weight(try Scene.weight(70)))
+            scene.fail()
+            scene.passes(.seconds(2))
+            scene.confirm()
+            #expect(!scene.status.cause.contains("is being lowered"), "\(scene.status.cause)")
+            scene.passes(.minutes(1))
+        }
+        #expect(scene.calls == calls)
+        #expect(scene.log.filter { $0.contains("someone else raised it") }.count == 2)
+    }
+
+    @Test func aWeightThatSomeoneLoweredThemselvesCallsNobody() throws {
+        var scene = try Scene(requiredApprovals: 1)
+        scene.toHistory()
+        let calls = scene.calls
+        scene.poll(read: .weight(try Scene.weight(70)))
+        scene.unsettle()
+        scene.poll(read: .weight(.zero))
+        scene.passes(.minutes(1))
+        #expect(scene.calls == calls)
+        #expect(!scene.status.cause.contains("is being lowered"), "\(scene.status.cause)")
+    }
+
     @Test func aLoweredWeightIsHeldByDefault() throws {
         var scene = try Scene()
         scene.toBake()

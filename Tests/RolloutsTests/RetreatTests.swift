@@ -148,10 +148,49 @@ struct RetreatTests {
         scene.unsettle()
         for _ in 0..<8 { scene.passes(.seconds(15)) }
         #expect(!scene.status.isFinal)
-        // Now nobody can tell any more.
+        // Nobody can tell any more, and what was read has not become 0 by that.
         scene.poll(read: .unreadable)
-        scene.passes(.seconds(15))
+        for _ in 0..<8 { scene.passes(.seconds(15)) }
+        #expect(!scene.status.isFinal)
+        #expect(scene.calls.contains { $0.contains("weight 0 is not confirmed") })
+        scene.confirm()
         #expect(scene.status.ending == .halted)
+    }
+
+    @Test(arguments: [ReadBack.weight(Weight.all), .meaningless]) func aWeightReadBeforeTheHaltKeepsItFromEndingUnread(
+        read: ReadBack
+    ) throws {
+        var scene = try Scene(requiredApprovals: 1)
+        scene.toHistory()
+        scene.poll(read: read)
+        scene.unsettle()
+        scene.command(.halt)
+        for _ in 0..<8 {
+            scene.unsettle()
+            scene.poll(read: .unreadable)
+        }
+        #expect(!scene.status.isFinal)
+        scene.poll(read: .weight(.zero))
+        for _ in 0..<2 {
+            scene.unsettle()
+            scene.passes(.seconds(15))
+        }
+        #expect(scene.status.ending == .halted)
+        #expect(scene.status.cause.contains("never raised"), "\(scene.status.cause)")
+    }
+
+    @Test func valuesWithoutMeaningReadBackFromALoweringKeepItFromEnding() throws {
+        var scene = try Scene()
+        scene.happens(.started)
+        scene.command(.halt)
+        let intent = try #require(scene.rollout.machine.request?.intent)
+        let read = WeightReading(weight: nil, raw: "0/0")
+        scene.happens(.weightReported(intent, .failed(Failure(.transient, "503"), readBack: read)))
+        for _ in 0..<8 {
+            scene.unsettle()
+            scene.passes(.seconds(15))
+        }
+        #expect(!scene.status.isFinal)
     }
 
     @Test func everyTryForZeroIsCountedAndOnlyNewsIsWrittenDown() throws {

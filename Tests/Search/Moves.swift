@@ -214,10 +214,10 @@ extension World {
     private mutating func answer(_ call: Call, _ answer: Move.Answer) -> [MachineEffect] {
         switch answer {
         case .confirmed:
-            if call.isAtMost, balancer < call.weight { return tell(.weightFailed(call.intent, found: balancer)) }
+            if call.isAtMost, balancer < call.weight { return tell(.weightFailed(call.intent, found: .weight(balancer))) }
             balancer = call.weight
             return tell(.weightConfirmed(call.intent, call.weight))
-        case .refused: return tell(.weightFailed(call.intent, found: balancer))
+        case .refused: return tell(.weightFailed(call.intent, found: .weight(balancer)))
         case .appliedUnanswered:
             if !call.isAtMost || balancer > call.weight { balancer = call.weight }
             return tell(.weightUnsettled(call.intent))

@@ -12,6 +12,7 @@ struct Violation: Error {
 extension World {
     mutating func check(from before: World, _ move: Move, _ effects: [MachineEffect]) throws(Violation) {
         remember(before, move)
+        rememberRead(before, move)
         try checkIntents(before, effects)
         for effect in effects {
             switch effect {
@@ -103,6 +104,22 @@ extension World {
         if machine.retreat != nil { mayNotRise = true }
     }
 
+    /// What was read of the weight, kept apart from what the machine makes of it.
+    private mutating func rememberRead(_ before: World, _ move: Move) {
+        let found: ReadBack
+        switch move {
+        case .polled(_, let read): found = before.readBack(read)
+        case .crashed(let read, _, _): found = readBack(read)
+        case .answered(_, .confirmed), .answered(_, .refused):
+            // What is in force after the answer is what was read with it.
+            found = .weight(balancer)
+        case .answered, .started, .preflight, .historyRead, .appliedLate, .passed, .ticked, .commanded, .acted, .backedUp,
+            .inspected, .stranger, .doubted:
+            return
+        }
+        if found != .unreadable { isReadAboveZero = found != .weight(.zero) }
+    }
+
     private func isLive(_ before: World) -> Bool {
         switch before.machine.state {
         case .created, .preflight, .zeroing, .finished: false
@@ -120,9 +137,9 @@ extension World {
         for effect in effects {
             let intent: IntentID
             switch effect {
-            case .setWeight(let number, let weight), .lowerWeight(let number, let weight):
-                // Asking again under the same intent is for 0 alone.
-                if weight == .zero, number == before.machine.request?.intent { continue }
+            case .setWeight(let number, _), .lowerWeight(let number, _):
+                // Asking again under the same intent is for lowering alone.
+                if isAskedAgain(effect, before) { continue }
                 intent = number
             case .runAction(let number, _): intent = number
             case .takeBackup(let number):
@@ -135,6 +152,11 @@ extension World {
             guard intent.number == last + 1 else { throw Violation(promise: "S3", words: "intent \(intent) after \(last)") }
             last = intent.number
         }
+    }
+
+    private func isAskedAgain(_ effect: MachineEffect, _ before: World) -> Bool {
+        guard let request = before.machine.request else { return false }
+        return effect == .setWeight(request.intent, .zero) || effect == .lowerWeight(request.intent, request.weight)
     }
 
     private mutating func checkRaise(_ weight: Weight, _ before: World, _ move: Move) throws(Violation) {
@@ -248,6 +270,7 @@ extension World {
             if read == .meaningless, isLive(before), !isZeroUnderWay {
                 throw Violation(promise: "S16", words: "neither cohort has a weight, and nothing is asked for")
             }
+            try checkCall(before, before.readBack(read))
             let isVeto =
                 [.hardLimit, .security, .alert, .databaseBeyond].contains(poll)
                 || poll == .fail && !before.machine.isPromotionStarted
@@ -266,6 +289,18 @@ extension World {
             .stranger:
             break
         }
+    }
+
+    /// A weight above the wanted one is lowered until it is gone, with a deadline after which a person is called; the step whose gate
+    /// is being passed again is not above it.
+    private func checkCall(_ before: World, _ read: ReadBack) throws(Violation) {
+        guard let found = read.weight, found > before.machine.wanted, found > machine.wanted, isLive(before),
+            machine.retreat == nil, machine.ending == nil
+        else { return }
+        if case .gate(let step) = before.machine.state, found == machine.plan.steps[step].weight { return }
+        guard machine.deadlines.due(.lowering) == nil else { return }
+        throw Violation(
+            promise: "L1", words: "\(found) is being lowered to \(machine.wanted), and nobody is called when it is not")
     }
 
     /// Only a person ends a hold that a person has to end, except by going back.
@@ -340,8 +375,8 @@ extension World {
         if machine.plan.rollback != nil, machine.isCodeTouched, machine.plan.onFailure == .rollback {
             throw Violation(promise: "S13", words: "ended before the code was brought back")
         }
-        if before.machine.observed ?? .zero > .zero {
-            throw Violation(promise: "S2", words: "ended although a weight above 0 was read last")
+        if isReadAboveZero {
+            throw Violation(promise: "S2", words: "ended although no 0 was read since something else was")
         }
     }
 

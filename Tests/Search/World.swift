@@ -40,6 +40,8 @@ struct World: Hashable {
     var isStepProven = false
     /// Whether a weight above 0 was ever asked for.
     var hasRaised = false
+    /// Before any raise: whether the latest reading that said anything was not 0.
+    var isReadAboveZero = false
     /// Whether a fail or halt is durable.
     var mayNotRise = false
     /// Whether a poll since the latest request above 0 saw requests in the share that was asked for.
@@ -104,6 +106,8 @@ struct World: Hashable {
         add(machine.hasUnsettledRaise ? 1 : 0, below: 2)
         add(machine.allowsPromotion ? 1 : 0, below: 2)
         add(machine.isPromotionAsked ? 1 : 0, below: 2)
+        add(machine.isReadAboveZero ? 1 : 0, below: 2)
+        add(isReadAboveZero ? 1 : 0, below: 2)
         add(machine.isHoldAsked ? 1 : 0, below: 2)
         add(machine.approvedSteps.count &* 4 &+ machine.approvers.count, below: 16)
         add(isPromotionProven ? 1 : 0, below: 2)
@@ -151,6 +155,7 @@ struct World: Hashable {
 
     /// Drops memories that no promise asks about any more.
     private mutating func forget() {
+        if hasRaised { isReadAboveZero = false }
         guard mayNotRise || machine.isPromotionStarted || machine.ending != nil else { return }
         if mayNotRise {
             granted = .zero

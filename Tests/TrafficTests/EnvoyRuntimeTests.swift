@@ -51,6 +51,24 @@ import Testing
         }
     }
 
+    @Test(arguments: ["9223372036854775807", "-9223372036854775808", "4294967296", "-1", "1e300"])
+    func weightsThatEnvoyCannotHaveMeanNoShare(_ weight: String) async throws {
+        let clusters = [
+            #"{"name":"old","weight":\#(weight)},{"name":"new.one","weight":\#(weight)},{"name":"c","weight":\#(weight)}"#,
+            #"{"name":"old","weight":95},{"name":"new.one","weight":5},{"name":"c","weight":\#(weight)},{"name":"d","weight":\#(weight)}"#,
+        ]
+        for clusters in clusters {
+            try await withDriver { request in
+                if request.hasPrefix("GET /runtime") { return ScriptedAdmin.response(200, #"{"entries":{}}"#) }
+                let routes = #"[{"route":{"weighted_clusters":{"runtime_key_prefix":"r.app","clusters":[\#(clusters)]}}}]"#
+                return ScriptedAdmin.response(200, #"{"configs":[{"route_config":{"virtual_hosts":[{"routes":\#(routes)}]}}]}"#)
+            } _: { driver, _ in
+                let reading = try await driver.read(deadline: .seconds(5))
+                #expect(reading.weight == nil)
+            }
+        }
+    }
+
     @Test func aClusterWithoutHealthyServersFailsPreflight() async throws {
         try await withDriver { request in
             if request.hasPrefix("GET /stats") {

@@ -43,6 +43,28 @@ import Testing
         #expect(fleet.signal().counts.canaryEvents == 8 * 2 + 15)
     }
 
+    @Test(arguments: [(Int64.min, Int64.max), (.max, .min), (-9_150_000_000_000_000_000, 9_150_000_000_000_000_000)])
+    func startTimesOfAJournalThatCannotBeAreNoTrap(first: Int64, last: Int64) {
+        var fleet = Fleet(Fleet.plan())
+        fleet.run(3)
+        for start in [first, last, first] {
+            fleet.change("canary-0") { $0.startedAt = Instant(millisecondsSince1970: start) }
+            fleet.run(1)
+        }
+        // A start that moves forward without a fall is a gap of the only canary, and one that moves back is none.
+        let usable = first < last ? 2 : 1
+        #expect(fleet.signal().counts.controlExposure == Double((2 + usable) * 3 * 750))
+    }
+
+    @Test(arguments: [Int64.min, .max])
+    func sampleAgesThatCannotBeAreNoTrap(age: Int64) {
+        var fleet = Fleet(Fleet.plan())
+        fleet.run(2)
+        fleet.change("canary-0") { $0.sampleAge = Duration(milliseconds: age) }
+        fleet.run(2)
+        #expect(fleet.signal().counts.controlExposure >= 2 * 750)
+    }
+
     @Test func aResetSeenByTelemetryIsProofToo() {
         var fleet = Fleet(Fleet.plan())
         fleet.run(3)

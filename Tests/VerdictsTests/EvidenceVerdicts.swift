@@ -227,6 +227,8 @@ import Testing
         #expect(abs(forecast.canaryTraffic - 50) < 1e-9)
         #expect(abs(forecast.controlTraffic - 150) < 1e-9)
         #expect(try #require(forecast.findings[2].seconds) < (try #require(forecast.findings[0].seconds)))
+        let least = try #require(forecast.findings[2].seconds)
+        #expect(least >= fleet.evidence.plan.minEvidence.seconds, "nothing fails before min_evidence: \(least)")
         let alarm = forecast.thresholdFalseAlarm
         #expect(alarm > 0.1 && alarm < 0.5)
     }

@@ -97,7 +97,7 @@ struct PrimaryReading: Sendable {
             let row = try ask(connection, HealthQueries.connections, limit)?.first, row.count >= 2,
             let used = row[0].flatMap(Double.init), let allowed = row[1].flatMap(Double.init), allowed > 0
         else { return }
-        set(.connectionSaturation, min(1, used / allowed), "\(Int64(used)) of \(Int64(allowed)) connections")
+        set(.connectionSaturation, min(1, used / allowed), "\(whole(used)) of \(whole(allowed)) connections")
     }
 
     private mutating func readSlots(

@@ -69,7 +69,7 @@ private let powersOfTen: [Double] = [
     1, 1e1, 1e2, 1e3, 1e4, 1e5, 1e6, 1e7, 1e8, 1e9, 1e10, 1e11, 1e12, 1e13, 1e14, 1e15, 1e16, 1e17, 1e18, 1e19, 1e20, 1e21, 1e22,
 ]
 
-/// Reads a time in seconds as Prometheus writes it, to the millisecond; nil unless it is one within ±292 million years of 1970.
+/// Reads a time in seconds as Prometheus writes it, to the millisecond; nil unless it is a plausible moment.
 @inline(__always) func seconds(_ bytes: [UInt8], _ range: Range<Int>) -> Instant? {
     var index = range.lowerBound
     let end = range.upperBound
@@ -89,15 +89,17 @@ private let powersOfTen: [Double] = [
     }
     if index == end, index > range.lowerBound {
         let scale: [Int64] = [1000, 100, 10, 1]
-        return Instant(millisecondsSince1970: milliseconds * scale[max(0, places)])
+        let instant = Instant(millisecondsSince1970: milliseconds * scale[max(0, places)])
+        return Instant.plausible.contains(instant) ? instant : nil
     }
     return decimal(bytes, range).flatMap { instant(seconds: $0) }
 }
 
-/// The moment so many seconds after 1970, to the nearest millisecond; nil for NaN and beyond ±292 million years.
+/// The moment so many seconds after 1970, to the nearest millisecond; nil for NaN and what is no plausible moment.
 ///
 /// Written without `rounded()`, which would need the C mathematics library.
 func instant(seconds: Double) -> Instant? {
-    guard abs(seconds) < 9.2e15 else { return nil }
-    return Instant(millisecondsSince1970: Int64(seconds * 1000 + (seconds < 0 ? -0.5 : 0.5)))
+    guard seconds >= 0, seconds < 1e12 else { return nil }
+    let instant = Instant(millisecondsSince1970: Int64(seconds * 1000 + 0.5))
+    return Instant.plausible.contains(instant) ? instant : nil
 }

@@ -126,8 +126,9 @@ extension PrometheusTelemetry {
     }
 }
 
-/// The median distance between successive samples; nil for fewer than two.
+/// The median distance between successive samples of five minutes; nil for fewer than two.
 func medianDistance(_ samples: [Sample]) -> Duration? {
-    let distances = zip(samples, samples.dropFirst()).map { $1.time - $0.time }.filter { $0 > .zero }.sorted()
+    let distances = zip(samples, samples.dropFirst()).map { $1.time - $0.time }.filter { $0 > .zero && $0 <= .minutes(5) }
+        .sorted()
     return distances.isEmpty ? nil : distances[distances.count / 2]
 }

@@ -63,7 +63,7 @@ struct EnvoyRuntime: Traffic {
         if canaryValue == nil || controlValue == nil {
             let route = try await route(to: goal, deadline: deadline)
             own = ("\(route.canary)", "\(route.control)")
-            others = Double(route.others)
+            others = route.others
         }
         let raw =
             "control \(excerpt(controlValue ?? own.control + " (route)", limit: 60)), "
@@ -158,7 +158,7 @@ struct EnvoyRuntime: Traffic {
         let answer = try await json("/stats?format=json&filter=\(filter)", to: goal, deadline: deadline)
         func value(_ cluster: String) throws(Failure) -> Double {
             let found = answer["stats"]?.items?.first { $0["name"]?.text == "cluster.\(cluster).\(statistic)" }
-            guard let value = found?["value"]?.double else {
+            guard let value = found?["value"]?.double, value.isFinite, value >= 0 else {
                 throw interface.failure(
                     .invalid, to: goal, "there is no statistic cluster.\(cluster).\(statistic)",
                     hint: "is '\(cluster)' a cluster of this Envoy?")

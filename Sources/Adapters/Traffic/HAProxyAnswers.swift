@@ -63,7 +63,8 @@ enum HAProxyAnswers {
             }
             guard let proxy = cell("# pxname"), let server = cell("svname"), let status = cell("status") else { return nil }
             // Requests for which a server was chosen: those that HAProxy answered itself, because no server was up, reached nobody.
-            rows.append(StatRow(proxy: proxy, server: server, status: status, total: cell("lbtot").flatMap(Double.init)))
+            let total = cell("lbtot").flatMap(Double.init).flatMap { $0.isFinite && $0 >= 0 ? $0 : nil }
+            rows.append(StatRow(proxy: proxy, server: server, status: status, total: total))
         }
         return columns.isEmpty ? nil : rows
     }

@@ -64,7 +64,7 @@ struct HTTPBalancer: Traffic {
         let goal = "read the requests of both cohorts"
         let answer = try json(try await interface.read(counts.url, to: goal, deadline: deadline), to: goal)
         func total(_ pointer: String) throws(Failure) -> Double {
-            guard let total = number(answer.at(pointer: pointer)), total >= 0 else {
+            guard let total = number(answer.at(pointer: pointer)), total >= 0, total.isFinite else {
                 throw interface.failure(.invalid, to: goal, "there is no number at '\(pointer)' of counts_url")
             }
             return total

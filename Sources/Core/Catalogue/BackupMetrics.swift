@@ -166,9 +166,10 @@ public struct BackupMetrics: Sendable, Hashable {
 extension Sequence<BackupRecord> {
     /// What the copies at a destination take up there, in bytes: damaged ones too, as long as they are not deleted.
     public func storedBytes(at destination: String) -> Int64 {
-        reduce(0) { sum, record in
-            guard let copy = record.copy(at: destination), copy.state != .deleted else { return sum }
-            return sum + (record.size ?? 0)
-        }
+        saturatingSum(
+            compactMap { record in
+                guard let copy = record.copy(at: destination), copy.state != .deleted else { return nil }
+                return record.size
+            })
     }
 }

@@ -48,7 +48,7 @@ public struct BackupStatistics: Sendable, Hashable, Codable {
     init(of records: [BackupRecord]) {
         for record in records {
             count += 1
-            totalSize += record.size ?? 0
+            totalSize = saturatingSum([totalSize, record.size ?? 0])
             countByType[record.type, default: 0] += 1
             oldest = min(oldest ?? record.createdAt, record.createdAt)
             newest = max(newest ?? record.createdAt, record.createdAt)

@@ -102,6 +102,14 @@ public struct Manifest: Sendable, Hashable, Codable {
         } catch {
             throw ManifestError("the manifest lacks something or has a wrong value \(error)")
         }
+        // Numbers and sizes that arithmetic may be done with: JSON's whole numbers.
+        guard
+            [sequence, Int64(facts.envelope.plainBytes), Int64(facts.envelope.storedBytes)].allSatisfy({
+                (0...1 << 53).contains($0)
+            })
+        else {
+            throw ManifestError("the manifest of \(order.id) has a number or a size that cannot be")
+        }
         guard try Manifest.canonical(self) == bytes else {
             throw ManifestError("the manifest of \(order.id) has keys or a form that were not written here")
         }

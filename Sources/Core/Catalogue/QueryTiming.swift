@@ -1,3 +1,4 @@
+internal import SerinModel
 internal import SerinRecords
 
 /// How long one of the plan's timed queries took in a restored database. The ones that passed are the baseline of the next.
@@ -49,7 +50,9 @@ public struct QueryTiming: Sendable, Hashable, Codable {
     /// The check against a baseline, and the timing with its result.
     public func judged(against baseline: Int64?) -> (timing: QueryTiming, check: BackupCheck) {
         var timing = self
-        let limit = baseline.map { max($0 * QueryTiming.allowance, $0 + QueryTiming.noise) }
+        let limit = baseline.map {
+            max((Duration(milliseconds: $0) * QueryTiming.allowance).milliseconds, saturatingSum([$0, QueryTiming.noise]))
+        }
         timing.passed = limit.map { milliseconds <= $0 } ?? true
         let words = baseline.map { "usually \($0) ms" } ?? "the first time"
         return (timing, BackupCheck("timed \(name)", passed: timing.passed, detail: "\(milliseconds) ms, \(words)"))

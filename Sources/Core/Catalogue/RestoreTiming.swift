@@ -68,7 +68,8 @@ public struct RestoreEstimate: Sendable, Hashable {
         let times = last.map { entry -> Int64 in
             let known = max(1, entry.timing.bytes)
             guard bytes > known else { return entry.timing.milliseconds }
-            return Int64((Double(entry.timing.milliseconds) * Double(bytes) / Double(known)).rounded(.up))
+            let time = (Double(entry.timing.milliseconds) * Double(bytes) / Double(known)).rounded(.up)
+            return Int64(exactly: time) ?? .max
         }.sorted()
         guard let longest = times.last else { return nil }
         usual = .milliseconds(times[times.count / 2])

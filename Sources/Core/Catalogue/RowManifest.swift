@@ -1,3 +1,5 @@
+internal import SerinModel
+
 /// How many rows each table had in the very snapshot that was dumped.
 public struct RowManifest: Sendable, Hashable, Codable {
     /// One table.
@@ -30,7 +32,7 @@ public struct RowManifest: Sendable, Hashable, Codable {
     public init(tables: [Table]) { self.tables = tables.sorted() }
 
     /// All rows.
-    public var total: Int64 { tables.reduce(0) { $0 + $1.count } }
+    public var total: Int64 { saturatingSum(tables.map(\.count)) }
 
     /// The rows of a table; nil when it is not there.
     public subscript(schema: String, table: String) -> Int64? {

@@ -71,7 +71,7 @@ extension Instant {
     public var dayNumber: Int64 { floorDivide(millisecondsSince1970, 86_400_000) }
 
     /// The first moment of the day so many days after 1970-01-01, in UTC.
-    public init(dayNumber: Int64) { self.init(millisecondsSince1970: dayNumber * 86_400_000) }
+    public init(dayNumber: Int64) { self.init(millisecondsSince1970: (Duration.hours(24) * dayNumber).milliseconds) }
 
     /// The day in UTC.
     public var date: CivilDate { CivilDate(dayNumber: dayNumber) }

@@ -38,6 +38,8 @@ public enum DeadlineKind: Int, Sendable, Hashable, CaseIterable, Comparable, Cod
     case reminder
     /// What people agreed to, until it is begun.
     case agreement
+    /// Before the way back: until a weight above the wanted one is lowered; a person is called.
+    case lowering
 
     /// In the order of declaration.
     public static func < (left: DeadlineKind, right: DeadlineKind) -> Bool { left.rawValue < right.rawValue }

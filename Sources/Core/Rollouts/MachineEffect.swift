@@ -26,9 +26,9 @@ public enum MachineEffect: Sendable, Hashable {
 
 /// What happened without a change of state.
 public enum Note: Sendable, Hashable {
-    /// More was read than wanted; it is lowered now.
+    /// More was read than wanted; from now on it is lowered.
     case weightAbove(found: Weight, wanted: Weight)
-    /// A raise that was taken back applied late; it is lowered now.
+    /// A raise that was taken back applied late; from now on it is lowered.
     case raiseAppliedLate(found: Weight)
     /// Less was read than wanted.
     case weightBelow(found: Weight, wanted: Weight)
@@ -36,6 +36,8 @@ public enum Note: Sendable, Hashable {
     case watchdogLowered(found: Weight)
     /// Zero was not confirmed in time; it is asked for again until it is.
     case zeroOverdue
+    /// Before the way back a lowering was not confirmed in time; it is asked for again until it is.
+    case loweringOverdue
     /// The rollback is past its deadline.
     case rollbackOverdue
     /// A person who was called is reminded.

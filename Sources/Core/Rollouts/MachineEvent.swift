@@ -19,7 +19,7 @@ public enum MachineEvent: Sendable, Hashable {
     /// A weight was read back equal to what was asked, and nothing of the request is still on its way.
     case weightConfirmed(IntentID, Weight)
     /// A request was refused or something else was read back, if it could be; nothing of it is still on its way.
-    case weightFailed(IntentID, found: Weight? = nil)
+    case weightFailed(IntentID, found: ReadBack = .unreadable)
     /// A request may still apply.
     case weightUnsettled(IntentID)
     /// An action succeeded.

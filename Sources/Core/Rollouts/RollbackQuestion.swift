@@ -164,7 +164,7 @@ public struct RollbackQuestion: Sendable, Hashable {
     /// `120 rows inserted, 3 updated and 0 deleted since`.
     private func words(of activity: [TableActivity]?) -> String {
         guard let activity else { return "nobody can say how many rows" }
-        func sum(_ count: (TableActivity) -> Int64) -> String { Numbers.whole(Double(activity.reduce(0) { $0 + count($1) })) }
+        func sum(_ count: (TableActivity) -> Int64) -> String { Numbers.whole(Double(saturatingSum(activity.map(count)))) }
         let own = countsOwn ? ", what the migration wrote among them" : ""
         return "\(sum(\.inserted)) rows inserted, \(sum(\.updated)) updated and \(sum(\.deleted)) deleted since\(own)"
     }

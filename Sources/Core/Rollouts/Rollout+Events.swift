@@ -20,10 +20,11 @@ extension Rollout {
     /// Everything that refuses a rollout about which a preflight found this; keeps what it is later compared with.
     public mutating func check(_ report: PreflightReport) -> [String] {
         var problems = report.problems
+        let raw = report.weight?.raw ?? ""
         switch report.weight?.weight {
-        case nil: problems.append("the weight could not be read\(report.weight.map { ": \($0.raw)" } ?? "")")
+        case nil: problems.append("the weight could not be read\(raw.isEmpty ? "" : ": \(raw)")")
         case .some(let weight) where weight != .zero:
-            problems.append("the canary's weight is \(weight) before the rollout and must be 0%; nothing was written")
+            problems.append("the canary's weight is \(weight) (\(raw)) before the rollout and must be 0%; nothing was written")
         case .some: break
         }
         problems += database.begin(report.database)
@@ -106,7 +107,7 @@ extension Rollout {
         switch outcome {
         case .confirmed(let reading):
             guard let weight = reading.weight else {
-                apply(.weightFailed(intent), at: now, into: &effects)
+                apply(.weightFailed(intent, found: .meaningless), at: now, into: &effects)
                 return
             }
             reason = "the balancer shows \(weight) (\(reading.raw))"
@@ -120,7 +121,8 @@ extension Rollout {
             let shown = readBack.map { ", it shows \($0.raw)" } ?? ""
             reason = "\(failure.message)\(shown)"
             writeFailure(of: asked, as: "not set", at: now, into: &effects)
-            apply(.weightFailed(intent, found: readBack?.weight), at: now, into: &effects)
+            let found = readBack.map { $0.weight.map { .weight($0) } ?? .meaningless } ?? ReadBack.unreadable
+            apply(.weightFailed(intent, found: found), at: now, into: &effects)
         case .unsettled(let failure):
             reason = failure.message
             writeFailure(of: asked, as: "may still apply", at: now, into: &effects)
@@ -128,13 +130,13 @@ extension Rollout {
         }
     }
 
-    /// Writes down that a weight was not confirmed. 0 is tried until it is, so not every try gets a line.
+    /// Writes down that a weight was not confirmed. A lowering is tried until it is, so not every try gets a line.
     private mutating func writeFailure(of asked: Weight?, as words: String, at now: Instant, into effects: inout [Effect]) {
         var text = "weight\(asked.map { " \($0)" } ?? "") \(words): \(reason)"
-        if asked == .zero {
+        if let asked, asked == .zero || asked == machine.wanted && machine.deadlines.due(.lowering) != nil {
             guard zeroTries.fail(reason, at: now) else { return }
             let tries = zeroTries.failed.map(\.tries) ?? 1
-            text = "lowering to 0% is not confirmed\(tries == 1 ? "" : " after \(tries) tries"): \(reason); tried again"
+            text = "lowering to \(asked) is not confirmed\(tries == 1 ? "" : " after \(tries) tries"): \(reason); tried again"
         }
         effects.append(.record(Decision(topic: "weight", text: text)))
     }

@@ -163,10 +163,10 @@ extension Rollout {
         switch note {
         case .weightAbove(let found, let wanted):
             (topic, text, isCall) = (
-                "drift", "the balancer shows \(found) where \(wanted) is wanted: someone else raised it → lowered now", false
+                "drift", "the balancer shows \(found) where \(wanted) is wanted: someone else raised it → is being lowered", false
             )
         case .raiseAppliedLate(let found):
-            (topic, text) = ("weight", "a raise to \(found) that was taken back has applied late → lowered now")
+            (topic, text) = ("weight", "a raise to \(found) that was taken back has applied late → is being lowered")
         case .weightBelow(let found, let wanted):
             (topic, text, isCall) = (
                 "drift",
@@ -183,6 +183,10 @@ extension Rollout {
                 "weight 0 is not confirmed after \(Numbers.time(machine.plan.timing.haltDeadline))"
                     + (zeroTries.failed.map { " (\($0.words))" } ?? "") + " → asked for again until it is",
                 true
+            )
+        case .loweringOverdue:
+            (topic, text, isCall) = (
+                "weight", "\(lowering ?? "the weight is being lowered") and is not confirmed → asked for again until it is", true
             )
         case .rollbackOverdue:
             (topic, text, isCall) = (

@@ -8,7 +8,7 @@ extension Rollout {
     public func status(at now: Instant) -> RolloutStatus {
         RolloutStatus(
             id: charter.id, service: charter.policy.service, version: charter.version, previous: charter.previous,
-            state: word, cause: cause, next: next(at: now), isFinal: machine.ending != nil,
+            state: word, cause: causeNow, next: next(at: now), isFinal: machine.ending != nil,
             isRollbackIncomplete: isRollbackIncomplete, ending: machine.ending ?? machine.retreat?.ending,
             step: machine.entered.map { $0 + 1 } ?? 0, steps: machine.plan.steps.count, wantedWeight: machine.wanted,
             observedWeight: machine.observed, baked: bake.total, bake: charter.policy.timing.bake,
@@ -17,6 +17,21 @@ extension Rollout {
             isWatched: findings.map { !$0.isTelemetryLost && $0.readBack.weight != nil } ?? true, approvalPlan: awaitedPlan,
             approvalLines: approvalLines ?? [], wayBack: rollbackPlan?.lines ?? [], fence: machine.fence,
             isCodeBack: machine.retreat?.isCodeBack ?? false, unconfirmedZero: unconfirmedZero)
+    }
+
+    /// The cause, and before it what is read while that is being lowered: what was read when the state began is over.
+    private var causeNow: String {
+        guard let lowering else { return cause }
+        if case .held = machine.state { return "\(lowering); \(cause)" }
+        return lowering
+    }
+
+    /// What is read while a weight is being lowered before the way back, and what came of it; nil when none is.
+    var lowering: String? {
+        guard machine.deadlines.due(.lowering) != nil else { return nil }
+        let shown = machine.observed.map { "the balancer shows \($0)" } ?? "the weight cannot be read"
+        let tries = zeroTries.failed.map { " (\($0.words))" } ?? ""
+        return "\(shown) where \(machine.wanted) is wanted: it is being lowered\(tries)"
     }
 
     /// What came of the tries for 0 while it is wanted and not confirmed, or ended without it.
@@ -238,6 +253,7 @@ extension DeadlineKind {
         case .rollback: "the rollback"
         case .reminder: "a person"
         case .agreement: "what people agreed to"
+        case .lowering: "lowering the weight"
         }
     }
 }

@@ -36,7 +36,7 @@ public struct Rollout: Sendable, Hashable {
     var exposedSince: Instant?
     /// When a weight was last confirmed: what a poll read before is older than that.
     var confirmedAt: Instant?
-    /// The tries for 0 since it was last confirmed.
+    /// The tries for the weight wanted now since it was last confirmed, while it is 0 or being lowered.
     var zeroTries = ZeroTries()
     /// When the latest poll was completed.
     var polledAt: Instant?
@@ -165,6 +165,7 @@ public struct Rollout: Sendable, Hashable {
             share.weightConfirmed()
             feed.weightConfirmed(machine.inForce, at: now)
         }
+        if machine.request?.weight != before.request?.weight { zeroTries = ZeroTries() }
         if machine.inForce == .zero { exposedSince = nil } else if exposedSince == nil { exposedSince = now }
         if machine.isPromotionStarted, !before.isPromotionStarted { feed.promotionBegan() }
         if machine.ending != nil, isBackupAsked { effects.append(.releaseBackup) }

@@ -14,8 +14,8 @@ extension RolloutMachine {
     /// The same machine with its live intents numbered 1, 2, … in their order, and without what only people read.
     ///
     /// Intents are compared for equality with live ones and new ones are numbered above all others; nothing else depends on the
-    /// numbers. On the way back a cause decides the ending and nothing else, and of the observed weight only whether it is
-    /// above 0, before any raise. So this machine does exactly what the original does when answers are renumbered alike.
+    /// numbers. On the way back a cause decides the ending and nothing else, and the observed weight nothing. Whether more
+    /// than 0 was read matters before any raise. So this machine does exactly what the original does when answers are renumbered alike.
     public var canonical: RolloutMachine {
         let live = liveIntents
         func renumbered(_ intent: IntentID) -> IntentID { IntentID((live.firstIndex(of: intent) ?? -1) + 1) }
@@ -35,9 +35,10 @@ extension RolloutMachine {
         machine.lastIntent = live.count
         machine.openRaise = openRaise.map(renumbered)
         if let request { machine.request?.intent = renumbered(request.intent) }
+        // Before any raise a weight that is known to be someone else's keeps it from ending.
+        machine.isReadAboveZero = entered == nil && isReadAboveZero
         if retreat != nil {
-            // Before any raise a weight that is known to be someone else's keeps it from ending.
-            machine.observed = entered == nil && observed ?? .zero > .zero ? .all : nil
+            machine.observed = nil
             machine.inForce = .zero
         }
         // A hold that ends by itself has its own reason; without a deadline there is none.

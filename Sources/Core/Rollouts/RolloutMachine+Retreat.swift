@@ -76,6 +76,9 @@ extension RolloutMachine {
             deadlines.arm(.verification, due: now + plan.timing.lossFor)
         case .agreement: agreementOver(at: now)
         case .zero: zeroOverdue()
+        case .lowering:
+            outbox.append(.note(.loweringOverdue))
+            deadlines.arm(.lowering, due: now + .hours(1))
         case .reask: zeroUnanswered(at: now)
         case .rollback: rollbackOverdue(at: now)
         case .reminder:
@@ -130,12 +133,12 @@ extension RolloutMachine {
     }
 
     /// Whether it may end without a read-back of 0: it never asked for a weight above 0, a deploy, a migration or a fence, nothing is
-    /// under way or to be taken back, and nobody else's weight is known. What it waits for may never answer.
+    /// under way or to be taken back, and no weight of anyone's was read since the last 0. What it waits for may never answer.
     private var mayEndUnread: Bool {
         guard case .lowering(let retreat) = state, retreat.running == nil, retreat.backup == nil else { return false }
         let hasDeployed = plan.deploy != nil && isCodeTouched
         return entered == nil && !hasDeployed && !needsRevert && !isSchemaTouched && fence == .open
-            && observed ?? .zero == .zero && request?.progress != .confirmed
+            && !isReadAboveZero && request?.progress != .confirmed
     }
 
     /// A request for 0 got no answer in time, or a confirmation is still missing: it is made again.

@@ -102,6 +102,7 @@ extension RolloutMachine {
     /// The step's weight is confirmed.
     mutating func raised(to step: Int, at now: Instant) {
         deadlines.disarm(.raise)
+        deadlines.disarm(.lowering)
         guard !plan.isFinalStep(step) else {
             state = .watching(step: step, isOver: false)
             deadlines.disarm(.maxBake)
@@ -148,7 +149,7 @@ extension RolloutMachine {
     mutating func startPromotion(at now: Instant) {
         isPromotionStarted = true
         isCodeTouched = true
-        deadlines.disarmAll(but: [.flight])
+        deadlines.disarmAll(but: [.flight, .lowering])
         guard plan.promote != nil else { return complete(at: now) }
         runAction(.promote, lasting: plan.promote, at: now) { .promoting($0) }
     }

@@ -28,15 +28,40 @@ extension RolloutMachine {
         request = WeightRequest(intent: intent, weight: weight, progress: .asked)
         wanted = weight
         if weight > .zero {
-            hasUnsettledRaise = mayStillRise
-            openRaise = intent
-            hasShareFit = false
-            deadlines.arm(.flight, due: now + plan.timing.raiseDeadline)
-            deadlines.disarm(.reask)
+            mayRise(by: intent, at: now)
         } else {
             deadlines.arm(.reask, due: now + plan.timing.haltDeadline)
         }
         outbox.append(atMost && weight > .zero ? .lowerWeight(intent, weight) : .setWeight(intent, weight))
+        // The first 0 and the last one have deadlines of their own.
+        if atMost || weight == .zero, state != .zeroing, state != .completing { watchLowering(at: now) }
+    }
+
+    /// A weight above 0 may apply from now on.
+    private mutating func mayRise(by intent: IntentID, at now: Instant) {
+        hasUnsettledRaise = mayStillRise
+        openRaise = intent
+        hasShareFit = false
+        deadlines.arm(.flight, due: now + plan.timing.raiseDeadline)
+        deadlines.disarm(.reask)
+    }
+
+    /// Before the way back, which has its own deadlines, a person is called when a lowering is not confirmed in time.
+    private mutating func watchLowering(at now: Instant) {
+        guard retreat == nil, deadlines.due(.lowering) == nil else { return }
+        deadlines.arm(.lowering, due: now + plan.timing.haltDeadline)
+    }
+
+    /// Takes note of what was read: above 0 until 0 is read, whoever raised it, and lowered once no more than wanted is there.
+    mutating func noteRead(_ read: ReadBack) {
+        switch read {
+        case .weight(let found):
+            isReadAboveZero = found > .zero
+            if found <= wanted { deadlines.disarm(.lowering) }
+        // Nothing says that it is 0.
+        case .meaningless: isReadAboveZero = true
+        case .unreadable: break
+        }
     }
 
     /// Asks for 0 again under the same intent when the last request was answered without a confirmation.
@@ -104,10 +129,24 @@ extension RolloutMachine {
 
     /// The balancer's weight is above what is wanted: lowered at once, whoever did it.
     mutating func lower(from found: Weight, at now: Instant) {
-        let ours = mayStillRise && entered.map { found == plan.steps[$0].weight } ?? false
-        outbox.append(.note(ours ? .raiseAppliedLate(found: found) : .weightAbove(found: found, wanted: wanted)))
-        // Whoever lowered it further since it was read is not overruled.
-        ask(wanted, atMost: true, at: now)
+        if deadlines.due(.lowering) == nil {
+            let ours = mayStillRise && entered.map { found == plan.steps[$0].weight } ?? false
+            outbox.append(.note(ours ? .raiseAppliedLate(found: found) : .weightAbove(found: found, wanted: wanted)))
+        }
+        watchLowering(at: now)
+        guard let pending = request, pending.weight == wanted, pending.progress != .confirmed else {
+            // Whoever lowered it further since it was read is not overruled.
+            return ask(wanted, atMost: true, at: now)
+        }
+        if wanted == .zero { askAgain() } else { lowerAgain(at: now) }
+    }
+
+    /// Asks for a lowering above 0 again under the same intent when the last request was answered without a confirmation.
+    private mutating func lowerAgain(at now: Instant) {
+        guard let pending = request, pending.progress == .unconfirmed else { return }
+        request?.progress = .asked
+        mayRise(by: pending.intent, at: now)
+        outbox.append(.lowerWeight(pending.intent, pending.weight))
     }
 
     /// 0 was read back on the way to an end.

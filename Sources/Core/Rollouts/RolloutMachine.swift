@@ -18,6 +18,8 @@ public struct RolloutMachine: Sendable, Hashable {
     public internal(set) var inForce = Weight.zero
     /// The weight last read; nil when it could not be read.
     public internal(set) var observed: Weight?
+    /// Whether the latest reading that said anything was not 0, whoever raised it. What cannot be read does not change it.
+    public internal(set) var isReadAboveZero = false
     /// The latest request for a weight.
     public internal(set) var request: WeightRequest?
     /// The latest raise without an answer.
@@ -94,10 +96,15 @@ public struct RolloutMachine: Sendable, Hashable {
         case .preflightPassed(let need): preflightPassed(migrating: need, at: now)
         case .preflightRefused: preflightRefused()
         case .historyRead: historyRead(at: now)
-        case .polled(let findings): polled(findings, at: now)
-        case .weightConfirmed(let intent, let weight): weightConfirmed(intent, weight, at: now)
+        case .polled(let findings):
+            noteRead(findings.readBack)
+            polled(findings, at: now)
+        case .weightConfirmed(let intent, let weight):
+            noteRead(.weight(weight))
+            weightConfirmed(intent, weight, at: now)
         case .weightFailed(let intent, let found):
-            if retreat != nil, let found { observed = found }
+            noteRead(found)
+            if retreat != nil, found != .unreadable { observed = found.weight }
             weightFailed(intent, isSettled: true, at: now)
         case .weightUnsettled(let intent): weightFailed(intent, isSettled: false, at: now)
         case .actionDone(let intent): actionDone(intent, at: now)
@@ -108,6 +115,7 @@ public struct RolloutMachine: Sendable, Hashable {
         case .commanded(let verb, let person): commanded(verb, by: person, at: now)
         case .takenOver(let weight, let watchdogLowered, let action, let away):
             deadlines.postpone(.maxBake, by: away)
+            noteRead(weight)
             takenOver(weight, watchdogLowered: watchdogLowered, action: action, at: now)
         case .doubted: rollBack(.doubt, at: now)
         }

@@ -56,8 +56,9 @@ struct VerdictSentence {
 
     private var counts: String {
         let counts = signal.counts
+        let comma = counts.canaryExposure > 0 ? "" : ","
         return
-            "canary \(side(counts.canaryEvents, counts.canaryExposure)) control \(side(counts.controlEvents, counts.controlExposure))"
+            "canary \(side(counts.canaryEvents, counts.canaryExposure))\(comma) control \(side(counts.controlEvents, counts.controlExposure))"
     }
 
     private func side(_ events: Double, _ exposure: Double) -> String {

@@ -105,7 +105,7 @@ private struct StatementReading {
     /// Where the parser stopped, in lines and columns of the whole text.
     private func place(_ position: Int?, in piece: SQLScanner.Piece) -> String {
         guard let position else { return "" }
-        let before = String(decoding: bytes[piece.range], as: UTF8.self).unicodeScalars.prefix(position - 1)
+        let before = String(decoding: bytes[piece.range], as: UTF8.self).unicodeScalars.prefix(max(0, position - 1))
         let lines = before.count { $0 == "\n" }
         let column = before.reversed().prefix { $0 != "\n" }.count
         return lines == 0

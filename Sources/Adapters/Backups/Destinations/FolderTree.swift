@@ -196,7 +196,7 @@ struct FolderTree: Sendable {
     }
 
     private func moment(_ status: stat) -> Instant {
-        Instant(millisecondsSince1970: Int64(status.st_mtim.tv_sec) * 1000 + Int64(status.st_mtim.tv_nsec) / 1_000_000)
+        Instant(secondsSince1970: Int64(status.st_mtim.tv_sec), milliseconds: Int64(status.st_mtim.tv_nsec) / 1_000_000)
     }
 
     private func refusal(_ action: String, _ what: String) -> Failure {

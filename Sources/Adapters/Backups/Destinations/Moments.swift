@@ -21,7 +21,7 @@ func moment(http text: String) -> Instant? {
         let year = Int64(words[3])
     else { return nil }
     let time = words[4].split(separator: ":").compactMap { Int64($0) }
-    guard time.count == 3 else { return nil }
+    guard time.count == 3, time.allSatisfy({ (0...60).contains($0) }) else { return nil }
     return moment(year: year, month: Int64(month) + 1, day: day, seconds: time[0] * 3600 + time[1] * 60 + time[2])
 }
 

@@ -117,7 +117,7 @@ struct TelegramBot: Sendable {
         var failure = Failure(
             answer.failureClass(ofWrite: true) ?? .transient, "cannot \(method) for the chat \(chat): \(answer.status) \(words)")
         failure.retryAfter =
-            value?.at(pointer: "/parameters/retry_after")?.integer.map { .seconds(min($0, 86_400)) }
+            value?.at(pointer: "/parameters/retry_after")?.integer.map { .seconds(min(max($0, 0), 86_400)) }
             ?? answer.retryAfter
         return failure
     }

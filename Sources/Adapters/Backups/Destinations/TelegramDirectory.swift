@@ -48,14 +48,17 @@ struct TelegramDirectory: Hashable, Sendable {
         else { return nil }
         self.message = message
         for item in items {
-            guard let key = item["key"]?.text.flatMap(ObjectKey.init), let size = item["size"]?.integer,
-                let sha256 = item["sha256"]?.text, let modified = item["modified"]?.integer, let parts = item["parts"]?.items
+            guard let key = item["key"]?.text.flatMap(ObjectKey.init), let size = item["size"]?.integer, size >= 0,
+                let sha256 = item["sha256"]?.text, let parts = item["parts"]?.items,
+                let modified = item["modified"]?.integer.map(Instant.init(millisecondsSince1970:)),
+                Instant.plausible.contains(modified)
             else { return nil }
             var entry = Entry(
-                key: key, size: size, sha256: sha256, modified: Instant(millisecondsSince1970: modified),
+                key: key, size: size, sha256: sha256, modified: modified,
                 isComplete: item["complete"] == .bool(true))
             for part in parts {
                 guard let file = part["file"]?.text, let message = part["message"]?.integer, let size = part["size"]?.integer,
+                    size >= 0,
                     let sha256 = part["sha256"]?.text
                 else { return nil }
                 entry.parts.append(Part(file: file, message: message, size: size, sha256: sha256))

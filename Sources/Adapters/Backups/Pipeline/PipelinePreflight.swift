@@ -109,7 +109,7 @@ struct PipelinePreflight: Sendable {
     /// 1.2 × the last stored size, else what the source says.
     private func bytesNeeded(_ probe: SourceProbe?) -> Int64 {
         let before = state.live(target: "\(settings.target)").last { $0.kind == kind && $0.state.isRestorable }?.size
-        return before.map { $0 + $0 / 5 } ?? probe?.sizeEstimate ?? 0
+        return before.map { saturatingSum([$0, $0 / 5]) } ?? probe?.sizeEstimate ?? 0
     }
 
     private func tooSmall(_ place: String, _ free: Int64, _ needed: Int64) -> Failure {

@@ -211,10 +211,11 @@ public struct BackupVerifier: Sendable {
         var warnings: [String] = []
         let sizes = before.suffix(7).compactMap(\.size).sorted()
         if sizes.count >= 3 {
-            let median = Double(sizes[sizes.count / 2])
+            let usual = sizes[sizes.count / 2]
+            let median = Double(usual)
             let size = Double(facts.envelope.storedBytes)
             if size < median * policy.minimumSizeRatio || size > median * policy.maximumSizeRatio {
-                warnings.append("\(facts.envelope.storedBytes) bytes, where the last ones had about \(Int64(median))")
+                warnings.append("\(facts.envelope.storedBytes) bytes, where the last ones had about \(usual)")
             }
         }
         for table in before.last?.facts?.rows?.tables ?? [] {

@@ -305,10 +305,13 @@ public struct ClusterRestore: Sendable {
             timeline: job.supply.archive == nil ? reach.timeline : job.wish.timeline,
             action: .promote, log: log, role: job.wish.role, account: account, toolFolders: settings.toolFolders,
             deadline: settings.policy.deadline)
-        meter.begin("recover", total: reach.end.flatMap { end in reach.start.map { Int64(end.bytes - $0.bytes) } })
+        meter.begin(
+            "recover",
+            total: reach.end.flatMap { end in reach.start.map { Int64(clamping: end.bytes > $0.bytes ? end.bytes - $0.bytes : 0) }
+            })
         let begin = reach.start?.bytes ?? 0
         let outcome = try await onOwnThread { (stop) throws(Failure) in
-            try recovery.run(stop: stop) { meter.note(Int64($0.bytes > begin ? $0.bytes - begin : 0)) }
+            try recovery.run(stop: stop) { meter.note(Int64(clamping: $0.bytes > begin ? $0.bytes - begin : 0)) }
         }
         restored.recovery = outcome
         restored.checks += outcome.checks

@@ -171,8 +171,9 @@ public struct BaseBackupSource: BackupSource {
         let text = try ask(url, as: name) { (connection, limit) throws(DatabaseError) in
             try connection.query("SELECT (extract(epoch FROM clock_timestamp()) * 1000)::bigint", limit: limit).first.first
         }
-        guard let milliseconds = text?.flatMap({ Int64($0) }) else { throw Failure(.unknown, "\(name) does not tell the time") }
+        guard let time = text?.flatMap({ Int64($0) }).map(Instant.init(millisecondsSince1970:)), Instant.plausible.contains(time)
+        else { throw Failure(.unknown, "\(name) does not tell the time") }
         // Rounded up: commits within this millisecond are part of the moment.
-        return Instant(millisecondsSince1970: milliseconds + 1)
+        return time + .milliseconds(1)
     }
 }

@@ -24,8 +24,10 @@ public struct ControlFile: Sendable, Hashable {
 
     /// The cluster's own number.
     public var systemIdentifier: String? { fields["Database system identifier"] }
-    /// Bytes of each file of the log.
-    public var segmentSize: UInt64? { fields["Bytes per WAL segment"].flatMap { UInt64($0) } }
+    /// Bytes of each file of the log; nil when it is no size that one can have.
+    public var segmentSize: UInt64? {
+        fields["Bytes per WAL segment"].flatMap { UInt64($0) }.flatMap { LogSegment.isSize($0) ? $0 : nil }
+    }
 
     /// When the checkpoint was made from which recovery begins, to the second; the tool prints it in UTC, as it is told.
     public var checkpointTime: Instant? {

@@ -56,7 +56,8 @@ public struct LogFolder: Sendable, Hashable {
         return names.compactMap { name -> Instant? in
             var status = stat()
             guard lstat("\(path)/\(name)", &status) == 0 else { return nil }
-            return Instant(millisecondsSince1970: Int64(status.st_mtim.tv_sec) * 1000 + Int64(status.st_mtim.tv_nsec) / 1_000_000)
+            return Instant(
+                secondsSince1970: Int64(status.st_mtim.tv_sec), milliseconds: Int64(status.st_mtim.tv_nsec) / 1_000_000)
         }.max()
     }
 
@@ -113,7 +114,9 @@ public struct LogFolder: Sendable, Hashable {
         func number(_ offset: Int, _ count: Int) -> UInt64 {
             header[offset..<(offset + count)].reversed().reduce(0) { $0 << 8 | UInt64($1) }
         }
-        guard number(0, 2) != 0, number(2, 2) & 2 != 0, number(8, 8) == segment.start.bytes else {
+        guard number(0, 2) != 0, number(2, 2) & 2 != 0, number(8, 8) == segment.start.bytes,
+            LogSegment.isSize(number(32, 4))
+        else {
             throw Failure(.invalid, "\(path)/\(segment) is no file of write-ahead log of that position")
         }
         return ("\(number(24, 8))", number(32, 4))

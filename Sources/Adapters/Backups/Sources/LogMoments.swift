@@ -138,7 +138,7 @@ extension LogFolder {
     private func modified(_ name: String) -> Instant? {
         var status = stat()
         guard lstat("\(path)/\(name)", &status) == 0 else { return nil }
-        return Instant(millisecondsSince1970: Int64(status.st_mtim.tv_sec) * 1000 + Int64(status.st_mtim.tv_nsec) / 1_000_000)
+        return Instant(secondsSince1970: Int64(status.st_mtim.tv_sec), milliseconds: Int64(status.st_mtim.tv_nsec) / 1_000_000)
     }
 
     private func dump(

@@ -131,8 +131,8 @@ public struct LogRangeSource: BackupSource {
         TarExamination(TarInspector()) { (tally, product) throws(Failure) in
             guard let server = product.server, let start = server.lsnStart, let end = server.lsnStop else { return [] }
             // The histories of timelines are small; the files of the log make up the range exactly.
-            let length = Int64(end.bytes - start.bytes)
-            let fits = tally.bytes >= length && tally.bytes < length + 1 << 20
+            let length = Int64(clamping: end.bytes > start.bytes ? end.bytes - start.bytes : 0)
+            let fits = tally.bytes >= length && tally.bytes - length < 1 << 20
             return [BackupCheck("log range", passed: fits, detail: "\(start) to \(end): \(tally.bytes) bytes for \(length)")]
         }
     }

@@ -6,6 +6,9 @@ public struct LogSegment: Sendable, Hashable, Comparable, CustomStringConvertibl
     /// The usual size of a file, 16 MiB.
     public static let usualSize: UInt64 = 16 << 20
 
+    /// Whether a server can have files of this size: a power of two from 1 MiB to 1 GiB.
+    static func isSize(_ bytes: UInt64) -> Bool { (1 << 20...1 << 30).contains(bytes) && bytes & (bytes - 1) == 0 }
+
     /// The timeline.
     public var timeline: Int
     /// Its number, counted from 0.
@@ -35,7 +38,10 @@ public struct LogSegment: Sendable, Hashable, Comparable, CustomStringConvertibl
     /// Where it begins.
     public var start: LogPosition { LogPosition(bytes: number * size) }
     /// Where the next one begins.
-    public var end: LogPosition { LogPosition(bytes: (number + 1) * size) }
+    public var end: LogPosition {
+        let (bytes, overflows) = (number + 1).multipliedReportingOverflow(by: size)
+        return LogPosition(bytes: overflows ? .max : bytes)
+    }
 
     /// The file behind it on the same timeline.
     public var next: LogSegment {

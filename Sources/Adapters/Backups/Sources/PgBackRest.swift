@@ -148,14 +148,15 @@ public struct PgBackRest: Sendable {
             let end = entry["timestamp"]?["stop"]?.integer, let first = entry["archive"]?["start"]?.text,
             let last = entry["archive"]?["stop"]?.text, let server = entry["database"]?["id"]?.integer.flatMap({ servers[$0] }),
             let version = entry["backrest"]?["version"]?.text, let size = entry["info"]?["size"]?.integer,
-            let stored = entry["info"]?["repository"]?["size"]?.integer ?? entry["info"]?["repository"]?["delta"]?.integer
+            let stored = entry["info"]?["repository"]?["size"]?.integer ?? entry["info"]?["repository"]?["delta"]?.integer,
+            // Whole seconds, cut: the end is within the next one.
+            case let consistentAt = Instant(secondsSince1970: end, milliseconds: 1000), Instant.plausible.contains(consistentAt)
         else { return nil }
         var facts = SourceFacts(version: server.version, systemIdentifier: server.systemIdentifier)
         facts.timeline = Int(last.prefix(8), radix: 16)
         facts.lsnStart = start
         facts.lsnStop = stop
-        // Whole seconds, cut: the end is within the next one.
-        facts.consistentAt = Instant(millisecondsSince1970: (end + 1) * 1000)
+        facts.consistentAt = consistentAt
         facts.firstSegment = first
         facts.lastSegment = last
         var hasError = false

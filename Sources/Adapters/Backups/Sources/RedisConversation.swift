@@ -50,16 +50,18 @@ struct RedisConversation {
     /// The server's clock.
     func moment() throws(Failure) -> Instant {
         let parts = try ask("TIME").split(whereSeparator: \.isNewline).compactMap { Int64($0) }
-        guard parts.count == 2 else { throw Failure(.unknown, "redis does not tell the time") }
-        return Instant(millisecondsSince1970: parts[0] * 1000 + parts[1] / 1000)
+        guard parts.count == 2, case let time = Instant(secondsSince1970: parts[0], milliseconds: parts[1] / 1000),
+            Instant.plausible.contains(time)
+        else { throw Failure(.unknown, "redis does not tell the time") }
+        return time
     }
 
     /// How many keys all databases hold.
     func keyCount() throws(Failure) -> Int64 {
-        try info("keyspace").values.reduce(0) { sum, text in
-            let count = text.split(separator: ",").first { $0.hasPrefix("keys=") }?.dropFirst(5)
-            return sum + (count.flatMap { Int64($0) } ?? 0)
-        }
+        saturatingSum(
+            try info("keyspace").values.compactMap { text in
+                text.split(separator: ",").first { $0.hasPrefix("keys=") }.flatMap { Int64($0.dropFirst(5)) }
+            })
     }
 
     /// Takes a snapshot on the server's disk and waits until it is complete.

@@ -57,12 +57,11 @@ public struct RestoredRedis: Sendable, Hashable {
     }
 
     private func count(_ stop: StopSignal) throws(Failure) -> Int64 {
-        var sum = Int64(0)
-        for line in try ask(["INFO", "keyspace"], stop).split(whereSeparator: \.isNewline) {
-            guard let mark = line.firstRange(of: "keys=") else { continue }
-            sum += Int64(line[mark.upperBound...].prefix { $0.isNumber }) ?? 0
-        }
-        return sum
+        let lines = try ask(["INFO", "keyspace"], stop).split(whereSeparator: \.isNewline)
+        return saturatingSum(
+            lines.compactMap { line in
+                line.firstRange(of: "keys=").flatMap { Int64(line[$0.upperBound...].prefix { $0.isNumber }) }
+            })
     }
 
     private func wait(

@@ -119,8 +119,8 @@ struct BackfillRun {
         ).first
         let time = begin.elapsed
         record.position = last
-        record.walked += count
-        record.changed += (changed.first ?? nil).flatMap { Int64($0) } ?? 0
+        record.walked = saturatingSum([record.walked, count])
+        record.changed = saturatingSum([record.changed, (changed.first ?? nil).flatMap { Int64($0) } ?? 0])
         batches += 1
         if time > backfill.batchTime * 2 { size = max(1, size / 2) }
         if time * 2 < backfill.batchTime { size = min(50_000, size * 2) }

@@ -31,7 +31,7 @@ extension InboundHook {
         // In a group people also talk to each other.
         let isPrivate = post.at(pointer: "/chat/type")?.text == "private"
         guard isPrivate || text.hasPrefix("/") else { return .ignored("talk", HookAnswer(status: 200)) }
-        guard now.millisecondsSince1970 / 1000 - date <= 300 else {
+        guard date >= now.millisecondsSince1970 / 1000 - 300 else {
             let words = "did nothing: this message is older than five minutes; send it again"
             return unclear("an old message", words, context)
         }

@@ -75,7 +75,7 @@ public struct TelegramPolling: Sendable {
             if receipt.result == "unavailable" {
                 throw Failure(.transient, "update \(number) of telegram could not be dealt with: \(receipt.detail)")
             }
-            next = number + 1
+            next = saturatingSum([number, 1])
             await say(receipt.answer)
         }
         return next

@@ -51,12 +51,12 @@ public struct TableActivity: Sendable, Hashable, Codable, Comparable {
 extension [TableActivity] {
     /// How much each table was written to since an earlier look; a counter that fell was reset, so all of it counts.
     public func growth(since before: [TableActivity]) -> [TableActivity] {
-        pairing(before) { $0 >= $1 ? $0 - $1 : $0 }
+        pairing(before) { $0 >= $1 ? saturating($0, minus: $1) : $0 }
     }
 
     /// Without what is known to be the doing of one of the writers.
     public func without(_ own: [TableActivity]) -> [TableActivity] {
-        pairing(own) { Swift.max(0, $0 - $1) }
+        pairing(own) { Swift.max(0, saturating($0, minus: $1)) }
     }
 
     private func pairing(_ others: [TableActivity], _ difference: (Int64, Int64) -> Int64) -> [TableActivity] {

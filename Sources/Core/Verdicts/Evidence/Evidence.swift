@@ -118,7 +118,7 @@ public struct Evidence: Sendable, Hashable {
 
     private mutating func context(_ reading: TelemetryReading?, at time: Instant) -> PollContext {
         let scrape = scrapeInterval ?? max(plan.poll, .seconds(15))
-        let stale = plan.staleAfter ?? Duration(milliseconds: scrape.milliseconds * 5 / 2)
+        let stale = plan.staleAfter ?? Duration(milliseconds: (scrape * 5).milliseconds / 2)
         let missing = table.queries.map { _ in PollRows.missing }
         guard let reading, reading.series.count == table.queries.count, lastReading.map({ $0 < reading.evaluatedAt }) ?? true
         else {
@@ -220,8 +220,8 @@ public struct Evidence: Sendable, Hashable {
 
     /// The smallest multiple of the poll that spans two samples; without a known scrape interval, 15 s or the poll is assumed.
     static func blockLength(poll: Duration, scrape: Duration?) -> Duration {
-        let span = 2 * (scrape ?? max(poll, .seconds(15))).milliseconds
-        let polls = max(1, (span + poll.milliseconds - 1) / max(1, poll.milliseconds))
+        let span = (scrape ?? max(poll, .seconds(15))) * 2
+        let polls = max(1, (span + poll - .milliseconds(1)).milliseconds / max(1, poll.milliseconds))
         return poll * polls
     }
 }

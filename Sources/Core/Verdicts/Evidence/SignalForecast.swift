@@ -6,7 +6,7 @@ public struct SignalForecast: Sendable, Hashable, Codable {
     public struct Finding: Sendable, Hashable, Codable {
         /// Canary rate over control rate; for `decrease` the inverse.
         public var ratio: Double
-        /// Seconds until it is proven with a chance of 80 %; nil when it never is.
+        /// Seconds of evidence until it is proven with a chance of 80 %, the least before a fail; nil when it never is.
         public var seconds: Double?
 
         /// A rise and its time.
@@ -20,7 +20,7 @@ public struct SignalForecast: Sendable, Hashable, Codable {
     public struct FoundRate: Sendable, Hashable, Codable {
         /// Events per unit of exposure in the canary.
         public var rate: Double
-        /// Seconds until it is proven with a chance of 80 %; nil when it never is.
+        /// Seconds of evidence until it is proven with a chance of 80 %, the least before a fail; nil when it never is.
         public var seconds: Double?
 
         /// A rate and its time.
@@ -88,7 +88,9 @@ extension Evidence {
                 floor: side == .fail ? rule.floor : rule.assureFloor, phi: phi, grid: side == .fail ? .fail : .pass)
             let level = side == .fail ? rule.alpha : rule.beta
             let result = Growth.seconds(growth: growth, level: level, z: 0.8416212335729143, side: side)
-            return result.isFinite ? result : nil
+            guard result.isFinite else { return nil }
+            // Nothing fails on fewer blocks, however clear it is.
+            return side == .fail ? max(Double(rule.minBlocks) * length.seconds, result) : result
         }
         let bake = plan.bake.seconds
         return SignalForecast(

@@ -121,11 +121,12 @@ enum BackupText {
     static func words(_ progress: JobProgress) -> String {
         var text = progress.stage
         if let total = progress.total, total > 0 {
-            text += " \(min(100, progress.done * 100 / total))% \(size(progress.done)) of \(size(total))"
+            text +=
+                " \(Int(min(1, max(0, Double(progress.done) / Double(total))) * 100))% \(size(progress.done)) of \(size(total))"
         } else if progress.done > 0 {
             text += " \(size(progress.done))"
         }
-        if let rate = progress.rate { text += ", \(size(Int64(rate)))/s" }
+        if let rate = progress.rate { text += ", \(size(Int64(exactly: rate.rounded()) ?? .max))/s" }
         if let left = progress.timeLeft { text += ", \(length(left)) left" }
         return text
     }

@@ -70,7 +70,7 @@ enum StatusView {
 
     static func bar(_ part: Duration, of whole: Duration, cells: Int = 20) -> String {
         let share = whole.milliseconds > 0 ? Double(part.milliseconds) / Double(whole.milliseconds) : 1
-        let full = min(cells, max(0, Int(share * Double(cells))))
+        let full = Int(min(1, max(0, share)) * Double(cells))
         return "[" + String(repeating: "#", count: full) + String(repeating: "-", count: cells - full) + "]"
     }
 

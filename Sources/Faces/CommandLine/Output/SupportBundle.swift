@@ -162,7 +162,7 @@ struct SupportBundle {
             guard name.split(separator: "/").count <= 2, lines.count < 500 else { continue }
             var status = stat()
             guard lstat("\(folder)/\(name)", &status) == 0 else { continue }
-            let changed = Instant(millisecondsSince1970: Int64(status.st_mtim.tv_sec) * 1000)
+            let changed = Instant(secondsSince1970: Int64(status.st_mtim.tv_sec))
             lines.append("\(changed) \(String(status.st_mode & 0o777, radix: 8)) \(status.st_size) \(name)")
         }
         return lines

@@ -1,5 +1,6 @@
 internal import SerinLocks
 internal import SerinModel
+internal import SerinRollouts
 
 extension Session {
     /// Silence longer than this looks like standing still.
@@ -25,9 +26,9 @@ extension Session {
         while true {
             do { try await Task.sleep(for: Self.patience) } catch { return }
             let (wait, since) = present.withLock { $0 }
-            guard let block else { return note(plain(wait.words + (wait.limit.map { ", at most \($0)" } ?? ""))) }
+            guard let block else { return note(plain(wait.words + (wait.limit.map { ", at most \(Numbers.time($0))" } ?? ""))) }
             let passed = Duration.seconds((ContinuousClock().now - since).components.seconds)
-            block.draw([plain("\(wait.words) (\(passed)\(wait.limit.map { " of \($0)" } ?? ""))")])
+            block.draw([plain("\(wait.words) (\(Numbers.time(passed))\(wait.limit.map { " of \(Numbers.time($0))" } ?? ""))")])
         }
     }
 }

@@ -41,8 +41,9 @@ struct HaltFile: Sendable {
     func remove(madeBefore moment: Instant) {
         var status = stat()
         guard lstat(path, &status) == 0 else { return }
-        let made = Int64(status.st_mtim.tv_sec) * 1000 + Int64(status.st_mtim.tv_nsec) / 1_000_000
-        if made < moment.millisecondsSince1970 { remove() }
+        let made = Instant(
+            secondsSince1970: Int64(status.st_mtim.tv_sec), milliseconds: Int64(status.st_mtim.tv_nsec) / 1_000_000)
+        if made < moment { remove() }
     }
 
     /// Takes it away.

@@ -49,6 +49,7 @@ final class OpenedService: OpenedController {
             case .unavailable(let text), .uncertain(let text), .damaged(let text): throw .unavailable(text)
             }
         }
+        keeper.expectLittle(of: service)
         let notices = NoticeWriter(callsOnly: purpose == runPurpose, output: surroundings.output)
         let store: SQLiteStore
         let clock: SystemClock
@@ -70,7 +71,6 @@ final class OpenedService: OpenedController {
             }
         }
         let mark = WatchdogMark(path: folder.watchdogMark)
-        let haltFile = HaltFile(path: folder.halt)
         let afterwork = Afterwork()
         let life = Locked(ContinuousClock().now)
         let parts = ServiceController.Parts(
@@ -89,11 +89,11 @@ final class OpenedService: OpenedController {
                     }, state: StateRoot(path: root))
             },
             watchdog: WatchdogLink(
-                showLife: {
-                    keeper.showLife()
+                showLife: { isInCharge in
+                    keeper.showLife(isInCharge: isInCharge)
                     life.withLock { $0 = ContinuousClock().now }
                 }, hasMark: { mark.exists }, clearMark: { mark.clear() }),
-            isHaltAsked: { haltFile.exists }, retries: surroundings.retries)
+            isHaltAsked: { HaltFile(path: folder.halt).exists }, retries: surroundings.retries)
         let controller = ServiceController(service: service, parts: parts)
         do throws(OperationError) {
             try await controller.recover()

@@ -58,7 +58,11 @@ struct Probing: Sendable {
                         "postgres \(value.signal.rawValue)", value.value == nil ? .failed : .ok,
                         value.detail.isEmpty ? text : "\(text) (\(value.detail))"))
             }
-            if problems.isEmpty {
+            if charter.isWithoutVersions {
+                probes.append(
+                    Probe(
+                        "prometheus", .warning, "whether the control has series was not tried: give --version and --previous"))
+            } else if problems.isEmpty {
                 probes.append(Probe("prometheus", .ok, "every query is answered, and the control has series"))
             }
             return (probes, report.migrations)
@@ -151,12 +155,18 @@ struct Probing: Sendable {
         let traffic = "\(Numbers.fixed(forecast.canaryTraffic + forecast.controlTraffic, decimals: 0))/s"
         let rise =
             forecast.largestRiseNotExcluded.map { ", which does not exclude a rise up to x\(EvidenceNumbers.trimmed($0))" } ?? ""
-        let findings =
-            forecast.findings.map { "x\(EvidenceNumbers.trimmed($0.ratio)) \(span($0.seconds))" }
-            + forecast.ratesFound.map { "\(EvidenceNumbers.trimmed($0.rate * 100))% \(span($0.seconds))" }
-        let found = forecast.findings.isEmpty ? "there is none now; of the canary's requests is found" : "a rise is found:"
+        let rises = forecast.findings.map { "x\(EvidenceNumbers.trimmed($0.ratio)) \(span($0.seconds))" }
+        var found = "after the warm-up a rise is found: \(rises.joined(separator: ", "))"
+        if rises.isEmpty {
+            found = "control has no such events now"
+            let rates = forecast.ratesFound.map { ("\(EvidenceNumbers.trimmed($0.rate * 100))%", span($0.seconds)) }
+            for (index, (rate, time)) in rates.enumerated() {
+                found +=
+                    index == 0 ? "; after the warm-up a canary with \(rate) of them is found \(time)" : ", with \(rate) \(time)"
+            }
+        }
         return "\(weight) \(forecast.name): at \(traffic) a pass \(span(forecast.secondsToPass))\(rise); "
-            + "\(found) \(findings.joined(separator: ", ")); judge: threshold would roll back "
+            + "\(found); judge: threshold would roll back "
             + "\(EvidenceNumbers.trimmed(forecast.thresholdFalseAlarm * 100))% of equal canaries"
     }
 

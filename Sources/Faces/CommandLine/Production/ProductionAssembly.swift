@@ -204,7 +204,8 @@ extension Assembly {
         }
         // A log whose disk stands still must not keep the weight up.
         surroundings.output.neverWait()
-        let sight = ControllerSight(folder: folder)
+        let lastSign = WatchdogKeeper.lastSign(folder)
+        let sight = ControllerSight(lastSign: lastSign)
         let mark = WatchdogMark(path: folder.watchdogMark)
         let watchdog: Watchdog
         do throws(Failure) {
@@ -218,7 +219,8 @@ extension Assembly {
                     say: { surroundings.output.write("\(SystemClock().now()) \($0)\n", isKept: true) },
                     clock: SystemClock(),
                     traffic: try surroundings.traffic(
-                        handover.driver, version: handover.version, previous: handover.previous)), handover: handover)
+                        handover.driver, version: handover.version, previous: handover.previous)), handover: handover,
+                lastSign: lastSign.moment)
         } catch {
             throw .unavailable(error.description)
         }

@@ -19,10 +19,12 @@ final class WatchdogKeeper: Sendable {
     /// This end of the line to the watchdog, a socket; nil while there is no watchdog. A socket needs no disk, tells both sides of
     /// the other's end, and takes what nobody reads without waiting.
     private let line = Locked<Int32?>(nil)
+    private let lastSign: LastSign
 
     init(folder: StateFolder, root: String, surroundings: Surroundings) {
         self.folder = folder
         self.root = root
+        lastSign = Self.lastSign(folder)
         environment = surroundings.environment
         retries = surroundings.retries
         output = surroundings.output
@@ -32,6 +34,9 @@ final class WatchdogKeeper: Sendable {
 
     /// Where the handover stands.
     static func handoverPath(_ folder: StateFolder) -> String { folder.path + "/handover.json" }
+
+    /// Where it stands when a controller in charge last showed life.
+    static func lastSign(_ folder: StateFolder) -> LastSign { LastSign(path: folder.path + "/sign") }
 
     /// Reads the handover; nil when there is none, which means that there is nothing to watch.
     static func handover(_ folder: StateFolder) throws(Failure) -> Handover? {
@@ -79,17 +84,19 @@ final class WatchdogKeeper: Sendable {
     /// Takes the handover away, which ends the watchdog. A file that is not there is what is wanted.
     func end() {
         unlink(Self.handoverPath(folder))
+        lastSign.remove()
         leave()
     }
 
     /// Lets go of the watchdog, as this process' end would: it lowers the weight unless another controller comes.
     func leave() { hold(nil) }
 
-    /// Tells the watchdog that this controller decides. Never waits.
-    func showLife() {
+    /// Tells the watchdog that this controller takes what comes, and whether it is in charge. Never waits.
+    func showLife(isInCharge: Bool) {
+        if isInCharge { lastSign.touchSoon() }
         line.withLock { line in
             guard let open = line else { return }
-            var pulse: UInt8 = 1
+            var pulse = isInCharge ? ControllerSight.inCharge : 0
             guard send(open, &pulse, 1, Int32(MSG_DONTWAIT) | Int32(MSG_NOSIGNAL)) < 0 else { return }
             // One that is slow to read has enough to read.
             guard errno != EAGAIN, errno != EINTR else { return }
@@ -114,6 +121,9 @@ final class WatchdogKeeper: Sendable {
             after: charter.policy.timing.watchdogAfter, controller: Int64(getpid()))
         let path = Self.handoverPath(folder)
         do {
+            // The patience for one rollout goes on from controller to controller.
+            let before = try? Self.handover(folder)  // One that cannot be read is replaced.
+            if before?.rollout != charter.id || lastSign.moment == nil { lastSign.touch() }
             try Data(handover.document.canonicalBytes).write(to: URL(fileURLWithPath: path), options: .atomic)
             chmod(path, 0o600)
             var ends: [Int32] = [-1, -1]
@@ -137,6 +147,15 @@ final class WatchdogKeeper: Sendable {
         } catch {
             say("no watchdog for \(service): \(error)")
         }
+    }
+
+    /// Before a rollout is taken over that nobody has been in charge of for half its patience: a controller that ends while it reads
+    /// the journal would leave no watchdog, and the one before may be gone as well. The handover of one that gets further dismisses it.
+    func expectLittle(of service: ServiceName) {
+        // Without a handover there is nothing to watch, and one that cannot be read is complained of when it is needed.
+        guard let handover = try? Self.handover(folder) else { return }
+        if let moment = lastSign.moment, (SystemClock().now() - moment) * 2 < handover.after { return }
+        lowerUnattended(service)
     }
 
     private func startWatchdog(of service: ServiceName, after: Duration, line: Int32? = nil) throws {

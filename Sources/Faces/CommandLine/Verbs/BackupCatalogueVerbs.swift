@@ -24,7 +24,7 @@ extension Subcommand {
                         try await backups.state(), of: loaded.plan.target.description, against: contents)
                     all += check.differences.map { (place.name, $0) }
                     session.note("\(place.name): \(check.compared) copies compared, \(check.differences.count) differences")
-                    let size = contents.objects.reduce(0) { $0 + $1.size }
+                    let size = saturatingSum(contents.objects.map(\.size))
                     let newest = contents.manifests.compactMap { found in
                         contents.objects.first { $0.key == found.manifest.copy.key }?.modified
                     }.max()

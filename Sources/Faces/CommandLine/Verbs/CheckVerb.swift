@@ -8,7 +8,7 @@ extension Subcommand {
         "check", summary: "validate a policy and try everything that it names",
         details: """
             Changes nothing, but makes a folder for backups that is missing. Exit 2 when the policy is invalid, 7 when a rollout would
-            be refused.
+            be refused. Without --version and --previous nobody's series are looked for where the policy names them by versions.
             """,
         examples: [
             "serin check policy.yaml", "serin check policy.yaml --version 1.9.0 --previous 1.8.3",

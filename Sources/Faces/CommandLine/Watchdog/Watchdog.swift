@@ -21,6 +21,8 @@ struct Watchdog: Sendable {
 
     let parts: Parts
     let handover: Handover
+    /// When a controller of the rollout that was in charge last showed life; nil when that is not known.
+    var lastSign: Instant?
     /// Between two looks.
     var period = Duration.seconds(1)
     /// For one request to the balancer.
@@ -29,40 +31,49 @@ struct Watchdog: Sendable {
     /// Watches until the rollout has ended, another controller has its own watchdog, or the weight was lowered and 0 was read back
     /// after the controller's end. One that stands still may wake up and raise again, so it is watched on.
     func run() async {
-        var vigil = Vigil(after: handover.after, from: parts.clock.now())
+        let now = parts.clock.now()
+        var vigil = Vigil(after: handover.after, from: min(lastSign ?? now, now))
         while parts.handover() == handover {
             let sign = parts.look()
-            if vigil.look(sign, at: parts.clock.now()), await isLowered(), sign.isGone { return }
+            if vigil.look(sign, at: parts.clock.now()) {
+                // Beside one that stands still, a mark is left only with a lowering: nobody would take it away.
+                let isDown = await sign == .gone ? isLowered() : isFoundLowered()
+                if isDown, sign == .gone { return }
+            }
             if Task.isCancelled { return }
             await parts.clock.sleep(for: period)
         }
     }
 
-    /// One try; true when 0 was read back.
+    /// One try; true when 0 was read back. 0 is asked for before anything is read, so that nothing in an answer can come between.
     private func isLowered() async -> Bool {
+        await leaveMark()
         do throws(Failure) {
-            let before = try await parts.traffic.read(deadline: limit)
-            if before.weight == .zero { return true }
-            await leaveMark()
             try await parts.traffic.zero(deadline: limit)
+        } catch {
+            parts.say("no controller for \(handover.after), and asking for 0 failed: \(error.message); trying again")
+        }
+        do throws(Failure) {
             let after = try await parts.traffic.read(deadline: limit)
-            let raw = after.raw
             parts.say(
                 after.weight == .zero
-                    ? "no controller for \(handover.after): lowered \(handover.rollout) from \(before.raw) to 0"
-                    : "no controller for \(handover.after): wrote 0, read back \(raw); trying again")
+                    ? "no controller for \(handover.after): lowered \(handover.rollout) to 0"
+                    : "no controller for \(handover.after): wrote 0, read back \(after.raw); trying again")
             return after.weight == .zero
         } catch {
-            parts.say("no controller for \(handover.after), and the weight cannot be lowered: \(error.message); trying again")
-            // When the weight cannot even be read, 0 is asked for all the same.
-            await leaveMark()
-            do throws(Failure) {
-                try await parts.traffic.zero(deadline: limit)
-            } catch {
-                parts.say("asking for 0 failed as well: \(error.message)")
-            }
+            parts.say("no controller for \(handover.after), and the weight cannot be read: \(error.message); trying again")
             return false
         }
+    }
+
+    /// As `isLowered`, but what is read to be 0 is left alone.
+    private func isFoundLowered() async -> Bool {
+        do throws(Failure) {
+            if try await parts.traffic.read(deadline: limit).weight == .zero { return true }
+        } catch {
+            parts.say("no controller for \(handover.after), and the weight cannot be read: \(error.message); asking for 0")
+        }
+        return await isLowered()
     }
 
     /// Before the weight: a lowering that nobody owns up to would look like someone else's. Without a mark it is lowered all the same.
