@@ -200,4 +200,19 @@ struct HoldTests {
         scene.toBake()
         #expect(weights(scene.poll(read: .meaningless)) == [.zero])
     }
+
+    @Test func anUnknownDeployHoldsAtZeroAndCallsAPerson() throws {
+        var scene = try Scene()
+        scene.toHistory()
+        scene.happens(
+            .historyRead(HistoryReading(start: scene.now, step: .seconds(60), series: [], scrapeInterval: nil, warnings: [])))
+        scene.act(.unknown(Failure(.unknown, "cut off")))
+        #expect(scene.status.state == "held")
+        #expect(!scene.calls.isEmpty)
+        scene.confirm()
+        scene.poll()
+        #expect(scene.status.state == "held")
+        scene.command(.resume)
+        #expect(scene.state == .gate(step: 0))
+    }
 }

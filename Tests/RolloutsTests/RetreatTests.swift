@@ -467,21 +467,6 @@ struct RetreatTests {
         #expect(weights(scene.effects).allSatisfy { $0 == .zero })
     }
 
-    @Test func anUnknownDeployHoldsAtZeroAndCallsAPerson() throws {
-        var scene = try Scene()
-        scene.toHistory()
-        scene.happens(
-            .historyRead(HistoryReading(start: scene.now, step: .seconds(60), series: [], scrapeInterval: nil, warnings: [])))
-        scene.act(.unknown(Failure(.unknown, "cut off")))
-        #expect(scene.status.state == "held")
-        #expect(!scene.calls.isEmpty)
-        scene.confirm()
-        scene.poll()
-        #expect(scene.status.state == "held")
-        scene.command(.resume)
-        #expect(scene.state == .gate(step: 0))
-    }
-
     @Test func aDoubtLowersAndSaysNothingAboutTheCanary() throws {
         var scene = try Scene()
         scene.toLastBake()
