@@ -113,22 +113,20 @@ struct Show: Sendable {
             "agreed to, rolled back, and its rows fetched from the backup", policy: policy,
             more: second == nil ? [] : ["--socket-group", Person.group], and: { [self] in try await sql(old) == before },
             meanwhile: { [self] in
-                try await agree(with: second, to: "")
-                try await agree(with: second, to: "--plan")
+                try await agree(with: second, toRestore: false)
+                try await agree(with: second, toRestore: true)
             })
     }
 
-    /// Waits until people are asked, and lets everyone agree; to the plan of a restore when it is one.
-    private func agree(with second: Person?, to option: String) async throws {
+    /// Waits until people are asked, for the start or for a restore, and lets everyone agree to the plan that is shown.
+    private func agree(with second: Person?, toRestore: Bool) async throws {
         var words = ["approve", "checkout", "--state", state]
         try await waitUntil("a question to people", within: .seconds(120)) {
             let status = try await output(serin, ["status", "checkout", "-o", "json", "--state", state])
-            guard status.contains("\"awaited_approval\":\""), status.contains("\"ending\":null") == option.isEmpty else {
-                return false
-            }
-            guard !option.isEmpty else { return true }
-            guard let start = status.firstRange(of: "\"approval_plan\":\"")?.upperBound else { return false }
-            words += [option, String(status[start...].prefix { $0 != "\"" })]
+            guard status.contains("\"awaited_approval\":\""), status.contains("\"ending\":null") != toRestore,
+                let start = status.firstRange(of: "\"approval_plan\":\"")?.upperBound
+            else { return false }
+            words += ["--plan", String(status[start...].prefix { $0 != "\"" })]
             return true
         }
         say("   $ serin \(words.prefix(2).joined(separator: " ")) \(words.dropFirst(4).joined(separator: " "))")
