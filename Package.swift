@@ -112,7 +112,8 @@ let package = Package(
 
         // Real servers for tests, demo and bench: started on free loopback ports, stopped by pid.
         .target(
-            name: "Testbed", dependencies: ["SerinModel", "SerinLocks", "SerinProcesses", "SerinTransport", "CSerinProcess"],
+            name: "Testbed",
+            dependencies: ["SerinModel", "SerinLocks", "SerinProcesses", "SerinTransport", "CSerinProcess", "CLibPQ"],
             path: "Tests/Testbed",
             swiftSettings: strict),
         // A controller whose answers a test sets, for the faces.

@@ -91,6 +91,8 @@ struct DriverLoop {
     private var journalFailures = 0
     /// The earliest moment at which a wake-up is already ordered.
     private var wakeAt: Instant?
+    /// When the halt arrived that has not led to 0 yet.
+    private var haltArrived: Instant?
     /// By how much the computer's clock was ahead of the controller's when last looked at, in milliseconds.
     private var wallClockOffset: Int64
 
@@ -111,8 +113,10 @@ struct DriverLoop {
         return isStopping || driver.board.status.isFinal && weightsUnderWay == 0 && !isReleasing
     }
 
-    private var isAtZero: Bool {
-        rollout.machine.ending != nil || rollout.machine.request.map { $0.weight == .zero && $0.progress == .confirmed } ?? false
+    private var isAtZero: Bool { rollout.machine.ending != nil || isZeroConfirmed }
+
+    private var isZeroConfirmed: Bool {
+        rollout.machine.request.map { $0.weight == .zero && $0.progress == .confirmed } ?? false
     }
 
     /// Takes note of an order that a task carries out from now on.
@@ -200,17 +204,18 @@ struct DriverLoop {
     mutating func handle(_ event: RolloutEvent, at now: Instant, reply: RolloutDriver.CommandReply? = nil) -> [Order] {
         let before = rollout
         let effects = rollout.handle(event, at: now)
+        measure(event, effects, reply, at: now)
         // A tick that changes nothing is not worth an entry.
         if case .ticked = event, effects.isEmpty, rollout == before { return [] }
         let id = rollout.charter.id
         let drafts =
             [Draft(rollout: id, at: now, record: .event(event))]
             + effects.map { Draft(rollout: id, at: now, record: .effect($0)) }
+        let status = rollout.status(at: now)
+        if case .observed = event, before.machine.retreat == nil { driver.measures.judged(status.signals) }
         lastBatch += 1
         queue.append(
-            Batch(
-                number: lastBatch, drafts: drafts, effects: effects, decidedAt: now, status: rollout.status(at: now), reply: reply
-            ))
+            Batch(number: lastBatch, drafts: drafts, effects: effects, decidedAt: now, status: status, reply: reply))
         var orders = append()
         if isJournalBroken {
             orders += goAhead(of: lastBatch, at: now)
@@ -218,6 +223,21 @@ struct DriverLoop {
             orders.append(.watchJournal(batch: lastBatch))
         }
         return orders + wake(at: now, after: event)
+    }
+
+    /// Takes note of a halt that was taken, of the 0 that it led to, and of doubts.
+    private mutating func measure(
+        _ event: RolloutEvent, _ effects: [Effect], _ reply: RolloutDriver.CommandReply?, at now: Instant
+    ) {
+        driver.measures.noteDoubts(in: effects)
+        if case .commanded(let command) = event, command.verb == .halt || command.verb == .haltForSecurity,
+            !isAtZero, haltArrived == nil
+        {
+            haltArrived = reply?.arrivedAt ?? now
+        }
+        guard let haltArrived, isZeroConfirmed else { return }
+        self.haltArrived = nil
+        driver.measures.reachedZero(after: now - haltArrived)
     }
 
     /// Orders a wake-up for the next deadline, or sooner when a weight is to be asked for again.

@@ -166,7 +166,7 @@ public struct Preflight: Sendable {
         }
         if reading.series.count != request.queries.count {
             found.problem("telemetry answered \(reading.series.count) of \(request.queries.count) queries")
-        } else if !charter.isWithoutVersions {
+        } else if writes || !charter.isWithoutVersions {
             for signal in charter.policy.signals { check(signal, request: request, reading, &found) }
         }
     }
@@ -234,7 +234,8 @@ extension Charter {
     /// Whether a policy that names its cohorts by versions is looked at without any: nobody's series have such labels.
     public var isWithoutVersions: Bool {
         (policy.prometheus.canary + policy.prometheus.control).contains {
-            $0.value.contains("{{version}}") || $0.value.contains("{{previous}}")
+            // However it is spaced; no known value has braces.
+            $0.value.contains("{{")
         }
     }
 }

@@ -26,9 +26,12 @@ public final class RolloutDriver: Sendable {
 
     /// Where the answer to a command goes; answered exactly once.
     final class CommandReply: Sendable {
+        /// When the command came.
+        let arrivedAt: Instant
         private let continuation: Locked<CheckedContinuation<Result<RolloutStatus, OperationError>, Never>?>
 
-        init(_ continuation: CheckedContinuation<Result<RolloutStatus, OperationError>, Never>) {
+        init(_ continuation: CheckedContinuation<Result<RolloutStatus, OperationError>, Never>, at now: Instant) {
+            arrivedAt = now
             self.continuation = Locked(continuation)
         }
 
@@ -52,6 +55,7 @@ public final class RolloutDriver: Sendable {
     let limits: CallLimits
     let watchdog: WatchdogLink
     let retries: RetryBudget
+    let measures: ControllerMeasures
     private let notifiers: [any Notifier]
     private let initial: Rollout
     private let opening: @Sendable () async -> [RolloutEvent]
@@ -78,6 +82,7 @@ public final class RolloutDriver: Sendable {
         limits = parts.limits
         watchdog = parts.watchdog
         retries = parts.retries
+        measures = parts.measures
         notifiers = [parts.notifier] + world.notifiers
         runner = EffectRunner(charter: rollout.charter, world: world, parts: parts)
         board = StatusBoard(rollout.status(at: clock.now()))
@@ -87,7 +92,7 @@ public final class RolloutDriver: Sendable {
     /// Hands a command over; returns once it is durable, or says that it could not be made so.
     func perform(_ command: Command) async throws(OperationError) -> RolloutStatus {
         let result: Result<RolloutStatus, OperationError> = await withCheckedContinuation { continuation in
-            let reply = CommandReply(continuation)
+            let reply = CommandReply(continuation, at: clock.now())
             switch outbox.yield(.command(command, reply)) {
             case .enqueued: break
             case .dropped, .terminated: reply.answer(.failure(.unavailable("the rollout's driver has stopped")))
@@ -110,9 +115,11 @@ public final class RolloutDriver: Sendable {
     ///   or `stop` was asked for.
     func run() async throws(StoreError) {
         let loss = await withDiscardingTaskGroup { notices in
-            await drive { notification in
+            let loss = await drive { notification in
                 for notifier in notifiers { notices.addTask { await self.deliver(notification, by: notifier) } }
             }
+            measures.endsPolling(of: charter.policy.service)
+            return loss
         }
         // Commands that came in after the end are answered, not left hanging.
         for await input in inbox {
@@ -152,7 +159,10 @@ public final class RolloutDriver: Sendable {
                 await self.pace()
             }
             for await input in inbox {
-                start(loop.take(input, at: clock.now()))
+                let began = measures.time()
+                let orders = loop.take(input, at: clock.now())
+                if case .event(.observed) = input { measures.decided(since: began) }
+                start(orders)
                 if loop.isOver { break }
             }
             outbox.finish()
@@ -221,7 +231,9 @@ public final class RolloutDriver: Sendable {
         switch order {
         case .append(let drafts):
             let result: Result<[Entry], StoreError>
-            do throws(StoreError) { result = .success(try await store.append(drafts)) } catch { result = .failure(error) }
+            do throws(StoreError) {
+                result = .success(try await measures.append(drafts, to: store))
+            } catch { result = .failure(error) }
             outbox.yield(.journaled(result))
         case .watchJournal(let batch):
             await clock.sleep(for: limits.journal)
@@ -236,12 +248,16 @@ public final class RolloutDriver: Sendable {
         // Done where orders are begun.
         case .publish: return
         case .effect(let effect, let decidedAt, let request):
-            if let event = await runner.perform(effect, decidedAt: decidedAt, request: request) { outbox.yield(.event(event)) }
+            guard let event = await runner.perform(effect, decidedAt: decidedAt, request: request) else { return }
+            measures.note(effect, led: event)
+            outbox.yield(.event(event))
         case .retry(let number, let moment):
             await clock.sleep(for: max(.zero, moment - clock.now()))
             outbox.yield(.retryDue(number))
         case .poll(let request, let time):
-            outbox.yield(.event(.observed(await runner.poll(request: request, at: time))))
+            let observation = await runner.poll(request: request, at: time)
+            measures.polled(observation, of: charter.policy.service, at: clock.now())
+            outbox.yield(.event(.observed(observation)))
         }
     }
 }

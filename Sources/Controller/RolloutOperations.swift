@@ -102,6 +102,9 @@ public protocol RolloutOperations: Sendable {
     /// How many rollouts have ended since this process began, by how.
     func endings() async -> [Ending: Int]
 
+    /// What the controllers of this process measured of themselves since it began.
+    func measurements() async -> Measurements
+
     /// Returns when the rollout's status differs from `seen` (nil: at once) or the timeout is over.
     func statusChange(of name: String, from seen: RolloutStatus?, timeout: Duration) async throws(OperationError) -> RolloutStatus
 }
@@ -109,4 +112,7 @@ public protocol RolloutOperations: Sendable {
 extension RolloutOperations {
     /// None: nothing ends where nothing is driven.
     public func endings() async -> [Ending: Int] { [:] }
+
+    /// Nothing: nothing is measured where nothing is driven.
+    public func measurements() async -> Measurements { Measurements() }
 }

@@ -25,6 +25,8 @@ public final class ServiceController: RolloutOperations {
         public var isHaltAsked: @Sendable () -> Bool
         /// What all rollouts of the process together may retry.
         public var retries: RetryBudget
+        /// Where it notes what it measures of itself.
+        public var measures: ControllerMeasures
         /// How long outside calls may take.
         public var limits: CallLimits
 
@@ -34,7 +36,7 @@ public final class ServiceController: RolloutOperations {
             prepare: @escaping @Sendable (StartRequest, Principal) async throws(OperationError) -> Charter,
             makeWorld: @escaping @Sendable (Charter, DatabaseStart?) throws(Failure) -> World,
             watchdog: WatchdogLink, isHaltAsked: @escaping @Sendable () -> Bool = { false }, retries: RetryBudget,
-            limits: CallLimits = CallLimits()
+            measures: ControllerMeasures = ControllerMeasures(), limits: CallLimits = CallLimits()
         ) {
             self.store = store
             self.clock = clock
@@ -44,6 +46,7 @@ public final class ServiceController: RolloutOperations {
             self.watchdog = watchdog
             self.isHaltAsked = isHaltAsked
             self.retries = retries
+            self.measures = measures
             self.limits = limits
         }
     }
@@ -155,7 +158,8 @@ public final class ServiceController: RolloutOperations {
             throw .refused(Refusal(error.message, hint: error.hint))
         }
         do throws(StoreError) {
-            _ = try await parts.store.append([Draft(rollout: charter.id, at: now, record: .created(charter))])
+            _ = try await parts.measures.append(
+                [Draft(rollout: charter.id, at: now, record: .created(charter))], to: parts.store)
         } catch {
             throw .unavailable("the rollout could not be recorded, nothing was changed: \(error)")
         }
@@ -218,6 +222,13 @@ public final class ServiceController: RolloutOperations {
 
     /// How many of its rollouts have ended since this process began.
     public func endings() async -> [Ending: Int] { state.withLock { $0.endings } }
+
+    /// What it measured of itself, with the others that note at the same place.
+    public func measurements() async -> Measurements {
+        var present = parts.measures.present
+        present.isInCharge = [service: true]
+        return present
+    }
 
     /// Returns when the rollout's status differs from `seen` or the timeout is over. What is over changes no more: asked by the
     /// service's name, it waits for the next rollout.

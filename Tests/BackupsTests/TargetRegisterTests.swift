@@ -37,9 +37,25 @@ import Testing
             }
         }
 
-        func keeper(_ store: any CatalogueStore, key: @escaping CatalogueSurvey.Authentication = Sample.authenticate)
-            -> RegisterKeeper
-        { RegisterKeeper(places, of: "checkout", catalogue: store, authenticate: key, now: { now }) }
+        func keeper(
+            _ store: any CatalogueStore, key: @escaping CatalogueSurvey.Authentication = Sample.authenticate,
+            former: [CatalogueSurvey.Authentication] = []
+        ) -> RegisterKeeper {
+            RegisterKeeper(places, of: "checkout", catalogue: store, authenticate: key, former: former, now: { now })
+        }
+
+        /// Another key than the usual one.
+        static let other: CatalogueSurvey.Authentication = {
+            Hexadecimal.text(of: SHA256.digestOrEmpty(Array("another key".utf8) + $0))
+        }
+
+        /// What stands at the destinations.
+        func registers() async throws -> [[UInt8]?] {
+            let key = try #require(ObjectKey("checkout/register.json"))
+            var found: [[UInt8]?] = []
+            for place in places { found.append(try await place.destination.read(key)) }
+            return found
+        }
 
         /// The catalogue before it is lost: three backups, the second one held for the law, the third for a rollout, one erasure.
         func first() async throws -> MemoryCatalogue {
@@ -117,25 +133,57 @@ import Testing
         for number in 1...3 { try await old.append(try Sample.available(number, at: Sample.start)) }
         _ = try await scene.keeper(old).keep()
         let only = RegisterKeeper(
-            [scene.places[1]], of: "checkout", catalogue: store, authenticate: Sample.authenticate, now: { Self.now })
+            [scene.places[1]], of: "checkout", catalogue: store, authenticate: Sample.authenticate, former: [],
+            now: { Self.now })
         _ = try await only.keep()
         #expect(try await scene.keeper(try await scene.imported()).recall(by: .uid(7)).held == [Sample.id(2)])
     }
 
-    @Test func aRegisterOfAnotherKeySettlesNothingAndIsReplaced() async throws {
+    @Test func aRegisterThatNoKeyAtHandProvesSettlesNothingAndStays() async throws {
         let scene = try Scene()
         defer { scene.scratch.remove() }
         let store = try await scene.first()
-        let other: CatalogueSurvey.Authentication = {
-            Hexadecimal.text(of: SHA256.digestOrEmpty(Array("another key".utf8) + $0))
-        }
-        _ = try await scene.keeper(store, key: other).keep()
+        _ = try await scene.keeper(store, key: Scene.other).keep()
+        let before = try await scene.registers()
         let imported = try await scene.imported()
         let recalled = try await scene.keeper(imported).recall(by: .uid(7))
         #expect(recalled.unread.map(\.destination) == ["bucket", "other"])
         #expect(recalled.held.isEmpty && recalled.erasures == 0 && recalled.unsettled.count == 3)
-        _ = try await scene.keeper(store).keep()
-        #expect(try await scene.keeper(imported).recall(by: .uid(7)).held == [Sample.id(2)])
+        let unkept = try await scene.keeper(imported).keep()
+        #expect(unkept.map(\.destination) == ["bucket", "other"])
+        #expect(unkept.allSatisfy { $0.failure.hint?.contains("encryption.former_key_files") == true }, "\(unkept)")
+        #expect(try await scene.registers() == before)
+        // With that key named everything comes back.
+        let named = scene.keeper(imported, former: [Scene.other])
+        #expect(try await named.recall(by: .uid(7)).held == [Sample.id(2)])
+    }
+
+    @Test func aRegisterOfAnotherVersionStays() async throws {
+        let scene = try Scene()
+        defer { scene.scratch.remove() }
+        let later = Array(#"{"version":2}"#.utf8)
+        let key = try #require(ObjectKey("checkout/register.json"))
+        _ = try await scene.places[0].destination.replace(key, with: later)
+        #expect(try await scene.keeper(try await scene.first()).keep().map(\.destination) == ["bucket"])
+        #expect(try await scene.registers()[0] == later)
+    }
+
+    @Test func whatAFormerKeySealedIsBelievedAndSealedAnewWithoutForgettingAnything() async throws {
+        let scene = try Scene()
+        defer { scene.scratch.remove() }
+        let first = try await scene.first()
+        _ = try await scene.keeper(first, key: Scene.other).keep()
+        // It says what the catalogue says, and still goes under the new key.
+        #expect(try await scene.keeper(first, former: [Scene.other]).keep().isEmpty)
+        #expect(try await scene.keeper(try await scene.imported()).recall(by: .uid(7)).held == [Sample.id(2)])
+
+        // The key went over, the machine was replaced, and a backup was made before anybody imported.
+        _ = try await scene.keeper(first, key: Scene.other, former: [Sample.authenticate]).keep()
+        let fresh = MemoryCatalogue(digest: SHA256.digestOrEmpty)
+        try await fresh.append(try Sample.available(9, at: Sample.start + .hours(1)))
+        #expect(try await scene.keeper(fresh, former: [Scene.other]).keep().isEmpty)
+        let recalled = try await scene.keeper(try await scene.imported()).recall(by: .uid(7))
+        #expect(recalled.held == [Sample.id(2)] && recalled.erasures == 1 && recalled.unread.isEmpty)
     }
 
     @Test func whatWasReleasedIsNotHeldAgain() async throws {
@@ -157,7 +205,8 @@ import Testing
         let key = try #require(ObjectKey("checkout/register.json"))
         let before = try #require(try await scene.places[0].destination.read(key))
         let later = RegisterKeeper(
-            scene.places, of: "checkout", catalogue: store, authenticate: Sample.authenticate, now: { Self.now + .hours(5) })
+            scene.places, of: "checkout", catalogue: store, authenticate: Sample.authenticate, former: [Scene.other],
+            now: { Self.now + .hours(5) })
         #expect(try await later.keep().isEmpty)
         #expect(try await scene.places[0].destination.read(key) == before)
     }

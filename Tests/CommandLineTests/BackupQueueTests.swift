@@ -4,6 +4,7 @@ import SerinController
 import SerinLocks
 import SerinModel
 import SerinPolicies
+import SerinPorts
 import Testbed
 import Testing
 
@@ -83,6 +84,34 @@ import Testing
         let whole = await desk.queue.metrics()
         #expect(whole.contains("backup_catalogue_readable 1\n"))
         #expect(whole.contains("backup_last_success_timestamp_seconds{"))
+    }
+
+    @Test func howFarAWriteAheadLogIsBehindIsLookedAtBeforeAnyoneAsks() async throws {
+        let program = try TestProgram()
+        var plan = try program.backups.plan
+        plan.source = .postgresPhysical(
+            PostgresPhysicalSource(
+                url: .environment("URL"), tool: .baseBackup,
+                log: .receive(slot: "serin", folder: program.file("wal"), synchronous: false)))
+        let queue = BackupQueue(try program.session(), plans: [LoadedBackupPlan(file: "p", plan: plan, hash: "ab")])
+        #expect(!(await queue.metrics()).contains("backup_log"), "nobody has looked yet")
+        program.backups.lag.withLock { $0 = 4096 }
+        let note = AuditNote(
+            at: SystemClock().now(), by: .serin, topic: BackupMetrics.logTopic, target: FakeBackups.target, backup: nil,
+            text: BackupMetrics.following)
+        try await program.backups.catalogue.note(note)
+        await queue.lookAtLogs()
+        // Whoever scrapes asks no server.
+        program.backups.lag.withLock { $0 = 1 }
+        let seen = await queue.metrics()
+        let labels = #"{project="shop",database="checkout-db"}"#
+        for line in [
+            "backup_log_following\(labels) 1", "backup_log_received_timestamp_seconds\(labels) 0",
+            "backup_log_lag_bytes\(labels) 4096",
+        ] { #expect(seen.contains(line + "\n"), "\(line)") }
+        await queue.use([])
+        await queue.lookAtLogs()
+        #expect(!(await queue.metrics()).contains("backup_log"), "of a plan that is gone nothing is said")
     }
 
     @Test func logsAreExportedByAPlanOfLogsAlone() async throws {

@@ -1,8 +1,10 @@
 import Glibc
 import SerinAPI
+import SerinAccess
 import SerinController
 import SerinLocks
 import SerinModel
+import SerinPorts
 import SerinServer
 import SerinTransport
 import Testbed
@@ -105,6 +107,27 @@ import Testing
     }
 
     private static let changed = "version: 1\nidentities: FOLDER/identities.yaml\nlimits: {connections: 100}"
+
+    /// One entry, and then nothing more can be read.
+    private struct TornStore: AccessStore {
+        func append(_ line: AccessLine) async throws(Failure) -> Int64 { throw torn }
+        func state() async throws(Failure) -> AccessState { throw torn }
+        func entries(after sequence: Int64, limit: Int) async throws(Failure) -> [AccessEntry] {
+            guard sequence == 0 else { throw torn }
+            let line = AccessLine(at: .init(millisecondsSince1970: 0), by: .uid(1), .tokenApproved(id: "t1"))
+            return [AccessEntry(sequence: 1, line: line, hash: "")]
+        }
+        func noteUse(of token: String, at now: Instant) async throws(Failure) { throw torn }
+        func uses() async throws(Failure) -> [String: Instant] { throw torn }
+        func close() async {}
+        private var torn: Failure { Failure(.transient, "disk I/O error") }
+    }
+
+    @Test func entriesThatCannotBeReadToTheirEndAreNotTakenForAllOfThem() async {
+        await #expect(throws: Failure(.transient, "disk I/O error")) {
+            _ = try await ConfigurationKeeper.entries(in: TornStore())
+        }
+    }
 
     @Test func aChangedFileChangesNothingCriticalBeforeASecondPersonAgrees() async throws {
         _ = try await serve { daemon in

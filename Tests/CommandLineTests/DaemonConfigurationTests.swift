@@ -9,6 +9,7 @@ import SerinPorts
 import SerinRollouts
 import SerinServer
 import SerinTransport
+import SerinVerdicts
 import Testbed
 import Testing
 
@@ -26,9 +27,13 @@ import Testing
 
     /// Runs the daemon with a configuration while the body asks it.
     private func serve(
-        _ text: String = DaemonConfigurationTests.hooks, _ body: (TestProgram, Transport) async throws -> Void
+        _ text: String = DaemonConfigurationTests.hooks, before: (TestProgram) async throws -> Void = { _ in },
+        _ body: (TestProgram, Transport) async throws -> Void
     ) async throws {
-        let program = try TestProgram(environment: ["TOKEN": "not-a-real-token", "BASE64": "c2VjcmV0LXNlY3JldC1zZWNyZXQ="])
+        let program = try TestProgram(environment: [
+            "TOKEN": "not-a-real-token", "BASE64": "c2VjcmV0LXNlY3JldC1zZWNyZXQ=", "ADDRESS": Self.nobody,
+        ])
+        try await before(program)
         let file = program.file("serin.yaml")
         write(text, to: file)
         let transport = try Transport()
@@ -56,6 +61,15 @@ import Testing
         var request = HTTPRequest(
             method: "POST", url: "http://serin" + path, headers: [HTTPHeader("Content-Type", "application/json")] + headers,
             body: Array(body.utf8), timeout: .seconds(20))
+        request.unixSocket = program.state.daemonSocket
+        return try await transport.send(request)
+    }
+
+    /// Nothing listens there.
+    private static let nobody = "http://127.0.0.1:9/hook"
+
+    private func get(_ program: TestProgram, _ transport: Transport, _ path: String) async throws -> HTTPResponse {
+        var request = HTTPRequest(url: "http://localhost" + path, timeout: .seconds(20))
         request.unixSocket = program.state.daemonSocket
         return try await transport.send(request)
     }
@@ -206,14 +220,22 @@ import Testing
         try await serve { program, transport in
             // What was never asked has no count yet.
             _ = try await post(program, transport, "/hooks/alertmanager/alerts", alert(), [Self.bearer])
-            var request = HTTPRequest(url: "http://serin/metrics", timeout: .seconds(20))
-            request.unixSocket = program.state.daemonSocket
-            let written = String(decoding: try await transport.send(request).body, as: UTF8.self)
+            let service = try #require(ServiceName("checkout"))
+            program.operations.state.withLock { state in
+                state.measurements.verdicts[.init("errors", .pass)] = 1
+                state.measurements.evidenceAges[service] = .seconds(5)
+                state.measurements.isInCharge[service] = true
+            }
+            let written = String(decoding: try await get(program, transport, "/metrics").body, as: UTF8.self)
             for file in ["serin-rules.yaml", "serin-dashboard.json"] {
                 let text = try RequirementsTests.text("examples/monitoring/\(file)")
                 let names = Set(text.split { !($0.isLetter || $0.isNumber || $0 == "_") }.filter { $0.hasPrefix("serin_") })
                 #expect(names.count > 5)
-                for name in names { #expect(written.contains("# TYPE \(name) "), "\(file): \(name)") }
+                for name in names {
+                    let family = ["_bucket", "_count"].first { name.hasSuffix($0) }.map { name.dropLast($0.count) }
+                    let isPart = family.map { written.contains("# TYPE \($0) histogram\n") } ?? false
+                    #expect(isPart || written.contains("# TYPE \(name) "), "\(file): \(name)")
+                }
             }
         }
     }
@@ -224,6 +246,32 @@ import Testing
         SerinPorts.Notification(
             .rolloutEnded, .warning, subject: subject, text: "errors rose", deduplicationKey: "rollout checkout-1",
             at: SystemClock().now())
+    }
+
+    @Test func whatWasNotDeliveredIsOnThePageOfHealthAndTheDaemonIsReadyAllTheSame() async throws {
+        let text = "version: 1\nnotify: {team: {mattermost: {url_env: ADDRESS}}}"
+        let told: (TestProgram) async throws -> Void = { program in
+            let assembly = Assembly.daemon(environment: ["ADDRESS": Self.nobody], output: Output { _, _ in })
+            let messages = try await assembly.openMessages(program.state)
+            try messages.prepare(try assembly.readSettings(.init(file: "serin.yaml", text: text)).settings)()
+            await messages.notifier.notify(self.notification("checkout 2.4.0: rolled back"))
+            await messages.close()
+        }
+        try await serve(text, before: told) { program, transport in
+            try await waitUntil("a try that failed") {
+                String(decoding: try await get(program, transport, "/readyz").body, as: UTF8.self)
+                    .contains("1 notification waits, the oldest since 20")
+            }
+            let ready = try await get(program, transport, "/readyz")
+            #expect(ready.status == 200)
+            let checks = try #require(try JSONValue(parsing: ready.body)["checks"]?.items)
+            let check = try #require(checks.first { $0["name"]?.text == "notifications to team" })
+            #expect(check["ok"] == .bool(false) && check["undelivered"]?["waiting"]?.integer == 1)
+            let page = try await get(program, transport, "/health")
+            let shown = String(decoding: page.body, as: UTF8.self)
+            #expect(page.status == 200 && shown.contains("notifications to team"), "\(shown)")
+            #expect(shown.contains("1 notification waits, the oldest since 20"), "\(shown)")
+        }
     }
 
     @Test func whatIsNotDeliveredIsSeenAndSentLaterAlsoAfterARestart() async throws {

@@ -33,6 +33,8 @@ final class FakeBackups: BackupWork {
     /// How often the register was kept, and where it could not be.
     let registers = Locked(0)
     let unkept = Locked<[RegisterKeeper.Unkept]>([])
+    /// How far the receiving of the write-ahead log is behind.
+    let lag = Locked<Int64?>(nil)
     /// What pg_waldump says.
     let logLines = Locked<[String]>([])
     let cutOff = Locked<[BackupID]>([])
@@ -206,7 +208,7 @@ final class FakeBackups: BackupWork {
 
     func follow(_ told: @escaping @Sendable (LogFollower.Status) async -> Void) async throws(Failure) {}
 
-    func logLag() async throws(Failure) -> Int64? { nil }
+    func logLag() async throws(Failure) -> Int64? { lag.withLock { $0 } }
 
     func moments(_ span: ClosedRange<Instant>) async throws(Failure) -> LogMoments {
         var moments = LogMoments(span)

@@ -6,6 +6,7 @@ import SerinLocks
 import SerinModel
 import SerinPolicies
 import SerinPorts
+import SerinProcesses
 import SerinRecords
 import SerinRollouts
 import SerinSQLite
@@ -58,5 +59,59 @@ import Testing
         #expect(await program.run(arguments) == .unreachable)
         let said = messages.withLock { $0 }
         #expect(said.contains("no controller is in charge of checkout-01k5") && said.contains("--continue"), "\(said)")
+    }
+
+    /// What may have become of a journal's file.
+    enum Crime: String, CaseIterable, Sendable {
+        case droppedTable = "DROP TABLE entry"
+        case renamedColumn = "ALTER TABLE entry RENAME COLUMN body TO words"
+        case noEntries = "DELETE FROM entry"
+        case anotherSchema = "PRAGMA user_version = 0"
+        case anotherApplication = "PRAGMA application_id = 7"
+        case text, nothing, middle
+
+        func commit(on path: String) async throws {
+            let descriptor = open(path, O_WRONLY | O_CLOEXEC)
+            try #require(descriptor >= 0)
+            defer { close(descriptor) }
+            let bytes = [UInt8](repeating: UInt8(ascii: "x"), count: 4096)
+            switch self {
+            case .text:
+                ftruncate(descriptor, 0)
+                write(descriptor, bytes, bytes.count)
+            case .nothing: ftruncate(descriptor, 0)
+            // Its first page of entries, whichever that is.
+            case .middle: pwrite(descriptor, bytes, bytes.count, 4096)
+            case .droppedTable, .renamedColumn, .noEntries, .anotherSchema, .anotherApplication:
+                let edited = try await Program(
+                    "sqlite3", ["-bail", path, rawValue], environment: ["PATH": "/usr/bin:/bin"], deadline: .seconds(20)
+                ).run()
+                try #require(edited.termination == .exited(0), "\(edited.text)")
+            }
+        }
+    }
+
+    @Test(arguments: Crime.allCases) func aDestroyedJournalIsAFaultAndNothingToTryAgain(_ crime: Crime) async throws {
+        let scratch = try Scratch()
+        defer { scratch.remove() }
+        let folder = try await journal(scratch)
+        try await crime.commit(on: folder.journal)
+        let (output, messages) = (Locked(""), Locked(""))
+        let program = CommandLineProgram(
+            assembly: .production(environment: [:], output: Output()),
+            console: Console(
+                writeData: { text in output.withLock { $0 += text } }, writeMessage: { text in messages.withLock { $0 += text } }),
+            environment: ["SERIN_STATE": scratch.path], interruptions: AsyncStream { _ in }, endNow: { _ in })
+        for arguments in [["verify", "checkout"], ["verify"]] {
+            #expect(await program.run(arguments) == .verificationFailed, "\(messages.withLock { $0 })")
+        }
+        #expect(output.withLock { $0 }.contains("FAILED (1)"))
+        // Who asks about the rollout learns the same words.
+        guard crime != .noEntries else { return }
+        for arguments in [["status", "checkout"], ["why", "checkout"]] {
+            messages.withLock { $0 = "" }
+            #expect(await program.run(arguments) == .unreachable)
+            #expect(messages.withLock { $0 }.contains("the journal \(folder.journal)"), "\(messages.withLock { $0 })")
+        }
     }
 }

@@ -59,6 +59,25 @@ import Testing
         #expect(reader.read.withLock { $0 } == "line\n")
     }
 
+    @Test(arguments: [false, true]) func dataThatCannotBeWrittenIsRememberedAndMessagesAreNot(isController: Bool) async {
+        let failure = Locked((descriptor: STDERR_FILENO, code: ENOSPC))
+        let output = Output { (_, descriptor) throws(Output.Fault) in
+            let (place, code) = failure.withLock { $0 }
+            if place == descriptor { throw Output.Fault(code: code) }
+        }
+        if isController { output.neverWait() }
+        func write(failing descriptor: Int32, _ code: Int32) async -> String? {
+            failure.withLock { $0 = (descriptor, code) }
+            output.write("message\n")
+            output.write("data\n", to: STDOUT_FILENO)
+            await output.flush(within: .seconds(10))
+            return output.dataFailure
+        }
+        #expect(await write(failing: STDERR_FILENO, ENOSPC) == nil)
+        #expect(await write(failing: STDOUT_FILENO, EPIPE) == nil, "who stops reading has what he wanted")
+        #expect(await write(failing: STDOUT_FILENO, ENOSPC) == "No space left on device")
+    }
+
     @Test func aCommandThatControlsNothingWaitsForItsReader() {
         let read = Locked("")
         let output = Output { text, _ in read.withLock { $0 += text } }

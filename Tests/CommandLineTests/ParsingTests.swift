@@ -56,6 +56,8 @@ import Testing
             "--for does not accept 'step=0'\nhint: --for final|step=N: what to wait for (default: final)"
         ),
         (["--state"], "missing a command\nhint: serin --help lists them"),
+        (["--help=x"], "--help takes no value"), (["status", "--help=x"], "--help takes no value"),
+        (["--version=2"], "--version takes no value"), (["--halp"], "unknown option '--halp'\nhint: did you mean --help?"),
         (
             ["verify", "--head", "9:" + String(repeating: "0", count: 64)], "--head needs a rollout or a service"
         ),

@@ -1,5 +1,6 @@
 import Glibc
 import SerinAPI
+import SerinController
 import SerinLocks
 import SerinModel
 import SerinPolicies
@@ -37,6 +38,17 @@ import Testing
         unlink(path)
         try #require(mkdir(path, 0o700) == 0)
         #expect(throws: Failure.self) { _ = try WatchdogKeeper.handover(folder) }
+    }
+
+    @Test func aStateFolderThatCannotBeListedIsNotReady() async {
+        // It may be written to, and is no folder.
+        let daemon = OpenedDaemon(
+            state: StateRoot(path: "/dev/null"), peers: Authenticators([]), retries: RetryBudget(clock: SystemClock()) { 0.5 },
+            measures: ControllerMeasures(),
+            report: { _ in }, open: { _ throws(OperationError) in throw .unavailable("nothing is opened") },
+            readPolicy: { _ throws(OperationError) in throw .unavailable("nothing is read") })
+        let checks = await daemon.readiness()
+        #expect(checks.contains { $0.complaint?.contains("cannot read the state folder /dev/null") == true }, "\(checks)")
     }
 
     @Test func l6AWatchdogLowersABalancerWhoseSettingsNameTheVersions() async throws {

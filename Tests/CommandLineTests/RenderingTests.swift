@@ -103,6 +103,12 @@ import Testing
     @Test func safetyIsAnsweredForEveryState() {
         var status = RolloutStatus.sample()
         #expect(Explanation.safety(status) == "the canary receives 25% and is watched")
+        status.wantedWeight = .zero
+        #expect(
+            Explanation.safety(status) == "the canary receives 25% where 0% is wanted: it is being lowered and is watched")
+        status.state = "raising"
+        #expect(Explanation.safety(status) == "the canary receives 25% where 0% is wanted and is watched")
+        status = .sample()
         status.observedWeight = nil
         #expect(Explanation.safety(status) == "unknown: the weight could not be read")
         status.observedWeight = .zero

@@ -32,6 +32,46 @@ import Testing
         #expect(!UnixSocket.answers(at: program.state.socket(of: program.service)))
     }
 
+    @Test(arguments: [(Ending.promoted, ExitCode.ok), (.halted, .halted)])
+    func whatBecameOfARolloutIsToldByTheCodeWhenNoDataCanBeWritten(_ ending: Ending, code: ExitCode) async throws {
+        let program = try TestProgram()
+        program.operations.state.withLock { $0.onStart = { $0 = .sample(state: "over", isFinal: true, ending: ending) } }
+        program.dataFailure.withLock { $0 = "No space left on device" }
+        #expect(await run(program) == code)
+        #expect(program.messages.withLock { $0 }.hasSuffix("serin: cannot write the output: No space left on device\n"))
+        #expect(await program.run("version") == .unexpected)
+        for verb in CommandLineProgram.acting { #expect(CommandLineProgram.table.verbs.contains { $0.name == verb }, "\(verb)") }
+    }
+
+    @Test func aRunWhoseSocketHasNoPlaceMakesNoFolder() async throws {
+        let program = try TestProgram()
+        let state = program.file(String(repeating: "long", count: 30))
+        let code = await program.run(
+            "run", program.policy(), "--version", "1.9.0", "--previous", "1.8.3", "--state", state)
+        #expect(code == .usage)
+        #expect(program.messages.withLock { $0 }.contains("cannot use the socket path"))
+        #expect(access(state, F_OK) != 0)
+    }
+
+    @Test func aSecondSignalEndsWhatGoesOnAfterTheFirst() async throws {
+        let program = try TestProgram()
+        let session = try program.session()
+        let work = Locked<CheckedContinuation<Void, Never>?>(nil)
+        async let code = session.perform(
+            { _ in
+                await withCheckedContinuation { continuation in work.withLock { $0 = continuation } }
+                return .ok
+            }, interruption: .ends)
+        try await waitUntil("it works") { work.withLock { $0 != nil } }
+        program.interrupt(SIGINT)
+        try await waitUntil("it says so") { program.messages.withLock { $0.contains("interrupted by SIGINT") } }
+        #expect(program.endings.withLock { $0.isEmpty })
+        program.interrupt(SIGTERM)
+        try await waitUntil("the process is ended") { program.endings.withLock { $0 == [.interrupted] } }
+        work.withLock { $0?.resume() }
+        #expect(await code == .interrupted)
+    }
+
     @Test func anotherProcessHaltsARunOverItsSocket() async throws {
         let program = try TestProgram()
         program.operations.state.withLock {
@@ -71,7 +111,7 @@ import Testing
             $0.refusedCommands = 3
             $0.onCommand = { _, status in status = .sample(state: "rolled back", isFinal: true, ending: .halted) }
         }
-        program.interrupt()
+        program.onOpening.withLock { $0 = { [weak program] in program?.interrupt() } }
         #expect(await run(program) == .halted)
         #expect(program.operations.state.withLock { $0.refusedCommands } == 0)
     }

@@ -22,6 +22,8 @@ final class TestProgram: Sendable {
     let output = Locked("")
     let messages = Locked("")
     let endings = Locked<[ExitCode]>([])
+    /// Why data cannot be written.
+    let dataFailure = Locked<String?>(nil)
     let environment: [String: String]
     /// Whether the service's lock is held by another process.
     let isLocked = Locked(false)
@@ -37,6 +39,8 @@ final class TestProgram: Sendable {
     let hasJournal: Bool
     /// The controllers of single services that were opened.
     let controllers = Locked<[FakeController]>([])
+    /// Done when a controller is to be opened.
+    let onOpening = Locked<(@Sendable () -> Void)?>(nil)
     private let signals: AsyncStream<Int32>
     private let signalInlet: AsyncStream<Int32>.Continuation
 
@@ -92,7 +96,8 @@ final class TestProgram: Sendable {
         let console = Console(
             writeData: { text in self.output.withLock { $0 += text } },
             writeMessage: { text in self.messages.withLock { $0 += text } },
-            isDataTerminal: terminal, isMessageTerminal: terminal, width: { 60 })
+            dataFailure: { self.dataFailure.withLock { $0 } }, isDataTerminal: terminal, isMessageTerminal: terminal,
+            width: { 60 })
         let program = CommandLineProgram(
             assembly: assembly, console: console, environment: environment.merging(["SERIN_STATE": state.path]) { old, _ in old },
             interruptions: signals, endNow: { code in self.endings.withLock { $0.append(code) } })
@@ -106,7 +111,8 @@ final class TestProgram: Sendable {
             console: Console(
                 writeData: { text in self.output.withLock { $0 += text } },
                 writeMessage: { text in self.messages.withLock { $0 += text } }), environment: environment,
-            globals: try Globals(&input), state: state, assembly: assembly, interruptions: signals, endNow: { _ in })
+            globals: try Globals(&input), state: state, assembly: assembly, interruptions: signals,
+            endNow: { code in self.endings.withLock { $0.append(code) } })
     }
 
     /// The same with the arguments in a list.
@@ -174,6 +180,7 @@ final class TestProgram: Sendable {
             },
             openController: { service, _ throws(OperationError) in
                 if self.isLocked.withLock({ $0 }) { throw .refused(Refusal("another controller holds \(service)")) }
+                self.onOpening.withLock { $0 }?()
                 let controller = FakeController(self.operations)
                 self.controllers.withLock { $0.append(controller) }
                 return controller

@@ -357,6 +357,7 @@ private struct SecondPerson: Authenticator {
         let program = try TestProgram()
         program.probes.withLock { $0 = [Probe("traffic", .ok, "weight 0%"), Probe("postgres", .warning, "no replica")] }
         #expect(await program.run("check", program.policy()) == .ok)
+        #expect(program.messages.withLock { $0 }.hasSuffix("and what it names answers, with 1 warning\n"))
         program.probes.withLock { $0.append(Probe("prometheus", .failed, "connection refused\u{1B}[2J")) }
         program.output.withLock { $0 = "" }
         #expect(await program.run("check", program.policy()) == .refused)

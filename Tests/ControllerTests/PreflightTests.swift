@@ -122,6 +122,29 @@ import Testing
         #expect(report.problems == ["signal auth: no series of the control: nothing of http_requestz_total has version=\"1\""])
     }
 
+    /// `serin check` may be asked without versions; a rollout never is.
+    @Test(arguments: ["{{previous}}", "{{ previous }}"])
+    func withoutVersionsOnlyACheckLooksForNoSeries(place: String) async throws {
+        var policy = SimulatedService.policy()
+        policy.prometheus.control = [Label("version", place)]
+        let charter = Charter(
+            id: try #require(RolloutID("checkout-1")), policy: policy, policyHash: "00", version: "", previous: "",
+            author: .uid(1), overrides: [])
+        let clock = VirtualClock()
+        for writes in [false, true] {
+            let balancer = FakeBalancer()
+            let world = World(
+                traffic: balancer, telemetry: FixedTelemetry(readings: [nothing, nothing], now: clock.now()), database: nil,
+                actions: FakeActions())
+            let report = await Preflight(
+                charter: charter, world: world, clock: clock, retries: RetryBudget(clock: clock) { 0.5 }, deadline: .zero,
+                writes: writes
+            ).run(request: Rollout(charter: charter, createdAt: clock.now()).telemetryRequest)
+            #expect(report.problems.contains { $0.contains("no series of the control") } == writes, "\(report.problems)")
+            #expect(balancer.state.withLock { $0.written.isEmpty })
+        }
+    }
+
     @Test(arguments: [(90, "90s ahead of"), (-3600, "1h behind")])
     func clocksMoreThanAScrapeApartAreAWarning(seconds: Int64, words: String) async throws {
         let report = try await report(of: [control, control, control, control], ahead: .seconds(seconds))

@@ -34,7 +34,7 @@ final class SimulatedService: Sendable {
     init(
         store: MemoryStore? = nil, policy: Policy = SimulatedService.policy(), budget: RetryBudget? = nil,
         database: @escaping @Sendable () -> (any DatabaseHealth)? = { nil }, backups: FakeBackups = FakeBackups(),
-        migrations: FakeMigrations = FakeMigrations()
+        migrations: FakeMigrations = FakeMigrations(), measures: ControllerMeasures = ControllerMeasures()
     ) throws {
         self.backups = backups
         self.migrations = migrations
@@ -67,7 +67,7 @@ final class SimulatedService: Sendable {
                         if isInCharge { signs.withLock { $0 += 1 } }
                     }, hasMark: { mark.withLock { $0 } },
                     clearMark: { mark.withLock { $0 = false } }),
-                retries: budget ?? RetryBudget(clock: clock) { 0.5 }))
+                retries: budget ?? RetryBudget(clock: clock) { 0.5 }, measures: measures))
     }
 
     /// The digest of its store.

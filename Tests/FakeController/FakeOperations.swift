@@ -24,6 +24,8 @@ public final class FakeOperations: RolloutOperations {
         public var author: Principal?
         /// What every question is answered with, if anything.
         public var failure: OperationError?
+        /// What it measured of itself.
+        public var measurements = Measurements()
         /// How many commands are still refused.
         public var refusedCommands = 0
         /// What a command does to the status.
@@ -95,6 +97,9 @@ public final class FakeOperations: RolloutOperations {
         _ = try present(service.description)
         return state.withLock { $0.entries.last }
     }
+
+    /// What the test set.
+    public func measurements() async -> Measurements { state.withLock { $0.measurements } }
 
     /// Returns when the test has changed the status, or the time is over.
     public func statusChange(

@@ -50,7 +50,7 @@ import Testing
             guard answer.code == .ok else { return (answer, "none") }
             let done = try await Program(
                 "psql", ["-XqAt", "-h", folder + "/server", "-U", "postgres", "-d", "shop", "-c", "SELECT count(*) FROM beat"],
-                deadline: .seconds(20)
+                environment: ["PATH": "/usr/bin:/bin"], deadline: .seconds(20)
             ).run()
             let pid = answer.messages.split(separator: "kill -INT ").last.flatMap { Int32($0.prefix { $0.isNumber }) } ?? 0
             if pid > 1 { kill(pid, SIGINT) }

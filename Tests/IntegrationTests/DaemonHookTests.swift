@@ -75,7 +75,7 @@ extension Integration {
                 ).run()
                 #expect(bare.termination == .exited(1) && bare.text.contains("stop: rolled back"), "\(bare.text)")
                 #expect(bare.text.contains("::error title=Serin::rolled back"))
-                checkReports(scene)
+                try await checkReports(scene, "\(address)/metrics")
                 #expect(gate.text.contains("::error"))
                 try await waitUntil("what people are told") { told.requests.contains { $0.text.contains("rolled back") } }
                 #expect(manager.messages().contains("WATCHDOG=1"))
@@ -103,6 +103,25 @@ extension Integration {
             }
         }
 
+        /// What the daemon measured of the rollout that an alert halted, as Prometheus' own tool reads it.
+        private func checkMetrics(_ url: String, of scene: Scene) async throws {
+            let answer = try await Transport().send(HTTPRequest(url: url, timeout: .seconds(20)))
+            let text = String(decoding: answer.body, as: UTF8.self)
+            #expect(text.contains("\nserin_halt_to_zero_seconds_count 1\n"), "\(text)")
+            #expect(text.contains("\nserin_halt_to_zero_seconds_bucket{le=\"15\"} 1\n"), "\(text)")
+            #expect(text.contains("\nserin_leader{service=\"\(scene.service)\"} 1\n"))
+            #expect(
+                text.contains("\nserin_invariant_violations_total 0\n") && text.contains("\nserin_journal_failures_total 0\n"))
+            #expect(!text.contains("serin_evidence_age_seconds{"), "no rollout is live")
+            for name in ["serin_decision_duration_seconds", "serin_journal_fsync_seconds"] {
+                #expect(text.contains("\n\(name)_count ") && !text.contains("\n\(name)_count 0\n"), "\(name)")
+            }
+            let file = scene.file("metrics")
+            try text.write(toFile: file, atomically: true, encoding: .utf8)
+            let check = try await Program("/bin/sh", ["-c", "promtool check metrics < \(file)"], deadline: .seconds(60)).run()
+            #expect(check.termination == .exited(0), "\(check.text)")
+        }
+
         /// Every line of the log is a document.
         private func checkLog(_ scene: Scene) throws {
             for line in scene.output().split(separator: "\n") {
@@ -111,7 +130,8 @@ extension Integration {
             }
         }
 
-        private func checkReports(_ scene: Scene) {
+        private func checkReports(_ scene: Scene, _ metrics: String) async throws {
+            try await checkMetrics(metrics, of: scene)
             func contents(_ name: String) -> String {
                 FileManager.default.contents(atPath: scene.file(name)).map { String(decoding: $0, as: UTF8.self) } ?? ""
             }

@@ -70,12 +70,12 @@ struct Scene: Sendable {
     }
 
     /// Runs the program to its end.
-    func serin(_ arguments: String..., deadline: Duration = .seconds(60)) async throws -> Completion {
+    func serin(_ arguments: String..., deadline: Duration = .seconds(180)) async throws -> Completion {
         try await serin(arguments, deadline: deadline)
     }
 
     /// Runs the program to its end.
-    func serin(_ arguments: [String], deadline: Duration = .seconds(60)) async throws -> Completion {
+    func serin(_ arguments: [String], deadline: Duration = .seconds(180)) async throws -> Completion {
         try await Program(Scene.program(), arguments, environment: environment, deadline: deadline).run()
     }
 

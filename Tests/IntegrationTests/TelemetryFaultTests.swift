@@ -78,7 +78,7 @@ extension Integration {
                 try await scene.awaitWeight(1000)
                 relay.set(.warnings)
                 #expect(try await scene.end(of: run) == 5, "\(scene.output())")
-                #expect(scene.output().contains("prometheus answered with warnings: "), "\(scene.output())")
+                #expect(scene.output().contains("prometheus' evidence is doubtful: "), "\(scene.output())")
                 try await JournalProof(of: scene).check(scene)
             }
         }

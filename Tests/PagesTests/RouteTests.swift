@@ -63,6 +63,18 @@ import Testing
         }
     }
 
+    @Test func anAuditThatCannotBeReadWholeSaysWhatIsMissing() async throws {
+        let site = try TestSite(try SampleRollout.make()) { () throws(Failure) in
+            throw Failure(.transient, "serin.db: disk I/O error")
+        }
+        let answer = await site.router.respond(to: request("GET", "/audit", [try await signIn(site)]))
+        #expect(answer.status == 200)
+        let text = String(decoding: try #require(answer.bytes), as: UTF8.self)
+        #expect(text.contains("cannot be read: serin.db: disk I/O error"), "\(text)")
+        // The journals are told all the same.
+        #expect(text.contains("started by"), "\(text)")
+    }
+
     @Test func aFormFromElsewhereChangesNothing() async throws {
         let site = try TestSite(try SampleRollout.make())
         let cookie = try await signIn(site)

@@ -38,7 +38,10 @@ final class TestSite: Sendable {
     let router: Router
     let port: Locked<UInt16> = Locked(0)
 
-    init(_ sample: SampleRollout) throws {
+    init(
+        _ sample: SampleRollout,
+        decided: @escaping @Sendable () async throws(Failure) -> [AuditPage.Line] = { () throws(Failure) in [] }
+    ) throws {
         operations = sample.operations()
         let now: @Sendable () -> Instant = { SampleRollout.begin + .minutes(41) }
         sessions = try PageSessions(over: tokens, now: now)
@@ -51,7 +54,7 @@ final class TestSite: Sendable {
                         wayBack: [
                             "traffic: weight 0, read back", "code: /usr/bin/deploy --version 1.8.3", "schema: keep the schema",
                         ])
-                }), sessions: sessions)
+                }, decided: decided), sessions: sessions)
         router = Router(RolloutAPI(operations).routes + pages.routes, authenticator: Authenticators([sessions, tokens]))
     }
 

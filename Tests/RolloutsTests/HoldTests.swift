@@ -136,6 +136,54 @@ struct HoldTests {
         #expect(scene.status.state == "held")
     }
 
+    @Test func s8ABlockWithoutAControllerIsNoHealthyTime() throws {
+        var scene = try Scene()
+        scene.toBake()
+        scene.poll(healthy: .seconds(30))
+        #expect(scene.status.baked == .seconds(30))
+        scene.poll()
+        scene.happens(
+            .takenOver(
+                Takeover(
+                    traffic: Scene.traffic(.weight(try Scene.weight(5))), watchdogLowered: false, actions: [])))
+        // The block that the former controller began ends here, and the next one counts.
+        scene.poll(healthy: .seconds(30))
+        #expect(scene.status.baked == .seconds(30))
+        scene.poll(healthy: .seconds(30))
+        #expect(scene.status.baked == .seconds(60))
+    }
+
+    @Test func whileHeldVerdictsThatComeAndGoAreWrittenOnceAMinute() throws {
+        var scene = try Scene()
+        scene.toBake()
+        scene.command(.hold)
+        let written = scene.log.count
+        for k in 0..<16 { scene.poll(k.isMultiple(of: 2) ? .nodata : .inconclusive) }
+        #expect(scene.log.count - written <= 5, "\(scene.log.suffix(16))")
+        // A failure is not waited for.
+        scene.poll(.fail) { $0.failing = "errors" }
+        #expect(scene.log.contains { $0.contains("FAIL errors") }, "\(scene.log.suffix(3))")
+    }
+
+    @Test func aHoldSaysOnlyTheEndThatComesFirst() throws {
+        var scene = try Scene()
+        scene.toBake()
+        scene.poll(read: .weight(.zero))
+        #expect(scene.status.next.hasSuffix("by itself in 1d"), "\(scene.status.next)")
+        while scene.rollout.machine.deadlines.due(.loss) == nil { scene.poll(isLost: true) }
+        #expect(scene.status.next.hasSuffix(" unless what is amiss ends before"), "\(scene.status.next)")
+        #expect(!scene.status.next.contains("1d"), "\(scene.status.next)")
+    }
+
+    @Test func doubtThatComesAndGoesIsSaidOnceAMinute() {
+        var doubt = DoubtLog()
+        let start = Instant(millisecondsSince1970: 0)
+        let lines = (0..<40).compactMap { doubt.take($0.isMultiple(of: 2) ? "slow" : "", at: start + .seconds(15 * $0)) }
+        #expect(lines.count <= 11, "\(lines)")
+        #expect(lines.first == "prometheus' evidence is doubtful: slow")
+        #expect(lines.dropFirst().first == "prometheus' evidence is no longer doubtful")
+    }
+
     @Test func aCanaryWithoutSeriesIsLostTwoMinutesAfterItsFirstRaiseOnly() throws {
         var scene = try Scene { $0.timing.warmup = .seconds(10) }
         scene.toWarmup()

@@ -17,6 +17,17 @@ import Testing
         return VerdictSentence(weight: .zero, signal: signal, source: nil, next: "promotion").clause
     }
 
+    @Test func withoutDataTheReasonComesFirst() {
+        var signal = SignalAssessment(name: "errors")
+        signal.verdict = .nodata
+        signal.absence = nil
+        signal.reason = "too many gaps"
+        signal.ratio = 0.89
+        signal.interval = Interval(low: 0.02, high: 5.86)
+        let clause = VerdictSentence(weight: .zero, signal: signal, source: nil, next: "step goes on").clause
+        #expect(clause == "too many gaps, canary nothing yet, control nothing yet")
+    }
+
     @Test func aPassIsWithinTheBoundaryOnlyWhenItsIntervalIs() {
         #expect(clause(high: 1.2).hasSuffix("ratio 1.00 [0.70–1.20] within 1.22"))
         #expect(clause(high: 1.4).hasSuffix("ratio 1.00 [0.70–1.40], regression beyond the assurance boundary excluded"))

@@ -23,6 +23,10 @@ extension World {
             .completing, .lowering, .reverting, .mending, .confirming, .stranded, .finished:
             break
         }
+        if isPreflightOpen, machine.retreat != nil {
+            moves += Move.Read.allCases.filter { faults.strangers > 0 || $0 == .truth || $0 == .unreadable }
+                .map { .preflightLate($0) }
+        }
         for index in calls.indices {
             for answer in Move.Answer.allCases { moves.append(.answered(index, answer)) }
         }
@@ -169,7 +173,13 @@ extension World {
         var effects: [MachineEffect] = []
         switch move {
         case .started: effects = tell(.started)
-        case .preflight(let passes): effects = tell(passes ? .preflightPassed(migrating: need) : .preflightRefused)
+        case .preflight(let passes):
+            isPreflightOpen = false
+            effects = tell(passes ? .preflightPassed(migrating: need) : .preflightRefused)
+        case .preflightLate(let read):
+            isPreflightOpen = false
+            if read == .meaningless || read == .firstStep { faults.strangers -= 1 }
+            effects = tell(.preflightLate(readBack(read)))
         case .historyRead: effects = tell(.historyRead)
         case .answered(let index, let answer): effects = self.answer(calls.remove(at: index), answer)
         case .appliedLate(let weight):
@@ -198,6 +208,7 @@ extension World {
             balancer = weight
         case .crashed(let read, let lowered, let action):
             faults.crashes -= 1
+            isPreflightOpen = false
             if lowered { balancer = .zero }
             for call in calls where call.weight > .zero && !late.contains(call.weight) { late.append(call.weight) }
             calls = []
@@ -244,7 +255,10 @@ extension World {
             switch effect {
             case .setWeight(let intent, let weight): call = Call(intent: intent, weight: weight)
             case .lowerWeight(let intent, let weight): call = Call(intent: intent, weight: weight, isAtMost: true)
-            case .preflight, .readHistory, .takeBackup, .endBackup, .runAction, .endMigration, .inspectSchema, .note: continue
+            case .preflight:
+                isPreflightOpen = true
+                continue
+            case .readHistory, .takeBackup, .endBackup, .runAction, .endMigration, .inspectSchema, .note: continue
             }
             guard !calls.contains(where: { $0.intent == call.intent }) else { continue }
             calls.append(call)

@@ -98,7 +98,9 @@ extension World {
             isActionRunning = false
             schema.isMoving = false
             if let kind = before.machine.openAction?.kind, found == .done { remember(done: kind) }
-        case .started, .preflight, .historyRead, .answered, .appliedLate, .passed, .ticked, .commanded, .stranger: break
+        case .started, .preflight, .preflightLate, .historyRead, .answered, .appliedLate, .passed, .ticked, .commanded,
+            .stranger:
+            break
         }
         if case .watching(_, false) = machine.state { isWatchOver = false }
         if machine.retreat != nil { mayNotRise = true }
@@ -113,6 +115,10 @@ extension World {
         case .answered(_, .confirmed), .answered(_, .refused):
             // What is in force after the answer is what was read with it.
             found = .weight(balancer)
+        case .preflightLate(let read):
+            // Its 0 may be older than what was read since.
+            if ![.unreadable, .weight(.zero)].contains(before.readBack(read)) { isReadAboveZero = true }
+            return
         case .answered, .started, .preflight, .historyRead, .appliedLate, .passed, .ticked, .commanded, .acted, .backedUp,
             .inspected, .stranger, .doubted:
             return
@@ -201,9 +207,8 @@ extension World {
         case .polled(_, let read): before.readBack(read).weight.map { $0 > weight } ?? false
         case .crashed(let read, _, _): readBack(read).weight.map { $0 > weight } ?? false
         case .answered(let index, .confirmed): before.calls[index].weight > weight
-        case .started, .preflight, .historyRead, .answered, .appliedLate, .passed, .ticked, .commanded, .acted, .backedUp,
-            .inspected, .stranger,
-            .doubted:
+        case .started, .preflight, .preflightLate, .historyRead, .answered, .appliedLate, .passed, .ticked, .commanded, .acted,
+            .backedUp, .inspected, .stranger, .doubted:
             false
         }
     }
@@ -285,8 +290,8 @@ extension World {
             if machine.retreat != nil, !isStranded, !isZeroUnderWay {
                 throw Violation(promise: "L4", words: "after a restart nobody asks for weight 0")
             }
-        case .started, .preflight, .historyRead, .answered, .appliedLate, .passed, .commanded, .acted, .backedUp, .inspected,
-            .stranger:
+        case .started, .preflight, .preflightLate, .historyRead, .answered, .appliedLate, .passed, .commanded, .acted, .backedUp,
+            .inspected, .stranger:
             break
         }
     }

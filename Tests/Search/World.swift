@@ -42,6 +42,8 @@ struct World: Hashable {
     var hasRaised = false
     /// Before any raise: whether the latest reading that said anything was not 0.
     var isReadAboveZero = false
+    /// Whether a preflight is under way.
+    var isPreflightOpen = false
     /// Whether a fail or halt is durable.
     var mayNotRise = false
     /// Whether a poll since the latest request above 0 saw requests in the share that was asked for.
@@ -108,6 +110,7 @@ struct World: Hashable {
         add(machine.isPromotionAsked ? 1 : 0, below: 2)
         add(machine.isReadAboveZero ? 1 : 0, below: 2)
         add(isReadAboveZero ? 1 : 0, below: 2)
+        add(isPreflightOpen ? 1 : 0, below: 2)
         add(machine.isHoldAsked ? 1 : 0, below: 2)
         add(machine.approvedSteps.count &* 4 &+ machine.approvers.count, below: 16)
         add(isPromotionProven ? 1 : 0, below: 2)
@@ -156,6 +159,7 @@ struct World: Hashable {
     /// Drops memories that no promise asks about any more.
     private mutating func forget() {
         if hasRaised { isReadAboveZero = false }
+        if machine.ending != nil { isPreflightOpen = false }
         guard mayNotRise || machine.isPromotionStarted || machine.ending != nil else { return }
         if mayNotRise {
             granted = .zero
@@ -191,6 +195,8 @@ enum Move: Hashable, CustomStringConvertible {
 
     case started
     case preflight(Bool)
+    /// The preflight that was under way at a halt ends.
+    case preflightLate(Read)
     case historyRead
     case answered(Int, Answer)
     case appliedLate(Weight)
@@ -209,6 +215,7 @@ enum Move: Hashable, CustomStringConvertible {
         switch self {
         case .started: "started"
         case .preflight(let passes): "preflight \(passes ? "passes" : "refuses")"
+        case .preflightLate(let read): "the preflight ends, weight read: \(read.rawValue)"
         case .historyRead: "history read"
         case .answered(let index, let answer): "request \(index) \(answer.rawValue)"
         case .appliedLate(let weight): "a request for \(weight) applies late"

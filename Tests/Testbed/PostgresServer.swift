@@ -72,16 +72,14 @@ public final class PostgresServer: Sendable {
     @discardableResult public func sql(
         _ text: String, user: String = "postgres", database: String = "postgres", deadline: Duration = .seconds(20)
     ) async throws(Failure) -> String {
-        let completion = try await Program(
-            binaries + "/psql", arguments(user: user, database: database) + ["-v", "ON_ERROR_STOP=1", "-c", text],
-            environment: ["LC_ALL": "C"], deadline: deadline
-        ).run()
-        guard completion.termination == .exited(0) else {
-            throw Failure(.invalid, "cannot run SQL at postgres \(name): \(completion.termination): \(completion.text)")
+        let url = url(user: user, database: database)
+        do {
+            var lines = try await onOwnThread { _ throws(Failure) in try SQLSession.run(text, at: url, within: deadline) }
+            while lines.last?.isNewline == true { lines.removeLast() }
+            return lines
+        } catch {
+            throw Failure(error.kind, "cannot run SQL at postgres \(name): \(error.message)")
         }
-        var lines = completion.text
-        while lines.last?.isNewline == true { lines.removeLast() }
-        return lines
     }
 
     /// What `pg_dump` prints of a database, with further arguments.

@@ -110,13 +110,14 @@ public final class ServerProcess: Sendable {
 }
 
 /// Repeats a question until its answer is yes; a failure when the deadline passes first.
-public func waitUntil(_ what: String, within deadline: Duration = .seconds(20), _ condition: () async throws -> Bool) async throws
-{
+public func waitUntil(
+    _ what: @autoclosure () -> String, within deadline: Duration = .seconds(20), _ condition: () async throws -> Bool
+) async throws {
     let clock = ContinuousClock()
     let limit = clock.now + .milliseconds(deadline.milliseconds)
     while true {
         if try await condition() { return }
-        guard clock.now < limit else { throw Failure(.transient, "\(what) did not happen within \(deadline)") }
+        guard clock.now < limit else { throw Failure(.transient, "\(what()) did not happen within \(deadline)") }
         try await Task.sleep(for: .milliseconds(20))
     }
 }

@@ -1,6 +1,16 @@
 internal import CSQLite
 internal import Glibc
 
+extension String {
+    /// The address of the database at this path as one that nobody changes meanwhile, so that SQLite needs no lock beside it.
+    var fixedDatabase: String {
+        let escaped = utf8.map { byte in
+            byte == UInt8(ascii: "/") ? "/" : "%" + String(byte >> 4, radix: 16) + String(byte & 0xF, radix: 16)
+        }
+        return "file:" + escaped.joined() + "?mode=ro&immutable=1"
+    }
+}
+
 /// What all databases of the state folder have in common: how they are recognised, their log mode, and their transactions.
 extension Connection {
     /// Whose database a file is.
@@ -13,11 +23,15 @@ extension Connection {
         case other(application: Int64)
     }
 
-    /// Reads whose database it is from its header.
+    /// Reads whose database it is from its header. In one statement, so in one moment: another process may be making it.
     func owner(ifOwn applicationID: Int64) throws(SQLiteError) -> Owner {
-        let application = try integer("PRAGMA application_id") ?? 0
-        let version = try integer("PRAGMA user_version") ?? 0
-        let tables = try integer("SELECT count(*) FROM sqlite_schema") ?? 0
+        let header = try prepare(
+            """
+            SELECT (SELECT application_id FROM pragma_application_id), (SELECT user_version FROM pragma_user_version),
+                (SELECT count(*) FROM sqlite_schema)
+            """)
+        _ = try header.step()
+        let (application, version, tables) = (header.integer(0), header.integer(1), header.integer(2))
         if application == 0, version == 0, tables == 0 { return .nobody }
         return application == applicationID ? .own(version: version) : .other(application: application)
     }

@@ -9,6 +9,10 @@ struct SQLiteError: Error {
 
     /// The primary result code.
     var primary: Int32 { code & 0xFF }
+
+    /// Whether the file is not what was written: no database, one whose pages make no sense, or one without our tables. A statement
+    /// of ours that makes no sense to SQLite (`SQLITE_ERROR`) has no other cause.
+    var meansDamage: Bool { [SQLITE_CORRUPT, SQLITE_NOTADB, SQLITE_ERROR].contains(primary) }
 }
 
 /// One SQLite connection. It belongs to one thread and is closed with its last reference.

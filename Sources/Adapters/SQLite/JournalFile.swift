@@ -1,4 +1,5 @@
 internal import CSQLite
+internal import Glibc
 internal import SerinModel
 internal import SerinPorts
 internal import SerinRecords
@@ -30,7 +31,7 @@ final class JournalFile: @unchecked Sendable {
 
     /// Connects for writing, makes the schema in a new file, and checks the end of the chain.
     func open(reserve: Reserve, beforeCommit: (@Sendable () -> Void)?) throws(StoreError) {
-        try connect(flags: SQLITE_OPEN_READWRITE | SQLITE_OPEN_CREATE, isWritable: true)
+        try connect(to: path, flags: SQLITE_OPEN_READWRITE | SQLITE_OPEN_CREATE, isWritable: true)
         self.reserve = reserve
         self.beforeCommit = beforeCommit
         try checkTail()
@@ -39,14 +40,34 @@ final class JournalFile: @unchecked Sendable {
 
     /// Connects for reading alone.
     func openForReading() throws(StoreError) {
-        try connect(flags: SQLITE_OPEN_READWRITE, isWritable: false)
+        if isOnFixedGround {
+            try refuseUnfoldedLog()
+            try connect(to: path.fixedDatabase, flags: SQLITE_OPEN_READONLY | SQLITE_OPEN_URI, isWritable: false)
+        } else {
+            try connect(to: path, flags: SQLITE_OPEN_READWRITE, isWritable: false)
+        }
         writesRefused = .unavailable("cannot append to the journal \(path): it is open for reading only")
         last = try readLast()
     }
 
-    private func connect(flags: Int32, isWritable: Bool) throws(StoreError) {
+    /// Whether SQLite could neither take its lock nor tidy up here: a disk for reading only, or somebody else's folder.
+    private var isOnFixedGround: Bool { access(folder, W_OK) != 0 || access(path, W_OK) != 0 }
+
+    /// Refuses what cannot be read without a lock: what somebody is writing, and what was not folded into the file.
+    private func refuseUnfoldedLog() throws(StoreError) {
+        if ServiceLock.holder(ofFile: folder + "/lock") != nil {
+            throw .locked("cannot open the journal \(path): \(holder) holds it")
+        }
+        var status = stat()
+        guard stat(path + "-wal", &status) == 0, status.st_size > 0 else { return }
+        throw .unavailable(
+            "cannot read the journal \(path): its last entries are in \(path)-wal, and the folder cannot be written to fold them in\n"
+                + "hint: copy the folder to a writable place and name that with --state")
+    }
+
+    private func connect(to name: String, flags: Int32, isWritable: Bool) throws(StoreError) {
         do {
-            let connection = try Connection(path: path, flags: flags)
+            let connection = try Connection(path: name, flags: flags)
             // Exclusive before anything is read: one connection alone, with the WAL's index in its own memory.
             // A journal is appended to and read in order: pages kept in memory serve nobody, and a daemon has a journal a service.
             try connection.execute(
@@ -80,14 +101,14 @@ final class JournalFile: @unchecked Sendable {
         case .own(JournalFile.schemaVersion): return false
         case .nobody:
             guard !isWritable else { return true }
-            throw StoreError.unavailable(
-                "cannot read the journal \(path): there is nothing in it; the controller that was making it was stopped\n"
+            throw StoreError.damaged(
+                "cannot read the journal \(path): there is nothing in it; it was emptied, or the controller that was making it was stopped\n"
                     + "hint: the next controller of the service makes it anew")
         case .other(let application):
-            throw StoreError.unavailable(
+            throw StoreError.damaged(
                 "cannot open the journal \(path): it is another application's database (application id \(application))")
         case .own(let version):
-            throw StoreError.unavailable(
+            throw StoreError.damaged(
                 "cannot open the journal \(path): it has schema \(version), and this build knows \(JournalFile.schemaVersion)\n"
                     + "hint: use the version of Serin that wrote it")
         }
@@ -116,16 +137,17 @@ final class JournalFile: @unchecked Sendable {
     private func opening(_ error: SQLiteError) -> StoreError {
         switch error.primary {
         case SQLITE_BUSY, SQLITE_LOCKED: .locked("cannot open the journal \(path): \(holder) holds it")
-        case SQLITE_NOTADB: .unavailable("cannot open the journal \(path): it is no database")
-        case SQLITE_CORRUPT: .damaged("cannot open the journal \(path): \(words(error))")
+        case SQLITE_NOTADB: .damaged("cannot open the journal \(path): it is no database")
+        case _ where error.meansDamage: .damaged("cannot open the journal \(path): \(words(error))")
         default: .unavailable("cannot open the journal \(path): \(words(error))")
         }
     }
 
+    private var folder: String { path.lastIndex(of: "/").map { String(path[..<$0]) } ?? "." }
+
     /// Who has the lock beside the file, for the message.
     private var holder: String {
-        let folder = path.lastIndex(of: "/").map { String(path[..<$0]) } ?? "."
-        return ServiceLock.holder(ofFile: folder + "/lock")?.description ?? "another process"
+        ServiceLock.holder(ofFile: folder + "/lock")?.description ?? "another process"
     }
 
     /// Checks that the last entries hold together and belong to the journal's count; the whole chain is `verifyChain`'s task.

@@ -80,7 +80,7 @@ extension JournalFile {
             return rows
         } catch {
             let text = "cannot read the journal \(path): \(words(error))"
-            throw error.primary == SQLITE_CORRUPT || error.primary == SQLITE_NOTADB ? .damaged(text) : .unavailable(text)
+            throw error.meansDamage ? .damaged(text) : .unavailable(text)
         }
     }
 }

@@ -63,7 +63,8 @@ public final class SQLiteStore: Store {
     }
 
     /// Opens a journal for reading only. Works only while no other process holds it: a journal in use is asked for over its
-    /// controller's socket. Needs the right to write the file, since reading a write-ahead log takes a lock and closing tidies it.
+    /// controller's socket. Needs the right to write the file and its folder, since reading a write-ahead log takes a lock and closing
+    /// tidies it; without that right only a journal whose log was folded in can be read, as it is after an end in order.
     public static func read(_ path: String) async throws(StoreError) -> SQLiteStore {
         let file = JournalFile(path: path, chain: Chain(digest: SHA256.digestOrEmpty))
         return try await start(file, lock: nil) { () throws(StoreError) in

@@ -97,8 +97,15 @@ public struct TargetRegister: Sendable, Hashable, Codable {
     }
 
     /// Reads a register. Anything but the very bytes that were stored, another author's, and another target's is refused.
+    ///
+    /// - Parameters:
+    ///   - bytes: What was stored.
+    ///   - target: The target.
+    ///   - authenticate: The authentication with the key of the manifests.
+    ///   - former: Those with the keys that were used before, which are believed too.
     public init(
-        reading bytes: [UInt8], of target: String, authenticate: Manifest.Authentication
+        reading bytes: [UInt8], of target: String, authenticate: Manifest.Authentication,
+        former: [Manifest.Authentication] = []
     ) throws(ManifestError) {
         let document: JSONValue
         do { document = try JSONValue(parsing: bytes, depthLimit: 32) } catch {
@@ -114,9 +121,15 @@ public struct TargetRegister: Sendable, Hashable, Codable {
         guard try TargetRegister.canonical(self) == bytes else {
             throw ManifestError("the register of \(target) has keys or a form that were not written here")
         }
-        guard Manifest.equal(authenticate(try authenticatedBytes()), mac) else {
-            throw ManifestError("the register of \(target) does not bear the right authentication code")
+        let rest = try authenticatedBytes()
+        guard Manifest.equal(authenticate(rest), mac) || former.contains(where: { Manifest.equal($0(rest), mac) }) else {
+            throw ManifestError("the register of \(target) bears the authentication code of no key that is at hand")
         }
+    }
+
+    /// Whether this very key sealed it, and not one that was used before.
+    public func isSealed(by authenticate: Manifest.Authentication) throws(ManifestError) -> Bool {
+        Manifest.equal(authenticate(try authenticatedBytes()), mac)
     }
 
     private func authenticatedBytes() throws(ManifestError) -> [UInt8] {

@@ -12,6 +12,8 @@ public enum MachineEvent: Sendable, Hashable {
     case preflightPassed(migrating: MigrationNeed? = nil)
     /// Something that will be needed does not work, or the weight is not 0.
     case preflightRefused
+    /// A preflight ended after everything began to be taken back; what it read of the weight, which may be older than a later reading.
+    case preflightLate(ReadBack)
     /// The control's past was read or could not be.
     case historyRead
     /// A poll was completed.

@@ -8,13 +8,24 @@ extension Rollout {
     static let seriesGrace = Duration.minutes(2)
 
     mutating func preflightFinished(_ report: PreflightReport, at now: Instant, into effects: inout [Effect]) {
-        guard machine.state == .preflight else { return }
+        guard machine.state == .preflight else { return preflightLate(report, at: now, into: &effects) }
         let problems = check(report)
         for warning in report.warnings { effects.append(.record(Decision(topic: "gate", text: "preflight warns: \(warning)"))) }
         for problem in problems { effects.append(.record(Decision(topic: "gate", text: "preflight refuses: \(problem)"))) }
         reason = problems.isEmpty ? "everything the rollout needs works" : problems.joined(separator: "; ")
         if problems.isEmpty { announceMigrations(into: &effects) }
         apply(problems.isEmpty ? .preflightPassed(migrating: need) : .preflightRefused, at: now, into: &effects)
+    }
+
+    /// A preflight that was under way when the rollout was halted decides nothing any more; a weight that it read stays read.
+    private mutating func preflightLate(_ report: PreflightReport, at now: Instant, into effects: inout [Effect]) {
+        guard let reading = report.weight else { return }
+        if reading.weight != .zero {
+            let found = reading.weight.map { "\($0) (\(reading.raw))" } ?? "no weight (\(reading.raw))"
+            let text = "the preflight that was under way read \(found) → 0 has to be read back"
+            effects.append(.record(Decision(topic: "weight", text: text)))
+        }
+        apply(.preflightLate(reading.weight.map { .weight($0) } ?? .meaningless), at: now, into: &effects)
     }
 
     /// Everything that refuses a rollout about which a preflight found this; keeps what it is later compared with.
@@ -40,7 +51,9 @@ extension Rollout {
     ) {
         // On the way back, and once control receives the new version, the comparison decides nothing any more.
         let isComparing = machine.retreat == nil && !machine.isPromotionStarted
-        let isWritten = isComparing && exposedSince != nil && log.isDue(assessment, at: now)
+        var isHeld = false
+        if case .held = machine.state { isHeld = true }
+        let isWritten = isComparing && exposedSince != nil && log.isDue(assessment, isHeld: isHeld, at: now)
         self.assessment = isWritten ? shown() : assessment
         polledAt = now
         let wasCollecting = machine.isCollecting
@@ -61,13 +74,8 @@ extension Rollout {
             let text = database.sentence.isEmpty ? "postgres is within its limits again" : "postgres: \(database.sentence)"
             effects.append(.record(Decision(topic: "gate", text: text)))
         }
-        let warned = trouble.warnings
         trouble = Trouble(observation)
-        if warned.isEmpty != trouble.warnings.isEmpty, machine.retreat == nil {
-            let text =
-                trouble.warnings.isEmpty
-                ? "prometheus answers without warnings again"
-                : "prometheus answered with warnings: \(trouble.warnings): its evidence is doubtful"
+        if machine.retreat == nil, let text = doubt.take(trouble.warnings, at: now) {
             effects.append(.record(Decision(topic: "gate", text: text)))
         }
         findings = found
@@ -112,8 +120,8 @@ extension Rollout {
             }
             reason = "the balancer shows \(weight) (\(reading.raw))"
             if let asked, weight == asked {
-                let tries = zeroTries.failed.map { " after \($0.tries) in vain since \($0.since.timeOfDay)" } ?? ""
-                zeroTries = ZeroTries()
+                let tries = loweringTries.failed.map { " after \($0.tries) in vain since \($0.since.timeOfDay)" } ?? ""
+                loweringTries = LoweringTries()
                 effects.append(.record(Decision(topic: "weight", text: "weight \(weight) confirmed\(tries): \(reading.raw)")))
             }
             apply(.weightConfirmed(intent, weight), at: now, into: &effects)
@@ -134,8 +142,8 @@ extension Rollout {
     private mutating func writeFailure(of asked: Weight?, as words: String, at now: Instant, into effects: inout [Effect]) {
         var text = "weight\(asked.map { " \($0)" } ?? "") \(words): \(reason)"
         if let asked, asked == .zero || asked == machine.wanted && machine.deadlines.due(.lowering) != nil {
-            guard zeroTries.fail(reason, at: now) else { return }
-            let tries = zeroTries.failed.map(\.tries) ?? 1
+            guard loweringTries.fail(reason, at: now) else { return }
+            let tries = loweringTries.failed.map(\.tries) ?? 1
             text = "lowering to \(asked) is not confirmed\(tries == 1 ? "" : " after \(tries) tries"): \(reason); tried again"
         }
         effects.append(.record(Decision(topic: "weight", text: text)))
@@ -181,6 +189,8 @@ extension Rollout {
             case .unreadable: "the weight cannot be read" + (takeover.traffic.failure.map { ": \($0.message)" } ?? "")
             }
         trouble.note(takeover.traffic)
+        // Nobody watched the weight meanwhile, so the block under way is evidence and not healthy time.
+        wasUnhealthy = true
         reason = "a controller took over after a stop: \(words)"
         effects.append(.record(Decision(topic: "state", text: reason)))
         let open = machine.openAction

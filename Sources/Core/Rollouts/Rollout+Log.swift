@@ -43,7 +43,7 @@ extension Rollout {
         case .reverting, .mending, .confirming: cause
         case .finished(.refused): reason.isEmpty ? "weight 0 was not read back in time" : reason
         case .finished where machine.hasEndedUnread:
-            "\(cause); weight 0 could not be read back (\(zeroTries.failed?.words ?? "no answer")), and this rollout never raised it"
+            "\(cause); weight 0 could not be read back (\(loweringTries.failed?.words ?? "no answer")), and this rollout never raised it"
         case .finished: cause
         case .watching, .promoting: "every judged signal passes and the bake is done"
         case .completing:
@@ -181,7 +181,7 @@ extension Rollout {
             (topic, text, isCall) = (
                 "weight",
                 "weight 0 is not confirmed after \(Numbers.time(machine.plan.timing.haltDeadline))"
-                    + (zeroTries.failed.map { " (\($0.words))" } ?? "") + " → asked for again until it is",
+                    + (loweringTries.failed.map { " (\($0.words))" } ?? "") + " → asked for again until it is",
                 true
             )
         case .loweringOverdue:

@@ -30,14 +30,14 @@ extension Rollout {
     var lowering: String? {
         guard machine.deadlines.due(.lowering) != nil else { return nil }
         let shown = machine.observed.map { "the balancer shows \($0)" } ?? "the weight cannot be read"
-        let tries = zeroTries.failed.map { " (\($0.words))" } ?? ""
+        let tries = loweringTries.failed.map { " (\($0.words))" } ?? ""
         return "\(shown) where \(machine.wanted) is wanted: it is being lowered\(tries)"
     }
 
     /// What came of the tries for 0 while it is wanted and not confirmed, or ended without it.
     private var unconfirmedZero: UnconfirmedZero? {
         guard let request = machine.request, request.weight == .zero, request.progress != .confirmed else { return nil }
-        return zeroTries.failed
+        return loweringTries.failed
     }
 
     private var isSecurityHalt: Bool { wasStoppedForSecurity || charter.requiredApprovals > 0 && machine.entered == nil }
@@ -153,14 +153,22 @@ extension Rollout {
     }
 
     private func nextOfHold(_ held: RolloutMachine.Hold, at now: Instant) -> String {
-        let lost = machine.deadlines.due(.loss) == nil ? "" : ", rolled back in \(left(.loss, at: now))"
-        if held.reason.endsByItself { return "goes on when that is over\(lost)" }
+        let loss = machine.deadlines.due(.loss)
+        if held.reason.endsByItself {
+            return "goes on when that is over" + (loss == nil ? "" : ", rolled back in \(left(.loss, at: now))")
+        }
+        // The end that comes first is the one to know of.
+        let isLossFirst = loss.map { loss in machine.deadlines.due(.hold).map { loss < $0 } ?? true } ?? false
+        let end =
+            isLossFirst
+            ? "by itself in \(left(.loss, at: now)) unless what is amiss ends before"
+            : "by itself in \(left(.hold, at: now))"
         switch held.reason {
         case .actionUnknown(let kind):
             return
-                "resume says that the \(kind.words) succeeded, rollback takes everything back, by itself in \(left(.hold, at: now))\(lost)"
+                "resume says that the \(kind.words) succeeded, rollback takes everything back, \(end)"
         case .command, .inconclusive, .drift, .telemetry, .share, .unreadable:
-            return "resume goes on, rollback takes everything back, by itself in \(left(.hold, at: now))\(lost)"
+            return "resume goes on, rollback takes everything back, \(end)"
         }
     }
 

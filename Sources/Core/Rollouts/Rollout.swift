@@ -32,12 +32,14 @@ public struct Rollout: Sendable, Hashable {
     var findings: PollFindings?
     /// What went wrong at the latest poll.
     var trouble = Trouble()
+    /// What was said of evidence that is doubtful.
+    var doubt = DoubtLog()
     /// When the weight was last confirmed above 0 after having been 0; nil while it is 0.
     var exposedSince: Instant?
     /// When a weight was last confirmed: what a poll read before is older than that.
     var confirmedAt: Instant?
     /// The tries for the weight wanted now since it was last confirmed, while it is 0 or being lowered.
-    var zeroTries = ZeroTries()
+    var loweringTries = LoweringTries()
     /// When the latest poll was completed.
     var polledAt: Instant?
     /// Whether a poll since the last completed block was not healthy.
@@ -165,7 +167,7 @@ public struct Rollout: Sendable, Hashable {
             share.weightConfirmed()
             feed.weightConfirmed(machine.inForce, at: now)
         }
-        if machine.request?.weight != before.request?.weight { zeroTries = ZeroTries() }
+        if machine.request?.weight != before.request?.weight { loweringTries = LoweringTries() }
         if machine.inForce == .zero { exposedSince = nil } else if exposedSince == nil { exposedSince = now }
         if machine.isPromotionStarted, !before.isPromotionStarted { feed.promotionBegan() }
         if machine.ending != nil, isBackupAsked { effects.append(.releaseBackup) }

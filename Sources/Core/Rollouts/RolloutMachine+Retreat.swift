@@ -77,7 +77,8 @@ extension RolloutMachine {
         case .agreement: agreementOver(at: now)
         case .zero: zeroOverdue()
         case .lowering:
-            outbox.append(.note(.loweringOverdue))
+            // While 0 is what is missing at the end, its own deadline calls.
+            if state != .completing { outbox.append(.note(.loweringOverdue)) }
             deadlines.arm(.lowering, due: now + .hours(1))
         case .reask: zeroUnanswered(at: now)
         case .rollback: rollbackOverdue(at: now)

@@ -25,6 +25,13 @@ extension RolloutMachine {
         finish(.refused)
     }
 
+    /// More than 0 counts until 0 is read, as in any other reading. A 0 may be older than what was read since, and proves nothing.
+    mutating func preflightLate(_ found: ReadBack) {
+        guard retreat != nil, found != .unreadable, found != .weight(.zero) else { return }
+        isReadAboveZero = true
+        if observed == nil { observed = found.weight }
+    }
+
     mutating func zeroProven(at now: Instant) {
         deadlines.disarm(.preflight)
         guard approvalsNeeded == 0 else {

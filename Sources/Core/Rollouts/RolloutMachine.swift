@@ -95,6 +95,7 @@ public struct RolloutMachine: Sendable, Hashable {
         case .deadlinePassed(let kind): deadlinePassed(kind, at: now)
         case .preflightPassed(let need): preflightPassed(migrating: need, at: now)
         case .preflightRefused: preflightRefused()
+        case .preflightLate(let found): preflightLate(found)
         case .historyRead: historyRead(at: now)
         case .polled(let findings):
             noteRead(findings.readBack)

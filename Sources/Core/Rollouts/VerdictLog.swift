@@ -16,11 +16,13 @@ struct VerdictLog: Sendable, Hashable {
         latest = Array(repeating: nil, count: signals.count)
     }
 
-    /// Whether a poll adds decisions.
-    func isDue(_ assessment: Assessment, at now: Instant) -> Bool {
+    /// Whether a poll adds decisions. While a rollout is held no verdict but a failure has consequences, and only that is no news
+    /// to wait for.
+    func isDue(_ assessment: Assessment, isHeld: Bool, at now: Instant) -> Bool {
         isMinuteOver(at: now)
             || assessment.signals.contains { signal in
-                sources.firstIndex { $0.name == signal.name }.map { latest[$0] != signal.verdict } ?? false
+                guard !isHeld || signal.verdict == .fail else { return false }
+                return sources.firstIndex { $0.name == signal.name }.map { latest[$0] != signal.verdict } ?? false
             }
     }
 

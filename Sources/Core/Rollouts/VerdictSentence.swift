@@ -25,6 +25,7 @@ struct VerdictSentence {
             return "\(absence.words)\(signal.absentCohort.map { " for \($0.rawValue)" } ?? ""), \(counts)"
         }
         if signal.isBeyondHardLimit { return "beyond its hard limit, \(counts)" }
+        if signal.verdict == .nodata { return "\(signal.reason), \(counts)" }
         var text = counts
         if let ratio = signal.ratio {
             text += ", ratio \(Numbers.fixed(ratio, decimals: 2))"

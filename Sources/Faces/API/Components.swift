@@ -204,6 +204,11 @@ enum Components {
             "checks": Schema.list(
                 Schema.object([
                     "name": Schema.text(), "ok": Schema.flag, "complaint": Schema.nullable(Schema.text()),
+                    "undelivered": Schema.nullable(
+                        Schema.object([
+                            "channel": Schema.text(), "waiting": Schema.integer, "oldest": Schema.nullable(Schema.time),
+                            "given_up": Schema.integer,
+                        ])),
                 ])),
         ])
     }

@@ -65,6 +65,11 @@ public struct Explanation: Sendable {
             let held = status.state == "held" ? "held, " : ""
             return "the canary receives \(observed), \(held)not watched: \(status.cause)"
         }
+        if observed > status.wantedWeight {
+            // A raise that was given up and has applied is let stand where its step is entered again.
+            let lowered = status.state == "raising" ? "" : ": it is being lowered"
+            return "the canary receives \(observed) where \(status.wantedWeight) is wanted\(lowered) and is watched"
+        }
         return "the canary receives \(observed) and is watched"
     }
 }

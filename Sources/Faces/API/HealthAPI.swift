@@ -12,12 +12,15 @@ public struct ReadinessCheck: Sendable, Hashable {
     public var complaint: String?
     /// Whether the controller is of no use without it; else it is only said.
     public var isFatal: Bool
+    /// What people were not told, where it is about that.
+    public var undelivered: Undelivered?
 
     /// A check.
-    public init(_ name: String, complaint: String? = nil, isFatal: Bool = true) {
+    public init(_ name: String, complaint: String? = nil, isFatal: Bool = true, undelivered: Undelivered? = nil) {
         self.name = name
         self.complaint = complaint
         self.isFatal = isFatal
+        self.undelivered = undelivered
     }
 }
 
@@ -95,6 +98,7 @@ public struct HealthAPI: Sendable {
                         .object([
                             "name": .string($0.name), "ok": .bool($0.complaint == nil),
                             "complaint": $0.complaint.map { .string($0) } ?? .null,
+                            "undelivered": $0.undelivered?.document ?? .null,
                         ])
                     }),
             ]))
@@ -105,6 +109,7 @@ public struct HealthAPI: Sendable {
         text.add("serin_build_info", .gauge, "Which build this is.", [MetricText.Sample(1, [("version", version)])])
         let statuses = try await operations.statuses()
         await RolloutMetrics(statuses: statuses, operations: operations).write(to: &text)
+        ControllerMetrics(await operations.measurements()).write(to: &text)
         traffic.write(to: &text)
         text.add(
             "serin_http_refused_total", .counter, "Requests that were refused because their sender had sent too many.",

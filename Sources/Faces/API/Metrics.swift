@@ -1,3 +1,4 @@
+public import SerinController
 internal import SerinLocks
 internal import SerinModel
 
@@ -37,6 +38,17 @@ public struct MetricText: Sendable {
             text += "\(name)\(sample.suffix)\(labels.isEmpty ? "" : "{\(labels)}") \(Self.number(sample.value))\n"
         }
         families.append(text)
+    }
+
+    /// Adds a histogram in seconds.
+    public mutating func add(_ name: String, _ help: String, _ histogram: DurationHistogram) {
+        var count = 0.0
+        var samples: [Sample] = []
+        for (bound, own) in zip(histogram.bounds + [.infinity], histogram.counts) {
+            count += Double(own)
+            samples.append(Sample(count, [("le", Self.number(bound))], suffix: "_bucket"))
+        }
+        add(name, .histogram, help, samples + [Sample(histogram.sum, suffix: "_sum"), Sample(count, suffix: "_count")])
     }
 
     /// Adds a text of the same format whose names are others.
@@ -79,25 +91,20 @@ public final class RequestMetrics: Sendable {
 
     private struct Numbers: Sendable {
         var counts: [Key: Int64] = [:]
-        /// Of answers that were not asked to wait: how many took at most so long, the last bucket without a limit.
-        var buckets = [Int64](repeating: 0, count: RequestMetrics.bounds.count + 1)
-        var seconds = 0.0
+        /// Of answers that were not asked to wait.
+        var answers = DurationHistogram(bounds: [0.005, 0.025, 0.1, 0.5, 2.5])
     }
 
-    private static let bounds = [0.005, 0.025, 0.1, 0.5, 2.5]
     private let numbers = Locked(Numbers())
 
     /// Nothing counted yet.
     public init() {}
 
     func note(_ route: Route, status: Int, took: Swift.Duration) {
-        let seconds = Double(took.components.seconds) + Double(took.components.attoseconds) / 1e18
         let isPoll = route.pattern.hasSuffix("/wait") || route.pattern.hasSuffix("/gate")
         numbers.withLock { numbers in
             numbers.counts[Key(route: route.pattern, method: route.method, status: status), default: 0] += 1
-            guard !isPoll else { return }
-            numbers.seconds += seconds
-            numbers.buckets[Self.bounds.firstIndex { seconds <= $0 } ?? Self.bounds.count] += 1
+            if !isPoll { numbers.answers.add(took) }
         }
     }
 
@@ -109,15 +116,6 @@ public final class RequestMetrics: Sendable {
                 MetricText.Sample(
                     Double($0.value), [("route", $0.key.route), ("method", $0.key.method), ("status", "\($0.key.status)")])
             })
-        var sum = 0.0
-        var samples: [MetricText.Sample] = []
-        for (index, count) in numbers.buckets.enumerated() {
-            sum += Double(count)
-            let bound = index < Self.bounds.count ? "\(Self.bounds[index])" : "+Inf"
-            samples.append(MetricText.Sample(sum, [("le", bound)], suffix: "_bucket"))
-        }
-        samples += [MetricText.Sample(numbers.seconds, suffix: "_sum"), MetricText.Sample(sum, suffix: "_count")]
-        text.add(
-            "serin_http_request_duration_seconds", .histogram, "How long answers took that were not asked to wait.", samples)
+        text.add("serin_http_request_duration_seconds", "How long answers took that were not asked to wait.", numbers.answers)
     }
 }

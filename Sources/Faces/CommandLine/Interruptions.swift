@@ -6,6 +6,8 @@ internal import SerinLocks
 /// A handler writes each signal's number into a pipe, and a thread of its own reads them there. Blocking the signals and waiting for
 /// them would not do: the thread that runs `main` lets every signal through once the program is asynchronous.
 public enum Interruptions {
+    private static let caught = [SIGINT, SIGTERM, SIGHUP]
+
     /// Catches SIGINT, SIGTERM and SIGHUP from now on, and ignores SIGPIPE. A SIGHUP that is ignored already, as `nohup` has it, stays
     /// ignored. Where that is not possible they keep their usual effect.
     public nonisolated static func catchSignals() -> AsyncStream<Int32> {
@@ -13,7 +15,13 @@ public enum Interruptions {
         let (stream, inlet) = AsyncStream.makeStream(of: Int32.self, bufferingPolicy: .bufferingOldest(8))
         var ends: [Int32] = [-1, -1]
         guard pipe(&ends) == 0 else { return stream }
-        for end in ends { _ = fcntl(end, F_SETFD, FD_CLOEXEC) }
+        for index in ends.indices {
+            // Never one of the standard streams: what is printed there would be read as signals.
+            let end = fcntl(ends[index], F_DUPFD_CLOEXEC, STDERR_FILENO + 1)
+            guard end >= 0 else { return stream }
+            close(ends[index])
+            ends[index] = end
+        }
         // A writer that waited would hang inside a handler.
         _ = fcntl(ends[1], F_SETFL, O_NONBLOCK)
         signalPipe = ends[1]
@@ -27,7 +35,7 @@ public enum Interruptions {
             errno = saved
         }
         action.sa_flags = SA_RESTART
-        for number in [SIGINT, SIGTERM, SIGHUP] where number != SIGHUP || !isIgnored(number) { sigaction(number, &action, nil) }
+        for number in caught where number != SIGHUP || !isIgnored(number) { sigaction(number, &action, nil) }
         return stream
     }
 
@@ -53,7 +61,7 @@ public enum Interruptions {
             var byte: UInt8 = 0
             while true {
                 let count = read(descriptor, &byte, 1)
-                if count == 1 { inlet.yield(Int32(byte)) }
+                if count == 1, caught.contains(Int32(byte)) { inlet.yield(Int32(byte)) }
                 if count == 0 || count < 0 && errno != EINTR { return }
             }
         } == 0

@@ -16,7 +16,7 @@ extension CommandLineProgram {
                 _exit(code.rawValue)
             })
         let code = await program.run(Array(CommandLine.arguments.dropFirst()))
-        await output.flush(within: .seconds(5))
+        await output.flush(within: .seconds(1))
         return code.rawValue
     }
 

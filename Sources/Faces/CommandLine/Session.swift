@@ -14,7 +14,7 @@ struct Session: Sendable {
     let state: StateRoot
     let assembly: Assembly
     /// The signals that ask this process to end, in the order received.
-    let interruptions: AsyncStream<Int32>
+    var interruptions: AsyncStream<Int32>
     /// Ends the process at once.
     let endNow: @Sendable (ExitCode) -> Void
     /// Who is told of backups, besides the program of their plan; nil for nobody.

@@ -140,13 +140,7 @@ struct DestinationContract {
     }
 
     /// Bytes that differ from place to place, the same each time.
-    func bytes(_ count: Int) -> [UInt8] {
-        var state: UInt64 = 42
-        return (0..<count).map { _ in
-            state = state &* 6_364_136_223_846_793_005 &+ 1_442_695_040_888_963_407
-            return UInt8(truncatingIfNeeded: state >> 33)
-        }
-    }
+    func bytes(_ count: Int) -> [UInt8] { randomBytes(count, seed: 42) }
 }
 
 /// The failure that something ends with; nil when it succeeds.

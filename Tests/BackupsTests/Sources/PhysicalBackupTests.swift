@@ -22,7 +22,8 @@ import Testing
 
     private func answer(_ server: RecoveryServer, _ sql: String) async throws -> String {
         let done = try await Program(
-            "psql", ["-XqAt", "-d", server.url(), "-v", "ON_ERROR_STOP=1", "-c", sql], deadline: .seconds(20)
+            "psql", ["-XqAt", "-d", server.url(), "-v", "ON_ERROR_STOP=1", "-c", sql],
+            environment: ["PATH": "/usr/bin:/bin"], deadline: .seconds(20)
         ).run()
         return String(done.text.prefix { !$0.isNewline })
     }

@@ -31,40 +31,44 @@ public struct RegisterKeeper: Sendable {
     private let target: String
     private let catalogue: any CatalogueStore
     private let authenticate: CatalogueSurvey.Authentication
+    private let former: [CatalogueSurvey.Authentication]
     private let now: @Sendable () -> Instant
 
     /// A keeper for one target.
     ///
-    /// - Parameter authenticate: The authentication with the key of the manifests.
+    /// - Parameters:
+    ///   - authenticate: The authentication with the key of the manifests.
+    ///   - former: With the keys that were used before.
     public init(
         _ places: [BackupPlace], of target: String, catalogue: any CatalogueStore,
-        authenticate: @escaping CatalogueSurvey.Authentication, now: @escaping @Sendable () -> Instant
+        authenticate: @escaping CatalogueSurvey.Authentication, former: [CatalogueSurvey.Authentication],
+        now: @escaping @Sendable () -> Instant
     ) {
         self.places = places
         self.target = target
         self.catalogue = catalogue
         self.authenticate = authenticate
+        self.former = former
         self.now = now
     }
 
-    /// Writes the register wherever it says something else than the catalogue.
+    /// Writes the register wherever it says something else than the catalogue, or a key that was used before sealed it. One that is
+    /// not believed stays: what it holds may stand nowhere else.
     ///
-    /// - Returns: The destinations where it could not be written.
+    /// - Returns: The destinations where it could not be written, or one stands that is not believed.
     public func keep() async throws(Failure) -> [Unkept] {
         let (state, unsettled, erasures) = try await known()
         var unkept: [Unkept] = []
         for place in places {
             do throws(Failure) {
-                // One that cannot be believed is replaced; where nothing can be read a good one may stand.
-                var former: TargetRegister?
-                if let bytes = try await bytes(at: place) { former = try? register(bytes) }
+                let found = try await register(at: place)
                 let register = TargetRegister(
-                    of: target, state, unsettled: unsettled, erasures: erasures, beside: former, at: now())
-                if let former, former.says(register) { continue }
+                    of: target, state, unsettled: unsettled, erasures: erasures, beside: found, at: now())
                 let text: [UInt8]
-                do throws(ManifestError) { text = try register.sealed(by: { authenticate($0) }).bytes() } catch {
-                    throw Failure(.invalid, error.description)
-                }
+                do throws(ManifestError) {
+                    if let found, found.says(register), try found.isSealed(by: { authenticate($0) }) { continue }
+                    text = try register.sealed(by: { authenticate($0) }).bytes()
+                } catch { throw Failure(.invalid, error.description) }
                 _ = try await place.destination.replace(try ObjectLayout.register(target), with: text)
             } catch { unkept.append(Unkept(destination: place.name, failure: error)) }
         }
@@ -80,7 +84,7 @@ public struct RegisterKeeper: Sendable {
         var registers: [TargetRegister] = []
         for place in places where destination == nil || destination == place.name {
             do throws(Failure) {
-                if let bytes = try await bytes(at: place) { registers.append(try register(bytes)) }
+                if let register = try await register(at: place) { registers.append(register) }
             } catch {
                 recalled.unread.append(Unkept(destination: place.name, failure: error))
             }
@@ -111,13 +115,18 @@ public struct RegisterKeeper: Sendable {
     }
 
     /// Nil where there is none.
-    private func bytes(at place: BackupPlace) async throws(Failure) -> [UInt8]? {
-        try await place.destination.read(try ObjectLayout.register(target), limit: Self.limit)
-    }
-
-    private func register(_ bytes: [UInt8]) throws(Failure) -> TargetRegister {
+    private func register(at place: BackupPlace) async throws(Failure) -> TargetRegister? {
+        let key = try ObjectLayout.register(target)
+        guard let bytes = try await place.destination.read(key, limit: Self.limit) else { return nil }
         do throws(ManifestError) {
-            return try TargetRegister(reading: bytes, of: target, authenticate: { authenticate($0) })
-        } catch { throw Failure(.invalid, error.description) }
+            return try TargetRegister(
+                reading: bytes, of: target, authenticate: { authenticate($0) }, former: former.map { code in { code($0) } })
+        } catch {
+            throw Failure(
+                .invalid, "\(error.description), so it is neither believed nor replaced",
+                hint: "name the key that sealed it under encryption.former_key_files in the plan, or use the version of "
+                    + "Serin that wrote it; where neither is to be had, read \(key), hold again what it holds "
+                    + "(serin backup hold), and move it away: another one is written then")
+        }
     }
 }

@@ -112,6 +112,30 @@ struct ControllerLocator: Sendable {
                 + "SERIN_STATE names another state folder")
     }
 
+    /// The rollout of a service that is not over, whoever is in charge of it; nil when there is none. That it cannot be told is an error
+    /// for whoever would be in its way.
+    func unfinished(of service: ServiceName, assembly: Assembly) async throws(OperationError) -> RolloutStatus? {
+        let name = service.description
+        let path = StateFolder(under: state.path, service: service).journal
+        do throws(OperationError) {
+            let status: RolloutStatus
+            if let controller = try controller(for: name) {
+                status = try await controller.status(of: name)
+            } else if let journal = try await assembly.openJournal(service, state) {
+                status = try await journal.status(of: name)
+            } else if access(path, F_OK) != 0, errno != ENOENT, errno != ENOTDIR {
+                throw .unavailable("\(path) cannot be looked at: \(String(cString: strerror(errno)))")
+            } else {
+                return nil
+            }
+            return status.isFinal ? nil : status
+        } catch {
+            // Where a controller or a journal answers that it has none, there is none.
+            if case .notFound = error { return nil }
+            throw error
+        }
+    }
+
     /// What has to be said about a rollout that is not over and that nobody controls: its status is as old as the journal.
     static func unattended(_ status: RolloutStatus) -> String {
         "no controller is in charge of \(status.id): this is what its journal said last, and the weight may have changed since\n"

@@ -29,9 +29,9 @@ struct OwnRun: Sendable {
             try loaded.checkVersions()
             try await refuseUnfinished(service)
         }
-        try session.state.create(for: service)
-        // What is wrong with the socket is said before anything is taken over.
+        // What is wrong with the socket is said before anything is made or taken over.
         try UnixSocket.check(session.state.socket(of: service), group: socketGroup)
+        try session.state.create(for: service)
         let controller = try await session.assembly.openController(service, session.state)
         let server: HTTPServer
         do {

@@ -53,6 +53,12 @@ public struct Verification: Sendable, Hashable {
         self.init(
             service: service.description, entries: check.last, replayed: check.replayed,
             head: check.last > 0 ? check.head.description : nil, faults: check.faults, unread: check.unread)
+        if check.last == 0, isWhole {
+            faults = [
+                "the journal has no entries, although a controller writes one as soon as it has made it: they were removed, or that "
+                    + "controller was stopped in between"
+            ]
+        }
         if !check.hasFoundRollout, isWhole, let rollout { faults = ["the journal has no rollout '\(rollout)'"] }
     }
 }

@@ -7,6 +7,7 @@ internal import SerinLocks
 internal import SerinModel
 internal import SerinPolicies
 internal import SerinPorts
+internal import SerinProcesses
 internal import SerinRollouts
 internal import SerinSQLite
 
@@ -17,10 +18,18 @@ actor BackupQueue: BackupDesk {
     private static let patience = Duration.minutes(5)
     private static let heartbeat = Duration.seconds(10)
 
+    /// How far the receiving of a write-ahead log was when last looked at.
+    private struct LogLook: Sendable {
+        var receivedAt: Instant?
+        /// How many bytes the server has that were not received; nil while nobody could tell.
+        var lag: Int64?
+    }
+
     private let session: Session
     private var plans: [LoadedBackupPlan]
     private let clock = SystemClock()
     private var store: (any CatalogueStore)?
+    private var logs: [ServiceName: LogLook] = [:]
     private let arrivals: AsyncStream<Void>
     private let arrive: AsyncStream<Void>.Continuation
 
@@ -65,8 +74,33 @@ actor BackupQueue: BackupDesk {
         // Why it cannot be read is said by whatever is asked of backups; here it matters that somebody is called.
         guard let state = try? await self.state() else { return BackupMetrics(isCatalogueReadable: false).text }
         var metrics = BackupMetrics(isCatalogueReadable: true)
-        for loaded in plans { metrics.add(loaded.plan, state, at: clock.now()) }
+        for loaded in plans {
+            metrics.add(loaded.plan, state, at: clock.now())
+            // The server is asked once a minute, so that whoever scrapes waits for none.
+            guard loaded.plan.source.receivesLog, let log = logs[loaded.plan.target], let store else { continue }
+            // Notes that cannot be read say as little as none: it counts as not followed.
+            let notes = try? await store.notes(BackupMetrics.logTopic, of: loaded.plan.target.description)
+            metrics.addLog(loaded.plan, words: notes?.last?.text, receivedAt: log.receivedAt, lag: log.lag)
+        }
         return metrics.text
+    }
+
+    /// Looks how far the receiving of each plan's write-ahead log is behind its server.
+    func lookAtLogs() async {
+        let following = plans.filter(\.plan.source.receivesLog)
+        for target in logs.keys where !following.contains(where: { $0.plan.target == target }) { logs[target] = nil }
+        for loaded in following { logs[loaded.plan.target] = await look(at: loaded) }
+    }
+
+    private func look(at loaded: LoadedBackupPlan) async -> LogLook {
+        guard case .postgresPhysical(let source) = loaded.plan.source, let folder = source.log.folder else { return LogLook() }
+        // A folder without a thread to read it is one of which nothing is known.
+        let received = try? await onOwnThread { _ throws(Failure) in LogFolder.newest(in: folder) }
+        var options = BackupWorkOptions(purpose: "serin daemon", later: { _ in }) { _ in }
+        options.makesKey = false
+        // A server that does not answer is left out: its own alerts tell of it.
+        let lag = try? await session.assembly.backups.open(loaded, session.state, try catalogue(), options).logLag()
+        return LogLook(receivedAt: received.flatMap { $0 }, lag: lag.flatMap { $0 })
     }
 
     func export(_ order: ExportOrder, by principal: Principal) async throws(OperationError) -> BackupJob {
@@ -169,6 +203,12 @@ actor BackupQueue: BackupDesk {
                 while !Task.isCancelled {
                     await clock.sleep(for: .minutes(1))
                     arrive.yield()
+                }
+            }
+            group.addTask {
+                while !Task.isCancelled {
+                    await self.lookAtLogs()
+                    await clock.sleep(for: .minutes(1))
                 }
             }
             for await _ in arrivals where !plans.isEmpty {

@@ -250,13 +250,22 @@ final class ConfigurationKeeper: Sendable {
             """
     }
 
-    /// Every entry of who may do what, oldest first; none where it cannot be read.
-    func entries() async -> [AccessEntry] {
+    /// Every entry of who may do what, oldest first.
+    func entries() async throws(Failure) -> [AccessEntry] {
+        guard let store else {
+            throw Failure(.unknown, standing.withLock { $0.complaint } ?? "what was agreed to could not be opened")
+        }
+        return try await Self.entries(in: store)
+    }
+
+    /// Every entry of a store, oldest first. One that cannot be read is a failure: those before it are not all there were.
+    static func entries(in store: any AccessStore) async throws(Failure) -> [AccessEntry] {
         var entries: [AccessEntry] = []
-        while let more = try? await store?.entries(after: entries.last?.sequence ?? 0, limit: 500), !more.isEmpty {
+        while true {
+            let more = try await store.entries(after: entries.last?.sequence ?? 0, limit: 500)
+            guard !more.isEmpty else { return entries }
             entries += more
         }
-        return entries
     }
 
     private func document() async throws -> JSONValue {
@@ -264,7 +273,7 @@ final class ConfigurationKeeper: Sendable {
         let state = try await store.state()
         let (complaint, unapproved) = standing.withLock { ($0.complaint, $0.unapproved) }
         return ConfigurationView.document(
-            state, entries: await entries(), complaint: complaint, unapproved: unapproved, at: session.now)
+            state, entries: try await entries(), complaint: complaint, unapproved: unapproved, at: session.now)
     }
 }
 

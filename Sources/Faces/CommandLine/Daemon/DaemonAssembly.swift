@@ -37,11 +37,23 @@ public protocol DaemonMessages: Sendable {
     /// Sends and fetches until the task is cancelled.
     func run() async
 
+    /// What people were not told by each channel in force.
+    func undelivered() async throws(Failure) -> [Undelivered]
+
     /// What came in and went out since the start, in the text format of Prometheus.
     func metrics() async -> String
 
     /// Releases what it keeps.
     func close() async
+}
+
+extension DaemonMessages {
+    /// Whether people are told, for those who ask whether the daemon is ready. It drives rollouts all the same.
+    func readiness() async -> [ReadinessCheck] {
+        do throws(Failure) { return try await undelivered().map(\.check) } catch {
+            return [ReadinessCheck("notifications", complaint: error.message, isFatal: false)]
+        }
+    }
 }
 
 /// How the parts of a daemon that has a configuration are put together.

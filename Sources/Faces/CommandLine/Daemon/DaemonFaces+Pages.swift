@@ -11,7 +11,8 @@ extension DaemonFaces {
     /// - Parameter hosts: The names by which browsers may reach them, beside those of the computer itself.
     mutating func addPages(
         of operations: any RolloutOperations, _ session: Session, backups: any BackupDesk, hosts: [String],
-        decided: @escaping @Sendable () async -> [AuditPage.Line], checks: @escaping @Sendable () async -> [ReadinessCheck]
+        decided: @escaping @Sendable () async throws(Failure) -> [AuditPage.Line],
+        checks: @escaping @Sendable () async -> [ReadinessCheck]
     ) throws(Failure) {
         let clock = SystemClock()
         let sessions = try PageSessions(over: Authenticators(authenticators), now: { clock.now() })
@@ -29,7 +30,8 @@ extension DaemonFaces {
             decided: decided,
             checks: {
                 await checks().map { check in
-                    HealthPage.Check(check.name, check.complaint == nil ? .good : .bad, check.complaint ?? "as it should be")
+                    let tone: Tone = check.complaint == nil ? .good : check.isFatal ? .bad : .warn
+                    return HealthPage.Check(check.name, tone, check.complaint ?? "as it should be")
                 }
             }, stateFolder: shellQuoted(session.state.path), hosts: Set(hosts.map { $0.lowercased() }))
         others += Pages(sources, sessions: sessions).routes

@@ -18,14 +18,15 @@ struct DaemonFiles: Sendable {
     static func read(_ flags: DaemonRun.Flags, _ session: Session) throws -> DaemonFiles {
         var files: [ConfigurationSet.File] = []
         if let path = flags.configuration {
-            files.append(.init(.configuration, path: path, text: try PolicyArguments.text(of: path, kind: "configuration")))
+            files.append(
+                .init(.configuration, path: path, text: try PolicyArguments.text(ofRegular: path, kind: "configuration")))
         }
         let settings = try files.first.map { try Self.settings($0, session) }?.settings ?? DaemonSettings()
         if let path = flags.identities ?? settings.identities {
             files.append(.init(.identities, path: path, text: try IdentityFile.text(of: path)))
         }
         for path in flags.plans + settings.backups {
-            files.append(.init(.plan, path: path, text: try PolicyArguments.text(of: path, kind: "plan")))
+            files.append(.init(.plan, path: path, text: try PolicyArguments.text(ofRegular: path, kind: "plan")))
         }
         let group = flags.socketGroup.map { ["--socket-group \($0)"] } ?? []
         let words = group + (flags.groupMayStart ? ["--group-may-start"] : [])

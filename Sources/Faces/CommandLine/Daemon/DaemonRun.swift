@@ -125,7 +125,9 @@ struct DaemonRun: Sendable {
             throw error
         }
         let queue = BackupQueue(session, plans: prepared.plans)
-        let checks = { @Sendable in await controller.readiness() + [keeper.readiness] }
+        let checks = { @Sendable [messages] in
+            await controller.readiness() + [keeper.readiness] + (await messages?.readiness() ?? [])
+        }
         var faces = DaemonFaces(
             controller.operations, session, backups: queue, configuration: keeper, checks: checks,
             authenticators: [remote, local],
@@ -134,7 +136,7 @@ struct DaemonRun: Sendable {
         do {
             try faces.addPages(
                 of: controller.operations, session, backups: queue, hosts: flags.pageHosts + settings.pageHosts,
-                decided: { await keeper.entries().map(ConfigurationView.line) }, checks: checks)
+                decided: { () throws(Failure) in try await keeper.entries().map(ConfigurationView.line) }, checks: checks)
             let socket = try UnixSocket(listeningAt: session.state.daemonSocket, group: group)
             var limits = Limits()
             limits.connections = settings.connections
@@ -249,7 +251,7 @@ struct DaemonRun: Sendable {
     /// Reads and checks a configuration.
     static func load(_ file: String, _ session: Session) throws(OperationError) -> LoadedDaemon {
         try session.assembly.daemon.readSettings(
-            PolicySource(file: file, text: try PolicyArguments.text(of: file, kind: "configuration")))
+            PolicySource(file: file, text: try PolicyArguments.text(ofRegular: file, kind: "configuration")))
     }
 
     /// Takes over the configuration as it is now. When anything is wrong with it the one before stays in force, and that is said.

@@ -1,4 +1,3 @@
-internal import Glibc
 public import SerinMigrations
 public import SerinModel
 public import SerinPolicies
@@ -23,8 +22,8 @@ public struct GivenMigrations: Sendable, Hashable {
     private static let limit = 32 << 20
 
     /// A file of plain SQL, or standard input: one revision, the way forward alone.
-    static func plainFile(_ path: String) throws(Failure) -> GivenMigrations {
-        let bytes = try contents(path)
+    static func plainFile(_ path: String) async throws(Failure) -> GivenMigrations {
+        let bytes = try await contents(path)
         let file = path == "-" ? PolicySource.standardInput : path
         let script = MigrationScript(
             revision: file, name: "", up: .text(SerinMigrations.MigrationText(file: file, sql: bytes, wrapping: .separate)),
@@ -32,29 +31,17 @@ public struct GivenMigrations: Sendable, Hashable {
         return GivenMigrations(scripts: [script], wantsWayBack: false)
     }
 
-    private static func contents(_ path: String) throws(Failure) -> [UInt8] {
-        let descriptor = path == "-" ? STDIN_FILENO : open(path, O_RDONLY | O_CLOEXEC)
-        guard descriptor >= 0 else { throw unreadable(path, errno) }
-        defer { if descriptor != STDIN_FILENO { close(descriptor) } }
-        var bytes: [UInt8] = []
-        var buffer = [UInt8](repeating: 0, count: 64 << 10)
-        while bytes.count <= limit {
-            let count = read(descriptor, &buffer, buffer.count)
-            if count == 0 { return bytes }
-            guard count > 0 else {
-                if errno == EINTR { continue }
-                throw unreadable(path, errno)
-            }
-            bytes += buffer.prefix(count)
+    private static func contents(_ path: String) async throws(Failure) -> [UInt8] {
+        let bytes: [UInt8]
+        do throws(GivenFile.Fault) { bytes = try await GivenFile.bytes(of: path, limit: limit) } catch {
+            throw Failure(
+                .invalid, "cannot read the migrations in \(path): \(error.words)", hint: "\(LintPlaceArgument.help)")
         }
-        throw Failure(
-            .invalid, "\(path) is longer than \(limit >> 20) MiB, the most that is read", hint: "is this the right file?")
-    }
-
-    private static func unreadable(_ path: String, _ code: Int32) -> Failure {
-        Failure(
-            .invalid, "cannot read the migrations in \(path): \(String(cString: strerror(code)))",
-            hint: "\(LintPlaceArgument.help)")
+        guard bytes.count <= limit else {
+            throw Failure(
+                .invalid, "\(path) is longer than \(limit >> 20) MiB, the most that is read", hint: "is this the right file?")
+        }
+        return bytes
     }
 }
 

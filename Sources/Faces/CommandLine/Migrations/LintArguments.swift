@@ -75,9 +75,9 @@ struct LintPlaceArgument: Sendable {
     }
 
     /// How the revisions that are there are found; nil for one text of SQL, which has none.
-    func policy(_ session: Session) throws -> MigrationPolicy? {
+    func policy(_ session: Session) async throws -> MigrationPolicy? {
         if place.hasSuffix(".yaml") || place.hasSuffix(".yml") {
-            let source = PolicySource(file: place, text: try PolicyArguments.text(of: place))
+            let source = PolicySource(file: place, text: try await PolicyArguments.text(of: place))
             guard let migrations = try session.assembly.readPolicy(source).policy.migrations else { throw Self.none(place) }
             return migrations
         }
@@ -90,8 +90,8 @@ struct LintPlaceArgument: Sendable {
 
     /// Reads and judges what is there.
     func lint(_ arguments: LintArguments, _ session: Session) async throws -> LintReport {
-        guard let policy = try policy(session) else {
-            return try await arguments.lint(try GivenMigrations.plainFile(place), place)
+        guard let policy = try await policy(session) else {
+            return try await arguments.lint(try await GivenMigrations.plainFile(place), place)
         }
         return try await arguments.lint(policy, place, session)
     }

@@ -17,7 +17,7 @@ struct MaintenanceFence: Sendable {
     /// Keeps writes away; whether that is proven.
     func close() async -> Bool {
         do throws(Failure) {
-            if let objection = await objection() { throw objection }
+            if let objection = await Self.objection(to: service, migrate.session) { throw objection }
             try await migrate.migrations.noteFence(of: migrate.key, by: MigrateSession.principal)
             try await run(maintenance.on, "fence")
             migrate.session.note("writes are fenced")
@@ -35,7 +35,7 @@ struct MaintenanceFence: Sendable {
             do throws(Failure) {
                 let left = try await migrate.migrations.fences()
                 guard !left.isEmpty else { return true }
-                if let objection = await objection() { throw objection }
+                if let objection = await Self.objection(to: service, migrate.session) { throw objection }
                 try await run(maintenance.off, "unfence-\(number)")
                 try await migrate.migrations.forgetFences()
                 migrate.session.note("writes are let in again (fenced by \(left.map { plain($0) }.joined(separator: ", ")))")
@@ -54,13 +54,18 @@ struct MaintenanceFence: Sendable {
     }
 
     /// A rollout fences writes by the same hooks, and lets them in itself.
-    private func objection() async -> Failure? {
-        // Where no controller ever was, or none answers, there is none to be in the way.
-        let reader = try? await ControllerLocator(migrate.session).reader(
-            for: service.description, assembly: migrate.session.assembly)
-        guard let status = try? await reader?.status(of: service.description), !status.isFinal else { return nil }
-        return Failure(
-            .conflict, "rollout \(status.id) of \(service) is under way (\(status.state))", hint: "wait until it is over")
+    static func objection(to service: ServiceName, _ session: Session) async -> Failure? {
+        do throws(OperationError) {
+            guard let status = try await ControllerLocator(session).unfinished(of: service, assembly: session.assembly) else {
+                return nil
+            }
+            return Failure(
+                .conflict, "rollout \(status.id) of \(service) is under way (\(status.state))", hint: "wait until it is over")
+        } catch {
+            return Failure(
+                .unknown, "nobody can tell whether a rollout of \(service) is under way: \(error.description)",
+                hint: "serin status \(service) has to answer first; --state or SERIN_STATE names another state folder")
+        }
     }
 
     private func run(_ action: ActionPolicy, _ name: String) async throws(Failure) {

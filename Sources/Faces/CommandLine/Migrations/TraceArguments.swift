@@ -57,7 +57,7 @@ struct TraceArguments: Sendable {
     func lint(
         _ place: LintPlaceArgument, _ arguments: LintArguments, _ session: Session
     ) async throws -> (LintReport, stopped: String?) {
-        guard let policy = try place.policy(session) else {
+        guard let policy = try await place.policy(session) else {
             throw UsageError("--trace needs revisions", hint: "a policy, a folder of SQL files, or an alembic.ini")
         }
         var target = target
@@ -76,7 +76,7 @@ struct TraceArguments: Sendable {
     /// Restores a backup at the server of the trace, and gives the name of its database.
     private func restored(_ word: String, _ session: Session) async throws -> String {
         let cut = word.lastIndex(of: ":")
-        var loaded = try PlanArgument.load(String(word[..<(cut ?? word.endIndex)]), session)
+        var loaded = try await PlanArgument.load(String(word[..<(cut ?? word.endIndex)]), session)
         guard case .postgres = loaded.plan.source else {
             throw UsageError("the plan of --from-backup makes no dumps of a database", hint: "--template takes any database")
         }

@@ -10,6 +10,8 @@ public struct Console: Sendable {
     public var neverWait: @Sendable () -> Void
     /// Writes messages as JSON from now on, one document a line.
     public var logAsJSON: @Sendable () -> Void
+    /// Waits a moment for what is not written yet, and says why data could not be written; nil when all of it was.
+    public var dataFailure: @Sendable () async -> String?
     /// Whether data goes to a terminal.
     public var isDataTerminal: Bool
     /// Whether messages go to a terminal.
@@ -21,6 +23,7 @@ public struct Console: Sendable {
     public init(
         writeData: @escaping @Sendable (String) -> Void, writeMessage: @escaping @Sendable (String) -> Void,
         neverWait: @escaping @Sendable () -> Void = {}, logAsJSON: @escaping @Sendable () -> Void = {},
+        dataFailure: @escaping @Sendable () async -> String? = { nil },
         isDataTerminal: Bool = false, isMessageTerminal: Bool = false,
         width: @escaping @Sendable () -> Int = { 100 }
     ) {
@@ -28,6 +31,7 @@ public struct Console: Sendable {
         self.writeMessage = writeMessage
         self.neverWait = neverWait
         self.logAsJSON = logAsJSON
+        self.dataFailure = dataFailure
         self.isDataTerminal = isDataTerminal
         self.isMessageTerminal = isMessageTerminal
         self.width = width
@@ -37,8 +41,11 @@ public struct Console: Sendable {
     static func standard(_ output: Output) -> Console {
         Console(
             writeData: { output.write($0, to: STDOUT_FILENO) }, writeMessage: { output.write($0) },
-            neverWait: { output.neverWait() }, logAsJSON: { output.logAsJSON() }, isDataTerminal: isatty(STDOUT_FILENO) == 1,
-            isMessageTerminal: isatty(STDERR_FILENO) == 1,
+            neverWait: { output.neverWait() }, logAsJSON: { output.logAsJSON() },
+            dataFailure: {
+                await output.flush(within: .seconds(4))
+                return output.dataFailure
+            }, isDataTerminal: isatty(STDOUT_FILENO) == 1, isMessageTerminal: isatty(STDERR_FILENO) == 1,
             width: {
                 var size = winsize()
                 return ioctl(STDERR_FILENO, UInt(TIOCGWINSZ), &size) == 0 && size.ws_col > 0 ? Int(size.ws_col) : 100

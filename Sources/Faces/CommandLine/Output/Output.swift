@@ -6,6 +6,12 @@ internal import SerinLocks
 /// As long as nobody is in charge of a rollout, whoever writes waits for the reader. A controller never waits: from `neverWait` on
 /// one thread writes what is queued, and what nobody reads in time is dropped, oldest first; calls on people last.
 final class Output: Sendable {
+    /// Why a text could not be written.
+    struct Fault: Error {
+        /// The system's error number.
+        var code: Int32
+    }
+
     private struct Piece: Sendable {
         var text: String
         var descriptor: Int32
@@ -20,16 +26,20 @@ final class Output: Sendable {
         var dropped = 0
         var isWriting = false
         var isJSON = false
+        var dataFault: Fault?
     }
 
     /// The most that waits for a reader, in bytes.
     static let limit = 1 << 20
 
     private let state = Locked(State())
-    private let put: @Sendable (String, Int32) -> Void
+    private let put: @Sendable (String, Int32) throws(Fault) -> Void
 
     /// An output that puts each text where `put` does, which may block.
-    init(put: @escaping @Sendable (_ text: String, _ descriptor: Int32) -> Void = Output.write) { self.put = put }
+    init(put: @escaping @Sendable (_ text: String, _ descriptor: Int32) throws(Fault) -> Void = Output.write) { self.put = put }
+
+    /// Why data could not be written, in the system's words; nil when all of it was, or nobody reads it any more.
+    var dataFailure: String? { state.withLock { $0.dataFault.map { String(cString: strerror($0.code)) } } }
 
     /// Lets nobody wait any more.
     func neverWait() { state.withLock { $0.mayWait = false } }
@@ -53,7 +63,7 @@ final class Output: Sendable {
             defer { state.isWriting = true }
             return !state.isWriting
         }
-        guard let mustStart else { return put(text, descriptor) }
+        guard let mustStart else { return tryToPut(text, descriptor) }
         // Without a thread it is written by the next one.
         if mustStart, startThread({ [self] in drain() }) != 0 { state.withLock { $0.isWriting = false } }
     }
@@ -75,7 +85,16 @@ final class Output: Sendable {
     }
 
     private func drain() {
-        while let next = next() { put(next.text, next.descriptor) }
+        while let next = next() { tryToPut(next.text, next.descriptor) }
+    }
+
+    /// Writes what can be written: a rollout must not end for the rest.
+    private func tryToPut(_ text: String, _ descriptor: Int32) {
+        do throws(Fault) { try put(text, descriptor) } catch {
+            // That nobody reads on is the reader's choice.
+            guard descriptor == STDOUT_FILENO, error.code != EPIPE else { return }
+            state.withLock { $0.dataFault = $0.dataFault ?? error }
+        }
     }
 
     private func next() -> Piece? {
@@ -96,7 +115,7 @@ final class Output: Sendable {
     }
 
     /// Writes all of a text, however long that takes.
-    @Sendable private static func write(_ text: String, to descriptor: Int32) {
+    @Sendable private static func write(_ text: String, to descriptor: Int32) throws(Fault) {
         var bytes = Array(text.utf8)[...]
         while !bytes.isEmpty {
             let count = bytes.withUnsafeBytes { Glibc.write(descriptor, $0.baseAddress, $0.count) }
@@ -106,8 +125,7 @@ final class Output: Sendable {
                 var waiting = pollfd(fd: descriptor, events: Int16(POLLOUT), revents: 0)
                 _ = poll(&waiting, 1, 1000)
             } else if errno != EINTR {
-                // Nobody reads any more (EPIPE) or the disk is full: a rollout must not end for that.
-                return
+                throw Fault(code: errno)
             }
         }
     }

@@ -118,8 +118,10 @@ struct SupportBundle {
     mutating func add(file: String) {
         let lines: [String]
         do throws(OperationError) {
-            lines = try PolicyArguments.text(of: file, kind: "file").split(separator: "\n", omittingEmptySubsequences: false)
-                .map { Self.withoutSecrets(String($0)) }
+            lines = try PolicyArguments.text(ofRegular: file, kind: "file").split(
+                separator: "\n", omittingEmptySubsequences: false
+            )
+            .map { Self.withoutSecrets(String($0)) }
         } catch { lines = ["cannot be read: \(error)"] }
         parts.append(Part(title: "file \(plain(file))", lines: lines))
     }

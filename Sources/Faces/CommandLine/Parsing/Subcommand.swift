@@ -73,11 +73,15 @@ struct CommandTable: Sendable {
             rest.removeFirst()
             if token == "-h" || token == "--help" { return .help(Help.overview(self)) }
             if token == "--version" { return try resolve(["version"]) }
+            try Self.refuseValue(of: token)
             leading.append(token)
             if Globals.valued.contains(token), let value = rest.popFirst() { leading.append(value) }
         }
         guard let name = rest.popFirst() else {
-            guard leading.isEmpty else { throw UsageError("missing a command", hint: "serin --help lists them") }
+            guard leading.isEmpty else {
+                try Arguments(tokens: leading).refuseStrangers(Globals.describe() + Self.alone)
+                throw UsageError("missing a command", hint: "serin --help lists them")
+            }
             return .help(Help.overview(self))
         }
         if name == "help" {
@@ -90,8 +94,9 @@ struct CommandTable: Sendable {
         }
         let verb = try verb(wholeName(name, &rest))
         let tokens = leading + rest
-        if tokens.prefix(while: { $0 != "--" }).contains(where: { $0 == "--help" || $0 == "-h" }) {
-            return .help(Help.page(verb))
+        for token in tokens.prefix(while: { $0 != "--" }) {
+            if token == "--help" || token == "-h" { return .help(Help.page(verb)) }
+            if token.hasPrefix("--help=") { try Self.refuseValue(of: token) }
         }
         var input = Arguments(tokens: tokens)
         try input.refuseStrangers(verb.describe() + Globals.describe())
@@ -99,6 +104,17 @@ struct CommandTable: Sendable {
         let action = try verb.parse(&input)
         try input.finish()
         return .run(verb, globals, action)
+    }
+
+    /// The options that stand alone, in place of a command.
+    private static let alone = [
+        Parameter(names: ["-h", "--help"], kind: .flag, help: ""), Parameter(names: ["--version"], kind: .flag, help: ""),
+    ]
+
+    private static func refuseValue(of token: String) throws(UsageError) {
+        let name = token.prefix { $0 != "=" }
+        guard name != token, alone.contains(where: { $0.names.contains(String(name)) }) else { return }
+        throw UsageError("\(name) takes no value")
     }
 
     /// Joins the words of a name that has several, as many as there are in the name of a verb.

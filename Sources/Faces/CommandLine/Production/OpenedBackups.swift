@@ -378,8 +378,9 @@ struct OpenedBackups: BackupWork {
     }
 
     private func register() throws(Failure) -> RegisterKeeper {
-        RegisterKeeper(
-            places, of: plan.target.description, catalogue: catalogue, authenticate: ManifestSeal(try keys.get().manifest).code,
+        let seal = try settings.seal
+        return RegisterKeeper(
+            places, of: plan.target.description, catalogue: catalogue, authenticate: seal.code, former: seal.former,
             now: Self.now)
     }
 

@@ -21,6 +21,7 @@ final class OpenedDaemon: OpenedController, RolloutOperations {
     private let open: Open
     private let peers: any Authenticator
     private let retries: RetryBudget
+    private let measures: ControllerMeasures
     private let report: @Sendable (String) -> Void
     private let readPolicy: @Sendable (PolicySource) throws(OperationError) -> LoadedPolicy
     private let members = Locked<[ServiceName: Member]>([:])
@@ -34,7 +35,8 @@ final class OpenedDaemon: OpenedController, RolloutOperations {
     var operations: any RolloutOperations { self }
 
     init(
-        state: StateRoot, peers: any Authenticator, retries: RetryBudget, report: @escaping @Sendable (String) -> Void,
+        state: StateRoot, peers: any Authenticator, retries: RetryBudget, measures: ControllerMeasures,
+        report: @escaping @Sendable (String) -> Void,
         open: @escaping Open,
         readPolicy: @escaping @Sendable (PolicySource) throws(OperationError) -> LoadedPolicy
     ) {
@@ -42,6 +44,7 @@ final class OpenedDaemon: OpenedController, RolloutOperations {
         self.open = open
         self.peers = peers
         self.retries = retries
+        self.measures = measures
         self.report = report
         self.readPolicy = readPolicy
         (arrivals, arrive) = AsyncStream.makeStream()
@@ -59,13 +62,14 @@ final class OpenedDaemon: OpenedController, RolloutOperations {
     }
 
     func readiness() async -> [ReadinessCheck] {
+        var known: [ServiceName] = []
+        var folder = access(state.path, W_OK) == 0 ? nil : String(cString: strerror(errno))
+        // One that cannot be listed must not look like one without services.
+        do throws(Failure) { known = try state.services() } catch { folder = folder ?? error.message }
         var checks = [
             ReadinessCheck("running", complaint: isStopping.withLock { $0 } ? "it is stopping" : nil),
-            ReadinessCheck(
-                "state folder", complaint: access(state.path, W_OK) == 0 ? nil : String(cString: strerror(errno))),
+            ReadinessCheck("state folder", complaint: folder),
         ]
-        // Whoever may not list the state folder could not have opened anything in it either.
-        let known = (try? state.services()) ?? []
         for service in known {
             var complaint: String?
             if let member = members.withLock({ $0[service] }) {
@@ -180,6 +184,15 @@ final class OpenedDaemon: OpenedController, RolloutOperations {
         var all: [Ending: Int] = [:]
         for member in sortedMembers() { all.merge(await member.service.operations.endings(), uniquingKeysWith: +) }
         return all
+    }
+
+    func measurements() async -> Measurements {
+        var present = measures.present
+        // As for the readiness: whoever may not list the state folder has nothing open in it.
+        let known = (try? state.services()) ?? []
+        let open = members.withLock { Set($0.keys) }
+        for service in open.union(known) { present.isInCharge[service] = open.contains(service) }
+        return present
     }
 
     func statusChange(of name: String, from seen: RolloutStatus?, timeout: Duration) async throws(OperationError) -> RolloutStatus

@@ -93,7 +93,7 @@ final class OpenedService: OpenedController {
                     keeper.showLife(isInCharge: isInCharge)
                     life.withLock { $0 = ContinuousClock().now }
                 }, hasMark: { mark.exists }, clearMark: { mark.clear() }),
-            isHaltAsked: { HaltFile(path: folder.halt).exists }, retries: surroundings.retries)
+            isHaltAsked: { HaltFile(path: folder.halt).exists }, retries: surroundings.retries, measures: surroundings.measures)
         let controller = ServiceController(service: service, parts: parts)
         do throws(OperationError) {
             try await controller.recover()

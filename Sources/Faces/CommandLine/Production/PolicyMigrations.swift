@@ -30,7 +30,7 @@ extension Surroundings {
     private func lease(of policy: Policy, _ backups: BackupAssembly) throws(Failure) -> String {
         guard case .file(let file)? = policy.backup?.plan else { return policy.service.description }
         do {
-            let text = try PolicyArguments.text(of: file, kind: "plan")
+            let text = try PolicyArguments.text(ofRegular: file, kind: "plan")
             return try backups.readPlan(PolicySource(file: file, text: text)).plan.target.description
         } catch {
             throw Failure(.invalid, "the backup plan names the lease of the database and cannot be read: \(error)")

@@ -40,7 +40,7 @@ extension Assembly {
             openDaemon: { state, peers, notifier throws(OperationError) in
                 let shared = try surroundings()
                 let daemon = OpenedDaemon(
-                    state: state, peers: peers, retries: shared.retries,
+                    state: state, peers: peers, retries: shared.retries, measures: shared.measures,
                     report: { text in shared.output.write("serin: \(plain(text))\n", isKept: true) },
                     open: { service throws(OperationError) in
                         try await OpenedService.open(
@@ -111,7 +111,7 @@ extension Assembly {
     static func backupPlan(of loaded: LoadedPolicy, named file: String) throws(OperationError) -> LoadedBackupPlan {
         switch loaded.policy.backup?.plan {
         case .file(let path):
-            return try loadPlan(PolicySource(file: path, text: try PolicyArguments.text(of: path, kind: "plan")))
+            return try loadPlan(PolicySource(file: path, text: try PolicyArguments.text(ofRegular: path, kind: "plan")))
         case .short:
             if let plan = BackupPlan(shortFormOf: loaded.policy) {
                 return LoadedBackupPlan(file: file, plan: plan, hash: loaded.hash)

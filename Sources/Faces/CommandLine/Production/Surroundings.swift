@@ -18,6 +18,8 @@ struct Surroundings: Sendable {
     let output: Output
     /// What all rollouts of this process together may retry.
     let retries = RetryBudget(clock: SystemClock()) { Double.random(in: 0...1) }
+    /// Where all controllers of this process note what they measure of themselves.
+    let measures = ControllerMeasures()
     private let transport: Transport
     private let hubs: TelemetryHubs
 

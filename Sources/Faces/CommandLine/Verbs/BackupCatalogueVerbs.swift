@@ -14,7 +14,7 @@ extension Subcommand {
         let only = try input.text("--destination", value: "NAME", help: "only this one")
         let argument = try PlanArgument(&input)
         return { session in
-            let loaded = try argument.load(session)
+            let loaded = try await argument.load(session)
             return try await BackupSession.with(session) { backups in
                 let work = try await backups.work(loaded, "serin backup catalogue check")
                 var all: [(destination: String, difference: CatalogueDifference)] = []
@@ -52,7 +52,7 @@ extension Subcommand {
         let only = try input.text("--destination", value: "NAME", help: "only this one")
         let argument = try PlanArgument(&input)
         return { session in
-            let loaded = try argument.load(session)
+            let loaded = try await argument.load(session)
             return try await BackupSession.with(session) { backups in
                 let work = try await backups.work(loaded, "serin backup import", makesKey: false)
                 var imported: [BackupID] = []

@@ -20,7 +20,7 @@ extension Subcommand {
         let name = try input.optionalPositional("BACKUP", help: "an identifier, the end of one, or latest (the default)")
         guard !all || name == nil || input.isDescribing else { throw UsageError("--missing and BACKUP exclude each other") }
         return { session in
-            let loaded = try argument.load(session)
+            let loaded = try await argument.load(session)
             let target = loaded.plan.target.description
             return try await BackupSession.with(session) { backups in
                 let places = loaded.plan.destinations.map(\.name)

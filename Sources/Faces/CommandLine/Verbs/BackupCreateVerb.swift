@@ -27,7 +27,7 @@ extension Subcommand {
         let tags = try input.every("--tag", value: "TAG", help: "a mark; may stand several times") { $0.isEmpty ? nil : $0 }
         let argument = try PlanArgument(&input)
         return { session in
-            let loaded = try argument.load(session)
+            let loaded = try await argument.load(session)
             return try await BackupSession.with(session) { backups in
                 let items: [BackupAgenda.Item]
                 if scheduled {

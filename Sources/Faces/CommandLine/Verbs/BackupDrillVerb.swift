@@ -39,7 +39,7 @@ extension Subcommand {
             throw UsageError("--done and --reason belong together")
         }
         return { session in
-            let loaded = try argument.load(session)
+            let loaded = try await argument.load(session)
             if let done { return try await settle(done, reason ?? "", loaded, session) }
             if let report { return try await judge(report, loaded, session) }
             return try await BackupSession.with(session) { backups in
@@ -115,7 +115,7 @@ extension Subcommand {
 
     /// Whether a file is a report as it was written.
     private static func judge(_ file: String, _ loaded: LoadedBackupPlan, _ session: Session) async throws -> ExitCode {
-        let bytes = Array(try PolicyArguments.text(of: file, kind: "report").utf8)
+        let bytes = Array(try await PolicyArguments.text(of: file, kind: "report").utf8)
         return try await BackupSession.with(session) { backups in
             let work = try await backups.work(loaded, "serin backup drill")
             // Without the key nothing is said of the report.

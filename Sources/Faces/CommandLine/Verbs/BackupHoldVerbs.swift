@@ -24,7 +24,7 @@ extension Subcommand {
         guard !legal || span == nil || input.isDescribing else { throw UsageError("--legal and --for exclude each other") }
         return { session in
             try await BackupSession.with(session) { backups in
-                let loaded = try file.map { file throws(OperationError) in try PlanArgument.load(file, session) }
+                let loaded = try await PlanArgument.load(file.map { [$0] } ?? [], session).first
                 let record = try await backups.record(name, target: loaded?.plan.target.description)
                 let hold = Hold(legal ? .legal : .permanent, reason: reason, until: span.map { session.now + $0 })
                 try await backups.append([
@@ -49,7 +49,7 @@ extension Subcommand {
         let name = try input.positional("BACKUP", help: "an identifier, the end of one, or latest")
         return { session in
             try await BackupSession.with(session) { backups in
-                let loaded = try file.map { file throws(OperationError) in try PlanArgument.load(file, session) }
+                let loaded = try await PlanArgument.load(file.map { [$0] } ?? [], session).first
                 let record = try await backups.record(name, target: loaded?.plan.target.description)
                 let kind = legal ? Hold.Kind.legal : .permanent
                 guard record.holds.contains(where: { $0.kind == kind }) else {

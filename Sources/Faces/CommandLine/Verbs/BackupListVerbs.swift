@@ -110,7 +110,7 @@ extension Subcommand {
                 var selection = arguments.selection
                 var expiries: [BackupID: Instant] = [:]
                 if let file {
-                    let plan = try PlanArgument.load(file, session).plan
+                    let plan = try await PlanArgument.load(file, session).plan
                     selection.target = plan.target.description
                     expiries = backups.expiries(of: [plan], state)
                 }

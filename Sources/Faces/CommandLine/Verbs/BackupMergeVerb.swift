@@ -38,7 +38,7 @@ extension Subcommand {
             throw UsageError("'\(table)' names no schema", hint: "such as public.\(table)")
         }
         return { session in
-            let loaded = try argument.load(session)
+            let loaded = try await argument.load(session)
             return try await BackupSession.with(session) { backups in
                 let work = try await backups.work(loaded, "serin backup merge")
                 guard let known = try await work.sideDatabases().first(where: { $0.name == name })?.known else {

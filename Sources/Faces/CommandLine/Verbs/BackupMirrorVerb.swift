@@ -32,7 +32,7 @@ extension Subcommand {
             throw UsageError("the database is named by one of --url-env, --url-file and --url-cred")
         }
         return { [files] session in
-            let plans = try files.map { try PlanArgument.load($0, session).plan }
+            let plans = try await PlanArgument.load(files, session).map(\.plan)
             guard let reference = given.first else { return .usage }
             let url = try Secrets(environment: session.environment).read(reference)
             return try await BackupSession.with(session) { backups in

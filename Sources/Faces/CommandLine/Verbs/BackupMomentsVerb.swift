@@ -24,7 +24,7 @@ extension Subcommand {
         return { session in
             let end = to ?? session.now
             guard let from, from <= end else { throw UsageError("--from is later than --to") }
-            let loaded = try argument.load(session)
+            let loaded = try await argument.load(session)
             return try await BackupSession.with(session) { backups in
                 let found = try await backups.work(loaded, "serin backup moments").moments(from...end)
                 show(found, session)

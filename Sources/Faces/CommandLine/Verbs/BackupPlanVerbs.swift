@@ -26,7 +26,7 @@ extension Subcommand {
         let offline = try input.flag("--offline", help: "only validate the file")
         let argument = try PlanArgument(&input)
         return { session in
-            let loaded = try argument.load(session)
+            let loaded = try await argument.load(session)
             for warning in loaded.warnings { session.note("warning: \(plainLines(warning.description))") }
             let probes =
                 offline
@@ -87,7 +87,7 @@ extension Subcommand {
         var files = [try input.positional("PLAN", help: "a backup plan")]
         while !input.isDescribing, let file = try input.optionalPositional("PLAN", help: "more of them") { files.append(file) }
         return { [files] session in
-            let plans = try files.map { try PlanArgument.load($0, session) }
+            let plans = try await PlanArgument.load(files, session)
             return try await BackupSession.with(session) { backups in
                 // What was cut off counts as failed from here on.
                 for plan in plans { try await backups.closeDeadRuns(plan, at: session.now) }

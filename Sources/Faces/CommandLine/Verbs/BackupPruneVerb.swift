@@ -23,7 +23,7 @@ extension Subcommand {
         }
         let argument = try PlanArgument(&input)
         return { session in
-            let loaded = try argument.load(session)
+            let loaded = try await argument.load(session)
             return try await BackupSession.with(session) { backups in
                 let target = loaded.plan.target.description
                 let lastRun = try await backups.notes(BackupPruner.topic, target).last?.at

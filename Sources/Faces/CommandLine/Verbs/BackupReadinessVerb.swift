@@ -26,7 +26,7 @@ extension Subcommand {
             throw UsageError("--attest and --reason belong together")
         }
         return { session in
-            let loaded = try argument.load(session)
+            let loaded = try await argument.load(session)
             return try await BackupSession.with(session) { backups in
                 let target = loaded.plan.target.description
                 for statement in statements { try await backups.note(statement.topic, target, nil, reason ?? "") }

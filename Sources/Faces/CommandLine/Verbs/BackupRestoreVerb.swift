@@ -27,7 +27,7 @@ extension Subcommand {
     ) { input throws(UsageError) in
         let arguments = try RestoreArguments(&input)
         return { session in
-            let loaded = try arguments.plan.load(session)
+            let loaded = try await arguments.plan.load(session)
             return try await BackupSession.with(session) { backups in
                 let restoring = Restoring(arguments: arguments, loaded: loaded, backups: backups)
                 let wanted = loaded.plan.source

@@ -33,7 +33,7 @@ extension Subcommand {
                 undo ? "--undo takes no name" : "which database is swapped in?", hint: "serin backup restored list PLAN")
         }
         return { session in
-            let loaded = try argument.load(session)
+            let loaded = try await argument.load(session)
             return try await BackupSession.with(session) { backups in
                 let progress = BackupProgress(session)
                 let work = try await backups.work(loaded, "serin backup swap", progress: progress)
@@ -97,7 +97,7 @@ extension Subcommand {
     ) { input throws(UsageError) in
         let argument = try PlanArgument(&input)
         return { session in
-            let loaded = try argument.load(session)
+            let loaded = try await argument.load(session)
             return try await BackupSession.with(session) { backups in
                 let entries = try await backups.work(loaded, "serin backup restored").sideDatabases()
                 session.data(
@@ -133,7 +133,7 @@ extension Subcommand {
         let argument = try PlanArgument(&input)
         let name = try input.positional("NAME", help: "one of serin backup restored list")
         return { session in
-            let loaded = try argument.load(session)
+            let loaded = try await argument.load(session)
             return try await BackupSession.with(session) { backups in
                 let work = try await backups.work(loaded, "serin backup restored")
                 let entry = try await work.sideDatabases().first { $0.name == name }
@@ -172,7 +172,7 @@ extension Subcommand {
             throw UsageError("a subject has 1 to 200 bytes")
         }
         return { session in
-            let loaded = try argument.load(session)
+            let loaded = try await argument.load(session)
             return try await BackupSession.with(session) { backups in
                 let target = loaded.plan.target.description
                 try await backups.note(Erasure.topic, target, nil, subject)

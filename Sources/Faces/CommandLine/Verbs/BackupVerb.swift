@@ -201,12 +201,19 @@ struct PlanArgument: Sendable {
         file = try input.positional("PLAN", help: "a backup plan; - reads standard input")
     }
 
-    func load(_ session: Session) throws(OperationError) -> LoadedBackupPlan {
-        try Self.load(file, session)
+    func load(_ session: Session) async throws(OperationError) -> LoadedBackupPlan {
+        try await Self.load(file, session)
     }
 
-    static func load(_ file: String, _ session: Session) throws(OperationError) -> LoadedBackupPlan {
-        let text = try PolicyArguments.text(of: file, kind: "plan")
+    /// Several, in their order.
+    static func load(_ files: [String], _ session: Session) async throws(OperationError) -> [LoadedBackupPlan] {
+        var plans: [LoadedBackupPlan] = []
+        for file in files { plans.append(try await load(file, session)) }
+        return plans
+    }
+
+    static func load(_ file: String, _ session: Session) async throws(OperationError) -> LoadedBackupPlan {
+        let text = try await PolicyArguments.text(of: file, kind: "plan")
         return try session.assembly.backups.readPlan(
             PolicySource(file: file == "-" ? PolicySource.standardInput : file, text: text))
     }

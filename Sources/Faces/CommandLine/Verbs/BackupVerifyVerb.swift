@@ -28,7 +28,7 @@ extension Subcommand {
         let argument = try PlanArgument(&input)
         let name = try input.optionalPositional("BACKUP", help: "an identifier, the end of one, or latest (the default)")
         return { session in
-            let loaded = try argument.load(session)
+            let loaded = try await argument.load(session)
             return try await BackupSession.with(session) { backups in
                 let work = try await backups.work(loaded, "serin backup verify", identities: identities)
                 let target = loaded.plan.target.description

@@ -21,7 +21,7 @@ extension Subcommand {
         let lint = try LintArguments(&input)
         let arguments = try PolicyArguments(&input, needsVersion: false)
         return { session in
-            let source = try arguments.source()
+            let source = try await arguments.source()
             let loaded = try session.assembly.readPolicy(source)
             let wait = Wait("trying what the policy names: \(loaded.policy.traffic.driver.driver), \(loaded.prometheus)")
             let probes =
@@ -53,7 +53,8 @@ extension Subcommand {
         let warnings = probes.count { $0.outcome == .warning }
         if failed > 0 { return ", but a rollout would be refused: \(failed) of \(probes.count) probes failed" }
         if isOffline { return "; what it names was not tried (--offline)" }
-        return warnings > 0 ? " and what it names answers, with \(warnings) warnings" : " and everything it names works"
+        return warnings > 0
+            ? " and what it names answers, with \(warnings) warning\(warnings == 1 ? "" : "s")" : " and everything it names works"
     }
 
     private static func table(_ probes: [Probe]) -> Table {

@@ -23,10 +23,10 @@ struct DatabaseArguments: Sendable {
     }
 
     /// Reads the policy, when one was named.
-    func load(_ session: Session) throws(OperationError) -> LoadedPolicy? {
+    func load(_ session: Session) async throws(OperationError) -> LoadedPolicy? {
         guard let policy else { return nil }
         let source = PolicySource(
-            file: policy == "-" ? PolicySource.standardInput : policy, text: try PolicyArguments.text(of: policy))
+            file: policy == "-" ? PolicySource.standardInput : policy, text: try await PolicyArguments.text(of: policy))
         return try session.assembly.readPolicy(source)
     }
 
@@ -85,8 +85,8 @@ struct MigrateArguments: Sendable {
     }
 
     /// What is to be migrated, and for how long at most.
-    func target(_ session: Session) throws -> MigrationTarget {
-        let release = try database.load(session)
+    func target(_ session: Session) async throws -> MigrationTarget {
+        let release = try await database.load(session)
         let loaded = release?.policy
         var policy: MigrationPolicy
         if let tool {
@@ -115,7 +115,8 @@ struct MigrateArguments: Sendable {
     private func leaseName(_ policy: Policy?, _ reference: SecretReference, _ session: Session) throws -> String {
         if let lease { return lease }
         if case .file(let file)? = policy?.backup?.plan {
-            return try PlanArgument.load(file, session).plan.target.description
+            let text = try PolicyArguments.text(ofRegular: file, kind: "plan")
+            return try session.assembly.backups.readPlan(PolicySource(file: file, text: text)).plan.target.description
         }
         if let policy { return policy.service.description }
         // What has no name cannot be reached either, which is then said with better words.

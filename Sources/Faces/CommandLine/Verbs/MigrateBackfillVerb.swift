@@ -26,7 +26,7 @@ extension Subcommand {
         let name = try input.positional("NAME", help: "by what it is known, and found again")
         let database = try DatabaseArguments(&input)
         return { session in
-            let policy = try database.load(session)?.policy
+            let policy = try await database.load(session)?.policy
             let backfills = session.assembly.migrations.backfills(try database.reference(policy))
             if work.stops {
                 guard try await backfills.stop(name) else {

@@ -57,7 +57,7 @@ struct MigrateSession: Sendable {
         progress: MigrationProgressView? = nil,
         _ body: (MigrateSession) async throws -> Value
     ) async throws -> Value {
-        var target = try arguments.target(session)
+        var target = try await arguments.target(session)
         target.options.acceptsSchema = accepting?.schema ?? false
         target.options.acceptsEdited = accepting?.edited ?? false
         if let progress { target.options.progress = { progress.show($0) } }

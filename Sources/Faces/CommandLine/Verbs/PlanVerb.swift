@@ -12,7 +12,7 @@ extension Subcommand {
         let offline = try input.flag("--offline", help: "no forecast from present traffic")
         let arguments = try PolicyArguments(&input, needsVersion: false)
         return { session in
-            let source = try arguments.source()
+            let source = try await arguments.source()
             let loaded = try session.assembly.readPolicy(source)
             let forecast =
                 offline

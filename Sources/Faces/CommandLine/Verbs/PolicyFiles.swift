@@ -33,39 +33,36 @@ struct PolicyArguments: Sendable {
     }
 
     /// Reads the file.
-    func source() throws(OperationError) -> PolicySource {
+    func source() async throws(OperationError) -> PolicySource {
         let name = file == "-" ? PolicySource.standardInput : file
         return PolicySource(
-            file: name, text: try Self.text(of: file), version: version, previous: previous, overrides: overrides)
+            file: name, text: try await Self.text(of: file), version: version, previous: previous, overrides: overrides)
     }
 
-    /// The text of a file, or of standard input.
-    static func text(of file: String, kind: String = "policy") throws(OperationError) -> String {
+    /// The text of what a command line names: a file, a pipe, or standard input, which are waited for.
+    static func text(of file: String, kind: String = "policy") async throws(OperationError) -> String {
         let name = file == "-" ? PolicySource.standardInput : file
-        let descriptor = file == "-" ? STDIN_FILENO : open(file, O_RDONLY | O_CLOEXEC)
-        guard descriptor >= 0 else { throw unreadable(name, kind) }
-        defer { if descriptor != STDIN_FILENO { close(descriptor) } }
-        var bytes: [UInt8] = []
-        var buffer = [UInt8](repeating: 0, count: 64 << 10)
-        while true {
-            let count = read(descriptor, &buffer, buffer.count)
-            if count == 0 { break }
-            guard count > 0 else {
-                if errno == EINTR { continue }
-                throw unreadable(name, kind)
-            }
-            bytes += buffer.prefix(count)
-            // One piece beyond the limit is enough to refuse it.
-            if bytes.count > YAMLLimits().bytes { break }
+        let bytes: [UInt8]
+        do throws(GivenFile.Fault) {
+            bytes = try await GivenFile.bytes(of: file, limit: YAMLLimits().bytes)
+        } catch { throw .notFound("cannot read the \(kind) \(name): \(error.words)") }
+        return try text(saying: bytes, file: name)
+    }
+
+    /// The text of what another file names, or what is read again and again: a regular file, which nobody has to wait for.
+    static func text(ofRegular file: String, kind: String) throws(OperationError) -> String {
+        let bytes: [UInt8]?
+        do throws(Failure) { bytes = try contents(ofFile: file, limit: YAMLLimits().bytes + 1) } catch {
+            throw .notFound(error.message)
         }
-        if let complaint = complaint(aboutTextOf: bytes, file: name) { throw .invalid([complaint]) }
+        guard let bytes else { throw .notFound("cannot read the \(kind) \(file): \(String(cString: strerror(ENOENT)))") }
+        return try text(saying: bytes, file: file)
+    }
+
+    private static func text(saying bytes: [UInt8], file: String) throws(OperationError) -> String {
+        if let complaint = complaint(aboutTextOf: bytes, file: file) { throw .invalid([complaint]) }
         return String(decoding: bytes, as: UTF8.self)
     }
-
-    private static func unreadable(_ file: String, _ kind: String) -> OperationError {
-        .notFound("cannot read the \(kind) \(file): \(String(cString: strerror(errno)))")
-    }
-
 }
 
 extension PolicySource {

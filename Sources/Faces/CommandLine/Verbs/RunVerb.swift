@@ -27,19 +27,22 @@ extension Subcommand {
             throw UsageError("--continue takes up a rollout as it was started, without --version and --override")
         }
         return { session in
-            let source = try arguments.source()
-            if !isContinued, let daemon = try ControllerLocator(session).daemon() {
-                return try await session.leavingRolloutWhenInterrupted { session in
-                    try await startAndWait(source, on: daemon, junit: junit, session: session)
+            try await session.untilInCharge {
+                try await arguments.source()
+            } afterwards: { source, session in
+                if !isContinued, let daemon = try ControllerLocator(session).daemon() {
+                    return try await session.leavingRolloutWhenInterrupted { session in
+                        try await startAndWait(source, on: daemon, junit: junit, session: session)
+                    }
                 }
+                guard session.globals.timeout == nil else {
+                    throw UsageError(
+                        "--timeout needs a daemon: without one this process is the controller, and the rollout ends with it",
+                        hint: "max_bake and the deadlines of the policy bound a rollout")
+                }
+                let run = OwnRun(session: session, source: source, isContinued: isContinued, socketGroup: group)
+                return finish(try await run.result(), junit: junit, continuation: run.continuation, session: session)
             }
-            guard session.globals.timeout == nil else {
-                throw UsageError(
-                    "--timeout needs a daemon: without one this process is the controller, and the rollout ends with it",
-                    hint: "max_bake and the deadlines of the policy bound a rollout")
-            }
-            let run = OwnRun(session: session, source: source, isContinued: isContinued, socketGroup: group)
-            return finish(try await run.result(), junit: junit, continuation: run.continuation, session: session)
         }
     }
 }

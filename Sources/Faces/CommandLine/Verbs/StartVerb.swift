@@ -18,7 +18,7 @@ extension Subcommand {
                 throw OperationError.unavailable(
                     "no daemon answers at \(session.state.daemonSocket)\nhint: serin daemon starts one; serin run needs none")
             }
-            let source = try arguments.source()
+            let source = try await arguments.source()
             guard !wait else { return try await startAndWait(source, on: daemon, junit: junit, session: session) }
             let status = try await daemon.start(source.startRequest, by: .uid(getuid()))
             session.data(StatusDocument.encode(status)) { _ in [status.id.description] }

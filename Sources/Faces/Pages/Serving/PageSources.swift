@@ -17,7 +17,7 @@ public struct PageSources: Sendable {
     /// Every backup of the catalogues; nil where none is kept.
     public var backups: @Sendable () async throws -> [BackupRecord]?
     /// What else was asked for or decided, beside what the services' journals tell.
-    public var decided: @Sendable () async -> [AuditPage.Line]
+    public var decided: @Sendable () async throws(Failure) -> [AuditPage.Line]
     /// What else is to be said of Serin's own health.
     public var checks: @Sendable () async -> [HealthPage.Check]
     /// The state folder, for commands to copy; empty for the usual one.
@@ -32,7 +32,7 @@ public struct PageSources: Sendable {
         text: @escaping @Sendable (RolloutStatus, [LoggedDecision]) -> String = { status, _ in Explanation.safety(status) + "\n"
         },
         backups: @escaping @Sendable () async throws -> [BackupRecord]? = { nil },
-        decided: @escaping @Sendable () async -> [AuditPage.Line] = { [] },
+        decided: @escaping @Sendable () async throws(Failure) -> [AuditPage.Line] = { () throws(Failure) in [] },
         checks: @escaping @Sendable () async -> [HealthPage.Check] = { [] }, stateFolder: String = "", hosts: Set<String> = []
     ) {
         self.operations = operations

@@ -25,8 +25,11 @@ extension Pages {
         for service in Set(try await sources.operations.statuses().map(\.service)).sorted() {
             lines += try await trail.lines(of: service)
         }
-        lines += await sources.decided()
-        let page = AuditPage(lines, search: request.parameter("q") ?? "", visit: visit)
+        var unread: String?
+        do throws(Failure) { lines += try await sources.decided() } catch {
+            unread = "Who may do what, and who agreed to the configuration, cannot be read: \(error.message)."
+        }
+        let page = AuditPage(lines, unread: unread, search: request.parameter("q") ?? "", visit: visit)
         return PageAnswer.page(page.markup, nonce: visit.nonce)
     }
 

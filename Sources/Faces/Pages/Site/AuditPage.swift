@@ -31,11 +31,13 @@ public struct AuditPage: Sendable {
     static let limit = 500
 
     let lines: [Line]
+    let unread: String?
     let search: String
     let visit: Visit
 
-    /// A page of these lines, in any order, that hold every word searched for.
-    public init(_ lines: [Line], search: String, visit: Visit) {
+    /// A page of these lines, in any order, that hold every word searched for; and what is missing because it could not be read.
+    public init(_ lines: [Line], unread: String?, search: String, visit: Visit) {
+        self.unread = unread
         let words = search.lowercased().split(separator: " ")
         self.lines = lines.filter { line in
             let text = "\(line.service) \(line.rollout ?? "") \(line.source.word) \(line.text)".lowercased()
@@ -57,6 +59,7 @@ public struct AuditPage: Sendable {
                 }
                 Tag.button(Attribute(.type, "submit"), text: "Search")
             }
+            if let unread { Tag.p(.class("safety tone-bad"), Attribute(.role, "alert"), text: unread) }
             Tag.p(
                 .class("quiet"),
                 text: "\(lines.count) found\(lines.count > Self.limit ? ", the newest \(Self.limit) shown" : "").")

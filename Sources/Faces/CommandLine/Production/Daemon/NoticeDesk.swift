@@ -96,7 +96,19 @@ final class NoticeDesk: Notifier {
         return channels
     }
 
-    /// What people do not know yet, for `serin status` and the page of Serin's own health.
+    /// What people were not told, for those who ask how the daemon is.
+    func undelivered() async throws(Failure) -> [Undelivered] {
+        let now = clock.now()
+        // Anybody may ask, and often: more than these are not read.
+        let dead = try await outbox.dead(limit: 100).filter { now - $0.nextAt <= .hours(24) }
+        return try await channels().map { channel in
+            Undelivered(
+                channel: channel.name, waiting: channel.waiting, oldest: channel.oldest, hasFailed: channel.failure != nil,
+                givenUp: dead.count { $0.destination == channel.name }, at: now)
+        }
+    }
+
+    /// What people do not know yet, with why, for `serin status` and programs.
     var routes: [Route] {
         [
             Route(

@@ -122,6 +122,14 @@ final class OpenedMessages: DaemonMessages {
 
     func close() async { await file?.close() }
 
+    func undelivered() async throws(Failure) -> [Undelivered] {
+        guard file != nil else {
+            throw Failure(
+                .unknown, "the file of messages could not be opened at the start; people are told by the log alone")
+        }
+        return try await notices.undelivered()
+    }
+
     func metrics() async -> String {
         // Kinds, results and names of channels hold nothing that would have to be escaped.
         var lines = [
