@@ -117,7 +117,8 @@ extension CatalogueStore {
                 case .begun: begun.insert(event.backup)
                 case .imported(let manifest):
                     if manifest.order.target == target, !begun.contains(event.backup) { imported.insert(event.backup) }
-                case .stored, .confirmed, .verified, .drilled, .failed, .quarantined, .held, .released, .warned, .spared,
+                case .stored, .confirmed, .verified, .drilled, .failed, .quarantined, .held, .released, .releasedHold, .warned,
+                    .spared,
                     .rewrapped,
                     .deleting, .deleted:
                     break

@@ -90,7 +90,9 @@ import Testing
         let recalled = try await scene.keeper(store).recall(by: .uid(7))
         #expect(recalled.held == [Sample.id(2)] && recalled.erasures == 1 && recalled.unread.isEmpty)
         let record = try #require(try await store.state()[Sample.id(2)])
-        #expect(record.holds == [Hold(.legal, reason: "case 42")])
+        #expect(record.holds.map(\.reason) == ["case 42"])
+        // The same one, as it was set.
+        #expect(record.holds.map(\.id) == (try await scene.first().state().records[1].holds.map(\.id)))
         #expect(try await store.state()[Sample.id(3)]?.holds == [], "a restore that read it ended with the catalogue")
         let erased = try await store.notes(Erasure.topic, of: "checkout")
         #expect(Erasure.subjects(in: erased, since: Sample.start + .seconds(30)) == ["184467"])
@@ -184,6 +186,44 @@ import Testing
         #expect(try await scene.keeper(fresh, former: [Scene.other]).keep().isEmpty)
         let recalled = try await scene.keeper(try await scene.imported()).recall(by: .uid(7))
         #expect(recalled.held == [Sample.id(2)] && recalled.erasures == 1 && recalled.unread.isEmpty)
+    }
+
+    @Test func severalHoldsOfOneKindStandBesideTheObjects() async throws {
+        let scene = try Scene()
+        defer { scene.scratch.remove() }
+        let store = try await scene.first()
+        try await store.append([Sample.event(2, at: Sample.start + .hours(1), .held(Hold(.legal, reason: "case 43")))])
+        _ = try await scene.keeper(store).keep()
+        let imported = try await scene.imported()
+        #expect(try await scene.keeper(imported).recall(by: .uid(7)).held == [Sample.id(2)])
+        #expect(Set(try await imported.state().records[1].holds.map(\.reason)) == ["case 42", "case 43"])
+    }
+
+    @Test func anImportFromOneDestinationForgetsNoHoldThatOnlyAnotherKnows() async throws {
+        let scene = try Scene()
+        defer { scene.scratch.remove() }
+        let other = RegisterKeeper(
+            [scene.places[1]], of: "checkout", catalogue: try await scene.first(), authenticate: Sample.authenticate, former: [],
+            now: { Self.now })
+        _ = try await other.keep()
+        let bare = MemoryCatalogue(digest: SHA256.digestOrEmpty)
+        for number in 1...3 { try await bare.append(try Sample.available(number, at: Sample.start)) }
+        let bucket = RegisterKeeper(
+            [scene.places[0]], of: "checkout", catalogue: bare, authenticate: Sample.authenticate, former: [], now: { Self.now })
+        _ = try await bucket.keep()
+        let before = try await scene.registers()
+
+        let imported = try await scene.imported()
+        let keeper = scene.keeper(imported)
+        let recalled = try await keeper.recall(from: "bucket", by: .uid(7))
+        #expect(recalled.held.isEmpty && recalled.unsettled.count == 3, "nobody knows what the other one holds")
+        _ = try await keeper.keep(at: "bucket")
+        #expect(try await scene.registers()[1] == before[1], "what was not read is not written")
+        // Even once a person agreed, this catalogue never released it.
+        try await imported.note(
+            AuditNote(at: Self.now, by: .uid(7), topic: Retention.settledTopic, target: "checkout", text: "agreed"))
+        #expect(try await keeper.keep().isEmpty)
+        #expect(try await keeper.recall(by: .uid(7)).held == [Sample.id(2)])
     }
 
     @Test func whatWasReleasedIsNotHeldAgain() async throws {

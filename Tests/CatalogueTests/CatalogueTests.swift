@@ -102,6 +102,41 @@ import Testing
         #expect(throws: CatalogueRefusal.self) { try apply(.deleting(destination: "bucket", reason: "old"), to: events) }
     }
 
+    @Test func severalHoldsStandSideBySideAndOneReleaseFreesOne() throws {
+        var events = history(of: order(1, time), until: .verified)
+        func tell(_ change: CatalogueEvent.Change, after: Duration = .zero) {
+            events.append(CatalogueEvent(backup: identifier(1), at: time + after, by: .uid(7), change))
+        }
+        tell(.held(Hold(.permanent, reason: "case of Ann")))
+        tell(.held(Hold(.permanent, reason: "Bob", until: time + .seconds(1))))
+        tell(.held(Hold(.legal, reason: "case 1")), after: .seconds(1))
+        tell(.held(Hold(.legal, reason: "case 2")), after: .seconds(2))
+        let record = try CatalogueState(replaying: events).records[0]
+        #expect(record.holds.map(\.reason) == ["case of Ann", "Bob", "case 1", "case 2"])
+        #expect(Set(record.holds.map(\.id)).count == 4 && record.holds.allSatisfy { $0.id.count == 8 && $0.since != nil })
+        #expect(record.holds(at: time + .hours(1)).map(\.reason) == ["case of Ann", "case 1", "case 2"])
+        #expect(throws: CatalogueRefusal.self) { try apply(.releasedHold("no such"), to: events) }
+        tell(.releasedHold(record.holds[2].id), after: .hours(1))
+        let left = try CatalogueState(replaying: events).records[0]
+        #expect(left.holds.map(\.reason) == ["case of Ann", "Bob", "case 2"])
+        #expect(left.released.map(\.reason) == ["case 1"])
+        #expect(throws: CatalogueRefusal.self) {
+            try apply(.deleting(destination: "bucket", reason: "old"), to: events, after: .hours(2))
+        }
+        // A log from before they had identifiers releases all of a kind.
+        tell(.released(.legal), after: .hours(1))
+        #expect(try CatalogueState(replaying: events).records[0].holds.map(\.kind) == [.permanent, .permanent])
+    }
+
+    @Test func aRestorePointIsHeldOnceAndEndsWhenItsRolloutSaysSo() throws {
+        var events = history(of: order(1, time), until: .verified)
+        for until in [nil, time + .hours(1)] {
+            let hold = Hold(.rollout(try #require(RolloutID("checkout-1"))), reason: "the restore point", until: until)
+            events.append(CatalogueEvent(backup: identifier(1), at: time, by: .serin, .held(hold)))
+        }
+        #expect(try CatalogueState(replaying: events).records[0].holds.map(\.until) == [time + .hours(1)])
+    }
+
     @Test func nothingLeavesTheTombstone() throws {
         var events = history(of: order(1, time), until: .verified)
         for change in [CatalogueEvent.Change.deleting(destination: "bucket", reason: "old"), .deleted(destination: "bucket")] {

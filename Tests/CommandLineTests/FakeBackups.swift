@@ -84,7 +84,7 @@ final class FakeBackups: BackupWork {
             }, offsets: { _, _ in nil })
     }
 
-    func probes(needsProof: Bool) async -> [Probe] { [Probe("source", .failed, "no route to host")] }
+    func probes(needsProof: Bool, needsRestore: Bool) async -> [Probe] { [Probe("source", .failed, "no route to host")] }
 
     func database() async -> DatabaseIdentity? { nil }
 
@@ -100,7 +100,7 @@ final class FakeBackups: BackupWork {
     func tellCutOff(_ record: BackupRecord) { cutOff.withLock { $0.append(record.id) } }
 
     func verify(
-        _ record: BackupRecord, at destination: String?, by principal: Principal
+        _ record: BackupRecord, at destination: String?, isRightPlace: Bool, by principal: Principal
     ) async throws(Failure) -> BackupVerifier.Outcome {
         guard verifies.withLock({ $0 }) else { throw Failure(.transient, "the destination does not answer") }
         let result = VerificationResult(
@@ -228,7 +228,7 @@ final class FakeBackups: BackupWork {
         DestinationContents(destination: destination, objects: [], manifests: [])
     }
 
-    func keepRegister() async throws(Failure) -> [RegisterKeeper.Unkept] {
+    func keepRegister(at destination: String?) async throws(Failure) -> [RegisterKeeper.Unkept] {
         registers.withLock { $0 += 1 }
         return unkept.withLock { $0 }
     }

@@ -34,6 +34,23 @@ import Testing
         #expect(await program.run(["backup", "erasure", plan, "184467"]) == .ok)
     }
 
+    @Test func aReleaseNamesTheHoldWhereThereAreSeveral() async throws {
+        let program = try TestProgram()
+        let id = "\(try await program.backups.add(1, now() - .hours(1)))"
+        for reason in ["case of Ann", "case of Bob"] {
+            #expect(await program.run(["backup", "hold", id, "--legal", "--reason", reason]) == .ok)
+        }
+        #expect(await program.run(["backup", "release", id, "--legal", "--reason", "closed"]) == .refused)
+        let holds = try await program.backups.catalogue.state().records[0].holds
+        #expect(holds.map(\.reason) == ["case of Ann", "case of Bob"])
+        for hold in holds { #expect(messages(program).contains("\(hold.id)  \(hold.reason)")) }
+        let released = await program.run(["backup", "release", id, "--legal", "--hold", holds[1].id, "--reason", "closed"])
+        #expect(released == .ok)
+        #expect(try await program.backups.catalogue.state().records[0].holds.map(\.reason) == ["case of Ann"])
+        #expect(await program.run(["backup", "release", id, "--legal", "--hold", "no such", "--reason", "closed"]) == .refused)
+        #expect(await program.run(["backup", "release", id, "--legal", "--reason", "closed"]) == .ok)
+    }
+
     @Test func theChecklistNamesWhatDoesNotHoldAndTakesWhatPeopleSay() async throws {
         let program = try TestProgram()
         let plan = program.policy()

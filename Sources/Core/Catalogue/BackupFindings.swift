@@ -107,38 +107,6 @@ public struct DrillResult: Sendable, Hashable, Codable {
     public var passed: Bool { restored && !checks.isEmpty && checks.allSatisfy(\.passed) }
 }
 
-/// Why a backup must not be deleted.
-public struct Hold: Sendable, Hashable, Codable {
-    /// What kind of reason.
-    public enum Kind: Sendable, Hashable, Codable {
-        /// The law asks for it.
-        case legal
-        /// Kept for ever, for the archive.
-        case permanent
-        /// The restore point of a rollout.
-        case rollout(RolloutID)
-        /// A restore or drill reads it; its identifier.
-        case use(String)
-    }
-
-    /// What kind.
-    public var kind: Kind
-    /// Why, in the words of whoever set it.
-    public var reason: String
-    /// Until when; nil until it is released. A legal one never ends by itself.
-    public var until: Instant?
-
-    /// A hold.
-    public init(_ kind: Kind, reason: String, until: Instant? = nil) {
-        self.kind = kind
-        self.reason = reason
-        self.until = kind == .legal ? nil : until
-    }
-
-    /// Whether it holds at a time.
-    public func holds(at now: Instant) -> Bool { until.map { now < $0 } ?? true }
-}
-
 /// What stays of a backup that was deleted.
 public struct Tombstone: Sendable, Hashable, Codable {
     /// When the last copy's absence was confirmed.

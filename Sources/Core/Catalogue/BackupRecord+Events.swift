@@ -17,13 +17,15 @@ extension BackupRecord {
         case .quarantined(let destination, let failure): try quarantine(destination, failure, at: event.at)
         case .held(let hold):
             guard state != .deleting, state != .deleted else { throw refusal("cannot be held") }
-            holds.removeAll { $0.kind == hold.kind }
-            holds.append(hold)
+            take(hold, of: event)
             expiresAt = nil
             warnedAt = nil
         case .released(let kind):
             guard holds.contains(where: { $0.kind == kind }) else { throw refusal("has no such hold to release") }
-            holds.removeAll { $0.kind == kind }
+            release { $0.kind == kind }
+        case .releasedHold(let id):
+            guard holds.contains(where: { $0.id == id }) else { throw refusal("has no hold \(id) to release") }
+            release { $0.id == id }
         case .warned(let date):
             guard state != .deleting, state != .deleted else { throw refusal("is being deleted already") }
             expiresAt = date
@@ -38,6 +40,21 @@ extension BackupRecord {
         case .deleting(let destination, let reason): try beginDeletion(destination, reason: reason, of: event)
         case .deleted(let destination): try endDeletion(destination, of: event)
         }
+    }
+
+    /// Several of people stand side by side: none shortens another. A rollout and a restore set their own one anew.
+    private mutating func take(_ hold: Hold, of event: CatalogueEvent) {
+        var hold = hold
+        hold.since = hold.since ?? event.at
+        hold.by = hold.by ?? event.by
+        holds.removeAll { hold.isOfPeople ? $0 == hold : $0.kind == hold.kind }
+        released.removeAll { $0 == hold }
+        holds.append(hold)
+    }
+
+    private mutating func release(_ isMeant: (Hold) -> Bool) {
+        released += holds.filter { $0.isOfPeople && isMeant($0) }
+        holds.removeAll(where: isMeant)
     }
 
     /// A copy that was written. It is usable only once it was read back.

@@ -13,6 +13,8 @@ public struct BackupRecord: Sendable, Hashable, Codable {
     public var copies: [BackupCopy]
     /// Why it must not be deleted, in the order in which it was said.
     public var holds: [Hold]
+    /// The holds of people that were taken away, so that no register brings them back.
+    public var released: [Hold]
     /// When it will be deleted; nil while nothing says so or something holds it. Set with the warning.
     public var expiresAt: Instant?
     /// When its owners were warned that it will be deleted.
@@ -34,6 +36,7 @@ public struct BackupRecord: Sendable, Hashable, Codable {
         state = .running
         copies = []
         holds = []
+        released = []
     }
 
     /// The backup.

@@ -20,7 +20,9 @@ public struct CatalogueEvent: Sendable, Hashable, Codable {
         case quarantined(destination: String?, Failure)
         /// It must be kept.
         case held(Hold)
-        /// A hold was taken away.
+        /// One hold was taken away, by its identifier.
+        case releasedHold(String)
+        /// All holds of a kind were taken away.
         case released(Hold.Kind)
         /// Its owners were told that it will be deleted.
         case warned(expiresAt: Instant)

@@ -34,7 +34,8 @@ public struct CatalogueState: Sendable, Hashable {
             try add(BackupRecord(order: order))
         case .imported(let manifest):
             try take(manifest, of: event)
-        case .stored, .confirmed, .verified, .drilled, .failed, .quarantined, .held, .released, .warned, .spared, .rewrapped,
+        case .stored, .confirmed, .verified, .drilled, .failed, .quarantined, .held, .released, .releasedHold, .warned, .spared,
+            .rewrapped,
             .deleting, .deleted:
             guard let place = places[event.backup] else { throw CatalogueRefusal("no backup \(event.backup) is known") }
             var record = records[place]

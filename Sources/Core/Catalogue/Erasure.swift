@@ -7,10 +7,13 @@ public enum Erasure {
     /// The name of the check that says that they were erased again.
     public static let check = "erasure"
 
-    /// The subjects that were erased at or after a moment, each once, in the order in which they were.
-    public static func subjects(in notes: [AuditNote], since moment: Instant) -> [String] {
+    /// The subjects that were ever erased, each once, in the order in which they were.
+    ///
+    /// - Parameter moment: Only those that were erased then or later.
+    public static func subjects(in notes: some Sequence<AuditNote>, since moment: Instant? = nil) -> [String] {
         var subjects: [String] = []
-        for note in notes where note.topic == topic && note.at >= moment && !subjects.contains(note.text) {
+        for note in notes where note.topic == topic && !subjects.contains(note.text) {
+            if let moment, note.at < moment { continue }
             subjects.append(note.text)
         }
         return subjects

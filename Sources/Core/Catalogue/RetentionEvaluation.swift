@@ -71,7 +71,7 @@ struct RetentionEvaluation {
         let record = records[nodes[index].record]
         var reasons: [KeepReason] = []
         for hold in record.holds(at: now) {
-            reasons.append(.held(hold.kind))
+            if !reasons.contains(.held(hold.kind)) { reasons.append(.held(hold.kind)) }
             if let until = hold.until { keep(index, until: until) } else { nodes[index].isEndless = true }
         }
         if let rollout = record.order.rollout, circumstances.neededRollouts.contains(rollout) {

@@ -8,6 +8,8 @@ internal import SerinRecords
 public struct SideDatabase: Sendable, Hashable, Codable {
     /// What it is there for.
     public enum Role: String, Sendable, Hashable, Codable, CaseIterable {
+        /// A backup is being restored into it; once nobody does that any more, the next restore drops it.
+        case making
         /// A whole backup was restored into it; it may go live.
         case restored
         /// Some tables of a backup were restored into it.
@@ -36,13 +38,15 @@ public struct SideDatabase: Sendable, Hashable, Codable {
     public var keepUntil: Instant?
     /// Whether rows were taken out after the restore, so that it no longer has those of the backup.
     public var isAltered: Bool
+    /// How many of the target's notes of erasures, the oldest first, were applied to it; nil for none.
+    public var erasures: Int?
     /// Whether it was dropped.
     public var isDropped = false
 
     /// A database.
     public init(
         name: String, number: String, live: String, role: Role, backup: BackupID, at: Instant, keepUntil: Instant? = nil,
-        isAltered: Bool = false
+        isAltered: Bool = false, erasures: Int? = nil
     ) {
         self.name = name
         self.number = number
@@ -52,6 +56,7 @@ public struct SideDatabase: Sendable, Hashable, Codable {
         self.at = at
         self.keepUntil = keepUntil
         self.isAltered = isAltered
+        self.erasures = erasures
     }
 
     /// The topic of the notes.

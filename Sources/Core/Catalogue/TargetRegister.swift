@@ -47,8 +47,8 @@ public struct TargetRegister: Sendable, Hashable, Codable {
     /// - Parameters:
     ///   - unsettled: The backups that are known from their manifests alone: of them it cannot say that nothing held them.
     ///   - notes: The notes of erasures.
-    ///   - former: What stands beside the objects now. What it says of backups that this catalogue does not know stays: it may be a new
-    ///     one that nothing was imported into yet.
+    ///   - former: What stands beside the objects now. What it says of backups that this catalogue does not know stays, as does every
+    ///     hold that this catalogue never had and so never released: it may be a new one that not every register was imported into.
     public init(
         of target: String, _ state: CatalogueState, unsettled: Set<BackupID>, erasures notes: [AuditNote],
         beside former: TargetRegister?, at now: Instant
@@ -60,14 +60,17 @@ public struct TargetRegister: Sendable, Hashable, Codable {
         let own = state.records.filter { $0.order.target == target }
         let known = Set(own.map(\.id)).subtracting(unsettled)
         var held = own.filter { $0.state != .deleted }.flatMap { record in
-            record.holds.filter { $0.isKeptBeside && $0.holds(at: now) }.map { Held(backup: record.id, hold: $0) }
+            record.holds.filter { $0.isOfPeople && $0.holds(at: now) }.map { Held(backup: record.id, hold: $0) }
         }
-        for old in former?.holds ?? [] where !known.contains(old.backup) && !held.contains(where: { $0.isLike(old) }) {
+        for old in former?.holds ?? [] {
+            guard state[old.backup]?.knows(old.hold) != true, !held.contains(where: { $0.isLike(old) }) else { continue }
             held.append(old)
         }
         let others = (former?.backups ?? []).filter { !known.contains($0) }
         backups = Set(own.filter { $0.state != .deleted && known.contains($0.id) }.map(\.id) + others).sorted()
-        holds = held.sorted { ($0.backup, $0.hold.kind == .legal ? 0 : 1) < ($1.backup, $1.hold.kind == .legal ? 0 : 1) }
+        holds = held.sorted {
+            ($0.backup, $0.hold.kind == .legal ? 0 : 1, $0.hold.id) < ($1.backup, $1.hold.kind == .legal ? 0 : 1, $1.hold.id)
+        }
         var erased = former?.erasures ?? []
         for note in notes where note.topic == Erasure.topic && note.target == target {
             let new = Erased(subject: note.text, at: note.at, by: note.by)
@@ -147,30 +150,25 @@ public struct TargetRegister: Sendable, Hashable, Codable {
 }
 
 extension TargetRegister.Held {
-    /// Whether it is the same kind of hold on the same backup.
-    fileprivate func isLike(_ other: TargetRegister.Held) -> Bool {
-        backup == other.backup && hold.kind == other.hold.kind
-    }
+    /// Whether it is the same hold on the same backup.
+    fileprivate func isLike(_ other: TargetRegister.Held) -> Bool { backup == other.backup && hold.isSame(as: other.hold) }
 }
 
-extension Hold {
-    /// Whether it outlives the catalogue: a person's or the law's. What a rollout or a restore under way needs ends with them.
-    var isKeptBeside: Bool {
-        switch kind {
-        case .legal, .permanent: true
-        case .rollout, .use: false
-        }
+extension BackupRecord {
+    /// Whether it is known what became of a hold: it is in force, ended, or was released here, or there is nothing left to hold.
+    fileprivate func knows(_ hold: Hold) -> Bool {
+        state == .deleted || (holds + released).contains { $0.isSame(as: hold) }
     }
 }
 
 extension CatalogueState {
-    /// What a register brings back to a catalogue that was lost: the holds of backups that are known from their manifests alone, the
-    /// erasures that are not known, and that it speaks of those backups.
+    /// What a register brings back to a catalogue that was lost: the holds that it never had, the erasures that are not known, and that
+    /// it speaks of the backups that are known from their manifests alone.
     ///
     /// - Parameters:
     ///   - registers: Those of all destinations. What any of them says is held is held.
     ///   - unsettled: The backups that are known from their manifests alone.
-    ///   - isWhole: Whether every destination answered. Only then a backup that no register holds counts as one that was not held.
+    ///   - isWhole: Whether every destination of the plan was asked and answered. Only then a backup that no register holds counts as one that was not held.
     ///   - erasures: The notes of erasures that are known.
     public func recalled(
         from registers: [TargetRegister], unsettled: Set<BackupID>, isWhole: Bool, erasures: [AuditNote], at now: Instant,
@@ -178,10 +176,11 @@ extension CatalogueState {
     ) -> [CatalogueLine] {
         var lines: [CatalogueLine] = []
         var seen: Set<TargetRegister.Held> = []
-        for held in registers.flatMap(\.holds) where unsettled.contains(held.backup) && held.hold.holds(at: now) {
+        for held in registers.flatMap(\.holds) where held.hold.holds(at: now) {
             guard let record = self[held.backup], record.isLive, record.state != .deleting else { continue }
-            let isKnown = record.holds.contains { $0.kind == held.hold.kind } || seen.contains { $0.isLike(held) }
-            guard !isKnown, seen.insert(held).inserted else { continue }
+            guard !record.knows(held.hold), !seen.contains(where: { $0.isLike(held) }), seen.insert(held).inserted else {
+                continue
+            }
             lines.append(.event(CatalogueEvent(backup: held.backup, at: now, by: principal, .held(held.hold))))
         }
         var known = Set(erasures.map { TargetRegister.Erased(subject: $0.text, at: $0.at, by: $0.by) })

@@ -30,7 +30,8 @@ public protocol BackupWork: Sendable {
     /// Tries the source, the key, every destination, and what a restore needs, and changes nothing.
     ///
     /// - Parameter needsProof: Whether what is made has to be verified here and at once, as rollouts need it.
-    func probes(needsProof: Bool) async -> [Probe]
+    /// - Parameter needsRestore: Whether what a restore would be refused for is a fault, and not only said.
+    func probes(needsProof: Bool, needsRestore: Bool) async -> [Probe]
     /// Which Postgres is backed up; nil when it is none, or nobody could tell.
     func database() async -> DatabaseIdentity?
     /// Makes a backup of a kind.
@@ -38,8 +39,10 @@ public protocol BackupWork: Sendable {
     /// Tells whom the plan names of a run that was cut off.
     func tellCutOff(_ record: BackupRecord)
     /// Reads a copy again and judges it.
-    func verify(_ record: BackupRecord, at destination: String?, by principal: Principal) async throws(Failure)
-        -> BackupVerifier.Outcome
+    ///
+    /// - Parameter isRightPlace: Whether somebody says that the destination is the one that it was, so that what is not there is lost.
+    func verify(_ record: BackupRecord, at destination: String?, isRightPlace: Bool, by principal: Principal)
+        async throws(Failure) -> BackupVerifier.Outcome
     /// Makes the copies of a backup that destinations lack.
     func copy(_ record: BackupRecord, by principal: Principal) async throws(Failure)
         -> (record: BackupRecord, missing: [BackupRunResult.MissingCopy])
@@ -95,10 +98,10 @@ public protocol BackupWork: Sendable {
     func contents(of destination: String) async throws(Failure) -> DestinationContents
     /// Makes the backups of a destination's manifests known again.
     func importBackups(from destination: String, by principal: Principal) async throws(Failure) -> CatalogueRebuild.Report
-    /// Writes what is held and who was erased beside the objects, where something else stands there.
+    /// Writes what is held and who was erased beside the objects, where something else stands there: at one destination, or at all.
     ///
     /// - Returns: The destinations where that was not possible.
-    func keepRegister() async throws(Failure) -> [RegisterKeeper.Unkept]
+    func keepRegister(at destination: String?) async throws(Failure) -> [RegisterKeeper.Unkept]
     /// Reads it again, for imported backups: at one destination, or at all.
     func recallRegister(from destination: String?, by principal: Principal) async throws(Failure) -> RegisterKeeper.Recalled
 }

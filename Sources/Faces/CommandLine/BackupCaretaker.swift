@@ -36,7 +36,7 @@ struct BackupCaretaker {
     /// - Parameter isRepeated: Whether it was said already that it is not possible.
     private func keep(isRepeated: Bool) async -> Bool {
         do throws(Failure) {
-            let unkept = try await backups.work(loaded, "serin daemon").keepRegister()
+            let unkept = try await backups.work(loaded, "serin daemon").keepRegister(at: nil)
             if let first = unkept.first, !isRepeated {
                 backups.session.complain(
                     "what is held and erased of \(target) could not be noted at \(first.destination): \(first.failure)")
@@ -89,7 +89,7 @@ struct BackupCaretaker {
         let session = backups.session
         do throws(Failure) {
             let work = try await backups.work(loaded, "serin daemon")
-            let outcome = try await work.verify(record, at: copy.destination, by: .serin)
+            let outcome = try await work.verify(record, at: copy.destination, isRightPlace: false, by: .serin)
             for warning in outcome.warnings { session.note("\(clock.now()) \(target): \(record.id): \(plain(warning))") }
             if outcome.result.isProof {
                 session.note("\(clock.now()) \(target): \(record.id) at \(copy.destination) was read again and is good")

@@ -54,6 +54,19 @@ import Testing
         _ = try await moto.send("DELETE", "/backups/team/\(stored.key)")
         let again = try await verifier.verify(good.id, source: source, by: BackupScene.principal)
         #expect(again.result.checks.first { $0.name == "digest" }?.passed == true, "\(again.result.checks)")
+        // A comparison names what is hidden. A listing tells neither versions nor locks, which is no difference.
+        let reading = DestinationReading(
+            destination: "bucket",
+            list: { () async throws(Failure) in try await bucket.list(prefix: "shop/manual", limit: 100).objects },
+            read: { (key, version) async throws(Failure) in try await bucket.read(key, version: version) })
+        var contents = try await CatalogueSurvey(reading, authenticate: ManifestSeal(settings.manifestKey).code).contents()
+        let state = try await scene.catalogue.state()
+        #expect(!CatalogueCheck(state, against: contents).passed)
+        try await contents.complete(from: state, of: "shop") { (key) async throws(Failure) in
+            try await bucket.head(key, version: nil)
+        }
+        let faults = CatalogueCheck(state, of: "shop", against: contents).differences.filter(\.isFault)
+        #expect(faults == [.missing(good.id, stored.key)], "\(faults)")
     }
 
     @Test func aStoreThatIsGoneInTheMiddleOfAnUploadFailsTheRunAndIsTidiedLater() async throws {

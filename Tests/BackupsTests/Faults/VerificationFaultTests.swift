@@ -38,6 +38,39 @@ import Testing
         }
     }
 
+    @Test func aDiskThatIsNotMountedCondemnsNoCopyWhereAnotherPlanHasWrittenMeanwhile() async throws {
+        let stand = try await FaultStand()
+        defer { stand.scene.end() }
+        let scene = stand.scene
+        let other = try await scene.backUp(stand.source).record
+        #expect(rename(scene.store, scene.store + ".disk") == 0)
+        mkdir(scene.store, 0o700)
+        // The first backup of another plan with the same folder.
+        var settings = scene.settings
+        settings.target = try #require(ServiceName("office"))
+        _ = try await scene.backUp(stand.source, settings)
+        for record in [stand.good, other] {
+            let failure = await #expect(throws: Failure.self) {
+                _ = try await scene.verifier.verify(
+                    record.id, source: stand.source, destination: "local", by: BackupScene.principal)
+            }
+            #expect(failure?.kind == .transient && failure?.hint?.contains("verify PLAN \(record.id)") == true)
+            #expect(try await scene.record(record.id)?.state == .available)
+        }
+        // Somebody says that it is lost, is mistaken, and mounts the disk.
+        let lost = try await scene.verifier.verify(
+            other.id, source: stand.source, destination: "local", isRightPlace: true, by: BackupScene.principal)
+        #expect(!lost.result.passed)
+        try FileManager.default.removeItem(atPath: scene.store)
+        #expect(rename(scene.store + ".disk", scene.store) == 0)
+        let again = try await scene.verifier.verify(other.id, source: stand.source, by: BackupScene.principal)
+        #expect(again.result.passed)
+        // One that is missing at the right place is missing.
+        unlink("\(scene.store)/\(try #require(stand.good.copies.first).key)")
+        let gone = try await scene.verifier.verify(stand.good.id, source: stand.source, by: BackupScene.principal)
+        #expect(!gone.result.passed)
+    }
+
     @Test func aMachineWithoutTheToolsCondemnsNoBackup() async throws {
         let scene = try await BackupScene.start(isEmpty: true)
         defer { scene.end() }

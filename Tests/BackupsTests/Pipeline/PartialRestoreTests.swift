@@ -105,6 +105,62 @@ import Testing
         #expect(try await scene.server.sql("SELECT count(*) FROM later", database: "shop") == "0")
     }
 
+    @Test func whatASchemaHasSinceTheBackupIsNamedBeforeASwap() async throws {
+        let scene = try await BackupScene.start(isEmpty: true)
+        defer { scene.end() }
+        try await scene.server.sql(
+            """
+            CREATE TYPE mood AS ENUM ('calm'); CREATE DOMAIN short AS varchar(9) CHECK (VALUE IN ('a', 'b'));
+            CREATE TYPE pair AS (a int, b int);
+            CREATE TABLE goods (id serial PRIMARY KEY, n int GENERATED ALWAYS AS IDENTITY, word varchar(9) CHECK (word IN ('a', 'b')),
+                part int REFERENCES goods, UNIQUE (word, part));
+            CREATE TABLE days (day date) PARTITION BY RANGE (day); CREATE INDEX ON days (day);
+            CREATE TABLE day1 PARTITION OF days FOR VALUES FROM ('2026-01-01') TO ('2026-01-02');
+            CREATE FUNCTION price(int) RETURNS int LANGUAGE sql AS 'SELECT 1';
+            CREATE FUNCTION touch() RETURNS trigger LANGUAGE plpgsql AS 'BEGIN RETURN NEW; END';
+            CREATE TRIGGER touched BEFORE UPDATE ON days FOR EACH ROW EXECUTE FUNCTION touch();
+            CREATE VIEW seen AS SELECT id, word FROM goods WHERE word IN ('a', 'b'); CREATE MATERIALIZED VIEW kept AS SELECT 1 AS one;
+            CREATE POLICY all_of_it ON goods USING (true);
+            CREATE STATISTICS both_of ON id, part FROM goods
+            """, user: "restorer", database: "shop")
+        let source = try scene.source()
+        let record = try await scene.backUp(source).record
+        let restored = try await scene.restore(record.id, source)
+        #expect(restored.passed, "\(restored.checks)")
+        var permit = scene.permit(record.id)
+        let swap = scene.swap(scene.restoreSettings())
+        let first = try await swap.swap(restored, permit: permit)
+        #expect(first.remarks.isEmpty, "a database that nobody changed lacks nothing: \(first.remarks)")
+        _ = try await swap.undo(first.replaced, permit: permit)
+
+        let next = try await scene.restore(record.id, source)
+        try await scene.server.sql(
+            """
+            ALTER TABLE goods ADD COLUMN later text; ALTER TABLE goods ALTER COLUMN part TYPE bigint;
+            ALTER TABLE goods ADD CONSTRAINT small CHECK (id < 1000000); CREATE INDEX by_part ON goods (part);
+            CREATE VIEW newest AS SELECT 1 AS one; CREATE SEQUENCE numbers; CREATE TYPE later_pair AS (a int);
+            CREATE TRIGGER touched_too BEFORE UPDATE ON goods FOR EACH ROW EXECUTE FUNCTION touch();
+            CREATE POLICY less ON goods USING (false); CREATE FUNCTION price(text) RETURNS int LANGUAGE sql AS 'SELECT 2';
+            CREATE OR REPLACE FUNCTION price(int) RETURNS int LANGUAGE sql AS 'SELECT 3'; ALTER TYPE mood ADD VALUE 'wild';
+            CREATE TABLE whole (id serial PRIMARY KEY, note text)
+            """, user: "restorer", database: "shop")
+        let refused = await #expect(throws: Failure.self) { _ = try await swap.swap(next, permit: permit) }
+        #expect(refused?.kind == .denied)
+        let expected = [
+            "the table public.whole", "the column public.goods.later text", "the column public.goods.part bigint",
+            "the table constraint small on public.goods", "the index public.by_part", "the view public.newest",
+            "the sequence public.numbers", "the type public.later_pair", "the trigger touched_too on public.goods",
+            "the policy less on public.goods", "the function public.price(pg_catalog.text)",
+            "the function public.price(integer) as it is defined now", "the value 'wild' of the type public.mood",
+        ]
+        for words in expected {
+            #expect(refused?.message.contains("\n  \(words)") == true, "\(words): \(String(describing: refused))")
+        }
+        #expect(refused?.hint?.contains("--differences \(expected.count)") == true, "\(String(describing: refused))")
+        permit.differences = expected.count
+        #expect(try await swap.swap(next, permit: permit).remarks.count == expected.count)
+    }
+
     @Test func rowsThatAreHiddenFromTheRoleAreFoundBeforeABackup() async throws {
         let scene = try await BackupScene.start(isEmpty: true)
         defer { scene.end() }

@@ -149,7 +149,7 @@ import Testing
             await RestorePreflight(scene.restoreSettings(user: user), last: record).look()
         }
         let good = await look("restorer")
-        #expect(good.map(\.name) == ["restore rights", "restore roles", "restore tool", "restore room"])
+        #expect(good.map(\.name) == ["restore rights", "restore roles", "restore extensions", "restore tool", "restore room"])
         #expect(good.allSatisfy { $0.failure == nil && $0.remarks.isEmpty && !$0.isRequired }, "\(good)")
         #expect(good.last?.detail.contains("needed here") == true)
         let keeper = await look("keeper")

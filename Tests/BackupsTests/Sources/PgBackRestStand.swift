@@ -32,6 +32,7 @@ struct PgBackRestStand {
             repo1-path=\(fixture.scratch.file("repository"))
             repo1-retention-full=2
             lock-path=\(fixture.scratch.file("locks"))
+            spool-path=\(fixture.scratch.file("spool"))
             start-fast=y
             archive-timeout=20
             [main]

@@ -68,3 +68,21 @@ public struct CatalogueSurvey: Sendable {
         return contents
     }
 }
+
+extension DestinationContents {
+    /// Asks for the objects of copies whose version or lock is known, as a listing tells neither. What is asked for is what a reader
+    /// finds now: a mark of deletion or another object over the copy is not what was stored, though the copy is still below.
+    ///
+    /// - Parameter head: Says of an object what the destination knows; nil when there is none.
+    public mutating func complete(
+        from state: CatalogueState, of target: String, head: (ObjectKey) async throws(Failure) -> StoredObject?
+    ) async throws(Failure) {
+        for copy in state.live(target: target).compactMap({ $0.copy(at: destination) }) {
+            guard copy.state.isUsable || copy.state == .stored, copy.versionID != nil || copy.lock != nil, copy.parts.isEmpty
+            else { continue }
+            guard let object = try await head(copy.key) else { continue }
+            objects.removeAll { $0.key == copy.key && ($0.version == nil || $0.version == object.version) }
+            objects.append(object)
+        }
+    }
+}

@@ -55,11 +55,12 @@ public struct RegisterKeeper: Sendable {
     /// Writes the register wherever it says something else than the catalogue, or a key that was used before sealed it. One that is
     /// not believed stays: what it holds may stand nowhere else.
     ///
+    /// - Parameter destination: The only one that is written to; nil for all.
     /// - Returns: The destinations where it could not be written, or one stands that is not believed.
-    public func keep() async throws(Failure) -> [Unkept] {
+    public func keep(at destination: String? = nil) async throws(Failure) -> [Unkept] {
         let (state, unsettled, erasures) = try await known()
         var unkept: [Unkept] = []
-        for place in places {
+        for place in places where destination == nil || destination == place.name {
             do throws(Failure) {
                 let found = try await register(at: place)
                 let register = TargetRegister(
@@ -77,7 +78,8 @@ public struct RegisterKeeper: Sendable {
 
     /// Tells the catalogue what the registers know and it does not.
     ///
-    /// - Parameter destination: The only one that is asked; nil for all. One that was lost too cannot answer.
+    /// - Parameter destination: The only one that is asked; nil for all. Then no backup counts as one that nothing held: another
+    ///   destination may know better.
     public func recall(from destination: String? = nil, by principal: Principal) async throws(Failure) -> Recalled {
         let (state, unsettled, erasures) = try await known()
         var recalled = Recalled()
@@ -89,8 +91,9 @@ public struct RegisterKeeper: Sendable {
                 recalled.unread.append(Unkept(destination: place.name, failure: error))
             }
         }
+        let isWhole = recalled.unread.isEmpty && places.allSatisfy { destination == nil || destination == $0.name }
         let lines = state.recalled(
-            from: registers, unsettled: unsettled, isWhole: recalled.unread.isEmpty, erasures: erasures, at: now(), by: principal)
+            from: registers, unsettled: unsettled, isWhole: isWhole, erasures: erasures, at: now(), by: principal)
         for line in lines {
             switch line {
             case .event(let event): recalled.held.append(event.backup)

@@ -170,7 +170,6 @@ public struct BackupDrill: Sendable {
         do throws(Failure) {
             let (settings, major) = (settings, Int(record.facts?.server?.version.prefix { $0 != "." } ?? "") ?? 0)
             let facts = record.facts?.server
-            let needsSuperuser = facts?.prerequisites.contains { $0.hasPrefix("extension ") } ?? false
             let server = try await onOwnThread { (stop) throws(Failure) in
                 let server = try IsolatedServer(in: settings.folder, major: major, toolFolders: settings.toolFolders, stop: stop)
                 try server.run("CREATE ROLE rehearsal LOGIN CREATEDB")
@@ -181,13 +180,15 @@ public struct BackupDrill: Sendable {
                 }
                 return server
             }
+            let template = try await onOwnThread { _ throws(Failure) in
+                try server.template(with: facts?.makesPrerequisites == true ? facts?.named("extension") ?? [] : [])
+            }
             // A recovery has its server: making one for the rehearsal is no part of what is measured.
             clock = begunClock()
             attempt.environment = "Postgres \(server.version)"
-            let user = needsSuperuser ? "postgres" : "rehearsal"
             do throws(Failure) {
                 let restored = try await restore(
-                    record, source, server.url(user: user, database: "drill"), needsSuperuser, principal)
+                    record, source, server.url(user: "rehearsal", database: "drill"), template, principal)
                 attempt.destination = restored.destination
                 attempt.isRestored = true
                 attempt.checks = restored.checks
@@ -211,16 +212,17 @@ public struct BackupDrill: Sendable {
         return attempt
     }
 
-    /// A server of its own makes a superuser bearable where extensions need one; everything else is restored without.
+    /// As a role with no more rights than one that really restores.
     private func restore(
-        _ record: BackupRecord, _ source: any BackupSource, _ url: String, _ allowsSuperuser: Bool, _ principal: Principal
+        _ record: BackupRecord, _ source: any BackupSource, _ url: String, _ template: String?, _ principal: Principal
     ) async throws(Failure) -> RestoredDatabase {
         var policy = RestorePolicy(checks: settings.checks)
         policy.deadline = settings.policy.deadline
+        policy.template = template
         try makePrivateFolder(pipeline.workFolder)
         var restore = RestoreSettings(
             url: url, policy: policy, integrity: settings.integrity, scratch: pipeline.workFolder,
-            toolFolders: settings.toolFolders, allowsSuperuser: allowsSuperuser, keepsOwners: record.facts?.server?.owners != nil,
+            toolFolders: settings.toolFolders, keepsOwners: record.facts?.server?.owners != nil,
             probe: settings.probe)
         restore.isRehearsal = true
         restore.erasure = settings.erasure

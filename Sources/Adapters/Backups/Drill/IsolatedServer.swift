@@ -72,6 +72,23 @@ final class IsolatedServer: Sendable {
         _ = try PostgresClient(url(user: "postgres", database: "postgres"), environment).session(RestoreServer.purpose).rows(sql)
     }
 
+    /// Makes a database with those of some extensions that only a superuser makes, for a plain role to copy.
+    ///
+    /// - Returns: Its name; nil where none is needed.
+    func template(with extensions: [String]) throws(Failure) -> String? {
+        let server = try RestoreServer(
+            RestoreSettings(
+                url: url(user: "postgres", database: "postgres"), scratch: environment.scratch,
+                toolFolders: environment.toolFolders))
+        let needed = try server.untrusted(extensions)
+        guard !needed.isEmpty else { return nil }
+        let name = "rehearsal_template"
+        try run("CREATE DATABASE \(name) TEMPLATE template0 IS_TEMPLATE true")
+        let session = try PostgresClient(url(user: "postgres", database: name), environment).session(RestoreServer.purpose)
+        for one in needed { _ = try session.rows("CREATE EXTENSION IF NOT EXISTS \(sqlName(one)) SCHEMA public CASCADE") }
+        return name
+    }
+
     /// The newest heartbeat of a target that a database of it holds; nil when there is none.
     func heartbeat(of target: ServiceName, in database: String) throws(Failure) -> Instant? {
         let client = try PostgresClient(url(user: "postgres", database: database), environment)

@@ -75,6 +75,7 @@ extension CatalogueEvent.Change {
             ("error", "quarantined", (destination.map { "at \($0): " } ?? "") + failure.message, nil)
         case .held(let hold):
             ("info", "held", hold.reason, "hold \(word(hold.kind))\(hold.until.map { " until \($0)" } ?? ""): \(hold.reason)")
+        case .releasedHold(let id): ("info", "released", id, "hold \(id) taken away")
         case .released(let kind): ("info", "released", word(kind), "hold \(word(kind)) taken away")
         case .warned(let expiry): ("warning", "warned", "will be deleted at \(expiry)", nil)
         case .spared: ("info", "spared", "is kept after all", nil)

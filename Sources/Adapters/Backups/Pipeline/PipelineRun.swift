@@ -109,9 +109,10 @@ struct PipelineRun: Sendable {
             confirmed[index].copy = try await manifests.put(draft.order, facts, copy, at: place, state)
         }
         draft.enter(.catalogue, meter)
-        try await append(
+        let record = try await makeKnown(
             confirmed.map { event(draft, .stored($0.copy, facts)) }
-                + confirmed.map { event(draft, .confirmed(destination: $0.place.name, $0.evidence)) })
+                + confirmed.map { event(draft, .confirmed(destination: $0.place.name, $0.evidence)) }, draft, state)
+        // From here on the backup is available, and nothing may fail the run.
         draft.enter(.latest, meter)
         var remarks = preflight.findings.remarks
         for (place, copy, _) in confirmed {
@@ -120,13 +121,30 @@ struct PipelineRun: Sendable {
                 remarks.append("\(place.name): the pointer to the newest backup was not moved: \(error.message)")
             }
         }
-        guard let record = try await pipeline.state()[draft.order.id] else {
-            throw Failure(.unknown, "the catalogue does not know the backup that it was just told of")
-        }
         draft.enter(.latest, meter)
         return BackupRunResult(
             record: record, missing: draft.missing, remarks: remarks, checks: outcome.findings.checks,
             evidence: outcome.product.evidence + outcome.findings.evidence, times: draft.times)
+    }
+
+    /// Tells the catalogue of the backup. An answer that was lost is looked up.
+    ///
+    /// - Returns: The record that the events lead to: it is not asked for again, as that could fail a backup that is available.
+    private func makeKnown(
+        _ events: [CatalogueEvent], _ draft: Draft, _ state: CatalogueState
+    ) async throws(Failure) -> BackupRecord {
+        var after = state
+        do throws(CatalogueRefusal) { for event in events { try after.apply(event) } } catch {
+            throw Failure(.invalid, "the catalogue would refuse: \(error)")
+        }
+        guard let record = after[draft.order.id] else {
+            throw Failure(.invalid, "the catalogue does not know the backup that was begun")
+        }
+        do throws(Failure) { try await append(events) } catch {
+            guard let known = try await pipeline.state()[draft.order.id], known.state.isRestorable else { throw error }
+            return known
+        }
+        return record
     }
 
     private typealias Stored = (place: BackupPlace, copy: BackupCopy, object: StoredObject)
@@ -173,14 +191,19 @@ struct PipelineRun: Sendable {
         return confirmed
     }
 
-    /// Removes what the run began, as far as that can be done now, and says that it failed.
+    /// Says that the run failed, and then removes what it began, as far as that can be done now. Objects of which the catalogue does not
+    /// agree that they are of a failed run stay: it may have been told of them. The next run removes what is left of this one.
     private func abandon(_ draft: Draft, _ failure: Failure) async {
-        let exchange = CopyExchange(settings, pipeline.now)
-        for place in draft.touched { await exchange.removeEverything(of: draft.key, at: place) }
         var told = failure
         told.message = "\(draft.stage.rawValue): \(failure.message)"
-        // A record that stays `running` is closed by the next run.
-        try? await append([event(draft, .failed(told))])
+        do throws(Failure) {
+            do throws(Failure) { try await append([event(draft, .failed(told))]) } catch {
+                // Who took the lease over may have closed it.
+                guard try await pipeline.state()[draft.order.id]?.state == .failed else { throw error }
+            }
+        } catch { return }
+        let exchange = CopyExchange(settings, pipeline.now)
+        for place in draft.touched { await exchange.removeEverything(of: draft.key, at: place) }
     }
 
     private func append(_ events: [CatalogueEvent]) async throws(Failure) { try await pipeline.append(events, under: lease) }

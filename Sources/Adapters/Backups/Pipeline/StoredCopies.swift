@@ -13,10 +13,14 @@ extension BackupPipeline {
     /// Reads those copies of a backup back of which only is known that they were written: imported ones, and those of a run that ended
     /// between. Each is told to the catalogue by itself, good or bad; one good copy is enough for the backup.
     ///
+    /// - Parameter rightPlace: The destination of which somebody says that it is the one that it was.
     /// - Returns: The bad ones.
     /// - Throws: When no copy is usable and one could not be read, which says nothing about it.
-    public func confirmStored(_ id: BackupID, by principal: Principal) async throws(Failure) -> [BadCopy] {
-        guard let record = try await state()[id], let facts = record.facts else { return [] }
+    public func confirmStored(
+        _ id: BackupID, rightPlace: String? = nil, by principal: Principal
+    ) async throws(Failure) -> [BadCopy] {
+        let state = try await state()
+        guard let record = state[id], let facts = record.facts else { return [] }
         var bad: [BadCopy] = []
         var unread: Failure?
         for copy in record.copies where copy.state == .stored {
@@ -33,12 +37,20 @@ extension BackupPipeline {
                     unread = unread ?? error
                     continue
                 }
+                do throws(Failure) {
+                    if place.name != rightPlace, try await place.destination.head(copy.key, version: copy.versionID) == nil {
+                        try await place.expectSigns(of: record, in: state)
+                    }
+                } catch {
+                    unread = unread ?? error
+                    continue
+                }
                 bad.append(BadCopy(destination: copy.destination, failure: error))
                 change = .quarantined(destination: copy.destination, error)
             }
             try await append([CatalogueEvent(backup: id, at: now(), by: principal, change)], under: nil)
         }
-        if let unread, try await state()[id]?.usableCopies.isEmpty != false { throw unread }
+        if let unread, try await self.state()[id]?.usableCopies.isEmpty != false { throw unread }
         return bad
     }
 }

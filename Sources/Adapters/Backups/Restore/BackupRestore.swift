@@ -103,17 +103,62 @@ public struct BackupRestore: Sendable {
         }
         let record = try await reading.record(id)
         if !tables.isEmpty { try await check(tables, of: record, isMasked) }
+        let left = holder == nil ? [] : try await sweep(server, permit.by)
         let mark = String("\(id)".filter { $0 != "-" }.suffix(8))
         let (keepsOwners, isRehearsal) = (settings.keepsOwners && tables.isEmpty, settings.isRehearsal)
         let name = try await onOwnThread { _ throws(Failure) in
             if keepsOwners { try server.checkRoles(record.facts?.server) }
+            if tables.isEmpty { try server.checkPrerequisites(record.facts?.server) }
             let name = try server.freeName(beside: "restore", mark)
             if !isRehearsal, try server.isThere(server.live) { try server.sweepMerges() }
             return name
         }
         return try await reading.holding([id], as: name, for: settings.policy.deadline, by: permit.by) { () throws(Failure) in
-            try await perform(record, destination, source, name, tables, isMasked, server, permit)
+            var restored = try await perform(record, destination, source, name, tables, isMasked, server, permit)
+            restored.checks += left
+            return restored
         }
+    }
+
+    /// Removes what restores that were killed have left: programs, fetched copies, and half-made databases. Under the target's lease
+    /// nobody makes one.
+    private func sweep(_ server: RestoreServer, _ principal: Principal) async throws(Failure) -> [BackupCheck] {
+        _ = await ProgramLeftovers.endOrphans()
+        TemporaryFolder.sweep(settings.scratch)
+        TemporaryFile.sweep()
+        var checks: [BackupCheck] = []
+        for var database in try await notes.databases() where database.role == .making && database.live == server.live {
+            let (name, number) = (database.name, database.number)
+            let isGone = try await onOwnThread { _ throws(Failure) in
+                guard try server.databases().contains(where: { $0.name == name && $0.number == number }) else { return false }
+                try server.drop(name)
+                return true
+            }
+            database.isDropped = true
+            try await notes.remember(database, by: principal)
+            guard isGone else { continue }
+            checks.append(
+                BackupCheck(
+                    "left over", passed: true, detail: "\(name), which a restore that was killed had begun to fill, is gone"))
+        }
+        return checks
+    }
+
+    /// Makes the database, and notes it before anything fills it.
+    private func make(
+        _ name: String, _ record: BackupRecord, _ server: RestoreServer, _ principal: Principal
+    ) async throws(Failure) -> SideDatabase {
+        let number = try await onOwnThread { _ throws(Failure) in
+            try server.make(name)
+            return try server.number(of: name)
+        }
+        let made = SideDatabase(name: name, number: number, live: server.live, role: .making, backup: record.id, at: now())
+        guard !settings.isRehearsal else { return made }
+        do throws(Failure) { try await notes.remember(made, by: principal) } catch {
+            try await onOwnThread { _ throws(Failure) in try server.drop(name) }
+            throw error
+        }
+        return made
     }
 
     /// Tables by themselves are neither masked nor cleared of who was erased: both may need the rest of the database.
@@ -152,38 +197,31 @@ public struct BackupRestore: Sendable {
         reach(.unpacked)
         meter.begin("restore", total: Int64(fetched.facts.envelope.plainBytes))
         let (settings, identities) = (settings, reading.identities)
-        let (findings, number) = try await onOwnThread { (stop) throws(Failure) in
-            try server.make(name)
-            do throws(Failure) {
-                let findings = try BackupRestore.fill(
-                    name, fetched, identities, source, settings, server, tables, meter, stop)
-                return (findings, try server.number(of: name))
-            } catch {
-                // What is left of it would only be in the way.
-                var failure = error
-                do throws(Failure) {
-                    try server.drop(name)
-                    failure.message += "; \(name), which was being made, is gone again"
-                } catch { failure.message += "; and \(name), which was being made, could not be dropped: \(error.message)" }
-                throw failure
+        var known = try await make(name, record, server, permit.by)
+        let findings: ConsumerFindings
+        do throws(Failure) {
+            findings = try await onOwnThread { (stop) throws(Failure) in
+                try BackupRestore.fill(name, fetched, identities, source, settings, server, tables, meter, stop)
             }
-        }
+        } catch { throw await giveUp(known, server, error, permit.by) }
         reach(.consistent)
         restored.checks = findings.checks
         restored.evidence = findings.evidence
+        var erasures: Int?
         if tables.isEmpty {
             meter.begin("check")
             restored.checks += try await inspect(name, fetched.facts, server, permit.by, comparesRows: true)
-            restored.checks += try await finishing(record, name, isMasked, server)
+            let (finished, applied) = try await finishing(name, isMasked, server)
+            restored.checks += finished
+            erasures = applied
         }
         reach(.checked)
         // What a drill makes is gone in a moment.
         guard !settings.isRehearsal else { return restored }
         var role = SideDatabase.Role.restored
         if isMasked { role = .masked } else if !tables.isEmpty { role = .tables } else if restored.part != nil { role = .part }
-        let known = SideDatabase(
-            name: name, number: number, live: server.live, role: role, backup: record.id, at: now(),
-            isAltered: restored.checks.contains { $0.name == Erasure.check && $0.passed })
+        (known.role, known.at, known.erasures) = (role, now(), erasures)
+        known.isAltered = restored.checks.contains { $0.name == Erasure.check && $0.passed }
         try await notes.remember(known, by: permit.by)
         if tables.isEmpty, let begun = restored.reached.first?.at, let ended = restored.reached.last?.at {
             let size = Int64(clamping: fetched.facts.envelope.plainBytes)
@@ -193,12 +231,31 @@ public struct BackupRestore: Sendable {
         return restored
     }
 
-    /// What is done to a database once it was compared: who was erased since is erased again, and what must not be seen is masked.
+    /// What is left of a database that could not be filled would only be in the way.
+    private func giveUp(
+        _ made: SideDatabase, _ server: RestoreServer, _ failure: Failure, _ principal: Principal
+    ) async -> Failure {
+        var (failure, made) = (failure, made)
+        do throws(Failure) {
+            let name = made.name
+            try await onOwnThread { _ throws(Failure) in try server.drop(name) }
+            failure.message += "; \(name), which was being made, is gone again"
+            made.isDropped = true
+            // Otherwise the next restore finds that it is gone.
+            if !settings.isRehearsal { try? await notes.remember(made, by: principal) }
+        } catch { failure.message += "; and \(made.name), which was being made, could not be dropped: \(error.message)" }
+        return failure
+    }
+
+    /// What is done to a database once it was compared: everybody who was ever erased is erased again, since an application may erase
+    /// long after it was noted, and what must not be seen is masked.
+    ///
+    /// - Returns: Also how many notes of erasures were applied; nil where that failed.
     private func finishing(
-        _ record: BackupRecord, _ name: String, _ isMasked: Bool, _ server: RestoreServer
-    ) async throws(Failure) -> [BackupCheck] {
+        _ name: String, _ isMasked: Bool, _ server: RestoreServer
+    ) async throws(Failure) -> (checks: [BackupCheck], erasures: Int?) {
         var checks: [BackupCheck] = []
-        let subjects = try await notes.erased(since: record.consistentAt)
+        let (subjects, count) = try await notes.erasures()
         if !subjects.isEmpty {
             let settings = settings
             checks.append(
@@ -206,14 +263,15 @@ public struct BackupRestore: Sendable {
                     try server.erase(subjects, by: settings.erasure, in: name, within: settings.policy.deadline)
                 })
         }
-        guard isMasked, let mask = settings.policy.mask else { return checks }
+        let erasures = checks.allSatisfy(\.passed) ? count : nil
+        guard isMasked, let mask = settings.policy.mask else { return (checks, erasures) }
         let check = await server.run(mask, name, as: "mask")
         guard check.passed else {
             // Nobody may look at what is not masked.
             try await onOwnThread { _ throws(Failure) in try server.drop(name) }
             throw Failure(.transient, "\(name) could not be masked and was dropped: \(check.detail)")
         }
-        return checks + [check]
+        return (checks + [check], erasures)
     }
 
     private static func fill(
@@ -224,9 +282,10 @@ public struct BackupRestore: Sendable {
         let keepsOwners = settings.keepsOwners && tables.isEmpty
         let owners = keepsOwners ? fetched.facts.server?.owners ?? [] : []
         try server.letOwn(owners, in: name)
-        let target = RestoreTarget(
+        var target = RestoreTarget(
             .database(url: try server.url(of: name)), tables: tables, keepsOwners: keepsOwners, jobs: settings.jobs,
             scratch: settings.scratch, deadline: settings.policy.deadline)
+        if settings.policy.template != nil { target.extensions = try server.extensions(of: name) }
         let part = fetched.facts.server?.part
         if !tables.isEmpty {
             try server.makeSchemas(of: tables, in: name)

@@ -49,9 +49,10 @@ public struct BackupVerifier: Sendable {
     /// - Parameters:
     ///   - source: What made it; it judges the plain bytes.
     ///   - destination: Whose copy; nil for the first one that may be read.
+    ///   - isRightPlace: Whether somebody says that the destination is the one that it was, so that what is not there is lost.
     /// - Throws: When it could not be done, which says nothing about the backup.
     public func verify(
-        _ id: BackupID, source: any BackupSource, destination: String? = nil, by principal: Principal
+        _ id: BackupID, source: any BackupSource, destination: String? = nil, isRightPlace: Bool = false, by principal: Principal
     ) async throws(Failure) -> Outcome {
         let state = try await readState()
         guard let record = state[id], let facts = record.facts else { throw Failure(.invalid, "no stored backup \(id) is known") }
@@ -61,7 +62,7 @@ public struct BackupVerifier: Sendable {
         let (copy, place) = try record.copy(wanted, of: settings.places)
         try makePrivateFolder(settings.workFolder)
         var outcome: Outcome
-        switch try await fetch(record, copy, at: place) {
+        switch try await fetch(record, copy, at: place, isRightPlace ? nil : state) {
         case .success(let fetched): outcome = try await judge(fetched, source)
         case .failure(let missing):
             let evidence = CopyEvidence(size: 0, sha256: "", versionID: copy.versionID)
@@ -88,15 +89,19 @@ public struct BackupVerifier: Sendable {
 
     /// Fetches a copy. What is gone, too long or cannot be given is a finding, the inner failure; a destination that did not answer,
     /// a disk that is full or a tool that is missing says nothing about a backup, and is thrown.
+    ///
+    /// - Parameter state: By which the place is recognized; nil when somebody says that it is the right one.
     private func fetch(
-        _ record: BackupRecord, _ copy: BackupCopy, at place: BackupPlace
+        _ record: BackupRecord, _ copy: BackupCopy, at place: BackupPlace, _ state: CatalogueState?
     ) async throws(Failure) -> Result<FetchedCopy, Failure> {
         do throws(Failure) {
             return .success(try await FetchedCopy(record, copy, at: place, in: settings.workFolder))
         } catch {
             guard error.kind == .invalid else { throw error }
             // It answers about this very object.
-            _ = try await place.destination.head(copy.key, version: copy.versionID)
+            if try await place.destination.head(copy.key, version: copy.versionID) == nil, let state {
+                try await place.expectSigns(of: record, in: state)
+            }
             return .failure(error)
         }
     }

@@ -345,7 +345,7 @@ public struct ClusterRestore: Sendable {
         let notes = RestoreNotes(target: target, catalogue: reading.catalogue, now: reading.now)
         var checks = found.checks
         checks += try await notes.judge(found.timings, by: job.principal)
-        checks += try await erase(url, notes, facts)
+        checks += try await erase(url, notes)
         if settings.isRehearsal, let check = try await searchDamage(server, facts) { checks.append(check) }
         var side = settings
         side.url = url
@@ -365,9 +365,9 @@ public struct ClusterRestore: Sendable {
         }
     }
 
-    /// Who was erased since is erased again.
-    private func erase(_ url: String, _ notes: RestoreNotes, _ facts: BackupFacts) async throws(Failure) -> [BackupCheck] {
-        let subjects = try await notes.erased(since: facts.server?.consistentAt ?? facts.startedAt)
+    /// Everybody who was ever erased is erased again.
+    private func erase(_ url: String, _ notes: RestoreNotes) async throws(Failure) -> [BackupCheck] {
+        let subjects = try await notes.erasures().subjects
         guard !subjects.isEmpty else { return [] }
         var settings = settings
         settings.url = url

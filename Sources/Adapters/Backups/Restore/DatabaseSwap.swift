@@ -189,25 +189,61 @@ public struct DatabaseSwap: Sendable {
             throw Failure(.denied, "the permit is for \(permit.database), not \(server.live)")
         }
         let mark = mark()
-        let (name, number, remarks) = try await onOwnThread { _ throws(Failure) in
+        var (name, number, remarks) = try await onOwnThread { _ throws(Failure) in
             try server.reopen([server.live, incoming])
             _ = try server.number(of: incoming)
             let remarks = try compare(server)
             return (try server.freeName(beside: "replaced", mark), try server.number(of: server.live), remarks)
         }
+        remarks += try await erase(in: incoming, server, permit.by)
         // Noted before it is done: whatever happens in between, the number says which database it is about.
         let known = SideDatabase(
             name: name, number: number, live: server.live, role: .replaced, backup: permit.backup, at: now(),
             keepUntil: now() + settings.policy.keepReplaced)
         try await notes.remember(known, by: permit.by)
         var outcome = try await quiesced { () throws(Failure) in
-            try await rename(server, live: server.live, away: name, in: incoming, limit)
+            // Who was noted meanwhile; and the last word stays the one about what is replaced.
+            let erased = try await erase(in: incoming, server, permit.by)
+            if !erased.isEmpty { try await notes.remember(known, by: permit.by) }
+            var outcome = try await rename(server, live: server.live, away: name, in: incoming, limit)
+            outcome.remarks += erased
+            return outcome
         }
         outcome.keepUntil = known.keepUntil
         outcome.remarks = remarks + outcome.remarks
         // It is not beside the live one any more. Without this note its name would still tell it apart.
         if let gone = try? await notes.databases().last(where: { $0.name == incoming }) { try? await forget(gone, permit.by) }
         return outcome
+    }
+
+    /// Erases everybody in the one that comes in who is noted as erased and was not yet erased there: after it was restored, or while
+    /// it was put aside. Nobody comes back into the live database by a swap, nor by taking one back.
+    ///
+    /// - Returns: What was done, for the report.
+    /// - Throws: `denied` where they cannot be erased; then it goes live nowhere.
+    private func erase(
+        in incoming: String, _ server: RestoreServer, _ principal: Principal
+    ) async throws(Failure) -> [String] {
+        let known = try await notes.databases().last { $0.name == incoming }
+        let missing = try await notes.erasures(after: known?.erasures ?? 0)
+        guard !missing.subjects.isEmpty else { return [] }
+        let settings = settings
+        let check = try await onOwnThread { _ throws(Failure) in
+            try server.erase(missing.subjects, by: settings.erasure, in: incoming, within: settings.policy.deadline)
+        }
+        guard check.passed else {
+            throw Failure(
+                .denied, "\(incoming) may still hold people who were erased, and takes no place: \(check.detail)",
+                hint:
+                    "restore.erase_file of the plan names the statements that erase one, which the role that restores must be able to run"
+            )
+        }
+        if var known {
+            known.erasures = missing.count
+            known.isAltered = true
+            try await notes.remember(known, by: principal)
+        }
+        return ["\(incoming): \(check.detail)"]
     }
 
     /// `20261121t160307`

@@ -4,8 +4,12 @@ internal import SerinModel
 /// What a live database has that one which is to take its place lacks. Blocks its thread.
 ///
 /// A dump of one database holds none of what belongs to the database as a whole: its owner, grants and settings. They are carried
-/// over before the databases change places; what cannot be is a difference, as is every table, publication, subscription and role
-/// that only the live one has. Nobody finds out afterwards: a swap needs the number of differences to be agreed to.
+/// over before the databases change places; what cannot be is a difference, as is every table, column and other object of a schema,
+/// publication, subscription and role that only the live one has. Nobody finds out afterwards: a swap needs the number of differences
+/// to be agreed to.
+///
+/// Objects are told apart by their names, columns also by their types and routines by their sources. How a view, constraint or index is
+/// defined is not compared: the server words it otherwise after a restore though it is the same.
 struct LiveDifferences {
     let server: RestoreServer
     let incoming: String
@@ -16,14 +20,31 @@ struct LiveDifferences {
     func settle() throws(Failure) -> [String] {
         var differences = try carryOver()
         let (here, there) = (try server.session(live), try server.session(incoming))
-        for look in Self.looks {
-            func names(_ session: Connection) throws(Failure) -> [String] {
-                try session.rows(look).compactMap { $0.first ?? nil }
-            }
-            let present = Set(try names(there))
-            differences += try names(here).filter { !present.contains($0) }
+        let owners = Set(try there.rows(Self.owners).compactMap { $0.first ?? nil })
+        for look in Self.looks + [Self.columns, Self.objects, Self.sources] {
+            let present = Set(try there.rows(look).compactMap { Found($0) })
+            differences += try here.rows(look).compactMap { Found($0) }
+                // With a table that is missing goes what belongs to it.
+                .filter { found in !present.contains(found) && found.owner.map { owners.contains($0) } ?? true }.map(\.words)
         }
         return differences
+    }
+
+    /// One thing that a database has.
+    private struct Found: Hashable {
+        /// What it is, in words.
+        var words: String
+        /// The relation or routine that it belongs to; nil for what stands by itself.
+        var owner: String?
+        /// What tells it apart from another one of the same words.
+        var version: String?
+
+        init?(_ row: [String?]) {
+            guard let words = row.first ?? nil else { return nil }
+            self.words = words
+            owner = row.dropFirst().first ?? nil
+            version = row.dropFirst(2).first ?? nil
+        }
     }
 
     /// How many tables of its own the live database has.
@@ -48,6 +69,70 @@ struct LiveDifferences {
         WHERE d.datname = current_database() AND s.refclassid = 'pg_authid'::regclass AND s.deptype IN ('o', 'a') ORDER BY 1
         """,
     ]
+
+    /// The columns with their types, and where rows are secured.
+    private static let columns = """
+        SELECT format('the column %I.%I.%I %s%s', n.nspname, c.relname, a.attname, format_type(a.atttypid, a.atttypmod),
+            CASE WHEN a.attnotnull THEN ' NOT NULL' END), format('%I.%I', n.nspname, c.relname)
+        FROM pg_attribute a JOIN pg_class c ON c.oid = a.attrelid JOIN pg_namespace n ON n.oid = c.relnamespace
+        WHERE a.attnum > 0 AND NOT a.attisdropped AND c.relkind IN ('r', 'p', 'm', 'f', 'v') AND c.oid >= 16384
+        UNION ALL SELECT format('the row security of the table %I.%I', n.nspname, c.relname), format('%I.%I', n.nspname, c.relname)
+        FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace WHERE c.relrowsecurity
+        UNION ALL SELECT format('the value %L of the type %s', e.enumlabel, format_type(e.enumtypid, NULL)), format_type(e.enumtypid, NULL)
+        FROM pg_enum e ORDER BY 1
+        """
+
+    /// What may own something else.
+    private static let owners = """
+        SELECT format('%I.%I', n.nspname, c.relname) FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace
+        WHERE c.relkind IN ('r', 'p', 'm', 'f', 'v')
+        UNION ALL SELECT (pg_identify_object('pg_proc'::regclass, oid, 0)).identity FROM pg_proc WHERE oid >= 16384
+        UNION ALL SELECT format_type(oid, NULL) FROM pg_type WHERE typtype = 'e'
+        """
+
+    /// What the routines do.
+    private static let sources = """
+        SELECT format('the %s %s as it is defined now', i.type, i.identity), i.identity, md5(p.prosrc)
+        FROM pg_proc p CROSS JOIN pg_identify_object('pg_proc'::regclass, p.oid, 0) i
+        WHERE p.oid >= 16384 AND coalesce(i.schema, '') !~ '^pg_' AND NOT EXISTS (
+            SELECT FROM pg_depend d WHERE d.classid = 'pg_proc'::regclass AND d.objid = p.oid AND d.deptype = 'e') ORDER BY 1
+        """
+
+    /// Everything else that a schema or database has: without what the server makes by itself for another object, and without the
+    /// members of extensions. What was there from the start has smaller numbers.
+    private static let objects =
+        [
+            (
+                "pg_namespace",
+                "o.nspname !~ '^pg_' AND coalesce(obj_description(o.oid, 'pg_namespace'), '') <> \(sqlText(TableMerge.mark))"
+            ),
+            // What was never finished is in no dump.
+            (
+                "pg_class",
+                """
+                o.relkind IN ('v', 'S', 'i', 'I') AND NOT EXISTS (
+                    SELECT FROM pg_index x WHERE x.indexrelid = o.oid AND NOT x.indisvalid)
+                """
+            ),
+        ].map { catalogue, condition in objects(of: catalogue, condition) }.joined(separator: " UNION ALL ")
+        + [
+            "pg_proc", "pg_type", "pg_constraint", "pg_trigger", "pg_policy", "pg_rewrite", "pg_extension", "pg_event_trigger",
+            "pg_operator", "pg_cast", "pg_collation", "pg_ts_config", "pg_ts_dict", "pg_foreign_server", "pg_statistic_ext",
+        ].map { " UNION ALL " + objects(of: $0, "true") }.joined() + " ORDER BY 1"
+
+    private static func objects(of catalogue: String, _ condition: String) -> String {
+        """
+        SELECT format('the %s %s', i.type, i.identity), (
+            SELECT format('%I.%I', n.nspname, c.relname) FROM pg_depend d JOIN pg_class c ON c.oid = d.refobjid
+                JOIN pg_namespace n ON n.oid = c.relnamespace
+            WHERE d.classid = '\(catalogue)'::regclass AND d.objid = o.oid AND d.refclassid = 'pg_class'::regclass AND d.deptype = 'a'
+            ORDER BY 1 LIMIT 1)
+        FROM \(catalogue) o CROSS JOIN pg_identify_object('\(catalogue)'::regclass, o.oid, 0) i
+        WHERE o.oid >= 16384 AND coalesce(i.schema, '') !~ '^pg_' AND \(condition) AND NOT EXISTS (
+            SELECT FROM pg_depend d WHERE d.classid = '\(catalogue)'::regclass AND d.objid = o.oid
+                AND d.deptype IN ('i', 'e', 'P', 'S'))
+        """
+    }
 
     /// - Returns: The statements that the server refused, which somebody with more rights may run.
     private func carryOver() throws(Failure) -> [String] {

@@ -43,6 +43,14 @@ struct RestoreNotes: Sendable {
             AuditNote(at: now(), by: principal, topic: RestoreTiming.topic, target: target, backup: backup, text: text))
     }
 
+    /// The subjects that a database still holds, each once, in the order in which they were erased, and how many notes there are.
+    ///
+    /// - Parameter applied: How many of the notes were applied to it.
+    func erasures(after applied: Int = 0) async throws(Failure) -> (subjects: [String], count: Int) {
+        let all = try await notes(Erasure.topic)
+        return (Erasure.subjects(in: all.dropFirst(applied)), all.count)
+    }
+
     /// The subjects that were erased after a moment, each once, in the order in which they were.
     func erased(since moment: Instant) async throws(Failure) -> [String] {
         Erasure.subjects(in: try await notes(Erasure.topic), since: moment)

@@ -25,6 +25,7 @@ public struct RestorePreflight: Sendable {
                 [
                     finding("restore rights") { () throws(Failure) in try copy.rights() },
                     finding("restore roles") { () throws(Failure) in try copy.roles() },
+                    finding("restore extensions") { () throws(Failure) in try copy.prerequisites() },
                     finding("restore tool") { () throws(Failure) in (try copy.tool(stop), []) },
                     finding("restore room") { () throws(Failure) in (try copy.room(), []) },
                 ]
@@ -90,12 +91,29 @@ public struct RestorePreflight: Sendable {
         return ("\(owners.count) owners and \(facts.grantees?.count ?? 0) more roles are there", remarks)
     }
 
+    /// Whether the role may make what the last dump makes, and the database has nothing by now that it may not.
+    private func prerequisites() throws(Failure) -> (detail: String, remarks: [String]) {
+        let server = try RestoreServer(settings)
+        guard let facts = last?.facts?.server else { return ("no dump says what it makes", []) }
+        try server.checkPrerequisites(facts)
+        var now = facts
+        if facts.makesPrerequisites, try server.isThere(server.live) {
+            now.prerequisites = try server.prerequisites(of: server.live)
+            try server.checkPrerequisites(now)
+        }
+        return ("the role that restores may make everything", [])
+    }
+
     /// The same for one backup, for a rehearsal to say.
     public func check(rolesOf record: BackupRecord) async -> BackupCheck {
         let settings = settings
         let name = "restore roles"
         do throws(Failure) {
-            try await onOwnThread { _ throws(Failure) in try RestoreServer(settings).checkRoles(record.facts?.server) }
+            try await onOwnThread { _ throws(Failure) in
+                let server = try RestoreServer(settings)
+                if settings.keepsOwners { try server.checkRoles(record.facts?.server) }
+                try server.checkPrerequisites(record.facts?.server)
+            }
             return BackupCheck(name, passed: true, detail: "the server that restores go to has them")
         } catch {
             guard error.kind != .denied else {

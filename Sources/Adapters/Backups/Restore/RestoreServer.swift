@@ -8,7 +8,7 @@ internal import SerinProcesses
 struct RestoreServer: Sendable {
     /// The live database.
     let live: String
-    private let settings: RestoreSettings
+    let settings: RestoreSettings
     private let client: PostgresClient
 
     static let purpose = SessionPurpose(
@@ -124,7 +124,17 @@ struct RestoreServer: Sendable {
         if let like, like.count == 3, let encoding = like[0], let collate = like[1], let type = like[2] {
             options = " ENCODING \(sqlText(encoding)) LC_COLLATE \(sqlText(collate)) LC_CTYPE \(sqlText(type))"
         }
-        _ = try session.rows("CREATE DATABASE \(sqlName(name)) TEMPLATE template0" + options, within: .minutes(5))
+        let template = settings.policy.template ?? "template0"
+        do throws(Failure) {
+            _ = try session.rows("CREATE DATABASE \(sqlName(name)) TEMPLATE \(sqlName(template))" + options, within: .minutes(5))
+        } catch {
+            guard settings.policy.template != nil, error.hint == nil || error.kind == .denied else { throw error }
+            var failure = error
+            failure.hint =
+                "a template has the encoding and locale of \(live), nobody uses it, and a superuser has said ALTER DATABASE "
+                + "\(sqlName(template)) IS_TEMPLATE true"
+            throw failure
+        }
     }
 
     /// `pg_restore --table` makes no schemas.
@@ -169,18 +179,31 @@ struct RestoreServer: Sendable {
         guard !statements.isEmpty else {
             return BackupCheck(
                 Erasure.check, passed: false,
-                detail: "\(subjects.count) subjects were erased since the backup, and the plan has no restore.erase_file")
+                detail: "\(subjects.count) subjects were erased, and the plan has no restore.erase_file")
         }
+        let changes: String
         do throws(Failure) {
             let session = try session(name)
+            let inventory = PostgresInventory(session, patience: patience)
+            let before = try inventory.rows()
             _ = try session.rows("RESET search_path; BEGIN")
             for subject in subjects {
                 _ = try session.rows("SELECT set_config('serin.subject', \(sqlText(subject)), true)")
                 for statement in statements { _ = try session.rows(statement, within: patience) }
             }
-            _ = try session.rows("COMMIT")
+            _ = try session.rows("COMMIT; SET search_path = pg_catalog")
+            changes = words(of: before.differences(from: try inventory.rows()))
         } catch { return BackupCheck(Erasure.check, passed: false, detail: "the plan's statements failed: \(error.message)") }
-        return BackupCheck(Erasure.check, passed: true, detail: "\(subjects.count) subjects were erased again")
+        return BackupCheck(Erasure.check, passed: true, detail: "\(subjects.count) subjects were erased again: \(changes)")
+    }
+
+    /// `app.orders 20000 to 19998 rows`, so that a person sees when a statement took more than was meant.
+    private func words(of changes: [RowManifest.Difference]) -> String {
+        guard !changes.isEmpty else { return "no table has other rows in number" }
+        return changes.prefix(20).map { change in
+            let (before, after) = (change.expected.map { "\($0)" } ?? "none", change.found.map { "\($0)" } ?? "none")
+            return "\(change.schema).\(change.table) \(before) to \(after) rows"
+        }.joined(separator: ", ") + (changes.count > 20 ? ", …" : "")
     }
 
     /// Runs a program of the plan against a database. Its connection is in the environment; `{{url}}` in its arguments names the

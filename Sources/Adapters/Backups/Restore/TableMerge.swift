@@ -72,15 +72,21 @@ public struct TableMerge: Sendable {
         _ table: String, from name: String, agreed: Int64? = nil, permit: RestorePermit
     ) async throws(Failure) -> (plan: Plan, merged: Merged?) {
         let live = try RestoreServer(settings).live
-        guard let known = try await notes.databases().last(where: { $0.name == name }), known.role != .masked else {
+        guard let known = try await notes.databases().last(where: { $0.name == name }), known.role != .masked,
+            known.role != .making
+        else {
             throw Failure(
                 .denied, "\(name) is no database whose rows may go live", hint: "serin backup restored list shows those that are")
         }
         try permit.allows(agreed == nil ? .beside : .merge, known.backup, live)
-        let subjects = try await notes.erased(since: known.at)
+        var subjects = try await notes.erased(since: known.at)
+        // Also those whom a restore should have erased again, and could not.
+        if known.role == .restored || known.role == .part {
+            subjects = try await notes.erasures(after: known.erasures ?? 0).subjects
+        }
         guard subjects.isEmpty else {
             throw Failure(
-                .denied, "\(subjects.count) were erased since \(name) was made, and a merge could bring them back",
+                .denied, "\(subjects.count) were erased who may still be in \(name), and a merge could bring them back",
                 hint: "restore the backup again, whole: that erases them again")
         }
         let settings = settings

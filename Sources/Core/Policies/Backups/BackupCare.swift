@@ -127,6 +127,8 @@ public struct RestorePolicy: Sendable, Hashable, Codable {
     public var resume: BackupHook?
     /// Masks a restored database for people who may not see the data; its connection is in the environment.
     public var mask: BackupHook?
+    /// The database that restores copy to begin with, where a superuser made what they may not make; nil for `template0`.
+    public var template: String?
     /// A file of SQL that erases one subject, `current_setting('serin.subject')`, again after a restore.
     public var eraseFile: String?
     /// What must hold before the swap.

@@ -110,6 +110,7 @@ extension BackupPlanBuilder {
         policy.quiesce = section.section("quiesce").map { hook(from: $0) }
         policy.resume = section.section("resume").map { hook(from: $0) }
         policy.mask = section.section("mask").map { hook(from: $0) }
+        policy.template = section.text("template")
         policy.eraseFile = section.text("erase_file")
         policy.deadline = section.duration("deadline") ?? policy.deadline
         if let checks = section.section("checks") { policy.checks = self.checks(from: checks) }

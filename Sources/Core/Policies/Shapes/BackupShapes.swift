@@ -193,6 +193,10 @@ private let restoreShape = Section(
             "mask", .section(hookShape), .optional,
             "masks a restored database for people who may not see the data (--masked); its connection is in the environment"),
         Field(
+            "template", .text, .optional,
+            "the database that restores copy to begin with, in which a superuser made the extensions that only a superuser makes; "
+                + "archives only, and template0 without it"),
+        Field(
             "erase_file", .path, .optional,
             "a file of SQL that erases one subject, current_setting('serin.subject'): run after each restore for everybody who "
                 + "was erased since the backup"),

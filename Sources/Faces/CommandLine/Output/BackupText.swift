@@ -79,7 +79,8 @@ enum BackupText {
         }
         for hold in record.holds(at: now) {
             let kind = hold.kind == .permanent && hold.until != nil ? "for a time" : word(hold.kind)
-            facts.append(("held", "\(kind): \(hold.reason)" + (hold.until.map { ", until \($0)" } ?? "")))
+            let until = hold.until.map { ", until \($0)" } ?? ""
+            facts.append(("held", "\(kind): \(hold.reason)\(until)" + (hold.isOfPeople ? ", as hold \(hold.id)" : "")))
         }
         for check in record.verification?.checks ?? [] where !check.passed {
             facts.append(("check failed", "\(check.name): \(check.detail)"))

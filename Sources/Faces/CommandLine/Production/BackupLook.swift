@@ -23,7 +23,9 @@ struct BackupLook: Sendable {
         do throws(OperationError) {
             let plan = try Assembly.backupPlan(of: policy, named: file)
             return try await opened(plan) { work, _ in
-                let probes = await work.probes(needsProof: true).map { Probe("backup \($0.name)", $0.outcome, $0.detail) }
+                let probes = await work.probes(needsProof: true, needsRestore: false).map {
+                    Probe("backup \($0.name)", $0.outcome, $0.detail)
+                }
                 let preflight = BackupPreflight(database: await work.database())
                 guard !probes.contains(where: { $0.outcome == .failed }), let objection = preflight.objection(to: migrations)
                 else {

@@ -154,7 +154,7 @@ struct OpenedBackups: BackupWork {
         options.later { await notifier.notify(notification) }
     }
 
-    func probes(needsProof: Bool) async -> [Probe] {
+    func probes(needsProof: Bool, needsRestore: Bool) async -> [Probe] {
         let kind = plan.source.defaultKind
         let source: Result<any BackupSource, Failure>
         do throws(Failure) { source = .success(try self.source(kind)) } catch { source = .failure(error) }
@@ -166,7 +166,13 @@ struct OpenedBackups: BackupWork {
             }
         } catch { findings = [PreflightFinding("catalogue", failure: error)] }
         // A release stands on what is made and read again; who restores it may be another machine.
-        if !needsProof { findings += await restoreFindings() }
+        if !needsProof {
+            findings += await restoreFindings().map { finding in
+                var finding = finding
+                finding.isRequired = needsRestore
+                return finding
+            }
+        }
         return findings.map { finding in
             if let failure = finding.failure {
                 return Probe(
@@ -264,15 +270,17 @@ struct OpenedBackups: BackupWork {
     }
 
     func verify(
-        _ record: BackupRecord, at destination: String?, by principal: Principal
+        _ record: BackupRecord, at destination: String?, isRightPlace: Bool, by principal: Principal
     ) async throws(Failure) -> BackupVerifier.Outcome {
         do throws(Failure) {
-            let bad = try await pipeline(settings).confirmStored(record.id, by: principal)
+            let bad = try await pipeline(settings).confirmStored(
+                record.id, rightPlace: isRightPlace ? destination : nil, by: principal)
             for copy in bad { tell(.failure, notices.bad(record, outcome(of: copy).result)) }
             // It was read just now, and never agreed.
             if let copy = bad.first(where: { $0.destination == destination }) { return outcome(of: copy) }
             var outcome = try await verifier().verify(
-                record.id, source: source(record.kind, after: record.facts?.server), destination: destination, by: principal)
+                record.id, source: source(record.kind, after: record.facts?.server), destination: destination,
+                isRightPlace: isRightPlace, by: principal)
             outcome.warnings += bad.map { "the copy at \($0.destination) is BAD: \($0.failure.message)" }
             if !outcome.result.passed { tell(.failure, notices.bad(record, outcome.result)) }
             return outcome
@@ -363,6 +371,12 @@ struct OpenedBackups: BackupWork {
         let seal = try settings.seal
         let survey = CatalogueSurvey(try reading(destination), authenticate: seal.code, former: seal.former)
         var contents = try await survey.contents()
+        guard let place = places.first(where: { $0.name == destination }) else { return contents }
+        let state: CatalogueState
+        do throws(CatalogueStoreError) { state = try await catalogue.state() } catch { throw error.failure }
+        try await contents.complete(from: state, of: plan.target.description) { (key) async throws(Failure) in
+            try await place.destination.head(key, version: nil)
+        }
         // Pointers to the newest belong to no backup of their own.
         let pointers = Set(
             BackupKind.allCases.map { "\(plan.target)/latest-\($0.rawValue).json" } + ["\(plan.target)/register.json"])
@@ -384,7 +398,9 @@ struct OpenedBackups: BackupWork {
             now: Self.now)
     }
 
-    func keepRegister() async throws(Failure) -> [RegisterKeeper.Unkept] { try await register().keep() }
+    func keepRegister(at destination: String?) async throws(Failure) -> [RegisterKeeper.Unkept] {
+        try await register().keep(at: destination)
+    }
 
     func recallRegister(
         from destination: String?, by principal: Principal

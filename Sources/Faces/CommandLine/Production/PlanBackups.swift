@@ -18,7 +18,7 @@ struct PlanBackups: Backups {
 
     func preflight(_ request: RolloutBackupRequest, deadline: Duration) async -> BackupPreflight {
         let found = await within(deadline, "the preflight of the backup") { () throws(Failure) in
-            await (probes: work.probes(needsProof: true), database: work.database())
+            await (probes: work.probes(needsProof: true, needsRestore: false), database: work.database())
         }
         switch found {
         case .success((let probes, let database)):
@@ -58,7 +58,7 @@ struct PlanBackups: Backups {
         let hold = Hold(.rollout(request.rollout), reason: "the restore point of \(request.rollout)")
         try await append(CatalogueEvent(backup: record.id, at: now(), by: .serin, .held(hold)))
         if !record.state.isVerified {
-            let result = try await work.verify(record, at: nil, by: .serin).result
+            let result = try await work.verify(record, at: nil, isRightPlace: false, by: .serin).result
             if let bad = result.checks.first(where: { !$0.passed }) {
                 return .failed(Failure(.invalid, "backup \(record.id) is bad: \(bad.name): \(bad.detail)"))
             }

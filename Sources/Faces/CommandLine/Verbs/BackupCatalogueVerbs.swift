@@ -87,8 +87,8 @@ extension Subcommand {
                             + "person; hold again what must be kept, then agree once to serin backup prune, which deletes nothing before"
                     )
                 }
-                // What is known now stands at every destination.
-                if !imported.isEmpty { await backups.keepRegister(work) }
+                // What is known now stands at every destination that was read.
+                if !imported.isEmpty { await backups.keepRegister(work, at: only) }
                 session.note(
                     imported.isEmpty
                         ? "nothing new was found" : "\(imported.count) imported; next: serin backup verify PLAN --due")

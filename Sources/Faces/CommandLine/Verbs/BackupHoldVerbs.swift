@@ -31,9 +31,11 @@ extension Subcommand {
                     CatalogueEvent(backup: record.id, at: session.now, by: backups.principal, .held(hold))
                 ])
                 let isNoted = try await noted(loaded, backups)
+                let set = try await backups.state()[record.id]?.holds.last
                 let code = try await shown(
                     record.id, backups,
-                    "held \(hold.until.map { "until \($0)" } ?? "until it is released"); serin backup release lets it go")
+                    "hold \(set?.id ?? "?"): held \(hold.until.map { "until \($0)" } ?? "until it is released"); serin backup release lets it go"
+                )
                 return isNoted ? code : .unexpected
             }
         }
@@ -41,9 +43,17 @@ extension Subcommand {
 
     static let backupRelease = Subcommand(
         "backup release", summary: "let the rules decide about a backup again",
-        examples: ["serin backup release 5f0c1a2b --legal --reason 'case 42 is closed'"], interruption: .ends
+        details: """
+            Takes one hold away. Where several of the kind hold the backup, --hold says which; without it nothing is released, and they
+            are listed.
+            """,
+        examples: [
+            "serin backup release 5f0c1a2b --legal --reason 'case 42 is closed'",
+            "serin backup release 5f0c1a2b --hold 9d03be12 --reason 'the audit is over'",
+        ], interruption: .ends
     ) { input throws(UsageError) in
         let legal = try input.flag("--legal", help: "the hold for the law")
+        let one = try input.text("--hold", value: "HOLD", help: "which one, where several hold it")
         let reason = try input.required("-m", "--reason", value: "TEXT", help: "why, for the log")
         let file = try input.text("--plan", value: "PLAN", help: "note it beside the objects of this plan at once")
         let name = try input.positional("BACKUP", help: "an identifier, the end of one, or latest")
@@ -51,16 +61,18 @@ extension Subcommand {
             try await BackupSession.with(session) { backups in
                 let loaded = try await PlanArgument.load(file.map { [$0] } ?? [], session).first
                 let record = try await backups.record(name, target: loaded?.plan.target.description)
-                let kind = legal ? Hold.Kind.legal : .permanent
-                guard record.holds.contains(where: { $0.kind == kind }) else {
-                    throw OperationError.refused(Refusal("\(record.id) has no \(BackupText.word(kind)) hold"))
-                }
+                let hold = try released(one, legal ? .legal : .permanent, of: record, at: session.now)
                 try await backups.note("release", record.order.target, record.id, reason)
                 try await backups.append([
-                    CatalogueEvent(backup: record.id, at: session.now, by: backups.principal, .released(kind))
+                    CatalogueEvent(backup: record.id, at: session.now, by: backups.principal, .releasedHold(hold.id))
                 ])
                 let isNoted = try await noted(loaded, backups)
-                let code = try await shown(record.id, backups, "released; serin backup expiring shows when it goes")
+                let left = try await backups.state()[record.id]?.holds(at: session.now).count ?? 0
+                let code = try await shown(
+                    record.id, backups,
+                    left == 0
+                        ? "released; serin backup expiring shows when it goes"
+                        : "released from hold \(hold.id); \(left) still hold it, as serin backup show says")
                 return isNoted ? code : .unexpected
             }
         }
@@ -101,6 +113,23 @@ extension Subcommand {
             }
             return .ok
         }
+    }
+
+    /// The one that is meant: of its kind, and named where there are several.
+    private static func released(
+        _ id: String?, _ kind: Hold.Kind, of record: BackupRecord, at now: Instant
+    ) throws(OperationError) -> Hold {
+        let all = record.holds(at: now).filter { $0.kind == kind }
+        let found = all.filter { id == nil || $0.id == id }
+        if let hold = found.first, found.count == 1 { return hold }
+        let word = BackupText.word(kind)
+        guard !all.isEmpty else { throw .refused(Refusal("\(record.id) has no \(word) hold")) }
+        let list = all.map { "\n  \($0.id)  \(plain($0.reason))\($0.until.map { ", until \($0)" } ?? "")" }.joined()
+        throw .refused(
+            Refusal(
+                (id.map { "\(record.id) has no \(word) hold \(plain($0)), but" } ?? "\(record.id) has several \(word) holds:")
+                    + list,
+                hint: "--hold \(all[0].id) releases that one and no other"))
     }
 
     private static func noted(_ loaded: LoadedBackupPlan?, _ backups: BackupSession) async throws -> Bool {

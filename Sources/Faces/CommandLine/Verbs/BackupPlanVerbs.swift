@@ -32,7 +32,8 @@ extension Subcommand {
                 offline
                 ? []
                 : try await BackupSession.with(session) { backups in
-                    try await backups.work(loaded, "serin backup check").probes(needsProof: false)
+                    try await backups.work(loaded, "serin backup check").probes(
+                        needsProof: false, needsRestore: false)
                 }
             let failed = probes.count { $0.outcome == .failed }
             session.data(

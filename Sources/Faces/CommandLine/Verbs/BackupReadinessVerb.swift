@@ -34,7 +34,8 @@ extension Subcommand {
                 for statement in Readiness.Statement.allCases { notes += try await backups.notes(statement.topic, target) }
                 let records = try await backups.state().records.filter { $0.order.target == target }
                 var checks = Readiness(of: loaded.plan, records, notes: notes, at: session.now).checks
-                let probes = try await backups.work(loaded, "serin backup readiness").probes(needsProof: false)
+                let probes = try await backups.work(loaded, "serin backup readiness").probes(
+                    needsProof: false, needsRestore: true)
                 checks += probes.map { BackupCheck($0.name, passed: $0.outcome != .failed, detail: $0.detail) }
                 show(checks, target, session)
                 let failed = checks.count { !$0.passed }

@@ -66,11 +66,12 @@ struct BackupSession: Sendable {
 
     /// Writes what is held and who was erased beside the objects.
     ///
+    /// - Parameter destination: The only one that is written to; nil for all.
     /// - Returns: Whether every destination has it now; where one has not is said.
     @discardableResult
-    func keepRegister(_ work: any BackupWork) async -> Bool {
+    func keepRegister(_ work: any BackupWork, at destination: String? = nil) async -> Bool {
         let unkept: [RegisterKeeper.Unkept]
-        do throws(Failure) { unkept = try await work.keepRegister() } catch {
+        do throws(Failure) { unkept = try await work.keepRegister(at: destination) } catch {
             session.complain("what is held and erased could not be noted beside the objects: \(error)")
             return false
         }

@@ -12,7 +12,9 @@ extension Subcommand {
             Without a key that opens it, only the stored bytes are compared, and the backup is not verified by that unless the plan says
             verify: {proof: stored_bytes}; --identity gives a recipient's key. --due verifies what the
             plan's verify.every asks for. A copy that is found bad is quarantined: exit 8. What could not be read is no finding. One that
-            could not be opened or authenticated with the keys at hand stays as it is: exit 7.
+            could not be opened or authenticated with the keys at hand stays as it is: exit 7. Where nothing of the target is found, as
+            on a disk that is not mounted, nothing is condemned; --from with a backup's name says that the place is the right one, and
+            what is not there is lost.
             """,
         examples: [
             "serin backup verify backups/checkout.yaml latest", "serin backup verify backups/checkout.yaml --due --limit 5",
@@ -45,7 +47,8 @@ extension Subcommand {
                 }
                 var code = ExitCode.ok
                 for (record, destination) in copies {
-                    code = worse(code, try await verify(record, destination, work, backups))
+                    code = worse(
+                        code, try await verify(record, destination, isRightPlace: !due && destination != nil, work, backups))
                 }
                 backups.mirrorLater(loaded)
                 return code
@@ -56,11 +59,13 @@ extension Subcommand {
     private static func worse(_ one: ExitCode, _ other: ExitCode) -> ExitCode { one.rawValue >= other.rawValue ? one : other }
 
     private static func verify(
-        _ record: BackupRecord, _ destination: String?, _ work: any BackupWork, _ backups: BackupSession
+        _ record: BackupRecord, _ destination: String?, isRightPlace: Bool, _ work: any BackupWork, _ backups: BackupSession
     ) async throws -> ExitCode {
         let session = backups.session
         let outcome: BackupVerifier.Outcome
-        do throws(Failure) { outcome = try await work.verify(record, at: destination, by: backups.principal) } catch {
+        do throws(Failure) {
+            outcome = try await work.verify(record, at: destination, isRightPlace: isRightPlace, by: backups.principal)
+        } catch {
             session.complain("\(record.id) could not be read, which says nothing about it: \(error)")
             return .unexpected
         }

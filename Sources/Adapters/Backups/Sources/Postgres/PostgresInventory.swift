@@ -65,7 +65,12 @@ struct PostgresInventory {
 
     /// What a restore has to find: extensions, and the schemas outside a part that it refers to.
     func prerequisites(of selection: PostgresSelection) throws(Failure) -> [String] {
-        let extensions = try session.rows("SELECT 'extension ' || extname FROM pg_extension WHERE extname <> 'plpgsql'")
+        let extensions = try session.rows(
+            """
+            SELECT 'extension ' || extname FROM pg_extension WHERE extname <> 'plpgsql'
+            UNION ALL SELECT 'event trigger ' || evtname FROM pg_event_trigger t WHERE \(!selection.isPart) AND NOT EXISTS (
+                SELECT FROM pg_depend d WHERE d.classid = 'pg_event_trigger'::regclass AND d.objid = t.oid AND d.deptype = 'e')
+            """)
         guard selection.isPart else { return extensions.compactMap { $0.first ?? nil } }
         let schemas = try session.rows(
             """

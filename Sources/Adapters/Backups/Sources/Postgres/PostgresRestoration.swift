@@ -77,7 +77,10 @@ extension Failure {
                 "permission denied for schema",
                 "an owner may make nothing in the schema: --no-owners gives all to the role that restores"
             ),
-            ("permission denied to create extension", "a superuser makes the extension in template1, or restores by hand"),
+            (
+                "permission denied to create extension",
+                "a superuser makes the extension in a database that the plan names with restore.template"
+            ),
             ("is not available", "install the extension's package on the server"),
             ("No space left", "make room at the server; the database that was being made is dropped"),
         ]
@@ -86,11 +89,15 @@ extension Failure {
     }
 }
 
-/// Lets `pg_restore` restore an archive as it comes.
+/// Lets `pg_restore` restore an archive as it comes. Where the database has extensions already, the archive's contents, which stand
+/// first in it, are listed before, and what it says about those is left out.
 final class ArchiveRestoration: PlainConsumer {
     private let client: PostgresClient
-    private let program: Program
-    private let stream: ProgramStream
+    private let target: RestoreTarget
+    private let stop: StopSignal
+    private var program: Program
+    private var stream: ProgramStream
+    private var contents: DumpContents?
     private let mayEndEarly: Bool
     private let openKeys: OpenKeys
 
@@ -100,20 +107,48 @@ final class ArchiveRestoration: PlainConsumer {
         _ = try client.trustedVersion(of: "pg_restore", stop: stop)
         self.openKeys = openKeys
         self.client = client
+        self.target = target
+        self.stop = stop
         mayEndEarly = isTar || !target.tables.isEmpty
+        guard target.extensions.isEmpty else {
+            let contents = try DumpContents(client, target, stop: stop)
+            self.contents = contents
+            (program, stream) = (contents.program, contents.stream)
+            return
+        }
         program = client.program("pg_restore", try target.arguments(client, openKeys), deadline: target.deadline)
         stream = try client.start(program, .writing, stop: stop)
     }
+
+    /// Begins to restore what was kept back while it was listed.
+    private func begin(_ contents: DumpContents) throws(Failure) {
+        let list = try contents.finish()
+        program = client.program(
+            "pg_restore", try target.arguments(client, openKeys) + ["--use-list=\(list)"], deadline: target.deadline)
+        stream = try client.start(program, .writing, stop: stop)
+        self.contents = nil
+        begun = contents
+        let kept = contents.kept
+        try kept.span.withUnsafeBytes { (raw) throws(Failure) in try write(raw) }
+    }
+
+    /// Keeps the list for as long as the program may read it.
+    private var begun: DumpContents?
 
     /// `pg_restore` does not read on behind the last member of a tar archive, or the last of the tables that were named.
     private var isDone: Bool { mayEndEarly && (stream.end?.termination == .exited(0) || openKeys.mayExplain(stream.end)) }
 
     func write(_ bytes: UnsafeRawBufferPointer) throws(Failure) {
+        if let contents {
+            if contents.take(bytes) { try begin(contents) }
+            return
+        }
         guard !isDone else { return }
         do throws(Failure) { try stream.write(bytes) } catch { if !isDone { throw error.restoring } }
     }
 
     func finish(comparing product: SourceProduct) throws(Failure) -> ConsumerFindings {
+        if let contents { try begin(contents) }
         if !isDone {
             do throws(Failure) { try stream.finish() } catch { if !openKeys.mayExplain(stream.end) { throw error.restoring } }
         }
@@ -147,7 +182,17 @@ final class FolderRestoration: PlainConsumer {
     func finish(comparing product: SourceProduct) throws(Failure) -> ConsumerFindings {
         let unpacked = try folder.finish()
         guard unpacked.passed else { throw Failure(.invalid, "the files of the dump cannot be unpacked: \(unpacked.detail)") }
-        let arguments = try target.arguments(client, openKeys) + ["--jobs=\(max(1, target.jobs))", folder.path]
+        var arguments = try target.arguments(client, openKeys) + ["--jobs=\(max(1, target.jobs))"]
+        let list = try TemporaryFolder(in: target.scratch)
+        if !target.extensions.isEmpty {
+            var listing = client.program("pg_restore", ["--list", folder.path])
+            listing.outputLimit = 1 << 24
+            let (text, _) = try client.output(listing, stop: stop)
+            let file = try DumpContents.write(
+                String(decoding: text, as: UTF8.self), without: target.extensions, in: list.path)
+            arguments.append("--use-list=\(file)")
+        }
+        arguments.append(folder.path)
         let program = client.program("pg_restore", arguments, deadline: target.deadline)
         let stream = try client.start(program, .reading, isSilent: true, stop: stop)
         do throws(Failure) { try stream.readAll { _ in } } catch { if !openKeys.mayExplain(stream.end) { throw error.restoring } }
@@ -168,6 +213,11 @@ final class TextRestoration: PlainConsumer {
     private var scanner = DumpScanner()
 
     init(_ client: PostgresClient, _ target: RestoreTarget, stop: StopSignal) throws(Failure) {
+        guard target.extensions.isEmpty else {
+            throw Failure(
+                .invalid, "a dump in text form makes its extensions itself, and cannot be restored over a template that has them",
+                hint: "leave restore.template out, or make dumps of the format custom")
+        }
         guard target.tables.isEmpty else {
             throw Failure(.invalid, "single tables cannot be taken out of a dump in text form", hint: "restore all of it")
         }

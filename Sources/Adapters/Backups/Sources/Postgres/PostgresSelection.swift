@@ -32,6 +32,9 @@ struct PostgresSelection: Sendable, Hashable {
         withoutRows = source.excludeData.map(Table.init)
     }
 
+    /// The whole database.
+    init() { (schemas, tables, excluded, withoutRows) = ([], [], [], []) }
+
     /// Whether only a part is dumped, whose surroundings a restore has to find.
     var isPart: Bool { !schemas.isEmpty || !tables.isEmpty }
 
