@@ -223,7 +223,9 @@ let package = Package(
             ], resources: [.copy("Vectors")]),
         tests(
             "APITests",
-            core.map { "Serin" + $0 } + ["SerinPorts", "SerinController", "SerinAPI", "FakeController", "Testbed", "SerinLocks"]),
+            core.map { "Serin" + $0 } + [
+                "SerinPorts", "SerinController", "SerinAPI", "FakeController", "Testbed", "SerinLocks", "SerinCrypto",
+            ]),
         tests(
             "PagesTests",
             core.map { "Serin" + $0 } + [

@@ -1,7 +1,7 @@
 #!/bin/sh
 # What takes longer than a test run may: rollouts killed at hundreds of journal writes, and every test of whole rollouts again and
 # again. SOAK_ROUNDS (10) multiplies both; one round takes some minutes. A failure does not end it: the logs of what failed stay in
-# build/soak. Then backups: hundreds of small ones and some of 300 MB, each restored and compared, and kills at every single call. Then rollouts with migrations, killed at every write, and every test of migrations with every tool.
+# build/soak. Then backups: hundreds of small ones and a hundred of 300 MB, each restored and compared, and kills at every single call. Then rollouts with migrations, killed at every write, and every test of migrations with every tool.
 set -eu
 cd "$(dirname "$0")/.."
 rounds="${SOAK_ROUNDS:-10}"
@@ -35,7 +35,7 @@ while [ "$round" -le "$rounds" ]; do
     round=$((round + 1))
 done
 SERIN_BACKUP_ROUNDS=$((rounds * 50)) soak "small backups, $((rounds * 50)) rounds" backups 'BackupsTests.RoundTripTests'
-SERIN_BACKUP_ROUNDS=$((rounds * 2)) SERIN_BACKUP_SCALE=20 soak "backups of 300 MB, $((rounds * 2)) rounds" large-backups 'BackupsTests.RoundTripTests'
+SERIN_BACKUP_ROUNDS=$((rounds * 10)) SERIN_BACKUP_SCALE=20 soak "backups of 300 MB, $((rounds * 10)) rounds" large-backups 'BackupsTests.RoundTripTests'
 SERIN_KILL_STRIDE=1 soak "backups killed at every call" backup-kills 'IntegrationTests.BackupCrashTests'
 SERIN_KILL_STRIDE=1 soak "rollouts with migrations killed at every write" migration-kills 'IntegrationTests.*MigrationCrashes'
 SERIN_ALL_TOOLS=1 soak "migrations by every tool" migrations MigrationToolsTests

@@ -209,6 +209,7 @@ import Testing
         _ = try await mirror.update(state, jobs: [], entries: entries)
         let again = try await mirror.update(state, jobs: [], entries: entries)
         #expect(again.written == 0 && again.removed == 0)
+        try await anothersIsLeftAlone(server, mirror)
 
         let logs = try await server.sql(
             "SELECT level, action, message FROM control_plane.project_logs WHERE project_id = 'shop' ORDER BY created_at, id")
@@ -225,6 +226,37 @@ import Testing
                 "plan: aaaaaaaaaaaa → bbbbbbbbbbbb|serin:controller", "hold for the law: case 42|serin:controller",
                 "approval: incident 7|uid:1000",
             ])
+    }
+
+    /// A catalogue of another state folder has other entries under the same numbers.
+    private func anothersIsLeftAlone(_ server: PostgresServer, _ mirror: CatalogueMirror) async throws {
+        let before = try await server.sql("SELECT count(*), sum(id) FROM control_plane.audit_log")
+        var other = CatalogueState()
+        let begun = Sample.event(9, .begun(Sample.order(9)))
+        try other.apply(begun)
+        for entries in [[CatalogueEntry(sequence: 1, line: .event(begun))], []] {
+            let refused = await #expect(throws: Failure.self) { try await mirror.update(other, jobs: [], entries: entries) }
+            #expect(refused?.kind == .denied && refused?.message.contains("of another catalogue") == true, "\(entries)")
+        }
+        #expect(try await server.sql("SELECT count(*), sum(id) FROM control_plane.audit_log") == before)
+        #expect(try await server.sql("SELECT count(*) FROM control_plane.backups WHERE id = '\(Sample.id(9))'") == "0")
+    }
+
+    @Test func tablesOfSomebodyElseAreRefusedInWords() async throws {
+        let scratch = try Scratch()
+        defer { scratch.remove() }
+        let cluster = try await PostgresCluster.start(in: scratch, withReplica: false)
+        defer { cluster.stop() }
+        try await cluster.primary.sql(
+            """
+            CREATE SCHEMA control_plane;
+            CREATE TABLE control_plane.jobs (id uuid, project_id text, created_at timestamptz, status text)
+            """)
+        let mirror = CatalogueMirror(connection: cluster.primary.url(), name: "the mirror")
+        let refused = await #expect(throws: Failure.self) { try await mirror.update(CatalogueState(), jobs: []) }
+        #expect(refused?.message.contains("control_plane.jobs is not of this mirror") == true && refused?.hint != nil)
+        // Nothing was begun beside it.
+        #expect(try await cluster.primary.sql("SELECT to_regclass('control_plane.backups')") == "")
     }
 
     private func askShape(_ server: PostgresServer) async throws {

@@ -175,6 +175,10 @@ import Testing
             #expect(failure?.description.contains("long enough for") == false)
         }
         #expect(throws: EnvelopeFailure.self) { try KeyFile(path: fixture.scratch.file("none")) }
+        // A pipe that nobody writes to is not waited for.
+        #expect(mkfifo(fixture.scratch.file("pipe"), 0o600) == 0)
+        let pipe = #expect(throws: EnvelopeFailure.self) { try KeyFile(path: fixture.scratch.file("pipe")) }
+        #expect(pipe?.description.contains("no regular file") == true, "\(String(describing: pipe))")
         #expect(!"\(fixture.keyFile)".contains("passphrase of a team"))
     }
 }

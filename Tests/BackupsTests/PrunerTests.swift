@@ -132,6 +132,30 @@ import Testing
         #expect(report.deleted.count == 4)
     }
 
+    @Test func anInterruptedRunBeginsNoFurtherDeletion() async throws {
+        let scene = try await Scene()
+        defer { scene.scratch.remove() }
+        let run = Locked<Task<BackupPruner.Report, any Error>?>(nil)
+        scene.place.beforeDelete.withLock {
+            $0 = {
+                while run.withLock({ $0 }) == nil { await Task.yield() }
+                run.withLock { $0 }?.cancel()
+            }
+        }
+        let task = Task { try await scene.prune() }
+        run.withLock { $0 = task }
+        let report = try await task.value
+        #expect(report.deleted.count + report.failures.count == 1)
+        // The newest is no longer announced, which is not begun either.
+        #expect(report.unbegun.map(\.backup) == Array(scene.ids[1...]))
+        #expect(report.words.hasSuffix("interrupted before 5 more"), "\(report.words)")
+        for number in 1..<5 { #expect(try await scene.state(number) == .verified) }
+        // The next run does them.
+        scene.place.beforeDelete.withLock { $0 = nil }
+        _ = try await scene.prune()
+        #expect(try await scene.objects().count == 2)
+    }
+
     @Test func nothingGoesUnannouncedOrInNumbersThatNobodyAgreedTo() async throws {
         let scene = try await Scene(warned: false)
         defer { scene.scratch.remove() }

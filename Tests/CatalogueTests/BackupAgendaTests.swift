@@ -18,9 +18,10 @@ import Testing
     }
 
     private func agenda(
-        _ plan: BackupPlan, _ records: [BackupRecord], at now: Instant, chance: Double = 0
+        _ plan: BackupPlan, _ records: [BackupRecord], _ notes: TargetNotes = TargetNotes(of: "checkout-db"), at now: Instant,
+        chance: Double = 0
     ) -> BackupAgenda {
-        BackupAgenda(of: plan, records, at: now, chance: { _ in chance }, offsets: { _, _ in nil })
+        BackupAgenda(of: plan, records, notes, at: now, chance: { _ in chance }, offsets: { _, _ in nil })
     }
 
     private var nightly: BackupSchedule {
@@ -93,7 +94,7 @@ import Testing
         try state.apply(history(of: order(2, noon - .hours(1)), until: .running)[0])
         try state.apply(
             CatalogueEvent(backup: bad.id, at: noon, by: .serin, .failed(Failure(.transient, "the disk is full"))))
-        metrics.add(try plan([try nightly]), state, at: noon)
+        metrics.add(try plan([try nightly]), state, reads: nil, at: noon)
         let labels = #"{project="shop",database="checkout-db",kind="logical",destination="bucket"}"#
         for line in [
             "backup_success_total\(labels) 1", "backup_failure_total\(labels) 1", "backup_duration_seconds\(labels) 60",

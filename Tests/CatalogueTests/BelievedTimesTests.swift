@@ -18,7 +18,8 @@ import Testing
     }
 
     private func agenda(_ records: [BackupRecord], at now: Instant) throws -> BackupAgenda {
-        BackupAgenda(of: try plan(), records, at: now, chance: { _ in 0 }, offsets: { _, _ in nil })
+        BackupAgenda(
+            of: try plan(), records, TargetNotes(of: "checkout-db"), at: now, chance: { _ in 0 }, offsets: { _, _ in nil })
     }
 
     private func state(_ orders: [(BackupOrder, BackupState)]) throws -> CatalogueState {
@@ -67,7 +68,7 @@ import Testing
     @Test func aBackupFromTheFutureHidesNoAge() throws {
         let state = try state([(order(1, now - .hours(9)), .available), (order(2, now + day * 30), .available)])
         var metrics = BackupMetrics(isCatalogueReadable: true)
-        metrics.add(try plan(), state, at: now)
+        metrics.add(try plan(), state, reads: nil, at: now)
         let labels = #"{project="shop",database="checkout-db",kind="logical",destination="bucket"}"#
         for line in [
             "backup_age_seconds\(labels) 32400", "backup_from_the_future\(labels) 1",

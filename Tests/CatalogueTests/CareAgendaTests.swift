@@ -69,6 +69,10 @@ import Testing
         #expect(try !agenda(plan, .verified, ran, at: made + .hours(24)).isPruneDue)
         #expect(try agenda(plan, .verified, ran, at: made + .hours(24)).next == made + .hours(25))
         #expect(try agenda(plan, .verified, ran, at: made + .hours(25)).isPruneDue)
+        // One that waits for a person is looked at again after a day, and is no run.
+        let waits = notes((CareAgenda.waitingTopic, made + .hours(1), "9 deletions wait"))
+        #expect(try agenda(plan, .verified, waits, at: made + .hours(24)).next == made + .hours(25))
+        #expect(waits[CareAgenda.pruneTopic] == nil)
         let failed = notes((CareAgenda.unprunedTopic, made + .hours(2), "no right"))
         #expect(try agenda(plan, .verified, failed, at: made + .hours(2) + .minutes(1)).next == made + .hours(2) + .minutes(15))
         #expect(try !agenda(try self.plan(prunes: false), .verified, at: made + .hours(1)).isPruneDue)

@@ -33,7 +33,10 @@ import Testing
         #expect(text.hasPrefix("# Drill 1a2b3c4d: passed\n\n- Target") && text.contains("\n\n| Phase |"))
         for form in [text, document, text + "\n\n", document + "\n"] {
             #expect(try DrillSeal.check(Array(form.utf8), by: seal) == "Drill 1a2b3c4d: passed")
-            #expect(throws: ManifestError.self) { try DrillSeal.check(Array(form.utf8), by: authenticate("another key")) }
+            let another = authenticate("another key")
+            #expect(throws: ManifestError.self) { try DrillSeal.check(Array(form.utf8), by: another) }
+            #expect(
+                try DrillSeal.check(Array(form.utf8), by: another, former: [authenticate("a third"), seal]).hasSuffix("passed"))
         }
     }
 

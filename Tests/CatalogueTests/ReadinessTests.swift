@@ -53,6 +53,16 @@ import Testing
         #expect(failed["tested by a restore"] == false)
     }
 
+    @Test func logThatIsMissingBehindTheNewestBaseIsALineThatDoesNotHold() throws {
+        func server(_ from: UInt64, _ to: UInt64) -> SourceFacts {
+            SourceFacts(version: "15", timeline: 1, lsnStart: LogPosition(bytes: from), lsnStop: LogPosition(bytes: to))
+        }
+        let base = try record(order(1, Self.noon - .hours(5), kind: .baseFull), server: server(90, 100))
+        let log = try record(order(2, Self.noon - .hours(3), kind: .walRange), server: server(150, 200))
+        #expect(try holds([base, log], [])["write-ahead log"] == false)
+        #expect(try holds([base], [])["write-ahead log"] == nil)
+    }
+
     @Test func whatADrillLeftToDoIsOpenUntilSomebodySaysThatItIsDone() throws {
         let first = try drilled(1, "first", at: Self.noon - .hours(48))
         let second = try drilled(2, "second", at: Self.noon - .hours(24), todo: ["back up more often"])
@@ -70,12 +80,22 @@ import Testing
         var metrics = BackupMetrics(isCatalogueReadable: true)
         var state = CatalogueState()
         for event in history(of: order(1, Self.noon - .hours(3)), until: .verified) { try state.apply(event) }
-        metrics.add(try plan(), state, at: Self.noon)
+        metrics.add(try plan(), state, reads: nil, at: Self.noon)
         let labels = #"{project="shop",database="checkout-db"}"#
         let last = (Self.noon - .hours(3)).millisecondsSince1970 / 1000
         for line in [
             "backup_recoverable_timestamp_seconds\(labels) \(last)", "backup_loss_target_seconds\(labels) 21600",
             #"backup_destination_bytes{project="shop",database="checkout-db",destination="bucket"} 1000"#,
         ] { #expect(metrics.text.contains("\n\(line)\n"), "\(metrics.text)") }
+    }
+
+    @Test func aValueEndsAtNoQuoteOrLineOfItsOwn() throws {
+        var metrics = BackupMetrics(isCatalogueReadable: true)
+        var state = CatalogueState()
+        for event in history(of: order(1, Self.noon - .hours(3)), until: .verified) { try state.apply(event) }
+        var plan = try plan()
+        plan.project = "a\u{600}\"\u{301}\r\nb\\"
+        metrics.add(plan, state, reads: nil, at: Self.noon)
+        #expect(metrics.text.holds("{project=\"a\u{600}\\\"\u{301}\r\\nb\\\\\",database="), "\(metrics.text)")
     }
 }

@@ -129,6 +129,53 @@ import Testing
         #expect(try window.path(to: start + .hours(12)).base == identifier(2))
     }
 
+    @Test func storedLogThatIsMissingBehindTheNewestBaseIsSaidWhereItMatters() throws {
+        let records = [
+            try base(1, hour: 0, stop: 100), try log(11, from: 90, to: 200, until: 3), try log(12, from: 250, to: 300, until: 8),
+        ]
+        let window = RecoveryWindow(of: records)
+        let hole = try #require(window.hole)
+        #expect(hole.position == LogPosition(bytes: 200) && hole.timeline == 1)
+        #expect(hole.words == "write-ahead log is missing between \(start + .hours(3)) and \(start + .hours(7))")
+        let late = #expect(throws: RecoveryRefusal.self) { try window.path(to: start + .hours(8)) }
+        #expect(late?.message.hasSuffix(hole.words) == true)
+        let position = #expect(throws: RecoveryRefusal.self) { try window.path(to: LogPosition(bytes: 260)) }
+        #expect(position?.message.hasSuffix(hole.words) == true)
+        // The files between close it, and so does a new base.
+        #expect(RecoveryWindow(of: records + [try log(13, from: 200, to: 250, until: 6)]).hole == nil)
+        #expect(RecoveryWindow(of: records + [try base(2, hour: 12, stop: 290)]).hole == nil)
+    }
+
+    @Test func theNextBackupOfLogGoesOnFromTheNewestAndKnowsWhatIsMissing() throws {
+        let first = SourceFacts(version: "15", timeline: 1, lsnStart: LogPosition(bytes: 90), lsnStop: LogPosition(bytes: 200))
+        let third = SourceFacts(version: "15", timeline: 1, lsnStart: LogPosition(bytes: 250), lsnStop: LogPosition(bytes: 300))
+        let whole = SourceFacts(version: "15", timeline: 1, lsnStop: LogPosition(bytes: 100))
+        var state = CatalogueState()
+        for (number, kind, server) in [(1, BackupKind.baseFull, whole), (2, .walRange, first), (3, .walRange, third)] {
+            for event in history(of: order(number, start + .hours(Int64(number)), kind: kind), until: .available, server: server)
+            {
+                try state.apply(event)
+            }
+        }
+        let next = LogContinuation(of: .walRange, target: "checkout-db", in: state, at: start + .hours(9))
+        #expect(next.newest == third)
+        #expect(next.gap?.position == LogPosition(bytes: 200))
+        #expect(Set(next.stored.compactMap(\.lsnStart)) == [LogPosition(bytes: 90), LogPosition(bytes: 250)])
+    }
+
+    @Test func anExportOfRowsGoesOnFromTheNewestWhoseClockWasRight() throws {
+        var state = CatalogueState()
+        for (number, hours) in [(1, Int64(-72)), (2, -48), (3, 72)] {
+            var server = SourceFacts(version: "15")
+            server.consistentAt = start + .hours(hours)
+            let order = order(number, start + .hours(hours), kind: .logs)
+            for event in history(of: order, until: .available, server: server) { try state.apply(event) }
+        }
+        let next = LogContinuation(of: .logs, target: "checkout-db", in: state, at: start)
+        #expect(next.newest?.consistentAt == start - .hours(48))
+        #expect(LogContinuation(of: .logs, target: "other", in: state, at: start).newest == nil)
+    }
+
     @Test func aLogicalDumpIsNoBase() throws {
         let dump = try record(order(1, start))
         let error = #expect(throws: RecoveryRefusal.self) { try RecoveryWindow(of: [dump]).path(to: start, from: dump) }

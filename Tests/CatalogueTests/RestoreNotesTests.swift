@@ -64,11 +64,26 @@ import Testing
         #expect(QueryTiming(name: "orders", milliseconds: 51, isRehearsal: true).judged(against: 1).check.passed)
     }
 
-    @Test func onlyWhoWasErasedSinceIsErasedAgainAndOnlyOnce() {
+    @Test func everybodyWhoWasEverErasedIsErasedAgainAndOnlyOnce() {
         func note(_ subject: String, _ hours: Int64, _ topic: String = Erasure.topic) -> AuditNote {
             AuditNote(at: now + .hours(hours), by: .serin, topic: topic, target: "checkout-db", text: subject)
         }
         let notes = [note("1", -2), note("2", 0), note("3", 1), note("2", 2), note("4", 3, "approval")]
-        #expect(Erasure.subjects(in: notes, since: now) == ["2", "3"])
+        #expect(Erasure.subjects(in: notes) == ["1", "2", "3"])
+    }
+
+    @Test func anErasureTakesTooMuchWhereItIsAShareAndMoreThanOneRowForEachSubject() {
+        func loss(_ before: Int64, _ after: Int64, changed: Int64 = 0) -> Erasure.Loss {
+            Erasure.Loss(table: "app.orders", before: before, after: after, changed: changed)
+        }
+        for (one, subjects, share, isTooMuch) in [
+            (loss(1000, 998), 2, 0.5, false), (loss(1000, 0), 2, 0.5, true), (loss(1000, 500), 2, 0.5, false),
+            (loss(1000, 499), 2, 0.5, true), (loss(1000, 1000, changed: 1000), 2, 0.5, true),
+            // A table with a row of each person, and one that counts them.
+            (loss(2, 0), 2, 0.5, false), (loss(1, 1, changed: 50), 1, 0.5, false), (loss(3, 0), 2, 0.5, true),
+            (loss(1000, 0), 2, 1, false), (loss(1000, 1001), 2, 0, false), (loss(1000, 997), 2, 0, true),
+        ] { #expect(one.isTooMuch(for: subjects, share: share) == isTooMuch, "\(one) \(subjects) \(share)") }
+        #expect(loss(1000, 998).words == "app.orders 1000 to 998 rows")
+        #expect(loss(1000, 1000, changed: 3).words == "app.orders 3 of 1000 rows changed")
     }
 }

@@ -94,6 +94,20 @@ import Testing
         #expect(result.entries.first { $0.backup == identifier(11) }?.reasons == [.floor])
     }
 
+    @Test func theReceiptOfWhatItsToolRemovedIsNotTheLastVerifiedOneAndNoEvidence() throws {
+        let records = try nightly(3) { number, record in
+            record.warnedAt = now - day * 30
+            record.expiresAt = now - day
+            guard number > 0 else { return }
+            record.state = .quarantined
+            record.failure = number == 1 ? .expiredByItsTool : Failure(.invalid, "it reads otherwise than written")
+        }
+        let result = plan(RetentionPolicy(keepAll: .hours(1), floor: 1), records)
+        #expect(result.entries.map(\.reasons) == [[.floor], [], [.evidence]])
+        #expect(
+            steps(result) == ["keep", "delete", "keep"] || steps(result) == ["spare", "delete", "spare"], "\(steps(result))")
+    }
+
     @Test func nothingGoesWhileTheNewestVerifiedOneIsTooOldOrThereIsNone() throws {
         let old = try nightly(4) { _, record in
             record.warnedAt = now - day * 30

@@ -1,6 +1,8 @@
 import FoundationEssentials
 import SerinAPI
+import SerinCatalogue
 import SerinModel
+import SerinPorts
 import SerinProcesses
 import Testing
 
@@ -19,9 +21,15 @@ import Testing
 
     @Test func everyMetricOfRulesAndDashboardIsWritten() async throws {
         let program = try TestProgram()
-        try await program.backups.add(1, Instant(millisecondsSince1970: 1_790_000_000_000))
+        let id = try await program.backups.add(1, Instant(millisecondsSince1970: 1_790_000_000_000))
+        // Opened once.
+        let use = Hold(.use("orders.dump"), reason: "it is being exported", until: Instant(millisecondsSince1970: 0))
+        try await program.backups.catalogue.append([
+            CatalogueEvent(backup: id, at: Instant(millisecondsSince1970: 1_790_000_100_000), by: .serin, .held(use))
+        ])
         #expect(await program.run("backup", "metrics", program.policy()) == .ok)
         let written = program.takeOutput()
+        #expect(written.contains("backup_reads_total{project=\"shop\",database=\"checkout-db\"} 1\n"))
         for file in ["backup-rules.yaml", "backup-dashboard.json"] {
             let text = try String(contentsOf: URL(filePath: "\(folder)/\(file)"), encoding: .utf8)
             let words = text.split { !($0.isLetter || $0.isNumber || $0 == "_") }

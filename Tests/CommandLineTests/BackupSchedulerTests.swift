@@ -1,10 +1,10 @@
 import SerinBackups
-import SerinCatalogue
 import SerinLocks
 import SerinModel
 import SerinPorts
 import Testing
 
+@testable import SerinCatalogue
 @testable import SerinCommandLine
 
 /// A clock that a test moves.
@@ -46,6 +46,22 @@ private final class HandClock: Clock {
         #expect(program.backups.made.withLock { $0.count } == 2)
     }
 
+    @Test func aLookAtRetentionThatWaitsForAPersonIsNoRunToMeasureTheClockBy() async throws {
+        let program = try TestProgram()
+        let clock = HandClock(start)
+        let scheduler = try scheduler(program, clock)
+        let id = try await program.backups.add(1, start)
+        let entry = PrunePlan.Entry(
+            backup: id, destination: "local", kind: .logical, createdAt: start, reasons: [], expiresAt: nil, isRestorable: true,
+            step: .delete(reason: "expired"))
+        program.backups.retention.withLock { $0 = PrunePlan(at: start, entries: [entry], brakes: [.clock(.hours(400))]) }
+        for _ in 0..<2 {
+            _ = await scheduler.tick()
+            clock.time.withLock { $0 = $0 + CareAgenda.prunePause + .minutes(1) }
+        }
+        #expect(program.backups.lastRuns.withLock { $0 } == [nil, nil])
+    }
+
     @Test func aRunThatWasCutOffHasFailedIsToldAndIsTriedAgain() async throws {
         let program = try TestProgram()
         let clock = HandClock(start)
@@ -72,6 +88,25 @@ private final class HandClock: Clock {
         _ = await scheduler.tick()
         #expect(program.backups.made.withLock { $0 } == [.logical])
         #expect(program.backups.cutOff.withLock { $0 } == [order.id], "told once")
+    }
+
+    @Test func whatHasNothingNewIsLookedAtAgainWhenItsScheduleSays() async throws {
+        let program = try TestProgram()
+        let clock = HandClock(start)
+        let scheduler = try scheduler(program, clock)
+        let nothing = Failure(.conflict, "the server keeps none")
+        program.backups.failure.withLock { $0 = BackupRunFailure(.preflight, nothing, isNothing: true) }
+        func words() -> Int {
+            program.messages.withLock { $0 }.split(separator: "\n").count { $0.contains("nothing to back up") }
+        }
+        _ = await scheduler.tick()
+        #expect(words() == 1)
+        clock.time.withLock { $0 = $0 + .minutes(5) }
+        _ = await scheduler.tick()
+        #expect(words() == 1)
+        clock.time.withLock { $0 = $0 + .hours(6) }
+        _ = await scheduler.tick()
+        #expect(words() == 2)
     }
 
     @Test func whatFailsIsSaidAndTheScheduleGoesOn() async throws {

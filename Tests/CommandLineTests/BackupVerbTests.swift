@@ -1,3 +1,4 @@
+import Glibc
 import SerinAPI
 import SerinBackups
 import SerinCatalogue
@@ -47,6 +48,35 @@ import Testing
         #expect(await program.run(["backup", "stats", "-o", "yaml"]) == .ok)
         #expect(program.takeOutput().contains("total_size: 6000"))
         #expect(await program.run(["backup", "show", "ffffffff"]) == .usage)
+    }
+
+    @Test func aCheckSaysWhatAToolHasRemovedAndWhenThatIsNotKnown() async throws {
+        let program = try TestProgram()
+        let id = try await program.backups.add(1, now() - .hours(1))
+        let plan = program.policy()
+        program.backups.expired.withLock { $0 = .failure(Failure(.transient, "the repository does not answer")) }
+        #expect(await program.run(["backup", "catalogue", "check", plan, "--destination", "none"]) == .unexpected)
+        #expect(program.messages.withLock { $0 }.contains("is not known: the repository does not answer"))
+        #expect(try await program.backups.catalogue.state()[id]?.state == .available)
+        program.backups.expired.withLock { $0 = .success([id]) }
+        #expect(await program.run(["backup", "catalogue", "check", plan, "--destination", "none"]) == .ok)
+        #expect(program.takeOutput().contains("the tool's own retention removed it"))
+        #expect(try await program.backups.catalogue.state()[id]?.state == .quarantined)
+    }
+
+    @Test func anExportNeedsAReasonAndSaysWhatItWrote() async throws {
+        let program = try TestProgram()
+        let id = try await program.backups.add(1, now() - .hours(1))
+        let plan = program.policy()
+        #expect(await program.run(["backup", "export", plan, "latest", "--to", "/x/orders.dump"]) == .usage)
+        #expect(
+            await program.run([
+                "backup", "export", plan, "latest", "--to", "/x/orders.dump", "--reason", "auditors", "-o", "json",
+            ])
+                == .ok)
+        #expect(
+            program.takeOutput().contains(#""backup":"\#(id)","bytes":9000,"destination":"local","files":["/x/orders.dump"]"#))
+        #expect(program.backups.exported.withLock { $0 } == ["auditors"])
     }
 
     @Test func whyNoBackupWasMadeDecidesTheExitCode() async throws {
@@ -148,6 +178,38 @@ import Testing
             #expect(await program.run(["backup", "verify", program.policy(), "--due", "--limit=\(limit)"]) == .usage)
         }
         #expect(await program.run(["backup", "prune", program.policy(), "--agree=-5"]) == .usage)
+    }
+
+    @Test func labelsAndTagsAreThoseThatAPlanCouldHave() async throws {
+        let program = try TestProgram()
+        for words in [["--label", "a b"], ["--label", "a\nb"], ["--tag", "a\nb"], ["--tag", ""]] {
+            #expect(await program.run(["backup", "create", program.policy()] + words) == .usage, "\(words)")
+        }
+        #expect(program.backups.made.withLock { $0 }.isEmpty)
+    }
+
+    @Test func theLatestOfSeveralTargetsHasToBeNamed() async throws {
+        let program = try TestProgram()
+        let id = try await program.backups.add(1, now() - day)
+        let other = BackupID(millisecondsSince1970: 2, random: [2])
+        try await program.backups.add(2, now(), target: "other-db", id: other)
+        let hold = ["backup", "hold", "latest", "--reason", "a look"]
+        #expect(await program.run(hold) == .refused)
+        #expect(await program.run(["backup", "show", "latest"]) == .refused)
+        #expect(program.messages.withLock { $0 }.contains("'latest' could be of checkout-db, other-db"))
+        #expect(await program.run(hold + ["--target", FakeBackups.target]) == .ok)
+        #expect(try await program.backups.catalogue.state()[id]?.holds.count == 1)
+        #expect(try await program.backups.catalogue.state()[other]?.holds.isEmpty == true)
+    }
+
+    @Test func aStateFolderThatIsNotThereIsSaidAndNotMade() async throws {
+        let program = try TestProgram()
+        let typo = program.state.path + "/typo"
+        for verb in [["list"], ["stats"], ["expiring"], ["show", "latest"]] {
+            #expect(await program.run(["backup"] + verb + ["--state", typo]) == .usage)
+        }
+        #expect(program.messages.withLock { $0 }.contains("there is no state folder \(typo)"))
+        #expect(access(typo, F_OK) != 0)
     }
 
     @Test func aBackupVerbIsGivenUpAfterItsTimeout() async throws {

@@ -59,12 +59,16 @@ import Testing
         #expect(program.messages.withLock { $0 }.contains("and the policy has no backup"))
         #expect(try await sql("SELECT version FROM schema_migrations") == "2")
         let willing = ["migrate", "up", program.policy(), "--contract", "--without-backup", "amount is in cents as well"]
+        // Those who watch the gates are not alone with what is gone afterwards.
+        #expect(await program.run(willing) == .refused)
+        #expect(program.messages.withLock { $0 }.contains("approvals needed by other people than you: 2, there are 0"))
+        for person in [Principal.uid(4711), .uid(4712)] { _ = try await program.approveMigration(by: person) }
         #expect(await program.run(willing) == .ok)
         #expect(try await sql("SELECT version FROM schema_migrations") == "3")
         // Every answer of every try is recorded.
         #expect(
             try await sql("SELECT string_agg(passed::text, ' ' ORDER BY id) FROM serin.contract_gates")
-                == "false false true false false true true true true true true true true true true true")
+                == "false false true false false true true true" + String(repeating: " true", count: 12))
         #expect(
             try await sql("SELECT answer FROM serin.contract_gates WHERE gate = 'backfill' ORDER BY id LIMIT 1")
                 == "SELECT count(*) FROM orders WHERE cents IS NULL gave 1")

@@ -43,6 +43,9 @@ final class FakeBackups: BackupWork {
     /// Whether a backup takes until it is given up.
     let hangs = Locked(false)
     let shortfall = Locked<String?>(nil)
+    /// What retention finds, and by which last run each look was measured.
+    let retention = Locked<PrunePlan?>(nil)
+    let lastRuns = Locked<[Instant?]>([])
 
     static let target = "checkout-db"
 
@@ -76,7 +79,7 @@ final class FakeBackups: BackupWork {
             }, planSchema: { "{\"title\":\"plan\"}" },
             openCatalogue: { _ throws(OperationError) in
                 if let failure = self.catalogueFailure.withLock({ $0 }) { throw failure }
-                return Unclosed(store: self.catalogue)
+                return self.catalogue
             },
             open: { _, _, _, options throws(Failure) in
                 options.progress(JobProgress(stage: "dump", done: 50, total: 100, rate: 10))
@@ -120,10 +123,24 @@ final class FakeBackups: BackupWork {
         return (record, [])
     }
 
+    /// What exports were for.
+    let exported = Locked<[String]>([])
+
+    func export(
+        _ record: BackupRecord, to file: String, destination: String?, isStored: Bool, reason: String, by principal: Principal
+    ) async throws(Failure) -> BackupExport.Exported {
+        exported.withLock { $0.append(reason) }
+        return BackupExport.Exported(
+            backup: record.id, destination: destination ?? "local", files: [file], bytes: 9000,
+            sha256: record.facts?.envelope.plainSHA256 ?? "")
+    }
+
     func prune(
         lastRun: Instant?, agreed: Bool, by principal: Principal
     ) async throws(Failure) -> (plan: PrunePlan, report: BackupPruner.Report) {
-        throw Failure(.transient, "not asked for here")
+        lastRuns.withLock { $0.append(lastRun) }
+        guard let plan = retention.withLock({ $0 }) else { throw Failure(.transient, "not asked for here") }
+        return (plan, BackupPruner.Report())
     }
 
     func restore(
@@ -166,9 +183,15 @@ final class FakeBackups: BackupWork {
         return (plan, agreed.map { TableMerge.Merged(added: min($0, plan.added), sequences: []) })
     }
 
-    func seal(_ bytes: [UInt8]) throws(Failure) -> String {
-        var key = Array("the key of all the manifests".utf8)
-        return ManifestSeal(Secret(wiping: &key)).code(bytes)
+    /// The key of the manifests, and those of before.
+    let manifestKeys = Locked(["the key of all the manifests"])
+
+    var seal: ManifestSeal {
+        let keys = manifestKeys.withLock { $0 }.map { text in
+            var key = Array(text.utf8)
+            return Secret(wiping: &key)
+        }
+        return ManifestSeal(keys[0], former: Array(keys.dropFirst()))
     }
 
     private func outcome(_ live: String) -> DatabaseSwap.Outcome {
@@ -216,6 +239,23 @@ final class FakeBackups: BackupWork {
         return moments
     }
 
+    /// What the tool that keeps the bytes no longer has; a failure when it cannot be asked.
+    let expired = Locked<Result<[BackupID], Failure>>(.success([]))
+
+    func noteExpired(by principal: Principal) async throws(Failure) -> [BackupID] {
+        let gone = try expired.withLock { $0 }.get()
+        expired.withLock { $0 = .success([]) }
+        do throws(CatalogueStoreError) {
+            try await catalogue.append(
+                gone.map { id in
+                    CatalogueEvent(
+                        backup: id, at: Instant(millisecondsSince1970: 1_900_000_000_000), by: principal,
+                        .quarantined(destination: nil, .expiredByItsTool))
+                })
+        } catch { throw error.failure }
+        return gone
+    }
+
     func mirror() async throws(Failure) -> CatalogueMirror.Report? { nil }
 
     func beat() async throws(Failure) {}
@@ -245,11 +285,11 @@ final class FakeBackups: BackupWork {
     @discardableResult
     func add(
         _ number: Int64, _ createdAt: Instant, purpose: String? = nil, kind: BackupKind = .logical,
-        rollout: RolloutID? = nil
+        rollout: RolloutID? = nil, target: String = FakeBackups.target, id: BackupID? = nil
     ) async throws -> BackupID {
-        let id = BackupID(millisecondsSince1970: number, random: [UInt8(truncatingIfNeeded: number)])
+        let id = id ?? BackupID(millisecondsSince1970: number, random: [UInt8(truncatingIfNeeded: number)])
         let order = BackupOrder(
-            id: id, project: "shop", target: Self.target, kind: kind, createdAt: createdAt, createdBy: .uid(1000),
+            id: id, project: "shop", target: target, kind: kind, createdAt: createdAt, createdBy: .uid(1000),
             purpose: purpose, rollout: rollout)
         let digest = String(repeating: "ab", count: 32)
         let facts = BackupFacts(
@@ -266,37 +306,4 @@ final class FakeBackups: BackupWork {
         try await catalogue.append(changes.map { CatalogueEvent(backup: id, at: createdAt, by: .serin, $0) })
         return id
     }
-}
-
-/// A catalogue that stays open when a verb closes it.
-private struct Unclosed: CatalogueStore {
-    let store: MemoryCatalogue
-
-    func append(_ lines: [CatalogueLine], under lease: TargetLease?) async throws(CatalogueStoreError) -> Int64 {
-        try await store.append(lines, under: lease)
-    }
-    func state() async throws(CatalogueStoreError) -> CatalogueState { try await store.state() }
-    func entries(after sequence: Int64, limit: Int) async throws(CatalogueStoreError) -> [CatalogueEntry] {
-        try await store.entries(after: sequence, limit: limit)
-    }
-    func takeLease(_ request: LeaseRequest) async throws(CatalogueStoreError) -> TargetLease {
-        try await store.takeLease(request)
-    }
-    func renewLease(
-        _ lease: TargetLease, at now: Instant, for duration: Duration
-    ) async throws(CatalogueStoreError) -> TargetLease { try await store.renewLease(lease, at: now, for: duration) }
-    func releaseLease(_ lease: TargetLease) async throws(CatalogueStoreError) { try await store.releaseLease(lease) }
-    func leases() async throws(CatalogueStoreError) -> [TargetLease] { try await store.leases() }
-    func addJob(_ job: BackupJob) async throws(CatalogueStoreError) { try await store.addJob(job) }
-    func changeJob(_ id: BackupID, _ change: JobChange, at now: Instant) async throws(CatalogueStoreError) -> BackupJob {
-        try await store.changeJob(id, change, at: now)
-    }
-    func claimJob(for worker: LeaseHolder, at now: Instant) async throws(CatalogueStoreError) -> BackupJob? {
-        try await store.claimJob(for: worker, at: now)
-    }
-    func reapJobs(at now: Instant, patience: Duration) async throws(CatalogueStoreError) -> [BackupJob] {
-        try await store.reapJobs(at: now, patience: patience)
-    }
-    func jobs() async throws(CatalogueStoreError) -> [BackupJob] { try await store.jobs() }
-    func close() async {}
 }

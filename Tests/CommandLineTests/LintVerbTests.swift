@@ -32,6 +32,35 @@ import Testing
         #expect(program.messages.withLock { $0 }.contains("1 revision: 1 ERROR; the gate fails"))
     }
 
+    @Test func ofEveryStatementItIsSaidWhatThePreviousVersionMakesOfIt() async throws {
+        let scratch = try Scratch()
+        let program = try TestProgram()
+        let sql = """
+            ALTER TABLE orders ADD COLUMN note text;
+            ALTER TABLE orders RENAME COLUMN amount TO cents;
+            CREATE UNIQUE INDEX CONCURRENTLY orders_note ON orders (note);
+            TRUNCATE orders;
+            DO $$ BEGIN EXECUTE 'SELECT 1'; END $$;
+            SELECT 1;
+            """
+        let path = try file(sql, in: scratch)
+        _ = await program.run("migrate", "lint", path)
+        let text = program.takeOutput()
+        for line in [
+            "ALTER TABLE orders ADD COLUMN note text: locks orders ACCESS EXCLUSIVE; destroys nothing; the previous version survives it",
+            "locks orders ACCESS EXCLUSIVE; destroys nothing; the previous version does not survive it: it",
+            "locks orders SHARE UPDATE EXCLUSIVE; destroys nothing; the previous version may not survive it: it may write rows to orders",
+            "TRUNCATE orders: locks orders ACCESS EXCLUSIVE; ", "loses ", ": nobody can say what it does: ",
+        ] { #expect(text.contains(line), "\(line) in\n\(text)") }
+        #expect(!text.contains("    SELECT 1:"), "\(text)")
+        _ = await program.run("migrate", "lint", path, "-o", "json")
+        let document = try JSONValue(parsing: Array(program.takeOutput().utf8))
+        let statements = document["revisions"]?.items?.first?["statements"]?.items ?? []
+        #expect(
+            statements.compactMap { $0["previous_version"]?.text }
+                == ["survives", "breaks", "depends", "depends", "unknown", "survives"])
+    }
+
     @Test func aSmallTableMakesItAWarningAndStrictFailsOnWarningsToo() async throws {
         let scratch = try Scratch()
         let program = try TestProgram()

@@ -59,7 +59,7 @@ import Testing
         (["--help=x"], "--help takes no value"), (["status", "--help=x"], "--help takes no value"),
         (["--version=2"], "--version takes no value"), (["--halp"], "unknown option '--halp'\nhint: did you mean --help?"),
         (
-            ["verify", "--head", "9:" + String(repeating: "0", count: 64)], "--head needs a rollout or a service"
+            ["verify", "--head", "9:" + String(repeating: "0", count: 64)], "--head and --checkpoint need a rollout or a service"
         ),
         (
             ["verify", "checkout", "--head", "9f"],

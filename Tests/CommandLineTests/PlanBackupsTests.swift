@@ -41,6 +41,22 @@ import Testing
         #expect(try await backups.catalogue.state()[id]?.holds.first?.until != nil)
     }
 
+    @Test func aRestorePointThatItsToolRemovedIsNoneAndOneThatItCannotTellOfIsUnknown() async throws {
+        let request = try request()
+        let id = try await backups.add(1, now - .minutes(1), rollout: request.rollout)
+        backups.verifies.withLock { $0 = true }
+        _ = await (try gate()).take(request, deadline: .seconds(20))
+        backups.expired.withLock { $0 = .failure(Failure(.transient, "the repository does not answer")) }
+        let asked = await (try gate()).check(request, deadline: .seconds(20))
+        #expect(asked == .unknown(Failure(.transient, "the repository does not answer")))
+        backups.expired.withLock { $0 = .success([id]) }
+        guard case .failed(let failure) = await (try gate()).check(request, deadline: .seconds(20)) else {
+            Issue.record("it still counts")
+            return
+        }
+        #expect(failure == .expiredByItsTool)
+    }
+
     @Test func aReadingThatProvesTooLittleFailsTheGate() async throws {
         let request = try request()
         try await backups.add(1, now - .minutes(1), rollout: request.rollout)

@@ -79,4 +79,31 @@ import Testing
         #expect(code == .ok)
         #expect(weight.withLock { $0 } == "0")
     }
+
+    @Test func whatIsInterruptedIsNotSaidToHaveTakenTooLong() async {
+        let (begun, begin) = AsyncStream.makeStream(of: Void.self)
+        let run = Task {
+            await within(.hours(4), "the restore") { () throws(Failure) in
+                begin.yield()
+                while !Task.isCancelled { await Task.yield() }
+                throw Failure(.unknown, "the program was ended")
+            }
+        }
+        for await _ in begun { break }
+        run.cancel()
+        let ended = await run.value
+        #expect(throws: Failure(.unknown, "the restore was interrupted: the program was ended")) { try ended.get() }
+        let slow = await within(.milliseconds(1), "the restore") { () throws(Failure) in
+            while !Task.isCancelled { await Task.yield() }
+            throw Failure(.unknown, "given up")
+        }
+        #expect(throws: Failure(.unknown, "the restore took longer than \(Duration.milliseconds(1)): given up")) {
+            try slow.get()
+        }
+    }
+
+    @Test func aFileThatIsNoSecretIsNotCalledOne() {
+        let failure = #expect(throws: Failure.self) { try Secrets(environment: [:]).read(plansFile: "/nowhere/checks.sql") }
+        #expect(failure?.message == "cannot read the plan's file /nowhere/checks.sql: no such file")
+    }
 }

@@ -4,6 +4,7 @@ import SerinController
 import SerinModel
 import SerinRollouts
 import SerinVerdicts
+import Testbed
 import Testing
 
 @testable import SerinCommandLine
@@ -224,5 +225,24 @@ import Testing
         #expect(GitHubReport.outputs(status, code: .failed).split(separator: "\n").count == 7)
         let summary = GitHubReport.summary(status, code: .failed)
         #expect(summary.contains("100% ::error::x \\| &lt;script&gt; \\[a\\](b) \\@team"))
+        // Beside these a mark is no Character of its own.
+        status.cause = "\u{600}<img\u{600}|\u{301}\u{600}%"
+        let (shown, escaped) = ("\u{600}&lt;img\u{600}\\|\u{301}\u{600}%", "\u{600}%25")
+        #expect(GitHubReport.summary(status, code: .failed).holds(shown))
+        #expect(GitHubReport.annotation(status, code: .failed).holds(escaped))
+    }
+
+    @Test func aFileOfWindowsIsShownWithoutItsSecrets() throws {
+        let (line, address) = ("password:\u{301} hunter2", "url: postgres://a:hunter2@\u{301}host/x")
+        #expect(SupportBundle.withoutSecrets(line) == "password: [redacted]")
+        #expect(SupportBundle.withoutSecrets("password_env: NAME") == "password_env: NAME")
+        #expect(!SupportBundle.withoutPassword(address).holds("hunter2"))
+        let scratch = try Scratch("serin-bundle")
+        defer { scratch.remove() }
+        let program = try TestProgram()
+        var bundle = SupportBundle(try program.session())
+        bundle.add(file: try scratch.write("plan.yaml", "project: shop\r\npassword: hunter2\r\n"))
+        let lines = bundle.parts.last?.lines ?? []
+        #expect(lines == ["project: shop", "password: [redacted]", ""], "\(lines)")
     }
 }

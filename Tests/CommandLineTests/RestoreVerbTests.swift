@@ -175,6 +175,13 @@ import Testing
             #expect(try await judge(text) == .ok, "\(text)")
             #expect(try await judge(text.replacing("latest", with: "oldest")) == .verificationFailed)
             #expect(await program.run(["backup", "drill", program.policy(), "latest", "--verify", file]) == .usage)
+            // The key was changed since, and the former one is known or is not.
+            let key = program.backups.manifestKeys.withLock { $0[0] }
+            program.backups.manifestKeys.withLock { $0 = ["a new key of all the manifests", key] }
+            #expect(try await judge(text) == .ok)
+            program.backups.manifestKeys.withLock { $0 = ["a new key of all the manifests"] }
+            #expect(try await judge(text) == .verificationFailed)
+            program.backups.manifestKeys.withLock { $0 = [key] }
         }
     }
 

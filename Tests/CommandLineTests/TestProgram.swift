@@ -34,6 +34,8 @@ final class TestProgram: Sendable {
     let verification = Locked(Verification(service: "checkout", entries: 12, replayed: 3, head: "9f2c", faults: []))
     /// The folder of migrations that the policy names.
     let migrations = Locked<String?>(nil)
+    /// Whether that policy lets data be destroyed.
+    let destructive = Locked(MigrationPolicy.Destructive.refuse)
     /// The gates of that policy.
     let contract = Locked<MigrationPolicy.Contract?>(nil)
     let hasJournal: Bool
@@ -133,7 +135,9 @@ final class TestProgram: Sendable {
     ) async throws {
         try state.create(for: service)
         let socket = try UnixSocket(listeningAt: socket ?? state.socket(of: service))
-        let server = try HTTPServer(socket: socket, router: Router(RolloutAPI(operations).routes, authenticator: authenticator))
+        let checkpoints = CheckpointAPI(operations, signer: SigningKey.signer(of: state))
+        let server = try HTTPServer(
+            socket: socket, router: Router(RolloutAPI(operations).routes + checkpoints.routes, authenticator: authenticator))
         try await withThrowingTaskGroup(of: Void.self) { group in
             group.addTask { await server.run() }
             do { try await body() } catch {
@@ -162,7 +166,7 @@ final class TestProgram: Sendable {
                 if let folder = self.migrations.withLock({ $0 }) {
                     policy.migrations = MigrationPolicy(
                         tool: .folder(path: folder, table: "schema_migrations"), database: .environment("SHOP"),
-                        contract: self.contract.withLock { $0 })
+                        destructive: self.destructive.withLock { $0 }, contract: self.contract.withLock { $0 })
                 }
                 return LoadedPolicy(policy: policy, hash: "ab12")
             },
@@ -237,15 +241,22 @@ extension Policy {
 }
 
 extension TestProgram {
+    /// Somebody agrees to the only migration that waits.
+    func approveMigration(by person: Principal) async throws(OperationError) -> ChangeApproval {
+        try await ChangeApprovals.approve(
+            ChangeSubject(schemaOf: "checkout"), code: nil, reason: "release 41", by: person, in: backups.catalogue,
+            at: SystemClock().now())
+    }
+
     /// Somebody else approves what waits.
     ///
     /// - Parameter words: Of which change, where several wait.
     func approve(_ backup: BackupID, containing words: String? = nil) async throws {
         let now = SystemClock().now()
         let record = try #require(try await backups.catalogue.state()[backup])
-        let open = try await BackupApprovals(of: record, in: backups.catalogue, at: now).open.map(\.request)
+        let open = try await ChangeApprovals(of: ChangeSubject(record), in: backups.catalogue, at: now).open.map(\.request)
         let code = words.flatMap { words in open.last { $0.words.contains(words) }?.code }
-        _ = try await BackupApprovals.approve(
-            record, code: code, reason: "incident 7", by: .uid(4711), in: backups.catalogue, at: now)
+        _ = try await ChangeApprovals.approve(
+            ChangeSubject(record), code: code, reason: "incident 7", by: .uid(4711), in: backups.catalogue, at: now)
     }
 }

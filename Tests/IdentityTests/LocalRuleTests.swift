@@ -25,6 +25,12 @@ private func rules(_ match: CertificateRule.Match, people: [Person] = []) throws
         }
     }
 
+    @Test func anotherSpellingOfAnAccentIsAnotherSubject() throws {
+        let accented = try rules(.subject("CN=Jos\u{e9}"))
+        #expect(accented.caller(showing: certificate("CN=Jos\u{e9}")) != nil)
+        #expect(accented.caller(showing: certificate("CN=Jose\u{301}")) == nil)
+    }
+
     @Test func aCertificateGivesWhatItsNameOrFingerprintIsListedFor() throws {
         let named = try rules(.name("dns:*.ci.acme.example"))
         #expect(named.caller(showing: certificate(names: ["email:x@acme.example", "dns:a.ci.acme.example"])) != nil)

@@ -174,7 +174,14 @@ import Testing
             cluster.stop()
             stage.scratch.remove()
         }
+        // What a merge that was killed has left is in no backup.
+        try await cluster.primary.sql(
+            "CREATE SCHEMA shop_restore_1; COMMENT ON SCHEMA shop_restore_1 IS 'of serin backup merge; it may be dropped'",
+            user: "restorer", database: "shop")
         #expect(await stage.run("create", plan).code == .ok)
+        #expect(
+            try await cluster.primary.sql("SELECT count(*) FROM pg_namespace WHERE nspname = 'shop_restore_1'", database: "shop")
+                == "0")
         let inPlace = await stage.run("restore", plan, "latest", "--in-place")
         #expect(inPlace.code == .usage && inPlace.messages.contains("never overwritten"))
         let folder = stage.scratch.file("out")
@@ -186,6 +193,18 @@ import Testing
         let masked = await stage.run("restore", plan, "latest", "--masked")
         #expect(masked.code == .refused && masked.messages.contains("restore.mask"), "\(masked.messages)")
         #expect(try await cluster.primary.sql("SELECT count(*) FROM pg_database WHERE datname LIKE 'shop%'") == "1")
+        // What a restore would be refused for fails the checklist, and is only said where no restore is meant.
+        let able = await stage.run("readiness", plan, "-o", "json")
+        #expect(able.json?["checks"]?.items?.contains { $0["name"]?.text == "restore rights" } == true, "\(able.output)")
+        #expect(!able.failed.contains { $0.hasPrefix("restore ") }, "\(able.output)")
+        try await cluster.primary.sql("ALTER ROLE restorer NOCREATEDB")
+        let unable = await stage.run("readiness", plan, "-o", "json")
+        #expect(unable.code == .verificationFailed)
+        #expect(unable.failed.filter { $0.hasPrefix("restore ") } == ["restore rights"], "\(unable.output)")
+        #expect(unable.output.contains("ALTER ROLE \\\"restorer\\\" CREATEDB"), "\(unable.output)")
+        let checked = await stage.run("check", plan)
+        #expect(checked.code == .ok && checked.output.contains("restore rights"), "\(checked.output)\(checked.messages)")
+        try await cluster.primary.sql("ALTER ROLE restorer CREATEDB")
         // Without the server nothing is half done.
         cluster.stop()
         let failed = await stage.run("restore", plan, "latest")

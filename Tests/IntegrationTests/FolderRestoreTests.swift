@@ -92,7 +92,7 @@ import Testing
         let stage = try RestoreStage()
         defer { stage.scratch.remove() }
         let plan = try stage.plan(
-            "{command: {run: [/bin/echo, content], restore: [/bin/sh, -c, 'cat > \"$0/file\"', \"{folder}\"]}}")
+            "{command: {run: [/bin/echo, content], restore: [/bin/sh, -c, 'cat > \"$0/file\"', \"{{folder}}\"]}}")
         let made = await stage.run("create", plan)
         #expect(made.code == .ok, "\(made.messages)")
         let back = stage.scratch.file("back")

@@ -163,7 +163,7 @@ struct KillStage {
     /// The stored files that are neither pointers nor the register, hidden ones among them.
     func objects(_ store: Store) async throws -> [String] {
         let folder = store == .programs ? "objects" : "store"
-        let others = ["*latest-*", "*serin-probe", "*register.json"].map { "! -name '\($0)'" }.joined(separator: " ")
+        let others = ["*latest-*", "*serin-probe*", "*register.json"].map { "! -name '\($0)'" }.joined(separator: " ")
         return try await shell("find \(folder) -type f \(others) | sort").split(separator: "\n").map(String.init)
     }
 

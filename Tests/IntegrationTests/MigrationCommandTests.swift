@@ -147,6 +147,8 @@ import Testing
         }
         run.stop(signal: SIGKILL)
         #expect(try await shop.sql(names) == "1")
+        let said = try await shop.serin("status")
+        #expect(said.text.contains("was left by a trace that was killed"), "\(said.text)")
         try shop.write("3_hidden", "ALTER TABLE orders ADD COLUMN x int;", "ALTER TABLE orders DROP COLUMN x;")
         let last = try await lint("-o", "json", "-q")
         #expect(last.status == .exited(0) && last.text.contains(#""comes_back":true"#), "\(last.text)")
@@ -155,7 +157,8 @@ import Testing
 
     /// Killed while a build waits, while the server sleeps inside a transaction, and right after it began.
     @Test(arguments: [
-        "CREATE INDEX CONCURRENTLY orders_amount ON orders (amount)", "ALTER TABLE orders ADD COLUMN x int; SELECT pg_sleep(3)",
+        "CREATE INDEX CONCURRENTLY orders_amount ON orders (amount)",
+        "ALTER TABLE orders ADD COLUMN x int;\n-- serin: class additive because it only waits\nSELECT pg_sleep(3)",
     ])
     func killedInTheMiddleTheNextRunConverges(sql: String) async throws {
         let shop = try await Shop()

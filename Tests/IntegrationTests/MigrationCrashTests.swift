@@ -52,7 +52,8 @@ extension Integration {
                     #expect(mayWrite == "t", comment)
                     // A person has kept the schema as it was.
                     let down = try await scene.serin(
-                        "migrate", "down", "--sql", shop.scratch.file("migrations"), "--url-env", "SHOP", "--to", "0001")
+                        "migrate", "down", "--sql", shop.scratch.file("migrations"), "--url-env", "SHOP", "--to", "0001",
+                        "--may-destroy", "the next round begins here")
                     #expect(down.termination == .exited(0), "\(comment): \(down.text)")
                 }
             }

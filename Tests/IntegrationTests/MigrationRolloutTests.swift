@@ -44,6 +44,23 @@ extension Integration {
             }
         }
 
+        /// Nothing of it is done, and nobody says that it is.
+        @Test func s6s13AWayBackThatLeavesAnotherSchemaCallsAPerson() async throws {
+            try await Shop.play { _ in
+                ["schema: downgrade"]
+            } _: { shop, scene in
+                try shop.add("0002_note", up: column.up, down: "ALTER TABLE orders ADD COLUMN other int")
+                let run = try scene.start(scene.release(Stage.bad))
+                defer { run.stop(signal: SIGKILL) }
+                try await scene.awaitOutput("rollback incomplete", within: .seconds(120))
+                #expect(scene.output().contains("leaves another schema than there was"), "\(scene.output())")
+                #expect(await scene.weight() == 0)
+                #expect(try await shop.sql("SELECT version FROM schema_migrations") == "2")
+                #expect(try await shop.sql(columns) == "4")
+                try await shop.expectEveryOrder()
+            }
+        }
+
         @Test func byDefaultAnAddedColumnStaysAndTheOldVersionGoesOnWriting() async throws {
             try await Shop.play { shop, scene in
                 try shop.add("0002_note", up: column.up, down: column.down)
@@ -130,6 +147,11 @@ extension Integration {
                 let mayWrite = "SELECT has_table_privilege('app', 'orders', 'INSERT')"
                 let up = ["migrate", "up", scene.policy]
                 try shop.add("0002_half", up: deletion.up + ";\nSELECT 1/0", down: deletion.down)
+                let alone = try await scene.serin(up)
+                #expect(alone.termination == .exited(7), "\(alone.text)")
+                #expect(alone.text.contains("approvals needed by other people than you: 1, there are 0"), "\(alone.text)")
+                #expect(!alone.text.contains("fenced") && !alone.text.contains("verifying a backup"), "\(alone.text)")
+                try await shop.agree(scene, by: 4711)
                 let failed = try await scene.serin(up)
                 #expect(failed.termination == .exited(1), "\(failed.text)")
                 #expect(failed.text.contains("division by zero"), "\(failed.text)")
@@ -140,6 +162,9 @@ extension Integration {
                 #expect(try await shop.sql(mayWrite) == "t")
                 // Killed with writes fenced: the next one lets them in, also when there is nothing else to do.
                 try shop.add("0002_half", up: deletion.up + ";\nSELECT pg_sleep(5)", down: deletion.down)
+                let changed = try await scene.serin(up)
+                #expect(changed.termination == .exited(7), "it is another one: \(changed.text)")
+                try await shop.agree(scene, by: 4711)
                 let run = try scene.start(up)
                 try await waitUntil("a migration in the middle", within: .seconds(60)) {
                     try await shop.sql("SELECT count(*) FROM pg_stat_activity WHERE wait_event = 'PgSleep'") == "1"

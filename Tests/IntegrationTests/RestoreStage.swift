@@ -72,8 +72,8 @@ struct RestoreStage {
         let root = StateRoot(option: nil, environment: surroundings, isRoot: geteuid() == 0)
         let store = try await assembly.backups.openCatalogue(root)
         let record = try #require(try await store.state().records.first { "\($0.id)" == backup })
-        _ = try await BackupApprovals.approve(
-            record, code: nil, reason: "incident 7", by: principal, in: store, at: SystemClock().now())
+        _ = try await ChangeApprovals.approve(
+            ChangeSubject(record), code: nil, reason: "incident 7", by: principal, in: store, at: SystemClock().now())
         await store.close()
     }
 }

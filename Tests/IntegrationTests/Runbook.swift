@@ -176,8 +176,8 @@ struct Runbook: Sendable {
     private func approveBySecondPerson() async throws {
         let catalogue = try await SQLiteCatalogue.open(SQLiteCatalogue.path(under: state))
         let newest = try #require(try await catalogue.state().records.last)
-        _ = try await BackupApprovals.approve(
-            newest, code: nil, reason: "incident 7", by: .uid(4711), in: catalogue, at: SystemClock().now())
+        _ = try await ChangeApprovals.approve(
+            ChangeSubject(newest), code: nil, reason: "incident 7", by: .uid(4711), in: catalogue, at: SystemClock().now())
         await catalogue.close()
     }
 

@@ -12,7 +12,7 @@ struct Scene: Sendable {
     /// The policy's file.
     let policy: String
     private let scratch: Scratch
-    private let environment: [String: String]
+    let environment: [String: String]
 
     /// Sets the scene, plays it, and leaves the balancer at 0 for the next one.
     static func play(

@@ -2,9 +2,13 @@ import FoundationEssentials
 import Glibc
 import SerinLocks
 import SerinModel
+import SerinPorts
 import SerinProcesses
+import SerinSQLite
 import Testbed
 import Testing
+
+@testable import SerinCommandLine
 
 /// A primary with a replica that the rollouts of a suite share, each in a database of its own.
 struct ShopServer: SuiteTrait, TestScoping {
@@ -126,6 +130,29 @@ struct Shop: Sendable {
         }
     }
 
+    /// Others agree to the migration that was asked for last.
+    func agree(_ scene: Scene, by people: UInt32...) async throws {
+        let store = try await SQLiteCatalogue.open(SQLiteCatalogue.path(under: scene.state))
+        let (subject, now) = (ChangeSubject(schemaOf: "shop"), SystemClock().now())
+        let request = try await ChangeApprovals(of: subject, in: store, at: now).open.last?.request
+        for person in people {
+            _ = try await ChangeApprovals.approve(
+                subject, code: try #require(request).code, reason: "release 41", by: .uid(person), in: store, at: now)
+        }
+        await store.close()
+    }
+
+    /// The processes that a migration of this database started, by the mark in their environment.
+    func programs() -> [Int32] {
+        let mark = "SERIN_MIGRATION=127.0.0.1:\(cluster.primary.port)/\(database)"
+        // Processes end while they are looked at.
+        let all = (try? FileManager.default.contentsOfDirectory(atPath: "/proc")) ?? []
+        return all.compactMap { Int32($0) }.filter { pid in
+            let variables = FileManager.default.contents(atPath: "/proc/\(pid)/environ") ?? Data()
+            return String(decoding: variables, as: UTF8.self).split(separator: "\0").contains { $0 == mark }
+        }
+    }
+
     /// The schema as pg_dump writes it, without Serin's own.
     func dump() async throws -> String {
         try await cluster.primary.dump(database: database, ["--schema-only", "-N", "serin"]).split(separator: "\n")
@@ -230,7 +257,8 @@ struct Shop: Sendable {
             [ ! -e '\(scratch.file("lazy"))' ] || { rm '\(scratch.file("lazy"))'; exit 0; }
             export SHOP='\(url)' SERIN_STATE='\(scratch.file("state"))'
             serin='\(try Scene.program())'
-            "$serin" migrate down --sql '\(scratch.file("migrations"))' --url-env SHOP --to "$SERIN_REVISION"
+            "$serin" migrate down --sql '\(scratch.file("migrations"))' --url-env SHOP --to "$SERIN_REVISION" \\
+                --may-destroy 'people agreed to the restore'
             side=$("$serin" backup restore '\(scratch.file("plan.yaml"))' "$SERIN_BACKUP" -o json |
                 sed -n 's/.*"database":"\\([^"]*\\)".*/\\1/p')
             psql -X -q '\(cluster.primary.url(user: "keeper", database: ""))'"$side" -c 'COPY orders TO STDOUT' |

@@ -108,4 +108,37 @@ import Testing
             #expect(hooks.hasSuffix("resume\n"), "what was stopped runs again")
         }
     }
+
+    @Test(.timeLimit(.minutes(5))) func aRestoreThatWasKilledBeforeItsDatabaseWasFilledIsSweptByTheNext() async throws {
+        let site = try await Site()
+        defer { site.end() }
+        let (stage, scratch) = (site.stage, site.stage.scratch)
+        #expect(await stage.run("create", site.plan).code == .ok)
+        // Once its tool is started the database is there, and only its first note says so.
+        mkdir(scratch.file("tools"), 0o755)
+        try scratch.write("tools/pg_restore", "#!/bin/sh\nkill -9 $PPID\n", mode: 0o755)
+        var environment = stage.environment
+        environment["SERIN_STATE"] = scratch.file("state")
+        environment["PATH"] = "\(scratch.file("tools")):/usr/bin:/bin:/usr/sbin:/sbin"
+        environment["SWIFT_BACKTRACE"] = "enable=no"
+        let run = try ServerProcess(
+            try Scene.program(), ["backup", "restore", site.plan, "latest"], environment: environment,
+            log: scratch.file("killed.log"))
+        try await waitUntil("the end of the program (\(run.logTail()))", within: .seconds(60)) { !run.isRunning }
+        #expect(run.exitStatus == 128 + SIGKILL, "\(run.logTail())")
+        func databases() async throws -> String {
+            try await site.cluster.primary.sql(
+                "SELECT string_agg(datname, ' ' ORDER BY oid) FROM pg_database WHERE datname LIKE 'shop_%'")
+        }
+        let half = try await databases()
+        let left = await stage.run("restored", "list", site.plan, "-o", "json").json?["databases"]?.items ?? []
+        #expect(left.map { $0["name"]?.text } == [half] && left.map { $0["what"]?.text } == ["making"], "\(half) \(left)")
+        let refused = await stage.run("swap", site.plan, half, "--confirm", "shop")
+        #expect(refused.code == .refused && refused.messages.contains("half made"), "\(refused.messages)")
+        let number = try await site.cluster.primary.sql("SELECT oid FROM pg_database WHERE datname = '\(half)'")
+        let next = await stage.run("restore", site.plan, "latest")
+        #expect(next.code == .ok && next.output.contains("which a restore that was killed had begun to fill, is gone"), "\(next)")
+        #expect(try await databases().split(separator: " ").count == 1)
+        #expect(try await site.cluster.primary.sql("SELECT count(*) FROM pg_database WHERE oid = \(number)") == "0")
+    }
 }

@@ -143,8 +143,12 @@ extension Integration {
             return pid_t(found.text.trimmingPrefix(while: \.isWhitespace).prefix { $0.isNumber })
         }
 
-        /// Ends a scene's watchdog, as a restart of the machine does.
-        private func endWatchdog(of scene: Scene) async throws {
+        /// Starts a rollout, then ends it and its watchdog, as a restart of the machine does.
+        private func killAll(of scene: Scene) async throws {
+            let run = try scene.start(scene.release(Stage.good))
+            try await scene.awaitWeight(1000)
+            run.signal(SIGKILL)
+            #expect(try await scene.end(of: run) == 128 + SIGKILL)
             _ = try await Program(
                 "pkill", ["-9", "-f", "watchdog \(scene.service) --state \(scene.state)"], deadline: .seconds(5)
             ).run()
@@ -152,11 +156,7 @@ extension Integration {
 
         @Test func l6AfterARestartOfTheMachineAControllerThatEndsAtOnceIsLowered() async throws {
             try await Scene.play(policy) { scene in
-                let run = try scene.start(scene.release(Stage.good))
-                try await scene.awaitWeight(1000)
-                run.signal(SIGKILL)
-                #expect(try await scene.end(of: run) == 128 + SIGKILL)
-                try await endWatchdog(of: scene)
+                try await killAll(of: scene)
                 #expect(await scene.weight() == 1000)
                 // The machine was off for an hour, and what is started then ends on its journal: here, where it is opened.
                 let folder = "\(scene.state)/\(scene.service)"
@@ -176,12 +176,7 @@ extension Integration {
 
         @Test func s15ARolloutThatCannotBeTakenOverIsLoweredAllTheSame() async throws {
             try await Scene.play(policy) { scene in
-                let run = try scene.start(scene.release(Stage.good))
-                try await scene.awaitWeight(1000)
-                run.signal(SIGKILL)
-                #expect(try await scene.end(of: run) == 128 + SIGKILL)
-                // As after a restart of the machine: the watchdog is gone as well.
-                try await endWatchdog(of: scene)
+                try await killAll(of: scene)
                 _ = try await Program(
                     "sqlite3",
                     ["\(scene.state)/\(scene.service)/journal.sqlite", "UPDATE entry SET body = '{}' WHERE sequence = 3"],

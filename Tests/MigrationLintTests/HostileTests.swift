@@ -19,7 +19,12 @@ import Testing
         let list = await statements(String(repeating: line, count: count))
         #expect(list.statements.count == count)
         #expect(list.statements.last?.line == count)
-        #expect(list.statements.last?.actions == [.insert(RelationName("t"), from: [])])
+        #expect(
+            list.statements.last?.actions == [
+                .insert(
+                    RelationName("t"), from: [],
+                    rows: [["a": "1", "b": "some words that fill the line up to a hundred bytes or so, as in a real one"]])
+            ])
     }
 
     @Test func aStatementThatIsTooLongIsRefusedAndTheNextOneRead() async {
@@ -73,7 +78,7 @@ import Testing
             ("CREATE FUNCTION f() RETURNS int BEGIN ATOMIC SELECT 1; SELECT CASE WHEN true THEN 1 END; END; SELECT 1", 2),
             ("CREATE RULE r AS ON INSERT TO t DO INSTEAD (SELECT 1; SELECT 2); SELECT 1", 2),
             ("COPY t FROM STDIN;\n1;2\n'\n\\.\nSELECT 1;", 2), ("SELECT $1, a$b$c FROM t; SELECT 1", 2),
-            ("BEGIN; SELECT 1; END; SELECT 2", 4), ("\\set x 1\nSELECT 1;", 2),
+            ("BEGIN; SELECT 1; END; SELECT 2", 4), ("-- a\rSELECT 1; -- b\r\nSELECT 2", 2), ("\\set x 1\nSELECT 1;", 2),
         ]
         for (sql, count) in cases { #expect(await statements(sql).statements.count == count, "\(sql)") }
     }

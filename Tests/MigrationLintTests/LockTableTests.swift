@@ -21,6 +21,14 @@ import Testing
         CREATE VIEW v AS SELECT id, e FROM t;
         CREATE SEQUENCE s;
         CREATE SCHEMA other;
+        CREATE DOMAIN posint AS int CHECK (VALUE > 0);
+        CREATE DOMAIN anyint AS int;
+        CREATE TABLE ev (at timestamp, email text, plain text);
+        CREATE INDEX evat ON ev (at);
+        CREATE INDEX evemail ON ev (email);
+        CREATE TABLE parts (at date NOT NULL) PARTITION BY RANGE (at);
+        CREATE TABLE partrest PARTITION OF parts DEFAULT;
+        CREATE TABLE partnew (at date NOT NULL);
         INSERT INTO p SELECT generate_series(1, 10);
         INSERT INTO t SELECT g, g, 'b' || g, 'c' || g, g, now(), now(), g, 1 + g % 10, 'x' FROM generate_series(1, 2000) g;
         REFRESH MATERIALIZED VIEW mv;
@@ -43,6 +51,16 @@ import Testing
     private static let cases: [Case] = [
         Case("SELECT count(*) FROM t"), Case("SELECT id FROM t FOR UPDATE"), Case("UPDATE t SET a = a WHERE id = 1"),
         Case("UPDATE t SET a = 1"), Case("DELETE FROM t"), Case("INSERT INTO p VALUES (11)"), Case("TRUNCATE t"),
+        Case("ALTER TABLE t ADD COLUMN x posint"), Case("ALTER TABLE t ADD COLUMN x anyint"),
+        Case("ALTER TABLE t ADD COLUMN x mood"), Case("ALTER TABLE t ADD COLUMN x posint[]"),
+        Case("ALTER TABLE ev ALTER COLUMN email TYPE text COLLATE \"C\""),
+        Case("ALTER TABLE ev ALTER COLUMN plain TYPE text COLLATE \"C\""), Case("ALTER TABLE ev ALTER COLUMN email TYPE text"),
+        Case("ALTER TABLE ev ALTER COLUMN email TYPE varchar"), Case("ALTER TABLE ev ALTER COLUMN at TYPE timestamptz"),
+        Case("ALTER TABLE parts ATTACH PARTITION partnew FOR VALUES FROM ('2026-02-01') TO ('2026-03-01')"),
+        Case("CREATE TABLE part3 PARTITION OF parts FOR VALUES FROM ('2026-03-01') TO ('2026-04-01')"),
+        Case("REINDEX (CONCURRENTLY false) TABLE t"), Case("ALTER TABLE t ALTER COLUMN id ADD GENERATED ALWAYS AS IDENTITY"),
+        Case("ALTER TABLE t NO FORCE ROW LEVEL SECURITY"),
+        Case("ALTER TABLE ev INHERIT evs", after: "CREATE TABLE evs (LIKE ev)"),
         Case("ALTER TABLE t ADD COLUMN x int"), Case("ALTER TABLE t ADD COLUMN x int NOT NULL DEFAULT 5"),
         Case("ALTER TABLE t ADD COLUMN x timestamptz DEFAULT now()"),
         Case("ALTER TABLE t ADD COLUMN x uuid DEFAULT gen_random_uuid()"), Case("ALTER TABLE t ADD COLUMN x bigserial"),
@@ -114,6 +132,7 @@ import Testing
             let foretold = try await foretold(test)
             #expect(seen.locks == foretold.locks, "\(test.statement)")
             #expect(seen.rewrites == foretold.rewrites, "\(test.statement)")
+            #expect(seen.rebuilds == foretold.rebuilds, "\(test.statement)")
         }
         #expect(compared == Self.cases.count)
     }
@@ -121,6 +140,8 @@ import Testing
     private struct Effects: Equatable {
         var locks: [String]
         var rewrites: [String]
+        /// The tables whose rows stay and that have an index with a new file.
+        var rebuilds: [String]
     }
 
     /// What the lint says, with the schema as its history.
@@ -133,7 +154,8 @@ import Testing
                 "\($0.relation): \($0.mode.name)"
             }
             .sorted(),
-            rewrites: report.up.statements.flatMap(\.rewrites).map(\.name).sorted())
+            rewrites: report.up.statements.flatMap(\.rewrites).map(\.name).sorted(),
+            rebuilds: report.up.statements.flatMap(\.rebuilds).map(\.name).sorted())
     }
 
     /// What the server did: the strongest lock on every relation that was there before, and those with new files. Indexes are listed
@@ -169,7 +191,17 @@ import Testing
             SELECT b.relname FROM public.before b JOIN pg_class c ON c.oid = b.oid
             WHERE c.relfilenode <> b.relfilenode AND b.relkind IN ('r', 'm')
             """)
-        return Effects(locks: strongest(locks, in: test.statement), rewrites: rewrites.compactMap { $0[0] }.sorted())
+        let rewritten = rewrites.compactMap { $0[0] }.sorted()
+        // An index that is built anew is another one of the same name.
+        let rebuilds = try rows(
+            """
+            SELECT DISTINCT t.relname FROM public.before b JOIN pg_index i ON b.relkind IN ('i', 'I')
+            JOIN pg_class c ON c.oid = i.indexrelid AND c.relname = b.relname AND c.relnamespace = 'public'::regnamespace
+            JOIN pg_class t ON t.oid = i.indrelid WHERE c.relfilenode <> b.relfilenode
+            """)
+        return Effects(
+            locks: strongest(locks, in: test.statement), rewrites: rewritten,
+            rebuilds: rebuilds.compactMap { $0[0] }.filter { !rewritten.contains($0) }.sorted())
     }
 
     private static func strongest(_ rows: [[String?]], in statement: String) -> [String] {

@@ -9,7 +9,7 @@ import Testing
             ("ALTER TABLE t ADD COLUMN x int", "ALTER TABLE t DROP COLUMN x", .additive, .expand),
             ("ALTER TABLE t ADD COLUMN x int", nil, .additive, .expand),
             ("CREATE TABLE n (id int); INSERT INTO n VALUES (1)", "DROP TABLE n", .additive, .expand),
-            ("INSERT INTO t VALUES (1)", "DELETE FROM t WHERE id = 1", .additive, .migrate),
+            ("INSERT INTO t VALUES (1)", "DELETE FROM t WHERE id = 1", .destructive, .migrate),
             ("ALTER TABLE t RENAME COLUMN a TO b", "ALTER TABLE t RENAME COLUMN b TO a", .reversible, .contract),
             ("ALTER TABLE t RENAME COLUMN a TO b", nil, .unclassified, .contract),
             ("ALTER TABLE t ALTER a SET NOT NULL", "ALTER TABLE t ALTER a DROP NOT NULL", .reversible, .contract),

@@ -50,6 +50,22 @@ import Testing
         #expect(try await database(scene).run(again).changed == 1)
     }
 
+    @Test func aStatementThatDoesNotKeepToItsRangeIsTakenBack() async throws {
+        let scene = try await scene(2000)
+        let loose = try Backfill(
+            name: "loose", table: "orders", key: "id", statement: "UPDATE orders SET cents = 1 WHERE {{range}} OR true")
+        await #expect(throws: Failure.self) { try await database(scene).run(loose) }
+        #expect(try await scene.sql("SELECT count(*) FROM orders WHERE cents IS NOT NULL") == "0")
+        // Keys that stand several times are no such case.
+        try await scene.sql(
+            "CREATE TABLE lines (orders int NOT NULL, done boolean); CREATE INDEX ON lines (orders); "
+                + "INSERT INTO lines SELECT n / 9 FROM generate_series(1, 900) n")
+        var several = try Backfill(
+            name: "several", table: "lines", key: "orders", statement: "UPDATE lines SET done = true WHERE {{range}}")
+        several.firstBatch = 4
+        #expect(try await database(scene).run(several).changed == 900)
+    }
+
     @Test func numbersAreWalkedAsNumbers() async throws {
         let scene = try await scene(1)
         try await scene.sql(

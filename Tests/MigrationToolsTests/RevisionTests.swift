@@ -1,4 +1,5 @@
 import SerinModel
+import Testbed
 import Testing
 
 @testable import SerinMigrationTools
@@ -95,6 +96,113 @@ import Testing
         #expect(SQLStatements(Array(patient.utf8)).blocksNobody)
         #expect(!SQLStatements(Array("ALTER TABLE t ADD c int; CREATE INDEX CONCURRENTLY i ON t (c)".utf8)).blocksNobody)
         #expect(!SQLStatements(Array("UPDATE t SET a = 1".utf8)).blocksNobody)
+    }
+
+    @Test func branchesAreAppliedOneByOneAndOnlyALineLeadsBack() throws {
+        let graph = try graph(
+            [("a", []), ("b", ["a"]), ("c", ["a"]), ("d", ["b", "c"]), ("e", ["d"])], heads: ["e"])
+        let all = try graph.steps(graph.pending(from: [id("a")], to: id("e")), from: [id("a")])
+        #expect(all.map { $0.after.map(\.description).joined() } == ["b", "bc", "d", "e"])
+        let rest = try graph.steps(graph.pending(from: [id("b"), id("c")], to: id("e")), from: [id("b"), id("c")])
+        #expect(rest.map(\.revision.description) == ["d", "e"])
+        #expect(rest[0].before == [try id("b"), try id("c")])
+        try graph.check([id("b"), id("c")])
+        #expect(throws: Failure.self) { try graph.check([id("b"), id("z")]) }
+        // Back to where branches part is back on both.
+        #expect(throws: Failure.self) { try graph.applied(above: id("a"), from: [id("b"), id("c")]) }
+        #expect(try graph.applied(above: id("a"), from: [id("b")]).map(\.id.description) == ["b"])
+        let unreachable = graph.unreachable(try ["b", "c", "d", "e"].map { try id($0) }, from: [try id("a")])
+        #expect(unreachable.keys.map(\.description).sorted() == ["c", "d", "e"])
+        #expect(unreachable[try id("d")]?.contains("joins branches") == true, "\(unreachable)")
+    }
+
+    @Test(arguments: [
+        ("DROP VIEW paid", "table paid"), ("drop view if exists public.paid, other cascade", "table public.paid"),
+        ("ALTER TABLE orders DROP amount", "column orders.amount"),
+        ("ALTER TABLE ONLY public.\"orders\" ADD x numeric(1, 2), DROP COLUMN IF EXISTS amount", "column public.orders.amount"),
+        ("DROP INDEX CONCURRENTLY \"By Amount\"", "index By Amount"), ("DROP SCHEMA app CASCADE", "schema app"),
+        ("DROP FUNCTION f(int)", "function f"), ("DROP TABLE fresh, orders", "table orders"),
+    ]) func whatStoodBeforeIsNotDroppedByAWayBack(sql: String, what: String) {
+        let earlier = SchemaSnapshot(lines: [
+            "schema app", "table public.orders r p", "column public.orders.amount numeric", "table public.paid v p",
+            "index\tpublic.\"By Amount\"\tCREATE INDEX", "function public.f(integer) 0",
+        ])
+        let present = SchemaSnapshot(lines: earlier.lines + ["table public.fresh r p", "column public.orders.fresh integer"])
+        #expect(DroppedObjects(Array(sql.utf8)).first(standingIn: earlier, and: present) == what)
+    }
+
+    @Test(arguments: [
+        "DROP TABLE fresh", "ALTER TABLE orders DROP COLUMN fresh", "SELECT 'DROP TABLE orders'",
+        "DROP VIEW paid; CREATE VIEW paid AS SELECT 1", "DROP TABLE orders; ALTER TABLE orders_old RENAME TO orders",
+        "ALTER TABLE orders DROP CONSTRAINT amount", "DROP TABLE elsewhere.orders",
+        "ALTER TABLE orders ALTER amount DROP NOT NULL",
+    ]) func whatAWayBackMadeOrPutsBackIsNotHeldAgainstIt(sql: String) {
+        let earlier = SchemaSnapshot(lines: [
+            "table public.orders r p", "column public.orders.amount numeric", "table public.paid v p",
+        ])
+        let present = SchemaSnapshot(lines: earlier.lines + ["table public.fresh r p", "column public.orders.fresh integer"])
+        #expect(DroppedObjects(Array(sql.utf8)).first(standingIn: earlier, and: present) == nil)
+    }
+
+    @Test func onlyTheVeryIndexOfARevisionIsItsOwn() throws {
+        func builds(_ text: String, _ definition: String) -> Bool {
+            let index = SchemaSnapshot.Index(name: "public.ref", isValid: true, definition: definition)
+            return IndexStatement.all(in: text).contains { $0.builds(index) }
+        }
+        let there = "CREATE UNIQUE INDEX ref ON public.orders USING btree (id, amount)"
+        #expect(builds("create unique index concurrently if not exists ref on orders (id, amount);", there))
+        #expect(builds("CREATE UNIQUE INDEX \"ref\" ON ONLY public.orders USING btree (id, amount)", there))
+        for other in [
+            "CREATE INDEX ref ON orders (id, amount)", "CREATE UNIQUE INDEX ref ON orders (id)",
+            "CREATE UNIQUE INDEX ref ON other (id, amount)", "CREATE UNIQUE INDEX orders_ref ON orders (id, amount)",
+            "SELECT 'CREATE UNIQUE INDEX ref ON orders (id, amount)'",
+            "CREATE UNIQUE INDEX ref ON orders (id, amount) WHERE id > 1",
+        ] { #expect(!builds(other, there), "\(other)") }
+    }
+
+    @Test func aSchemaThatAnEarlierVersionNotedIsComparedByWhatItNoted() {
+        let old = SchemaSnapshot(lines: ["table public.orders r p"])
+        let new = SchemaSnapshot(lines: ["kinds 2", "rule O CREATE RULE x", "table public.orders r p"])
+        #expect(new.isSame(as: old) && old.isSame(as: new) && new.difference(from: old) == [])
+        let without = SchemaSnapshot(lines: ["kinds 2", "table public.orders r p"])
+        #expect(!new.isSame(as: without))
+        #expect(new.difference(from: without) == ["+ rule O CREATE RULE x"])
+        #expect(!SchemaSnapshot(lines: ["kinds 2"]).isSame(as: old))
+    }
+
+    @Test(arguments: [
+        ("ALTER TABLE t ADD n int; ABORT;", "ABORT"), ("SELECT 1; PREPARE TRANSACTION 'x'", "PREPARE TRANSACTION"),
+        ("BEGIN; SELECT 1; ROLLBACK", "ROLLBACK"), ("-- note\rABORT", "ABORT"), ("SELECT 'caf\0'", "NUL"),
+    ]) func whatWouldBeNotedAndNotDoneIsRefused(sql: String, word: String) throws {
+        let scratch = try Scratch("serin-folder")
+        defer { scratch.remove() }
+        try scratch.write("1_a.up.sql", sql)
+        let step = RevisionStep(direction: .up, revision: try id("1"), from: nil, to: try id("1"))
+        let objection = FolderTool(path: scratch.path, table: "t").objection(to: step)
+        #expect(objection?.message.contains(word) == true, "\(String(describing: objection))")
+        try scratch.write("1_a.up.sql", "BEGIN; SAVEPOINT a; SELECT 'ABORT'; ROLLBACK TO a; COMMIT")
+        #expect(FolderTool(path: scratch.path, table: "t").objection(to: step) == nil)
+    }
+
+    @Test func aFileThatIsNotUTF8IsRefused() throws {
+        let side = FolderFiles.Side(
+            file: "1_a.up.sql", line: 1, sql: Array("SELECT 'caf".utf8) + [0xE9, 0x27], isOutsideTransaction: false)
+        #expect(side.objection?.message.contains("is not UTF-8") == true)
+    }
+
+    @Test(arguments: [
+        "-- migrate:up\nSELECT 1;\n-- migrate:up\nSELECT 2;\n", "SELECT 0;\n-- migrate:up\nSELECT 1;\n",
+        "-- migrate:down\nSELECT 1;\n-- migrate:up\nSELECT 2;\n", "-- migrate:up\nSELECT 1;\n  -- migrate:down\nSELECT 2;\n",
+    ]) func marksThatDbmateWouldReadOtherwiseAreRefused(text: String) throws {
+        let scratch = try Scratch("serin-folder")
+        defer { scratch.remove() }
+        try scratch.write("1_a.sql", text)
+        #expect(throws: Failure.self) { try FolderFiles(scratch.path) }
+        try scratch.write("1_a.sql", "-- a comment\n--migrate:up transaction:false\nSELECT 1;\n--  migrate:down\nSELECT 2;\n")
+        let version = try #require(FolderFiles(scratch.path).versions.first)
+        #expect(version.up.map { String(decoding: $0.sql, as: UTF8.self) } == "SELECT 1;\n")
+        #expect(version.up?.isOutsideTransaction == true)
+        #expect(version.down.map { String(decoding: $0.sql, as: UTF8.self) }?.hasPrefix("SELECT 2;") == true)
     }
 
     @Test func pausesGrowAndHalfOfEachIsChance() {

@@ -40,7 +40,8 @@ final class TestSite: Sendable {
 
     init(
         _ sample: SampleRollout,
-        decided: @escaping @Sendable () async throws(Failure) -> [AuditPage.Line] = { () throws(Failure) in [] }
+        decided: @escaping @Sendable () async throws(Failure) -> [AuditPage.Line] = { () throws(Failure) in [] },
+        signIn: SignInWays = .none
     ) throws {
         operations = sample.operations()
         let now: @Sendable () -> Instant = { SampleRollout.begin + .minutes(41) }
@@ -54,7 +55,7 @@ final class TestSite: Sendable {
                         wayBack: [
                             "traffic: weight 0, read back", "code: /usr/bin/deploy --version 1.8.3", "schema: keep the schema",
                         ])
-                }, decided: decided), sessions: sessions)
+                }, decided: decided, signIn: signIn), sessions: sessions)
         router = Router(RolloutAPI(operations).routes + pages.routes, authenticator: Authenticators([sessions, tokens]))
     }
 

@@ -111,6 +111,7 @@ private func plan(
         (plan(rest: "compression: {method: none, level: 3}"), "none has no level 3"),
         (plan(rest: "compression: {method: zstd, level: 12}"), "compression.level"),
         (plan(rest: "restore: {quiesce: {run: [stop]}}"), "quiesce and resume belong together"),
+        (plan(rest: "restore: {self_service: false}"), "a plan does not decide who may restore"),
     ])
     func whatCannotWorkIsRefusedWithItsPlace(text: String, message: String) {
         let reading = readPlan(text)
@@ -157,13 +158,13 @@ private func plan(
                     schedules: [{cron: "0 2 * * *"}]
                     max_age: 48h
                     drills: [{cron: "0 10 1 1 *"}]
-                    restore: {approvals: 0, self_service: true}
+                    restore: {approvals: 0}
                     verify: {every: 90d}
                     """))
         #expect(reading.plan != nil, "\(reading.diagnostics.map(\.description))")
         let warned = reading.warnings.map { String($0.message.prefix { $0 != ":" }) }
         for key in [
-            "retention", "schedules", "max_age", "drills", "restore.approvals", "restore.self_service", "verify.every",
+            "retention", "schedules", "max_age", "drills", "restore.approvals", "verify.every",
             "destinations.b.s3.tls_min", "destinations.b.s3.sse",
         ] { #expect(warned.contains(key), "\(key): \(warned)") }
         // The preset's own values warn of nothing but times outside its windows.
@@ -251,5 +252,25 @@ private func plan(
             return
         }
         #expect(parts[1] == reference)
+    }
+
+    @Test func aDrillOfACommandNeedsTheFolderInIt() {
+        func warnings(_ restore: String) -> [String] {
+            let text = plan(
+                source: "command: {run: [/bin/dump], restore: \(restore)}", rest: "drills: [{every: 24h}]")
+            return readPlan(text).warnings.map(\.description).filter { $0.contains("{{folder}}") }
+        }
+        #expect(warnings("[/usr/bin/tee, /live]").count == 1)
+        #expect(warnings("[/usr/bin/tee, \"{{folder}}/it\"]").isEmpty)
+    }
+
+    @Test func aPlanThatLeavesNoHourForItsBackupsIsWarnedOf() {
+        func warnings(_ blackouts: String) -> [String] {
+            let text = plan(rest: "schedules: [{every: 1h}]\nblackout: \(blackouts)")
+            return readPlan(text).warnings.map(\.message).filter { $0.hasPrefix("blackout") }
+        }
+        #expect(warnings("[\"mon-sun 00:00-24:00\"]").count == 1)
+        #expect(warnings("[\"mon-sun 00:00-23:00\"]").isEmpty)
+        #expect(warnings("[2026-12-24..2027-12-26]").isEmpty)
     }
 }

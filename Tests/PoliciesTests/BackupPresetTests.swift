@@ -26,7 +26,6 @@ import Testing
         #expect(strictest.appendOnly >= preset.appendOnly)
         #expect((strictest.lockDays ?? 0) >= (preset.lockDays ?? 0))
         #expect(strictest.approvals >= preset.approvals)
-        #expect(preset.selfService || !strictest.selfService)
         #expect(strictest.verifyEvery <= preset.verifyEvery)
         for drill in preset.drills { #expect(strictest.drills.contains { $0.selection == drill.selection }) }
         let drillGap = strictest.drills.compactMap(\.trigger.longestGap).min()

@@ -32,7 +32,7 @@ import Testing
         #expect(preset.retention.pointInTime == day * 14)
         #expect(preset.retention.proposesOnly, "where deleting needs a second factor, only a person can")
         #expect(preset.serverSide == .kms && preset.minimumTLS == .v1_2 && preset.lockDays == 30 && preset.appendOnly == .copy)
-        #expect(preset.approvals == 2 && !preset.selfService)
+        #expect(preset.approvals == 2)
         #expect(preset.drills == [DrillPolicy(.cron(try CronExpression("0 10 1 1,4,7,10 *")), selection: .latest)])
         #expect(preset.targets == BackupPlan.Targets(recoveryPoint: .hours(6)))
         #expect(preset.windows.isEmpty)
@@ -51,7 +51,7 @@ import Testing
             preset.retention[.baseFull] == RetentionPolicy(daily: KeepRule(count: 7), weekly: KeepRule(count: 4)),
             "by number, not by age")
         #expect(preset.appendOnly == .require)
-        #expect(preset.approvals == 1 && !preset.selfService)
+        #expect(preset.approvals == 1)
         #expect(preset.drills == [DrillPolicy(.cron(try CronExpression("0 10 1 * *")), selection: .latest)])
         #expect(preset.targets == BackupPlan.Targets(), "both are measured, none is promised")
     }
@@ -62,7 +62,6 @@ import Testing
         #expect(preset.retention == RetentionPlan(standard: RetentionPolicy(keepAll: day * 30)))
         #expect(preset.retention.warning == day * 7)
         #expect(preset.minimumTLS == .v1_3)
-        #expect(preset.selfService)
         #expect(preset.verifyEvery == day * 30)
         #expect(preset.drills == [DrillPolicy(.cron(try CronExpression("0 10 1 1,4,7,10 *")), selection: .latest)])
         #expect(preset.targets == BackupPlan.Targets(recoveryPoint: day, recoveryTime: .hours(1)))

@@ -66,6 +66,8 @@ import Testing
 
     @Test func alternativesMatchLiterally() {
         #expect(PromQL.alternatives(["10.0.0.1:80", "a|b", "x"]) == #"10\.0\.0\.1:80|a\|b|x"#)
+        let (text, pattern) = ("a\u{600}|\u{301}b", "a\u{600}\\|\u{301}b")
+        #expect(PromQL.alternatives([text]).isExactly(pattern))
     }
 
     @Test func timesAreWrittenWithMilliseconds() {

@@ -56,6 +56,18 @@ import Testing
         #expect(question(applied) { $0.approvals = 3 }.plan.people == 3)
     }
 
+    @Test func aLossIsConfinedOnlyWhereItCanBeReadAndNothingCountedDisprovesIt() throws {
+        let unread = [try revision("0002", .unclassified, tables: ["public.orders"])]
+        #expect(question(unread) { $0.approvals = 1 }.plan.way == .swap)
+        #expect(question(unread) { $0.approvals = 1 }.plan.people == 2)
+        let applied = [try revision("0002", .destructive, tables: ["orders"])]
+        func way(_ own: TableActivity...) -> RollbackPlan.Way { question(applied) { $0.own = own }.plan.way }
+        #expect(way(TableActivity(table: "public.orders", inserted: 0, updated: 5, deleted: 5)) == .salvage)
+        #expect(way(TableActivity(table: "public.copies", inserted: 5, updated: 0, deleted: 0)) == .salvage)
+        #expect(way(TableActivity(table: "public.customers", inserted: 0, updated: 0, deleted: 1)) == .swap)
+        #expect(way(TableActivity(table: "public.preorders", inserted: 0, updated: 1, deleted: 0)) == .swap)
+    }
+
     @Test func anUnconfinedLossIsRestoredByTwoPeopleAtLeast() throws {
         for applied in [[try revision("0002", .destructive)], [try revision("0002", .unclassified)]] {
             let swap = question(applied) { $0.approvals = 1 }.plan

@@ -14,7 +14,8 @@ extension Stage {
         try add(
             "0001_orders",
             up: "CREATE TABLE IF NOT EXISTS orders (id bigserial PRIMARY KEY, at timestamptz NOT NULL DEFAULT now())",
-            down: "DROP TABLE orders")
+            // The table may have been there before: going back leaves it.
+            down: "SELECT 1")
         try write(folder + "/key", "a passphrase that guards nothing but a demonstration\n")
         chmod(folder + "/key", 0o600)
         try program(
@@ -65,7 +66,8 @@ extension Stage {
             """
             set -eu
             export DEMO_PRIMARY='\(url)'
-            '\(serin)' migrate down '\(folder)/policy-6.yaml' --to "$SERIN_REVISION" --state '\(state)'
+            '\(serin)' migrate down --sql '\(migrations)' --url-env DEMO_PRIMARY --to "$SERIN_REVISION" --state '\(state)' \\
+                --may-destroy 'the restore that people agreed to'
             # No superuser restores a dump, but one who may make databases and give tables back to their owner.
             psql -X -q "$DEMO_PRIMARY" -c 'CREATE ROLE restorer LOGIN CREATEDB IN ROLE postgres'
             side=$(DEMO_PRIMARY='\(database.primary.url(user: "restorer"))' \\

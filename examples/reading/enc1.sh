@@ -18,9 +18,10 @@ iterations=$(fact iterations) salt=$(fact salt) mac=$(sed 's/.*"envelope":{\([^}
 [ "$(sha256sum <"$object" | cut -d' ' -f1)" = "$(fact storedSHA256)" ] || { echo "the object is not what was written" >&2; exit 1; }
 
 # The root of the MAC's key is the data key itself, or the passphrase stretched as slowly as for the cipher, with a salt of its own.
-line=$(head -n 1 "$key" | tr -d '\r')
+# To the byte, as openssl takes it; of digits the CR that openssl cms may have written is none.
+line=$(head -n 1 "$key")
 if grep -q '"wrappedKey":"' "$manifest"; then
-    root=$line
+    root=$(printf %s "$line" | tr -d '\r')
 else
     root=$(derive -kdfopt hexpass:"$(printf %s "$line" | hex)" -kdfopt iter:"$iterations" \
         -kdfopt hexsalt:"$(printf serin-mac | hex)$salt" PBKDF2)

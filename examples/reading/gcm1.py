@@ -30,9 +30,9 @@ def derive(root, salt):
 
 
 def root_of(path, iterations, salt):
-    line = open(path, "rb").read().split(b"\n", 1)[0].rstrip(b"\r")
+    line = open(path, "rb").read().split(b"\n", 1)[0]
     if iterations == 0:
-        return bytes.fromhex(line.decode("ascii"))
+        return bytes.fromhex(line.decode("ascii"))  # which leaves out a CR
     return hashlib.pbkdf2_hmac("sha256", line, b"serin-mac" + salt, iterations, 32)
 
 

@@ -43,7 +43,7 @@ public struct CertificateRule: Sendable, Hashable {
 
     func fits(_ certificate: ClientCertificate) -> Bool {
         switch match {
-        case .subject(let subject): certificate.subject == subject
+        case .subject(let subject): certificate.subject.isExactly(subject)
         case .name(let pattern): certificate.names.contains { ClaimRule.fits(Array($0.utf8), Array(pattern.utf8)) }
         case .fingerprint(let text): Self.digits(text) == Self.digits(certificate.fingerprint)
         }

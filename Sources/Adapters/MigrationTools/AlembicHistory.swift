@@ -16,7 +16,7 @@ struct AlembicHistory {
     /// - Throws: `invalid` when it is no such text.
     static func graph(of text: String) throws(Failure) -> RevisionGraph {
         var history = AlembicHistory()
-        for line in text.split(separator: "\n", omittingEmptySubsequences: false) { try history.take(line) }
+        for line in text.textLines(keepingEmpty: true) { try history.take(line) }
         return RevisionGraph(revisions: history.revisions.reversed(), heads: history.heads.reversed())
     }
 

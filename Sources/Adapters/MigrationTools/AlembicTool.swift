@@ -25,7 +25,7 @@ struct AlembicTool: MigrationTool {
             file = String(config[config.index(after: slash)...])
         }
         // It is started in another folder than the one that its path begins at.
-        let isPath = program.contains("/") && !program.hasPrefix("/")
+        let isPath = program.has("/") && !program.hasPrefix("/")
         let name = isPath ? "\(FileManager.default.currentDirectoryPath)/\(program)" : program
         return ToolProgram(words: [name, "-c", file] + arguments, directory: folder, passed: passed)
     }
@@ -49,7 +49,7 @@ struct AlembicTool: MigrationTool {
         }
         return text.split(whereSeparator: \.isNewline).compactMap { line in
             line.split(separator: " ").first.flatMap { RevisionID(String($0)) }
-        }
+        }.sorted()
     }
 
     func run(_ step: RevisionStep, _ call: ToolCall) throws(ToolFailure) {
@@ -57,6 +57,21 @@ struct AlembicTool: MigrationTool {
         case .up: _ = try program(["upgrade", step.revision.description]).run(call)
         case .down: _ = try program(["downgrade", step.to?.description ?? "base"]).run(call)
         }
+    }
+
+    /// All of it in one call, as each takes a second; nothing where a revision has no SQL without a database.
+    func applied(_ graph: RevisionGraph, at current: [RevisionID], _ call: ToolCall) -> [MigrationScript] {
+        guard current.count == 1, let here = current.first else { return [] }
+        // What nobody can say is then not known, and judged as the worst.
+        guard let sql = try? output(["upgrade", "base:\(here)", "--sql"], call) else { return [] }
+        let text = MigrationText(file: config, sql: Array(sql.utf8), wrapping: .separate, isGenerated: true)
+        return [MigrationScript(revision: "base:\(here)", name: "", up: .text(text), down: .missing)]
+    }
+
+    /// What a revision says when it does one thing with a database and another without.
+    private static func wordAboutPlace(_ source: [UInt8]) -> String? {
+        let text = String(decoding: source, as: UTF8.self)
+        return ["is_offline_mode", "as_sql", "get_bind", "environ", "getenv"].first { text.holds($0) }
     }
 
     /// One direction as Alembic writes it without a database, its transactions included.
@@ -70,6 +85,12 @@ struct AlembicTool: MigrationTool {
         let file = revision.file ?? config
         // Without its file the generated SQL has no suppressions and is judged as it is.
         let source = FileManager.default.contents(atPath: file).map { Array($0) }
+        if let word = source.flatMap(Self.wordAboutPlace) {
+            return .unavailable(
+                file: file,
+                words: "it asks where it runs (\(word)), so it may do other things on a server than it writes without one",
+                source: source)
+        }
         do throws(Failure) {
             let sql = try output(arguments, call)
             return .text(

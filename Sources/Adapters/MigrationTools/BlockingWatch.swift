@@ -9,6 +9,8 @@ final class BlockingWatch: Sendable {
     private struct State: Sendable {
         var report = BlockingReport()
         var reason: String?
+        /// The tool's sessions that were seen, as `ToolSessions` numbers them.
+        var seen: Set<String> = []
         var isDone = false
         var hasEnded = false
     }
@@ -23,6 +25,7 @@ final class BlockingWatch: Sendable {
 
     private let database: MigrationDatabase
     private let session: String
+    private let record: Int64
     private let rules: Rules
     private let stop: StopSignal
     private let progress: @Sendable (IndexProgress) -> Void
@@ -38,13 +41,15 @@ final class BlockingWatch: Sendable {
 
     /// - Parameters:
     ///   - session: What the tool's sessions are called.
+    ///   - record: The note of the step, where every session is noted that was seen.
     ///   - stop: Ends the tool's sessions when it is raised.
     init(
-        _ database: MigrationDatabase, session: String, rules: Rules, stop: StopSignal,
+        _ database: MigrationDatabase, session: String, record: Int64, rules: Rules, stop: StopSignal,
         progress: @escaping @Sendable (IndexProgress) -> Void
     ) {
         self.database = database
         self.session = session
+        self.record = record
         self.rules = rules
         self.stop = stop
         self.progress = progress
@@ -105,6 +110,13 @@ final class BlockingWatch: Sendable {
         _ session: Connection, _ waiting: inout [String: ContinuousClock.Instant], since last: ContinuousClock.Instant,
         _ now: ContinuousClock.Instant
     ) throws(Failure) {
+        let seen = try session.rows("SELECT \(ToolSessions.number) FROM pg_stat_activity WHERE \(sessions.condition)")
+            .compactMap { $0.first ?? nil }
+        let known = state.withLock { $0.seen }
+        if !known.isSuperset(of: seen) {
+            try StepRecords(session).note(known.union(seen), of: record)
+            state.withLock { $0.seen.formUnion(seen) }
+        }
         let rows = try session.rows(
             """
             WITH own AS (\(own)), waiting AS (SELECT DISTINCT pid FROM pg_locks WHERE NOT granted)
@@ -144,18 +156,14 @@ final class BlockingWatch: Sendable {
             IndexProgress(phase: phase, done: row[1].flatMap { Int64($0) } ?? 0, total: row[2].flatMap { Int64($0) } ?? 0))
     }
 
+    private var sessions: ToolSessions { ToolSessions(name: session, known: state.withLock { $0.seen }) }
+
     private var own: String {
-        """
-        SELECT coalesce(array_agg(pid), '{}') AS pids FROM pg_stat_activity
-        WHERE datname = current_database() AND application_name = \(sqlText(session))
-        """
+        "SELECT coalesce(array_agg(pid), '{}') AS pids FROM pg_stat_activity WHERE \(sessions.condition)"
     }
 
     private func each(_ function: String) -> String {
-        """
-        SELECT \(function)(pid) FROM pg_stat_activity
-        WHERE datname = current_database() AND application_name = \(sqlText(session))
-        """
+        "SELECT \(function)(pid) FROM pg_stat_activity WHERE \(sessions.condition)"
     }
 }
 

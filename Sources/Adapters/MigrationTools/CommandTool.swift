@@ -19,7 +19,7 @@ struct CommandTool: MigrationTool {
         RevisionGraph(headsOnly: try list(commands.heads, call))
     }
 
-    func current(_ call: ToolCall) throws(Failure) -> [RevisionID] { try list(commands.current, call) }
+    func current(_ call: ToolCall) throws(Failure) -> [RevisionID] { try list(commands.current, call).sorted() }
 
     func run(_ step: RevisionStep, _ call: ToolCall) throws(ToolFailure) {
         switch step.direction {
@@ -63,7 +63,7 @@ struct CommandTool: MigrationTool {
     /// `{{revision}}` is where the database is to be, `base` before the first revision.
     private func program(_ words: [String], _ revision: RevisionID?, _ call: ToolCall) -> ToolProgram {
         let place = revision?.description ?? "base"
-        var program = ToolProgram(words: words.map { $0.replacing("{{revision}}", with: place) }, passed: commands.environment)
+        var program = ToolProgram(words: words.map { $0.rewriting("{{revision}}", as: place) }, passed: commands.environment)
         // Tools that do not use libpq read their limits from the address alone.
         program.added["SERIN_DATABASE_URL"] = address(call)
         return program
@@ -71,7 +71,7 @@ struct CommandTool: MigrationTool {
 
     private func address(_ call: ToolCall) -> String {
         guard call.database.given.contains("://") else { return call.database.given }
-        let options = ToolProgram.options(call).replacing(" ", with: "%20").replacing("=", with: "%3D")
+        let options = ToolProgram.options(call).rewriting(" ", as: "%20").rewriting("=", as: "%3D")
         return call.database.given + (call.database.given.contains("?") ? "&" : "?")
             + "application_name=\(call.session)&options=\(options)"
     }

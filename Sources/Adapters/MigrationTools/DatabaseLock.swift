@@ -11,6 +11,17 @@ struct DatabaseLock: Sendable {
     static let migrating: Int64 = 0x5365_7269_6E20_4D47
     /// Held around a whole `serin migrate up` with its backup, which takes the lease itself.
     static let gated: Int64 = 0x5365_7269_6E20_4D48
+    /// Held by the very session that runs a script, which may call itself whatever it likes.
+    static let working: Int64 = 0x5365_7269_6E20_4D49
+
+    /// The sessions that hold a lock of the present database, as a query.
+    static func holders(of key: Int64) -> String {
+        """
+        SELECT l.pid FROM pg_locks l WHERE l.locktype = 'advisory' AND l.granted AND l.objsubid = 1
+        AND (l.classid::bigint << 32 | l.objid::bigint) = \(key)
+        AND l.database = (SELECT oid FROM pg_database WHERE datname = current_database())
+        """
+    }
 
     let database: MigrationDatabase
     var key = DatabaseLock.migrating
@@ -91,11 +102,8 @@ struct DatabaseLock: Sendable {
             guard ContinuousClock.now < limit else {
                 let holder = try session.rows(
                     """
-                    SELECT a.application_name, l.pid::text, coalesce(host(a.client_addr), 'local')
-                    FROM pg_locks l LEFT JOIN pg_stat_activity a ON a.pid = l.pid
-                    WHERE l.locktype = 'advisory' AND l.granted AND l.objsubid = 1
-                    AND l.classid::bigint << 32 | l.objid::bigint = \(key)
-                    AND l.database = (SELECT oid FROM pg_database WHERE datname = current_database())
+                    SELECT application_name, pid::text, coalesce(host(client_addr), 'local') FROM pg_stat_activity
+                    WHERE pid IN (\(DatabaseLock.holders(of: key)))
                     """
                 ).first
                 let words = holder.map { " (\($0[0] ?? "?"), session \($0[1] ?? "?") from \($0[2] ?? "?"))" } ?? ""

@@ -108,6 +108,15 @@ public struct DatabaseMigrations: Sendable {
         }
     }
 
+    /// Looks at what is taken back to get to a revision, nil being before the first, and changes nothing. What is pending of it is
+    /// what is taken back, the newest first, each revision with its two directions exchanged.
+    public func inspectBack(to target: RevisionID?, deadline: Duration) async throws(Failure) -> MigrationInspection {
+        let database = try MigrationDatabase(url: url())
+        return try await onOwnThread { (stop) throws(Failure) in
+            try MigrationInspector(tool: tool, call: call(database, nil, stop, deadline)).inspectBack(to: target)
+        }
+    }
+
     /// Reads where the database is and which heads the release has.
     public func state(deadline: Duration) async throws(Failure) -> SchemaState {
         let database = try MigrationDatabase(url: url())

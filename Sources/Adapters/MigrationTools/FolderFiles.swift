@@ -79,28 +79,58 @@ struct FolderFiles: Sendable {
         case .pairs:
             let side = Side(file: path, line: 1, sql: bytes, isOutsideTransaction: false)
             if ending == ".up.sql" { version.up = side } else { version.down = side }
-        case .marked: (version.up, version.down) = sides(of: bytes, path)
+        case .marked: (version.up, version.down) = try sides(of: bytes, path)
         }
         found[number] = version
     }
 
-    /// Takes a file of both directions apart at its marks.
-    private static func sides(of bytes: [UInt8], _ path: String) -> (up: Side?, down: Side?) {
-        var sides: [String: Side] = [:]
-        var present: String?
+    /// Takes a file of both directions apart at its marks, which stand as dbmate wants them: at the beginning of a line, the way
+    /// forward first, each once, and nothing but comments before them.
+    private static func sides(of bytes: [UInt8], _ path: String) throws(Failure) -> (up: Side?, down: Side?) {
+        var sides: [(mark: Mark, side: Side)] = []
+        var before: [UInt8] = []
         var line = 0
         for text in bytes.split(separator: 0x0A, omittingEmptySubsequences: false) {
             line += 1
-            let words = String(decoding: text, as: UTF8.self).split(whereSeparator: \.isWhitespace).map(String.init)
-            if words.count >= 2, words[0] == "--", ["migrate:up", "migrate:down"].contains(words[1]) {
-                present = words[1]
-                sides[words[1]] = Side(
-                    file: path, line: line + 1, sql: [], isOutsideTransaction: words.contains("transaction:false"))
-            } else if let present {
-                sides[present]?.sql += text + [0x0A]
+            if let mark = Mark(text) {
+                guard mark.isAtBegin, sides.count == (mark.isUp ? 0 : 1) else {
+                    throw Failure(
+                        .invalid, "\(path):\(line): the mark 'migrate:\(mark.isUp ? "up" : "down")' stands where none may be",
+                        hint: "one '-- migrate:up' and behind it at most one '-- migrate:down', each at the beginning of a line")
+                }
+                sides.append(
+                    (mark, Side(file: path, line: line + 1, sql: [], isOutsideTransaction: mark.isOutsideTransaction)))
+            } else if sides.isEmpty {
+                before += text + [0x0A]
+            } else {
+                sides[sides.count - 1].side.sql += text + [0x0A]
             }
         }
-        return (sides["migrate:up"], sides["migrate:down"])
+        guard SQLStatements(before).words.isEmpty else {
+            throw Failure(
+                .invalid, "\(path) has SQL in front of '-- migrate:up', which would never be run",
+                hint: "put it behind the mark")
+        }
+        return (sides.first?.side, sides.dropFirst().first?.side)
+    }
+
+    /// A line that says which way the SQL behind it leads.
+    private struct Mark {
+        let isUp: Bool
+        let isAtBegin: Bool
+        let isOutsideTransaction: Bool
+
+        /// Nil when the line is none.
+        init?(_ line: ArraySlice<UInt8>) {
+            let text = String(decoding: line, as: UTF8.self)
+            let trimmed = text.drop(while: \.isWhitespace)
+            guard trimmed.hasPrefix("--") else { return nil }
+            let words = trimmed.dropFirst(2).split(whereSeparator: \.isWhitespace)
+            guard let first = words.first, first == "migrate:up" || first == "migrate:down" else { return nil }
+            isUp = first == "migrate:up"
+            isAtBegin = text.hasPrefix("--")
+            isOutsideTransaction = words.contains("transaction:false")
+        }
     }
 
     /// The version of a number that a table has.
@@ -108,6 +138,24 @@ struct FolderFiles: Sendable {
 }
 
 extension FolderFiles.Side {
+    /// Why it cannot be run as it is; nil when nothing speaks against it.
+    var objection: Failure? {
+        if let place = sql.firstIndex(of: 0) {
+            return Failure(
+                .invalid, "\(file) holds a NUL byte behind \(place) bytes: the server would not see the rest",
+                hint: "take it out")
+        }
+        guard String(validating: sql, as: UTF8.self) != nil else {
+            return Failure(
+                .invalid, "\(file) is not UTF-8: other characters than it says would be stored",
+                hint: "write it in UTF-8: iconv -f LATIN1 -t UTF-8")
+        }
+        guard let statement = SQLStatements(sql).givesUp else { return nil }
+        return Failure(
+            .invalid, "\(file) has a \(statement): it would be noted as done, and is not",
+            hint: "take it out; what may not be done belongs into another revision")
+    }
+
     /// Whether there is anything but white space and comments.
     var isEmpty: Bool { SQLStatements(sql).words.isEmpty }
 }

@@ -36,7 +36,28 @@ struct FolderTool: MigrationTool {
                 .conflict, "version \(dirty) of \(path) is marked as half done: an earlier run of the tool failed in the middle",
                 hint: "bring the schema to where a version ends, and set that version in \(table)")
         }
+        if files.custom == .pairs, let last = state.versions.max() { try refuseLate(files, before: last, call) }
         return try place(state.versions, files)
+    }
+
+    /// Refuses a version that was added behind an applied one: the table, which has the last one alone, knows nothing of it, but
+    /// Serin's own notes do.
+    private func refuseLate(_ files: FolderFiles, before last: UInt64, _ call: ToolCall) throws(Failure) {
+        let steps = try StepRecords(session(call, isScript: false)).forward().compactMap { step in
+            UInt64(step.to.description).map { to in (from: step.from.map { UInt64($0.description) ?? to }, to: to) }
+        }
+        for version in files.versions where version.number < last {
+            // The last step over it says whether it was there.
+            let step = steps.first { version.number <= $0.to && $0.from.map { $0 < version.number } ?? true }
+            guard let step, step.to != version.number else { continue }
+            throw notApplied(version, before: last)
+        }
+    }
+
+    private func notApplied(_ version: FolderFiles.Version, before last: UInt64) -> Failure {
+        Failure(
+            .conflict, "version \(version.id) was never applied, although the later \(last) was",
+            hint: "two heads: give \(version.id) a later number")
     }
 
     /// Where the database is: the last applied version, when none before it is missing.
@@ -46,9 +67,7 @@ struct FolderTool: MigrationTool {
             return RevisionID("\(stranger)").map { [$0] } ?? []
         }
         if files.custom == .marked, let hole = files.versions.first(where: { $0.number < last && !applied.contains($0.number) }) {
-            throw Failure(
-                .conflict, "version \(hole.id) was never applied, although the later \(last) was",
-                hint: "two heads: give \(hole.id) a later number")
+            throw notApplied(hole, before: last)
         }
         return files.version(last).map { [$0.id] } ?? []
     }
@@ -59,9 +78,8 @@ struct FolderTool: MigrationTool {
             guard let version = files.versions.first(where: { $0.id == step.revision }) else {
                 throw Failure(.invalid, "\(path) holds no version \(step.revision)")
             }
-            if let objection = step.objection(to: text(of: step.direction == .up ? version.up : version.down, files.custom)) {
-                throw objection
-            }
+            let judged = text(of: step.direction == .up ? version.up : version.down, files.custom)
+            if let objection = objection(to: step, in: files) ?? step.objection(to: judged) { throw objection }
             guard let side = step.direction == .up ? version.up : version.down, step.direction == .up || !side.isEmpty else {
                 throw Failure(
                     .invalid, "version \(version.id) of \(path) has no way \(step.direction.rawValue)",
@@ -80,11 +98,41 @@ struct FolderTool: MigrationTool {
                 _ = try session.rows(text, within: call.end.left)
                 _ = try session.rows(note, within: call.end.left)
             } else {
-                _ = try session.rows("BEGIN;\n\(text)\n;\n\(note);\nCOMMIT", within: call.end.left)
+                _ = try session.rows("BEGIN;\n\(text)\n;\n\(note)", within: call.end.left)
+                try check(step, session)
+                _ = try session.rows("COMMIT", within: call.end.left)
             }
         } catch {
             throw ToolFailure(
                 Failure(error.kind, "version \(step.revision): \(error.message)", hint: error.hint), said: error.message)
+        }
+    }
+
+    /// Refuses to commit a way back that leaves another schema than it has to: nothing of it is then done.
+    private func check(_ step: RevisionStep, _ session: Connection) throws(Failure) {
+        guard let wanted = step.wanted else { return }
+        _ = try session.rows("SET LOCAL search_path = pg_catalog; SET LOCAL DateStyle = ISO; SET LOCAL TimeZone = 'UTC'")
+        let present = try SchemaSnapshot(session, without: ownTables)
+        if let objection = step.objection(toLeaving: present, for: wanted) { throw objection }
+    }
+
+    func objection(to step: RevisionStep) -> Failure? {
+        // A folder that cannot be read has been complained about by `graph`.
+        (try? FolderFiles(path)).flatMap { objection(to: step, in: $0) }
+    }
+
+    private func objection(to step: RevisionStep, in files: FolderFiles) -> Failure? {
+        let version = files.versions.first { $0.id == step.revision }
+        return (step.direction == .up ? version?.up : version?.down)?.objection
+    }
+
+    func applied(_ graph: RevisionGraph, at current: [RevisionID], _ call: ToolCall) -> [MigrationScript] {
+        // A folder that cannot be read has been complained about by `graph`.
+        guard let files = try? FolderFiles(path), let last = current.last.flatMap({ UInt64($0.description) }) else { return [] }
+        return files.versions.filter { $0.number <= last }.map { version in
+            MigrationScript(
+                revision: version.id.description, name: version.name, up: text(of: version.up, files.custom),
+                down: text(of: version.down, files.custom))
         }
     }
 
@@ -112,12 +160,23 @@ struct FolderTool: MigrationTool {
 
     private func session(_ call: ToolCall, isScript: Bool) throws(Failure) -> Connection {
         guard isScript else { return try call.database.connect() }
-        return try call.database.connect(
+        let session = try call.database.connect(
             SessionPurpose(
                 applicationName: call.session,
                 setUp: """
                     SET lock_timeout = \(call.lockTimeout.milliseconds);
                     SET statement_timeout = \(call.statementTimeout.milliseconds)
                     """, deniedHint: "the role must own what it migrates"))
+        // By this lock the session is known, whatever the script calls it. That of a try before may live for a moment longer.
+        let limit = timeLimit(.seconds(10))
+        while try session.value("SELECT pg_try_advisory_lock(\(DatabaseLock.working))") != "t" {
+            guard ContinuousClock.now < limit else {
+                throw Failure(
+                    .conflict, "another session still runs a script at \(call.database.name)",
+                    hint: "serin migrate up ends it, once nobody works under the lock of migrations")
+            }
+            rest(.milliseconds(50))
+        }
+        return session
     }
 }

@@ -31,6 +31,18 @@ extension RevisionStep {
     }
 }
 
+extension RevisionStep {
+    /// Why a way back that came to its end is not done; nil when it left the schema that was there before the way forward.
+    func objection(toLeaving present: SchemaSnapshot, for wanted: SchemaSnapshot) -> Failure? {
+        guard !present.isSame(as: wanted) else { return nil }
+        return Failure(
+            .unknown,
+            "the way back from \(revision) leaves another schema than there was before it was applied:\n"
+                + present.difference(from: wanted).map { "  " + $0 }.joined(separator: "\n"),
+            hint: "bring the schema to where it was, and repeat; or take it as it is with --accept-schema")
+    }
+}
+
 extension [RevisionStep] {
     /// The steps, each with the revision as it was judged.
     ///

@@ -41,7 +41,8 @@ extension DatabaseMigrations {
         try await asked { (session) throws(Failure) in _ = try session.rows("DELETE FROM serin.maintenance") }
     }
 
-    private func asked<Value: Sendable>(
+    /// Asks the database on a thread of its own.
+    func asked<Value: Sendable>(
         _ body: @escaping @Sendable (Connection) throws(Failure) -> Value
     ) async throws(Failure) -> Value {
         let database = try MigrationDatabase(url: url())

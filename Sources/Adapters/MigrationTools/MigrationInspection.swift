@@ -32,6 +32,15 @@ public struct MigrationInspection: Sendable {
     public var unfinished: RevisionID?
     /// How much each table was written to.
     public var activity: [TableActivity] = []
+    /// What is applied already, in order, as far as its SQL can be had: it tells what the schema is.
+    public var applied: [MigrationScript] = []
+    /// The server's major version.
+    public var serverVersion = 15
+    /// The relations whose changes reach further: through triggers, rules, foreign keys that pass changes on, or as they hold no
+    /// rows of their own.
+    public var reaching: Set<String> = []
+    /// The pending revisions from which no way leads back to where the database is, each with why.
+    public var unreachable: [RevisionID: String] = [:]
 }
 
 /// Looks at a database for `MigrationInspection`, on the calling thread.
@@ -60,6 +69,7 @@ struct MigrationInspector {
         var found = MigrationInspection(
             state: SchemaState(current: current, heads: graph.heads), schema: present.hash,
             database: session.identity)
+        found.serverVersion = session.version / 10_000
         do throws(Failure) {
             try graph.check(current)
             if problems.isEmpty, let head = try graph.oneHead() {
@@ -71,7 +81,15 @@ struct MigrationInspector {
                     found.pending.append(MigrationInspection.Pending(id: revision.id, script: script))
                 }
             }
+            if withScripts, !found.pending.isEmpty {
+                found.applied = tool.applied(graph, at: current, call)
+                problems += found.pending.compactMap { revision in
+                    tool.objection(to: RevisionStep(direction: .up, revision: revision.id, before: [], after: [revision.id]))
+                }
+                found.unreachable = graph.unreachable(found.pending.map(\.id), from: current)
+            }
         } catch { problems.append(error) }
+        if let objection = try MigrationInspector.objection(toWritingTo: session, call.database) { problems.append(objection) }
         found.problems = problems
         let edited = graph.edited(since: try StepRecords(session).scripts())
         if !edited.isEmpty, !acceptsEdited { found.problems.append(RevisionGraph.complaint(edited)) }
@@ -81,14 +99,66 @@ struct MigrationInspector {
         return found
     }
 
+    /// What is taken back to get to a revision, the newest first, each with its two directions exchanged: so that the way back is
+    /// judged by what it does.
+    func inspectBack(to target: RevisionID?) throws(Failure) -> MigrationInspection {
+        let session = try call.database.connect()
+        if let objection = try MigrationInspector.objection(toWritingTo: session, call.database) { throw objection }
+        let graph = try tool.graph(call)
+        let current = try tool.current(call)
+        try graph.check(current)
+        var back: [RevisionGraph.Revision] = []
+        if graph.isComplete {
+            back = try graph.applied(above: target, from: current)
+        } else if current != (target.map { [$0] } ?? []), let here = current.first {
+            back = [RevisionGraph.Revision(id: here, name: "", parents: [])]
+        }
+        var found = MigrationInspection(
+            state: SchemaState(current: current, heads: graph.heads), schema: "", database: session.identity)
+        found.serverVersion = session.version / 10_000
+        found.applied = back.isEmpty ? [] : tool.applied(graph, at: current, call)
+        found.pending = back.map { revision in
+            let script = tool.script(revision, call)
+            return MigrationInspection.Pending(
+                id: revision.id,
+                script: MigrationScript(revision: script.revision, name: script.name, up: script.down, down: script.up))
+        }
+        return found
+    }
+
+    /// Why nothing can be changed in a database at all; nil where it can.
+    static func objection(toWritingTo session: Connection, _ database: MigrationDatabase) throws(Failure) -> Failure? {
+        let row =
+            try session.rows("SELECT pg_is_in_recovery(), current_setting('default_transaction_read_only')").first ?? []
+        guard row.contains("t") || row.contains("on") else { return nil }
+        let what = row.first == "t" ? "is a standby" : "takes no writes (default_transaction_read_only)"
+        return Failure(.conflict, "\(database.name) \(what): nothing can be migrated there", hint: "name the primary's address")
+    }
+
+    /// The relations of which a change reaches further.
+    private func reaching(_ session: Connection) throws(Failure) -> Set<String> {
+        Set(
+            try session.rows(
+                """
+                SELECT c.oid::regclass::text FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace
+                WHERE n.nspname NOT IN ('pg_catalog', 'information_schema', 'serin') AND n.nspname !~ '^pg_t' AND (
+                    c.relkind IN ('v', 'f') OR c.relkind IN ('r', 'p') AND (
+                        EXISTS (SELECT FROM pg_trigger t WHERE t.tgrelid = c.oid AND NOT t.tgisinternal)
+                        OR EXISTS (SELECT FROM pg_rewrite r WHERE r.ev_class = c.oid)
+                        OR EXISTS (SELECT FROM pg_constraint k WHERE k.contype = 'f' AND k.confrelid = c.oid
+                            AND (k.confdeltype NOT IN ('a', 'r') OR k.confupdtype NOT IN ('a', 'r')))))
+                """
+            ).compactMap { $0.first ?? nil })
+    }
+
     private func compare(
         _ present: SchemaSnapshot, _ current: [RevisionID], _ session: Connection, _ found: inout MigrationInspection
     ) throws(Failure) {
         let records = StepRecords(session)
         guard try records.exist(), let latest = try records.latest() else { return }
         if latest.state != .done { found.unfinished = latest.step.revision }
-        let place = latest.state == .done ? latest.step.to : latest.step.from
-        guard current == (place.map { [$0] } ?? []), let wanted = latest.state == .done ? latest.after : latest.before else {
+        let place = latest.state == .done ? latest.step.after : latest.step.before
+        guard current == place, let wanted = latest.state == .done ? latest.after : latest.before else {
             return
         }
         found.drift = present.difference(from: wanted)
@@ -135,17 +205,24 @@ struct MigrationInspector {
             found.warnings.append(
                 "a transaction is open for \(seconds) s: a statement that needs its tables will wait and be tried again")
         }
-        found.activity = try TableActivity.read(session)
+        for name in try ScratchDatabase.left(session) {
+            found.warnings.append(
+                "the database \(name) on the same server was left by a trace that was killed: the next one there drops it, or DROP DATABASE \(name)"
+            )
+        }
+        found.activity = try TableActivity.read(session, without: tool.ownTables)
+        found.reaching = try reaching(session)
     }
 }
 
 extension TableActivity {
-    /// What the server counted of every table, none of Serin's own.
-    static func read(_ session: Connection) throws(Failure) -> [TableActivity] {
-        try session.rows(
+    /// What the server counted of every table, none of Serin's own and none of these, which are the tool's.
+    static func read(_ session: Connection, without tables: [String]) throws(Failure) -> [TableActivity] {
+        let names = (tables + [""]).map(sqlText).joined(separator: ", ")
+        return try session.rows(
             """
             SELECT relid::regclass::text, n_tup_ins::text, n_tup_upd::text, n_tup_del::text FROM pg_stat_user_tables
-            WHERE schemaname <> 'serin' ORDER BY 1 LIMIT 10000
+            WHERE schemaname <> 'serin' AND relname NOT IN (\(names)) ORDER BY 1 LIMIT 10000
             """
         ).compactMap { row in
             guard row.count == 4, let table = row[0] else { return nil }

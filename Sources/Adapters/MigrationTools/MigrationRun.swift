@@ -52,9 +52,12 @@ struct MigrationRun {
         self.progress = progress
         settlement = Settlement(database: call.database, patience: min(rules.orphanPatience, call.end.left))
         do throws(Failure) {
+            if let objection = try MigrationInspector.objection(toWritingTo: call.database.connect(), call.database) {
+                throw objection
+            }
             var notes = try settlement.endOrphans()
             graph = try tool.graph(call)
-            notes += try MigrationRun.resume(tool, graph, settlement, call)
+            notes += try MigrationRun.resume(tool, graph, settlement, rules, call)
             current = try tool.current(call)
             let state = SchemaState(current: current, heads: graph.heads)
             let tree = SourceTree.look(at: graph.files, call)
@@ -67,28 +70,37 @@ struct MigrationRun {
     /// Brings a step to an end that an earlier run began and did not finish: it is noted as done when it was, and what it left is
     /// taken back when it was not.
     private static func resume(
-        _ tool: any MigrationTool, _ graph: RevisionGraph, _ settlement: Settlement, _ call: ToolCall
+        _ tool: any MigrationTool, _ graph: RevisionGraph, _ settlement: Settlement, _ rules: Rules, _ call: ToolCall
     ) throws(Failure) -> [String] {
         let session = try call.database.connect()
         let records = StepRecords(session)
         guard try records.exist(), let latest = try records.latest(), latest.state != .done else { return [] }
         let here = Result { () throws(Failure) in try tool.current(call) }
         if case .success(let current) = here {
-            if current == (latest.step.to.map { [$0] } ?? []) {
+            if current == latest.step.after {
                 let present = try SchemaSnapshot(session, without: tool.ownTables)
+                // A way back that leaves another schema is not done, whoever asks again.
+                if !rules.acceptsSchema, let wanted = try records.schema(atTheEndOf: latest.step) {
+                    if let objection = latest.step.objection(toLeaving: present, for: wanted) { throw objection }
+                }
                 try records.finish(latest, present, tries: 1, BlockingReport())
                 return latest.state == .running
                     ? ["\(latest.step.revision) was done already by a run that did not live to note it"] : []
             }
             // Someone moved on by other means: there is nothing of ours to take back.
-            guard current == (latest.step.from.map { [$0] } ?? []) else { return [] }
+            guard current == latest.step.before else { return [] }
         }
+        // What failed was settled then: whatever is there now is somebody else's.
+        guard latest.state == .running else { return [] }
         let notes = try settlement.undo(
             latest.step, before: latest.before, text: texts(of: side(of: latest.step, tool, graph, call)).all,
             without: tool.ownTables)
         try tool.forget(latest.step, call)
         return notes
     }
+
+    /// Whether the tool lists its revisions, so that each is a step of its own.
+    var listsRevisions: Bool { graph.isComplete }
 
     /// The one revision at which the release is complete; nil when there are none.
     func head() throws(MigrationRunFailure) -> RevisionID? {
@@ -115,11 +127,7 @@ struct MigrationRun {
                         hint: "someone moved it; look before anything else is done")
                 }
             }
-            var place = current.first
-            steps = try pending.map { revision in
-                defer { place = revision.id }
-                return RevisionStep(direction: .up, revision: revision.id, from: place, to: revision.id)
-            }.judged(judged, at: current)
+            steps = try graph.steps(pending, from: current).judged(judged, at: current)
         } catch { throw failed(.preflight, error) }
         try take(steps, to: target)
     }
@@ -139,9 +147,31 @@ struct MigrationRun {
             } else {
                 throw Failure(.conflict, "revision \(target?.description ?? "base") is not behind base, where the database is")
             }
-            steps = try steps.judged(judged, at: current)
+            steps = try standing(steps.judged(judged, at: current))
         } catch { throw failed(.preflight, error) }
         try take(steps, to: target)
+    }
+
+    /// The steps of a way back; the last one with the schema that it has to leave.
+    ///
+    /// - Throws: `conflict` where one drops what stood there before the first revision that is taken back.
+    private func standing(_ steps: [RevisionStep]) throws(Failure) -> [RevisionStep] {
+        guard let last = steps.last, !rules.acceptsSchema else { return steps }
+        let session = try call.database.connect()
+        guard let wanted = try StepRecords(session).schema(atTheEndOf: last) else { return steps }
+        let present = try SchemaSnapshot(session, without: tool.ownTables)
+        for step in steps {
+            guard let sql = MigrationRun.texts(of: side(of: step)).sql else { continue }
+            if let name = DroppedObjects(sql).first(standingIn: wanted, and: present) {
+                throw Failure(
+                    .conflict,
+                    "the way back from \(step.revision) drops \(name), which was there before it was applied: nothing was changed",
+                    hint: "correct the way back; or take it as it is with serin migrate down --accept-schema")
+            }
+        }
+        var steps = steps
+        steps[steps.count - 1].wanted = wanted
+        return steps
     }
 
     private mutating func take(_ steps: [RevisionStep], to target: RevisionID?) throws(MigrationRunFailure) {
@@ -149,12 +179,14 @@ struct MigrationRun {
         let before: [TableActivity]
         do throws(Failure) {
             // All of it before any of it, so that nothing is done in part.
-            for step in steps { if let objection = step.objection(to: side(of: step)) { throw objection } }
+            for step in steps {
+                if let objection = tool.objection(to: step) ?? step.objection(to: side(of: step)) { throw objection }
+            }
             try settlement.refuseDumps()
             let session = try call.database.connect()
             try StepRecords(session).prepare()
             report.schemaBefore = try checkSchema(session).hash
-            before = try TableActivity.read(session)
+            before = try TableActivity.read(session, without: tool.ownTables)
         } catch { throw failed(.preflight, error) }
         for (number, step) in steps.enumerated() { try take(step, number + 1, of: steps.count) }
         do throws(Failure) {
@@ -166,7 +198,7 @@ struct MigrationRun {
                     "every step ended well, but the database is at \(report.after.place), not at \(target?.description ?? "base")",
                     hint: "does \(tool.name) work on another database than \(call.database.name)?")
             }
-            report.written = try settlement.activity().growth(since: before)
+            report.written = try settlement.activity(without: tool.ownTables).growth(since: before)
         } catch { throw failed(.check, error) }
     }
 
@@ -193,16 +225,16 @@ struct MigrationRun {
         let records = StepRecords(session)
         guard let latest = try records.latest() else { return present }
         let wanted = latest.state == .done ? latest.after : latest.before
-        let place = latest.state == .done ? latest.step.to : latest.step.from
-        guard let wanted, wanted != present else { return present }
-        guard current == (place.map { [$0] } ?? []) else {
+        let place = latest.state == .done ? latest.step.after : latest.step.before
+        guard let wanted, !present.isSame(as: wanted) else { return present }
+        guard current == place else {
             report.notes.append("the revision was moved by other means since the last run: its schema was not compared")
             return present
         }
         guard rules.acceptsSchema else {
             throw Failure(
                 .conflict,
-                "the schema of \(call.database.name) is not what \(place?.description ?? "base") left:\n"
+                "the schema of \(call.database.name) is not what \(SchemaState(current: place, heads: []).place) left:\n"
                     + present.difference(from: wanted).map { "  " + $0 }.joined(separator: "\n"),
                 hint: "make a revision of the change, or repeat with --accept-schema to take it as it is")
         }
@@ -221,7 +253,7 @@ struct MigrationRun {
             report.notes += attempt.notes
             report.steps.append(taken)
             report.schemaAfter = snapshot.hash
-            current = step.to.map { [$0] } ?? []
+            current = step.after
             report.after = SchemaState(current: current, heads: graph.heads)
         } catch {
             report.notes += attempt.notes

@@ -14,12 +14,29 @@ struct RevisionStep: Sendable, Hashable {
     var direction: Direction
     /// The revision that is applied or taken back.
     var revision: RevisionID
-    /// Where the database is before; nil is before the first revision.
-    var from: RevisionID?
+    /// Where the database is before: nowhere before the first revision, at several only between branches and what joins them.
+    var before: [RevisionID]
     /// Where it is afterwards.
-    var to: RevisionID?
+    var after: [RevisionID]
     /// The revision as it was judged; nil when nobody judged it.
     var judged: PlannedRevision?
+    /// The schema that it has to leave; nil where nobody can tell.
+    var wanted: SchemaSnapshot?
+
+    init(direction: Direction, revision: RevisionID, before: [RevisionID], after: [RevisionID]) {
+        (self.direction, self.revision) = (direction, revision)
+        (self.before, self.after) = (before.sorted(), after.sorted())
+    }
+
+    /// One where no branches are.
+    init(direction: Direction, revision: RevisionID, from: RevisionID?, to: RevisionID?) {
+        self.init(direction: direction, revision: revision, before: from.map { [$0] } ?? [], after: to.map { [$0] } ?? [])
+    }
+
+    /// Where the database is before, several joined by a comma; nil is before the first revision.
+    var from: RevisionID? { RevisionID(before.map(\.description).joined(separator: ",")) }
+    /// Where it is afterwards.
+    var to: RevisionID? { RevisionID(after.map(\.description).joined(separator: ",")) }
 }
 
 /// What a tool is given for one call.
@@ -102,12 +119,20 @@ protocol MigrationTool: Sendable {
     /// Makes an unfinished step's mark undone, where the tool leaves one: the schema was found to be as before the step.
     func forget(_ step: RevisionStep, _ call: ToolCall) throws(Failure)
 
+    /// Why a step cannot be done, by its files alone; nil when nothing speaks against it.
+    func objection(to step: RevisionStep) -> Failure?
+
+    /// What the database is at already as SQL, in order, as far as that can be had quickly: it tells what the schema is.
+    func applied(_ graph: RevisionGraph, at current: [RevisionID], _ call: ToolCall) -> [MigrationScript]
+
     /// One direction of a revision as SQL, as far as that can be had.
     func side(_ direction: Direction, of revision: RevisionGraph.Revision, _ call: ToolCall) -> MigrationSide
 }
 
 extension MigrationTool {
     func forget(_ step: RevisionStep, _ call: ToolCall) throws(Failure) {}
+    func objection(to step: RevisionStep) -> Failure? { nil }
+    func applied(_ graph: RevisionGraph, at current: [RevisionID], _ call: ToolCall) -> [MigrationScript] { [] }
 
     /// A revision as SQL, as far as that can be had.
     func script(_ revision: RevisionGraph.Revision, _ call: ToolCall) -> MigrationScript {

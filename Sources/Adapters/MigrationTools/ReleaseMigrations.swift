@@ -3,8 +3,9 @@ public import SerinModel
 public import SerinPorts
 public import SerinRollouts
 
-/// Says what the pending revisions, given in their order, do to data and to the previous version.
-public typealias RevisionClassifier = @Sendable ([MigrationInspection.Pending]) async -> [ClassifiedRevision]
+/// Says what the pending revisions of a look do to data and to the previous version, one by one and in their order. What is applied
+/// already tells what they meet.
+public typealias RevisionClassifier = @Sendable (MigrationInspection) async -> [ClassifiedRevision]
 
 /// What is said of one revision.
 public struct ClassifiedRevision: Sendable, Hashable {
@@ -42,18 +43,45 @@ public struct ReleaseMigrations: Migrations {
     public func plan(deadline: Duration) async throws(Failure) -> MigrationPlan {
         let found = try await migrations.inspect(deadline: deadline)
         if let problem = found.problems.first(where: { $0.kind == .invalid || $0.kind == .conflict }) { throw problem }
-        return plan(found, await classify(found.pending))
+        return plan(found, await classify(found))
+    }
+
+    /// Lists what is taken back to get to a revision, nil being before the first: in the order in which it was applied, each judged
+    /// by what its way back does.
+    public func wayBack(to target: RevisionID?, deadline: Duration) async throws(Failure) -> MigrationPlan {
+        let found = try await migrations.inspectBack(to: target, deadline: deadline)
+        var plan = plan(found, await classify(found))
+        for index in plan.pending.indices {
+            let there = plan.pending[index]
+            plan.pending[index].reason = "taken back: \(there.reason)"
+            (plan.pending[index].upDigest, plan.pending[index].downDigest) = (there.downDigest, there.upDigest)
+        }
+        plan.pending.reverse()
+        return plan
     }
 
     private func plan(_ found: MigrationInspection, _ classified: [ClassifiedRevision]) -> MigrationPlan {
+        var isReachingFurther = false
         let pending = zip(found.pending, classified).map { revision, classified in
             var planned = classified.planned
+            isReachingFurther = isReachingFurther || revision.script.up.reachesFurther
+            let isConfined = !planned.tables.contains { table in
+                found.reaching.contains { $0 == table || $0.hasSuffix(".\(table)") }
+            }
+            // Nobody can then say which tables lose something.
+            let isUnknown = planned.kind == .unclassified || isReachingFurther || !isConfined
+            if planned.kind.mayDestroy, isUnknown { planned.tables = [] }
+            if let why = found.unreachable[revision.id] {
+                planned.hasDown = false
+                planned.reason += (planned.reason.isEmpty ? "" : "; ") + why
+            }
             planned.upDigest = revision.script.up.digest
             planned.downDigest = revision.script.down.digest
             return planned
         }
         return MigrationPlan(
-            from: found.state.current.first, pending: pending, activity: found.activity, database: found.database)
+            from: found.state.current.count == 1 ? found.state.current.first : nil, pending: pending, activity: found.activity,
+            database: found.database)
     }
 
     /// Looks at everything that a migration will need. What is in its way is a problem; what a run settles by itself is a warning.
@@ -61,6 +89,12 @@ public struct ReleaseMigrations: Migrations {
         do throws(Failure) {
             let found = try await migrations.inspect(deadline: deadline)
             var problems = found.problems
+            if found.state.current.count > 1 {
+                problems.append(
+                    Failure(
+                        .conflict, "the database is at \(found.state.current.count) revisions: \(found.state.place)",
+                        hint: "serin migrate up brings it to the one head, from where a release can come back"))
+            }
             if let drift = found.drift, !drift.isEmpty, found.unfinished == nil {
                 problems.append(
                     Failure(
@@ -72,7 +106,7 @@ public struct ReleaseMigrations: Migrations {
             if let unfinished = found.unfinished {
                 warnings.append("an earlier run did not finish \(unfinished): what it left is settled first")
             }
-            let classified = await classify(found.pending)
+            let classified = await classify(found)
             warnings += classified.flatMap(\.findings)
             let isUnknown = problems.contains { $0.kind == .invalid }
             return MigrationPreflight(
@@ -119,5 +153,17 @@ public struct ReleaseMigrations: Migrations {
     private func outcome(_ failure: MigrationRunFailure) -> MigrationOutcome {
         guard failure.failure.kind != .unknown else { return .unknown(failure.failure) }
         return .failed(failure.failure, failure.report?.after)
+    }
+}
+
+extension MigrationSide {
+    /// Whether it may change more tables than it names, by itself or for what comes behind it: CASCADE, triggers, rules, and foreign
+    /// keys that pass changes on.
+    fileprivate var reachesFurther: Bool {
+        guard case .text(let text) = self else { return true }
+        return SQLStatements(text.sql).words.contains { words in
+            words.contains("CASCADE") || words.contains("TRIGGER") || words.contains("RULE")
+                || zip(words, words.dropFirst()).contains { $0 == "ON" && ($1 == "DELETE" || $1 == "UPDATE") }
+        }
     }
 }

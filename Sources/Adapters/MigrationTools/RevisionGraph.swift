@@ -74,14 +74,14 @@ struct RevisionGraph: Sendable, Hashable {
         return heads.first
     }
 
-    /// Refuses a database that is at a revision the release does not know, or at several.
+    /// Refuses a database that is at a revision the release does not know, or at several of which nobody can say what joins them.
     func check(_ current: [RevisionID]) throws(Failure) {
         if isComplete, let stranger = current.first(where: { revision in !revisions.contains { $0.id == revision } }) {
             throw Failure(
                 .invalid, "the database is at revision \(stranger), which the release does not know",
                 hint: "use the release that brought it, or one made after it")
         }
-        guard current.count <= 1 else {
+        guard current.count <= 1 || isComplete else {
             throw Failure(
                 .invalid, "the database is at \(current.count) revisions: \(current.map(\.description).joined(separator: ", "))",
                 hint: "apply the revision that joins them with the tool itself")
@@ -104,6 +104,22 @@ struct RevisionGraph: Sendable, Hashable {
         return revisions.filter { wanted.contains($0.id) && !applied.contains($0.id) }
     }
 
+    /// The steps of a way forward, each with where the database is before and after it.
+    func steps(_ pending: [Revision], from current: [RevisionID]) -> [RevisionStep] {
+        var place = current
+        return pending.map { revision in
+            let before = place
+            place = isComplete ? before.filter { !revision.parents.contains($0) } + [revision.id] : [revision.id]
+            return RevisionStep(direction: .up, revision: revision.id, before: before, after: place)
+        }
+    }
+
+    /// What was applied, in order.
+    func applied(at current: [RevisionID]) throws(Failure) -> [Revision] {
+        let applied = try ancestors(of: current)
+        return revisions.filter { applied.contains($0.id) }
+    }
+
     /// What has to be taken back, the newest first, until the database is at a revision; nil is before the first.
     ///
     /// - Throws: `invalid` for a revision that is not known, and where a merge of branches lies in between; `conflict` when the
@@ -120,12 +136,34 @@ struct RevisionGraph: Sendable, Hashable {
                 hint: "serin migrate up leads forward")
         }
         let back = revisions.filter { applied.contains($0.id) && !kept.contains($0.id) }
+        func refused(_ why: String) -> Failure {
+            Failure(.invalid, "the way back leads through \(why)", hint: "take it back with the tool itself")
+        }
         if let merge = back.first(where: { $0.parents.count > 1 }) {
-            throw Failure(
-                .invalid, "the way back leads through \(merge.id), which joins branches: nobody can tell which one to take",
-                hint: "take it back with the tool itself")
+            throw refused("\(merge.id), which joins branches: nobody can tell which one to take")
+        }
+        for revision in back {
+            // Back to where branches part is back on all of them at once.
+            let siblings = revisions.filter { applied.contains($0.id) && ($0.parents.first == revision.parents.first) }
+            guard siblings.count == 1 else {
+                throw refused("\(revision.parents.first?.description ?? "base"), where branches part")
+            }
         }
         return back.reversed()
+    }
+
+    /// The revisions of a way forward from which no way leads back to where it begins, each with why.
+    func unreachable(_ pending: [RevisionID], from current: [RevisionID]) -> [RevisionID: String] {
+        guard isComplete else { return [:] }
+        var found: [RevisionID: String] = [:]
+        let steps = steps(revisions.filter { pending.contains($0.id) }, from: current)
+        for step in steps {
+            do throws(Failure) {
+                guard current.count <= 1 else { throw Failure(.invalid, "the way back leads to several revisions at once") }
+                _ = try applied(above: current.first, from: step.after)
+            } catch { found[step.revision] = error.message }
+        }
+        return found
     }
 
     private func ancestors(of starts: [RevisionID]) throws(Failure) -> Set<RevisionID> {

@@ -1,13 +1,27 @@
 /// Statements of a script, told apart well enough to know how a script must be sent: by the rules of Postgres for quotes, dollar
 /// quotes and comments. What statements mean is the server's business.
 struct SQLStatements {
+    /// What a statement consists of, beside texts, numbers' signs and comments.
+    enum Piece: Sendable, Hashable {
+        /// A word or a number in upper case.
+        case word(String)
+        /// A name between double quotes, without them.
+        case quoted(String)
+        /// A point, a comma or a parenthesis.
+        case mark(UInt8)
+        /// A text.
+        case text([UInt8])
+    }
+
+    /// The pieces of each statement.
+    private(set) var pieces: [[Piece]] = []
     /// The words of each statement in upper case, without what is quoted or commented.
     private(set) var words: [[String]] = []
 
     private var scalars: [UInt8]
     private var index = 0
     private var word: [UInt8] = []
-    private var statement: [String] = []
+    private var statement: [Piece] = []
 
     init(_ text: [UInt8]) {
         scalars = text
@@ -19,8 +33,17 @@ struct SQLStatements {
     /// Whether a script begins or ends transactions itself.
     var handlesTransactions: Bool {
         words.contains {
-            ["BEGIN", "COMMIT", "ROLLBACK", "END", "SAVEPOINT"].contains($0[0]) || $0.starts(with: ["START", "TRANSACTION"])
+            ["BEGIN", "COMMIT", "ROLLBACK", "ABORT", "END", "SAVEPOINT"].contains($0[0])
+                || $0.starts(with: ["START", "TRANSACTION"]) || $0.starts(with: ["PREPARE", "TRANSACTION"])
         }
+    }
+
+    /// A statement that ends a transaction so that what stands before it is not done, or not done yet; nil where there is none.
+    var givesUp: String? {
+        words.first {
+            $0[0] == "ABORT" || $0[0] == "ROLLBACK" && !$0.contains("TO") && $0.count < 4
+                || $0.starts(with: ["PREPARE", "TRANSACTION"])
+        }?.joined(separator: " ")
     }
 
     /// Whether a script is one statement that the server refuses inside a transaction.
@@ -49,7 +72,7 @@ struct SQLStatements {
             // A text whose word before is E has escapes; in all others a backslash is itself.
             skipQuoted(byte, hasEscapes: word == [UInt8(ascii: "E")])
         case UInt8(ascii: "\""): skipQuoted(byte, hasEscapes: false)
-        case UInt8(ascii: "-") where self.byte(1) == byte: skip(to: [0x0A])
+        case UInt8(ascii: "-") where self.byte(1) == byte: skipLine()
         case UInt8(ascii: "/") where self.byte(1) == UInt8(ascii: "*"): skipComment()
         case UInt8(ascii: "$") where word.isEmpty: skipDollarQuoted()
         case UInt8(ascii: ";"):
@@ -60,6 +83,10 @@ struct SQLStatements {
             0x80...:
             word.append((0x61...0x7A).contains(byte) ? byte - 0x20 : byte)
             index += 1
+        case UInt8(ascii: "."), UInt8(ascii: ","), UInt8(ascii: "("), UInt8(ascii: ")"):
+            endWord()
+            statement.append(.mark(byte))
+            index += 1
         default:
             endWord()
             index += 1
@@ -67,34 +94,49 @@ struct SQLStatements {
     }
 
     private mutating func endWord() {
-        if !word.isEmpty { statement.append(String(decoding: word, as: UTF8.self)) }
+        if !word.isEmpty { statement.append(.word(String(decoding: word, as: UTF8.self))) }
         word = []
     }
 
     private mutating func endStatement() {
-        if !statement.isEmpty { words.append(statement) }
+        let plain = statement.compactMap { piece -> String? in
+            if case .word(let word) = piece { word } else { nil }
+        }
+        if !plain.isEmpty {
+            words.append(plain)
+            pieces.append(statement)
+        }
         statement = []
     }
 
     private mutating func skipQuoted(_ quote: UInt8, hasEscapes: Bool) {
         endWord()
         index += 1
+        var content: [UInt8] = []
         while let byte = byte() {
             index += 1
             if hasEscapes, byte == UInt8(ascii: "\\") {
                 index += 1
             } else if byte == quote {
                 // Doubled it stands for itself.
-                guard self.byte() == quote else { return }
+                guard self.byte() == quote else { break }
                 index += 1
             }
+            content.append(byte)
         }
+        statement.append(quote == UInt8(ascii: "'") ? .text(content) : .quoted(String(decoding: content, as: UTF8.self)))
     }
 
     private mutating func skip(to end: [UInt8]) {
         endWord()
         while index < scalars.count, !scalars[index...].starts(with: end) { index += 1 }
         index += end.count
+    }
+
+    /// A carriage return alone ends a line too.
+    private mutating func skipLine() {
+        endWord()
+        while let byte = byte(), byte != 0x0A, byte != 0x0D { index += 1 }
     }
 
     private mutating func skipComment() {

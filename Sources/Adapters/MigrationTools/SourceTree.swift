@@ -24,7 +24,7 @@ struct SourceTree {
             guard let text = git(["status", "--porcelain", "--untracked-files=all", "--", "."], in: folder, call) else {
                 return nil
             }
-            uncommitted += text.split(separator: "\n").map { String($0.dropFirst(3)) }
+            uncommitted += text.textLines().map { String($0.dropFirst(3)) }
         }
         return SourceTree(commit: String(commit.prefix { $0 != "\n" }), uncommitted: uncommitted)
     }

@@ -13,6 +13,8 @@ struct StepAttempt {
     private let start = ContinuousClock.now
     private var tries = 0
     private var blocking = BlockingReport()
+    /// Where the database is, as far as this run moved it.
+    private var place: [RevisionID]
     /// What was found and settled, for people.
     private(set) var notes: [String] = []
 
@@ -22,6 +24,7 @@ struct StepAttempt {
         self.step = step
         self.number = number
         self.count = count
+        place = step.before
         let session = try run.call.database.connect()
         before = try SchemaSnapshot(session, without: run.tool.ownTables)
         record = try StepRecords(session).begin(
@@ -37,19 +40,21 @@ struct StepAttempt {
         let text = MigrationRun.texts(of: side)
         let isPatient = text.sql.map { SQLStatements($0).blocksNobody } ?? false
         while true {
+            do throws(Failure) { if try isDoneByOthers() { break } } catch { throw note(error) }
             guard let failure = attempt(isPatient: isPatient) else { break }
             do throws(Failure) { notes += try run.settlement.endOrphans(waiting: false) } catch {
                 throw note(
                     Failure(
-                        .unknown, "\(failure.failure.message); and it may still be at work: \(error.message)", hint: error.hint))
+                        .unknown, "\(failure.failure.message); and it may still be at work: \(error.message)", hint: error.hint),
+                    isSettled: false)
             }
             do throws(Failure) {
                 if try settle(text.all) { break }
             } catch {
                 // A schema that was changed in part is worse than what the try failed of; what is only not settled yet, is not.
-                guard error.kind != .conflict else { throw note(error) }
+                guard error.kind != .conflict else { throw note(error, isSettled: false) }
                 notes.append("what the try left is not settled yet, the next run does it: \(error.message)")
-                throw note(failure.failure)
+                throw note(failure.failure, isSettled: false)
             }
             // Whatever ended it, nothing of it is left, and where the database is was read.
             var known = failure.failure
@@ -65,6 +70,23 @@ struct StepAttempt {
         }
     }
 
+    /// Whether somebody else took the step while this run waited.
+    ///
+    /// - Throws: `conflict` where the database is anywhere but where this run left it.
+    private func isDoneByOthers() throws(Failure) -> Bool {
+        // The run has just read it.
+        guard tries > 0 || number > 1 else { return false }
+        let current = try run.tool.current(run.call)
+        guard current != step.after else { return true }
+        guard current == place else {
+            let places = [current, place].map { SchemaState(current: $0, heads: []).place }
+            throw Failure(
+                .conflict, "the database is at \(places[0]), not at \(places[1]) any more: \(step.revision) was not begun",
+                hint: "someone moved it; look before anything else is done")
+        }
+        return false
+    }
+
     /// One try; nil when it succeeded.
     private mutating func attempt(isPatient: Bool) -> ToolFailure? {
         tries += 1
@@ -72,7 +94,7 @@ struct StepAttempt {
         if isPatient { call.lockTimeout = run.rules.patientLockTimeout }
         let tell = self.tell
         let watch = BlockingWatch(
-            call.database, session: call.session,
+            call.database, session: call.session, record: record.id,
             rules: BlockingWatch.Rules(mostQueued: run.rules.mostQueued, patience: run.rules.lockTimeout), stop: call.stop
         ) { tell($0.phase, $0.done, $0.total) }
         tell("running", 0, 0)
@@ -97,9 +119,11 @@ struct StepAttempt {
         let here = Result { () throws(Failure) in try run.tool.current(call) }
         var isOnTheWay = false
         if case .success(let current) = here {
-            if current == (step.to.map { [$0] } ?? []) { return true }
+            if current == step.after { return true }
             // One call of a tool that does not list its revisions may have done some of them.
-            isOnTheWay = current != (step.from.map { [$0] } ?? [])
+            isOnTheWay = current != step.before
+            // Only a tool that does not list its revisions goes on from there.
+            if !run.listsRevisions { place = current }
         }
         notes += try run.settlement.undo(
             step, before: before, text: isOnTheWay ? "" : text, isWhole: !isOnTheWay, without: run.tool.ownTables)
@@ -111,6 +135,10 @@ struct StepAttempt {
     private func conclude() throws(Failure) -> (MigrationReport.Step, SchemaSnapshot) {
         let session = try run.call.database.connect()
         let after = try SchemaSnapshot(session, without: run.tool.ownTables)
+        if let wanted = step.wanted, let objection = step.objection(toLeaving: after, for: wanted) {
+            try StepRecords(session).fail(record, objection, tries: tries, blocking)
+            throw objection
+        }
         let known = Set(before.indexes.map(\.name))
         if let bad = after.indexes.first(where: { !$0.isValid && !known.contains($0.name) }) {
             let failure = Failure(
@@ -127,9 +155,10 @@ struct StepAttempt {
     }
 
     /// Notes why the step failed. When even that is not possible, the next run finds the step unfinished.
-    private mutating func note(_ failure: Failure) -> MigrationRunFailure {
+    private mutating func note(_ failure: Failure, isSettled: Bool = true) -> MigrationRunFailure {
         do throws(Failure) {
-            try StepRecords(run.call.database.connect()).fail(record, failure, tries: tries, blocking)
+            try StepRecords(run.call.database.connect()).fail(
+                record, failure, tries: tries, blocking, isSettled: isSettled)
         } catch { notes.append("the failure could not be noted: \(error.message)") }
         return MigrationRunFailure(stage: .revision, failure: failure, report: nil)
     }

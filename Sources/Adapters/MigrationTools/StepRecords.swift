@@ -38,7 +38,7 @@ struct StepRecords {
             CREATE TABLE IF NOT EXISTS serin.migration_steps (
                 id bigint GENERATED ALWAYS AS IDENTITY PRIMARY KEY, run text NOT NULL, asked_by text NOT NULL,
                 tool text NOT NULL, direction text NOT NULL, revision text NOT NULL, revision_before text, revision_after text,
-                script text, commit text, state text NOT NULL, tries int, blocked_ms bigint, longest_block_ms bigint, most_queued int, error text,
+                script text, commit text, sessions text, state text NOT NULL, tries int, blocked_ms bigint, longest_block_ms bigint, most_queued int, error text,
                 schema_before text NOT NULL REFERENCES serin.schemas, schema_after text REFERENCES serin.schemas,
                 started_at timestamptz NOT NULL DEFAULT clock_timestamp(), finished_at timestamptz)
             """)
@@ -46,21 +46,63 @@ struct StepRecords {
 
     /// What an earlier version did not note.
     private func addColumns() throws(Failure) {
-        guard try !knowsScripts() else { return }
-        _ = try session.rows("ALTER TABLE serin.migration_steps ADD COLUMN script text, ADD COLUMN commit text")
+        guard try !knows("sessions") else { return }
+        let columns = ["script", "commit", "sessions"].map { "ADD COLUMN IF NOT EXISTS \($0) text" }
+        _ = try session.rows("ALTER TABLE serin.migration_steps \(columns.joined(separator: ", "))")
     }
 
-    private func knowsScripts() throws(Failure) -> Bool {
+    private func knows(_ column: String) throws(Failure) -> Bool {
         try session.value(
             """
-            SELECT 1 FROM pg_attribute WHERE attrelid = to_regclass('serin.migration_steps') AND attname = 'script'
+            SELECT 1 FROM pg_attribute WHERE attrelid = to_regclass('serin.migration_steps') AND attname = '\(column)'
             AND NOT attisdropped
             """) != nil
     }
 
+    /// The sessions that the last step was seen to have, as `ToolSessions` numbers them.
+    func sessions() throws(Failure) -> Set<String> {
+        guard try knows("sessions") else { return [] }
+        let text = try session.value("SELECT sessions FROM serin.migration_steps ORDER BY id DESC LIMIT 1")
+        return Set((text ?? "").split(separator: ",").map(String.init))
+    }
+
+    /// Notes the sessions of a step.
+    func note(_ sessions: Set<String>, of step: Int64) throws(Failure) {
+        _ = try session.rows(
+            "UPDATE serin.migration_steps SET sessions = \(sqlText(sessions.sorted().joined(separator: ","))) WHERE id = \(step)")
+    }
+
+    /// The schema that was there before the revision of a way back was applied, when the way back leads to where that began; nil
+    /// when nobody noted it.
+    func schema(atTheEndOf step: RevisionStep) throws(Failure) -> SchemaSnapshot? {
+        guard step.direction == .down, try exist() else { return nil }
+        return try session.value(
+            """
+            SELECT b.lines FROM serin.migration_steps s JOIN serin.schemas b ON b.hash = s.schema_before
+            WHERE s.direction = 'up' AND s.state = 'done' AND s.revision = \(sqlText("\(step.revision)"))
+            AND s.revision_before IS NOT DISTINCT FROM \(StepRecords.text(step.after))
+            AND NOT EXISTS (SELECT FROM serin.migration_steps d WHERE d.id > s.id AND d.direction = 'down' AND d.state = 'done'
+                AND d.revision = s.revision)
+            ORDER BY s.id DESC LIMIT 1
+            """
+        ).map(StepRecords.snapshot)
+    }
+
+    /// The ways forward that were taken, the latest first: from where, and to what.
+    func forward() throws(Failure) -> [(from: RevisionID?, to: RevisionID)] {
+        guard try exist() else { return [] }
+        return try session.rows(
+            """
+            SELECT revision_before, revision FROM serin.migration_steps WHERE direction = 'up' AND state = 'done' ORDER BY id DESC
+            """
+        ).compactMap { row in
+            (row.last ?? nil).flatMap { RevisionID($0) }.map { ((row.first ?? nil).flatMap { RevisionID($0) }, $0) }
+        }
+    }
+
     /// The digests that the files of revisions had when they were applied; none of a revision that was taken back.
     func scripts() throws(Failure) -> [RevisionID: String] {
-        guard try knowsScripts() else { return [:] }
+        guard try knows("script") else { return [:] }
         var found: [RevisionID: String] = [:]
         for row in try session.rows(
             """
@@ -99,8 +141,8 @@ struct StepRecords {
         return Record(
             id: id,
             step: RevisionStep(
-                direction: direction, revision: revision, from: row[3].flatMap { RevisionID($0) },
-                to: row[4].flatMap { RevisionID($0) }),
+                direction: direction, revision: revision, before: StepRecords.revisions(row[3]),
+                after: StepRecords.revisions(row[4])),
             state: state, before: StepRecords.snapshot(before), after: row[7].map(StepRecords.snapshot))
     }
 
@@ -115,7 +157,7 @@ struct StepRecords {
             INSERT INTO serin.migration_steps (run, asked_by, tool, direction, revision, revision_before, revision_after, script,
                 commit, state, schema_before)
             VALUES (\(sqlText(run)), \(sqlText("\(principal)")), \(sqlText(tool)), '\(step.direction.rawValue)',
-                \(sqlText("\(step.revision)")), \(StepRecords.text(step.from)), \(StepRecords.text(step.to)),
+                \(sqlText("\(step.revision)")), \(StepRecords.text(step.before)), \(StepRecords.text(step.after)),
                 \(script.map(sqlText) ?? "NULL"), \(commit.map(sqlText) ?? "NULL"), 'running',
                 '\(before.hash)') RETURNING id
             """)
@@ -140,10 +182,14 @@ struct StepRecords {
     }
 
     /// Notes that a step failed.
-    func fail(_ record: Record, _ failure: Failure, tries: Int, _ blocking: BlockingReport) throws(Failure) {
+    ///
+    /// - Parameter isSettled: Whether nothing of it is left; until then it counts as running.
+    func fail(_ record: Record, _ failure: Failure, tries: Int, _ blocking: BlockingReport, isSettled: Bool = true)
+        throws(Failure)
+    {
         _ = try session.rows(
             """
-            UPDATE serin.migration_steps SET state = 'failed', error = \(sqlText(String(failure.message.prefix(2000)))),
+            UPDATE serin.migration_steps SET state = '\(isSettled ? Record.State.failed : .running)', error = \(sqlText(String(failure.message.prefix(2000)))),
                 \(StepRecords.figures(tries, blocking)) WHERE id = \(record.id)
             """)
     }
@@ -172,9 +218,15 @@ struct StepRecords {
         """
     }
 
-    private static func text(_ revision: RevisionID?) -> String { revision.map { sqlText($0.description) } ?? "NULL" }
+    private static func text(_ revisions: [RevisionID]) -> String {
+        revisions.isEmpty ? "NULL" : sqlText(revisions.map(\.description).joined(separator: " "))
+    }
+
+    private static func revisions(_ text: String?) -> [RevisionID] {
+        (text ?? "").split(separator: " ").compactMap { RevisionID(String($0)) }
+    }
 
     private static func snapshot(_ lines: String) -> SchemaSnapshot {
-        SchemaSnapshot(lines: lines.split(separator: "\n").map(String.init))
+        SchemaSnapshot(lines: lines.parts(at: "\n").map(String.init))
     }
 }

@@ -110,8 +110,7 @@ enum PromQL {
 
     /// A regular expression (RE2) that matches exactly one of the texts.
     static func alternatives(_ texts: [String]) -> String {
-        let special = Set("\\.+*?()|[]{}^$")
-        return texts.map { $0.reduce(into: "") { $0 += special.contains($1) ? "\\\($1)" : String($1) } }.joined(separator: "|")
+        texts.map { $0.rewriting { "\\.+*?()|[]{}^$".has($0) ? "\\\($0)" : nil } }.joined(separator: "|")
     }
 
     private static func names(_ names: [String]) throws(Failure) -> String {

@@ -96,7 +96,7 @@ public final class ServiceLock: Sendable {
 extension ServiceLock.Holder {
     /// Reads `PID PURPOSE`; nil when it is not of that form.
     fileprivate init?(note: String) {
-        let parts = note.split(separator: "\n").first?.split(separator: " ", maxSplits: 1) ?? []
+        let parts = note.parts(at: "\n").first?.split(separator: " ", maxSplits: 1) ?? []
         guard let first = parts.first, let pid = Int32(first) else { return nil }
         self.pid = pid
         purpose = parts.count > 1 ? String(parts[1]) : "another process"

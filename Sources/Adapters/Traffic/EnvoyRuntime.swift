@@ -153,7 +153,7 @@ struct EnvoyRuntime: Traffic {
     private func statistics(
         _ statistic: String, to goal: String, deadline: Duration
     ) async throws(Failure) -> (canary: Double, control: Double) {
-        func escaped(_ cluster: String) -> String { cluster.map { $0 == "." ? "%5C." : String($0) }.joined() }
+        func escaped(_ cluster: String) -> String { cluster.rewriting(".", as: "%5C.") }
         let filter = "^cluster%5C.(\(escaped(canary))%7C\(escaped(control)))%5C.\(statistic)$"
         let answer = try await json("/stats?format=json&filter=\(filter)", to: goal, deadline: deadline)
         func value(_ cluster: String) throws(Failure) -> Double {

@@ -49,7 +49,7 @@ enum HAProxyAnswers {
     static func statRows(_ answer: String) -> [StatRow]? {
         var columns: [String: Int] = [:]
         var rows: [StatRow] = []
-        for line in answer.split(separator: "\n") {
+        for line in answer.textLines() {
             let cells = line.split(separator: ",", omittingEmptySubsequences: false)
             if line.hasPrefix("# ") {
                 columns = [:]

@@ -34,14 +34,18 @@ public struct BackupAgenda: Sendable, Hashable {
     /// After a failed one the next try waits for so long.
     public static let retryPause = Duration.minutes(15)
 
+    /// The topic of the notes that there was nothing to back up: that was looked at, and is looked at again when the schedule says.
+    public static func nothingTopic(_ kind: BackupKind) -> String { "nothing \(kind.rawValue)" }
+
     /// The agenda of a plan.
     ///
     /// - Parameters:
     ///   - records: The target's backups.
+    ///   - notes: The notes about the target.
     ///   - chance: A number from 0 up to 1 for a text, always the same: its share of the jitter.
     ///   - offsets: The time zones.
     public init(
-        of plan: BackupPlan, _ records: [BackupRecord], at now: Instant, chance: (String) -> Double,
+        of plan: BackupPlan, _ records: [BackupRecord], _ notes: TargetNotes, at now: Instant, chance: (String) -> Double,
         offsets: @escaping ZoneOffsets
     ) {
         let records = records.filter { $0.order.target == plan.target.description }
@@ -49,7 +53,8 @@ public struct BackupAgenda: Sendable, Hashable {
         for schedule in plan.schedules where schedule.trigger.isTimed {
             let own = records.filter { $0.kind == schedule.kind }
             // A time in the future would keep the schedule quiet until then.
-            let last = own.filter { $0.state != .failed }.map(\.createdAt).filter { $0.isBelievable(at: now) }.max()
+            let made = own.filter { $0.state != .failed }.map(\.createdAt).filter { $0.isBelievable(at: now) }.max()
+            let last = larger(made, notes.believed(BackupAgenda.nothingTopic(schedule.kind), at: now)?.at)
             let failed = own.filter { $0.state == .failed }.map { $0.failedAt ?? $0.createdAt }
                 .filter { $0.isBelievable(at: now) }.max()
             if let failed, failed > last ?? failed - .milliseconds(1), now < failed + BackupAgenda.retryPause {

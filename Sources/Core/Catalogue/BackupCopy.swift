@@ -63,8 +63,8 @@ public struct BackupCopy: Sendable, Hashable, Codable {
     public var verifiedAt: Instant?
     /// The number of its manifest in the destination's chain, where it is known.
     public var sequence: Int64?
-    /// The numbers of manifests beside earlier copies here, in whose place this one came.
-    public var formerSequences: [Int64]?
+    /// The earlier copies here, in whose place this one came. What is left of those that were damaged goes with this one.
+    public var formers: [BackupCopy]?
 
     /// A copy that was written.
     public init(
@@ -80,6 +80,11 @@ public struct BackupCopy: Sendable, Hashable, Codable {
         self.storedAt = storedAt
         self.confirmedAt = confirmedAt
         self.verifiedAt = verifiedAt
+    }
+
+    /// The keys of everything of it at the destination, its manifest's among them.
+    public var keys: [ObjectKey] {
+        [key] + parts.compactMap { ObjectKey($0.key) } + [Manifest.key(beside: key)].compactMap { $0 }
     }
 
     /// The reference of the mirrored table's `file_id`: `destination:key`, with `#version` where there is one.

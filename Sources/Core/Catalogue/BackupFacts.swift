@@ -89,6 +89,8 @@ public struct SourceFacts: Sendable, Hashable, Codable {
     /// For a dump: what was out of order in the database itself, sorted: `sequence app.orders_id_seq`, `index app.orders_total`. A
     /// restore that is faithful has it too. Nil when it was not recorded.
     public var flaws: [String]?
+    /// For a dump: the extensions of the database, in the order in which they were made; nil when it was not recorded.
+    public var extensions: [DumpExtension]?
 
     /// A timeline that another one left.
     public struct TimelineEnd: Sendable, Hashable, Codable {

@@ -18,6 +18,9 @@ public struct BackupMetrics: Sendable, Hashable {
             help: "1 while the catalogue can be read, 0 while it cannot; then nothing else is said of backups."),
         Family(name: "backup_success_total", type: "counter", help: "Backups whose copy was stored and read back."),
         Family(name: "backup_failure_total", type: "counter", help: "Backups that were begun and have no good copy there."),
+        Family(
+            name: "backup_reads_total", type: "counter",
+            help: "How often the backups were opened: by restores, rehearsals and exports, good or failed."),
         Family(name: "backup_duration_seconds", type: "gauge", help: "How long the newest good backup took to make."),
         Family(name: "backup_size_bytes", type: "gauge", help: "The size of the newest good backup as it is stored."),
         Family(name: "backup_age_seconds", type: "gauge", help: "The age of the newest good backup when this was written."),
@@ -59,7 +62,9 @@ public struct BackupMetrics: Sendable, Hashable {
     }
 
     /// Adds a plan's backups: a series for each kind that the plan makes, or that there is, and each of its destinations.
-    public mutating func add(_ plan: BackupPlan, _ state: CatalogueState, at now: Instant) {
+    ///
+    /// - Parameter reads: Of the whole log; nil where that could not be read.
+    public mutating func add(_ plan: BackupPlan, _ state: CatalogueState, reads: BackupReads?, at now: Instant) {
         let records = state.records.filter { $0.order.target == plan.target.description }
         let kinds = BackupKind.allCases.filter { kind in
             kind == plan.source.defaultKind || plan.schedules.contains { $0.kind == kind } || records.contains { $0.kind == kind }
@@ -71,6 +76,10 @@ public struct BackupMetrics: Sendable, Hashable {
             if let time = drill.clock.recoveryTime { set("serin_drill_rto_seconds", labels, time) }
         }
         addExposure(plan, records, at: now)
+        if let reads {
+            let labels = "project=\"\(escaped(plan.project))\",database=\"\(escaped(plan.target.description))\""
+            set("backup_reads_total", labels, reads.count(of: records))
+        }
         for kind in kinds.sorted() {
             let own = records.filter { $0.kind == kind }
             for place in plan.destinations.sorted(by: { $0.name < $1.name }) {
@@ -151,7 +160,7 @@ public struct BackupMetrics: Sendable, Hashable {
     }
 
     private func escaped(_ text: String) -> String {
-        text.map { $0 == "\\" ? "\\\\" : $0 == "\"" ? "\\\"" : $0 == "\n" ? "\\n" : String($0) }.joined()
+        text.rewriting { $0 == "\\" ? "\\\\" : $0 == "\"" ? "\\\"" : $0 == "\n" ? "\\n" : nil }
     }
 
     /// The text; every line ends with a line feed.

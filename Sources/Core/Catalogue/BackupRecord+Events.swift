@@ -74,8 +74,10 @@ extension BackupRecord {
             guard copies[place].state == .deleted || copies[place].state == .damaged else {
                 throw refusal("has a copy at \(copy.destination) already")
             }
-            let former = copies.remove(at: place)
-            copy.formerSequences = (former.formerSequences ?? []) + (former.sequence.map { [$0] } ?? [])
+            var former = copies.remove(at: place)
+            let earlier = former.formers ?? []
+            former.formers = nil
+            copy.formers = earlier + [former]
         }
         self.facts = facts
         copies.append(copy)

@@ -35,4 +35,8 @@ extension CatalogueState {
 extension Failure {
     /// Why a backup failed whose run nobody goes on with.
     public static let runWasCutOff = Failure(.transient, "the run was ended before it was done: its process is gone")
+
+    /// Why a backup is quarantined of which only the receipt is left.
+    public static let expiredByItsTool = Failure(
+        .invalid, "the repository that held it no longer has it: the tool's own retention removed it")
 }

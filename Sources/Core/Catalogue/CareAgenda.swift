@@ -31,6 +31,8 @@ public struct CareAgenda: Sendable, Hashable {
     public static let unreadTopic = "verify"
     /// The topic of the notes about runs of retention.
     public static let pruneTopic = "prune"
+    /// The topic of the notes about runs of retention that wait for a person and did nothing.
+    public static let waitingTopic = "prune waits"
     /// The topic of the notes about runs of retention that failed.
     public static let unprunedTopic = "prune failed"
     /// What the note of a drill begins with that could not be held for a passing reason.
@@ -61,7 +63,8 @@ public struct CareAgenda: Sendable, Hashable {
         copies = reading.due
         if let time = reading.next { note(time) }
         if plan.prunesInDaemon, !own.isEmpty {
-            let last = notes.believed(CareAgenda.pruneTopic, at: now).map { $0.at + CareAgenda.prunePause } ?? now
+            let looked = [CareAgenda.pruneTopic, CareAgenda.waitingTopic].compactMap { notes.believed($0, at: now)?.at }.max()
+            let last = looked.map { $0 + CareAgenda.prunePause } ?? now
             let failed = notes.believed(CareAgenda.unprunedTopic, at: now).map { $0.at + CareAgenda.retryPause } ?? last
             let due = max(last, failed)
             if due <= now { isPruneDue = true } else { note(due) }

@@ -73,6 +73,10 @@ public enum CatalogueDifference: Sendable, Hashable {
     case unknownObject(ObjectKey)
     /// An object of a deleted backup is there.
     case undead(BackupID, ObjectKey)
+    /// The tool that keeps the bytes of a backup no longer has it; only its receipt is left.
+    case expired(BackupID)
+    /// An object is left of a damaged copy in whose place another one came; it goes with that one.
+    case leftover(BackupID, ObjectKey)
     /// A manifest cannot be read or believed.
     case unreadable(UnreadableManifest)
     /// Manifests are missing between two numbers of a target's chain; explained when as many backups were deleted there.
@@ -87,7 +91,7 @@ public enum CatalogueDifference: Sendable, Hashable {
         switch self {
         case .missing, .size, .version, .lock, .withoutManifest, .otherManifest, .unreadable, .broken, .rolledBack: true
         case .gap(_, _, _, let isExplained): !isExplained
-        case .unknownBackup, .unknownObject, .undead: false
+        case .unknownBackup, .unknownObject, .undead, .expired, .leftover: false
         }
     }
 }
@@ -106,32 +110,32 @@ public struct CatalogueCheck: Sendable, Hashable {
 
     /// Compares.
     ///
-    /// - Parameters:
-    ///   - target: Whose backups; nil for all. Destinations of two plans may have one name.
-    ///   - manifestKey: The key of the manifest beside an object.
-    public init(
-        _ state: CatalogueState, of target: String? = nil, against contents: DestinationContents,
-        manifestKey: (ObjectKey) -> ObjectKey? = Manifest.key(beside:)
-    ) {
+    /// - Parameter target: Whose backups; nil for all. Destinations of two plans may have one name.
+    public init(_ state: CatalogueState, of target: String? = nil, against contents: DestinationContents) {
         destination = contents.destination
         var objects: [ObjectKey: [StoredObject]] = [:]
         for object in contents.objects { objects[object.key, default: []].append(object) }
         var known = Set(contents.manifests.map(\.key) + contents.unreadable.map(\.key))
+        var left: Set<ObjectKey> = []
         let manifests = Dictionary(grouping: contents.manifests, by: \.manifest.order.id)
         for record in state.records where target == nil || record.order.target == target {
             guard let copy = record.copy(at: destination) else { continue }
-            known.formUnion([copy.key] + copy.parts.compactMap { ObjectKey($0.key) })
-            if let key = manifestKey(copy.key) { known.insert(key) }
+            known.formUnion(copy.keys)
+            for key in copy.formers?.flatMap(\.keys) ?? [] where objects[key] != nil && left.insert(key).inserted {
+                differences.append(copy.state == .deleted ? .undead(record.id, key) : .leftover(record.id, key))
+            }
             // Beside a copy that was found damaged its manifest may stay.
             let found = manifests[record.id] ?? []
             compare(record, copy, objects, found.first { $0.manifest.copy.key == copy.key } ?? found.first)
         }
         for found in contents.manifests where state[found.manifest.order.id]?.copy(at: destination) == nil {
-            known.formUnion([found.manifest.copy.key] + found.manifest.copy.parts.compactMap { ObjectKey($0.key) })
+            known.formUnion(found.manifest.copy.keys)
             differences.append(.unknownBackup(found.manifest.order.id, found.manifest.copy.key))
         }
+        known.formUnion(left)
         for object in contents.objects where !known.contains(object.key) { differences.append(.unknownObject(object.key)) }
-        differences += contents.unreadable.map { .unreadable($0) }
+        // What stands beside a copy that was given up says nothing of what is there.
+        differences += contents.unreadable.filter { !left.contains($0.key) }.map { .unreadable($0) }
         checkChains(state, contents.manifests)
     }
 
@@ -180,7 +184,7 @@ public struct CatalogueCheck: Sendable, Hashable {
         for target in targets.keys.sorted() {
             let chain = ManifestChain(targets[target] ?? [])
             let own = state.records.filter { $0.order.target == target }.compactMap { $0.copy(at: destination) }
-            let gone = own.reduce(0) { $0 + ($1.state == .deleted ? 1 : 0) + ($1.formerSequences?.count ?? 0) }
+            let gone = own.reduce(0) { $0 + ($1.state == .deleted ? 1 : 0) + ($1.formers?.count ?? 0) }
             let missing = chain.gaps.reduce(0) { $0 + ($1.before - $1.after - 1) }
             differences += chain.broken.map { .broken(target: target, $0) }
             differences += chain.gaps.map {

@@ -80,6 +80,6 @@ public struct DrillReport: Sendable, Hashable, Codable {
 
     /// Text that stays in its cell.
     private func cell(_ text: String) -> String {
-        String(text.map { $0 == "|" ? "/" : $0.isNewline ? " " : $0 })
+        text.rewriting { $0 == "|" ? "/" : $0.properties.isWhitespace ? " " : nil }
     }
 }

@@ -36,13 +36,24 @@ public enum DrillSeal {
 
     /// Judges what stands in a file, in either form.
     ///
+    /// - Parameter former: The authentications with the keys that were used before, which are believed too.
     /// - Returns: Which drill it is about: `Drill 1a2b3c4d: passed`.
-    public static func check(_ bytes: [UInt8], by authenticate: Manifest.Authentication) throws(ManifestError) -> String {
-        bytes.first == UInt8(ascii: "{") ? try checkDocument(bytes, authenticate) : try checkText(bytes, authenticate)
+    public static func check(
+        _ bytes: [UInt8], by authenticate: @escaping Manifest.Authentication, former: [Manifest.Authentication] = []
+    ) throws(ManifestError) -> String {
+        let known = [authenticate] + former
+        return bytes.first == UInt8(ascii: "{") ? try checkDocument(bytes, known) : try checkText(bytes, known)
+    }
+
+    private static func isCode(
+        _ mac: String, of bytes: [UInt8], by known: [Manifest.Authentication]
+    ) throws(ManifestError) -> Bool {
+        for authenticate in known where Manifest.equal(try code(bytes, authenticate), mac) { return true }
+        return false
     }
 
     private static func checkDocument(
-        _ bytes: [UInt8], _ authenticate: Manifest.Authentication
+        _ bytes: [UInt8], _ known: [Manifest.Authentication]
     ) throws(ManifestError) -> String {
         let report: DrillReport
         let mac: String?
@@ -54,21 +65,21 @@ public enum DrillSeal {
             members.removeAll { $0.key == "mac" }
             report = try CanonicalDecoder.decode(DrillReport.self, from: .object(members))
         } catch { throw ManifestError("it is no report of a drill: \(error)") }
-        guard let mac, Manifest.equal(try code(try report.json(), authenticate), mac) else {
+        guard let mac, try isCode(mac, of: try report.json(), by: known) else {
             throw ManifestError("its authentication code is missing or not that of these words")
         }
         return "Drill \(report.result.id): \(report.result.passed ? "passed" : "failed")"
     }
 
-    private static func checkText(_ bytes: [UInt8], _ authenticate: Manifest.Authentication) throws(ManifestError) -> String {
+    private static func checkText(_ bytes: [UInt8], _ known: [Manifest.Authentication]) throws(ManifestError) -> String {
         let text = String(decoding: bytes, as: UTF8.self)
-        let lines = text.split(separator: "\n", omittingEmptySubsequences: false)
+        let lines = text.parts(at: "\n", keepingEmpty: true)
         guard let title = lines.first, title.hasPrefix("# Drill "), let place = lines.lastIndex(where: { $0.hasPrefix(mark) }),
             lines[(place + 1)...].allSatisfy({ $0.isEmpty })
         else { throw ManifestError("it is no report of a drill, or one without an authentication code") }
         let body = lines[..<place].map { $0 + "\n" }.joined()
         let mac = String(lines[place].dropFirst(mark.count).prefix { $0 != "`" })
-        guard Manifest.equal(try code(Array(body.utf8), authenticate), mac) else {
+        guard try isCode(mac, of: Array(body.utf8), by: known) else {
             throw ManifestError("its authentication code is not that of these words")
         }
         return String(title.dropFirst(2))

@@ -45,3 +45,17 @@ public struct DumpOwner: Sendable, Hashable, Codable {
         self.creates = creates
     }
 }
+
+/// An extension that a dump makes.
+public struct DumpExtension: Sendable, Hashable, Codable {
+    /// Its name.
+    public var name: String
+    /// The schema that its objects are in.
+    public var schema: String
+
+    /// An extension.
+    public init(name: String, schema: String) {
+        self.name = name
+        self.schema = schema
+    }
+}

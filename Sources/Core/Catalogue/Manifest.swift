@@ -43,7 +43,7 @@ public struct Manifest: Sendable, Hashable, Codable {
         written.confirmedAt = nil
         written.verifiedAt = nil
         written.sequence = nil
-        written.formerSequences = nil
+        written.formers = nil
         self.copy = written
         mac = ""
     }

@@ -47,6 +47,9 @@ public struct Readiness: Sendable, Hashable {
             BackupCheck(
                 "newest backup", passed: newest.map { now - $0 <= limit } ?? false,
                 detail: newest.map { "\(now - $0) old, at most \(limit)" } ?? "there is none of the kind \(kind.rawValue)"))
+        if let hole = RecoveryWindow(of: records).hole {
+            checks.append(BackupCheck("write-ahead log", passed: false, detail: "\(hole.words); \(RecoveryWindow.Gap.remedy)"))
+        }
         let drill = records.compactMap(\.drill).filter { $0.at.isBelievable(at: now) }.max { ($0.at, $0.id) < ($1.at, $1.id) }
         let isTested = drill.map { $0.passed && now - $0.at <= Readiness.quarter } ?? false
         checks.append(

@@ -23,6 +23,8 @@ public struct RecoveryWindow: Sendable, Hashable {
         public var start: LogPosition?
         /// The last one.
         public var end: LogPosition?
+        /// Log that is missing at its end, although there is more behind; nil when it ends with the log.
+        public var gap: Gap?
     }
 
     /// Log that is missing: nothing from `after` up to `before` can be reached.
@@ -31,8 +33,18 @@ public struct RecoveryWindow: Sendable, Hashable {
         public var after: Instant
         /// Where the log ends before it.
         public var position: LogPosition
+        /// The timeline that it is missing on.
+        public var timeline: Int
         /// When the log goes on, where that is known.
         public var before: Instant?
+
+        /// What helps when it cannot be stored any more.
+        public static let remedy = "nothing later can be reached until there is a new base backup"
+
+        /// What is missing.
+        public var words: String {
+            "write-ahead log is missing between \(after) and \(before.map { "\($0)" } ?? "what is stored behind \(position)")"
+        }
     }
 
     /// What each base reaches on the newest line that it is part of, the earliest first.
@@ -41,6 +53,9 @@ public struct RecoveryWindow: Sendable, Hashable {
     public private(set) var abandoned: [Reach] = []
     /// Where log is missing after a base, in order and each once.
     public private(set) var gaps: [Gap] = []
+
+    /// Log that is missing behind the base backup that leads furthest: until there is another, nothing later can be reached.
+    public var hole: Gap? { newest(reaches)?.gap }
 
     /// The earliest point in time.
     public var earliest: Instant? { reaches.map(\.earliest).min() }
@@ -88,8 +103,10 @@ public struct RecoveryWindow: Sendable, Hashable {
             start: base.facts?.server?.lsnStop, end: base.facts?.server?.lsnStop)
         guard var position = reach.end else { return reach }
         let parts = log.compactMap { range in line.stop(of: range).map { (range: range, stop: $0) } }
+        var timeline = base.facts?.server?.timeline ?? 1
         while let next = parts.first(where: { $0.range.start <= position && position < $0.stop }) {
             position = next.stop
+            timeline = next.range.timeline
             if let id = next.range.id { reach.log.append(id) }
             // The last commits of a range that goes beyond the branch are not on this line.
             if next.stop == next.range.stop, let time = next.range.facts.consistentAt { reach.latest = max(reach.latest, time) }
@@ -97,7 +114,9 @@ public struct RecoveryWindow: Sendable, Hashable {
         reach.end = position
         if let beyond = parts.first(where: { position < $0.range.start && $0.range.start < $0.stop }) {
             let facts = beyond.range.facts
-            let gap = Gap(after: reach.latest, position: position, before: facts.firstCommitAt ?? facts.consistentAt)
+            let gap = Gap(
+                after: reach.latest, position: position, timeline: timeline, before: facts.firstCommitAt ?? facts.consistentAt)
+            reach.gap = gap
             if !gaps.contains(gap) { gaps.append(gap) }
         }
         return reach
@@ -118,7 +137,10 @@ public struct RecoveryWindow: Sendable, Hashable {
         if target < earliest {
             throw RecoveryRefusal("\(target) is before \(earliest), the earliest moment that can be reached")
         }
-        if target > latest { throw RecoveryRefusal("\(target) is after \(latest), the latest moment that can be reached") }
+        if target > latest {
+            throw RecoveryRefusal(
+                "\(target) is after \(latest), the latest moment that can be reached" + RecoveryWindow.reason(newest(candidates)))
+        }
         guard let reach = newest(candidates.filter { $0.earliest <= target && target <= $0.latest }) else {
             let gap = gaps.last { $0.after < target }
             throw RecoveryRefusal(
@@ -137,7 +159,10 @@ public struct RecoveryWindow: Sendable, Hashable {
             throw RecoveryWindow.noBase
         }
         if target < first { throw RecoveryRefusal("\(target) is before \(first), the earliest position that can be reached") }
-        if target > last { throw RecoveryRefusal("\(target) is after \(last), the latest position that can be reached") }
+        if target > last {
+            throw RecoveryRefusal(
+                "\(target) is after \(last), the latest position that can be reached" + RecoveryWindow.reason(newest(candidates)))
+        }
         let fitting = candidates.filter { reach in
             guard let start = reach.start, let end = reach.end else { return false }
             return start <= target && target <= end
@@ -151,6 +176,9 @@ public struct RecoveryWindow: Sendable, Hashable {
         guard let reach = newest(try candidates(from: record, timeline)) else { throw RecoveryWindow.noBase }
         return reach
     }
+
+    /// Why the log ends where it does, when there is more of it.
+    private static func reason(_ reach: Reach?) -> String { reach?.gap.map { ": \($0.words)" } ?? "" }
 
     private static let noBase = RecoveryRefusal(
         "there is no base backup to begin with", hint: "make one: logical dumps reach only their own moment")

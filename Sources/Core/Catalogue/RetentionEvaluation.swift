@@ -83,7 +83,8 @@ struct RetentionEvaluation {
         }
         switch record.state {
         case .running, .uploaded: reasons.append(.unfinished)
-        case .quarantined: reasons.append(.evidence)
+        // The receipt of what its tool has removed proves nothing.
+        case .quarantined: if record.failure != .expiredByItsTool { reasons.append(.evidence) }
         case .available, .verified, .drilled, .failed, .deleting, .deleted: break
         }
         if let copy = nodes[index].copy {

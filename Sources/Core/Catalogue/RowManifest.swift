@@ -36,7 +36,7 @@ public struct RowManifest: Sendable, Hashable, Codable {
 
     /// The rows of a table; nil when it is not there.
     public subscript(schema: String, table: String) -> Int64? {
-        tables.first { $0.schema == schema && $0.table == table }?.count
+        tables.first { $0.schema.isExactly(schema) && $0.table.isExactly(table) }?.count
     }
 
     /// One table whose rows are not those of the manifest.

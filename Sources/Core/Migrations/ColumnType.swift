@@ -19,6 +19,29 @@ public struct ColumnType: Sendable, Hashable, CustomStringConvertible {
         name + (modifiers.isEmpty ? "" : "(\(modifiers.map { "\($0)" }.joined(separator: ",")))") + (isArray ? "[]" : "")
     }
 
+    /// Its name with the schema that the text gives.
+    var relation: RelationName {
+        let words = name.split(separator: ".", omittingEmptySubsequences: false).map(String.init)
+        return RelationName(schema: words.count > 1 ? words[words.count - 2] : nil, words.last ?? "")
+    }
+
+    /// Whether it comes with Postgres or with an extension that everybody uses, so that it is no domain with a condition.
+    var comesWithServer: Bool { isSerial || ColumnType.served.contains(name) }
+
+    private static let served: Set<String> = [
+        "int2", "int4", "int8", "float4", "float8", "numeric", "money", "bool", "text", "varchar", "bpchar", "char", "name",
+        "bytea",
+        "date", "time", "timetz", "timestamp", "timestamptz", "interval", "uuid", "json", "jsonb", "jsonpath", "xml", "inet",
+        "cidr",
+        "macaddr", "macaddr8", "bit", "varbit", "point", "line", "lseg", "box", "path", "polygon", "circle", "tsvector",
+        "tsquery",
+        "oid", "regclass", "regtype", "regproc", "regrole", "regnamespace", "xid", "xid8", "cid", "tid", "pg_lsn",
+        "txid_snapshot",
+        "pg_snapshot", "int4range", "int8range", "numrange", "tsrange", "tstzrange", "daterange", "int4multirange",
+        "int8multirange", "nummultirange", "tsmultirange", "tstzmultirange", "datemultirange", "citext", "hstore", "ltree",
+        "geometry", "geography", "vector", "halfvec", "cube",
+    ]
+
     /// Whether a column of it gets its values from a new sequence.
     public var isSerial: Bool {
         ["serial", "bigserial", "smallserial", "serial2", "serial4", "serial8"].contains(name)
@@ -56,7 +79,7 @@ public struct TypeChange: Sendable, Hashable {
     public init(from old: ColumnType?, to new: ColumnType, _ conversion: Conversion) {
         guard conversion == .byType, let old else {
             rewrite = .always
-            mayLose = conversion == .expression || !TypeChange.isWidest(new)
+            mayLose = conversion == .expression || !TypeChange.isPlainText(new)
             return
         }
         guard old != new else {
@@ -71,9 +94,9 @@ public struct TypeChange: Sendable, Hashable {
     private static let temporal = ["timestamp", "timestamptz", "time", "timetz", "interval"]
     private static let texts = ["text", "varchar"]
 
-    /// A type that takes every value of what is commonly turned into it.
-    private static func isWidest(_ type: ColumnType) -> Bool {
-        type.modifiers.isEmpty && ["text", "varchar", "int8", "numeric", "jsonb"].contains(type.name)
+    /// A type that takes every value of any other.
+    private static func isPlainText(_ type: ColumnType) -> Bool {
+        type.modifiers.isEmpty && !type.isArray && texts.contains(type.name)
     }
 
     private static func rewrite(_ old: ColumnType, _ new: ColumnType) -> Rewrite {
@@ -91,7 +114,7 @@ public struct TypeChange: Sendable, Hashable {
     }
 
     private static func mayLose(_ old: ColumnType, _ new: ColumnType) -> Bool {
-        guard old.isArray == new.isArray else { return !isWidest(new) }
+        guard old.isArray == new.isArray else { return !isPlainText(new) }
         if texts.contains(new.name) {
             guard let length = new.modifiers.first else { return false }
             guard let before = old.modifiers.first, texts.contains(old.name) || old.name == "bpchar" else { return true }

@@ -1,11 +1,13 @@
 internal import SerinModel
 
 extension Judge {
-    mutating func addColumn(_ column: ColumnDefinition, to table: RelationName) {
+    mutating func addColumn(_ column: ColumnDefinition, to table: RelationName, ifNotExists: Bool) {
         let name = "\(table).\(quoted(column.name))"
         lock(table, .accessExclusive)
         phase(.expand)
-        made.insert(objectKey(.column, table, column.name))
+        let key = objectKey(.column, table, column.name)
+        given.insert(comparable(key))
+        if !ifNotExists { made.insert(key) }
         flagRewriteByDefault(column, of: table, name)
         if column.isNotNull, column.isWithoutValue {
             breaks(
@@ -21,10 +23,15 @@ extension Judge {
                 // A new column of NULLs needs no look at the rows (`transformFKConstraints`).
                 lock(table, .shareRowExclusive)
                 lock(target, .shareRowExclusive)
+                reachOthers(constraint, from: table)
                 if !column.isWithoutValue { flagScan(placed, of: table) }
                 flagForeignKeyWithoutIndex(placed, of: table)
-            case .check: flagScan(placed, of: table)
-            case .unique, .primaryKey, .exclusion: flagBuild(placed, of: table)
+            case .check:
+                flagScan(placed, of: table)
+                if placed.comparedColumn != column.name, !isNew(table) { mayRefuse(name) }
+            case .unique, .primaryKey, .exclusion:
+                flagBuild(placed, of: table)
+                if column.defaultValue == .stable, !isNew(table) { mayRefuse(name) }
             }
         }
         flagJSON(column, of: table)
@@ -33,7 +40,14 @@ extension Judge {
                 .shadowed, "\(name) does not appear in the view \(view), which took all columns of \(table) when it was made",
                 safe: "CREATE OR REPLACE VIEW \(view) with the columns by name")
         }
-        schema.add(column, to: table)
+        // One that may be there already may look otherwise.
+        if !ifNotExists { schema.add(column, to: table) }
+    }
+
+    /// A condition of a new column that rows without it may not meet.
+    private mutating func mayRefuse(_ column: String) {
+        phase(.contract)
+        depends("it may write rows that the condition of \(column) refuses")
     }
 
     private mutating func flagRewriteByDefault(_ column: ColumnDefinition, of table: RelationName, _ name: String) {
@@ -42,7 +56,15 @@ extension Judge {
         let type = column.type
         switch column.defaultValue {
         case .none, .stable:
-            guard type.isSerial else { return }
+            guard type.isSerial || schema.mayBeConstrained(type) else { return }
+            guard type.isSerial else {
+                let isKnown = schema.types[type.relation.full] != nil
+                rewrites(table)
+                return flagRewrite(
+                    of: table,
+                    "\(name) is of the type \(type), \(isKnown ? "a domain with a condition" : "which may be a domain with a condition"), so every row of \(table) is written anew",
+                    safe: "add it with the type under the domain, and the condition as a check that is NOT VALID first")
+            }
             fallthrough
         case .sequence:
             cause = "gives every row a number from a sequence"
@@ -72,11 +94,16 @@ extension Judge {
         let key = objectKey(.column, table, column)
         let name = "\(table).\(quoted(column))"
         lock(table, .accessExclusive)
-        defer { schema.change(table) { $0.columns[column] = nil } }
+        disturb(table, "loses the column \(quoted(column))")
+        defer {
+            schema.change(table) { $0.columns[column] = nil }
+            made.remove(made.placed(key))
+            forward.made.remove(made.placed(key))
+        }
         guard !isNew(table) else { return }
         phase(.contract)
         if made.contains(key) { return }
-        loses("the values of \(name)")
+        loses("the values of \(name)", isOwn: isOwn(key))
         guard !isOwn(key) else { return }
         flag(
             .destroys, "the column \(name) is dropped\(cascades ? ", and what depends on it" : "")",
@@ -86,10 +113,16 @@ extension Judge {
         breaks(false, "it reads or writes \(name)", "the column \(name) is dropped")
     }
 
-    mutating func changeType(_ column: String, of table: RelationName, to type: ColumnType, _ conversion: TypeChange.Conversion) {
+    mutating func changeType(
+        _ column: String, of table: RelationName, to type: ColumnType, _ conversion: TypeChange.Conversion, collation: String?
+    ) {
         let name = "\(table).\(quoted(column))"
-        let old = schema.type(of: column, in: table)
+        let known = schema[table]?.columns[column]
+        let old = known?.type
+        let isRebuilt = known.map { $0.collation != collation } ?? (collation != nil)
         lock(table, .accessExclusive)
+        disturb(table, "has its column \(quoted(column)) changed")
+        defer { schema.change(table) { $0.columns[column]?.collation = collation } }
         schema.change(table) {
             if var known = $0.columns[column] {
                 known.type = type
@@ -99,6 +132,8 @@ extension Judge {
             }
         }
         guard !isNew(table), !made.contains(objectKey(.column, table, column)) else { return }
+        taken.insert(comparable(objectKey(.column, table, column)))
+        given.insert(comparable(objectKey(.column, table, column)))
         let change = TypeChange(from: old, to: type, conversion)
         let from = old.map { "from \($0) " } ?? ""
         let safe =
@@ -112,8 +147,15 @@ extension Judge {
                 : old == nil ? " unless its old type, which is not known here, needs none" : ""
             flagRewrite(of: table, "changing \(name) \(from)to \(type) writes every row of \(table) anew\(cause)", safe: safe)
         }
+        if !isRewritten, isRebuilt || change.rewrite == .unlessUTC, schema.mayBeIndexed(column, in: table) {
+            rebuildsIndexes(of: table, "changing the \(isRebuilt ? "collation" : "type") of \(name)", safe: safe)
+        }
         if change.mayLose {
+            // What was there before the way forward had this type.
+            let isRestored =
+                direction == .down && conversion == .byType && forward.schema.type(of: column, in: table) == type
             narrows(
+                isOwn: isRestored || isOwn(objectKey(.column, table, column)),
                 "changing \(name) \(from)to \(type) may cut, round or refuse values\(old == nil ? "; its old type is not known here" : "")",
                 "values of \(name) as they were", safe)
         } else {
@@ -124,11 +166,21 @@ extension Judge {
         }
     }
 
+    /// Indexes are built anew, and the rows are left as they are.
+    private mutating func rebuildsIndexes(of table: RelationName, _ what: String, safe: String) {
+        scans(table)
+        if !report.rebuilds.contains(table) { report.rebuilds.append(table) }
+        flag(
+            .indexBlocks, settings.isSmall(table) ? .warning : nil,
+            "\(what) builds its indexes anew under ACCESS EXCLUSIVE on \(table)",
+            why: "nobody can read or write for as long as it takes", safe: safe)
+    }
+
     /// Old values cannot be told from the new ones.
-    mutating func narrows(_ what: String, _ loss: String, _ safe: String? = nil) {
+    mutating func narrows(isOwn: Bool = false, _ what: String, _ loss: String, _ safe: String? = nil) {
         phase(.contract)
-        loses(loss)
-        flag(.narrows, direction == .down ? .warning : nil, what, safe: safe)
+        loses(loss, isOwn: isOwn)
+        flag(.narrows, isOwn ? .warning : nil, what, safe: safe)
     }
 
     mutating func setNotNull(_ column: String, of table: RelationName) {

@@ -4,7 +4,8 @@ extension Judge {
     mutating func addConstraint(_ constraint: ConstraintDefinition, to table: RelationName) {
         defer { schema.add(constraint, to: table) }
         let name = constraint.name ?? constraint.usualName(on: table)
-        made.insert(objectKey(.constraint, table, name))
+        // A name that the server is to choose is only known when nothing has it.
+        if constraint.name != nil { made.insert(objectKey(.constraint, table, name)) }
         phase(isNew(table) ? .expand : .contract)
         if direction == .up, !isNew(table) { survival(.depends("it may write rows that \(quoted(name)) refuses")) }
         switch constraint.kind {
@@ -14,6 +15,7 @@ extension Judge {
         case .foreignKey(let target):
             lock(table, .shareRowExclusive)
             lock(target, .shareRowExclusive)
+            reachOthers(constraint, from: table)
             if !constraint.isNotValid { flagScan(constraint, of: table) }
             flagForeignKeyWithoutIndex(constraint, of: table)
         case .unique, .primaryKey, .exclusion:

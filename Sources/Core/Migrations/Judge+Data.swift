@@ -5,11 +5,12 @@ extension Judge {
         for table in tables {
             lock(table, .accessExclusive)
             rewrites(table)
-            guard !isNew(table) else { continue }
+            disturb(table, "is emptied")
+            guard !made.ownsRows(of: table) else { continue }
             phase(.contract)
-            loses("the rows of \(table)")
+            let isUndone = hasOwnRows(table)
+            loses("the rows of \(table)", isOwn: isUndone)
             survival(.depends("the rows of \(table) are gone"))
-            let isUndone = direction == .down && isOwn(objectKey(.table, table))
             flag(.destroys, isUndone ? .warning : nil, "TRUNCATE destroys every row of \(table)")
         }
         if cascades {
@@ -20,27 +21,28 @@ extension Judge {
         }
     }
 
-    mutating func insert(_ table: RelationName, _ sources: [RelationName]) {
+    mutating func insert(_ table: RelationName, _ sources: [RelationName], _ rows: [[String: String]]) {
         lock(table, .rowExclusive)
         for source in sources {
             lock(source, .accessShare)
-            if isNew(table) { saved.insert(source.full) }
+            self.sources.insert([table.full, source.full])
         }
-        if !isNew(table) { phase(.migrate) }
+        inserted[made.placed(table), default: []] += rows
+        if !made.ownsRows(of: table) { phase(.migrate) }
     }
 
     mutating func update(_ change: DataChange) {
         guard changeRows(change) else { return }
         let table = change.table
-        let isFilled = change.columns.allSatisfy {
-            made.contains(objectKey(.column, table, $0)) || change.columnsThatAreNull.contains($0)
-        }
-        guard !isFilled || change.columns.isEmpty else { return flagBigChange(change, "UPDATE") }
+        report.updates.append(table.full)
+        let old = change.columns.filter { !isFill($0, change) }
+        guard !old.isEmpty || change.columns.isEmpty else { return flagBigChange(change, "UPDATE") }
         let columns = change.columns.map(quoted).joined(separator: ", ")
-        if !saved.contains(table.full) {
-            loses("the old values of \(columns.isEmpty ? "columns" : columns) in \(table)")
+        let isRestored = restores(table, Set(old))
+        if isRestored || !save(change, old) {
+            loses("the old values of \(columns.isEmpty ? "columns" : columns) in \(table)", isOwn: isRestored)
             flag(
-                .overwrites, direction == .down ? .warning : nil,
+                .overwrites, isRestored ? .warning : nil,
                 "UPDATE overwrites \(columns) of \(table), and the old values are saved nowhere",
                 safe:
                     "CREATE TABLE \(quoted(table.name + "_before")) AS SELECT <key>, \(columns) FROM \(table) first, in this revision"
@@ -50,17 +52,71 @@ extension Judge {
         flagBigChange(change, "UPDATE")
     }
 
+    /// Whether a column has only values that nobody had written before.
+    private func isFill(_ column: String, _ change: DataChange) -> Bool {
+        let key = objectKey(.column, change.table, column)
+        return isOwn(key) || (pendingColumns.contains(comparable(key)) && change.columnsThatAreNull.contains(column))
+    }
+
+    /// Whether the old rows stand in a table that this direction made of them and that stays: the same rows or all, with their key and
+    /// every column that changes.
+    private mutating func save(_ change: DataChange, _ columns: [String]?) -> Bool {
+        guard direction == .up, !schema.viewNames.contains(change.table.full) else { return false }
+        let table = made.placed(change.table)
+        let keys = schema[change.table]?.keys.first ?? ["id"]
+        let place = copies.keys.sorted { "\($0)" < "\($1)" }.first { place in
+            guard let saved = copies[place], !saved.isSpent, made.placed(saved.copy.source) == table else { return false }
+            let copy = saved.copy
+            let isWhole = copy.columns == nil
+            let hasColumns =
+                columns.map { columns in
+                    let held = copy.columns ?? columns + keys
+                    return !columns.isEmpty && (columns + keys).allSatisfy(held.contains)
+                        && !columns.contains(where: keys.contains)
+                } ?? isWhole
+            return hasColumns && (copy.condition == nil || copy.condition == change.condition)
+        }
+        if let place {
+            copies[place]?.isUsed = true
+            copies[place]?.columns.formUnion(columns ?? [])
+        }
+        // What a condition finds is other rows from now on.
+        for (other, saved) in copies where saved.copy.condition != nil && made.placed(saved.copy.source) == table {
+            copies[other]?.isSpent = true
+        }
+        return place != nil
+    }
+
+    /// Whether values are put back that the way forward saved before it changed them.
+    private func restores(_ table: RelationName, _ columns: Set<String>) -> Bool {
+        direction == .down && !columns.isEmpty
+            && forward.copies.contains { place, saved in
+                saved.isUsed && sources.contains([table.full, place.full]) && saved.copy.source.full == table.full
+                    && columns.isSubset(of: saved.columns)
+            }
+    }
+
+    /// Whether only rows are removed that the way forward put in: those with values of a key that it gave.
+    private func takesBackRows(_ change: DataChange) -> Bool {
+        guard direction == .down, let rows = forward.inserted[made.placed(change.table)] else { return false }
+        return (schema[change.table]?.keys ?? []).contains { key in
+            guard key.count == 1, let column = key.first, let values = change.values[column] else { return false }
+            return values.allSatisfy { value in rows.contains { $0[column] == value } }
+        }
+    }
+
     mutating func delete(_ change: DataChange) {
         guard changeRows(change) else { return }
         let table = change.table
-        let isUndone = direction == .down && isOwn(objectKey(.table, table))
-        if !isUndone, change.hasCondition, !saved.contains(table.full) {
+        report.deletes.append(table.full)
+        let isUndone = hasOwnRows(table) || takesBackRows(change)
+        if !isUndone, change.hasCondition, !save(change, nil) {
             loses("the deleted rows of \(table)")
             flag(
-                .overwrites, direction == .down ? .warning : nil, "DELETE removes rows of \(table), which are saved nowhere",
+                .overwrites, "DELETE removes rows of \(table), which are saved nowhere",
                 safe: "CREATE TABLE \(quoted(table.name + "_before")) AS SELECT * FROM \(table) WHERE … first, in this revision")
         } else if !change.hasCondition {
-            loses("the rows of \(table)")
+            loses("the rows of \(table)", isOwn: isUndone)
             flag(.destroys, isUndone ? .warning : nil, "DELETE without WHERE destroys every row of \(table)")
         }
         survival(.depends("the deleted rows of \(table) are gone"))
@@ -70,10 +126,12 @@ extension Judge {
     mutating func merge(_ change: DataChange) {
         needs(15, "MERGE")
         guard changeRows(change) else { return }
-        if !saved.contains(change.table.full) {
-            loses("the old values of rows of \(change.table)")
+        report.updates.append(change.table.full)
+        report.deletes.append(change.table.full)
+        if !save(change, nil) {
+            loses("the old values of rows of \(change.table)", isOwn: hasOwnRows(change.table))
             flag(
-                .overwrites, direction == .down ? .warning : nil,
+                .overwrites, hasOwnRows(change.table) ? .warning : nil,
                 "MERGE changes rows of \(change.table), and the old ones are saved nowhere")
         }
         survival(.depends("it reads rows of \(change.table) as they were"))
@@ -83,10 +141,14 @@ extension Judge {
     /// The locks of a change of rows; false when nothing of it matters as the table is new, or the tool's own.
     private mutating func changeRows(_ change: DataChange) -> Bool {
         lock(change.table, .rowExclusive)
-        for source in change.sources { lock(source, .accessShare) }
-        guard !isNew(change.table) else { return false }
+        for source in change.sources {
+            lock(source, .accessShare)
+            sources.insert([change.table.full, source.full])
+        }
+        disturb(change.table, "is changed")
+        guard !made.ownsRows(of: change.table) else { return false }
         // The tool's record of where the database is.
-        if LintSettings.versionTables.contains(change.table.name) { return false }
+        if text.holdsRecord, LintSettings.versionTables.contains(change.table.name) { return false }
         phase(.migrate)
         return true
     }

@@ -7,7 +7,9 @@ extension Judge {
         lock(table, index.isConcurrent ? .shareUpdateExclusive : .share)
         schema.add(index)
         phase(.expand)
-        if let name = index.name { made.insert(objectKey(.index, RelationName(schema: table.schema, name))) }
+        if let name = index.name, !index.ifNotExists {
+            made.insert(objectKey(.index, RelationName(schema: table.schema, name)))
+        }
         if index.isUnique, direction == .up, !isNew(table) {
             survival(.depends("it may write rows to \(table) that the unique index\(name) refuses"))
         }
@@ -34,9 +36,17 @@ extension Judge {
 
     mutating func dropIndex(_ index: RelationName, isConcurrent: Bool) {
         let table = schema.table(ofIndex: index)
-        defer { schema.drop(.index, index) }
+        let isPlain = schema.isPlainIndex(index)
+        defer {
+            schema.drop(.index, index)
+            made.remove(made.placed(objectKey(.index, index)))
+        }
         phase(.expand)
         if made.contains(objectKey(.index, index)) || table.map(isNew) == true { return }
+        if !isPlain, direction == .up {
+            phase(.contract)
+            depends("the index \(index) may be unique: ON CONFLICT needs it, and double rows are refused by it")
+        }
         if isConcurrent {
             if let table { lock(table, .shareUpdateExclusive) }
             lock(index, .shareUpdateExclusive)
@@ -64,7 +74,10 @@ extension Judge {
             return
         }
         let table = kind == .index ? schema.table(ofIndex: relation) : relation
-        if let table { lock(table, isConcurrent ? .shareUpdateExclusive : .share) }
+        if let table {
+            lock(table, isConcurrent ? .shareUpdateExclusive : .share)
+            if !isNew(table), !report.rebuilds.contains(table) { report.rebuilds.append(table) }
+        }
         if kind == .index { lock(relation, isConcurrent ? .shareUpdateExclusive : .accessExclusive) }
         guard !isConcurrent, table.map(isNew) != true else { return }
         if let table { scans(table) }

@@ -2,41 +2,50 @@ internal import SerinModel
 
 extension Judge {
     mutating func drop(_ order: DropOrder) {
+        if order.names.isEmpty { unknown("something is dropped that serin cannot name") }
         let gone = order.names.map { "\($0)" }.joined(separator: ", ")
+        let keys = order.names.indices.map { functionKey(order, $0) ?? objectKey(order.kind, order.names[$0]) }
+        let (areMade, areOwn) = (keys.allSatisfy(made.contains), keys.allSatisfy(isOwn))
         switch order.kind {
         case .index: for index in order.names { dropIndex(index, isConcurrent: order.isConcurrent) }
         case .table, .foreignTable, .materializedView: for name in order.names { dropRelation(order.kind, name) }
         case .schema, .type: dropForGood(order.kind, order.names)
         case .view:
             for view in order.names {
+                let key = objectKey(.view, view)
                 lock(view, .accessExclusive)
-                replaces(objectKey(.view, view), "the view \(view) is dropped")
-                breaks(isOwn(objectKey(.view, view)), "it may read \(view)", "the view \(view) is dropped")
+                dropDefinition(key, "the view \(view)")
+                breaks(isOwn(key), "it may read \(view)", "the view \(view) is dropped")
                 schema.drop(.view, view)
+                forget(view)
             }
         case .trigger, .policy, .rule:
             guard let table = order.table else { break }
             lock(table, .accessExclusive)
             for name in order.names {
-                replaces(
-                    objectKey(order.kind, table, name.name), "the \(order.kind.rawValue) \(name) of \(table) is dropped",
-                    isOfNewTable: isNew(table))
+                dropDefinition(
+                    objectKey(order.kind, table, name.name), "the \(order.kind.rawValue) \(name) of \(table)",
+                    isOfOwnTable: hasOwnRows(table))
             }
-            if !isNew(table), direction == .up {
-                survival(.depends("it may rely on the \(order.kind.rawValue) \(gone) of \(table)"))
-            }
+            if !isNew(table) { depends("it may rely on the \(order.kind.rawValue) \(gone) of \(table)") }
         case .function, .sequence, .constraint, .extension, .other, .column:
-            for name in order.names {
-                let key = objectKey(order.kind, name)
-                replaces(key, "the \(order.kind.rawValue) \(name) is dropped")
-                breaks(isOwn(key), "it may use \(name)", "the \(order.kind.rawValue) \(name) is dropped")
+            for (index, name) in order.names.enumerated() {
+                let key = functionKey(order, index) ?? objectKey(order.kind, name)
+                let isOwn = isOwn(key)
+                dropDefinition(key, "the \(order.kind.rawValue) \(name)")
+                breaks(isOwn, "it may use \(name)", "the \(order.kind.rawValue) \(name) is dropped")
                 if order.kind == .sequence { lock(name, .accessExclusive) }
                 if order.kind == .extension { flag(.security, "the extension \(name) is dropped") }
+                // The way back knows neither the numbers that were given nor what an extension kept.
+                if !isOwn, direction == .up, [.sequence, .extension].contains(order.kind) {
+                    loses("what the \(order.kind.rawValue) \(name) held")
+                }
+                if order.kind == .sequence { forget(name) }
             }
         }
         phase(.contract)
-        if order.cascades, !order.names.allSatisfy({ made.contains(objectKey(order.kind, $0)) }), order.kind != .index {
-            let isUndone = direction == .down && order.names.allSatisfy { isOwn(objectKey(order.kind, $0)) }
+        if order.cascades, !areMade, order.kind != .index {
+            let isUndone = direction == .down && areOwn
             if !isUndone { loses("whatever depends on \(gone)") }
             flag(
                 .destroys, isUndone ? .warning : nil, "CASCADE drops whatever depends on \(gone), which the text does not say",
@@ -44,16 +53,43 @@ extension Judge {
         }
     }
 
+    /// A function by its arguments: those of another are another's. Without any it is the only one of its name.
+    private func functionKey(_ order: DropOrder, _ index: Int) -> NewObjects.Key? {
+        guard order.kind == .function else { return nil }
+        let name = order.names[index]
+        if index < order.arguments.count, let arguments = order.arguments[index] { return objectKey(.function, name, arguments) }
+        let key = made.placed(objectKey(.function, name))
+        return made.keys.union(forward.made.keys).first { $0.kind == .function && $0.relation == key.relation } ?? key
+    }
+
+    /// Something is dropped whose definition the way back would need, or that the way forward did not make.
+    private mutating func dropDefinition(_ key: NewObjects.Key, _ what: String, isOfOwnTable: Bool = false) {
+        defer {
+            made.remove(made.placed(key))
+            forward.made.remove(made.placed(key))
+        }
+        guard !isOwn(key), !isOfOwnTable else { return }
+        if direction == .up {
+            flag(.replaces, "\(what) is dropped")
+            takes(key)
+        } else if key.kind != .constraint {
+            dropped.insert(comparable(key))
+        }
+    }
+
     private mutating func dropRelation(_ kind: ObjectKind, _ name: RelationName) {
         let key = objectKey(kind, name)
-        defer { schema.drop(kind, name) }
-        guard !isNew(name) else {
-            made.remove(key)
-            return
+        disturb(name, "is dropped")
+        defer {
+            schema.drop(kind, name)
+            forget(name)
         }
+        guard !isNew(name) else { return }
         lock(name, .accessExclusive)
         for foreignKey in schema[name]?.foreignKeys ?? [] { lock(foreignKey.references, .accessExclusive) }
-        loses(kind == .materializedView ? "the rows of \(name), which can be computed again" : "the rows of \(name)")
+        loses(
+            kind == .materializedView ? "the rows of \(name), which can be computed again" : "the rows of \(name)",
+            isOwn: isOwn(key))
         guard !isOwn(key) else { return }
         flag(
             .destroys, "the \(kind.rawValue) \(name) is dropped",
@@ -77,35 +113,44 @@ extension Judge {
     }
 
     /// Flags what takes the place of something that others may depend on. Going back it restores what was there.
-    mutating func replaces(_ key: String, _ what: String, isOfNewTable: Bool = false) {
+    mutating func replaces(_ key: NewObjects.Key, _ what: String, isOfNewTable: Bool = false) {
         guard direction == .up, !isOwn(key), !isOfNewTable else { return }
         flag(.replaces, what)
+        takes(key)
     }
 
     mutating func rename(_ kind: ObjectKind, _ relation: RelationName?, _ old: String, _ new: String) {
         guard let relation else {
             phase(.contract)
             breaks(false, "it may use \(old)", "the \(kind.rawValue) \(old) is renamed to \(new)")
+            // Names may mean other things from now on.
+            takeBack()
+            forward.made.clear()
             return
         }
         defer { schema.rename(kind, relation, from: old, to: new) }
         switch kind {
         case .index:
+            let isNewIndex = made.contains(objectKey(.index, relation)) || schema.table(ofIndex: relation).map(isNew) == true
             lock(relation, .shareUpdateExclusive)
-            phase(.expand)
+            renameNew(.index, relation, old, new)
+            phase(isNewIndex ? .expand : .contract)
+            if !isNewIndex { depends("it may name the index \(relation), or the constraint of that name") }
             return
         case .constraint:
-            alterQuickly(relation, .expand)
+            alterQuickly(relation, isNew(relation) ? .expand : .contract)
+            renameNew(.constraint, relation, old, new)
+            if !isNew(relation) { depends("it may name \(quoted(old)) of \(relation)") }
             return
         default: break
         }
         lock(relation, .accessExclusive)
         let isNewThing = isNew(relation) || made.contains(objectKey(.column, relation, old))
-        if kind == .column {
-            made.insert(objectKey(.column, relation, new))
-        } else {
-            made.insert(objectKey(kind, RelationName(schema: relation.schema, new)))
-        }
+        disturb(relation, "is renamed")
+        let target = kind == .column ? relation : RelationName(schema: relation.schema, new)
+        takes(objectKey(kind, relation, kind == .column ? old : ""))
+        renameNew(kind, relation, old, new)
+        given.insert(comparable(objectKey(kind, target, kind == .column ? new : "")))
         guard !isNewThing else { return }
         phase(.contract)
         switch kind {
@@ -125,13 +170,43 @@ extension Judge {
         }
     }
 
+    /// What has another name is as new as it was.
+    private mutating func renameNew(_ kind: ObjectKind, _ relation: RelationName, _ old: String, _ new: String) {
+        let place = made.placed(relation)
+        switch kind {
+        case .column, .constraint:
+            // The renaming of a trigger, policy or rule is read as that of a constraint.
+            for part in kind == .column ? [kind] : [.constraint, .trigger, .policy, .rule] {
+                made.rename(part, of: place, from: old, to: new)
+                forward.made.rename(part, of: place, from: old, to: new)
+            }
+        case .index:
+            made.remove(objectKey(.index, place))
+            forward.made.remove(objectKey(.index, place))
+        default:
+            made.rename(place, to: new)
+            forward.made.rename(place, to: new)
+        }
+    }
+
     mutating func move(_ kind: ObjectKind, _ relation: RelationName?, to schema: String) {
+        // Whatever comes into a schema is none of the schema's maker.
+        let key = objectKey(.schema, RelationName(schema))
+        if relation.map(isNew) != true {
+            made.remove(key)
+            forward.made.remove(key)
+        }
         guard let relation else {
             phase(.contract)
             return breaks(false, "it may use it by its old schema", "a \(kind.rawValue) moves to the schema \(quoted(schema))")
         }
         alterQuickly(relation, .contract)
+        disturb(relation, "moves to another schema")
         breaks(isNew(relation), "it uses \(relation)", "the \(kind.rawValue) \(relation) moves to the schema \(quoted(schema))")
+        if !isNew(relation) { takes(objectKey(kind, relation)) }
+        forget(relation)
+        forget(RelationName(schema: schema, relation.name))
+        given.insert(comparable(objectKey(kind, RelationName(schema: schema, relation.name))))
     }
 
     mutating func createView(_ view: RelationName, _ sources: [RelationName], _ isReplaced: Bool, _ takesAll: Bool) {
@@ -139,19 +214,24 @@ extension Judge {
         if isReplaced {
             let key = objectKey(.view, view)
             replaces(key, "the view \(view) is replaced if it exists")
-            if !isOwn(key), direction == .up { survival(.depends("it may read the view \(view)")) }
+            if !isOwn(key) { depends("it may read the view \(view)") }
             lock(view, .accessExclusive)
         }
-        make(.view, view)
+        make(.view, view, isCertain: !isReplaced)
+        schema.viewNames.insert(view.full)
         if takesAll { schema.add(view: view, ofAllColumnsOf: sources) }
     }
 
     mutating func createFunction(_ function: FunctionDefinition) {
-        let key = objectKey(.function, function.name)
+        let key = objectKey(.function, function.name, function.arguments)
         if function.isReplaced, !isOwn(key) {
             replaces(key, "the function \(function.name) is replaced if it exists")
-            if direction == .up { survival(.depends("it may call the function \(function.name)")) }
+            depends("it may call the function \(function.name)")
         }
+        if function.isReplaced, function.isTrigger, !function.isQuiet, !isOwn(key) {
+            unknown("the function \(function.name) may be that of triggers that are there, and what it does now may be anything")
+        }
+        schema.functions[function.name.name] = function.isQuiet && schema.functions[function.name.name] != false
         if function.isSecurityDefiner, !function.setsSearchPath {
             flag(
                 .security, "the function \(function.name) is SECURITY DEFINER without a search path of its own",
@@ -164,17 +244,30 @@ extension Judge {
                 "the function \(function.name) is written in \(function.language)\(function.language.hasSuffix("u") || function.language == "c" ? ", which is not trusted" : "")"
             )
         }
-        make(.function, function.name)
+        given.insert(comparable(key))
+        if !function.isReplaced { made.insert(key) }
+        phase(.expand)
     }
 
-    mutating func createTrigger(_ name: String, _ table: RelationName, _ isReplaced: Bool) {
+    /// Functions that come with Postgres, if nothing else has their names.
+    mutating func calls(_ functions: [String]) {
+        let own = functions.filter { schema.functions[$0] != nil }
+        if !own.isEmpty { unknown("it calls \(own.joined(separator: ", ")), and the migrations make a function of that name") }
+    }
+
+    mutating func createTrigger(_ name: String, _ table: RelationName, _ isReplaced: Bool, _ function: RelationName) {
         lock(table, .shareRowExclusive)
         phase(.expand)
         let key = objectKey(.trigger, table, name)
+        let isQuiet = schema.functions[function.name] ?? function.isQuietTrigger
+        if !isQuiet {
+            unknown("the trigger \(quoted(name)) runs \(function) on every change of \(table), and that may do anything")
+        }
         if isReplaced {
             replaces(key, "the trigger \(quoted(name)) of \(table) is replaced if it exists", isOfNewTable: isNew(table))
         }
-        made.insert(key)
+        given.insert(comparable(key))
+        if !isReplaced { made.insert(key) }
         if direction == .up, !isNew(table) { survival(.depends("its writes to \(table) run the trigger \(quoted(name))")) }
     }
 
@@ -185,7 +278,8 @@ extension Judge {
         if isReplaced {
             replaces(key, "the rule \(quoted(name)) of \(table) is replaced if it exists", isOfNewTable: isNew(table))
         }
-        made.insert(key)
+        given.insert(comparable(key))
+        if !isReplaced { made.insert(key) }
         if direction == .up, !isNew(table) { survival(.depends("the rule \(quoted(name)) changes what it does to \(table)")) }
     }
 
@@ -193,7 +287,8 @@ extension Judge {
         alterQuickly(table, .expand)
         let key = objectKey(.policy, table, name)
         if isChanged { replaces(key, "the policy \(quoted(name)) of \(table) is changed", isOfNewTable: isNew(table)) }
-        made.insert(key)
+        given.insert(comparable(key))
+        if !isChanged { made.insert(key) }
         if direction == .up, !isNew(table) { survival(.depends("the policy \(quoted(name)) decides what it sees of \(table)")) }
     }
 
@@ -207,8 +302,29 @@ extension Judge {
         breaks(false, "it writes and reads '\(old)'", "the enum value '\(old)' of \(type) is renamed")
     }
 
+    /// Rights, owners, roles, settings: what whoever runs now may rely on. What this revision made itself is used by nobody.
+    mutating func unsettles(_ what: String, _ kind: ObjectKind, _ names: [RelationName]) {
+        let isOwn =
+            !names.isEmpty
+            && names.allSatisfy { name in
+                kind == .function
+                    ? made.keys.contains { $0.kind == .function && $0.relation == made.placed(name) }
+                    : made.contains(objectKey(kind, name))
+            }
+        phase(isOwn ? .expand : .contract)
+        if !isOwn { depends("it may rely on what this changes: \(what)") }
+    }
+
+    mutating func alterSequence(_ sequence: RelationName, _ what: String?) {
+        lock(sequence, .shareRowExclusive)
+        guard let what, !isNew(sequence) else { return phase(.expand) }
+        phase(.contract)
+        depends("\(what) changes the numbers that it gets from \(sequence)")
+    }
+
     mutating func constrainDomain(_ domain: String, _ isNotValid: Bool) {
         phase(.contract)
+        schema.types[ColumnType(domain).relation.full] = true
         if direction == .up { survival(.depends("it may write values that the domain \(domain) refuses")) }
         guard !isNotValid else { return }
         flag(
@@ -216,5 +332,13 @@ extension Judge {
             safe:
                 "ALTER DOMAIN \(domain) ADD CONSTRAINT … NOT VALID; then ALTER DOMAIN \(domain) VALIDATE CONSTRAINT … in a transaction of its own"
         )
+    }
+}
+
+extension RelationName {
+    /// Whether it is a trigger function of Postgres itself that only changes the row at hand.
+    fileprivate var isQuietTrigger: Bool {
+        (schema ?? "pg_catalog") == "pg_catalog"
+            && ["suppress_redundant_updates_trigger", "tsvector_update_trigger", "tsvector_update_trigger_column"].contains(name)
     }
 }

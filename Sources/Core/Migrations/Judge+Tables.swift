@@ -2,9 +2,15 @@ internal import SerinModel
 
 extension Judge {
     mutating func createTable(_ table: TableDefinition) {
-        // A table that is there already is none of this revision's, whatever the text says.
-        if table.ifNotExists, schema[table.name] != nil { return }
-        make(.table, table.name)
+        given.insert(comparable(objectKey(.table, table.name)))
+        phase(.expand)
+        // Whatever may be there already is none of this revision's, and what it looks like is not known.
+        if table.ifNotExists { return reachParents(of: table) }
+        // What goes with the transaction gives its name back to whatever had it.
+        if !table.dropsOnCommit {
+            made.insert(table: table.name, isTemporary: table.isTemporary, ownsRows: !table.isForeign)
+        }
+        if table.isTemporary { return }
         schema[table.name] = KnownSchema.Table(isPartitioned: table.isPartitioned)
         for column in table.columns {
             schema.add(column, to: table.name)
@@ -20,8 +26,15 @@ extension Judge {
         {
             flagForeignKeyWithoutIndex(constraint, of: table.name)
         }
+        reachParents(of: table)
+    }
+
+    /// The tables that a new one becomes a part of.
+    private mutating func reachParents(of table: TableDefinition) {
         if let parent = table.partitionOf {
             lock(parent, .accessExclusive)
+            lockDefaultPartition(of: parent)
+            if table.isDefaultPartition { schema.change(parent) { $0.defaultPartition = table.name } }
             if !isNew(parent) {
                 flag(
                     .partitionOrLock, "creating the partition \(table.name) in place takes ACCESS EXCLUSIVE on \(parent)",
@@ -38,38 +51,69 @@ extension Judge {
         if case .foreignKey(let target) = constraint.kind { lock(target, .shareRowExclusive) }
     }
 
-    mutating func createTable(_ table: RelationName, from sources: [RelationName]) {
-        make(.table, table)
-        for source in sources {
-            lock(source, .accessShare)
-            saved.insert(source.full)
-        }
+    mutating func createTable(_ query: TableQuery) {
+        for source in query.sources { lock(source, .accessShare) }
+        given.insert(comparable(objectKey(.table, query.name)))
+        phase(.expand)
+        guard !query.ifNotExists else { return }
+        made.insert(table: query.name, isTemporary: query.isTemporary, ownsRows: true)
+        guard let copy = query.copy, !query.isTemporary, !made.isTemporary(copy.source) else { return }
+        copies[made.placed(query.name)] = SavedRows(copy: copy)
+    }
+
+    /// Rows that were saved in a table are not safe there any more.
+    mutating func disturb(_ table: RelationName, _ what: String) {
+        guard let saved = copies.removeValue(forKey: made.placed(table)), saved.isUsed else { return }
+        loses("the saved rows of \(saved.copy.source)")
+        flag(.overwrites, "\(table), which holds the old values of \(saved.copy.source), \(what)")
     }
 
     mutating func alter(_ table: RelationName, _ change: TableChange) {
+        let table = made.isTemporary(table) ? made.placed(table) : table
         switch change {
-        case .addColumn(let column): addColumn(column, to: table)
+        case .addColumn(let column, let ifNotExists): addColumn(column, to: table, ifNotExists: ifNotExists)
         case .dropColumn(let column, let cascades): dropColumn(column, of: table, cascades)
-        case .changeType(let column, let type, let conversion): changeType(column, of: table, to: type, conversion)
+        case .changeType(let column, let type, let conversion, let collation):
+            changeType(column, of: table, to: type, conversion, collation: collation)
         case .setNotNull(let column): setNotNull(column, of: table)
         case .dropNotNull(let column):
             alterQuickly(table, .expand)
             survival(.depends("it may read NULL in \(table).\(quoted(column))"))
             schema.change(table) { $0.columns[column]?.isNotNull = false }
-        case .setDefault: alterQuickly(table, .expand)
+        case .setDefault(let column):
+            let isKnown = isNewColumn(column, of: table)
+            alterQuickly(table, isKnown ? .expand : .contract)
+            if !isKnown { depends("the rows that it inserts without \(table).\(quoted(column)) get another value") }
         case .dropDefault(let column):
             alterQuickly(table, .contract)
             breaks(
-                isOwn(objectKey(.column, table, column)) || isNew(table),
+                isNewColumn(column, of: table),
                 "it may insert rows without \(table).\(quoted(column)), whose default is gone",
                 "the default of \(table).\(quoted(column)) is dropped")
-        case .identity: alterQuickly(table, .expand)
-        case .dropExpression: alterQuickly(table, .contract)
+        case .addIdentity(let column):
+            alterQuickly(table, isNew(table) ? .expand : .contract)
+            if !isNew(table) { depends("it may write \(table).\(quoted(column)), which gets numbers of its own") }
+        case .changeIdentity(let column, let what):
+            alterQuickly(table, isNew(table) ? .expand : .contract)
+            breaks(
+                isNew(table), "it inserts rows that get their numbers from \(table).\(quoted(column))",
+                "\(what) of \(table).\(quoted(column))")
+        case .dropExpression(let column):
+            alterQuickly(table, .contract)
+            if !isNew(table) { depends("it reads \(table).\(quoted(column)), which is computed no more") }
         case .addConstraint(let constraint): addConstraint(constraint, to: table)
         case .validate(let constraint): validate(constraint, of: table)
         case .dropConstraint(let name, let cascades): dropConstraint(name, of: table, cascades)
-        case .alterConstraint: alterQuickly(table, .migrate)
+        case .alterConstraint(let name):
+            alterQuickly(table, .contract)
+            if !isNew(table) { depends("it may rely on when \(quoted(name)) is checked") }
         case .store(let what): store(table, what)
+        case .setUnlogged:
+            store(table, "SET UNLOGGED")
+            guard !isNew(table) else { break }
+            phase(.contract)
+            loses("every row of \(table) after a crash or on a standby", isOwn: hasOwnRows(table))
+            if !hasOwnRows(table) { flag(.destroys, "SET UNLOGGED: after a crash, and on every standby, \(table) is empty") }
         case .setAccessMethod:
             needs(15, "SET ACCESS METHOD")
             store(table, "SET ACCESS METHOD")
@@ -77,22 +121,64 @@ extension Judge {
             lock(table, .shareUpdateExclusive)
             phase(.expand)
         case .setProperty: alterQuickly(table, .expand)
+        case .setBehaviour(let what):
+            alterQuickly(table, isNew(table) ? .expand : .contract)
+            if !isNew(table) { depends("it may rely on what \(what) changes of \(table)") }
         case .switchTrigger(let what):
             lock(table, .shareRowExclusive)
             phase(.migrate)
             if !isNew(table) { survival(.depends("it may rely on triggers of \(table): \(what)")) }
-        case .rowSecurity(let isEnabled):
-            alterQuickly(table, isEnabled ? .contract : .expand)
-            if isEnabled, !isNew(table) { survival(.depends("row level security may hide rows of \(table) from it")) }
-        case .attach(let partition): attach(partition, to: table)
+        case .rowSecurity(let isEnabled): switchRowSecurity(of: table, isEnabled)
+        case .attach(let partition, let isDefault): attach(partition, to: table, isDefault)
         case .detach(let partition, let isConcurrent): detach(partition, from: table, isConcurrent)
-        case .inherit(let parent):
-            lock(table, .accessExclusive)
-            lock(parent, .shareUpdateExclusive)
-            phase(.expand)
+        case .inherit(let parent, let isLeft): inherit(table, parent, isLeft)
         case .other(let what): unknown("ALTER TABLE … \(what) is not among the changes that serin knows")
         }
     }
+
+    private mutating func switchRowSecurity(of table: RelationName, _ isEnabled: Bool) {
+        alterQuickly(table, isNew(table) ? .expand : .contract)
+        guard !isNew(table) else { return }
+        if isEnabled {
+            depends("row level security may hide rows of \(table) from it")
+        } else {
+            depends("row level security hid rows of \(table) from it")
+            flag(.security, "row level security of \(table) is taken off: whoever may read it sees every row")
+        }
+    }
+
+    private mutating func inherit(_ table: RelationName, _ parent: RelationName, _ isLeft: Bool) {
+        lock(table, .accessExclusive)
+        lock(parent, .shareUpdateExclusive)
+        phase(isNew(table) ? .expand : .contract)
+        guard !isNew(table) else { return }
+        if !isLeft { shareRows(of: parent) }
+        if !isNew(parent) { depends("the rows of \(table) are \(isLeft ? "no longer" : "now") among those of \(parent)") }
+    }
+
+    /// Whether nothing was in a column before: this or an earlier pending revision added it.
+    func isNewColumn(_ column: String, of table: RelationName) -> Bool {
+        let key = objectKey(.column, table, column)
+        return isNew(table) || isOwn(key) || pendingColumns.contains(comparable(key))
+    }
+
+    /// Rows that were there before can be reached through a table of this revision.
+    mutating func shareRows(of table: RelationName) {
+        let place = made.placed(table)
+        made.sharesRows(place)
+        forward.made.sharesRows(place)
+    }
+
+    /// A foreign key that hands changes on: what is done to the rows of its target is done to others' too.
+    mutating func reachOthers(_ constraint: ConstraintDefinition, from table: RelationName) {
+        guard constraint.cascades, case .foreignKey(let target) = constraint.kind, !isNew(table) else { return }
+        let place = made.placed(target)
+        made.reachesOthers(place)
+        forward.made.reachesOthers(place)
+    }
+
+    /// The previous version may notice it. Going back it is already there again.
+    mutating func depends(_ how: String) { if direction == .up { survival(.depends(how)) } }
 
     /// A change of the catalogue alone, under the strongest lock.
     mutating func alterQuickly(_ table: RelationName, _ part: MigrationPhase) {
@@ -142,11 +228,28 @@ extension Judge {
     /// A million narrow rows a second, as measured with three indexes on a small machine.
     private static func seconds(rewriting rows: Int) -> Int { max(1, rows / 1_000_000 + (rows % 1_000_000 > 0 ? 1 : 0)) }
 
-    private mutating func attach(_ partition: RelationName, to table: RelationName) {
+    /// What comes into a partition of its own must not be in the default one: every row there is looked at.
+    private mutating func lockDefaultPartition(of table: RelationName) {
+        guard let other = schema[table]?.defaultPartition, !isNew(other) else { return }
+        lock(other, .accessExclusive)
+        scans(other)
+        flag(
+            .partitionOrLock,
+            "a new partition of \(table) takes ACCESS EXCLUSIVE on its default partition \(other) and reads every row of it",
+            safe:
+                "ALTER TABLE \(other) ADD CONSTRAINT … CHECK (NOT <the bounds>) NOT VALID and VALIDATE CONSTRAINT first: then nothing is read, under a lock that is short"
+        )
+    }
+
+    private mutating func attach(_ partition: RelationName, to table: RelationName, _ isDefault: Bool) {
         lock(table, .shareUpdateExclusive)
         lock(partition, .accessExclusive)
+        lockDefaultPartition(of: table)
+        if isDefault { schema.change(table) { $0.defaultPartition = partition } }
         phase(.expand)
         guard !isNew(partition) else { return }
+        if isNew(table) { shareRows(of: table) }
+        depends("the rows of \(partition) are now among those of \(table)")
         scans(partition)
         flag(
             .partitionOrLock, .warning,
@@ -158,7 +261,7 @@ extension Judge {
 
     private mutating func detach(_ partition: RelationName, from table: RelationName, _ isConcurrent: Bool) {
         phase(.contract)
-        survival(.depends("rows of \(partition) are no longer in \(table)"))
+        if !isNew(partition) { depends("rows of \(partition) are no longer in \(table)") }
         lock(partition, .accessExclusive)
         lock(table, isConcurrent ? .shareUpdateExclusive : .accessExclusive)
         if isConcurrent {

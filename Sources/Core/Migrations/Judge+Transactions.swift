@@ -17,7 +17,7 @@ struct TransactionState {
     /// The tables whose writers wait for it.
     private(set) var blocked: [RelationName] = []
     /// Constraints that were added in it without a look at the rows.
-    var unvalidated: Set<String> = []
+    var unvalidated: Set<NewObjects.Key> = []
 
     init(_ wrapping: MigrationText.Wrapping, statements: Int) {
         self.wrapping = wrapping
@@ -77,6 +77,8 @@ extension Judge {
     mutating func control(_ action: StatementAction) {
         // What the tool wrote itself is in order.
         if text.isGenerated, action == .begin { return transaction.begin() }
+        if action == .commit || action == .rollback { made.endLocalNaming() }
+        if action == .rollback || action == .savepoint(isTakenBack: true) { takeBack() }
         if text.isGenerated, action == .commit || action == .rollback { return transaction.end(isOfTool: true) }
         switch action {
         case .begin:
@@ -130,14 +132,28 @@ extension Judge {
             safe: "COMMIT at the end, or leave transactions to the tool")
     }
 
-    mutating func set(_ parameter: String, _ value: String?) {
-        switch parameter.lowercased() {
-        case "lock_timeout", "statement_timeout":
-            let digits = value.map { $0.prefix { $0.isNumber || $0 == " " }.filter(\.isNumber) }
-            // Zero, whatever its unit, is without a limit.
-            guard value == nil || digits.map({ !$0.isEmpty && $0.allSatisfy { $0 == "0" } }) == true else { return }
-            flag(.noTimeout, value == nil ? "\(parameter) is reset to the server's default" : "\(parameter) is switched off")
-        case "all" where value == nil: flag(.noTimeout, "RESET ALL takes back lock_timeout and statement_timeout")
+    mutating func set(_ parameter: String, _ value: String?, _ isLocal: Bool) {
+        let parameter = parameter.lowercased()
+        switch parameter {
+        case "lock_timeout", "statement_timeout": setLimit(parameter, value)
+        case "application_name":
+            flag(
+                .noTimeout, "application_name is changed",
+                why:
+                    "the session is no longer known as the migration's: nobody watches whom it holds up, or ends it with its run",
+                safe: "leave it alone")
+        case "standard_conforming_strings", "client_encoding":
+            if !["on", "utf8", "utf-8", "unicode"].contains(value?.lowercased() ?? "") {
+                unknown("\(parameter) decides where the texts that follow end")
+            }
+        case "search_path", "role", "session_authorization":
+            made.setNaming(parameter, value, isLocal: isLocal)
+            if parameter == "search_path", let value, value.contains("pg_catalog"), !value.hasPrefix("pg_catalog") {
+                unknown("with pg_catalog behind other schemas, functions and operators may be other than those of Postgres")
+            }
+        case "all" where value == nil:
+            for name in ["search_path", "role", "session_authorization"] { made.setNaming(name, nil, isLocal: false) }
+            flag(.noTimeout, "RESET ALL takes back lock_timeout and statement_timeout")
         case "session_replication_role":
             phase(.migrate)
             flag(
@@ -145,5 +161,30 @@ extension Judge {
                 why: "rows that break them stay unseen", safe: "leave it alone")
         default: break
         }
+    }
+
+    /// A limit for waiting or working: none at all, or one that is longer than what the policy allows, is found.
+    private mutating func setLimit(_ parameter: String, _ value: String?) {
+        guard let value else { return flag(.noTimeout, "\(parameter) is reset to the server's default") }
+        let most = parameter == "lock_timeout" ? settings.lockTimeout : settings.statementTimeout
+        guard let limit = Judge.milliseconds(value) else {
+            return flag(.noTimeout, "\(parameter) is set to what is no time: \(value)")
+        }
+        if limit <= 0 {
+            flag(.noTimeout, "\(parameter) is switched off")
+        } else if limit > most {
+            flag(
+                .noTimeout, "\(parameter) of \(value) is longer than the \(most) ms that the migration is allowed",
+                safe: "leave it to Serin, or ask for at most \(most) ms")
+        }
+    }
+
+    /// A time as the server reads it, in milliseconds: a number, with a unit or without (PostgreSQL documentation, 20.1.1).
+    static func milliseconds(_ text: String) -> Int64? {
+        let words = text.filter { $0 != " " }
+        let digits = words.prefix { $0.isASCII && $0.isNumber || $0 == "." || $0 == "-" || $0 == "+" }
+        guard let number = Double(digits), number < 1e12 else { return nil }
+        let units: [String: Double] = ["us": 0.001, "": 1, "ms": 1, "s": 1000, "min": 60_000, "h": 3_600_000, "d": 86_400_000]
+        return units[String(words.dropFirst(digits.count))].map { Int64((number * $0).rounded()) }
     }
 }

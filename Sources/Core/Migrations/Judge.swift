@@ -10,11 +10,22 @@ struct Judge {
     /// What is known of the schema; kept up as statements are judged.
     var schema: KnownSchema
     /// What was made in this direction: nobody uses it yet.
-    var made: Set<String> = []
-    /// What the way forward made: going back may take it away.
-    let undoable: Set<String>
-    /// The tables whose rows were copied in this direction before they are changed.
-    var saved: Set<RelationName> = []
+    var made = NewObjects()
+    /// The way forward, when this is the way back.
+    var forward: Forward
+    /// The copies of rows that were made in this direction, by their tables.
+    var copies: [RelationName: SavedRows] = [:]
+    /// The rows that were put in by this direction, each with the columns that the text gives.
+    var inserted: [RelationName: [[String: String]]] = [:]
+    /// The columns that earlier pending revisions added.
+    let pendingColumns: Set<NewObjects.Key>
+    /// What was there before and is dropped, replaced or renamed, and what is made or called so.
+    var taken: Set<NewObjects.Key> = []
+    var given: Set<NewObjects.Key> = []
+    /// What the way back drops and the way forward did not make.
+    var dropped: Set<NewObjects.Key> = []
+    /// The tables that changes of rows read, each behind the table that is changed.
+    var sources: Set<[RelationName]> = []
     /// The leading columns of the indexes that the text makes anywhere: a foreign key may stand before its index.
     let indexes: [RelationName: [[String?]]]
     var transaction: TransactionState
@@ -26,13 +37,14 @@ struct Judge {
 
     init(
         _ settings: LintSettings, _ direction: MigrationDirection, _ text: MigrationText, _ list: StatementList,
-        schema: KnownSchema, undoable: Set<String>
+        schema: KnownSchema, forward: Forward = Forward(), pendingColumns: Set<NewObjects.Key> = []
     ) {
         self.settings = settings
         self.direction = direction
         self.text = text
         self.schema = schema
-        self.undoable = undoable
+        self.forward = forward
+        self.pendingColumns = pendingColumns
         indexes = list.indexes
         transaction = TransactionState(text.wrapping, statements: list.statements.count { !$0.actions.isEmpty })
         report = StatementReport(place: LintPlace(file: text.file, line: text.line, column: 1), text: "")
@@ -59,7 +71,7 @@ struct Judge {
     private mutating func judge(_ action: StatementAction) {
         switch action {
         case .createTable(let table): createTable(table)
-        case .createTableAs(let name, let sources): createTable(name, from: sources)
+        case .createTableAs(let query): createTable(query)
         case .alterTable(let table, let changes): for change in changes { alter(table, change) }
         case .createIndex(let index): createIndex(index)
         case .drop(let order): drop(order)
@@ -72,7 +84,8 @@ struct Judge {
         case .vacuum(let tables, let isFull): vacuum(tables, isFull)
         case .analyze(let tables): for table in tables { lock(table, .shareUpdateExclusive) }
         case .refresh(let view, let isConcurrent): refresh(view, isConcurrent)
-        case .createTrigger(let name, let table, let isReplaced): createTrigger(name, table, isReplaced)
+        case .createTrigger(let name, let table, let isReplaced, let function):
+            createTrigger(name, table, isReplaced, function)
         case .createRule(let name, let table, let isReplaced): createRule(name, table, isReplaced)
         case .policy(let name, let table, let isChanged): policy(name, table, isChanged)
         case .createView(let view, let sources, let isReplaced, let takesAll): createView(view, sources, isReplaced, takesAll)
@@ -81,18 +94,24 @@ struct Judge {
         case .constrainDomain(let domain, let isNotValid): constrainDomain(domain, isNotValid)
         case .comment(let relation): if let relation { lock(relation, .shareUpdateExclusive) }
         case .lock(let tables, let mode): lockTables(tables, mode)
-        case .insert(let table, let sources): insert(table, sources)
+        case .insert(let table, let sources, let rows): insert(table, sources, rows)
         case .update(let change): update(change)
         case .delete(let change): delete(change)
         case .merge(let change): merge(change)
         case .select(let tables, let locksRows): for table in tables { lock(table, locksRows ? .rowShare : .accessShare) }
         case .opaque(let what): unknown(what)
+        case .calls(let functions): calls(functions)
         case .createFunction(let function): createFunction(function)
-        case .set(let parameter, let value, _): set(parameter, value)
+        case .set(let parameter, let value, let isLocal): set(parameter, value, isLocal)
+        case .discardTemporary: made.clearTemporary()
         case .begin, .commit, .rollback, .savepoint, .metaCommand: control(action)
         case .security(let what): flag(.security, what)
-        case .alterSequence(let sequence): lock(sequence, .shareRowExclusive)
-        case .create(let kind, let name): make(kind, name)
+        case .unsettles(let what, let kind, let names): unsettles(what, kind, names)
+        case .alterSequence(let sequence, let what): alterSequence(sequence, what)
+        case .create(let kind, let name, let isCertain): make(kind, name, isCertain: isCertain)
+        case .createType(let type, let isConstrained):
+            schema.types[type.full] = isConstrained
+            make(.type, type)
         case .needs(let version, let what): needs(version, what)
         case .harmless: break
         case .unknown(let what): unknown("\(what) is not among the statements that serin knows")
@@ -132,8 +151,11 @@ struct Judge {
         report.survival = report.survival.and(survival)
     }
 
-    /// Data is lost by it.
-    mutating func loses(_ what: String) { report.losses.append(what) }
+    /// Data is lost by it; its own when nothing of it was there before the way forward.
+    mutating func loses(_ what: String, isOwn: Bool = false) {
+        report.losses.append(what)
+        if !isOwn { report.lossesOfOthers.append(what) }
+    }
 
     /// A rule found something.
     mutating func flag(_ rule: LintRule, _ message: String, why: String? = nil, safe: String? = nil) {
@@ -165,14 +187,49 @@ struct Judge {
 
     func isNew(_ relation: RelationName) -> Bool { made.contains(objectKey(.table, relation)) }
 
-    /// Notes that something was made, of which nothing was there before.
-    mutating func make(_ kind: ObjectKind, _ name: RelationName) {
-        made.insert(objectKey(kind, name))
+    /// Notes that something was made: as new when it cannot have been there before.
+    mutating func make(_ kind: ObjectKind, _ name: RelationName, isCertain: Bool = true) {
+        let key = objectKey(kind, name)
+        given.insert(comparable(key))
+        if isCertain { made.insert(key) }
         phase(.expand)
     }
 
     /// Whether something was made in this direction, or is taken back that the way forward made.
-    func isOwn(_ key: String) -> Bool { made.contains(key) || (direction == .down && undoable.contains(key)) }
+    func isOwn(_ key: NewObjects.Key) -> Bool {
+        let key = made.placed(key)
+        return made.holds(key) || forward.made.holds(key)
+    }
+
+    /// Whether all rows of a table come from this direction, or from the way forward that is taken back.
+    func hasOwnRows(_ table: RelationName) -> Bool {
+        made.ownsRows(of: table) || forward.made.holdsRows(of: made.placed(table))
+    }
+
+    /// A relation is gone, for both directions.
+    mutating func forget(_ relation: RelationName) {
+        let place = made.placed(relation)
+        made.forget(place)
+        forward.made.forget(place)
+    }
+
+    /// The name by which both directions know a thing: a function by its name alone.
+    func comparable(_ key: NewObjects.Key) -> NewObjects.Key {
+        NewObjects.Key(kind: key.kind, relation: key.relation.full, name: key.kind == .function ? "" : key.name)
+    }
+
+    /// What was there before is there no more: the way back is to bring it back.
+    mutating func takes(_ key: NewObjects.Key) {
+        // A constraint may come back under the name that the server gives it.
+        if !isOwn(key), key.kind != .constraint { taken.insert(comparable(key)) }
+    }
+
+    /// What was done is undone: nothing that it made is certain.
+    mutating func takeBack() {
+        made.clear()
+        copies = [:]
+        inserted = [:]
+    }
 
     /// The place of a line and column of the SQL in the file that people edit.
     func place(line: Int, column: Int) -> LintPlace {
@@ -182,11 +239,27 @@ struct Judge {
     }
 }
 
-/// What something is called among everything that a revision made.
-func objectKey(_ kind: ObjectKind, _ relation: RelationName, _ name: String = "") -> String {
-    // Tables and views are one kind of name, as in the server.
-    let kind: ObjectKind = [.view, .materializedView, .foreignTable, .sequence].contains(kind) ? .table : kind
-    return "\(kind.rawValue) \(relation.full) \(name)"
+/// What the way back is to know of the way forward.
+struct Forward: Sendable {
+    /// What it made: going back may take it away.
+    var made = NewObjects()
+    /// The schema before it.
+    var schema = KnownSchema()
+    /// The rows that it put in.
+    var inserted: [RelationName: [[String: String]]] = [:]
+    /// The copies that it made of rows before it changed them, by their tables.
+    var copies: [RelationName: SavedRows] = [:]
+}
+
+/// A table that holds rows of another one as they were.
+struct SavedRows: Sendable {
+    var copy: TableCopy
+    /// The columns whose old values are nowhere else.
+    var columns: Set<String> = []
+    /// Whether something relies on it.
+    var isUsed = false
+    /// Whether its condition finds other rows by now.
+    var isSpent = false
 }
 
 extension MigrationPhase {

@@ -17,12 +17,23 @@ struct KnownSchema: Sendable {
         var indexed: [[String?]] = []
         var checks: [Check] = []
         var foreignKeys: [ForeignKey] = []
+        /// The columns of its primary and unique keys, the primary first.
+        var keys: [[String]] = []
         var isPartitioned = false
-        var isView = false
+        /// The partition that takes what no other takes.
+        var defaultPartition: RelationName?
     }
 
     private var tables: [RelationName: Table] = [:]
     private var tableOfIndex: [RelationName: RelationName] = [:]
+    /// The indexes that refuse no rows.
+    private var plainIndexes: Set<RelationName> = []
+    /// The types that were made, and whether their values are held against a condition.
+    var types: [RelationName: Bool] = [:]
+    /// The views that were made: what they show is not all there is of the rows behind them.
+    var viewNames: Set<RelationName> = []
+    /// The functions that were made, by their bare names, and whether all of that name write nothing and call nothing unknown.
+    var functions: [String: Bool] = [:]
     private var viewsOfAllColumns: [RelationName: [RelationName]] = [:]
 
     subscript(name: RelationName) -> Table? {
@@ -38,6 +49,21 @@ struct KnownSchema: Sendable {
 
     /// The table that an index belongs to, when it is known.
     func table(ofIndex index: RelationName) -> RelationName? { tableOfIndex[index.full] }
+
+    /// Whether an index is known to refuse no rows.
+    func isPlainIndex(_ index: RelationName) -> Bool { plainIndexes.contains(index.full) }
+
+    /// Whether an index may hold a column: one of an expression may hold any.
+    func mayBeIndexed(_ column: String, in table: RelationName) -> Bool {
+        guard let known = self[table], known.columns[column] != nil else { return true }
+        return known.indexed.contains { $0.contains { $0 == nil || $0 == column } }
+    }
+
+    /// Whether values of a type may be held against a condition: a domain, or what nobody knows.
+    func mayBeConstrained(_ type: ColumnType) -> Bool {
+        if type.isArray || type.comesWithServer { return false }
+        return types[type.relation.full] ?? true
+    }
 
     /// The views made with `SELECT *` of a table.
     func views(ofAllColumnsOf table: RelationName) -> [RelationName] { viewsOfAllColumns[table.full] ?? [] }
@@ -70,10 +96,14 @@ struct KnownSchema: Sendable {
             case .foreignKey(let target): $0.foreignKeys.append(ForeignKey(name: name, references: target))
             case .unique, .primaryKey:
                 $0.indexed.append(constraint.columns)
+                if !constraint.columns.isEmpty {
+                    let isPrimary = constraint.kind == .primaryKey
+                    $0.keys.insert(constraint.columns, at: isPrimary ? 0 : $0.keys.count)
+                }
                 if case .primaryKey = constraint.kind {
                     for column in constraint.columns { $0.columns[column]?.isNotNull = true }
                 }
-            case .exclusion: break
+            case .exclusion: $0.indexed.append([nil])
             }
         }
         if constraint.buildsIndex { tableOfIndex[RelationName(schema: table.schema, name).full] = table }
@@ -81,7 +111,10 @@ struct KnownSchema: Sendable {
 
     mutating func add(_ index: IndexDefinition) {
         change(index.table) { $0.indexed.append(index.columns) }
-        if let name = index.name { tableOfIndex[RelationName(schema: index.table.schema, name).full] = index.table }
+        guard let name = index.name else { return }
+        let place = RelationName(schema: index.table.schema, name).full
+        tableOfIndex[place] = index.table
+        if !index.isUnique, !index.ifNotExists { plainIndexes.insert(place) }
     }
 
     mutating func validate(_ constraint: String, on table: RelationName) {
@@ -103,7 +136,9 @@ struct KnownSchema: Sendable {
 
     mutating func drop(_ kind: ObjectKind, _ name: RelationName) {
         switch kind {
-        case .index: tableOfIndex[name.full] = nil
+        case .index:
+            tableOfIndex[name.full] = nil
+            plainIndexes.remove(name.full)
         case .table, .view, .materializedView, .foreignTable: tables[name.full] = nil
         default: break
         }
@@ -114,7 +149,9 @@ struct KnownSchema: Sendable {
         case .table, .view, .materializedView, .foreignTable:
             tables[RelationName(schema: relation.schema, new).full] = tables.removeValue(forKey: relation.full)
         case .index:
-            tableOfIndex[RelationName(schema: relation.schema, new).full] = tableOfIndex.removeValue(forKey: relation.full)
+            let place = RelationName(schema: relation.schema, new).full
+            tableOfIndex[place] = tableOfIndex.removeValue(forKey: relation.full)
+            if plainIndexes.remove(relation.full) != nil { plainIndexes.insert(place) }
         case .column:
             change(relation) {
                 if var column = $0.columns.removeValue(forKey: old) {

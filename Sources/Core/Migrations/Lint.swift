@@ -34,8 +34,9 @@ public struct Lint: Sendable {
     public func report(_ revisions: [ReadRevision], heads: [String] = []) -> LintReport {
         var schema = KnownSchema()
         var reports: [RevisionReport] = []
+        var pendingColumns: Set<NewObjects.Key> = []
         for revision in revisions {
-            let judged = judge(revision, &schema)
+            let judged = judge(revision, &schema, &pendingColumns)
             if !revision.isApplied { reports.append(judged) }
         }
         return LintReport(revisions: reports, findings: clashes(revisions, heads))
@@ -65,15 +66,22 @@ public struct Lint: Sendable {
         return findings
     }
 
-    private func judge(_ revision: ReadRevision, _ schema: inout KnownSchema) -> RevisionReport {
+    private func judge(
+        _ revision: ReadRevision, _ schema: inout KnownSchema, _ pendingColumns: inout Set<NewObjects.Key>
+    ) -> RevisionReport {
         let script = revision.script
         let (text, list) = forward(revision)
-        var up = Judge(settings, .up, text, list, schema: schema, undoable: [])
+        let before = schema
+        var up = Judge(settings, .up, text, list, schema: schema, pendingColumns: pendingColumns)
         up.judge(list)
         schema = up.schema
+        if !revision.isApplied {
+            pendingColumns.formUnion(up.made.keys.filter { $0.kind == .column }.map(up.comparable))
+        }
         var down: DirectionReport?
         if case .text(let text) = script.down, let list = revision.down {
-            var judge = Judge(settings, .down, text, list, schema: schema, undoable: up.made)
+            let forward = Forward(made: up.made, schema: before, inserted: up.inserted, copies: up.copies)
+            var judge = Judge(settings, .down, text, list, schema: schema, forward: forward)
             judge.judge(list)
             down = judge.outcome
         }
@@ -107,7 +115,11 @@ extension Judge {
         }
         var allowed: [LintRule: String] = [:]
         for entry in annotations.allowances { allowed[entry.rule] = entry.reason }
-        return DirectionReport(statements: statements, findings: sorted.map(\.element), allowed: allowed)
+        return DirectionReport(
+            statements: statements, findings: sorted.map(\.element), allowed: allowed, taken: taken, given: given,
+            dropped: dropped,
+            saves: copies.filter(\.value.isUsed).map { [$0.value.copy.source.full, $0.key.full] }.sorted { "\($0)" < "\($1)" },
+            sources: sources)
     }
 }
 

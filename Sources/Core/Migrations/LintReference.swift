@@ -1,3 +1,5 @@
+internal import SerinModel
+
 /// The page of all rules, made from the same table that findings are made from.
 public enum LintReference {
     /// `docs/migrations-lint.md`, in Markdown.
@@ -13,8 +15,7 @@ public enum LintReference {
     }
 
     private static func cell(_ text: String) -> String {
-        text.split(separator: "|", omittingEmptySubsequences: false).joined(separator: "\\|")
-            .split(separator: "<", omittingEmptySubsequences: false).joined(separator: "&lt;")
+        text.rewriting("|", as: "\\|").rewriting("<", as: "&lt;")
     }
 
     private static let introduction = """
@@ -38,7 +39,7 @@ public enum LintReference {
         - **BLOCK** does so too; and whatever a comment says, the revision stays destructive, so a rollout needs approvals and a verified backup.
 
         Where rows are few (`--rows orders=1200`, 10,000 at most), what only costs time becomes a WARN.
-        """.split(separator: "\n", omittingEmptySubsequences: false).map(String.init) + [""]
+        """.textLines(keepingEmpty: true).map(String.init) + [""]
 
     private static let explanations = """
         ## Comments
@@ -69,6 +70,20 @@ public enum LintReference {
         | destructive | data is gone or overwritten | only a backup brings it back |
         | unclassified | nobody can say, or there is no way back | treated as destructive |
 
+        The way back counts too. What it loses of anything that the way forward is not known to have made makes the revision destructive, and
+        what nobody can say of it unclassified. A way back that changes nothing, or does not bring back what was dropped, replaced or renamed, is
+        none. What is lost by itself when the revision is taken back, as what was written to a new column, is listed and makes it no worse.
+
+        Made by the revision is only what cannot have been there before: `IF NOT EXISTS` and `OR REPLACE` prove nothing, a rename makes nothing
+        new, and behind a view, a foreign table or a parent of other tables there may be anybody's rows. Rows count as saved before they are
+        changed when `CREATE TABLE … AS SELECT` took all of them (or those of the same `WHERE`), with their key and the columns that change, into a
+        permanent table that stays as it is, and the way back reads it. A value counts as filled in, and not as changed, when the column is new in
+        this revision, or in an earlier pending one and asked for `IS NULL`. Rows that the way forward put in by constants may be removed again by
+        the same values of a key.
+
+        What Serin does not know to be harmless is taken to be noticed by the version that runs: defaults, identities, owners, rights, roles,
+        rules, row level security, sequences, unique indexes.
+
         A revision is `contract` when it takes something away or makes it stricter, else `migrate` when it changes rows, else `expand`. What going
         back would lose (the values of a column that the revision added) is listed with it.
 
@@ -76,7 +91,8 @@ public enum LintReference {
 
         The revisions are read from the first one on, so types, checks, indexes and foreign keys of earlier revisions are known; `--applied` says
         which are applied already and are not judged. Tables that a revision makes itself are used by nobody: their locks do not count. What a text
-        cannot say: DO, CALL, calls of functions that do not come with Postgres, functions with EXECUTE, and what the parser of version 15 refuses
+        cannot say: DO, CALL, calls of functions that do not come with Postgres anywhere in a statement, triggers on functions whose text is not known
+        to be harmless, functions with EXECUTE, programs of Alembic that ask where they run (`is_offline_mode`, `get_bind`, the environment), and what the parser of version 15 refuses
         (from 16 on: apart from `ADD CONSTRAINT … NOT NULL … NOT VALID` of version 18, which is known). All of it is D04.
 
         A change of type writes no rows from `varchar(n)` to a longer one or `text`, for a `numeric` of more digits and the same scale, for a time of
@@ -87,7 +103,7 @@ public enum LintReference {
 
         With `--trace` the pending revisions are run as well: forward, back, and forward again, each by the tool that owns them, in a database
         that is made on the server of `--scratch-env` and dropped at the end. That role needs CREATEDB. What a killed trace left is dropped by the
-        next one. The copy begins
+        next one; until then `serin migrate status` and `plan` of a database of the same server name it. The copy begins
 
         - with nothing: every revision is run, from the first one on;
         - with `--url-env`: with the schema of that database and its place among the revisions (pg_dump and pg_restore; it is only read, and no
@@ -99,6 +115,9 @@ public enum LintReference {
         Beside what the text says stands what the server did: the locks on tables that were there, read while the tool is held at the end of its
         transaction; the tables with a new file; the rows written; what is gone; the schema after the way back compared with before. A way back
         that fails or leaves another schema is R01. A lock or a rewrite that the text does not foretell is T01.
+
+        What the copy lost and the text does not speak of makes the revision destructive: D01 when a table or column is gone, D03 when rows of a
+        table that was there were changed or removed.
 
         What is D04 is settled by it, where the copy can tell. It cannot where the revision reads or changes a table that has no rows in the copy,
         as what it does there may depend on rows: use `--from-backup`. `--previous-check PATH` runs a program on each new schema that tries the
@@ -113,5 +132,5 @@ public enum LintReference {
         In GitHub Actions every finding is an annotation at its line. `--junit FILE` writes a test case for each revision, `--code-quality FILE`
         what GitLab shows in a merge request; a finding keeps its fingerprint when it moves. `serin check POLICY --offline --migrations` takes
         both too and needs no database. Neither changes the exit codes.
-        """.split(separator: "\n", omittingEmptySubsequences: false).map(String.init)
+        """.textLines(keepingEmpty: true).map(String.init)
 }

@@ -20,9 +20,10 @@ extension RevisionReport {
         if let failure = measured.up.failure {
             up.findings.append(LintFinding(.measured, at: place, "it fails on the copy: \(failure)"))
         } else {
-            if isUnknown { settle(measured) }
+            if isUnknown { settle(measured) } else { raise(measured) }
             compare(measured, isUnknown: isUnknown, vouched)
         }
+        judgeLossesOfWayBack(measured)
         judgeWayBack(measured)
         judgePrevious(measured)
     }
@@ -48,6 +49,39 @@ extension RevisionReport {
         if seen != .additive { phase = measured.up.losses.isEmpty && seen == .destructive ? .migrate : .contract }
     }
 
+    /// What the copy lost and the text does not speak of: what was read as harmless is not.
+    private mutating func raise(_ measured: RevisionMeasurement) {
+        let run = measured.up
+        func isForetold(_ table: String, _ names: [RelationName]) -> Bool { names.contains { "\($0)" == table } }
+        let known = Set(up.statements.flatMap(\.rewrites).map(\.full))
+        // A change of type that is known to keep every value writes them anew all the same.
+        let gone = run.losses.filter { loss in
+            !known.contains { loss.hasPrefix("the values of \($0).") } || !up.statements.flatMap(\.losses).isEmpty
+        }
+        let (updates, deletes) = (up.statements.flatMap(\.updates), up.statements.flatMap(\.deletes))
+        let changed = run.activity.first {
+            ($0.updated > 0 && !isForetold($0.table, updates)) || ($0.deleted > 0 && !isForetold($0.table, deletes))
+        }
+        let thrownAway = measured.thrownAway.filter { !known.contains($0.full) }
+        let (rule, words): (LintRule, String)
+        if !gone.isEmpty {
+            (rule, words) = (.destroys, "measured: \(gone.prefix(3).joined(separator: ", ")) is gone")
+        } else if let table = thrownAway.first {
+            (rule, words) = (.destroys, "measured: \(table) has a new file and the same columns")
+        } else if let changed {
+            (rule, words) = (
+                .overwrites, "measured: \(changed.updated) rows updated and \(changed.deleted) deleted in \(changed.table)"
+            )
+        } else {
+            return
+        }
+        up.findings.append(LintFinding(rule, at: place, words))
+        guard kind != .destructive else { return }
+        kind = .destructive
+        reason = words
+        phase = rule == .overwrites && phase == .expand ? .migrate : .contract
+    }
+
     /// Stronger locks and rewrites than the text foretold.
     private mutating func compare(_ measured: RevisionMeasurement, isUnknown: Bool, _ vouched: String?) {
         func find(_ severity: LintSeverity, _ words: String) {
@@ -66,6 +100,18 @@ extension RevisionReport {
         for table in measured.up.rewrites where !rewrites.contains(table.full) && kind != .destructive {
             find(.error, "it wrote every row of \(table) anew")
         }
+    }
+
+    /// Rows that the way back changed on the copy and that its text does not speak of.
+    private mutating func judgeLossesOfWayBack(_ measured: RevisionMeasurement) {
+        guard let run = measured.down, let down else { return }
+        let touched = Set(down.statements.flatMap { $0.updates + $0.deletes }.map { "\($0)" })
+        guard kind != .destructive,
+            let changed = run.activity.first(where: { $0.updated + $0.deleted > 0 && !touched.contains($0.table) })
+        else { return }
+        kind = .destructive
+        reason = "measured: the way back updates \(changed.updated) and deletes \(changed.deleted) rows of \(changed.table)"
+        up.findings.append(LintFinding(.overwrites, at: place, reason))
     }
 
     private mutating func judgeWayBack(_ measured: RevisionMeasurement) {

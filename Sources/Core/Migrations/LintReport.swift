@@ -12,8 +12,16 @@ public struct StatementReport: Sendable, Hashable {
     public var rewrites: [RelationName] = []
     /// The relations whose rows are all read under a lock that holds others up.
     public var scans: [RelationName] = []
+    /// The tables whose indexes are built anew while their rows stay as they are.
+    public var rebuilds: [RelationName] = []
+    /// The tables that were there before and whose rows it changes, as far as its text says.
+    public var updates: [RelationName] = []
+    /// The tables that were there before and whose rows it removes, as far as its text says.
+    public var deletes: [RelationName] = []
     /// What is lost by it.
     public var losses: [String] = []
+    /// What of it was there before the revision; on the way back the rest is what the way forward made.
+    public var lossesOfOthers: [String] = []
     /// Whether the previous version of the application survives it.
     public var survival = Survival.survives
     /// Its part of expand and contract; nil when it changes nothing.
@@ -38,6 +46,14 @@ public struct DirectionReport: Sendable, Hashable {
     public var findings: [LintFinding]
     /// The rules that comments allow for all of it, with their reasons.
     var allowed: [LintRule: String] = [:]
+    /// What was there before and is dropped, replaced or renamed, and what is made or called so.
+    var taken: Set<NewObjects.Key> = []
+    var given: Set<NewObjects.Key> = []
+    /// What the way back drops and the way forward did not make.
+    var dropped: Set<NewObjects.Key> = []
+    /// The tables that were changed, each with the table that the old rows were saved in, and those with the tables that were read.
+    var saves: [[RelationName]] = []
+    var sources: Set<[RelationName]> = []
 }
 
 /// What is known of one revision.

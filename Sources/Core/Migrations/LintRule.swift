@@ -61,25 +61,26 @@ public enum LintRule: String, Sendable, Hashable, CaseIterable {
     public var title: String {
         switch self {
         case .destroys:
-            "data is destroyed: DROP TABLE, COLUMN, SCHEMA, DATABASE, TYPE or MATERIALIZED VIEW, TRUNCATE, DELETE without WHERE, DROP … CASCADE"
+            "data is destroyed: DROP TABLE, COLUMN, SCHEMA, DATABASE, TYPE or MATERIALIZED VIEW, TRUNCATE, DELETE without WHERE, SET UNLOGGED, DROP … CASCADE"
         case .narrows:
             "values may be cut, rounded or change meaning: a narrower type, a conversion by an expression, a renamed enum value"
         case .overwrites: "existing values are overwritten, or rows deleted, and the old ones saved nowhere"
         case .unknown:
-            "nobody can say what it does without running it: DO, dynamic SQL, calls of functions, what the parser refuses, SQL that cannot be generated offline"
+            "nobody can say what it does without running it: DO, dynamic SQL, calls of functions anywhere in a statement, triggers that run such, what the parser refuses, SQL that cannot be generated offline"
         case .replaces: "a view, function, trigger, rule, sequence, policy or constraint is dropped or replaced"
         case .indexBlocks:
-            "an index is built, dropped or rebuilt without CONCURRENTLY on a table in use, or with it inside a transaction"
+            "an index is built, dropped or rebuilt without CONCURRENTLY on a table in use, by a change of collation too, or with it inside a transaction"
         case .rewrites:
-            "every row is written anew while nobody can read: volatile default, serial, identity or stored column, most changes of type, SET (UN)LOGGED, CLUSTER, VACUUM FULL"
+            "every row is written anew while nobody can read: volatile default, serial, identity or stored column, a column of a domain with a condition, most changes of type, SET (UN)LOGGED, CLUSTER, VACUUM FULL"
         case .notNullScans: "SET NOT NULL reads the whole table while nobody can read or write"
         case .constraintScans: "ADD CHECK or ADD FOREIGN KEY without NOT VALID, or VALIDATE in the same transaction"
         case .uniqueBuilds: "ADD UNIQUE, PRIMARY KEY or EXCLUDE builds its index while nobody can read or write"
-        case .noTimeout: "lock_timeout or statement_timeout is switched off"
+        case .noTimeout:
+            "lock_timeout or statement_timeout is switched off or made longer than the policy allows, or application_name is changed"
         case .holdsLock: "more is done in the transaction that holds ACCESS EXCLUSIVE, or several tables in use are locked"
         case .bigChange: "UPDATE or DELETE of many rows at once"
         case .partitionOrLock:
-            "DETACH PARTITION, REFRESH MATERIALIZED VIEW without CONCURRENTLY, a partition created in place, LOCK TABLE"
+            "DETACH PARTITION, a partition beside a default one, REFRESH MATERIALIZED VIEW without CONCURRENTLY, a partition created in place, LOCK TABLE"
         case .foreignKeyWithoutIndex: "a foreign key whose columns no index starts with"
         case .breaksPrevious:
             "the version that runs now may break: something renamed, moved or gone, NOT NULL without a default, a default dropped"

@@ -25,6 +25,11 @@ public struct LintSettings: Sendable, Hashable {
         self.wantsWayBack = wantsWayBack
     }
 
+    /// The longest that a statement may wait for a lock by its own word, in milliseconds.
+    public var lockTimeout: Int64 = 2000
+    /// The longest that a statement may take by its own word, in milliseconds.
+    public var statementTimeout: Int64 = 900_000
+
     func isSmall(_ table: RelationName) -> Bool { rowCount(table).map { $0 <= smallTable } ?? false }
 
     func rowCount(_ table: RelationName) -> Int? { rows[table.name] ?? rows["\(table)"] ?? rows["\(table.full)"] }

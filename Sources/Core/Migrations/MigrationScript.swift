@@ -52,6 +52,8 @@ public struct MigrationText: Sendable, Hashable {
     public var wrapping: Wrapping
     /// Whether a tool generated the SQL from the file: lines of the SQL are then not lines of the file.
     public var isGenerated: Bool
+    /// Whether a tool writes in it where the database is, as generated SQL does.
+    public var holdsRecord: Bool
     /// The whole text of the file, when SQL was generated from it: suppressions are read from its comments too.
     public var source: [UInt8]?
 
@@ -64,6 +66,7 @@ public struct MigrationText: Sendable, Hashable {
         self.sql = sql
         self.wrapping = wrapping
         self.isGenerated = isGenerated
+        holdsRecord = isGenerated
         self.source = source
     }
 }

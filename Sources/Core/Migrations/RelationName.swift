@@ -1,3 +1,5 @@
+internal import SerinModel
+
 /// The name of a table, index, view or the like, with its schema when the SQL says it.
 public struct RelationName: Sendable, Hashable, CustomStringConvertible {
     /// The schema; nil when the search path decides.
@@ -24,5 +26,5 @@ public func quoted(_ identifier: String) -> String {
         identifier.utf8.allSatisfy { (0x61...0x7A).contains($0) || (0x30...0x39).contains($0) || $0 == 0x5F }
         && identifier.utf8.first.map { !(0x30...0x39).contains($0) } == true
     if isPlain { return identifier }
-    return "\"" + identifier.split(separator: "\"", omittingEmptySubsequences: false).joined(separator: "\"\"") + "\""
+    return identifier.doubling("\"")
 }

@@ -62,17 +62,20 @@ public struct RevisionMeasurement: Sendable, Hashable {
         return down.failure == nil && again.failure == nil && remains.isEmpty && again.changes == up.changes
     }
 
+    /// The tables with a file of their own and rows put in again, or no other column: nobody can say that the old rows are among them.
+    var thrownAway: [RelationName] {
+        up.rewrites.filter { table in
+            up.activity.contains { $0.table == "\(table)" && $0.inserted > 0 }
+                || !up.changes.contains { $0.contains("column \(table).") }
+        }
+    }
+
     /// What a revision is by what was measured alone, and why.
     ///
     /// A copy without rows proves nothing about what rows decide: what reads or changes such a table stays unclassified.
     public var classified: (kind: MigrationClass, reason: String) {
         if let failure = up.failure { return (.unclassified, "it fails on the copy: \(failure)") }
         if !up.losses.isEmpty { return (.destructive, "measured: \(Self.list(up.losses)) is gone") }
-        // A file of its own and rows put in again, or no other column: nobody can say that the old rows are among them.
-        let thrownAway = up.rewrites.filter { table in
-            up.activity.contains { $0.table == "\(table)" && $0.inserted > 0 }
-                || !up.changes.contains { $0.contains("column \(table).") }
-        }
         if !thrownAway.isEmpty {
             return (.destructive, "measured: \(Self.list(thrownAway.map(\.description))) has a new file and the same columns")
         }

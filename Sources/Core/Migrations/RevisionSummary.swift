@@ -7,8 +7,8 @@ struct RevisionSummary {
     let up: DirectionReport
     let down: DirectionReport?
 
-    /// Whether the way back does something.
-    private var hasDown: Bool { down?.statements.contains { $0.phase != nil || $0.mystery != nil || !$0.locks.isEmpty } ?? false }
+    /// Whether the way back changes something: a look at a table is none.
+    private var hasDown: Bool { down?.statements.contains { $0.phase != nil || $0.mystery != nil } ?? false }
 
     var report: RevisionReport {
         let (kind, reason) = classified
@@ -38,6 +38,7 @@ struct RevisionSummary {
         }
         let losses = up.statements.flatMap(\.losses)
         if !losses.isEmpty { return (.destructive, "loses " + Self.list(losses)) }
+        if let worse = wayBackHarm { return worse }
         let survival = up.statements.reduce(Survival.survives) { $0.and($1.survival) }
         switch survival {
         case .survives: return (.additive, "the previous version does not notice it")
@@ -46,17 +47,34 @@ struct RevisionSummary {
         }
     }
 
+    /// What the way back does to what the way forward did not make; nil when nothing.
+    private var wayBackHarm: (MigrationClass, String)? {
+        guard let down else { return nil }
+        let definitions = down.dropped.subtracting(down.given).map { "the \($0.words) as it was" }.sorted()
+        let losses = down.statements.flatMap(\.lossesOfOthers) + definitions
+        if !losses.isEmpty {
+            return (.destructive, "the way back loses what the way forward is not known to have made: " + Self.list(losses))
+        }
+        if let statement = down.statements.first(where: { $0.mystery != nil && $0.declared == nil }),
+            let mystery = statement.mystery
+        {
+            return (.unclassified, "nobody can say what the way back does: \(mystery)")
+        }
+        return nil
+    }
+
     /// The class of what the previous version may not survive: what its way back says.
     private func wayBackClass(_ why: String) -> (MigrationClass, String) {
         guard wantsWayBack else { return (.reversible, why) }
         guard let down, hasDown else { return (.unclassified, why + "; and there is no way back") }
-        if let statement = down.statements.first(where: { $0.mystery != nil && $0.declared == nil }),
-            let mystery = statement.mystery
-        {
-            return (.unclassified, why + "; and nobody can say what the way back does: \(mystery)")
+        if let unread = up.saves.first(where: { !down.sources.contains($0) }) {
+            return (.destructive, why + "; and the way back does not read \(unread[1].name), which holds the old values")
         }
-        if down.findings.contains(where: { [.destroys, .narrows, .overwrites].contains($0.rule) && $0.severity == .block }) {
-            return (.destructive, why + "; and the way back loses " + Self.list(down.statements.flatMap(\.losses)))
+        // A program that a comment vouches for may bring back anything.
+        if !down.statements.contains(where: { $0.declared != nil }),
+            let missing = up.taken.subtracting(down.given).map(\.words).min()
+        {
+            return (.unclassified, why + "; and the way back does not bring back the \(missing)")
         }
         return (.reversible, why)
     }

@@ -3,7 +3,7 @@ public enum StatementAction: Sendable, Hashable {
     /// `CREATE TABLE`
     case createTable(TableDefinition)
     /// `CREATE TABLE … AS`, `SELECT … INTO`, `CREATE MATERIALIZED VIEW`
-    case createTableAs(RelationName, from: [RelationName])
+    case createTableAs(TableQuery)
     /// `ALTER TABLE`
     case alterTable(RelationName, [TableChange])
     /// `CREATE INDEX`
@@ -28,8 +28,8 @@ public enum StatementAction: Sendable, Hashable {
     case analyze([RelationName])
     /// `REFRESH MATERIALIZED VIEW`
     case refresh(RelationName, concurrently: Bool)
-    /// `CREATE TRIGGER`
-    case createTrigger(String, on: RelationName, isReplaced: Bool)
+    /// `CREATE TRIGGER`, and the function that it runs.
+    case createTrigger(String, on: RelationName, isReplaced: Bool, runs: RelationName)
     /// `CREATE RULE`
     case createRule(String, on: RelationName, isReplaced: Bool)
     /// `CREATE POLICY`, `ALTER POLICY`
@@ -46,8 +46,8 @@ public enum StatementAction: Sendable, Hashable {
     case comment(RelationName?)
     /// `LOCK TABLE`
     case lock([RelationName], TableLock)
-    /// `INSERT`, `COPY … FROM`; the tables that are read.
-    case insert(RelationName, from: [RelationName])
+    /// `INSERT`, `COPY … FROM`; the tables that are read, and the rows by their columns when the text says all of them.
+    case insert(RelationName, from: [RelationName], rows: [[String: String]] = [])
     /// `UPDATE`
     case update(DataChange)
     /// `DELETE`
@@ -58,6 +58,8 @@ public enum StatementAction: Sendable, Hashable {
     case select([RelationName], locksRows: Bool)
     /// A function is called, or code is run, that may do anything.
     case opaque(String)
+    /// Functions of Postgres are called, unless something else has their names.
+    case calls([String])
     /// `CREATE FUNCTION`, `CREATE PROCEDURE`
     case createFunction(FunctionDefinition)
     /// `SET`, `RESET`, `set_config`; the value is nil for `RESET` and `DEFAULT`.
@@ -69,13 +71,19 @@ public enum StatementAction: Sendable, Hashable {
     /// `ROLLBACK`, `ABORT`
     case rollback
     /// `SAVEPOINT`, `RELEASE`, `ROLLBACK TO`
-    case savepoint
+    case savepoint(isTakenBack: Bool)
     /// Permissions, roles, extensions, programs: what a reviewer of security wants to see.
     case security(String)
-    /// `ALTER SEQUENCE`
-    case alterSequence(RelationName)
-    /// It makes something new that locks no table; what, in words.
-    case create(ObjectKind, RelationName)
+    /// What is not known to be harmless to whoever uses these now; in words. No names: nobody can say what.
+    case unsettles(String, of: ObjectKind, [RelationName])
+    /// `ALTER SEQUENCE`, `setval`; what of it changes the numbers that are given, nil when nothing.
+    case alterSequence(RelationName, String?)
+    /// It makes something that locks no table; certain when it cannot be there already.
+    case create(ObjectKind, RelationName, isCertain: Bool = true)
+    /// `CREATE TYPE`, `CREATE DOMAIN`; whether its values are held against a condition.
+    case createType(RelationName, isConstrained: Bool)
+    /// `DISCARD TEMP`, `DISCARD ALL`
+    case discardTemporary
     /// It needs at least this version of the server.
     case needs(version: Int, String)
     /// It changes nothing that matters here.
@@ -104,6 +112,14 @@ public struct TableDefinition: Sendable, Hashable {
     public var parents: [RelationName]
     /// Whether it is itself divided into partitions.
     public var isPartitioned: Bool
+    /// Whether it takes the rows that no other partition takes.
+    public var isDefaultPartition = false
+    /// Whether it goes with the session.
+    public var isTemporary = false
+    /// Whether it goes with the transaction.
+    public var dropsOnCommit = false
+    /// Whether its rows are elsewhere.
+    public var isForeign = false
 
     /// A table.
     public init(
@@ -117,6 +133,49 @@ public struct TableDefinition: Sendable, Hashable {
         self.partitionOf = partitionOf
         self.parents = parents
         self.isPartitioned = isPartitioned
+    }
+}
+
+/// `CREATE TABLE … AS` and its kin.
+public struct TableQuery: Sendable, Hashable {
+    /// The new table or materialized view.
+    public var name: RelationName
+    /// The tables that are read.
+    public var sources: [RelationName]
+    /// Whether it goes with the session.
+    public var isTemporary: Bool
+    /// Whether a table of this name may be there already.
+    public var ifNotExists: Bool
+    /// The rows that it keeps as they are; nil when it computes others, or none.
+    public var copy: TableCopy?
+
+    /// A query.
+    public init(
+        _ name: RelationName, from sources: [RelationName], isTemporary: Bool = false, ifNotExists: Bool = false,
+        copy: TableCopy? = nil
+    ) {
+        self.name = name
+        self.sources = sources
+        self.isTemporary = isTemporary
+        self.ifNotExists = ifNotExists
+        self.copy = copy
+    }
+}
+
+/// Rows of one table as they are.
+public struct TableCopy: Sendable, Hashable {
+    /// The table.
+    public var source: RelationName
+    /// Which columns; nil is all.
+    public var columns: [String]?
+    /// Which rows, as a text that is the same for the same condition; nil is all.
+    public var condition: String?
+
+    /// A copy.
+    public init(of source: RelationName, columns: [String]?, condition: String?) {
+        self.source = source
+        self.columns = columns
+        self.condition = condition
     }
 }
 
@@ -155,6 +214,8 @@ public struct DropOrder: Sendable, Hashable {
     public var kind: ObjectKind
     /// Their names.
     public var names: [RelationName]
+    /// The types that each function takes, in the order of the names; nil when the text does not say.
+    public var arguments: [String?] = []
     /// The table of a trigger, rule or policy.
     public var table: RelationName?
     /// Whether what depends on it goes too.
@@ -189,6 +250,10 @@ public struct DataChange: Sendable, Hashable {
     public var columnsThatAreNull: [String]
     /// The other tables that are read.
     public var sources: [RelationName]
+    /// Which rows, as a text that is the same for the same condition; nil when it cannot be compared.
+    public var condition: String?
+    /// The values that the condition demands of columns.
+    public var values: [String: [String]] = [:]
 
     /// A change of rows.
     public init(
@@ -216,6 +281,12 @@ public struct FunctionDefinition: Sendable, Hashable {
     public var isSecurityDefiner: Bool
     /// Whether it fixes its own search path.
     public var setsSearchPath: Bool
+    /// The types that it takes.
+    public var arguments = ""
+    /// Whether triggers run it.
+    public var isTrigger = false
+    /// Whether its body is known to write to no table and to call nothing of which nobody knows what it does.
+    public var isQuiet = false
 
     /// A function.
     public init(

@@ -24,6 +24,8 @@ public struct ColumnDefinition: Sendable, Hashable {
     public var isNotNull: Bool
     /// The constraints written behind it.
     public var constraints: [ConstraintDefinition]
+    /// The order of its texts, when the text says it.
+    public var collation: String?
 
     /// A column.
     public init(
@@ -64,6 +66,10 @@ public struct ConstraintDefinition: Sendable, Hashable {
     public var isNotValid: Bool
     /// The index that becomes the constraint's; nil when one is built.
     public var index: String?
+    /// Whether a change of the row that is pointed to changes those that point to it.
+    public var cascades = false
+    /// The column that a check compares with constants, so that it refuses no row without it; nil when it does more.
+    public var comparedColumn: String?
 
     /// A constraint.
     public init(name: String? = nil, _ kind: Kind, columns: [String] = [], isNotValid: Bool = false, index: String? = nil) {
@@ -78,11 +84,11 @@ public struct ConstraintDefinition: Sendable, Hashable {
 /// One subcommand of `ALTER TABLE`.
 public enum TableChange: Sendable, Hashable {
     /// `ADD COLUMN`
-    case addColumn(ColumnDefinition)
+    case addColumn(ColumnDefinition, ifNotExists: Bool = false)
     /// `DROP COLUMN`
     case dropColumn(String, cascades: Bool)
     /// `ALTER COLUMN … TYPE`
-    case changeType(column: String, to: ColumnType, TypeChange.Conversion)
+    case changeType(column: String, to: ColumnType, TypeChange.Conversion, collation: String? = nil)
     /// `ALTER COLUMN … SET NOT NULL`
     case setNotNull(String)
     /// `ALTER COLUMN … DROP NOT NULL`
@@ -91,8 +97,10 @@ public enum TableChange: Sendable, Hashable {
     case setDefault(String)
     /// `ALTER COLUMN … DROP DEFAULT`
     case dropDefault(String)
-    /// `ALTER COLUMN … ADD GENERATED … AS IDENTITY`, and changes and removal of it.
-    case identity(String)
+    /// `ALTER COLUMN … ADD GENERATED … AS IDENTITY`
+    case addIdentity(String)
+    /// `ALTER COLUMN … SET GENERATED`, `RESTART` and `DROP IDENTITY`: what, in words.
+    case changeIdentity(String, String)
     /// `ALTER COLUMN … DROP EXPRESSION`
     case dropExpression(String)
     /// `ADD CONSTRAINT`
@@ -103,24 +111,28 @@ public enum TableChange: Sendable, Hashable {
     case dropConstraint(String, cascades: Bool)
     /// `ALTER CONSTRAINT`
     case alterConstraint(String)
-    /// `SET LOGGED`, `SET UNLOGGED`, `SET TABLESPACE`, `SET ACCESS METHOD`: every row is written anew.
+    /// `SET LOGGED`, `SET TABLESPACE`: every row is written anew.
     case store(String)
+    /// `SET UNLOGGED`
+    case setUnlogged
     /// `SET ACCESS METHOD`, which is there from version 15.
     case setAccessMethod
     /// What changes no rows and is quick under SHARE UPDATE EXCLUSIVE: statistics, storage parameters, `CLUSTER ON`.
     case setParameters(String)
-    /// What changes no rows and is quick under ACCESS EXCLUSIVE: owner, storage of a column, replica identity.
+    /// What changes no rows, is quick under ACCESS EXCLUSIVE and is noticed by nobody: the storage of a column.
     case setProperty(String)
+    /// What changes no rows, is quick under ACCESS EXCLUSIVE and may be noticed: owner, rules, replica identity.
+    case setBehaviour(String)
     /// `ENABLE TRIGGER`, `DISABLE TRIGGER`
     case switchTrigger(String)
     /// `ENABLE ROW LEVEL SECURITY` and its kin.
     case rowSecurity(isEnabled: Bool)
     /// `ATTACH PARTITION`
-    case attach(RelationName)
+    case attach(RelationName, isDefault: Bool = false)
     /// `DETACH PARTITION`
     case detach(RelationName, concurrently: Bool)
     /// `INHERIT`, `NO INHERIT`
-    case inherit(RelationName)
+    case inherit(RelationName, isLeft: Bool = false)
     /// What Serin does not know.
     case other(String)
 }

@@ -155,7 +155,7 @@ extension MigrationPolicy {
     /// slash is looked for on the path, and what else is given to `commands` is theirs.
     public mutating func resolve(in folder: String) {
         func resolved(_ path: String) -> String { path.hasPrefix("/") || folder.isEmpty ? path : "\(folder)/\(path)" }
-        func program(_ word: String) -> String { word.contains("/") ? resolved(word) : word }
+        func program(_ word: String) -> String { word.has("/") ? resolved(word) : word }
         func words(_ words: [String]) -> [String] { words.prefix(1).map(program) + words.dropFirst() }
         switch tool {
         case .alembic(let config, let name, let directory):

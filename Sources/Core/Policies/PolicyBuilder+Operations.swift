@@ -60,7 +60,7 @@ extension PolicyBuilder {
         else {
             return "is no folder; expected file:/// and an absolute path"
         }
-        let path = text.dropFirst(BackupPlan.scheme.count).split(separator: "/")
+        let path = text.dropFirst(BackupPlan.scheme.count).parts(at: "/")
         if path.contains("..") { return "leads upwards" }
         if text.contains("%") { return "holds a %, and a folder is written here as it is called" }
         return others.contains { $0.split(separator: "/") == text.split(separator: "/") } ? "is named twice" : nil

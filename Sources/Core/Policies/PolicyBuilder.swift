@@ -240,12 +240,12 @@ struct PolicyBuilder {
     }
 }
 
-private let specialCharacters = Set("\\.+*?()|[]{}^$")
+private let specialCharacters = "\\.+*?()|[]{}^$"
 
-private func isLiteral(_ pattern: String) -> Bool { !pattern.contains(where: specialCharacters.contains) }
+private func isLiteral(_ pattern: String) -> Bool { !pattern.unicodeScalars.contains { specialCharacters.has($0) } }
 
 private func escaped(_ text: String) -> String {
-    text.map { specialCharacters.contains($0) ? "\\\($0)" : "\($0)" }.joined()
+    text.rewriting { specialCharacters.has($0) ? "\\\($0)" : nil }
 }
 
 extension ReadSection {

@@ -1,3 +1,5 @@
+internal import SerinModel
+
 /// The reference of every key as Markdown tables, from the same declarations that the parser follows.
 public func policyReference(drivers: [DriverSchema]) -> String {
     var writer = ReferenceWriter()
@@ -81,8 +83,6 @@ private struct ReferenceWriter {
 
     /// A `|` would end the cell.
     private func cell(_ text: String) -> String {
-        var result = ""
-        for character in text { result += character == "|" ? "\\|" : String(character) }
-        return result
+        text.rewriting("|", as: "\\|")
     }
 }

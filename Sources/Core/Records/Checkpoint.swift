@@ -1,3 +1,11 @@
+/// What was noted of a journal outside of it, to be found in it again.
+public enum NotedJournal: Sendable, Hashable {
+    /// The hash of its last entry.
+    case head(Checkpoint)
+    /// The root of its Merkle tree.
+    case tree(TreeHead)
+}
+
 /// A journal's size and the hash of its last entry, noted outside of it: a later journal that is shorter, or has another entry
 /// there, has been cut or rewritten.
 public struct Checkpoint: Sendable, Hashable, CustomStringConvertible {

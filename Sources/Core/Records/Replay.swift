@@ -74,6 +74,8 @@ public struct Replay<Machine: Replayable>: Sendable {
     private var last: (sequence: Int64, epoch: Int64, at: Instant)?
     private var inexact = 0
     private var hasBegun = false
+    /// The last entry's record; nil before the first.
+    public private(set) var record: Record?
 
     /// The replay of a rollout.
     ///
@@ -87,6 +89,9 @@ public struct Replay<Machine: Replayable>: Sendable {
 
     /// Whether it is the replay of this rollout.
     public func isOf(_ id: RolloutID) -> Bool { rollout == id }
+
+    /// The machine after the last entry; nil before its creation.
+    public var current: Machine? { machine }
 
     /// Learns of engines that opened the store since.
     public mutating func learn(_ engines: EngineHistory) { self.engines = engines }
@@ -117,6 +122,7 @@ public struct Replay<Machine: Replayable>: Sendable {
         case .effect(let effect): try compare(effect, entry)
         }
         last = (entry.sequence, entry.epoch, entry.at)
+        self.record = record
     }
 
     private mutating func create(_ charter: Charter, _ entry: Entry) throws(ReplayError) {

@@ -53,7 +53,7 @@ extension EvidencePlan {
         let naming = prometheus.canary.filter { label in
             guard label.value.contains(version), !prometheus.control.contains(label) else { return false }
             guard let other = prometheus.control.first(where: { $0.name == label.name }) else { return true }
-            return label.value == version || other.value == label.value.replacing(version, with: previous)
+            return label.value == version || other.value == label.value.rewriting(version, as: previous)
         }
         // An override that shortens the evidence below the default means it with and without history.
         let isShortened = timing.minEvidence < TimingPolicy().minEvidence

@@ -15,6 +15,8 @@ public struct RollbackQuestion: Sendable, Hashable {
     public var schema: MigrationPolicy.Schema
     /// What was written since the plan was made, by table; nil when nobody can tell.
     public var written: [TableActivity]?
+    /// What the migration wrote itself; nil when nobody counted.
+    public var own: [TableActivity]?
     /// Whether what the migration wrote itself is among it, because nobody counted that.
     public var countsOwn = false
     /// Whether the rollout has a verified backup, or will have one before it migrates.
@@ -72,6 +74,7 @@ public struct RollbackQuestion: Sendable, Hashable {
             written: own.flatMap { written?.without($0) } ?? written,
             hasBackup: restorePoint?.state.isVerified ?? false, backupMoment: restorePoint.map { "\($0.at)" } ?? "the backup",
             canFence: rules?.maintenance != nil, canRestore: rules?.restore != nil, approvals: rules?.approvals ?? 0)
+        self.own = own
         countsOwn = own == nil
     }
 
@@ -126,7 +129,7 @@ public struct RollbackQuestion: Sendable, Hashable {
         guard canRestore else { return .unknown("\(what), and the policy does not say how it is restored") }
         var tables: [String] = []
         for table in dangerous.flatMap(\.tables).sorted() where tables.last != table { tables.append(table) }
-        let isKnown = dangerous.allSatisfy { !$0.tables.isEmpty }
+        let isKnown = dangerous.allSatisfy { $0.kind != .unclassified && !$0.tables.isEmpty } && isWithin(tables)
         let isConfined = isKnown && applied.allSatisfy(\.hasDown)
         var choices = [RollbackPlan.Choice(.keep, loss: "what the migration destroyed stays lost")]
         if isConfined {
@@ -151,6 +154,14 @@ public struct RollbackQuestion: Sendable, Hashable {
         return RollbackPlan(
             way: way, reason: "\(what); \(because)", people: max(approvals, way == .salvage ? 1 : 2), choices: choices,
             tables: way == .salvage ? tables : [])
+    }
+
+    /// Whether no row that the migration changed or deleted is known to lie in another table: what was counted disproves what was read.
+    private func isWithin(_ tables: [String]) -> Bool {
+        (own ?? []).allSatisfy { counted in
+            counted.updated == 0 && counted.deleted == 0
+                || tables.contains { counted.table == $0 || counted.table.hasSuffix(".\($0)") }
+        }
     }
 
     /// What was written to some tables; a name without its schema stands for that table in any. Nil when one was not counted.

@@ -47,7 +47,7 @@ extension Rollout {
     }
 
     /// The plan that people are asked about, by the first digits of its hash.
-    var awaitedPlan: String? { approvalHash.map { String($0.prefix(12)) } }
+    public var awaitedPlan: String? { approvalHash.map { String($0.prefix(12)) } }
 
     /// Why an approval does not count: it was given for no plan, or for another one.
     func refusalOfPlan(_ command: Command) -> Refusal? {

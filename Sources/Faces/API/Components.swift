@@ -28,6 +28,7 @@ enum Components {
         [
             ("Decision", decision), ("Log", log), ("Explanation", explanation), ("Entry", entry), ("Evidence", evidence),
             ("Journal", journal), ("Checkpoint", checkpoint), ("Services", services),
+            ("SignedCheckpoint", signedCheckpoint), ("Proof", proof),
         ]
     }
 
@@ -173,6 +174,22 @@ enum Components {
             "head": Schema.text(pattern: "^[0-9]+:[0-9a-f]{64}$"),
         ])
     }
+
+    private static var signedCheckpoint: JSONValue {
+        Schema.object([
+            "schema": constant("serin.dev/signed-checkpoint/v1"), "service": Schema.name(limit: 63), "size": Schema.integer,
+            "root": hash, "note": Schema.text(), "key": hash,
+        ])
+    }
+
+    private static var proof: JSONValue {
+        Schema.object([
+            "schema": constant("serin.dev/proof/v1"), "rollout": rolloutName, "entry": Schema.reference("Entry"),
+            "index": Schema.integer, "path": Schema.list(hash), "checkpoint": Schema.text(), "key": hash,
+        ])
+    }
+
+    private static let hash = Schema.text(pattern: "^[0-9a-f]{64}$")
 
     private static var services: JSONValue {
         Schema.object([

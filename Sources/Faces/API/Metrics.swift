@@ -58,16 +58,14 @@ public struct MetricText: Sendable {
     public var text: String { families.joined() }
 
     private static func escaped(_ text: String, quotes: Bool) -> String {
-        var result = ""
-        for character in text.unicodeScalars {
-            switch character {
-            case "\\": result += "\\\\"
-            case "\n": result += "\\n"
-            case "\"" where quotes: result += "\\\""
-            default: result.unicodeScalars.append(character)
+        text.rewriting { scalar in
+            switch scalar {
+            case "\\": "\\\\"
+            case "\n": "\\n"
+            case "\"" where quotes: "\\\""
+            default: nil
             }
         }
-        return result
     }
 
     private static func number(_ value: Double) -> String {

@@ -155,7 +155,7 @@ public struct Assembly: Sendable {
     public var openJournal: @Sendable (ServiceName, StateRoot) async throws(OperationError) -> (any RolloutOperations)?
     /// Checks one service's journal, which no controller holds, against a noted head, and replays one or all rollouts.
     public var verify:
-        @Sendable (ServiceName, RolloutID?, _ noted: Checkpoint?, StateRoot) async throws(OperationError) -> Verification
+        @Sendable (ServiceName, RolloutID?, _ noted: NotedJournal?, StateRoot) async throws(OperationError) -> Verification
     /// The JSON Schema of policies.
     public var policySchema: @Sendable () -> String
     /// How migrations are read for the lint, without a database.
@@ -181,7 +181,7 @@ public struct Assembly: Sendable {
         openAccess: @escaping @Sendable (StateRoot) async throws(OperationError) -> any AccessStore,
         openJournal: @escaping @Sendable (ServiceName, StateRoot) async throws(OperationError) -> (any RolloutOperations)?,
         verify:
-            @escaping @Sendable (ServiceName, RolloutID?, Checkpoint?, StateRoot) async throws(OperationError) -> Verification,
+            @escaping @Sendable (ServiceName, RolloutID?, NotedJournal?, StateRoot) async throws(OperationError) -> Verification,
         policySchema: @escaping @Sendable () -> String,
         backups: BackupAssembly,
         daemon: DaemonAssembly,

@@ -70,6 +70,10 @@ public protocol BackupWork: Sendable {
     func drop(_ database: String, by principal: Principal) async throws(Failure)
     /// Drops the replaced ones whose time is over.
     func dropDue(by principal: Principal) async throws(Failure) -> SideDatabases.Pruned
+    /// Gives a person a backup as a file: its plain bytes, or those that are stored with the manifest beside.
+    func export(
+        _ record: BackupRecord, to file: String, destination: String?, isStored: Bool, reason: String, by principal: Principal
+    ) async throws(Failure) -> BackupExport.Exported
     /// Restores what is no dump of a database into a folder, or into the server of `restore.url`.
     func unpack(_ record: BackupRecord, _ wish: RestoreWish, by principal: Principal) async throws(Failure) -> RestoredFolder
     /// Restores a cluster of its own and recovers it to a point in time; without a backup, the nearest one before it.
@@ -82,8 +86,8 @@ public protocol BackupWork: Sendable {
     /// Rehearses a restore into an isolated server; nil chooses the backup as the policy says.
     func drill(_ policy: DrillPolicy, _ backup: BackupID?, seed: UInt64?, by principal: Principal) async throws(Failure)
         -> DrillReport
-    /// The authentication code of something that this plan's backups say, by the key of their manifests.
-    func seal(_ bytes: [UInt8]) throws(Failure) -> String
+    /// What seals what this plan's backups say: the key of their manifests, and those that were used before.
+    var seal: ManifestSeal { get throws(Failure) }
     /// Keeps the write-ahead log followed until its task is cancelled, where the plan asks for it, and tells each change.
     func follow(_ told: @escaping @Sendable (LogFollower.Status) async -> Void) async throws(Failure)
     /// How many bytes of write-ahead log the server has that were not received; nil where the plan receives none.
@@ -94,6 +98,12 @@ public protocol BackupWork: Sendable {
     func mirror() async throws(Failure) -> CatalogueMirror.Report?
     /// Writes the row by which drills measure what would be lost; nothing where the plan asks for none.
     func beat() async throws(Failure)
+    /// Asks the tool that keeps the bytes itself, where the plan has one, what its own retention has removed since, and tells the
+    /// catalogue: that is quarantined, and counts nowhere as a backup any more.
+    ///
+    /// - Returns: What is gone since the last time.
+    /// - Throws: When the tool cannot say, which says nothing about any backup.
+    func noteExpired(by principal: Principal) async throws(Failure) -> [BackupID]
     /// What a destination really holds.
     func contents(of destination: String) async throws(Failure) -> DestinationContents
     /// Makes the backups of a destination's manifests known again.

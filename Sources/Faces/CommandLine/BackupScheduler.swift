@@ -87,6 +87,7 @@ struct BackupScheduler {
         } catch {
             if error.isNothing {
                 session.note("\(clock.now()) \(target): nothing to back up: \(error.failure.message)")
+                await backups.noteNothing(item.kind, target.description, error, at: clock.now())
             } else {
                 session.complain("no backup of \(target) was made: \(error)")
             }
@@ -109,12 +110,12 @@ struct BackupScheduler {
         do throws(Failure) {
             let done = try await backups.work(loaded, "serin daemon").prune(
                 lastRun: notes[CareAgenda.pruneTopic]?.at, agreed: false, by: .serin)
-            var words = "\(done.report.deleted.count) copies deleted, \(done.report.warned.count) warned"
-            if !done.report.failures.isEmpty { words += ", \(done.report.failures.count) not done" }
+            var words = done.report.words
             if done.plan.needsApproval {
                 words =
                     "\(done.plan.deletions.count) deletions wait for a person: serin backup prune \(plain(loaded.file)) --dry-run"
-                try await backups.note(CareAgenda.pruneTopic, target, nil, words, at: now)
+                // Not as a run: the next one measures the clock by the last that was one.
+                try await backups.note(CareAgenda.waitingTopic, target, nil, words, at: now)
             }
             backups.session.note("\(now) \(target): retention: \(words)")
         } catch {
@@ -175,8 +176,6 @@ struct BackupScheduler {
     }
 
     private func agenda() async throws(Failure) -> BackupAgenda {
-        BackupAgenda(
-            of: loaded.plan, try await backups.state().records, at: clock.now(), chance: chance,
-            offsets: backups.session.assembly.backups.offsets)
+        try await backups.agenda(of: loaded.plan, at: clock.now(), chance: chance)
     }
 }

@@ -35,7 +35,7 @@ public struct CommandLineProgram: Sendable {
     static let table = CommandTable(
         verbs: [
             .check, .plan, .run, .start, .status, .wait, .halt, .hold, .resume, .promote, .rollback, .approve, .why, .log,
-            .verify,
+            .verify, .checkpoint,
             .schema, .daemon, .hookTest, .notifyTest, .support, .version, .watchdog,
         ] + Subcommand.tokens + Subcommand.configuration + Subcommand.backups + Subcommand.migrations,
         groups: [

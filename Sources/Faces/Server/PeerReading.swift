@@ -1,5 +1,6 @@
 internal import CSerinHTTPD
 internal import SerinAPI
+internal import SerinModel
 
 extension Peer {
     /// The other end of a connection; nil when it showed a certificate that is not good, and must be disconnected.
@@ -26,7 +27,7 @@ extension Peer {
         guard code == 1, let subject else { return }
         certificate = Certificate(
             subject: subject, fingerprint: fingerprint.map { Self.hexadecimal($0) }.joined(),
-            names: Self.string(names).split(separator: "\n").map(String.init))
+            names: Self.string(names).parts(at: "\n").map(String.init))
     }
 
     private static func hexadecimal(_ byte: UInt8) -> String {

@@ -119,7 +119,12 @@ public final class Connection {
     }
 
     /// Sends one statement, or several without parameters, and returns the rows of the last.
+    /// One with a NUL is refused: the server would see what stands before it and nothing else.
     public func query(_ sql: String, limit: TimeLimit) throws(DatabaseError) -> Rows {
+        guard !sql.utf8.contains(0) else {
+            throw DatabaseError(
+                failure: Failure(.invalid, "cannot ask \(name): the SQL holds a NUL byte"), state: nil, isConnectionLost: false)
+        }
         guard PQsendQuery(handle, sql) == 1 else { throw lost("ask") }
         while true {
             let left = PQflush(handle)

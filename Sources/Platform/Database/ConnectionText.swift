@@ -38,12 +38,7 @@ public enum ConnectionText {
 
     /// A value as it stands in a connection string of keywords.
     public static func quoted(_ value: String) -> String {
-        var text = "'"
-        for character in value.unicodeScalars {
-            if character == "'" || character == "\\" { text.unicodeScalars.append("\\") }
-            text.unicodeScalars.append(character)
-        }
-        return text + "'"
+        "'" + value.rewriting { $0 == "'" || $0 == "\\" ? "\\\($0)" : nil } + "'"
     }
 
     private static func options(_ text: String) -> [String: String]? {

@@ -3,16 +3,13 @@ public import SerinModel
 /// The moment so much later than now.
 public func timeLimit(_ time: Duration) -> TimeLimit { ContinuousClock.now + .milliseconds(time.milliseconds) }
 
-/// An SQL identifier, quoted.
-public func sqlName(_ name: String) -> String {
-    "\"" + name.split(separator: "\"", omittingEmptySubsequences: false).joined(separator: "\"\"") + "\""
-}
+/// An SQL identifier, quoted. One with a NUL no server has; `Connection` refuses to send it.
+public func sqlName(_ name: String) -> String { name.doubling("\"") }
 
-/// An SQL text, quoted, whatever `standard_conforming_strings` says.
+/// An SQL text, quoted, whatever `standard_conforming_strings` says. `Connection` refuses to send a NUL, which Postgres keeps in no text.
 public func sqlText(_ text: String) -> String {
-    let doubled = text.split(separator: "'", omittingEmptySubsequences: false).joined(separator: "''")
-    guard doubled.contains("\\") else { return "'\(doubled)'" }
-    return "E'" + doubled.split(separator: "\\", omittingEmptySubsequences: false).joined(separator: "\\\\") + "'"
+    let quoted = text.doubling("'")
+    return quoted.has("\\") ? "E" + quoted.rewriting("\\", as: "\\\\") : quoted
 }
 
 extension Connection {

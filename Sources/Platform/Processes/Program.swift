@@ -83,7 +83,7 @@ public struct Program: Sendable, Hashable {
     /// Fails, without having started anything, as `invalid` when there is no such program or an argument holds a NUL, and as
     /// `transient` when the system has no room for it or the task was cancelled before.
     public func run() async throws(Failure) -> Completion {
-        guard !Task.isCancelled else { throw Failure(.transient, "cannot start \(path): given up before") }
+        guard !Task.isCancelled else { throw Failure(.transient, "\(path) was not started: interrupted") }
         return try await onOwnThread { (stop) throws(Failure) in
             let running = try ProgramLaunch(program: self).start(.outputTogether)
             var watch = ProgramWatch(program: self, running: running, stop: stop)

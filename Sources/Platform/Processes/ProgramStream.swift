@@ -42,7 +42,7 @@ public final class ProgramStream {
         self.direction = direction
         self.stall = stall
         self.redaction = redaction
-        guard !stop.isRaised else { throw Failure(.transient, "cannot start \(program.path): given up before") }
+        guard !stop.isRaised else { throw Failure(.transient, "\(program.path) was not started: interrupted") }
         var marked = program
         marked.environment[StarterMark.variable] = StarterMark.current
         let running = try ProgramLaunch(program: marked).start(direction == .reading ? .outputApart : .outputTogether)

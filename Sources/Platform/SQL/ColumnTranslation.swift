@@ -16,6 +16,7 @@ enum ColumnTranslation {
 
     static func column(_ tree: JSONValue) -> ColumnDefinition {
         var column = ColumnDefinition(tree["colname"]?.text ?? "", type(tree["typeName"]))
+        column.collation = collation(tree)
         for constraint in tree.list("constraints").compactMap({ $0.body(of: "Constraint") }) {
             switch constraint["contype"]?.text {
             case "CONSTR_NOTNULL": column.isNotNull = true
@@ -35,11 +36,24 @@ enum ColumnTranslation {
 
     static func defaultValue(_ expression: JSONValue?) -> ColumnDefinition.Default {
         guard let expression else { return .none }
-        if expression.body(of: "A_Const")?.flag("isnull") == true { return .none }
+        if isNull(expression) { return .none }
         let functions = expression.functions
         if functions.contains("nextval") { return .sequence }
         let unstable = functions.filter { !KnownFunctions.stable.contains($0) }
         return unstable.isEmpty ? .stable : .volatile(unstable)
+    }
+
+    /// Whether an expression is NULL, perhaps of a type that is written behind it; nothing is NULL too.
+    static func isNull(_ expression: JSONValue?) -> Bool {
+        guard let expression else { return true }
+        if let cast = expression.body(of: "TypeCast") { return isNull(cast["arg"]) }
+        return expression.body(of: "A_Const")?.flag("isnull") == true
+    }
+
+    /// The name of a collation that a column is given.
+    static func collation(_ tree: JSONValue) -> String? {
+        let words = tree["collClause"]?.words("collname") ?? []
+        return words.isEmpty || words.last == "default" ? nil : words.joined(separator: ".")
     }
 
     static func constraint(_ tree: JSONValue) -> ConstraintDefinition? {
@@ -56,9 +70,27 @@ enum ColumnTranslation {
         case "CONSTR_EXCLUSION": kind = .exclusion
         default: return nil
         }
-        return ConstraintDefinition(
+        var constraint = ConstraintDefinition(
             name: tree["conname"]?.text, kind, columns: columns, isNotValid: tree.flag("skip_validation"),
             index: tree["indexname"]?.text)
+        // Nothing, a, r: the row that is pointed to is held.
+        constraint.cascades = ["fk_del_action", "fk_upd_action"].contains { ["c", "n", "d"].contains(tree[$0]?.text ?? "") }
+        constraint.comparedColumn = comparedColumn(tree["raw_expr"])
+        return constraint
+    }
+
+    /// The one column that a condition compares with constants, so that NULL meets it.
+    private static func comparedColumn(_ expression: JSONValue?) -> String? {
+        guard let expression else { return nil }
+        var columns: Set<String> = []
+        var isPlain = true
+        expression.visit { part in
+            if let name = column(of: part) { columns.insert(name) }
+            let strange = ["NullTest", "BooleanTest", "CoalesceExpr", "FuncCall", "SubLink", "CaseExpr", "MinMaxExpr"]
+            if let kind = part.node?.kind, strange.contains(kind) { isPlain = false }
+            if part["kind"]?.text == "AEXPR_DISTINCT" || part["kind"]?.text == "AEXPR_NOT_DISTINCT" { isPlain = false }
+        }
+        return isPlain && columns.count == 1 ? columns.first : nil
     }
 
     /// The column of a condition that is nothing but `column IS NOT NULL`.
@@ -94,15 +126,44 @@ enum KnownFunctions {
         "array_append", "array_cat", "array_fill", "array_length", "array_to_string", "string_to_array", "json_build_object",
         "json_build_array", "jsonb_build_object", "jsonb_build_array", "to_json", "to_jsonb", "jsonb_set", "int4range",
         "int8range", "numrange", "daterange", "tsrange", "tstzrange", "point", "to_tsvector", "to_tsquery", "txid_current",
-        "pg_current_xact_id", "hashtext", "uuid_nil", "inet_client_addr", "coalesce", "nullif",
+        "pg_current_xact_id", "hashtext", "uuid_nil", "inet_client_addr", "coalesce", "nullif", "least", "sign", "exp", "ln",
+        "log",
+        "log10", "cbrt", "div", "gcd", "lcm", "pi", "degrees", "radians", "sin", "cos", "tan", "asin", "acos", "atan", "atan2",
+        "width_bucket", "scale", "trim_scale", "character_length", "bit_length", "bit_count", "get_bit", "get_byte", "set_bit",
+        "set_byte", "ascii", "chr", "position", "strpos", "overlay", "reverse", "split_part", "starts_with", "to_hex", "to_ascii",
+        "quote_ident", "quote_literal", "quote_nullable", "regexp_replace", "regexp_match", "regexp_matches",
+        "regexp_split_to_array", "regexp_split_to_table", "regexp_count", "regexp_instr", "regexp_like", "regexp_substr",
+        "string_to_table", "normalize", "is_normalized", "unistr", "sha224", "sha384", "like_escape", "similar_escape", "like",
+        "notlike", "similar_to_escape", "isfinite", "justify_days", "justify_hours", "justify_interval", "date_bin", "overlaps",
+        "array_prepend", "array_remove", "array_replace", "array_position", "array_positions", "array_ndims", "array_lower",
+        "array_upper", "cardinality", "trim_array", "array_dims", "array_to_json", "row_to_json", "json_object", "jsonb_object",
+        "json_array_elements", "jsonb_array_elements", "json_array_elements_text", "jsonb_array_elements_text",
+        "json_array_length", "jsonb_array_length", "json_each", "jsonb_each", "json_each_text", "jsonb_each_text",
+        "json_extract_path", "jsonb_extract_path", "json_extract_path_text", "jsonb_extract_path_text", "json_object_keys",
+        "jsonb_object_keys", "json_populate_record", "jsonb_populate_record", "json_populate_recordset",
+        "jsonb_populate_recordset", "json_to_record", "jsonb_to_record", "json_to_recordset", "jsonb_to_recordset",
+        "json_strip_nulls", "jsonb_strip_nulls", "jsonb_insert", "jsonb_set_lax", "jsonb_pretty", "jsonb_typeof", "json_typeof",
+        "jsonb_path_exists", "jsonb_path_match", "jsonb_path_query", "jsonb_path_query_array", "jsonb_path_query_first",
+        "isempty", "lower_inc", "upper_inc", "lower_inf", "upper_inf", "range_merge", "int4multirange", "int8multirange",
+        "nummultirange", "datemultirange", "tsmultirange", "tstzmultirange", "setweight", "strip", "plainto_tsquery",
+        "phraseto_tsquery", "websearch_to_tsquery", "ts_rank", "ts_rank_cd", "ts_headline", "to_regtype", "to_regnamespace",
+        "to_regrole", "to_regproc", "pg_typeof", "obj_description", "col_description", "format_type", "current_schemas",
+        "current_user", "session_user", "pg_get_constraintdef", "pg_get_indexdef", "pg_get_viewdef", "has_table_privilege",
+        "pg_column_size", "num_nulls", "num_nonnulls", "host", "hostmask", "masklen", "netmask", "network", "family", "broadcast",
+        "set_masklen", "box", "circle", "line", "lseg", "path", "polygon", "area", "center", "tsvector_to_array", "unaccent",
+        "similarity", "digest", "hmac", "hstore", "st_makepoint", "st_setsrid", "st_geomfromtext", "st_transform",
+        "hashtextextended",
     ]
 
-    /// Those that a `SELECT` may call without changing anything that matters here.
+    /// Those that a statement may call without changing anything that matters here.
     static let harmless: Set<String> = stable.union([
         "count", "sum", "min", "max", "avg", "bool_and", "bool_or", "array_agg", "string_agg", "json_agg", "jsonb_agg",
-        "row_number",
+        "row_number", "every", "bit_and", "bit_or", "stddev", "stddev_pop", "stddev_samp", "variance", "var_pop", "var_samp",
+        "percentile_cont", "percentile_disc", "mode", "json_object_agg", "jsonb_object_agg", "range_agg", "dense_rank",
+        "percent_rank", "cume_dist", "ntile", "lag", "lead", "first_value", "last_value", "nth_value", "grouping", "xmlagg",
+        "corr",
         "rank", "clock_timestamp", "random", "gen_random_uuid", "uuid_generate_v1", "uuid_generate_v4", "crypt", "gen_salt",
-        "nextval", "currval", "lastval", "setval",
+        "nextval", "currval", "lastval",
         "pg_get_serial_sequence",
         "pg_advisory_lock", "pg_advisory_unlock", "pg_advisory_xact_lock", "pg_try_advisory_lock", "pg_try_advisory_xact_lock",
         "pg_relation_size", "pg_total_relation_size", "pg_size_pretty", "to_regclass", "generate_series", "unnest", "exists",

@@ -5,60 +5,107 @@ extension StatementTranslation {
     /// What reads and writes rows; nil for anything else.
     static func data(_ kind: String, _ body: JSONValue) -> [StatementAction]? {
         switch kind {
-        case "SelectStmt": return withParts(body) + select(body)
+        case "SelectStmt": return select(body)
         case "InsertStmt":
             guard let table = body["relation"]?.relation else { return nil }
             let sources = (body["selectStmt"]?.relations ?? []).filter { $0 != table }
-            let overwrites = body["onConflictClause"].map { $0["action"]?.text == "ONCONFLICT_UPDATE" } ?? false
-            let columns =
-                body["onConflictClause"]?.list("targetList").compactMap { $0.body(of: "ResTarget")?["name"]?.text } ?? []
-            return withParts(body) + (body["selectStmt"].map { opaque($0) } ?? [])
-                + (overwrites
-                    ? [.update(DataChange(table, columns: columns, hasCondition: true, isBatch: true, sources: sources))]
-                    : [.insert(table, from: sources)])
-        case "UpdateStmt": return change(body).map { withParts(body) + [.update($0)] }
-        case "DeleteStmt": return change(body).map { withParts(body) + [.delete($0)] }
+            guard let conflict = body["onConflictClause"] else { return [.insert(table, from: sources, rows: rows(body))] }
+            // Rows that were there already are left as they are: which ones came in is not known.
+            guard conflict["action"]?.text == "ONCONFLICT_UPDATE" else { return [.insert(table, from: sources)] }
+            let columns = conflict.list("targetList").compactMap { $0.body(of: "ResTarget")?["name"]?.text }
+            return [.update(DataChange(table, columns: columns, hasCondition: true, isBatch: true, sources: sources))]
+        case "UpdateStmt": return change(body).map { [.update($0)] }
+        case "DeleteStmt": return change(body).map { [.delete($0)] }
         case "MergeStmt":
             return body["relation"]?.relation.map {
-                withParts(body) + [.merge(DataChange($0, hasCondition: true, sources: body["sourceRelation"]?.relations ?? []))]
+                [.merge(DataChange($0, hasCondition: true, sources: body["sourceRelation"]?.relations ?? []))]
             }
         case "CreateTableAsStmt":
-            guard let table = body["into"]?["rel"]?.relation else { return nil }
-            return (body["query"].map { opaque($0) } ?? []) + [.createTableAs(table, from: body["query"]?.relations ?? [])]
+            guard let table = body["into"]?["rel"], let query = body["query"] else { return nil }
+            guard let select = query.body(of: "SelectStmt") else { return [.opaque("CREATE TABLE … AS EXECUTE")] }
+            let into = body["into"] ?? .null
+            // What goes with the transaction gives its name back to whatever had it.
+            let isCertain = !body.flag("if_not_exists") && into["onCommit"]?.text != "ONCOMMIT_DROP"
+            let isWhole = body["objtype"]?.text != "OBJECT_MATVIEW" && into["colNames"] == nil && !into.flag("skipData")
+            return newTable(table, select, ifNotExists: !isCertain, isEmpty: !isWhole)
         case "CopyStmt": return copy(body)
         default: return nil
         }
     }
 
-    /// Changes of data inside a `WITH`.
-    private static func withParts(_ body: JSONValue) -> [StatementAction] {
-        (body["withClause"]?.list("ctes") ?? []).compactMap { $0.body(of: "CommonTableExpr")?["ctequery"] }.flatMap { query in
-            query.node.map { $0.kind == "SelectStmt" ? withParts($0.body) : data($0.kind, $0.body) ?? [] } ?? []
-        }
-    }
-
     private static func select(_ body: JSONValue) -> [StatementAction] {
-        if let table = body["intoClause"]?["rel"]?.relation {
-            return [.createTableAs(table, from: body.relations.filter { $0 != table })]
-        }
+        if let table = body["intoClause"]?["rel"] { return newTable(table, body, ifNotExists: false, isEmpty: false) }
         let locksRows = !body.list("lockingClause").isEmpty
-        return settings(body) + opaque(body) + [.select(body.relations, locksRows: locksRows)]
+        return sequences(body) + [.select(body.relations, locksRows: locksRows)]
     }
 
-    /// Calls of functions of which nobody knows what they do.
-    private static func opaque(_ body: JSONValue) -> [StatementAction] {
-        let strange = body.functions.filter { !KnownFunctions.harmless.contains($0) }
-        return strange.isEmpty ? [] : [.opaque("it calls \(strange.joined(separator: ", ")), which may do anything")]
+    private static func newTable(_ table: JSONValue, _ select: JSONValue, ifNotExists: Bool, isEmpty: Bool) -> [StatementAction] {
+        guard let name = table.relation else { return [.unknown("a table without a name")] }
+        return [
+            .createTableAs(
+                TableQuery(
+                    name, from: select.relations.filter { $0 != name },
+                    isTemporary: table["relpersistence"]?.text == "t" || name.schema == "pg_temp", ifNotExists: ifNotExists,
+                    copy: isEmpty || table["relpersistence"]?.text == "u" ? nil : rowsAsTheyAre(select)))
+        ]
+    }
+
+    /// The rows that a query keeps as they are: `SELECT columns FROM table [WHERE condition]`, and nothing else.
+    private static func rowsAsTheyAre(_ select: JSONValue) -> TableCopy? {
+        guard case .object(let members) = select,
+            members.allSatisfy({
+                ["targetList", "fromClause", "whereClause", "limitOption", "op", "intoClause"].contains($0.key)
+                    || $0.value == .bool(false)
+            }), select["limitOption"]?.text ?? "LIMIT_OPTION_DEFAULT" == "LIMIT_OPTION_DEFAULT",
+            select["op"]?.text ?? "SETOP_NONE" == "SETOP_NONE", select.list("fromClause").count == 1,
+            let range = select.list("fromClause").first?.body(of: "RangeVar"), let source = range.relation, range.flag("inh")
+        else { return nil }
+        if let condition = select["whereClause"], !condition.isPlainCondition { return nil }
+        var columns: [String]? = []
+        for target in select.list("targetList").compactMap({ $0.body(of: "ResTarget") }) {
+            guard let fields = target["val"]?.body(of: "ColumnRef") else { continue }
+            if fields.list("fields").last?.body(of: "A_Star") != nil {
+                columns = nil
+            } else if let name = fields.words("fields").last, (target["name"]?.text ?? name) == name {
+                columns?.append(name)
+            }
+        }
+        return TableCopy(of: source, columns: columns, condition: select["whereClause"]?.fingerprint)
+    }
+
+    /// The rows of `INSERT INTO table (columns) VALUES …`, as far as they are constants; none when they are too many.
+    private static func rows(_ body: JSONValue) -> [[String: String]] {
+        let columns = body.list("cols").compactMap { $0.body(of: "ResTarget")?["name"]?.text }
+        let lists = body["selectStmt"]?.body(of: "SelectStmt")?.list("valuesLists") ?? []
+        guard !columns.isEmpty, lists.count <= 1000 else { return [] }
+        return lists.map { list in
+            let values = list.body(of: "List")?["items"]?.items ?? []
+            return Dictionary(zip(columns, values).compactMap { column, value in value.constant.map { (column, $0) } }) { $1 }
+        }
     }
 
     /// `set_config('name', 'value', …)`
-    private static func settings(_ body: JSONValue) -> [StatementAction] {
+    static func settings(_ body: JSONValue) -> [StatementAction] {
         var found: [StatementAction] = []
         body.visit { part in
             guard part.words("funcname").last == "set_config" else { return }
             let arguments = part.list("args").map(\.constant)
-            guard arguments.count == 3, let name = arguments[0] else { return }
-            found.append(.set(parameter: name, value: arguments[1] ?? "", isLocal: arguments[2] == "true"))
+            guard arguments.count == 3, let name = arguments[0] else {
+                found.append(.opaque("it sets a parameter that the text does not name"))
+                return
+            }
+            found.append(.set(parameter: name, value: arguments[1] ?? "an expression", isLocal: arguments[2] == "true"))
+        }
+        return found
+    }
+
+    /// `setval('sequence', …)`
+    private static func sequences(_ body: JSONValue) -> [StatementAction] {
+        var found: [StatementAction] = []
+        body.visit { part in
+            guard part["funcformat"] != nil, part.words("funcname").last == "setval" else { return }
+            let name = part.list("args").first?.constant.map { $0.split(separator: ".").map(String.init) } ?? []
+            found.append(.alterSequence(relationName(name) ?? RelationName("a sequence"), "setval"))
         }
         return found
     }
@@ -73,11 +120,38 @@ extension StatementTranslation {
         let parts = condition.map(conjuncts) ?? []
         var isLimited = false
         for part in [condition, body["withClause"]].compactMap(\.self) {
-            part.visit { if $0["limitCount"] != nil { isLimited = true } }
+            part.visit {
+                guard let limit = $0["limitCount"] else { return }
+                isLimited = isLimited || limit.constant.flatMap { Int64($0) }.map { $0 <= largestBatch } ?? false
+            }
         }
-        return DataChange(
+        var change = DataChange(
             table, columns: columns, hasCondition: condition != nil, isBatch: isLimited || isRange(parts),
             columnsThatAreNull: parts.compactMap(columnThatIsNull), sources: sources)
+        // With other tables beside it the same words may mean other rows.
+        if let condition, condition.isPlainCondition, sources.isEmpty { change.condition = condition.fingerprint }
+        for part in parts {
+            if let (column, values) = valuesDemanded(part) { change.values[column] = values }
+        }
+        return change
+    }
+
+    /// The most rows that count as a batch.
+    private static let largestBatch: Int64 = 50_000
+
+    /// `column = constant` and `column IN (constants)`
+    private static func valuesDemanded(_ condition: JSONValue) -> (String, [String])? {
+        guard let comparison = condition.body(of: "A_Expr"), comparison.words("name") == ["="],
+            let column = ColumnTranslation.column(of: comparison["lexpr"])
+        else { return nil }
+        switch comparison["kind"]?.text {
+        case "AEXPR_OP": return comparison["rexpr"]?.constant.map { (column, [$0]) }
+        case "AEXPR_IN":
+            let items = comparison.list("rexpr")
+            let values = items.compactMap(\.constant)
+            return values.count == items.count ? (column, values) : nil
+        default: return nil
+        }
     }
 
     /// The parts of a condition that are joined by `AND`.
@@ -91,29 +165,44 @@ extension StatementTranslation {
         return ColumnTranslation.column(of: test["arg"])
     }
 
-    /// Whether a condition is a range or a value of a key: `BETWEEN` constants, both bounds, or `id = constant`.
+    /// Whether a condition is a range or a value of a key: `BETWEEN` numbers, both bounds, or `id = constant`.
     private static func isRange(_ parts: [JSONValue]) -> Bool {
-        var lower: [String] = []
-        var upper: [String] = []
+        var lower: [String: Int64] = [:]
+        var upper: [String: Int64] = [:]
+        func number(_ expression: JSONValue?) -> Int64? { expression?.constant.flatMap { Int64($0) } }
         for part in parts {
-            guard let comparison = part.body(of: "A_Expr"), let column = ColumnTranslation.column(of: comparison["lexpr"]) else {
+            guard let comparison = part.body(of: "A_Expr"), let column = ColumnTranslation.column(of: comparison["lexpr"]),
+                column == "id" || column.hasSuffix("_id")
+            else { continue }
+            if comparison["kind"]?.text == "AEXPR_BETWEEN" {
+                let bounds = comparison.list("rexpr")
+                lower[column] = number(bounds.first)
+                upper[column] = number(bounds.last)
                 continue
             }
-            if comparison["kind"]?.text == "AEXPR_BETWEEN" { return true }
             guard comparison["rexpr"]?.constant != nil else { continue }
             switch comparison.words("name").last {
-            case ">", ">=": lower.append(column)
-            case "<", "<=": upper.append(column)
-            case "=" where column == "id": return true
+            case ">", ">=": lower[column] = number(comparison["rexpr"])
+            case "<", "<=": upper[column] = number(comparison["rexpr"])
+            case "=" where column == "id" && comparison["kind"]?.text == "AEXPR_OP": return true
             default: break
             }
         }
-        return lower.contains { upper.contains($0) }
+        return lower.contains { column, first in
+            upper[column].map { last in
+                let (size, isTooLarge) = last.subtractingReportingOverflow(first)
+                return !isTooLarge && size <= largestBatch
+            } ?? false
+        }
     }
 
     private static func copy(_ body: JSONValue) -> [StatementAction]? {
         var actions: [StatementAction] = []
-        if body.flag("is_program") { actions.append(.security("COPY runs a program on the server")) }
+        if body.flag("is_program") {
+            actions += [.security("COPY runs a program on the server"), .opaque("COPY … PROGRAM runs a program")]
+        } else if body["filename"] != nil, !body.flag("is_from") {
+            actions.append(.opaque("COPY … TO writes a file on the server, perhaps over another"))
+        }
         if body.flag("is_from"), body["filename"] == nil { return [.metaCommand("COPY … FROM STDIN")] }
         if body["filename"] != nil, !body.flag("is_program") {
             actions.append(.security("COPY reads or writes a file on the server"))

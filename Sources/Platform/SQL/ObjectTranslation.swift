@@ -36,6 +36,29 @@ enum ObjectTranslation {
         }
     }
 
+    /// The types that a function takes; nil when the text does not say.
+    private static func arguments(_ object: JSONValue) -> String? {
+        guard let body = object.body(of: "ObjectWithArgs"), !body.flag("args_unspecified") else { return nil }
+        return body.list("objargs").map { typeName($0.body(of: "TypeName")) }.joined(separator: ", ")
+    }
+
+    private static func typeName(_ tree: JSONValue?) -> String { "\(ColumnTranslation.type(tree))" }
+
+    /// What `OWNER TO` is about.
+    static func owner(_ tree: JSONValue) -> [StatementAction] {
+        let kind = kind(tree["objectType"]?.text)
+        let name = tree["relation"]?.relation ?? relationName(words(tree["object"]))
+        return [.unsettles("OWNER TO", of: kind, name.map { [$0] } ?? [])]
+    }
+
+    /// `GRANT` and `REVOKE`
+    static func rights(_ tree: JSONValue) -> [StatementAction] {
+        guard !tree.flag("is_grant") else { return [.security("rights are granted")] }
+        let isListed = tree["targtype"]?.text == "ACL_TARGET_OBJECT"
+        let names = isListed ? tree.list("objects").compactMap { $0.relation ?? relationName(words($0)) } : []
+        return [.security("rights are taken away"), .unsettles("REVOKE", of: kind(tree["objtype"]?.text), names)]
+    }
+
     static func drop(_ tree: JSONValue) -> [StatementAction] {
         let kind = kind(tree["removeType"]?.text)
         let cascades = tree["behavior"]?.text == "DROP_CASCADE"
@@ -47,11 +70,10 @@ enum ObjectTranslation {
                 return .drop(DropOrder(kind, [RelationName(name)], of: table, cascades: cascades))
             }
         default:
-            return [
-                .drop(
-                    DropOrder(
-                        kind, objects.compactMap { relationName($0) }, cascades: cascades, isConcurrent: tree.flag("concurrent")))
-            ]
+            var order = DropOrder(
+                kind, objects.compactMap { relationName($0) }, cascades: cascades, isConcurrent: tree.flag("concurrent"))
+            order.arguments = tree.list("objects").map(arguments)
+            return [.drop(order)]
         }
     }
 
@@ -85,7 +107,9 @@ enum ObjectTranslation {
     }
 
     static func reindex(_ tree: JSONValue) -> [StatementAction] {
-        let isConcurrent = tree.list("params").contains { $0.body(of: "DefElem")?["defname"]?.text == "concurrently" }
+        let isConcurrent = tree.list("params").compactMap { $0.body(of: "DefElem") }.contains {
+            $0["defname"]?.text == "concurrently" && !StatementTranslation.isOff($0["arg"])
+        }
         let kind: ObjectKind
         switch tree["kind"]?.text {
         case "REINDEX_OBJECT_INDEX": kind = .index
@@ -99,7 +123,11 @@ enum ObjectTranslation {
     static func function(_ tree: JSONValue) -> [StatementAction] {
         guard let name = relationName(tree.words("funcname")) else { return [.unknown("CREATE FUNCTION without a name")] }
         var function = FunctionDefinition(name, isReplaced: tree.flag("replace"), language: "sql")
-        var body = ""
+        function.isTrigger = ["trigger", "event_trigger"].contains(tree["returnType"]?.words("names").last ?? "")
+        var body: String?
+        let modes = ["FUNC_PARAM_OUT", "FUNC_PARAM_TABLE"]
+        function.arguments = tree.list("parameters").compactMap { $0.body(of: "FunctionParameter") }
+            .filter { !modes.contains($0["mode"]?.text ?? "") }.map { typeName($0["argType"]) }.joined(separator: ", ")
         for option in tree.list("options").compactMap({ $0.body(of: "DefElem") }) {
             let value = option["arg"]
             switch option["defname"]?.text {
@@ -110,7 +138,8 @@ enum ObjectTranslation {
             default: break
             }
         }
-        let isDynamic = function.language == "plpgsql" && SQLWords.contains("EXECUTE", in: body)
+        let isDynamic = function.language == "plpgsql" && SQLWords.contains("EXECUTE", in: body ?? "")
+        if let body, ["plpgsql", "sql"].contains(function.language) { function.isQuiet = SQLWords.isQuiet(body) }
         return [.createFunction(function)]
             + (isDynamic ? [.opaque("the function \(name) runs SQL that it puts together itself (EXECUTE)")] : [])
     }
@@ -124,4 +153,26 @@ enum SQLWords {
         scanner.scan()
         return scanner.sawWatched
     }
+
+    /// Whether the body of a function changes no table, and calls nothing but functions that come with Postgres.
+    static func isQuiet(_ text: String) -> Bool {
+        var scanner = SQLScanner(Array(text.utf8))
+        scanner.scan()
+        return scanner.seen.isDisjoint(with: changing)
+            && scanner.called.allSatisfy { KnownFunctions.harmless.contains($0) || grammar.contains($0) }
+    }
+
+    private static let changing: Set<String> = [
+        "DELETE", "UPDATE", "TRUNCATE", "DROP", "ALTER", "EXECUTE", "PERFORM", "CALL", "COPY", "MERGE", "CREATE", "INSERT",
+        "GRANT",
+        "REVOKE", "INTO", "SET", "DO", "REFRESH", "COMMIT", "ROLLBACK", "LOCK", "SETVAL",
+    ]
+
+    /// Words before a parenthesis that call nothing.
+    private static let grammar: Set<String> = [
+        "if", "elsif", "in", "and", "or", "not", "exists", "values", "case", "when", "then", "else", "return", "any", "all",
+        "some",
+        "row", "array", "cast", "select", "from", "where", "on", "using", "between", "is", "distinct", "as", "numeric", "varchar",
+        "char", "timestamp", "interval", "old", "new", "begin", "loop", "while", "query", "filter", "over", "by", "raise",
+    ]
 }

@@ -65,14 +65,53 @@ extension JSONValue {
         return found.filter { $0.schema != nil || !parts.contains($0.name) }
     }
 
-    /// The names of the functions that are called anywhere inside, each once.
+    /// The names of the functions that are called anywhere inside, each once: those of Postgres without their schema.
     var functions: [String] {
         var found: [String] = []
+        func add(_ words: [String]) {
+            let name = (words.first == "pg_catalog" ? Array(words.dropFirst()) : words).joined(separator: ".")
+            if !found.contains(name) { found.append(name) }
+        }
         visit { part in
-            guard let name = part.words("funcname").last, part["funcformat"] != nil, !found.contains(name) else { return }
+            if part["funcformat"] != nil { add(part.words("funcname")) }
+            // An operator of a schema of its own is a function too.
+            if let operation = part.body(of: "A_Expr"), operation.words("name").count > 1 { add(operation.words("name")) }
+        }
+        return found
+    }
+
+    /// The last words of names such as `row.column`, each once.
+    var partsOfRows: [String] {
+        var found: [String] = []
+        visit { part in
+            guard let words = part.body(of: "ColumnRef")?.words("fields"), words.count > 1, let name = words.last,
+                !found.contains(name)
+            else { return }
             found.append(name)
         }
         return found
+    }
+
+    /// A text that is the same for the same tree wherever it stands.
+    var fingerprint: String {
+        switch self {
+        case .object(let members):
+            "{" + members.filter { $0.key != "location" }.map { $0.key + ":" + $0.value.fingerprint }.joined(separator: ",") + "}"
+        case .array(let items): "[" + items.map(\.fingerprint).joined(separator: ",") + "]"
+        case .string(let text): "'\(text.count)'\(text)"
+        case .null, .bool, .number: "\(self)"
+        }
+    }
+
+    /// Whether it is the same whenever it is asked of the same rows: nothing is called, and no other table is read.
+    var isPlainCondition: Bool {
+        var isPlain = true
+        visit { part in
+            if part["funcformat"] != nil || part.body(of: "SubLink") != nil || part.body(of: "SQLValueFunction") != nil {
+                isPlain = false
+            }
+        }
+        return isPlain
     }
 }
 

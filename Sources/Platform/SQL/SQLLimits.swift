@@ -4,6 +4,8 @@ public struct SQLLimits: Sendable, Hashable {
     public var bytes = 32 << 20
     /// The most of one statement, in bytes.
     public var statement = 1 << 20
+    /// The most of one text that is also read as a whole, to hold it against its statements one by one, in bytes.
+    public var whole = 8 << 20
     /// The most of the parser's answer about one statement, in bytes.
     public var tree = 24 << 20
     /// How deep the parser's answer may be nested; an operator or a parenthesis takes about three levels.

@@ -47,6 +47,17 @@ struct SQLParser {
     }
 }
 
+extension SQLParser {
+    /// How many statements the parser finds in a text; nil when it refuses it.
+    func count(of sql: [UInt8]) -> Int? {
+        var text = sql.map { CChar(bitPattern: $0) }
+        text.append(0)
+        let result = pg_query_split_with_parser(text)
+        defer { pg_query_free_split_result(result) }
+        return result.error == nil ? Int(result.n_stmts) : nil
+    }
+}
+
 /// Runs a body on a thread of its own with a stack of so many bytes; nil when the system has no room for one.
 ///
 /// The parser recurses on the C stack for every operator of a chain; a cooperative thread's stack would not do. Only what is used of

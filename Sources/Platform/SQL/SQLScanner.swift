@@ -29,6 +29,13 @@ struct SQLScanner {
     /// A word that is looked for, in capitals, and whether it was seen.
     var watched: String?
     private(set) var sawWatched = false
+    /// The short words that were seen, in capitals, and what stands before a parenthesis, in small letters with its schema.
+    private(set) var seen: Set<String> = []
+    private(set) var called: Set<String> = []
+    /// Whether a statement is followed by rows, as `COPY … FROM STDIN` is. The parser knows.
+    var isFollowedByRows: (ArraySlice<UInt8>) -> Bool = { _ in false }
+    /// The rows that were skipped.
+    private(set) var skipped: [Range<Int>] = []
     // The statement that is being read.
     private var start: (offset: Int, line: Int, column: Int)?
     private var depth = 0
@@ -133,7 +140,8 @@ struct SQLScanner {
     private mutating func lineComment() {
         let column = column(position)
         let first = position + 2
-        while position < bytes.count, bytes[position] != 0x0A { position += 1 }
+        // A carriage return alone ends it too.
+        while position < bytes.count, bytes[position] != 0x0A, bytes[position] != 0x0D { position += 1 }
         note(first..<max(first, position), line: line, column: column)
     }
 
@@ -183,11 +191,12 @@ struct SQLScanner {
     }
 
     private mutating func quoted(by mark: UInt8) {
+        let first = position
         position += 1
         while let byte = byte() {
             if byte == 0x0A { newLine() } else { position += 1 }
             if byte == mark {
-                guard self.byte() == mark else { return }
+                guard self.byte() == mark else { return noteCall(first) }
                 position += 1
             }
         }
@@ -230,12 +239,23 @@ struct SQLScanner {
         while let byte = byte(), Self.isInWord(byte) { position += 1 }
         // E'…' has escapes.
         if position - first == 1, bytes[first] | 0x20 == 0x65, byte() == 0x27 { return string(isEscaped: true) }
+        noteCall(first)
         guard position - first <= 16 else { return }
         let word = String(decoding: bytes[first..<position], as: UTF8.self).uppercased()
         if word == watched { sawWatched = true }
+        seen.insert(word)
         track(word)
         if words.count < 64 { words.append(word) }
         last = word
+    }
+
+    /// A word before a parenthesis, which may be a function.
+    private mutating func noteCall(_ first: Int) {
+        var look = position
+        while look < bytes.count, [0x20, 0x09, 0x0A, 0x0D].contains(bytes[look]) { look += 1 }
+        guard look < bytes.count, bytes[look] == 0x28 else { return }
+        let name = String(decoding: bytes[first..<position], as: UTF8.self).lowercased()
+        called.insert(first > 0 && bytes[first - 1] == 0x2E ? "." + name : name)
     }
 
     /// `CREATE FUNCTION … BEGIN ATOMIC …; …; END`: its semicolons end no statement.
@@ -255,7 +275,7 @@ struct SQLScanner {
     private mutating func metaCommand() {
         end(at: position)
         let (first, startLine, startColumn) = (position, line, column(position))
-        while position < bytes.count, bytes[position] != 0x0A { position += 1 }
+        while position < bytes.count, bytes[position] != 0x0A, bytes[position] != 0x0D { position += 1 }
         pieces.append(
             Piece(
                 range: first..<position, line: startLine, column: startColumn, endLine: startLine, isMetaCommand: true,
@@ -265,8 +285,9 @@ struct SQLScanner {
 
     /// The rows behind `COPY … FROM STDIN;`, up to `\.` on a line of its own.
     private mutating func skipCopiedRows() {
-        guard words.first == "COPY", let from = words.lastIndex(of: "FROM"), words[from...].contains("STDIN") else { return }
+        guard words.first == "COPY", let copy = pieces.last, isFollowedByRows(bytes[copy.range]) else { return }
         words = []
+        let first = position
         var look = position
         var breaks: [Int] = []
         while look < bytes.count {
@@ -277,6 +298,7 @@ struct SQLScanner {
                 line += breaks.count
                 lineStart = look
                 position = look + 2
+                skipped.append(first..<position)
                 return
             }
         }

@@ -59,19 +59,57 @@ private struct StatementReading {
     private let bytes: [UInt8]
     private let version: Int
     private let parser: SQLParser
+    private let limits: SQLLimits
 
     init(_ bytes: [UInt8], _ limits: SQLLimits, _ version: Int) {
         // A mark of the encoding is no SQL; it is cut here and nowhere counted.
         self.bytes = bytes.starts(with: [0xEF, 0xBB, 0xBF]) ? Array(bytes.dropFirst(3)) : bytes
         self.version = version
+        self.limits = limits
         parser = SQLParser(limits: limits)
     }
 
     func list() -> StatementList {
         var scanner = SQLScanner(bytes)
+        scanner.isFollowedByRows = followedByRows
         scanner.scan()
-        return StatementList(
-            statements: scanner.pieces.map(statement), comments: scanner.rest.map(comment))
+        var list = StatementList(statements: scanner.pieces.map(statement), comments: scanner.rest.map(comment))
+        if let hidden = hidden(scanner, list) { list.statements.append(hidden) }
+        return list
+    }
+
+    /// Whether a statement is `COPY … FROM STDIN`.
+    private func followedByRows(_ sql: ArraySlice<UInt8>) -> Bool {
+        // What the parser refuses is followed by whatever it looks like.
+        guard let trees = try? parser.trees(of: sql), trees.count == 1, let copy = trees[0].body(of: "CopyStmt") else {
+            return false
+        }
+        return copy.flag("is_from") && copy["filename"] == nil && !copy.flag("is_program")
+    }
+
+    /// A statement that says that the parser, given the whole text, finds others than were found one by one; nil when it agrees, or
+    /// when a part was refused and said so itself.
+    private func hidden(_ scanner: SQLScanner, _ list: StatementList) -> SQLStatement? {
+        guard bytes.count <= limits.whole, !list.statements.contains(where: \.isRefused) else { return nil }
+        var text = bytes
+        for range in scanner.skipped + scanner.pieces.filter(\.isMetaCommand).map(\.range) {
+            for index in range { text[index] = 0x20 }
+        }
+        var found = 0
+        for piece in scanner.pieces where !piece.isMetaCommand {
+            // Only what was given other words is refused here.
+            guard let count = parser.count(of: Array(bytes[piece.range])) else { return nil }
+            found += count
+        }
+        let whole = parser.count(of: text)
+        guard whole != found else { return nil }
+        return SQLStatement(
+            line: 1, column: 1, text: "",
+            actions: [
+                .unparsable(
+                    "the text has \(whole.map { "\($0)" } ?? "an unknown number of") statements as a whole, and \(found) one by one"
+                )
+            ])
     }
 
     private func comment(_ comment: SQLScanner.Comment) -> SQLComment {
@@ -126,5 +164,15 @@ enum NotNullConstraint {
         guard rest.isEmpty || upper[(add + 6)...].elementsEqual(["NOT", "VALID"]) else { return nil }
         let check = words[...(add + 2)] + ["CHECK", "(", words[add + 5], "IS NOT NULL", ")"] + rest
         return Array(check.joined(separator: " ").utf8)
+    }
+}
+
+extension SQLStatement {
+    /// Whether the parser refused it.
+    fileprivate var isRefused: Bool {
+        actions.contains {
+            if case .unparsable = $0 { return true }
+            return false
+        }
     }
 }

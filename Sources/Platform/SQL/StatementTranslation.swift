@@ -5,13 +5,38 @@ internal import SerinModel
 enum StatementTranslation {
     static func actions(of tree: JSONValue) -> [StatementAction] {
         guard let (kind, body) = tree.node else { return [.unknown("a statement without a kind")] }
-        return data(kind, body) ?? table(kind, body) ?? object(kind, body) ?? session(kind, body) ?? rest(kind, body)
+        let own = data(kind, body) ?? table(kind, body) ?? object(kind, body) ?? session(kind, body) ?? rest(kind, body)
+        // The body of a function is not run when it is made; the parts of a schema are statements of their own.
+        guard kind != "CreateFunctionStmt", kind != "CreateSchemaStmt" else { return own }
+        return nested(body) + settings(body) + calls(body) + own
+    }
+
+    /// Changes of data anywhere inside: in a `WITH`, a rule, a `COPY`.
+    private static func nested(_ body: JSONValue) -> [StatementAction] {
+        var found: [StatementAction] = []
+        body.visit { part in
+            guard let (kind, body) = part.node, ["InsertStmt", "UpdateStmt", "DeleteStmt", "MergeStmt"].contains(kind) else {
+                return
+            }
+            found += data(kind, body) ?? [.unknown(kind)]
+        }
+        return found
+    }
+
+    /// Calls of functions anywhere inside: of most nobody knows what they do.
+    private static func calls(_ body: JSONValue) -> [StatementAction] {
+        let names = body.functions.filter { $0 != "setval" }
+        let strange = names.filter { !KnownFunctions.harmless.contains($0) }
+        // A function of a row may be called as if it were a column: row.function.
+        let known = names.filter { KnownFunctions.harmless.contains($0) } + body.partsOfRows
+        return (strange.isEmpty ? [] : [.opaque("it calls \(strange.joined(separator: ", ")), which may do anything")])
+            + (known.isEmpty ? [] : [.calls(known)])
     }
 
     private static func table(_ kind: String, _ body: JSONValue) -> [StatementAction]? {
         switch kind {
         case "CreateStmt": TableTranslation.create(body)
-        case "CreateForeignTableStmt": TableTranslation.create(body["base"] ?? body)
+        case "CreateForeignTableStmt": TableTranslation.create(body["base"] ?? body, isForeign: true)
         case "AlterTableStmt": TableTranslation.alter(body)
         case "IndexStmt": TableTranslation.index(body)
         case "TruncateStmt":
@@ -29,7 +54,11 @@ enum StatementTranslation {
             body["relation"]?.relation.map { [.refresh($0, concurrently: body.flag("concurrent"))] }
         case "CreateTrigStmt":
             body["relation"]?.relation.map {
-                [.createTrigger(body["trigname"]?.text ?? "", on: $0, isReplaced: body.flag("replace"))]
+                [
+                    .createTrigger(
+                        body["trigname"]?.text ?? "", on: $0, isReplaced: body.flag("replace"),
+                        runs: relationName(body.words("funcname")) ?? RelationName(""))
+                ]
             }
         case "RuleStmt":
             body["relation"]?.relation.map {
@@ -50,11 +79,15 @@ enum StatementTranslation {
         guard body.flag("is_vacuumcmd") else { return [.analyze(tables)] }
         let options = body.list("options").compactMap { $0.body(of: "DefElem") }
         let full = options.first { $0["defname"]?.text == "full" }
-        let isOff =
-            full?["arg"].map {
-                ["false", "off", "0"].contains($0.word ?? $0.body(of: "Boolean").map { "\($0.flag("boolval"))" } ?? "")
-            } ?? false
-        return [.vacuum(tables, isFull: full != nil && !isOff)]
+        return [.vacuum(tables, isFull: full.map { !isOff($0["arg"]) } ?? false)]
+    }
+
+    /// Whether an option is switched off.
+    static func isOff(_ argument: JSONValue?) -> Bool {
+        guard let argument else { return false }
+        let number = argument.body(of: "Integer").map { "\($0["ival"]?.integer ?? 0)" }
+        let truth = argument.body(of: "Boolean").map { "\($0.flag("boolval"))" }
+        return ["false", "off", "0"].contains((argument.word ?? truth ?? number ?? "").lowercased())
     }
 
     private static func object(_ kind: String, _ body: JSONValue) -> [StatementAction]? {
@@ -68,27 +101,29 @@ enum StatementTranslation {
         case "CommentStmt": ObjectTranslation.comment(body)
         case "CreateFunctionStmt": ObjectTranslation.function(body)
         case "ViewStmt": view(body)
-        case "AlterSeqStmt": body["sequence"]?.relation.map { [.alterSequence($0)] }
+        case "AlterSeqStmt": body["sequence"]?.relation.map { [.alterSequence($0, sequenceChange(body))] }
         case "AlterEnumStmt":
             body["oldVal"]?.text.map {
                 [.renameEnumValue(type: body.words("typeName").joined(separator: "."), from: $0, to: body["newVal"]?.text ?? "")]
             } ?? [.addEnumValue(body.words("typeName").joined(separator: "."))]
         case "AlterDomainStmt": domain(body)
         case "CreateSchemaStmt":
-            [.create(.schema, RelationName(body["schemaname"]?.text ?? ""))] + body.list("schemaElts").flatMap { actions(of: $0) }
-        case "CreateSeqStmt": body["sequence"]?.relation.map { [.create(.sequence, $0)] }
+            [.create(.schema, RelationName(body["schemaname"]?.text ?? ""), isCertain: !body.flag("if_not_exists"))]
+                + body.list("schemaElts").flatMap { actions(of: $0) }
+        case "CreateSeqStmt":
+            body["sequence"]?.relation.map { [.create(.sequence, $0, isCertain: !body.flag("if_not_exists"))] }
         case "CreateEnumStmt", "CreateRangeStmt":
-            relationName(body.words("typeName")).map { [.create(.type, $0)] }
-        case "CreateDomainStmt": relationName(body.words("domainname")).map { [.create(.type, $0)] }
-        case "CompositeTypeStmt": body["typevar"]?.relation.map { [.create(.type, $0)] }
-        case "DefineStmt":
-            [
-                .create(
-                    body["kind"]?.text == "OBJECT_AGGREGATE" ? .function : .type,
-                    relationName(body.words("defnames")) ?? RelationName(""))
-            ]
-        case "CreateCastStmt", "CreateConversionStmt", "CreateOpClassStmt", "CreateOpFamilyStmt":
-            [.create(.other, RelationName(""))]
+            relationName(body.words("typeName")).map { [.createType($0, isConstrained: false)] }
+        case "CreateDomainStmt":
+            relationName(body.words("domainname")).map { [.createType($0, isConstrained: isConstrained(body))] }
+        case "CompositeTypeStmt": body["typevar"]?.relation.map { [.createType($0, isConstrained: false)] }
+        case "DefineStmt" where body["kind"]?.text == "OBJECT_COLLATION":
+            [.create(.other, relationName(body.words("defnames")) ?? RelationName(""), isCertain: false)]
+        // Code that later statements run without naming it.
+        case "DefineStmt", "CreateCastStmt", "CreateConversionStmt", "CreateOpClassStmt", "CreateOpFamilyStmt",
+            "CreateTransformStmt",
+            "CreateEventTrigStmt", "AlterEventTrigStmt", "CreateAmStmt":
+            [.opaque("\(kind) makes code that other statements run without naming it")]
         default: nil
         }
     }
@@ -100,6 +135,27 @@ enum StatementTranslation {
         return [.createView(view, from: query.relations, isReplaced: body.flag("replace"), takesAllColumns: takesAll)]
     }
 
+    /// Whether a domain, or what it is made of, has a condition; of another user's type nobody knows.
+    private static func isConstrained(_ body: JSONValue) -> Bool {
+        body.list("constraints").contains {
+            ["CONSTR_CHECK", "CONSTR_NOTNULL"].contains($0.body(of: "Constraint")?["contype"]?.text ?? "")
+        } || ColumnTranslation.type(body["typeName"]).name.contains(".") || !isOfServer(body["typeName"])
+    }
+
+    /// Whether a type is named as the grammar names its own: with the catalogue's schema; others may be domains themselves.
+    private static func isOfServer(_ type: JSONValue?) -> Bool {
+        let words = type?.words("names") ?? []
+        return words.first == "pg_catalog"
+            || ["text", "uuid", "json", "jsonb", "date", "bytea", "inet", "citext"].contains(words.last ?? "")
+    }
+
+    /// What of `ALTER SEQUENCE` changes the numbers that are given; nil when nothing does.
+    private static func sequenceChange(_ body: JSONValue) -> String? {
+        let names = body.list("options").compactMap { $0.body(of: "DefElem")?["defname"]?.text }
+        let changed = names.filter { $0 != "cache" }
+        return changed.isEmpty ? nil : "ALTER SEQUENCE … \(changed.joined(separator: ", ").uppercased())"
+    }
+
     private static func domain(_ body: JSONValue) -> [StatementAction] {
         let name = body.words("typeName").joined(separator: ".")
         switch body["subtype"]?.text {
@@ -107,7 +163,8 @@ enum StatementTranslation {
             return [.constrainDomain(name, isNotValid: body["def"]?.body(of: "Constraint")?.flag("skip_validation") ?? false)]
         case "O": return [.constrainDomain(name, isNotValid: false)]
         case "X": return [.drop(DropOrder(.constraint, [RelationName(body["name"]?.text ?? "")]))]
-        default: return [.harmless]
+        case "V": return [.constrainDomain(name, isNotValid: true)]
+        default: return [.unsettles("ALTER DOMAIN \(name)", of: .type, relationName(body.words("typeName")).map { [$0] } ?? [])]
         }
     }
 
@@ -118,19 +175,24 @@ enum StatementTranslation {
             case "TRANS_STMT_BEGIN", "TRANS_STMT_START": [.begin]
             case "TRANS_STMT_COMMIT": [.commit]
             case "TRANS_STMT_ROLLBACK": [.rollback]
-            case "TRANS_STMT_SAVEPOINT", "TRANS_STMT_RELEASE", "TRANS_STMT_ROLLBACK_TO": [.savepoint]
+            case "TRANS_STMT_SAVEPOINT", "TRANS_STMT_RELEASE": [.savepoint(isTakenBack: false)]
+            case "TRANS_STMT_ROLLBACK_TO": [.savepoint(isTakenBack: true)]
             default: [.unknown("a prepared transaction")]
             }
         case "VariableSetStmt": [setting(body)]
-        case "DiscardStmt": [.set(parameter: "all", value: nil, isLocal: false)]
-        case "AlterDatabaseSetStmt": [body["setstmt"].map { setting($0) } ?? .harmless]
-        case "AlterRoleSetStmt":
-            [.security("ALTER ROLE … SET changes what sessions of a role start with")] + [
-                body["setstmt"].map { setting($0) } ?? .harmless
+        case "DiscardStmt": [.set(parameter: "all", value: nil, isLocal: false), .discardTemporary]
+        case "AlterDatabaseSetStmt":
+            [
+                .security("ALTER DATABASE … SET changes what every session starts with"),
+                .unsettles("ALTER DATABASE … SET", of: .other, []),
             ]
-        case "VariableShowStmt", "NotifyStmt", "ListenStmt", "UnlistenStmt", "CheckPointStmt", "ConstraintsSetStmt",
-            "AlterOwnerStmt":
-            [.harmless]
+        case "AlterRoleSetStmt":
+            [
+                .security("ALTER ROLE … SET changes what sessions of a role start with"),
+                .unsettles("ALTER ROLE … SET", of: .other, []),
+            ]
+        case "VariableShowStmt", "NotifyStmt", "ListenStmt", "UnlistenStmt", "CheckPointStmt", "ConstraintsSetStmt": [.harmless]
+        case "AlterOwnerStmt": ObjectTranslation.owner(body)
         default: nil
         }
     }
@@ -151,21 +213,33 @@ enum StatementTranslation {
         case "CallStmt": [.opaque("CALL runs a procedure")]
         case "ExecuteStmt", "PrepareStmt": [.opaque("a prepared statement")]
         case "ExplainStmt": [.opaque("EXPLAIN, which runs its statement with ANALYZE")]
-        case "GrantStmt", "GrantRoleStmt": [.security(body.flag("is_grant") ? "rights are granted" : "rights are taken away")]
-        case "AlterDefaultPrivilegesStmt": [.security("default rights are changed")]
-        case "CreateRoleStmt", "AlterRoleStmt", "DropRoleStmt", "ReassignOwnedStmt":
-            [.security("a role is made, changed or dropped")]
-        case "CreateExtensionStmt", "AlterExtensionStmt", "AlterExtensionContentsStmt":
+        case "GrantStmt", "GrantRoleStmt": ObjectTranslation.rights(body)
+        case "AlterDefaultPrivilegesStmt":
+            [.security("default rights are changed")]
+                + (body["action"]?.flag("is_grant") == true ? [] : [.unsettles("default rights are taken away", of: .other, [])])
+        case "CreateRoleStmt": [.security("a role is made")]
+        case "CreateExtensionStmt":
             [
-                .create(.extension, RelationName(body["extname"]?.text ?? "")),
-                .security("the extension \(body["extname"]?.text ?? "") is made or changed"),
+                .create(
+                    .extension, RelationName(body["extname"]?.text ?? ""), isCertain: !body.flag("if_not_exists")),
+                .security("the extension \(body["extname"]?.text ?? "") is made"),
             ]
         case "CreatePLangStmt": [.security("the language \(body["plname"]?.text ?? "") is made")]
-        case "AlterFunctionStmt": [.security("a function's properties are changed")]
-        case "AlterSystemStmt": [.security("ALTER SYSTEM changes the server for everybody")]
-        case "CreateFdwStmt", "CreateForeignServerStmt", "CreateUserMappingStmt", "AlterForeignServerStmt", "SecLabelStmt":
-            [.security("foreign servers, mappings or labels are changed")]
+        case "CreateFdwStmt", "CreateForeignServerStmt", "CreateUserMappingStmt":
+            [.security("foreign servers or mappings are made")]
+        case "AlterRoleStmt", "DropRoleStmt", "ReassignOwnedStmt": unsettling("a role is changed or dropped")
+        case "AlterExtensionStmt", "AlterExtensionContentsStmt":
+            [.create(.extension, RelationName(body["extname"]?.text ?? ""), isCertain: false)]
+                + unsettling("the extension \(body["extname"]?.text ?? "") is changed")
+        case "AlterFunctionStmt": unsettling("a function's properties are changed")
+        case "AlterSystemStmt": unsettling("ALTER SYSTEM changes the server for everybody")
+        case "AlterForeignServerStmt", "AlterFdwStmt", "AlterUserMappingStmt", "DropUserMappingStmt", "SecLabelStmt":
+            unsettling("foreign servers, mappings or labels are changed")
         default: [.unknown(kind)]
         }
+    }
+
+    private static func unsettling(_ what: String) -> [StatementAction] {
+        [.security(what), .unsettles(what, of: .other, [])]
     }
 }

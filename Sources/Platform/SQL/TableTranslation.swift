@@ -3,9 +3,13 @@ internal import SerinModel
 
 /// `CREATE TABLE` and `ALTER TABLE` as values.
 enum TableTranslation {
-    static func create(_ tree: JSONValue) -> [StatementAction] {
+    static func create(_ tree: JSONValue, isForeign: Bool = false) -> [StatementAction] {
         guard let name = tree["relation"]?.relation else { return [.unknown("CREATE TABLE without a name")] }
         var table = TableDefinition(name, ifNotExists: tree.flag("if_not_exists"), isPartitioned: tree["partspec"] != nil)
+        table.isTemporary = tree["relation"]?["relpersistence"]?.text == "t" || name.schema == "pg_temp"
+        table.isForeign = isForeign
+        table.dropsOnCommit = tree["oncommit"]?.text == "ONCOMMIT_DROP"
+        table.isDefaultPartition = tree["partbound"]?.flag("is_default") ?? false
         var actions: [StatementAction] = []
         for element in tree.list("tableElts") {
             switch element.node?.kind {
@@ -28,8 +32,11 @@ enum TableTranslation {
         guard let relation = tree["relation"]?.relation else { return [.unknown("ALTER TABLE without a name")] }
         let kind = tree["objtype"]?.text ?? ""
         if kind == "OBJECT_TYPE" { return [.unknown("ALTER TYPE … ATTRIBUTE")] }
-        let changes = tree.list("cmds").compactMap { $0.body(of: "AlterTableCmd") }.map {
-            change($0, isIndex: kind == "OBJECT_INDEX")
+        let changes = tree.list("cmds").compactMap { $0.body(of: "AlterTableCmd") }.map { command -> TableChange in
+            let change = change(command, isIndex: kind == "OBJECT_INDEX")
+            // What sets how a table is kept sets how a view reads.
+            if case .setParameters(let what) = change, kind == "OBJECT_VIEW" { return .setBehaviour(what) }
+            return change
         }
         return [.alterTable(relation, changes)]
     }
@@ -40,15 +47,21 @@ enum TableTranslation {
         let definition = tree["def"]?.node?.body ?? .null
         let cascades = tree["behavior"]?.text == "DROP_CASCADE"
         switch subtype {
-        case "AT_AddColumn": return .addColumn(ColumnTranslation.column(definition))
+        case "AT_AddColumn":
+            return .addColumn(ColumnTranslation.column(definition), ifNotExists: tree.flag("missing_ok"))
         case "AT_DropColumn": return .dropColumn(name, cascades: cascades)
         case "AT_AlterColumnType":
             let type = ColumnTranslation.type(definition["typeName"])
-            return .changeType(column: name, to: type, ColumnTranslation.conversion(definition, column: name, to: type))
+            return .changeType(
+                column: name, to: type, ColumnTranslation.conversion(definition, column: name, to: type),
+                collation: ColumnTranslation.collation(definition))
         case "AT_SetNotNull": return .setNotNull(name)
         case "AT_DropNotNull": return .dropNotNull(name)
-        case "AT_ColumnDefault": return tree["def"] == nil ? .dropDefault(name) : .setDefault(name)
-        case "AT_AddIdentity", "AT_SetIdentity", "AT_DropIdentity": return .identity(name)
+        case "AT_ColumnDefault":
+            return ColumnTranslation.isNull(tree["def"]) ? .dropDefault(name) : .setDefault(name)
+        case "AT_AddIdentity": return .addIdentity(name)
+        case "AT_SetIdentity": return .changeIdentity(name, "a change of the identity")
+        case "AT_DropIdentity": return .changeIdentity(name, "the end of the identity")
         case "AT_DropExpression": return .dropExpression(name)
         case "AT_AddConstraint":
             return ColumnTranslation.constraint(definition).map { .addConstraint($0) }
@@ -58,12 +71,15 @@ enum TableTranslation {
         case "AT_AlterConstraint": return .alterConstraint(definition["conname"]?.text ?? name)
         case "AT_AttachPartition":
             guard !isIndex else { return .setParameters("ATTACH PARTITION") }
-            return definition["name"]?.relation.map { .attach($0) } ?? .other("ATTACH PARTITION")
+            return definition["name"]?.relation.map {
+                .attach($0, isDefault: definition["bound"]?.flag("is_default") ?? false)
+            } ?? .other("ATTACH PARTITION")
         case "AT_DetachPartition":
             return definition["name"]?.relation.map { .detach($0, concurrently: definition.flag("concurrent")) }
                 ?? .other("DETACH PARTITION")
         case "AT_DetachPartitionFinalize": return .setParameters("DETACH PARTITION … FINALIZE")
-        case "AT_AddInherit", "AT_DropInherit": return definition.relation.map { .inherit($0) } ?? .other("INHERIT")
+        case "AT_AddInherit", "AT_DropInherit":
+            return definition.relation.map { .inherit($0, isLeft: subtype == "AT_DropInherit") } ?? .other("INHERIT")
         default: return setting(subtype)
         }
     }
@@ -71,18 +87,21 @@ enum TableTranslation {
     private static func setting(_ subtype: String) -> TableChange {
         switch subtype {
         case "AT_SetLogged": .store("SET LOGGED")
-        case "AT_SetUnLogged": .store("SET UNLOGGED")
+        case "AT_SetUnLogged": .setUnlogged
         case "AT_SetTableSpace": .store("SET TABLESPACE")
         case "AT_SetAccessMethod": .setAccessMethod
         case "AT_SetStatistics", "AT_SetOptions", "AT_ResetOptions", "AT_SetRelOptions", "AT_ResetRelOptions",
             "AT_ReplaceRelOptions", "AT_ClusterOn", "AT_DropCluster":
             .setParameters(subtype)
-        case "AT_SetStorage", "AT_SetCompression", "AT_ChangeOwner", "AT_ReplicaIdentity", "AT_AddOf", "AT_DropOf":
-            .setProperty(subtype)
+        case "AT_SetStorage", "AT_SetCompression": .setProperty(subtype)
+        case "AT_ChangeOwner": .setBehaviour("OWNER TO")
+        case "AT_ReplicaIdentity": .setBehaviour("REPLICA IDENTITY")
+        case "AT_AddOf", "AT_DropOf": .setBehaviour("OF")
         case "AT_EnableTrig", "AT_EnableTrigAll", "AT_EnableTrigUser", "AT_EnableAlwaysTrig", "AT_EnableReplicaTrig":
             .switchTrigger("enabled")
         case "AT_DisableTrig", "AT_DisableTrigAll", "AT_DisableTrigUser": .switchTrigger("disabled")
-        case "AT_EnableRule", "AT_DisableRule", "AT_EnableAlwaysRule", "AT_EnableReplicaRule": .setProperty(subtype)
+        case "AT_EnableRule", "AT_DisableRule", "AT_EnableAlwaysRule", "AT_EnableReplicaRule":
+            .setBehaviour("ENABLE or DISABLE RULE")
         case "AT_EnableRowSecurity", "AT_ForceRowSecurity": .rowSecurity(isEnabled: true)
         case "AT_DisableRowSecurity", "AT_NoForceRowSecurity": .rowSecurity(isEnabled: false)
         default: .other(subtype)

@@ -65,7 +65,7 @@ struct EventReader {
         guard event.type == YAML_DOCUMENT_START_EVENT else {
             complain(
                 Mark(line: 1, column: 1), "is empty; expected a mapping",
-                hint: "see policies/minimal.yaml for a policy to start from")
+                hint: "start from an example: policies/minimal.yaml is a policy, backups/minimal.yaml a backup plan")
             throw Stop()
         }
         if event.hasDirectives {

@@ -28,6 +28,7 @@ import Testing
         try await contract.check()
         let facts = try await contract.destination.probe()
         #expect(facts.isWritable && facts.publicAccess == false && facts.versioning == false && facts.objectLock == nil)
+        #expect(try await contract.destination.list(prefix: "serin-probe", limit: 9).objects == [])
     }
 
     @Test func aLockIsSentAndLookedAt() async throws {

@@ -49,7 +49,6 @@ import Testing
         var contract = DestinationContract(destination: try destination(Self.script), scratch: scratch)
         contract.longSize = 300_000
         _ = try await contract.destination.probe()
-        try await contract.destination.delete(try #require(ObjectKey("serin-probe")), version: nil)
         try await contract.check()
     }
 
@@ -70,11 +69,40 @@ import Testing
         #expect(failed?.message == "the program for list at command:own ended with status 77: no secret: …")
     }
 
+    @Test func whatIsInterruptedIsNotSaidToHaveTakenTooLong() async throws {
+        defer { scratch.remove() }
+        let destination = try destination("#!/bin/sh\ntouch '\(scratch.file("begun"))'\nexec sleep 15\n")
+        let key = try #require(ObjectKey("main/latest-logical.json"))
+        let writing = Task { await failure { () throws(Failure) in _ = try await destination.replace(key, with: [1]) } }
+        try await waitUntil("the program") { access(scratch.file("begun"), F_OK) == 0 }
+        writing.cancel()
+        let message = await writing.value?.message
+        #expect(message?.contains("was interrupted") == true && message?.contains("did not end") == false, "\(message ?? "")")
+    }
+
     @Test func aListThatWasCutShortIsRefused() async throws {
         defer { scratch.remove() }
         let destination = try destination("#!/bin/sh\necho '{\"key\":\"a\",\"size\":1}'\n")
         let failed = await failure { () throws(Failure) in _ = try await destination.list(prefix: "", limit: 9) }
         #expect(failed?.message == "the list of command:own does not end with the count of its lines")
+    }
+
+    @Test func aListWithAnObjectWithoutItsSizeIsRefused() async throws {
+        defer { scratch.remove() }
+        let lines = "'{\"key\":\"a\",\"size\":1}' '{\"key\":\"b\"}' '{\"count\":2}'"
+        let destination = try destination("#!/bin/sh\nprintf '%s\\n' \(lines)\n")
+        let failed = await failure { () throws(Failure) in _ = try await destination.list(prefix: "", limit: 9) }
+        #expect(failed?.message == "the list of command:own has a line without a size: {\"key\":\"b\"}")
+    }
+
+    @Test func aRunThatWasInterruptedIsNotSaidToHaveTakenTooLong() async throws {
+        defer { scratch.remove() }
+        let destination = try destination("#!/bin/sh\necho >'\(scratch.file("begun"))'\nexec sleep 60\n")
+        let run = Task { await failure { () throws(Failure) in _ = try await destination.list(prefix: "", limit: 1) } }
+        try await waitUntil("the program") { access(scratch.file("begun"), F_OK) == 0 }
+        run.cancel()
+        let failed = await run.value
+        #expect(failed?.message == "the program for list at command:own was interrupted")
     }
 
     @Test func aKeyStaysOneArgumentWhateverItHolds() async throws {

@@ -132,7 +132,12 @@ import Testing
         unlink(scratch.file("root/object"))
         // With nothing at all in it, it may be the place under a disk: the object is not called gone.
         let empty = await failure { () throws(Failure) in _ = try await destination.confirm(stored, sha256: upload.sha256) }
-        #expect(empty?.kind == .transient && empty?.message.contains("missing or empty") == true, "\(String(describing: empty))")
+        #expect(empty?.kind == .transient && empty?.message.contains("disk mounted") == true, "\(String(describing: empty))")
+        rmdir(scratch.file("root"))
+        let none = await failure { () throws(Failure) in _ = try await destination.head(upload.key, version: nil) }
+        #expect(
+            none?.kind == .transient && none?.message == "there is no folder \(scratch.file("root"))",
+            "\(String(describing: none))")
         _ = try await destination.put(try contract.makeUpload("other", contract.bytes(10)))
         #expect(
             await failure { () throws(Failure) in _ = try await destination.confirm(stored, sha256: upload.sha256) }?.message

@@ -11,12 +11,15 @@ import Testing
         ["ACCESS": moto.keys.accessKey, "SECRET": moto.keys.secretKey]
     }
 
-    static func bucket(_ moto: MotoServer, _ name: String, _ settings: [String: String] = [:]) throws -> any BackupDestination {
+    static func bucket(
+        _ moto: MotoServer, _ name: String, _ settings: [String: String] = [:],
+        now: @escaping @Sendable () -> Instant = { MotoServer.now }
+    ) throws -> any BackupDestination {
         let fixed = [
             "bucket": name, "endpoint": moto.url, "plain_http": "yes", "access_key_env": "ACCESS", "secret_key_env": "SECRET",
             "part_size": "5MiB",
         ]
-        return try makeDestination("s3", fixed.merging(settings) { $1 }, secrets: secrets(moto))
+        return try makeDestination("s3", fixed.merging(settings) { $1 }, secrets: secrets(moto), now: now)
     }
 
     @Test func bucketsWithAndWithoutVersionsKeepToTheContract() async throws {
@@ -47,6 +50,26 @@ import Testing
         try await moto.makeBucket("plain", locks: false)
         let plain = try await Self.bucket(moto, "plain").probe()
         #expect(plain.versioning == false && plain.objectLock == false && plain.deleteNeedsSecondFactor == false, "\(plain)")
+    }
+
+    @Test func whatATryWroteIsGoneAfterItAndWhatAKilledOneLeftOnceItIsOld() async throws {
+        let scratch = try Scratch("serin-s3")
+        defer { scratch.remove() }
+        let moto = try await MotoServer(scratch: scratch)
+        defer { moto.stop() }
+        for isVersioned in [false, true] {
+            let name = isVersioned ? "locked" : "plain"
+            try await moto.makeBucket(name, locks: isVersioned)
+            let destination = try Self.bucket(moto, name)
+            let other = try #require(ObjectKey("serin-probe-of-another"))
+            _ = try await destination.replace(other, with: [1, 2, 3])
+            _ = try await destination.probe()
+            #expect(try await destination.list(prefix: "", limit: 9).objects.map(\.key) == [other])
+            _ = try await Self.bucket(moto, name, now: { MotoServer.now + .hours(2) }).probe()
+            #expect(try await destination.list(prefix: "", limit: 9).objects == [])
+            let versions = try await moto.send("GET", "/\(name)", query: [HTTPHeader("versions", "")])
+            #expect(!String(decoding: versions.body, as: UTF8.self).contains("serin-probe"), "\(versions)")
+        }
     }
 
     @Test func aLockIsStatedAndForbidsToDeleteAlsoAfterAnUploadInParts() async throws {

@@ -1,5 +1,6 @@
 import SerinBackups
 import SerinCatalogue
+import SerinCrypto
 import SerinLocks
 import SerinModel
 import SerinPolicies
@@ -88,6 +89,36 @@ import Testing
                 "\(asked[place]): \(stand.scene.files(stand.scene.store))")
             #expect(stand.scene.leftovers.isEmpty)
         }
+    }
+
+    @Test func aPartOfAnObjectKeepsNoLaterCopyFromItsPlace() async throws {
+        let stand = try await FaultStand()
+        defer { stand.scene.end() }
+        let other = stand.scene.scratch.file("other")
+        let isBroken = Switch(true)
+        var cutting = ScriptedDestination(inner: try stand.scene.folder(other))
+        // It keeps ten bytes too few, and says that it is full.
+        let part = try stand.scene.scratch.write("part", "a part")
+        cutting.onPut = { (upload, inner) async throws(Failure) in
+            guard isBroken.isOn else { return try await inner.put(upload) }
+            let short = Upload(
+                file: part, key: upload.key, size: 6, sha256: Hexadecimal.text(of: SHA256.digestOrEmpty(Array("a part".utf8))),
+                isEncrypted: true)
+            _ = try await inner.put(short)
+            throw Failure(.invalid, "it was accepted, but no such object is there")
+        }
+        var settings = stand.settings(try stand.folder())
+        settings.places.append(BackupPlace("other", cutting, isRequired: false))
+        let made = try await stand.scene.backUp(stand.source, settings)
+        #expect(made.missing.map(\.destination) == ["other"])
+        #expect(!stand.scene.files(other).contains { $0.hasSuffix(".backup") }, "\(stand.scene.files(other))")
+        let pipeline = stand.scene.pipeline(settings)
+        // The same in a later copy; and one that was killed has left its part behind.
+        let later = try await pipeline.replicate(made.record.id, by: BackupScene.principal)
+        #expect(later.missing.map(\.destination) == ["other"])
+        isBroken.set(false)
+        let copied = try await pipeline.replicate(made.record.id, by: BackupScene.principal)
+        #expect(copied.missing.isEmpty && copied.record.copy(at: "other")?.state.isUsable == true, "\(copied.missing)")
     }
 
     @Test func whatADeadStoreKeptIsRemovedOnceItAnswersAgain() async throws {

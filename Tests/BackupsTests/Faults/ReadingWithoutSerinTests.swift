@@ -30,6 +30,24 @@ import Testing
         }
     }
 
+    @Test func aKeyFileWithACarriageReturnIsReadAsItWasWritten() async throws {
+        let scene = try await BackupScene.start(isEmpty: true)
+        defer { scene.end() }
+        try scene.scratch.write("key", "0123456789 a passphrase\r\nand more\r\n", mode: 0o600)
+        for profile in [EnvelopeProfile.enc1, .gcm1] {
+            var settings = scene.settings
+            settings.envelope = EnvelopeSettings(profile, level: 1, iterations: 10_000)
+            settings.key = .keyFile(try KeyFile(path: scene.scratch.file("key")))
+            let record = try await scene.backUp(try scene.source(), settings).record
+            let object = "\(scene.store)/\(try #require(record.copies.first).key)"
+            let open =
+                profile == .enc1
+                ? "$HERE/enc1.sh '\(object)' '\(object).manifest.json' key" : "$HERE/gcm1.py '\(object)' key | zstd -dc"
+            let done = try await run("\(open) >dump; pg_restore --list dump", in: scene.scratch.path)
+            #expect(done.status == .exited(0), "\(profile): \(done.text)")
+        }
+    }
+
     private func restore(_ scene: BackupScene, _ profile: EnvelopeProfile, toRecipients: Bool) async throws {
         var settings = scene.settings
         settings.envelope = EnvelopeSettings(profile, level: 1, iterations: 10_000)

@@ -169,10 +169,7 @@ import Testing
         #expect(try await scene.record(good.id)?.state == .available)
     }
 
-    @Test func manifestsFormAChainThatACheckAccepts() async throws {
-        let scene = try await BackupScene.start(isEmpty: true)
-        defer { scene.end() }
-        for _ in 0..<3 { _ = try await scene.backUp(try scene.source()) }
+    private func check(_ scene: BackupScene) async throws -> (check: CatalogueCheck, contents: DestinationContents) {
         let folder = try scene.folder(scene.store)
         let reading = DestinationReading(
             destination: "local",
@@ -181,8 +178,52 @@ import Testing
             },
             read: { (key, version) async throws(Failure) in try await folder.read(key, version: version) })
         let contents = try await CatalogueSurvey(reading, authenticate: ManifestSeal(scene.settings.manifestKey).code).contents()
-        #expect(contents.manifests.map(\.manifest.sequence).sorted() == [1, 2, 3])
-        #expect(CatalogueCheck(try await scene.catalogue.state(), against: contents).differences == [])
+        return (CatalogueCheck(try await scene.catalogue.state(), against: contents), contents)
+    }
+
+    @Test func manifestsFormAChainThatACheckAccepts() async throws {
+        let scene = try await BackupScene.start(isEmpty: true)
+        defer { scene.end() }
+        for _ in 0..<3 { _ = try await scene.backUp(try scene.source()) }
+        let found = try await check(scene)
+        #expect(found.contents.manifests.map(\.manifest.sequence).sorted() == [1, 2, 3])
+        #expect(found.check.differences == [])
+    }
+
+    @Test func aCopyMadeAnewForADamagedManifestMakesTheDestinationWholeAndBothGoTogether() async throws {
+        let scene = try await BackupScene.start(isEmpty: true)
+        defer { scene.end() }
+        let source = try scene.source()
+        var settings = scene.settings
+        settings.places.append(BackupPlace("far", try scene.folder(scene.scratch.file("far"))))
+        let record = try await scene.backUp(source, settings).record
+        let newer = try await scene.backUp(source, settings).record
+        let former = try #require(record.copy(at: "local"))
+        let manifest = "\(scene.store)/\(try #require(Manifest.key(beside: former.key)))"
+        try write(
+            manifest, try bytes(manifest).map { $0 == UInt8(ascii: "'") || $0 == UInt8(ascii: "s") ? UInt8(ascii: "x") : $0 })
+        let verified = try await scene.verifier.verify(
+            record.id, source: source, destination: "local", by: BackupScene.principal)
+        #expect(!verified.result.passed)
+        #expect(try await !check(scene).check.passed)
+        let mended = try await scene.pipeline(settings).replicate(record.id, by: BackupScene.principal)
+        #expect(mended.missing.isEmpty, "\(mended.missing)")
+        let found = try await check(scene)
+        #expect(found.check.passed, "\(found.check.differences)")
+        #expect(former.keys.allSatisfy { found.check.differences.contains(.leftover(record.id, $0)) })
+        // Retention takes what is left of the old one with the new one.
+        _ = try await scene.verifier.verify(newer.id, source: source, by: BackupScene.principal)
+        let retention = Retention(standard: RetentionPlan(standard: RetentionPolicy(keepAll: .minutes(1), floor: 1)))
+        for days: Int64 in [40, 80] {
+            _ = try await BackupPruner(
+                settings.places, catalogue: scene.catalogue, holder: BackupScene.holder,
+                now: { BackupScene.now() + .hours(24 * days) }
+            ).run("shop", retention, lastRun: nil, agreed: true, by: BackupScene.principal)
+        }
+        #expect(try await scene.record(record.id)?.state == .deleted)
+        let after = try await check(scene)
+        #expect(after.check.passed && after.check.differences.allSatisfy { !$0.isFault }, "\(after.check.differences)")
+        #expect(after.contents.objects.allSatisfy { !former.keys.contains($0.key) })
     }
 }
 

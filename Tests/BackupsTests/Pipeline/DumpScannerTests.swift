@@ -52,7 +52,8 @@ struct DumpScannerTests {
     @Test(arguments: pieces) func anOrdinaryDumpPassesUnchanged(piece: Int) throws {
         let found = try #require(scan(Self.harmless, piece: piece))
         #expect(found.passed == Self.harmless)
-        #expect(found.scanner.rows == [#"public."odd ""na;me""#: 2, "public.empty": 0])
+        #expect(found.scanner.rows[Array(#"public."odd ""na;me""#.utf8)] == 2)
+        #expect(found.scanner.rows[Array("public.empty".utf8)] == 0 && found.scanner.rows.count == 2)
         #expect(found.scanner.isComplete)
     }
 
@@ -71,9 +72,17 @@ struct DumpScannerTests {
         "SELECT $1$ \\! id $1$\n", "SELECT E'\\' ' \\! id '\n", "SELECT E'a'\n'\\' ' \\! id '\n", "/* /* */ */ \\! id\n",
         "SELECT 1 -- '\n\\! id '\n", "SET standard_conforming_strings = off;\nSELECT '\\' \\! id '\n",
         "CREATE FUNCTION f() BEGIN ATOMIC COPY t (a) FROM stdin;\n\\! id\n\\.\n", "SELECT (1; COPY t (a) FROM stdin;\n\\! id\n",
-        "/**/COPY t (a) FROM stdin WITH CSV;\n", "SELECT 1\0\\! id\n",
+        "/**/COPY t (a) FROM stdin WITH CSV;\n", "COPY\"\u{301}t\" FROM PROGRAM 'id';\n", "COPY/**/t FROM PROGRAM 'id';\n",
+        "SET \"standard_conforming_strings\" = off;\n", "SET standard_conforming_strings='\u{301}off';\n", "SELECT 1\0\\! id\n",
     ]) func aCommandToPsqlIsRefused(text: String) {
         for piece in Self.pieces { #expect(scan(text, piece: piece) == nil, "\(text)") }
+    }
+
+    @Test(arguments: pieces) func tablesAreToldApartByTheirBytes(piece: Int) throws {
+        let names = ["\"\u{301}t\"", "\"\u{600}\"\"\u{301}\"", "\"\u{e9}\"", "\"e\u{301}\"", "\"a\r\nb\""]
+        let found = try #require(scan(names.map { "COPY \($0) (a) FROM stdin;\n1\n\\.\n" }.joined(), piece: piece))
+        #expect(found.scanner.rows.count == names.count)
+        for name in names { #expect(found.scanner.rows[Array(name.utf8)] == 1, "\(name)") }
     }
 
     @Test func aDumpThatEndsTooEarlyIsRefused() {

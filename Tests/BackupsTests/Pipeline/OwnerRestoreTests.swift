@@ -2,6 +2,7 @@ import SerinBackups
 import SerinCatalogue
 import SerinModel
 import SerinPolicies
+import SerinProcesses
 import Testbed
 import Testing
 
@@ -87,6 +88,38 @@ import Testing
                 == "restorer")
     }
 
+    @Test func whatTheServerMakesByItselfNeedsNoOwnerAndEverythingElseDoes() async throws {
+        let scene = try await BackupScene.start(isEmpty: true)
+        defer { scene.end() }
+        // Constructors of ranges belong to the first superuser; arrays, rows, sequences of identities, toast come with something else.
+        try await scene.server.sql(
+            """
+            CREATE TYPE span AS RANGE (subtype = int4); CREATE TYPE mood AS ENUM ('calm'); CREATE DOMAIN short AS varchar(9);
+            CREATE TABLE stays (id int GENERATED ALWAYS AS IDENTITY PRIMARY KEY, at span, moods mood[], note text, word short);
+            INSERT INTO stays (at, moods) VALUES ('[1,5)', '{calm}')
+            """, user: "restorer", database: "shop")
+        let source = try scene.source()
+        let record = try await scene.backUp(source).record
+        #expect(record.facts?.server?.owners?.map(\.role) == ["restorer"])
+        let restored = try await scene.restore(record.id, source)
+        #expect(restored.passed, "\(restored.checks)")
+        #expect(try await scene.server.sql("SELECT upper(at) FROM stays", database: restored.name) == "5")
+        // What a dump does give to its owner is found before, of whatever sort it is.
+        for (number, made) in [
+            "CREATE TYPE pair AS (a int, b int); ALTER TYPE pair OWNER TO",
+            "CREATE STATISTICS s ON id, note FROM stays; ALTER STATISTICS s OWNER TO",
+            "CREATE COLLATION c FROM \"C\"; ALTER COLLATION c OWNER TO",
+            "CREATE TEXT SEARCH DICTIONARY d (TEMPLATE = simple); ALTER TEXT SEARCH DICTIONARY d OWNER TO",
+        ].enumerated() {
+            try await scene.server.sql("CREATE ROLE own\(number)")
+            try await scene.server.sql("\(made) own\(number)", database: "shop")
+        }
+        let later = try await scene.backUp(source).record
+        #expect(later.facts?.server?.owners?.map(\.role) == ["own0", "own1", "own2", "own3", "restorer"])
+        let refused = await #expect(throws: Failure.self) { _ = try await scene.restore(later.id, source) }
+        #expect(refused?.message.contains("to their owners: own0, own1, own2, own3") == true, "\(String(describing: refused))")
+    }
+
     @Test func aDumpInTextFormIsRehearsedWithItsRoles() async throws {
         let scene = try await Self.start()
         defer { scene.end() }
@@ -117,9 +150,32 @@ import Testing
         try await leave(first.name)
         // A schema of such a name that no merge has made is somebody else's.
         try await scene.server.sql("CREATE SCHEMA shop_restore_mine", user: "restorer", database: "shop")
-        let found = await RestorePreflight(scene.restoreSettings(), last: record).look()
-        #expect(found.first { $0.name == "restore roles" }?.remarks.first?.contains(first.name) == true, "\(found)")
+        let remarks = try source.probe(stop: try StopSignal()).remarks
+        #expect(remarks.contains { $0.contains("DROP SCHEMA \"\(first.name)\" CASCADE") }, "\(remarks)")
+        #expect(!remarks.contains { $0.contains("shop_restore_mine") })
+        // While a merge works, wherever it does, nothing is taken from it.
+        let merge = try scene.server.session(
+            "SELECT pg_advisory_lock(7310590473041);\n\\! sleep 60\n", user: "keeper", database: "shop")
+        try await waitUntil("the merge") {
+            try await scene.server.sql("SELECT count(*) FROM pg_locks WHERE locktype = 'advisory' AND granted") == "1"
+        }
+        try await scene.sides().sweepMerges()
+        let busy = await #expect(throws: Failure.self) {
+            _ = try await TableMerge(
+                scene.restoreSettings(), target: "shop", catalogue: scene.catalogue, holder: BackupScene.holder,
+                now: BackupScene.now
+            ).merge("public.t", from: first.name, permit: scene.permit(record.id, .beside))
+        }
+        #expect(busy?.kind == .conflict && busy?.message.contains("another merge") == true, "\(String(describing: busy))")
+        #expect(try await left() == "2")
+        merge.stop()
+        try await waitUntil("its end") {
+            try await scene.server.sql("SELECT count(*) FROM pg_locks WHERE locktype = 'advisory' AND granted") == "0"
+        }
         try await scene.sides().drop(first.name, by: BackupScene.principal)
+        #expect(try await left() == "1")
+        try await leave("shop_restore_gone")
+        try await scene.sides().sweepMerges()
         #expect(try await left() == "1")
         try await leave("shop_restore_gone")
         _ = try await scene.restore(record.id, source)

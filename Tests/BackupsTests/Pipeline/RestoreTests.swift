@@ -161,7 +161,10 @@ import Testing
         }
         // Left by one that was killed.
         try await scene.server.sql(
-            "CREATE SCHEMA \(restored.name); CREATE TABLE \(restored.name).orders ()", user: "restorer", database: "shop")
+            """
+            CREATE SCHEMA \(restored.name); COMMENT ON SCHEMA \(restored.name) IS 'of serin backup merge; it may be dropped';
+            CREATE TABLE \(restored.name).orders ()
+            """, user: "restorer", database: "shop")
         var cramped = scene.permit(record.id, .beside)
         cramped.room = 100_000
         let tight = await #expect(throws: Failure.self) {
@@ -198,6 +201,16 @@ import Testing
             try await scene.server.sql("SELECT count(*) FROM pg_namespace WHERE nspname LIKE '%restore%'", database: "shop")
                 == "0")
         #expect(try await merged(0, .merge).1?.added == 0)
+        try await aSchemaThatNoMergeHasMadeStays(scene, restored.name) { _ = try await merged(nil, .beside) }
+    }
+
+    private func aSchemaThatNoMergeHasMadeStays(
+        _ scene: BackupScene, _ name: String, _ merge: () async throws -> Void
+    ) async throws {
+        try await scene.server.sql("CREATE SCHEMA \(name)", user: "restorer", database: "shop")
+        await #expect(throws: Failure.self) { try await merge() }
+        #expect(
+            try await scene.server.sql("SELECT count(*) FROM pg_namespace WHERE nspname = '\(name)'", database: "shop") == "1")
     }
 
     @Test func aDrillRestoresChecksMeasuresAndLeavesNothing() async throws {
@@ -231,6 +244,18 @@ import Testing
         let entries = try FileManager.default.contentsOfDirectory(atPath: scene.scratch.path)
         #expect(!entries.contains { $0.hasPrefix(".serin-drill") })
         #expect(children(named: "postgres").filter { $0 != scene.server.pid }.isEmpty)
+
+        // One that is called off says nothing.
+        let entriesBefore = try await scene.catalogue.entries().count
+        let interrupted = await Task {
+            withUnsafeCurrentTask { $0?.cancel() }
+            do throws(Failure) {
+                _ = try await drill.run(source, backup: record.id, by: BackupScene.principal)
+                return "it ended"
+            } catch { return error.message }
+        }.value
+        #expect(interrupted.contains("was interrupted"), "\(interrupted)")
+        #expect(try await scene.catalogue.entries().count == entriesBefore)
 
         // One whose restore fails is no success, and is cleaned as well.
         let path = "\(scene.store)/\(try #require(record.copies.first).key)"

@@ -183,6 +183,100 @@ import Testing
         #expect(try await rows("shop") == "0")
     }
 
+    @Test func anErasureThatTakesTooMuchIsUndoneAndNothingGoesLiveBesideOne() async throws {
+        let scene = try await BackupScene.start(isEmpty: true)
+        defer { scene.end() }
+        try await scene.server.sql(
+            """
+            CREATE TABLE people (id int PRIMARY KEY, name text); INSERT INTO people SELECT n, 'name' FROM generate_series(1, 10) n;
+            CREATE TABLE resets (id int REFERENCES people ON DELETE CASCADE); INSERT INTO resets VALUES (5)
+            """, user: "restorer", database: "shop")
+        let source = try scene.source()
+        let record = try await scene.backUp(source).record
+        // Tables that were restored when nobody was erased yet.
+        let single = try await scene.restore(record.id, source, tables: ["public.people"])
+        try await scene.catalogue.note(
+            AuditNote(
+                at: BackupScene.now() - .hours(100), by: BackupScene.principal, topic: Erasure.topic, target: "shop", text: "5"))
+        func settings(_ statement: String, _ most: Double = 0.5) -> RestoreSettings {
+            var policy = RestorePolicy()
+            policy.maximumErased = most
+            var settings = scene.restoreSettings(policy)
+            settings.erasure = statement
+            return settings
+        }
+        let right = "DELETE FROM people WHERE id = current_setting('serin.subject')::int"
+        for (statement, most, words) in [
+            ("DELETE FROM people", 0.5, "10 of 10 rows of public.people"),
+            ("UPDATE people SET name = ''", 0.5, "10 of 10 rows of public.people"),
+            ("TRUNCATE people CASCADE", 0.5, "restore.max_erased: 100%"),
+            ("BEGIN; \(right); COMMIT", 0.5, "leave BEGIN and COMMIT out"), (right, 0.5, ""), ("DELETE FROM people", 1, ""),
+        ] {
+            let restored = try await scene.restore(record.id, source, settings(statement, most))
+            let check = try #require(restored.checks.first { $0.name == Erasure.check })
+            #expect(check.passed == words.isEmpty && check.detail.contains(words), "\(statement): \(check)")
+            let left = try await scene.server.sql("SELECT count(*) FROM people", database: restored.name)
+            #expect(left == (words.isEmpty ? (most == 1 ? "0" : "9") : words.contains("COMMIT") ? "9" : "10"), "\(statement)")
+        }
+        // The note is older than the backup, and the person may still be in it.
+        let again = await #expect(throws: Failure.self) {
+            _ = try await scene.restore(record.id, source, settings(right), tables: ["public.people"])
+        }
+        #expect(again?.kind == .denied && again?.hint?.contains("serin backup merge") == true, "\(String(describing: again))")
+        try await scene.server.sql("DELETE FROM people WHERE id IN (5, 6)", database: "shop")
+        func merge(_ name: String, _ settings: RestoreSettings) async throws -> TableMerge.Plan {
+            try await TableMerge(
+                settings, target: "shop", catalogue: scene.catalogue, holder: BackupScene.holder, now: BackupScene.now
+            ).merge("public.people", from: name, permit: scene.permit(record.id, .beside)).plan
+        }
+        let refused = await #expect(throws: Failure.self) { _ = try await merge(single.name, settings(right)) }
+        #expect(refused?.kind == .denied && refused?.message.contains("were erased") == true, "\(String(describing: refused))")
+        // Whom a restore could not erase, a merge erases before it counts.
+        let unprepared = try await scene.restore(record.id, source)
+        #expect(!unprepared.passed)
+        let denied = await #expect(throws: Failure.self) { _ = try await merge(unprepared.name, scene.restoreSettings()) }
+        #expect(denied?.kind == .denied && denied?.message.contains("people who were erased") == true)
+        let plan = try await merge(unprepared.name, settings(right))
+        #expect(plan.missing == 1 && plan.remarks.first?.contains("public.people 10 to 9 rows") == true, "\(plan)")
+        #expect(try await merge(unprepared.name, settings(right)).remarks.isEmpty)
+    }
+
+    @Test func whatIsHalfMadeIsRefusedWithWhatRemovesIt() async throws {
+        let scene = try await BackupScene.start(isEmpty: true)
+        defer { scene.end() }
+        let source = try scene.source()
+        let record = try await scene.backUp(source).record
+        let restored = try await scene.restore(record.id, source)
+        try await scene.server.sql("CREATE DATABASE shop_half OWNER restorer")
+        let number = try await scene.server.sql("SELECT oid FROM pg_database WHERE datname = 'shop_half'")
+        let half = SideDatabase(
+            name: "shop_half", number: number, live: "shop", role: .making, backup: record.id, at: BackupScene.now())
+        try await scene.catalogue.note(try half.note(of: "shop", at: BackupScene.now(), by: BackupScene.principal))
+        var disguised = restored
+        disguised.name = "shop_half"
+        let (settings, permit) = (scene.restoreSettings(), scene.permit(record.id))
+        for attempt in ["swap", "inspect", "merge"] {
+            let refused = await #expect(throws: Failure.self) {
+                switch attempt {
+                case "swap": _ = try await scene.swap(settings).swap(disguised, permit: permit)
+                case "inspect":
+                    _ = try await BackupRestore(
+                        scene.settings, settings, identities: [], catalogue: scene.catalogue, holder: BackupScene.holder,
+                        now: BackupScene.now
+                    ).inspect("shop_half", permit: permit)
+                default:
+                    _ = try await TableMerge(
+                        settings, target: "shop", catalogue: scene.catalogue, holder: BackupScene.holder, now: BackupScene.now
+                    ).merge("public.t", from: "shop_half", permit: permit)
+                }
+            }
+            #expect(
+                refused?.message.contains("half made") == true && refused?.hint?.contains("restored drop") == true,
+                "\(attempt): \(String(describing: refused))")
+        }
+        try await scene.sides().drop("shop_half", by: BackupScene.principal)
+    }
+
     @Test func aMaskedDatabaseIsMaskedOrGoneAndNeverGoesLive() async throws {
         let scene = try await BackupScene.start()
         defer { scene.end() }

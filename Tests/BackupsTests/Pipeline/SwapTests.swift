@@ -141,6 +141,40 @@ import Testing
         colleague.stop()
     }
 
+    @Test func subscribersAreEndedAndAnEnabledSubscriptionIsSaidBeforeAnythingIsClosed() async throws {
+        let (scene, restored) = try await start()
+        defer { scene.end() }
+        let swap = scene.swap(scene.restoreSettings())
+        var permit = scene.permit(restored.backup)
+        try await scene.server.sql("CREATE ROLE feeder LOGIN REPLICATION")
+        try await scene.server.sql(
+            "CREATE SUBSCRIPTION inbound CONNECTION 'host=127.0.0.1 port=1 dbname=x' PUBLICATION a, \"B\" WITH (connect = false)",
+            database: "shop")
+        let refused = await #expect(throws: Failure.self) { _ = try await swap.swap(restored, permit: permit) }
+        for words in [
+            "ALTER SUBSCRIPTION inbound DISABLE", "DROP SUBSCRIPTION inbound",
+            "CREATE SUBSCRIPTION inbound CONNECTION ... PUBLICATION a, \"B\"",
+        ] { #expect(refused?.message.contains(words) == true, "\(String(describing: refused))") }
+        permit.differences = 1
+        try await scene.server.sql("ALTER SUBSCRIPTION inbound ENABLE", database: "shop")
+        let enabled = await #expect(throws: Failure.self) { _ = try await swap.swap(restored, permit: permit) }
+        #expect(enabled?.kind == .denied, "\(String(describing: enabled))")
+        #expect(enabled?.hint?.contains("in shop: ALTER SUBSCRIPTION inbound DISABLE") == true, "\(String(describing: enabled))")
+        #expect(try await isOpen(scene))
+        try await scene.server.sql("ALTER SUBSCRIPTION inbound DISABLE", database: "shop")
+        let subscriber = try scene.server.session("\\! sleep 60\n", user: "feeder", database: "dbname=shop replication=database")
+        try await waitUntil("a subscriber") {
+            try await scene.server.sql(
+                "SELECT count(*) FROM pg_stat_activity WHERE datname = 'shop' AND backend_type = 'walsender'") == "1"
+        }
+        let outcome = try await swap.swap(restored, permit: permit)
+        #expect(
+            try await scene.server.sql(
+                "SELECT count(*) FROM pg_subscription s JOIN pg_database d ON d.oid = s.subdbid WHERE d.datname = '\(outcome.replaced)'"
+            ) == "1")
+        subscriber.stop()
+    }
+
     @Test func whatARestoreNeedsIsLookedAtBefore() async throws {
         let (scene, restored) = try await start()
         defer { scene.end() }

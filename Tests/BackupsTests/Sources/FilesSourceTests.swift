@@ -41,6 +41,41 @@ import Testing
         #expect(skipped.isEmpty)
     }
 
+    @Test func namesThatAreNoUTF8ComeBackToTheByte() async throws {
+        let fixture = try SourceFixture()
+        defer { fixture.scratch.remove() }
+        _ = fixture.folder("etc")
+        // Latin-1, one over the room of a header, and two spellings of one accent.
+        _ = try await fixture.run(
+            """
+            cd etc && bad=$(printf 'bad\\377\\376name') cafe=$(printf 'caf\\351') && printf z > "$bad" \
+            && mkdir "$cafe" && echo inside > "$cafe/inside" && ln -s "$cafe" near && ln -s "$bad" "$cafe/link" \
+            && long=$(printf '\\351%0120d' 0) && echo long > "$long" && ln -s "$long" far \
+            && echo one > "$(printf 'e\\314\\201')" && echo two > "$(printf '\\303\\251')" && echo odd > "$(printf 'a\\\\b\\nc')"
+            """)
+        let source = FilesBackupSource(FilesSource(paths: [fixture.scratch.file("etc")]), environment: fixture.environment)
+        _ = try await fixture.probe(source)
+        let (bytes, product) = try await fixture.produce(source)
+        let findings = try await fixture.examine(source, bytes, product)
+        #expect(findings.passed, "\(findings.checks)")
+        let restored = try await fixture.restore(source, bytes, product, .folder(fixture.folder("back")))
+        #expect(restored.passed)
+        let place = "back/\(fixture.scratch.path)/etc"
+        #expect(try await fixture.run("diff -r --no-dereference etc \(place) && find \(place) | wc -l") == "12")
+        #expect(try await fixture.run("readlink \(place)/near | od -An -tx1") == " 63 61 66 e9 0a")
+
+        // What is cut short is removed again, whatever its names.
+        let cut = await fixture.failure {
+            _ = try await fixture.restore(source, Array(bytes.dropLast(1024)), product, .folder(fixture.folder("cut")))
+        }
+        #expect(cut != nil)
+        #expect(try await fixture.run("find cut -mindepth 1 | wc -l") == "0")
+        // A name that cannot be written says which.
+        _ = try await fixture.run("mkfifo \"etc/$(printf 'pipe\\351')\"")
+        let refused = await fixture.failure { _ = try await fixture.produce(source) }
+        #expect(refused?.contains("pipe\\xe9: it is a device") == true, "\(refused ?? "")")
+    }
+
     @Test func pipesAreRefusedAndNothingThereIsNoBackup() async throws {
         let fixture = try SourceFixture()
         defer { fixture.scratch.remove() }
@@ -65,6 +100,9 @@ import Testing
         let recipes = [
             "absolute": "tar -P -cf bad.tar \(fixture.scratch.path)/payload",
             "parent": "cd in && tar -P -cf ../bad.tar ../payload",
+            "parent beside an accent": """
+            d=$(printf '\\314\\201')d && mkdir -p "$d" && echo evil > "$d/f" && cd in && tar -P -cf ../bad.tar "../$d/f"
+            """,
             "below a link": "tar -cf bad.tar -C in link && tar -rf bad.tar --transform 's|payload|link/payload|' payload",
             "pipe": "tar -cf bad.tar -C in pipe",
             "twice": "tar -cf bad.tar payload && tar -rf bad.tar payload",

@@ -62,7 +62,9 @@ import Testing
         try await fixture.sql("DELETE FROM beat")
         try await fixture.switchLog()
         let range = try await fixture.backUp(
-            LogRangeSource(folder: fixture.log, major: fixture.major, after: facts, environment: fixture.environment), "range")
+            LogRangeSource(
+                folder: fixture.log, major: fixture.major, after: LogContinuation(facts), environment: fixture.environment),
+            "range")
         #expect(range.product.server?.systemIdentifier == facts.systemIdentifier)
 
         let outcome = try await recover(fixture, base, [base.record, range.record], .time(wanted))
@@ -114,7 +116,8 @@ import Testing
         first.server.stop()
         let next = try await fixture.backUp(
             LogRangeSource(
-                folder: fixture.log, major: fixture.major, after: range.product.server, environment: fixture.environment), "next")
+                folder: fixture.log, major: fixture.major, after: LogContinuation(range.product.server),
+                environment: fixture.environment), "next")
         #expect(next.product.server?.timeline == 2)
         let records = [base.record, range.record, next.record]
         let outcome = try await recover(fixture, base, records, .time(wanted), .pause)
@@ -135,7 +138,8 @@ import Testing
         try await fixture.switchLog()
         let range = try await fixture.backUp(
             LogRangeSource(
-                folder: fixture.log, major: fixture.major, after: base.product.server, environment: fixture.environment), "range")
+                folder: fixture.log, major: fixture.major, after: LogContinuation(base.product.server),
+                environment: fixture.environment), "range")
         let records = [base.record, range.record]
 
         // Before the end of the base backup, and after the end of the log: refused before anything is touched.

@@ -59,6 +59,7 @@ import Testing
             try await cluster.primary.sql("SELECT active FROM pg_replication_slots") == "t"
         }
         #expect(follower.status == .following)
+        #expect(!(try ArchiveSettings(url: url, slot: "serin_log", archiveTimeout: .minutes(5))).checks.contains { !$0.passed })
         try await cluster.primary.sql("CREATE TABLE t (i int)")
         let name = try await cluster.primary.sql("SELECT pg_walfile_name(pg_switch_wal())")
         try await waitUntil("a complete file") { access("\(log)/\(name)", F_OK) == 0 }
@@ -72,10 +73,13 @@ import Testing
         let before = try LogFolder(log).content()
         #expect(whole.partial.isEmpty && whole.segments.count >= 2, "\(whole) \(before)")
 
-        // Received log, archive settings: a received log needs no archive; without one the plain settings are found wanting.
-        let received = try ArchiveSettings(url: url, isReceived: true, archiveTimeout: .minutes(5))
-        #expect(!received.checks.contains { !$0.passed })
-        let archived = try ArchiveSettings(url: url, isReceived: false, archiveTimeout: .minutes(5))
+        // A received log needs no archive, but somebody who receives it; without one the plain settings are found wanting.
+        let received = try ArchiveSettings(url: url, slot: "serin_log", archiveTimeout: .minutes(5), folder: log)
+        let faults = received.checks.filter { !$0.passed }
+        #expect(faults.map(\.name) == ["log is received"] && faults[0].detail.contains("nobody receives by the slot serin_log"))
+        let unknown = try ArchiveSettings(url: url, slot: "other", archiveTimeout: .minutes(5))
+        #expect(unknown.checks.last?.detail.contains("has no slot other") == true)
+        let archived = try ArchiveSettings(url: url, archiveTimeout: .minutes(5))
         #expect(Set(archived.checks.filter { !$0.passed }.map(\.name)) == ["archive_mode", "archive_command", "archive_timeout"])
     }
 
@@ -200,6 +204,30 @@ import Testing
         }
         let second = try await fixture.produce(full)
         #expect(second.bytes != first.bytes)
+        try await expectExpired(stand, full, first.product, second.product)
+    }
+
+    /// Its repository keeps two full ones: the third makes the first go, of which only the receipt is left.
+    private func expectExpired(
+        _ stand: PgBackRestStand, _ source: PgBackRestSource, _ first: SourceProduct, _ second: SourceProduct
+    ) async throws {
+        var records = [
+            try PhysicalFixture.record("first", .baseFull, first), try PhysicalFixture.record("second", .baseFull, second),
+        ]
+        func expired() async throws -> [BackupID] {
+            let records = records
+            return try await onOwnThread { (stop) throws(Failure) in try source.expired(records, stop: stop) }.map(\.id)
+        }
+        #expect(try await expired() == [])
+        _ = try await stand.fixture.produce(source)
+        #expect(try await expired() == [records[0].id])
+        // What is of another cluster, and what the repository does not say, is not known.
+        records[0].facts?.server?.systemIdentifier = "1"
+        #expect(try await expired() == [])
+        let repository = stand.fixture.scratch.file("repository")
+        rename(repository, repository + ".away")
+        defer { rename(repository + ".away", repository) }
+        await #expect(throws: Failure.self) { _ = try await expired() }
     }
 
     @Test func pgBackRestMakesFindsDamageAndRestores() async throws {

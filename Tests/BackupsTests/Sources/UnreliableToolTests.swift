@@ -26,7 +26,7 @@ import Testing
         let fixture = try SourceFixture()
         defer { fixture.scratch.remove() }
         let good = try command(
-            fixture, "echo data", verify: "test \"$(cat)\" = data", restore: ["/bin/sh", "-c", "cat > \"$0\"", "{folder}/it"])
+            fixture, "echo data", verify: "test \"$(cat)\" = data", restore: ["/bin/sh", "-c", "cat > \"$0\"", "{{folder}}/it"])
         let (bytes, product) = try await fixture.produce(good)
         #expect(bytes == Array("data\n".utf8))
         let found = try await fixture.examine(good, bytes, product)
@@ -43,6 +43,23 @@ import Testing
         let broken = try command(fixture, "echo part; echo reason >&2; exit 3")
         let failed = await fixture.failure { _ = try await fixture.produce(broken) }
         #expect(failed?.contains("status 3") == true && failed?.contains("reason") == true)
+    }
+
+    @Test func aCommandThatDoesNotAskForTheFolderIsNotRunForOne() async throws {
+        let fixture = try SourceFixture()
+        defer { fixture.scratch.remove() }
+        let live = fixture.scratch.file("live")
+        let source = try command(fixture, "echo data", restore: ["/usr/bin/tee", live])
+        let (bytes, product) = try await fixture.produce(source)
+        let folder = fixture.folder("back")
+        let refused = await fixture.failure { _ = try await fixture.restore(source, bytes, product, .folder(folder)) }
+        #expect(refused?.contains("takes no {{folder}}") == true)
+        #expect(access(live, F_OK) != 0)
+        // For a server it finds the address in its environment.
+        let server = try command(
+            fixture, "echo data", restore: ["/bin/sh", "-c", "cat >/dev/null; echo \"$SERIN_TARGET_URL\" > \(live)"])
+        _ = try await fixture.restore(server, bytes, product, .server(url: "http://127.0.0.1/"))
+        #expect(try await fixture.run("cat live") == "http://127.0.0.1/")
     }
 
     @Test func aCommandThatHangsAndIgnoresTheSignalIsEnded() async throws {
@@ -164,6 +181,27 @@ import Testing
         let failed = await fixture.failure { _ = try await fixture.produce(source) }
         #expect(failed?.contains("BACKUP_FAILED: no space left") == true)
         #expect(try await fixture.run("ls store").isEmpty)
+    }
+
+    /// As pgBackRest 2.45 answers to an account that may not read its repository, and as a server that has no such role.
+    @Test func whoRunsPgBackRestAsAnotherThanItsRepositorysOwnerIsToldSo() async throws {
+        let fixture = try SourceFixture()
+        defer { fixture.scratch.remove() }
+        let unreadable = """
+            [{"archive":[],"backup":[],"db":[],"name":"main","repo":[{"key":1,"status":{"code":99,"message":"[FileOpenError] unable \
+            to load info file:\\nFileOpenError: unable to open file 'backup.info' for read: [13] Permission denied"}}],\
+            "status":{"code":99,"message":"other"}}]
+            """
+        try fixture.scratch.write("answer", unreadable)
+        let refusal = "FATAL:  Peer authentication failed for user \"postgres\""
+        for script in ["cat \(fixture.scratch.file("answer"))", "echo '\(refusal)' >&2; exit 56"] {
+            try fixture.stand(in: "pgbackrest", script)
+            let driver = try PgBackRest(stanza: "main", folders: [fixture.scratch.file("tools")], deadline: .seconds(20))
+            let failure = await #expect(throws: Failure.self) {
+                _ = try await onOwnThread { (stop) throws(Failure) in try driver.backups(stop: stop) }
+            }
+            #expect(failure?.hint?.contains("as the owner of its repository") == true, "\(String(describing: failure))")
+        }
     }
 
     /// The answers are pgBackRest 2.45's own, of a good repository and of one with a damaged file.

@@ -80,12 +80,12 @@ struct AzureBlob: BackupDestination {
     }
 
     func probe() async throws(Failure) -> DestinationFacts {
-        guard let key = ObjectKey("serin-probe") else { throw Failure(.invalid, "no key to probe with") }
-        let bytes = Array("written to see whether backups can be stored here, at \(environment.now())\n".utf8)
-        let stored = try await replace(key, with: bytes)
-        guard try await read(key, version: stored.version) == bytes else {
-            throw Failure(.invalid, "what was written to \(key) at \(name) reads back differently")
+        let probe = try ProbeObject(at: environment.now())
+        let stored = try await replace(probe.key, with: probe.bytes)
+        guard try await read(probe.key, version: stored.version) == probe.bytes else {
+            throw Failure(.invalid, "what was written to \(probe.key) at \(name) reads back differently")
         }
+        await probe.remove(stored, from: self)
         var facts = DestinationFacts(isWritable: true)
         facts.versioning = stored.version != nil
         let answer = try await environment.retries.run { _ throws(Failure) in
@@ -173,7 +173,7 @@ struct AzureBlob: BackupDestination {
     private func objectHeaders(_ upload: Upload) -> [HTTPHeader] {
         // Names of metadata must be identifiers.
         var headers = upload.metadata.sorted { $0.key < $1.key }.map {
-            HTTPHeader("x-ms-meta-" + $0.key.replacing("-", with: "_"), $0.value)
+            HTTPHeader("x-ms-meta-" + $0.key.rewriting("-", as: "_"), $0.value)
         }
         headers.append(HTTPHeader("x-ms-meta-serin_sha256", upload.sha256))
         if let tier = settings.tier { headers.append(HTTPHeader("x-ms-access-tier", tier)) }

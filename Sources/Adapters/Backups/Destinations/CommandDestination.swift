@@ -63,13 +63,15 @@ struct CommandDestination: BackupDestination {
     }
 
     func probe() async throws(Failure) -> DestinationFacts {
-        guard let key = ObjectKey("serin-probe") else { throw Failure(.invalid, "no key to probe with") }
-        let bytes = Array("written to see whether backups can be stored here, at \(environment.now())\n".utf8)
-        _ = try await environment.retries.agreeing("what was written to \(key) at \(name) reads back differently") {
+        let probe = try ProbeObject(at: environment.now())
+        let stored = try await environment.retries.agreeing(
+            "what was written to \(probe.key) at \(name) reads back differently"
+        ) {
             () throws(Failure) in
-            let stored = try await replace(key, with: bytes)
-            return try await read(key) == bytes ? stored : nil
+            let stored = try await replace(probe.key, with: probe.bytes)
+            return try await read(probe.key) == probe.bytes ? stored : nil
         }
+        await probe.remove(stored, from: self)
         return DestinationFacts(isWritable: true)
     }
 
@@ -152,7 +154,12 @@ struct CommandDestination: BackupDestination {
         var foreign: [String] = []
         for line in lines.dropLast() {
             let text = line["key"]?.text ?? ""
-            guard let key = ObjectKey(text), let size = line["size"]?.integer, size >= 0 else {
+            guard let size = line["size"]?.integer, size >= 0 else {
+                throw Failure(
+                    .invalid, "the list of \(name) has a line without a size: \(line.canonicalText.prefix(200))",
+                    hint: "each object is a line with its key and its size in bytes")
+            }
+            guard let key = ObjectKey(text) else {
                 foreign.append(text)
                 continue
             }
@@ -195,7 +202,7 @@ struct CommandDestination: BackupDestination {
     ) async throws(Failure) -> [JSONValue]? {
         let given = [("key", key?.description), ("file", file), ("version", version), ("prefix", prefix)]
         let words = (settings.templates[verb] ?? []).map { word in
-            given.reduce(word) { $0.replacing("{{\($1.0)}}", with: $1.1 ?? "") }
+            given.reduce(word) { $0.rewriting("{{\($1.0)}}", as: $1.1 ?? "") }
         }
         let members =
             [JSONValue.Member("verb", .string(verb.rawValue))]
@@ -216,6 +223,7 @@ struct CommandDestination: BackupDestination {
             let kinds: [Int32: FailureClass] = [3: .conflict, 75: .transient, 77: .denied]
             throw Failure(kinds[status] ?? .invalid, "\(what) ended with status \(status): \(lastWords(completion, variables))")
         case .signalled(let signal): throw Failure(.unknown, "\(what) was ended by signal \(signal)")
+        case .timedOut where Task.isCancelled: throw Failure(.unknown, "\(what) was interrupted")
         case .timedOut: throw Failure(.unknown, "\(what) did not end within \(settings.timeout)")
         }
     }
@@ -232,8 +240,8 @@ struct CommandDestination: BackupDestination {
     }
 
     private func lastWords(_ completion: Completion, _ variables: [String: String]) -> String {
-        let text = String(completion.text.split(separator: "\n").last?.suffix(300) ?? "no words")
+        let text = String(completion.text.textLines().last?.suffix(300) ?? "no words")
         guard let secret = variables["SERIN_SECRET"], !secret.isEmpty else { return text }
-        return text.replacing(secret, with: "…")
+        return text.rewriting(secret, as: "…")
     }
 }

@@ -111,7 +111,7 @@ struct FolderTree: Sendable {
 
     /// Removes a temporary file that no upload has open.
     func removeTemporary(_ path: String) throws(Failure) {
-        let parts = path.split(separator: "/").map(String.init)
+        let parts = path.parts(at: "/").map(String.init)
         let isOurs = parts.last?.hasPrefix(Self.temporaryPrefix) == true
         guard isOurs, !parts.contains(".."), let key = ObjectKey((parts.dropLast() + ["x"]).joined(separator: "/")) else {
             throw Failure(.invalid, "\(path) is no temporary file of an upload")

@@ -30,7 +30,7 @@ struct LocalFolder: BackupDestination {
     init(_ settings: DriverSettings) throws(Failure) {
         let values = try DriverValues(settings, schema: Self.schema)
         let path = try values.required("path")
-        guard !path.split(separator: "/").contains("..") else {
+        guard !path.parts(at: "/").contains("..") else {
             throw Failure(.invalid, "setting 'path': '\(path)' leads upwards", hint: "write the folder that is meant")
         }
         tree = FolderTree(root: path)
@@ -131,8 +131,13 @@ struct LocalFolder: BackupDestination {
     private func expectContents() async throws(Failure) {
         let tree = self.tree
         guard try await onOwnThread({ _ throws(Failure) in try tree.isBare() }) else { return }
+        guard access(tree.root, F_OK) == 0 else {
+            throw Failure(
+                .transient, "there is no folder \(tree.root)",
+                hint: "the first backup makes it; if it was removed on purpose, make it and put any file into it")
+        }
         throw Failure(
-            .transient, "the folder \(tree.root) is missing or empty, where objects were stored: is its disk mounted?",
+            .transient, "the folder \(tree.root) is empty, where objects were stored: is its disk mounted?",
             hint: "if it was emptied on purpose, put any file into it")
     }
 

@@ -5,16 +5,16 @@ internal import SerinTransport
 /// What can be learned about a bucket. A right that the identity lacks makes a fact unknown, not false.
 extension ObjectStore {
     func probe() async throws(Failure) -> DestinationFacts {
-        guard let key = ObjectKey("serin-probe") else { throw Failure(.invalid, "no key to probe with") }
-        let bytes = Array("written to see whether backups can be stored here, at \(environment.now())\n".utf8)
-        let digest = try digest(of: bytes)
-        let stored = try await environment.retries.agreeing("what was written to \(key) at \(name) reads back differently") {
+        let probe = try ProbeObject(at: environment.now())
+        let digest = try digest(of: probe.bytes)
+        let stored = try await environment.retries.agreeing(
+            "what was written to \(probe.key) at \(name) reads back differently"
+        ) {
             () throws(Failure) in
-            let stored = try await replace(key, with: bytes)
-            return try await get(key, version: stored.version, to: nil, limit: 1 << 10).sha256 == digest ? stored : nil
+            let stored = try await replace(probe.key, with: probe.bytes)
+            return try await get(probe.key, version: stored.version, to: nil, limit: 1 << 10).sha256 == digest ? stored : nil
         }
-        // One object is written over and over; versions of it would pile up. Who may not delete, or must not, leaves it.
-        if let version = stored.version { try? await delete(key, version: version) }
+        await probe.remove(stored, from: self)
         var facts = DestinationFacts(isWritable: true)
         await versioning(&facts)
         if let found = await question("object-lock", none: "ObjectLockConfigurationNotFoundError", &facts) {

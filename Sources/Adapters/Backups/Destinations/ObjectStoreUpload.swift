@@ -211,6 +211,6 @@ extension ObjectStore {
     private func base64(hexadecimal text: String) -> String { Base64.text(of: Hexadecimal.bytes(of: text) ?? []) }
 
     private func escaped(_ text: String) -> String {
-        text.reduce(into: "") { $0 += $1 == "&" ? "&amp;" : $1 == "<" ? "&lt;" : $1 == ">" ? "&gt;" : String($1) }
+        text.rewriting { $0 == "&" ? "&amp;" : $0 == "<" ? "&lt;" : $0 == ">" ? "&gt;" : nil }
     }
 }

@@ -51,7 +51,7 @@ struct TelegramBot: Sendable {
     func download(_ file: String, to path: String?, limit: Int64) async throws(Failure) -> Downloaded {
         let result = try await call("getFile", fields: [("file_id", file)])
         guard let remote = result["file_path"]?.text, !remote.isEmpty, !remote.hasPrefix("/"),
-            !remote.split(separator: "/").contains(".."),
+            !remote.parts(at: "/").contains(".."),
             remote.utf8.allSatisfy({ $0 > 0x20 && $0 < 0x7F && $0 != 0x3F && $0 != 0x23 })
         else {
             throw Failure(
@@ -105,7 +105,7 @@ struct TelegramBot: Sendable {
     private func exchange(_ request: HTTPRequest, _ method: String, _ token: String) async throws(Failure) -> HTTPResponse {
         do throws(Failure) { return try await environment.transport.send(request) } catch {
             var failure = error
-            failure.message = "cannot \(method) for the chat \(chat): " + failure.message.replacing(token, with: "…")
+            failure.message = "cannot \(method) for the chat \(chat): " + failure.message.rewriting(token, as: "…")
             throw failure
         }
     }
@@ -113,7 +113,7 @@ struct TelegramBot: Sendable {
     private func refusal(_ method: String, _ answer: HTTPResponse, _ token: String) -> Failure {
         // An answer that is no JSON has no words to show.
         let value = try? JSONValue(parsing: answer.body)
-        let words = String((value?["description"]?.text ?? "").prefix(300)).replacing(token, with: "…")
+        let words = String((value?["description"]?.text ?? "").prefix(300)).rewriting(token, as: "…")
         var failure = Failure(
             answer.failureClass(ofWrite: true) ?? .transient, "cannot \(method) for the chat \(chat): \(answer.status) \(words)")
         failure.retryAfter =

@@ -28,6 +28,8 @@ public struct BackupDrill: Sendable {
         public var probe: RestoreSettings.Probe?
         /// The content of the plan's file of statements that erase one subject again.
         public var erasure: String?
+        /// The largest share of a table's rows that erasing may take.
+        public var maximumErased = 0.5
         /// Restores a backup that is no dump of a database into an empty folder; nil where nothing can.
         public var unpack: (@Sendable (BackupRecord, _ folder: String) async throws(Failure) -> RestoredFolder)?
         /// Asks the server that restores go to whether it has the roles that a backup names; nil where there is none to ask.
@@ -95,13 +97,21 @@ public struct BackupDrill: Sendable {
         let id = String(try randomName().prefix(8))
         let attempt =
             found.kind == .logical ? await rehearse(found, source, principal, &clock) : await unpack(found, &clock)
+        // What was called off says nothing of the backup.
+        guard !Task.isCancelled else {
+            throw Failure(
+                .unknown, "the drill of backup \(found.id) was interrupted: it neither passed nor failed, and is not kept")
+        }
         let open = try await openItems()
         let checks = attempt.checks + (open.map { [$0.finding] } ?? [])
+        let end = now()
+        // What lies ahead of the end is of another clock; what was written since the declaration is not lost.
+        let ahead = attempt.newest.flatMap { $0 > end ? $0 - end : nil }
         var result = DrillResult(
-            id: id, at: now(), destination: attempt.destination, restored: attempt.isRestored, checks: checks,
+            id: id, at: end, destination: attempt.destination, restored: attempt.isRestored, checks: checks,
             clock: clock,
-            recoveryPoint: attempt.newest.map { (clock[.declared] ?? $0) - $0 })
-        result.actionItems = actionItems(result)
+            recoveryPoint: ahead == nil ? attempt.newest.map { max(.zero, (clock[.declared] ?? $0) - $0) } : nil)
+        result.actionItems = actionItems(result, ahead)
         for item in open?.items ?? [] where !result.actionItems.contains(item) { result.actionItems.append(item) }
         try await tell(CatalogueEvent(backup: found.id, at: result.at, by: principal, .drilled(result)))
         return DrillReport(
@@ -172,16 +182,11 @@ public struct BackupDrill: Sendable {
             let facts = record.facts?.server
             let server = try await onOwnThread { (stop) throws(Failure) in
                 let server = try IsolatedServer(in: settings.folder, major: major, toolFolders: settings.toolFolders, stop: stop)
-                try server.run("CREATE ROLE rehearsal LOGIN CREATEDB")
-                let owners = facts?.owners?.map(\.role) ?? []
-                for role in Set(owners + (facts?.grantees ?? [])).sorted() where role != "rehearsal" && role != "postgres" {
-                    try server.run("CREATE ROLE \(sqlName(role))")
-                    if owners.contains(role) { try server.run("GRANT \(sqlName(role)) TO rehearsal") }
-                }
+                try server.makeRoles(owners: facts?.owners?.map(\.role) ?? [], grantees: facts?.grantees ?? [])
                 return server
             }
             let template = try await onOwnThread { _ throws(Failure) in
-                try server.template(with: facts?.makesPrerequisites == true ? facts?.named("extension") ?? [] : [])
+                try server.template(with: facts?.dumpedExtensions ?? [], for: "rehearsal")
             }
             // A recovery has its server: making one for the rehearsal is no part of what is measured.
             clock = begunClock()
@@ -219,6 +224,7 @@ public struct BackupDrill: Sendable {
         var policy = RestorePolicy(checks: settings.checks)
         policy.deadline = settings.policy.deadline
         policy.template = template
+        policy.maximumErased = settings.maximumErased
         try makePrivateFolder(pipeline.workFolder)
         var restore = RestoreSettings(
             url: url, policy: policy, integrity: settings.integrity, scratch: pipeline.workFolder,
@@ -242,10 +248,11 @@ public struct BackupDrill: Sendable {
             }
             return (record, "by hand")
         }
-        let candidates = state.live(target: "\(pipeline.target)").filter {
+        // In the order in which they were begun, which no clock can change; the oldest first.
+        let candidates = state.history(BackupSelection(target: "\(pipeline.target)")).filter {
             ($0.kind == kind || ($0.kind.isPhysicalBase && kind.isPhysicalBase)) && $0.state.isRestorable
                 && !$0.usableCopies.isEmpty
-        }.sorted { ($0.createdAt, $0.id) < ($1.createdAt, $1.id) }
+        }.reversed()
         let moment = now()
         var seed = seed
         let found: BackupRecord?
@@ -264,12 +271,16 @@ public struct BackupDrill: Sendable {
         return (found, words)
     }
 
-    private func actionItems(_ result: DrillResult) -> [String] {
+    private func actionItems(_ result: DrillResult, _ ahead: Duration?) -> [String] {
         var items = result.checks.filter { !$0.passed && $0.name != DrillItems.check }.map {
             "find out why '\($0.name)' failed: \($0.detail)"
         }
         if !result.restored { items.append("make a backup that can be restored, and rehearse again") }
-        if result.restored, result.recoveryPoint == nil {
+        if let ahead {
+            items.append(
+                "set the clocks right: the newest data are \(ahead) ahead of the clock here, so what would be lost was not measured"
+            )
+        } else if result.restored, result.recoveryPoint == nil {
             items.append(
                 "find out why the restored database has no heartbeat of \(pipeline.target): what would be lost was not measured")
         }

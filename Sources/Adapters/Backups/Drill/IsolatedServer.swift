@@ -1,11 +1,14 @@
 internal import FoundationEssentials
 internal import Glibc
+internal import SerinCatalogue
 internal import SerinDatabase
 internal import SerinModel
 internal import SerinProcesses
 
 /// A Postgres server that nobody else reaches: a new cluster in a private folder, on a socket in it and no port, without preloaded
-/// libraries, as a user without rights where the caller is root. It is removed with everything in it. Blocks its thread.
+/// libraries. Where the caller is root it runs as the account `postgres`, or `nobody` where there is none: no account that rules
+/// the machine, but whoever commands this server commands what belongs to that account, and so other clusters on the machine. It is
+/// removed with everything in it. Blocks its thread.
 final class IsolatedServer: Sendable {
     static let prefix = ".serin-drill-"
 
@@ -64,7 +67,7 @@ final class IsolatedServer: Sendable {
 
     /// A connection string.
     func url(user: String, database: String) -> String {
-        "host=\(ConnectionText.quoted(folder)) user=\(user) dbname=\(database)"
+        "host=\(ConnectionText.quoted(folder)) user=\(ConnectionText.quoted(user)) dbname=\(ConnectionText.quoted(database))"
     }
 
     /// Runs statements as the server's superuser.
@@ -72,20 +75,37 @@ final class IsolatedServer: Sendable {
         _ = try PostgresClient(url(user: "postgres", database: "postgres"), environment).session(RestoreServer.purpose).rows(sql)
     }
 
+    /// Makes the role that rehearses, and the roles that a dump names; of its owners it is a member. Names come from the dump, so
+    /// they are made by a role that is no superuser and can run no program.
+    func makeRoles(owners: [String], grantees: [String]) throws(Failure) {
+        let (own, maker) = ("rehearsal", "rehearsal_roles")
+        try run("CREATE ROLE \(own) LOGIN CREATEDB")
+        try run("CREATE ROLE \(maker) LOGIN CREATEROLE")
+        let client = try PostgresClient(url(user: maker, database: "postgres"), environment)
+        let session = try client.session(RestoreServer.purpose)
+        // By bytes: spellings of one accent are names of two roles.
+        var made = Set(["postgres", own, maker].map { Array($0.utf8) })
+        for role in owners + grantees where made.insert(Array(role.utf8)).inserted {
+            _ = try session.rows("CREATE ROLE \(sqlName(role))")
+            if owners.contains(where: { $0.isExactly(role) }) { _ = try session.rows("GRANT \(sqlName(role)) TO \(own)") }
+        }
+    }
+
     /// Makes a database with those of some extensions that only a superuser makes, for a plain role to copy.
     ///
+    /// - Parameter role: Who the schemas of the extensions belong to.
     /// - Returns: Its name; nil where none is needed.
-    func template(with extensions: [String]) throws(Failure) -> String? {
+    func template(with extensions: [DumpExtension], for role: String) throws(Failure) -> String? {
         let server = try RestoreServer(
             RestoreSettings(
                 url: url(user: "postgres", database: "postgres"), scratch: environment.scratch,
                 toolFolders: environment.toolFolders))
-        let needed = try server.untrusted(extensions)
+        let needed = try server.forSuperuser(extensions)
         guard !needed.isEmpty else { return nil }
         let name = "rehearsal_template"
         try run("CREATE DATABASE \(name) TEMPLATE template0 IS_TEMPLATE true")
         let session = try PostgresClient(url(user: "postgres", database: name), environment).session(RestoreServer.purpose)
-        for one in needed { _ = try session.rows("CREATE EXTENSION IF NOT EXISTS \(sqlName(one)) SCHEMA public CASCADE") }
+        for one in needed { _ = try session.rows(one.statements(for: role)) }
         return name
     }
 
@@ -128,7 +148,7 @@ final class IsolatedServer: Sendable {
             guard let pid = first?.split(whereSeparator: \.isNewline).first.flatMap({ pid_t($0) }), pid > 1 else { return }
             let command =
                 FileManager.default.contents(atPath: "/proc/\(pid)/cmdline").map { String(decoding: $0, as: UTF8.self) } ?? ""
-            if command.split(separator: "\0").contains("\(folder)/data") { _ = end(pid, folder) }
+            if command.parts(at: "\0").contains("\(folder)/data") { _ = end(pid, folder) }
         }
     }
 

@@ -37,7 +37,8 @@ public struct KeyFile: Sendable {
 
 /// The whole of a small file that only its owner may read. Fails as `unusable` when others may, or when it is over 64 KiB.
 func secretFile(_ path: String) throws(EnvelopeFailure) -> Secret {
-    let descriptor = open(path, O_RDONLY | O_CLOEXEC)
+    // A pipe is refused below, and not waited for here.
+    let descriptor = open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK)
     guard descriptor >= 0 else { throw EnvelopeFailure("read the key file", path, errno: errno) }
     defer { close(descriptor) }
     var status = stat()

@@ -33,7 +33,8 @@ public struct CatalogueMirror: Sendable {
         self.deadline = deadline
     }
 
-    /// Makes the mirror equal to the catalogue, in one transaction; makes the tables where they are missing.
+    /// Makes the mirror equal to the catalogue, in one transaction; makes the tables where they are missing. Tables that are not the
+    /// mirror's own, or are another catalogue's mirror, are refused as `denied` and left as they are.
     ///
     /// - Parameters:
     ///   - jobs: What was asked for and waits or is done; each run of which no job tells is one of its own.
@@ -60,6 +61,7 @@ public struct CatalogueMirror: Sendable {
     private func write(_ tables: [MirrorTable]) throws(Failure) -> Report {
         let limit = ContinuousClock.now + deadline
         var report = Report()
+        var refusal: Failure?
         do throws(DatabaseError) {
             let purpose = SessionPurpose(
                 applicationName: "serin-mirror",
@@ -70,22 +72,64 @@ public struct CatalogueMirror: Sendable {
             _ = try session.query("BEGIN", limit: limit)
             // One run at a time; the number is this mirror's own.
             _ = try session.query("SELECT pg_advisory_xact_lock(5931017339)", limit: limit)
+            refusal = try foreign(tables, session, limit)
             // The newest of the files makes it.
-            if try session.query("SELECT to_regclass('control_plane.config_change_history')", limit: limit).first.first
-                == .some(nil)
+            if refusal == nil,
+                try session.query("SELECT to_regclass('control_plane.config_change_history')", limit: limit).first.first
+                    == .some(nil)
             {
                 for migration in MirrorSchema.migrations { _ = try session.query(migration.sql, limit: limit) }
             }
-            for table in tables {
+            if refusal == nil { refusal = try anothers(tables, session, limit) }
+            for table in tables where refusal == nil {
                 let known = try session.query("SELECT id, row_digest FROM control_plane.\(table.name)", limit: limit)
                 let change = table.change(from: known.values)
                 for statement in change.statements { _ = try session.query(statement, limit: limit) }
                 report.written += change.written
                 report.removed += change.removed
             }
-            _ = try session.query("COMMIT", limit: limit)
+            _ = try session.query(refusal == nil ? "COMMIT" : "ROLLBACK", limit: limit)
         } catch { throw error.failure }
+        if let refusal { throw refusal }
         return report
+    }
+
+    /// Why the tables are no mirror's.
+    private func foreign(
+        _ tables: [MirrorTable], _ session: Connection, _ limit: ContinuousClock.Instant
+    ) throws(DatabaseError) -> Failure? {
+        let names = tables.map { "'\($0.name)'" }.joined(separator: ", ")
+        let foreign = try session.query(
+            """
+            SELECT relname FROM pg_class c WHERE relnamespace = to_regnamespace('control_plane') AND relname IN (\(names)) \
+            AND NOT EXISTS (SELECT FROM pg_attribute a WHERE a.attrelid = c.oid AND attname = 'row_digest' AND NOT attisdropped)
+            """, limit: limit)
+        if let table = foreign.first.first ?? nil {
+            return Failure(
+                .denied, "\(name): the table control_plane.\(table) is not of this mirror, and is left as it is",
+                hint: "name a database in which the schema control_plane is the mirror's alone")
+        }
+        return nil
+    }
+
+    /// Why the tables cannot be written though they are a mirror's.
+    private func anothers(
+        _ tables: [MirrorTable], _ session: Connection, _ limit: ContinuousClock.Instant
+    ) throws(DatabaseError) -> Failure? {
+        // The log only grows: whatever the mirror has of it is in the catalogue that it is of, with the same time and backup.
+        let log = tables.first { $0.name == "audit_log" }?.rows ?? []
+        let first = try session.query(
+            "SELECT id, extract(epoch FROM created_at)::numeric(20, 3), backup_id FROM control_plane.audit_log ORDER BY id LIMIT 1",
+            limit: limit
+        ).first
+        guard first.count == 3 else { return nil }
+        if let own = log.first(where: { $0.id == first[0] }), own["backup_id"] == first[2] {
+            let time = "SELECT extract(epoch FROM timestamptz \(own.quoted("created_at")))::numeric(20, 3)"
+            if try session.query(time, limit: limit).first.first == first[1] { return nil }
+        }
+        return Failure(
+            .denied, "\(name): its schema control_plane is the mirror of another catalogue, and is left as it is",
+            hint: "give each catalogue a database of its own; when that catalogue is gone: DROP SCHEMA control_plane CASCADE")
     }
 }
 

@@ -1,5 +1,6 @@
 internal import SerinCatalogue
 internal import SerinCrypto
+internal import SerinDatabase
 internal import SerinModel
 internal import SerinRecords
 
@@ -16,6 +17,12 @@ struct MirrorRow {
         digest = Hexadecimal.text(of: SHA256.digestOrEmpty(Array(text.utf8)))
         self.values = values + [("row_digest", digest)]
     }
+
+    /// The value of a column.
+    subscript(column: String) -> String? { values.first { $0.column == column }?.value }
+
+    /// The value of a column as SQL reads it.
+    func quoted(_ column: String) -> String { self[column].map(literal) ?? "NULL" }
 
     /// The columns, in the order of the values.
     var columns: [String] { values.map(\.column) }
@@ -93,7 +100,5 @@ private func copies(of record: BackupRecord) -> String {
     }
 }
 
-/// A text as a literal of SQL, with `standard_conforming_strings` on. Postgres keeps no NUL in a text.
-private func literal(_ text: String) -> String {
-    "'" + text.filter { $0 != "\0" }.split(separator: "'", omittingEmptySubsequences: false).joined(separator: "''") + "'"
-}
+/// Postgres keeps no NUL in a text; a mirror without one is better than none.
+private func literal(_ text: String) -> String { sqlText(text.rewriting("\0", as: "")) }

@@ -44,8 +44,12 @@ extension BackupPipeline {
                 _ = try await place.destination.probe()
                 // Where a damaged one stands, the new one gets a key of its own.
                 let key = record.copy(at: place.name) == nil ? good.key : try again(good.key)
-                let (copy, object) = try await exchange.put(fetched.path, key, facts, record.order, at: place)
-                let evidence = try await exchange.confirm(object, copy, facts, at: place)
+                let (copy, object) = try await put(fetched.path, key, facts, record.order, at: place)
+                let evidence: CopyEvidence
+                do throws(Failure) { evidence = try await exchange.confirm(object, copy, facts, at: place) } catch {
+                    await exchange.remove(copy.key, copy.versionID, at: place)
+                    throw error
+                }
                 let numbered = try await ManifestStore(settings).put(record.order, facts, copy, at: place, try await state())
                 try await append(
                     [.stored(numbered, facts), .confirmed(destination: place.name, evidence)].map {
@@ -54,6 +58,22 @@ extension BackupPipeline {
             } catch { missing.append(.init(destination: place.name, failure: error)) }
         }
         return missing
+    }
+
+    /// Puts it under a key, or beside what an attempt that failed left there.
+    private func put(
+        _ path: String, _ key: ObjectKey, _ facts: BackupFacts, _ order: BackupOrder, at place: BackupPlace
+    ) async throws(Failure) -> (copy: BackupCopy, object: StoredObject) {
+        let exchange = CopyExchange(settings, now)
+        do throws(Failure) { return try await exchange.put(path, key, facts, order, at: place) } catch
+            where error.kind == .conflict
+        {
+            let next = try again(key)
+            do throws(Failure) { return try await exchange.put(path, next, facts, order, at: place) } catch {
+                await exchange.removeEverything(of: next, at: place)
+                throw error
+            }
+        }
     }
 
     private func again(_ key: ObjectKey) throws(Failure) -> ObjectKey {

@@ -1,5 +1,6 @@
 internal import SerinCatalogue
 internal import SerinModel
+internal import SerinPolicies
 
 extension BackupPlace {
     /// Refuses a place that has none of the newest copies that are known there: it is another one, such as the folder under a disk that
@@ -12,7 +13,17 @@ extension BackupPlace {
         let known = state.records.filter { $0.order.target == target }.compactMap { $0.copy(at: name) }
             .filter { $0.state.isUsable || (includesUnread && $0.state == .stored) }.suffix(3)
         guard let newest = known.last else { return }
-        for copy in known where try await destination.head(copy.key, version: copy.versionID) != nil { return }
+        do throws(Failure) {
+            for copy in known where try await destination.head(copy.key, version: copy.versionID) != nil { return }
+        } catch {
+            // A folder of this machine that was made and is not there, unlike one that was never made.
+            guard error.kind == .transient, !destination.traits.isOffsite else { throw error }
+            throw Failure(
+                .transient, error.message,
+                hint:
+                    "copies are known there, such as \(newest.key): is its disk mounted? if it was emptied on purpose, put any file "
+                    + "into it")
+        }
         throw Failure(
             .denied, "\(destination.name) has none of the newest copies that are known there, such as \(newest.key)",
             hint:

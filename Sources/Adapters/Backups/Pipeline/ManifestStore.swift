@@ -75,7 +75,7 @@ struct ManifestStore: Sendable {
         at place: BackupPlace, _ state: CatalogueState, before limit: Int64? = nil
     ) async throws(Failure) -> (Int64, String) {
         let all = state.records.filter { $0.order.target == "\(settings.target)" }.compactMap { $0.copy(at: place.name) }
-        let known = all.compactMap(\.sequence) + all.flatMap { $0.formerSequences ?? [] }
+        let known = all.compactMap(\.sequence) + all.flatMap { $0.formers ?? [] }.compactMap(\.sequence)
         let highest = known.filter { number in limit.map { number < $0 } ?? true }.max() ?? 0
         // Older catalogues do not know the numbers; there the last one is the copy that became known last.
         let copies = all.enumerated().filter { _, copy in

@@ -163,6 +163,8 @@ struct PipelineRun: Sendable {
             } catch {
                 if place.isRequired { throw error }
                 draft.missing.append(.init(destination: place.name, failure: error))
+                // A part of it would keep a later copy from its key.
+                await exchange.removeEverything(of: draft.key, at: place)
             }
         }
         return stored

@@ -165,11 +165,11 @@ public struct BackupRestore: Sendable {
     private func check(_ tables: [String], of record: BackupRecord, _ isMasked: Bool) async throws(Failure) {
         let whole = "restore it whole: without --table"
         guard !isMasked else { throw Failure(.denied, "tables by themselves cannot be masked", hint: whole) }
-        let subjects = try await notes.erased(since: record.consistentAt)
+        let subjects = try await notes.erasures().subjects
         guard subjects.isEmpty else {
             throw Failure(
-                .denied, "\(subjects.count) were erased since this backup, and tables by themselves would bring them back",
-                hint: whole)
+                .denied, "\(subjects.count) were erased, and tables by themselves could bring them back",
+                hint: whole + "; that erases them again, and serin backup merge takes a table from there")
         }
         guard let known = record.facts?.rows?.tables.map({ "\($0.schema).\($0.table)" }) else { return }
         let missing = tables.filter { !known.contains($0) }
@@ -257,11 +257,7 @@ public struct BackupRestore: Sendable {
         var checks: [BackupCheck] = []
         let (subjects, count) = try await notes.erasures()
         if !subjects.isEmpty {
-            let settings = settings
-            checks.append(
-                try await onOwnThread { _ throws(Failure) in
-                    try server.erase(subjects, by: settings.erasure, in: name, within: settings.policy.deadline)
-                })
+            checks.append(try await onOwnThread { _ throws(Failure) in try server.erase(subjects, in: name) })
         }
         let erasures = checks.allSatisfy(\.passed) ? count : nil
         guard isMasked, let mask = settings.policy.mask else { return (checks, erasures) }
@@ -285,7 +281,7 @@ public struct BackupRestore: Sendable {
         var target = RestoreTarget(
             .database(url: try server.url(of: name)), tables: tables, keepsOwners: keepsOwners, jobs: settings.jobs,
             scratch: settings.scratch, deadline: settings.policy.deadline)
-        if settings.policy.template != nil { target.extensions = try server.extensions(of: name) }
+        if settings.policy.template != nil { target.present = try server.present(in: name) }
         let part = fetched.facts.server?.part
         if !tables.isEmpty {
             try server.makeSchemas(of: tables, in: name)
@@ -308,12 +304,10 @@ public struct BackupRestore: Sendable {
     /// - Throws: `denied` when it is not one that was restored whole.
     public func inspect(_ name: String, permit: RestorePermit) async throws(Failure) -> RestoredDatabase {
         let server = try RestoreServer(settings)
-        guard let known = try await notes.databases().last(where: { $0.name == name }),
-            known.role == .restored || known.role == .part
-        else {
-            throw Failure(
-                .denied, "\(name) is no database that was restored as a whole", hint: "serin backup restored list shows them")
+        guard let known = try await notes.databases().last(where: { $0.name == name }) else {
+            throw Failure(.denied, "\(name) is no database that was restored", hint: "serin backup restored list shows them")
         }
+        try known.expectRestored()
         try permit.allows(.beside, known.backup, server.live)
         let record = try await reading.record(known.backup)
         guard let facts = record.facts else { throw Failure(.invalid, "backup \(record.id) was never stored") }

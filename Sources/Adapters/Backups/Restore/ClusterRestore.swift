@@ -256,7 +256,7 @@ public struct ClusterRestore: Sendable {
             guard mkdir(part, 0o700) == 0 else { throw problem("make", part, errno) }
             defer { removeTree(part) }
             let target = RestoreTarget(.folder(part), scratch: settings.scratch, deadline: settings.policy.deadline)
-            let source = LogRangeSource(folder: part, major: 0, after: nil, environment: settings.environment)
+            let source = LogRangeSource(folder: part, major: 0, environment: settings.environment)
             let consumer = try source.restoration(of: SourceProduct(fetched.facts), into: target, stop: stop)
             let findings = try fetched.feed(consumer, identities, meter)
             if let bad = findings.checks.first(where: { !$0.passed }) {
@@ -275,6 +275,9 @@ public struct ClusterRestore: Sendable {
     ) async throws(Failure) -> RestoredFolder {
         let record = try await reading.record(reach.base)
         var restored = RestoredFolder(backup: record.id, kind: record.kind, folder: job.place.path)
+        if target == .latest, let gap = reach.gap {
+            restored.remarks.append("\(gap.words), and what was stored behind it was not recovered: \(RecoveryWindow.Gap.remedy)")
+        }
         func mark(_ mark: DrillClock.Mark) { restored.reached.append(.init(mark: mark, at: reading.now())) }
         mark(.located)
         let fetched = try await reading.fetch(record, job.destination, into: settings.scratch, meter)
@@ -374,7 +377,7 @@ public struct ClusterRestore: Sendable {
         let side = settings
         return try await onOwnThread { _ throws(Failure) in
             let server = try RestoreServer(side)
-            return [try server.erase(subjects, by: side.erasure, in: server.live, within: side.policy.deadline)]
+            return [try server.erase(subjects, in: server.live)]
         }
     }
 }

@@ -66,13 +66,13 @@ struct DatabaseExchange {
         }
     }
 
-    /// The sessions of clients, which alone are ended. The server's own workers bear no user: the renaming itself asks an autovacuum
-    /// worker to leave, and waits for it. What others run is not shown to everybody, so an unknown kind counts as a client.
+    /// The sessions of clients and subscribers, which alone are ended. The server's own workers bear no user: the renaming itself asks an
+    /// autovacuum worker to leave, and waits for it. What others run is not shown to everybody, so an unknown kind counts as a client.
     private var sessions: String {
         """
         FROM pg_stat_activity a JOIN pg_roles r ON r.oid = a.usesysid
         WHERE a.datname IN (\(sqlText(live)), \(sqlText(incoming))) AND a.pid <> pg_backend_pid()
-            AND coalesce(a.backend_type, 'client backend') = 'client backend'
+            AND coalesce(a.backend_type, 'client backend') IN ('client backend', 'walsender')
         """
     }
 
@@ -81,8 +81,21 @@ struct DatabaseExchange {
             AND (pg_has_role(a.usesysid, 'USAGE') OR pg_has_role('pg_signal_backend'::name, 'USAGE')))
         """
 
-    /// - Throws: `denied` when there are sessions that the role may not end; a superuser's can be ended by a superuser only.
+    /// - Throws: `denied` when there are sessions that the role may not end; a superuser's can be ended by a superuser only, and the
+    ///   worker of a subscription comes back as long as that is enabled.
     private func refuseThoseWhoStay(_ session: Connection) throws(Failure) {
+        let enabled = try session.rows(
+            """
+            SELECT d.datname, format('ALTER SUBSCRIPTION %I DISABLE', s.subname) FROM pg_subscription s
+            JOIN pg_database d ON d.oid = s.subdbid
+            WHERE s.subenabled AND d.datname IN (\(sqlText(live)), \(sqlText(incoming))) ORDER BY 1, 2
+            """)
+        if let database = enabled.first?.first ?? nil {
+            throw Failure(
+                .denied,
+                "a database with an enabled subscription cannot be renamed: its worker is always connected to \(database)",
+                hint: "as a superuser, in \(database): \(enabled.compactMap { $0.last ?? nil }.joined(separator: "; "))")
+        }
         let others = try session.rows(
             "SELECT r.rolname, r.rolsuper, count(*), current_user \(sessions) AND NOT \(Self.mayEnd) GROUP BY 1, 2 ORDER BY 2, 1")
         guard let first = others.first, let role = first.last ?? nil else { return }

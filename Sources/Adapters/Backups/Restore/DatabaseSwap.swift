@@ -63,10 +63,7 @@ public struct DatabaseSwap: Sendable {
                 .denied, "\(restored.name) did not pass its checks and takes no place: \(bad?.name ?? "nothing was checked")")
         }
         let known = try await notes.databases().last { $0.name == restored.name }
-        if let known, known.role != .restored, known.role != .part {
-            throw Failure(
-                .denied, "\(restored.name) holds \(known.role == .masked ? "masked rows" : "some tables") and never goes live")
-        }
+        try known?.expectRestored()
         return try await exchange(in: restored.name, permit, limit) { (server) throws(Failure) in
             try DatabaseSwap.settle(server, restored.name, isPart: known?.role == .part, agreed: permit.differences)
         }
@@ -195,7 +192,7 @@ public struct DatabaseSwap: Sendable {
             let remarks = try compare(server)
             return (try server.freeName(beside: "replaced", mark), try server.number(of: server.live), remarks)
         }
-        remarks += try await erase(in: incoming, server, permit.by)
+        remarks += try await notes.erase(in: incoming, server, by: permit.by)
         // Noted before it is done: whatever happens in between, the number says which database it is about.
         let known = SideDatabase(
             name: name, number: number, live: server.live, role: .replaced, backup: permit.backup, at: now(),
@@ -203,7 +200,7 @@ public struct DatabaseSwap: Sendable {
         try await notes.remember(known, by: permit.by)
         var outcome = try await quiesced { () throws(Failure) in
             // Who was noted meanwhile; and the last word stays the one about what is replaced.
-            let erased = try await erase(in: incoming, server, permit.by)
+            let erased = try await notes.erase(in: incoming, server, by: permit.by)
             if !erased.isEmpty { try await notes.remember(known, by: permit.by) }
             var outcome = try await rename(server, live: server.live, away: name, in: incoming, limit)
             outcome.remarks += erased
@@ -214,36 +211,6 @@ public struct DatabaseSwap: Sendable {
         // It is not beside the live one any more. Without this note its name would still tell it apart.
         if let gone = try? await notes.databases().last(where: { $0.name == incoming }) { try? await forget(gone, permit.by) }
         return outcome
-    }
-
-    /// Erases everybody in the one that comes in who is noted as erased and was not yet erased there: after it was restored, or while
-    /// it was put aside. Nobody comes back into the live database by a swap, nor by taking one back.
-    ///
-    /// - Returns: What was done, for the report.
-    /// - Throws: `denied` where they cannot be erased; then it goes live nowhere.
-    private func erase(
-        in incoming: String, _ server: RestoreServer, _ principal: Principal
-    ) async throws(Failure) -> [String] {
-        let known = try await notes.databases().last { $0.name == incoming }
-        let missing = try await notes.erasures(after: known?.erasures ?? 0)
-        guard !missing.subjects.isEmpty else { return [] }
-        let settings = settings
-        let check = try await onOwnThread { _ throws(Failure) in
-            try server.erase(missing.subjects, by: settings.erasure, in: incoming, within: settings.policy.deadline)
-        }
-        guard check.passed else {
-            throw Failure(
-                .denied, "\(incoming) may still hold people who were erased, and takes no place: \(check.detail)",
-                hint:
-                    "restore.erase_file of the plan names the statements that erase one, which the role that restores must be able to run"
-            )
-        }
-        if var known {
-            known.erasures = missing.count
-            known.isAltered = true
-            try await notes.remember(known, by: principal)
-        }
-        return ["\(incoming): \(check.detail)"]
     }
 
     /// `20261121t160307`

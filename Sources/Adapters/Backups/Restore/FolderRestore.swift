@@ -110,7 +110,7 @@ public struct FolderRestore: Sendable {
         guard let path = hook.run.first else { return BackupCheck(name, passed: false, detail: "a smoke test names no program") }
         do throws(Failure) {
             let tool = SourceTool(path, variables: ["SERIN_FOLDER": folder])
-            let arguments = hook.run.dropFirst().map { $0.replacing("{{folder}}", with: folder) }
+            let arguments = hook.run.dropFirst().map { $0.rewriting("{{folder}}", as: folder) }
             var program = tool.program(arguments, deadline: hook.deadline)
             program.outputLimit = 1 << 14
             let done = try await program.run()

@@ -4,7 +4,7 @@ internal import SerinModel
 /// What a live database has that one which is to take its place lacks. Blocks its thread.
 ///
 /// A dump of one database holds none of what belongs to the database as a whole: its owner, grants and settings. They are carried
-/// over before the databases change places; what cannot be is a difference, as is every table, column and other object of a schema,
+/// over before the databases change places, and publications, which no restore makes, are made again; what cannot be is a difference, as is every table, column and other object of a schema,
 /// publication, subscription and role that only the live one has. Nobody finds out afterwards: a swap needs the number of differences
 /// to be agreed to.
 ///
@@ -20,6 +20,7 @@ struct LiveDifferences {
     func settle() throws(Failure) -> [String] {
         var differences = try carryOver()
         let (here, there) = (try server.session(live), try server.session(incoming))
+        differences += try publish(here, there)
         let owners = Set(try there.rows(Self.owners).compactMap { $0.first ?? nil })
         for look in Self.looks + [Self.columns, Self.objects, Self.sources] {
             let present = Set(try there.rows(look).compactMap { Found($0) })
@@ -58,10 +59,18 @@ struct LiveDifferences {
             AND n.nspname <> 'information_schema'
             AND coalesce(obj_description(n.oid, 'pg_namespace'), '') <> \(sqlText(TableMerge.mark)) ORDER BY 1
         """,
-        "SELECT format('the publication %I, which is to be made again', pubname) FROM pg_publication ORDER BY 1",
         """
-        SELECT format('the subscription %I, which is to be made again', s.subname) FROM pg_subscription s
-        JOIN pg_database d ON d.oid = s.subdbid WHERE d.datname = current_database() ORDER BY 1
+        SELECT format('the subscription %I, which stays with what is replaced. As a superuser, before the swap: ALTER SUBSCRIPTION %I '
+            'DISABLE. Afterwards, in what was replaced: DROP SUBSCRIPTION %I; and in %I, with its tables emptied: CREATE SUBSCRIPTION %I '
+            'CONNECTION ... PUBLICATION %s', s.subname, s.subname, s.subname, d.datname, s.subname,
+            (SELECT string_agg(quote_ident(p), ', ') FROM unnest(s.subpublications) p))
+        FROM pg_subscription s JOIN pg_database d ON d.oid = s.subdbid WHERE d.datname = current_database() ORDER BY 1
+        """,
+        """
+        SELECT format('the replication slot %I, which stays with what is replaced and keeps the log for it. Afterwards, in what was '
+            'replaced: SELECT pg_drop_replication_slot(%L); and at the subscriber: drop the subscription and create it again, with its '
+            'tables emptied', slot_name, slot_name)
+        FROM pg_replication_slots WHERE database = current_database() AND NOT temporary ORDER BY 1
         """,
         """
         SELECT DISTINCT format('everything that belongs or is granted to the role %I', r.rolname) FROM pg_shdepend s
@@ -147,6 +156,49 @@ struct LiveDifferences {
             }
         }
         return refused
+    }
+
+    /// Makes the publications again that only the live database has: each is a list of what others may ask for.
+    ///
+    /// - Returns: Those that somebody with more rights has to make.
+    private func publish(_ here: Connection, _ there: Connection) throws(Failure) -> [String] {
+        let statements = Self.publications(here.version)
+        let present = try there.rows(statements)
+        var refused: [String] = []
+        for row in try here.rows(statements) where !present.contains(row) {
+            guard row.count == 2, let name = row[0], let statement = row[1] else { continue }
+            do throws(Failure) { _ = try there.rows(statement) } catch {
+                refused.append("the publication \(name), to be made in \(incoming): \(statement) (\(error.message))")
+            }
+        }
+        return refused
+    }
+
+    /// Publications by name with the statements that make them.
+    private static func publications(_ version: Int) -> String {
+        // Since 15 a publication may have columns, conditions and whole schemas.
+        let isLater = version >= 150_000
+        let columns = """
+            (SELECT ' (' || string_agg(quote_ident(a.attname), ', ' ORDER BY a.attnum) || ')' FROM pg_attribute a
+                WHERE a.attrelid = r.prrelid AND a.attnum = ANY (r.prattrs::int2[])), ' WHERE (' || pg_get_expr(r.prqual, r.prrelid) || ')'
+            """
+        let schemas = """
+            (SELECT string_agg(format('TABLES IN SCHEMA %I', n.nspname), ', ' ORDER BY n.nspname) FROM pg_publication_namespace s
+                JOIN pg_namespace n ON n.oid = s.pnnspid WHERE s.pnpubid = p.oid)
+            """
+        return """
+            SELECT quote_ident(p.pubname), format('CREATE PUBLICATION %I%s WITH (publish = %L, publish_via_partition_root = %s); '
+                'ALTER PUBLICATION %I OWNER TO %I', p.pubname,
+                CASE WHEN p.puballtables THEN ' FOR ALL TABLES' ELSE ' FOR ' || nullif(concat_ws(', ', (
+                    SELECT 'TABLE ' || string_agg(concat(format('ONLY %I.%I', n.nspname, c.relname), \(isLater ? columns : "''")), ', '
+                        ORDER BY n.nspname, c.relname)
+                    FROM pg_publication_rel r JOIN pg_class c ON c.oid = r.prrelid JOIN pg_namespace n ON n.oid = c.relnamespace
+                    WHERE r.prpubid = p.oid), \(isLater ? schemas : "NULL")), '') END,
+                concat_ws(', ', CASE WHEN p.pubinsert THEN 'insert' END, CASE WHEN p.pubupdate THEN 'update' END,
+                    CASE WHEN p.pubdelete THEN 'delete' END, CASE WHEN p.pubtruncate THEN 'truncate' END),
+                p.pubviaroot::text, p.pubname, pg_get_userbyid(p.pubowner))
+            FROM pg_publication p ORDER BY 1
+            """
     }
 
     private func ownership(_ session: Connection) throws(Failure) -> [String] {

@@ -1,8 +1,9 @@
 internal import SerinCatalogue
 internal import SerinModel
 internal import SerinPorts
+internal import SerinProcesses
 
-/// What the catalogue's notes know about the restores of one target: what they left, how quick it was, who was erased since.
+/// What the catalogue's notes know about the restores of one target: what they left, how quick it was, who was erased.
 struct RestoreNotes: Sendable {
     let target: String
     let catalogue: any CatalogueStore
@@ -51,9 +52,27 @@ struct RestoreNotes: Sendable {
         return (Erasure.subjects(in: all.dropFirst(applied)), all.count)
     }
 
-    /// The subjects that were erased after a moment, each once, in the order in which they were.
-    func erased(since moment: Instant) async throws(Failure) -> [String] {
-        Erasure.subjects(in: try await notes(Erasure.topic), since: moment)
+    /// Erases everybody in a database who is noted as erased and was not yet erased there: after it was restored, or while it was put
+    /// aside. Nobody comes back into the live database from it.
+    ///
+    /// - Returns: What was done, for the report.
+    /// - Throws: `denied` where they cannot be erased.
+    func erase(in name: String, _ server: RestoreServer, by principal: Principal) async throws(Failure) -> [String] {
+        let known = try await databases().last { $0.name == name }
+        let missing = try await erasures(after: known?.erasures ?? 0)
+        guard !missing.subjects.isEmpty else { return [] }
+        let check = try await onOwnThread { _ throws(Failure) in try server.erase(missing.subjects, in: name) }
+        guard check.passed else {
+            throw Failure(
+                .denied, "\(name) may still hold people who were erased, and nothing of it goes live: \(check.detail)",
+                hint: "restore.erase_file of the plan names the statements that erase one; the role that restores runs them")
+        }
+        if var known {
+            known.erasures = missing.count
+            known.isAltered = true
+            try await remember(known, by: principal)
+        }
+        return ["\(name): \(check.detail)"]
     }
 
     /// Does something under the target's lease, which backups and migrations take too.
@@ -77,5 +96,24 @@ struct RestoreNotes: Sendable {
 
     private func append(_ note: AuditNote) async throws(Failure) {
         do throws(CatalogueStoreError) { try await catalogue.note(note) } catch { throw error.failure }
+    }
+}
+
+extension SideDatabase {
+    /// - Throws: `denied` unless it was restored to go live.
+    func expectRestored() throws(Failure) {
+        let (why, hint) =
+            switch role {
+            case .restored, .part: ("", "")
+            case .making:
+                (
+                    "is half made: the restore that filled it was ended",
+                    "serin backup restored drop, or the next restore, removes it"
+                )
+            case .masked: ("holds masked rows and never goes live", "restore the backup without --masked")
+            case .tables: ("holds some tables and never goes live", "serin backup merge brings rows back from it")
+            case .replaced: ("was live until a swap", "serin backup swap --undo takes that back")
+            }
+        guard why.isEmpty else { throw Failure(.denied, "\(name) \(why)", hint: hint) }
     }
 }

@@ -80,15 +80,7 @@ public struct RestorePreflight: Sendable {
         guard let facts = last?.facts?.server, let owners = facts.owners else { return ("no dump says which it names", []) }
         let server = try RestoreServer(settings)
         try server.checkRoles(facts)
-        var remarks: [String] = []
-        if try server.isThere(server.live) {
-            let left = try server.leftMerges(try server.session(server.live))
-            if !left.isEmpty {
-                remarks.append(
-                    "a merge that was killed has left the schema \(left.joined(separator: ", ")), which the next restore removes")
-            }
-        }
-        return ("\(owners.count) owners and \(facts.grantees?.count ?? 0) more roles are there", remarks)
+        return ("\(owners.count) owners and \(facts.grantees?.count ?? 0) more roles are there", [])
     }
 
     /// Whether the role may make what the last dump makes, and the database has nothing by now that it may not.
@@ -96,11 +88,7 @@ public struct RestorePreflight: Sendable {
         let server = try RestoreServer(settings)
         guard let facts = last?.facts?.server else { return ("no dump says what it makes", []) }
         try server.checkPrerequisites(facts)
-        var now = facts
-        if facts.makesPrerequisites, try server.isThere(server.live) {
-            now.prerequisites = try server.prerequisites(of: server.live)
-            try server.checkPrerequisites(now)
-        }
+        if facts.makesPrerequisites, try server.isThere(server.live) { try server.checkPrerequisites(server.current(facts)) }
         return ("the role that restores may make everything", [])
     }
 

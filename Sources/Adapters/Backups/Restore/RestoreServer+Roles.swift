@@ -46,10 +46,15 @@ extension RestoreServer {
     /// a role what it could not have made itself.
     func letOwn(_ owners: [DumpOwner], in name: String) throws(Failure) {
         let session = try session(name)
+        let present = try session.rows(
+            """
+            SELECT nspname FROM pg_namespace WHERE nspname !~ '^pg_' AND nspname <> 'information_schema'
+                AND pg_has_role(nspowner, 'USAGE') ORDER BY 1
+            """
+        ).compactMap { $0.first ?? nil }
         for role in try others(owners, session) {
             _ = try session.rows("ALTER DEFAULT PRIVILEGES GRANT CREATE ON SCHEMAS TO \(sqlName(role))")
-            let isOwn = "SELECT pg_has_role(nspowner, 'USAGE') FROM pg_namespace WHERE nspname = 'public'"
-            if try session.value(isOwn) == "t" { _ = try session.rows("GRANT CREATE ON SCHEMA public TO \(sqlName(role))") }
+            for schema in present { _ = try session.rows("GRANT CREATE ON SCHEMA \(sqlName(schema)) TO \(sqlName(role))") }
         }
     }
 
@@ -79,21 +84,5 @@ extension RestoreServer {
             row.last != "t"
         else { return [] }
         return owners.map(\.role).filter { $0 != row.first }
-    }
-
-    /// Removes what merges that were killed have left in the live database. Under the target's lease.
-    func sweepMerges() throws(Failure) {
-        let session = try session(live)
-        for schema in try leftMerges(session) { _ = try session.rows("DROP SCHEMA \(sqlName(schema)) CASCADE") }
-    }
-
-    /// The schemas that merges have left, or still use.
-    func leftMerges(_ session: Connection) throws(Failure) -> [String] {
-        try session.rows(
-            """
-            SELECT nspname FROM pg_namespace WHERE obj_description(oid, 'pg_namespace') = \(sqlText(TableMerge.mark))
-                AND pg_has_role(nspowner, 'USAGE') ORDER BY 1
-            """
-        ).compactMap { $0.first ?? nil }
     }
 }

@@ -171,39 +171,60 @@ struct RestoreServer: Sendable {
         _ = try maintenance.rows("DROP DATABASE \(sqlName(name))", within: .minutes(5))
     }
 
-    /// Erases subjects again, all or none: the plan's statements run for each with `serin.subject` set. No subject is ever shown.
-    func erase(
-        _ subjects: [String], by script: String?, in name: String, within patience: Duration
-    ) throws(Failure) -> BackupCheck {
-        let statements = SQLScript(script ?? "").statements
+    /// Erases subjects again, all or none: the plan's statements run for each with `serin.subject` set. No subject is ever shown. What
+    /// would take more than a plan allows is undone and said: a statement without its condition must not empty a table.
+    func erase(_ subjects: [String], in name: String) throws(Failure) -> BackupCheck {
+        func failed(_ words: String) -> BackupCheck { BackupCheck(Erasure.check, passed: false, detail: words) }
+        let (statements, patience) = (SQLScript(settings.erasure ?? "").statements, settings.policy.deadline)
         guard !statements.isEmpty else {
-            return BackupCheck(
-                Erasure.check, passed: false,
-                detail: "\(subjects.count) subjects were erased, and the plan has no restore.erase_file")
+            return failed("\(subjects.count) subjects were erased, and the plan has no restore.erase_file")
         }
-        let changes: String
+        let losses: [Erasure.Loss]
         do throws(Failure) {
             let session = try session(name)
-            let inventory = PostgresInventory(session, patience: patience)
-            let before = try inventory.rows()
+            let before = try PostgresInventory(session, patience: patience).rows()
             _ = try session.rows("RESET search_path; BEGIN")
             for subject in subjects {
                 _ = try session.rows("SELECT set_config('serin.subject', \(sqlText(subject)), true)")
                 for statement in statements { _ = try session.rows(statement, within: patience) }
+                // What holds for a transaction is gone with it.
+                guard try session.value("SELECT current_setting('serin.subject', true)") == subject else {
+                    return failed("restore.erase_file ends the transaction that it runs in: leave BEGIN and COMMIT out of it")
+                }
             }
-            _ = try session.rows("COMMIT; SET search_path = pg_catalog")
-            changes = words(of: before.differences(from: try inventory.rows()))
-        } catch { return BackupCheck(Erasure.check, passed: false, detail: "the plan's statements failed: \(error.message)") }
-        return BackupCheck(Erasure.check, passed: true, detail: "\(subjects.count) subjects were erased again: \(changes)")
+            losses = try RestoreServer.losses(since: before, session, patience)
+            let tooMuch = losses.filter { $0.isTooMuch(for: subjects.count, share: settings.policy.maximumErased) }
+            guard tooMuch.isEmpty else {
+                let words = tooMuch.prefix(5).map { "\($0.rows) of \($0.before) rows of \($0.table)" }.joined(separator: ", ")
+                // With the session ends the transaction.
+                return failed(
+                    "nothing was erased: the plan's statements would take \(words) for \(subjects.count) subjects; if that is meant, "
+                        + "write restore.max_erased: 100%, otherwise mend restore.erase_file and restore again")
+            }
+            _ = try session.rows("COMMIT")
+        } catch { return failed("the plan's statements failed: \(error.message)") }
+        let changes = losses.prefix(20).map(\.words).joined(separator: "; ") + (losses.count > 20 ? "; …" : "")
+        return BackupCheck(
+            Erasure.check, passed: true,
+            detail: "\(subjects.count) subjects were erased again: \(losses.isEmpty ? "no table had a row of them" : changes)")
     }
 
-    /// `app.orders 20000 to 19998 rows`, so that a person sees when a statement took more than was meant.
-    private func words(of changes: [RowManifest.Difference]) -> String {
-        guard !changes.isEmpty else { return "no table has other rows in number" }
-        return changes.prefix(20).map { change in
-            let (before, after) = (change.expected.map { "\($0)" } ?? "none", change.found.map { "\($0)" } ?? "none")
-            return "\(change.schema).\(change.table) \(before) to \(after) rows"
-        }.joined(separator: ", ") + (changes.count > 20 ? ", …" : "")
+    /// What the transaction that is open on a session has done to each table so far.
+    private static func losses(
+        since before: RowManifest, _ session: Connection, _ patience: Duration
+    ) throws(Failure) -> [Erasure.Loss] {
+        _ = try session.rows("SET LOCAL search_path = pg_catalog")
+        let after = try PostgresInventory(session, patience: patience).rows()
+        let written = try session.rows("SELECT schemaname, relname, n_tup_upd FROM pg_stat_xact_user_tables WHERE n_tup_upd > 0")
+        return before.tables.compactMap { table in
+            let changed = written.first { $0.count == 3 && $0[0] == table.schema && $0[1] == table.table }?[2].flatMap {
+                Int64($0)
+            }
+            let loss = Erasure.Loss(
+                table: "\(table.schema).\(table.table)", before: table.count, after: after[table.schema, table.table] ?? 0,
+                changed: changed ?? 0)
+            return loss.before == loss.after && loss.changed == 0 ? nil : loss
+        }
     }
 
     /// Runs a program of the plan against a database. Its connection is in the environment; `{{url}}` in its arguments names the

@@ -15,6 +15,8 @@ public struct RestoredFolder: Sendable, Hashable {
     public var destination = ""
     /// What was looked at.
     public var checks: [BackupCheck] = []
+    /// What whoever restores must know, although nothing failed.
+    public var remarks: [String] = []
     /// The tools that were run.
     public var evidence: [ToolEvidence] = []
     /// When each step was reached.
@@ -44,13 +46,13 @@ final class RestorePlace: Sendable {
 
     /// - Parameter account: Whose it is, when the caller is root and a server is to run on it.
     init(_ path: String, account: String? = nil) throws(Failure) {
-        guard path.hasPrefix("/"), !path.split(separator: "/").contains("..") else {
+        guard path.begins(with: "/"), !path.parts(at: "/").contains("..") else {
             throw Failure(.invalid, "\(path) is not an absolute path without \"..\"")
         }
         self.path = path
         wasMade = mkdir(path, 0o700) == 0
         guard wasMade || errno == EEXIST else { throw problem("make", path, errno) }
-        let content = wasMade ? [] : try names(in: path)
+        let content = wasMade ? [] : try nameBytes(in: Array(path.utf8))
         guard content.isEmpty else {
             throw Failure(
                 .conflict, "cannot restore into \(path): it is not empty", hint: "name another folder; this one was not touched")
@@ -72,8 +74,7 @@ final class RestorePlace: Sendable {
 
     deinit {
         guard isOurs.withLock({ $0 }) else { return }
-        // What cannot be listed was not made here.
-        for name in (try? names(in: path)) ?? [] { removeTree("\(path)/\(name)") }
+        removeContent(path)
         if wasMade { rmdir(path) }
     }
 }

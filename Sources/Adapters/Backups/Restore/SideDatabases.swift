@@ -90,12 +90,18 @@ public struct SideDatabases: Sendable {
             guard try server.isThere(server.live) else { return }
             // What a merge from it that was killed has left.
             let session = try server.session(server.live)
-            if try server.leftMerges(session).contains(name) { _ = try session.rows("DROP SCHEMA \(sqlName(name)) CASCADE") }
+            if try server.isAloneMerging(session) { try server.dropMerges(session, from: name) }
         }
         if var known = entry.known {
             known.isDropped = true
             try await notes.remember(known, by: principal)
         }
+    }
+
+    /// Removes what merges that were killed have left in the live database.
+    public func sweepMerges() async throws(Failure) {
+        let settings = settings
+        try await onOwnThread { _ throws(Failure) in try RestoreServer(settings).sweepMerges() }
     }
 
     /// Drops the replaced ones whose time is over; asks the server only when there are any.

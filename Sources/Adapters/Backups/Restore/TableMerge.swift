@@ -30,6 +30,8 @@ public struct TableMerge: Sendable {
         public var leftOut: [String]
         /// The statement that adds the missing rows.
         public var statement: String
+        /// What was done to the other database before: who was erased.
+        public var remarks: [String] = []
 
         /// How many rows would be added.
         public var added: Int64 { missing - conflicting }
@@ -71,44 +73,40 @@ public struct TableMerge: Sendable {
     public func merge(
         _ table: String, from name: String, agreed: Int64? = nil, permit: RestorePermit
     ) async throws(Failure) -> (plan: Plan, merged: Merged?) {
-        let live = try RestoreServer(settings).live
-        guard let known = try await notes.databases().last(where: { $0.name == name }), known.role != .masked,
-            known.role != .making
-        else {
+        let server = try RestoreServer(settings)
+        guard let known = try await notes.databases().last(where: { $0.name == name }) else {
             throw Failure(
                 .denied, "\(name) is no database whose rows may go live", hint: "serin backup restored list shows those that are")
         }
-        try permit.allows(agreed == nil ? .beside : .merge, known.backup, live)
-        var subjects = try await notes.erased(since: known.at)
-        // Also those whom a restore should have erased again, and could not.
-        if known.role == .restored || known.role == .part {
-            subjects = try await notes.erasures(after: known.erasures ?? 0).subjects
-        }
-        guard subjects.isEmpty else {
+        if known.role == .masked || known.role == .making { try known.expectRestored() }
+        try permit.allows(agreed == nil ? .beside : .merge, known.backup, server.live)
+        if known.role == .tables, case let subjects = try await notes.erasures().subjects, !subjects.isEmpty {
             throw Failure(
                 .denied, "\(subjects.count) were erased who may still be in \(name), and a merge could bring them back",
                 hint: "restore the backup again, whole: that erases them again")
         }
-        let settings = settings
         return try await notes.leased(holder, by: permit.by) { () throws(Failure) in
-            try await onOwnThread { (stop) throws(Failure) in
-                try TableMerge.work(PostgresSelection.Table(table), name, agreed, permit.room, settings, stop)
+            let erased = known.role == .tables ? [] : try await notes.erase(in: name, server, by: permit.by)
+            var done = try await onOwnThread { (stop) throws(Failure) in
+                try TableMerge.work(PostgresSelection.Table(table), name, agreed, permit.room, server, stop)
             }
+            done.plan.remarks = erased
+            return done
         }
     }
 
     private static func work(
-        _ table: PostgresSelection.Table, _ name: String, _ agreed: Int64?, _ room: Int64, _ settings: RestoreSettings,
+        _ table: PostgresSelection.Table, _ name: String, _ agreed: Int64?, _ room: Int64, _ server: RestoreServer,
         _ stop: StopSignal
     ) throws(Failure) -> (plan: Plan, merged: Merged?) {
-        let server = try RestoreServer(settings)
         let session = try server.session(server.live)
+        guard try server.isAloneMerging(session) else {
+            throw Failure(.conflict, "another merge works on \(server.live)", hint: "wait for its end")
+        }
         let schema = sqlName(name)
-        // Under the lease one that is there is what a merge that was killed has left.
-        let drop = "DROP SCHEMA IF EXISTS \(schema) CASCADE"
         let result: Result<(plan: Plan, merged: Merged?), Failure>
         do throws(Failure) {
-            try server.sweepMerges()
+            try server.dropMerges(session)
             let columns = try columns(session, try server.session(name), table, in: name)
             let asked = "SELECT pg_table_size(\(sqlText(table.pattern))::regclass)"
             let size = try server.session(name).value(asked).flatMap { Int64($0) } ?? .max
@@ -122,14 +120,14 @@ public struct TableMerge: Sendable {
             let side = schema + "." + sqlName(table.name)
             let list = columns.all.map(sqlName).joined(separator: ", ")
             _ = try session.rows(
-                "BEGIN; \(drop); CREATE SCHEMA \(schema); "
+                "BEGIN; CREATE SCHEMA \(schema); "
                     + "COMMENT ON SCHEMA \(schema) IS \(sqlText(mark)); "
                     + "CREATE UNLOGGED TABLE \(side) AS SELECT \(list) FROM \(table.pattern) WITH NO DATA; COMMIT",
                 within: .minutes(1))
-            try copy(table, list, from: name, to: side, settings, stop)
+            try copy(table, list, from: name, to: side, server.settings, stop)
             let merge = MergeStatements(
                 session: session, live: table.pattern, side: side, columns: columns.all, key: columns.key,
-                patience: settings.policy.deadline)
+                patience: server.settings.policy.deadline)
             var plan = try merge.plan(of: "\(table.schema).\(table.name)", from: name)
             plan.leftOut = columns.leftOut
             if let agreed, plan.added > agreed {
@@ -139,9 +137,9 @@ public struct TableMerge: Sendable {
             }
             result = .success((plan, agreed == nil ? nil : try merge.apply(plan)))
         } catch { result = .failure(error) }
-        do throws(Failure) { _ = try session.rows(drop, within: .minutes(1)) } catch {
+        do throws(Failure) { try server.dropMerges(session, from: name) } catch {
             // The session may be what failed. The next merge removes it.
-            _ = try? server.session(server.live).rows(drop, within: .minutes(1))
+            try? server.dropMerges(server.session(server.live), from: name)
         }
         return try result.get()
     }

@@ -15,6 +15,14 @@ public struct BackupPruner: Sendable {
         public var spared: [PrunePlan.Entry] = []
         /// What could not be done, and why.
         public var failures: [Undone] = []
+        /// What was not begun, because the run was interrupted; the next one does it.
+        public var unbegun: [PrunePlan.Entry] = []
+
+        /// The numbers.
+        public var words: String {
+            "\(deleted.count) copies deleted, \(warned.count) warned, \(failures.count) not done"
+                + (unbegun.isEmpty ? "" : ", interrupted before \(unbegun.count) more")
+        }
     }
 
     /// A copy of which something could not be done.
@@ -60,10 +68,7 @@ public struct BackupPruner: Sendable {
             guard agreed || !plan.needsApproval else { return Outcome(plan: plan, report: Report()) }
             if agreed, imported > 0 { try await settle(target, imported, lease, principal) }
             let report = await carryOut(plan, lease, principal)
-            let count = report.deleted.count
-            let note = AuditNote(
-                at: now(), by: principal, topic: BackupPruner.topic, target: target,
-                text: "\(count) copies deleted, \(report.warned.count) warned, \(report.failures.count) not done")
+            let note = AuditNote(at: now(), by: principal, topic: BackupPruner.topic, target: target, text: report.words)
             do throws(CatalogueStoreError) { try await catalogue.append([.note(note)], under: lease) } catch {
                 throw error.failure
             }
@@ -94,6 +99,14 @@ public struct BackupPruner: Sendable {
         var told: Set<BackupID> = []
         for entry in plan.entries {
             do throws(Failure) {
+                switch entry.step {
+                case .keep, .wait: continue
+                case .spare, .warn, .delete:
+                    guard !Task.isCancelled else {
+                        report.unbegun.append(entry)
+                        continue
+                    }
+                }
                 switch entry.step {
                 case .keep, .wait: continue
                 case .spare:
@@ -133,10 +146,12 @@ public struct BackupPruner: Sendable {
             try await append(entry, .deleting(destination: entry.destination, reason: reason), lease, principal)
         }
         if let place, let copy {
-            try await place.destination.delete(copy.key, version: copy.versionID)
-            // Last, so that a listing never shows a backup without its manifest.
-            if let key = Manifest.key(beside: copy.key), let manifest = try await place.destination.head(key, version: nil) {
-                try await place.destination.delete(key, version: manifest.version)
+            for copy in (copy.formers ?? []) + [copy] {
+                try await place.destination.delete(copy.key, version: copy.versionID)
+                // Last, so that a listing never shows a backup without its manifest.
+                if let key = Manifest.key(beside: copy.key), let manifest = try await place.destination.head(key, version: nil) {
+                    try await place.destination.delete(key, version: manifest.version)
+                }
             }
         }
         try await append(entry, .deleted(destination: entry.destination), lease, principal)

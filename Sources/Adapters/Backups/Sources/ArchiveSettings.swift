@@ -11,10 +11,10 @@ public struct ArchiveSettings: Sendable, Hashable {
     /// Asks a server.
     ///
     /// - Parameters:
-    ///   - isReceived: Whether a follower gets the log, so that the server need not archive it.
+    ///   - slot: The replication slot by which the log is received, so that the server need not archive it.
     ///   - archiveTimeout: The longest that is accepted: the most that a loss of the server may cost.
-    ///   - folder: The archive's folder on this machine, to see that it is on another file system; nil when it is elsewhere.
-    public init(url: String, isReceived: Bool, archiveTimeout: Duration, folder: String? = nil) throws(Failure) {
+    ///   - folder: The log's folder on this machine, to see that it is on another file system; nil when it is elsewhere.
+    public init(url: String, slot: String? = nil, archiveTimeout: Duration, folder: String? = nil) throws(Failure) {
         let name = "postgres " + (ConnectionText.name(url) ?? "?")
         let row = try ask(url, as: name) { (connection, limit) throws(DatabaseError) in
             try connection.query(
@@ -23,15 +23,20 @@ public struct ArchiveSettings: Sendable, Hashable {
                 (SELECT setting FROM pg_settings WHERE name = 'archive_timeout'), \
                 (SELECT failed_count FROM pg_stat_archiver WHERE last_failed_time > coalesce(last_archived_time, 'epoch')), \
                 (SELECT last_failed_wal FROM pg_stat_archiver), current_setting('data_directory', true), \
-                coalesce(current_setting('archive_library', true), '')
+                coalesce(current_setting('archive_library', true), ''), \
+                (SELECT active FROM pg_replication_slots WHERE slot_name = \(sqlText(slot ?? "")))
                 """, limit: limit
             ).first
         }
-        guard row.count == 8 else { throw Failure(.unknown, "\(name) does not tell its settings") }
+        guard row.count == 9 else { throw Failure(.unknown, "\(name) does not tell its settings") }
         checks = []
         let level = row[0] ?? ""
         checks.append(BackupCheck("wal_level", passed: level == "replica" || level == "logical", detail: level))
-        guard !isReceived else { return }
+        if let slot {
+            checks.append(
+                ArchiveSettings.receiving(slot, isActive: row[8].map { $0 == "t" }, newest: folder.flatMap(LogFolder.newest)))
+            return
+        }
         let mode = row[1] ?? ""
         checks.append(BackupCheck("archive_mode", passed: mode == "on" || mode == "always", detail: mode))
         // Who may not see the command sees an empty one.
@@ -51,6 +56,23 @@ public struct ArchiveSettings: Sendable, Hashable {
         if let folder, let data = row[6], let problem = ArchiveSettings.sharedDevice(data, folder) {
             checks.append(BackupCheck("separate volume", passed: false, detail: problem))
         }
+    }
+
+    /// Whether the log is being received.
+    ///
+    /// - Parameters:
+    ///   - isActive: Whether somebody receives by the slot; nil when the server has no such slot.
+    ///   - newest: When the newest piece came into the folder.
+    static func receiving(_ slot: String, isActive: Bool?, newest: Instant?) -> BackupCheck {
+        let last = newest.map { ", the newest of it is of \($0)" } ?? ", and none is here"
+        let who = "serin daemon --backup PLAN receives it as long as it runs"
+        let words =
+            switch isActive {
+            case true?: "by the slot \(slot)" + last
+            case false?: "nobody receives by the slot \(slot)\(last): \(who)"
+            case nil: "the server has no slot \(slot)\(last): \(who)"
+            }
+        return BackupCheck("log is received", passed: isActive == true, detail: words)
     }
 
     /// Whether a command is a plain copy, which replaces what is there and promises nothing about the disk.

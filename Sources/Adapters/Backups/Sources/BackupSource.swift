@@ -161,8 +161,9 @@ public struct RestoreTarget: Sendable {
     public var tables: [String]
     /// Whether objects belong to the roles that owned them and keep their grants; otherwise all belong to the role that restores.
     public var keepsOwners: Bool
-    /// The extensions that the database has already: the dump's own words about them are left out.
-    public var extensions: [String] = []
+    /// How the entries of the dump begin, in a list of `pg_restore`, that make what the database has already; they are left out:
+    /// `EXTENSION - postgis `.
+    public var present: [String] = []
     /// How many workers may be used where the format allows more than one.
     public var jobs: Int
     /// An existing private folder for what has to be unpacked first.

@@ -14,7 +14,7 @@ public enum BackupSources {
     ///   - secret: The value of a secret.
     /// - Throws: `invalid` for a kind that the plan's source does not make, or that is not supported yet.
     public static func make(
-        _ kind: BackupKind, of plan: BackupPlan, range: Range<Instant>, after log: SourceFacts? = nil,
+        _ kind: BackupKind, of plan: BackupPlan, after continuation: LogContinuation, at now: Instant,
         environment: SourceEnvironment, transport: Transport,
         secret: (SecretReference) throws(Failure) -> String
     ) throws(Failure) -> any BackupSource {
@@ -35,12 +35,12 @@ public enum BackupSources {
                         .invalid, "the plan names no folder of write-ahead log",
                         hint: "archive: a folder, or receivewal: {slot: …, folder: …}")
                 }
-                guard let major = log.flatMap({ Int($0.version.prefix { $0 != "." }) }) else {
+                guard let major = continuation.newest.flatMap({ Int($0.version.prefix { $0 != "." }) }) else {
                     throw Failure(
                         .invalid, "write-ahead log is stored once there is a base backup that it follows",
                         hint: "serin backup create PLAN")
                 }
-                return LogRangeSource(folder: folder, major: major, after: log, environment: environment)
+                return LogRangeSource(folder: folder, major: major, after: continuation, environment: environment)
             }
             switch source.tool {
             case .pgBackRest(let stanza, let configuration):
@@ -66,7 +66,8 @@ public enum BackupSources {
         case .files(let source): return FilesBackupSource(source, environment: environment)
         case .logs(let source):
             return try LogRowsSource(
-                url: secret(source.url), source, project: plan.project, range: range, environment: environment)
+                url: secret(source.url), source, project: plan.project,
+                range: LogRowsSource.range(of: source.span, after: continuation, at: now), environment: environment)
         case .mongo(let source):
             return try MongoBackupSource(url: secret(source.url), database: source.database, environment: environment)
         case .clickhouse(let source):

@@ -132,11 +132,12 @@ public struct ClickHouseBackupSource: BackupSource {
         }
     }
 
-    private static func name(_ text: String) -> String { "`" + escaped(text, "`") + "`" }
-    private static func literal(_ text: String) -> String { "'" + escaped(text, "'") + "'" }
+    static func name(_ text: String) -> String { quoted(text, "`") }
+    static func literal(_ text: String) -> String { quoted(text, "'") }
 
-    private static func escaped(_ text: String, _ quote: Character) -> String {
-        text.map { $0 == quote || $0 == "\\" ? "\\\($0)" : "\($0)" }.joined()
+    private static func quoted(_ text: String, _ quote: Unicode.Scalar) -> String {
+        let escaped = text.rewriting { $0 == quote || $0 == "\\" ? "\\\($0)" : $0 == "\0" ? "\\0" : nil }
+        return "\(quote)\(escaped)\(quote)"
     }
 
     /// The answer to a statement, without the last line's end.

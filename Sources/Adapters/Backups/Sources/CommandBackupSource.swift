@@ -7,8 +7,8 @@ public import SerinProcesses
 /// Whatever a command of the owner writes to its standard output.
 ///
 /// Status 0 means that everything was written, any other that nothing of it counts. `verify` and `restore` read the bytes from
-/// standard input and end with 0 when they are whole, or restored. In `restore`, `{folder}` stands for the target's folder and
-/// `{url}` is the variable `SERIN_TARGET_URL`, never an argument. No shell is involved.
+/// standard input and end with 0 when they are whole, or restored. In `restore`, `{{folder}}` stands for the target's folder; a server's
+/// connection string is in the variable `SERIN_TARGET_URL`, never in an argument. No shell is involved.
 public struct CommandBackupSource: BackupSource {
     /// What its backups are made of.
     public let kind = BackupKind.command
@@ -82,21 +82,21 @@ public struct CommandBackupSource: BackupSource {
         guard let command = source.restore, !command.isEmpty else {
             throw Failure(.invalid, "\(name) names no command that would restore it", hint: "set restore")
         }
-        var folder: String?
+        var folder = ""
         var more: [String: String] = [:]
         switch target.place {
-        case .folder(let path): folder = path
-        case .database(let url), .server(let url): more["SERIN_TARGET_URL"] = url
-        }
-        var arguments: [String] = []
-        for argument in command.dropFirst() {
-            guard argument.contains("{folder}") else {
-                arguments.append(argument)
-                continue
+        case .folder(let path):
+            // One that does not ask where to would restore into what it knows, which may be live.
+            guard source.restoresIntoFolder else { throw source.refusal }
+            folder = path
+        case .database(let url), .server(let url):
+            guard !source.restoresIntoFolder else {
+                throw Failure(
+                    .invalid, "\(name) restores into a folder, but a server was named", hint: "--into FOLDER")
             }
-            guard let folder else { throw Failure(.invalid, "\(name) restores into a folder, but a server was named") }
-            arguments.append(argument.replacing("{folder}", with: folder))
+            more["SERIN_TARGET_URL"] = url
         }
+        let arguments = command.dropFirst().map { $0.rewriting("{{folder}}", as: folder) }
         return try ProgramConsumer(
             tool(command, adding: more), arguments, isExamination: false, deadline: target.deadline, stall: environment.stall,
             keeps: nil, stop: stop)

@@ -31,7 +31,7 @@ public struct FilesBackupSource: BackupSource {
     public func probe(stop: StopSignal) throws(Failure) -> SourceProbe {
         guard !source.paths.isEmpty else { throw Failure(.invalid, "no files are named that could be backed up") }
         for path in source.paths {
-            guard path.hasPrefix("/"), !path.split(separator: "/").contains("..") else {
+            guard path.begins(with: "/"), !path.parts(at: "/").contains("..") else {
                 throw Failure(.invalid, "\(path) is not an absolute path without \"..\"")
             }
         }

@@ -155,7 +155,7 @@ extension LogFolder {
             try stream.readAll { (piece) throws(Failure) in
                 rest += piece
                 guard let end = rest.lastIndex(of: 0x0A) else { return }
-                for line in String(decoding: rest[..<end], as: UTF8.self).split(separator: "\n") { take(line) }
+                for line in String(decoding: rest[..<end], as: UTF8.self).textLines() { take(line) }
                 rest.removeSubrange(...end)
             }
         } catch {

@@ -15,7 +15,7 @@ public struct LogRangeSource: BackupSource {
     public let name: String
     private let folder: String
     private let major: Int
-    private let after: SourceFacts?
+    private let continuation: LogContinuation
     private let environment: SourceEnvironment
 
     /// A source.
@@ -23,11 +23,13 @@ public struct LogRangeSource: BackupSource {
     /// - Parameters:
     ///   - folder: Where the files are.
     ///   - major: Postgres' major version.
-    ///   - after: The facts of the range, or base backup, that was stored last; nil begins with the oldest file.
-    public init(folder: String, major: Int, after: SourceFacts?, environment: SourceEnvironment) {
+    ///   - continuation: What was stored before; without it begins with the oldest file.
+    public init(
+        folder: String, major: Int, after continuation: LogContinuation = LogContinuation(), environment: SourceEnvironment
+    ) {
         self.folder = folder
         self.major = major
-        self.after = after
+        self.continuation = continuation
         self.environment = environment
         name = "write-ahead log in \(folder)"
     }
@@ -36,31 +38,51 @@ public struct LogRangeSource: BackupSource {
     public func probe(stop: StopSignal) throws(Failure) -> SourceProbe {
         let tools = try PostgresTools(major: major, folders: environment.toolFolders)
         let version = try tools.version(of: "pg_waldump", stop: stop)
-        let run = try files()
-        let remarks = try LogFolder(folder).content().short.map { "\($0) is not of the size of a whole file" }
+        let (run, fills) = try files()
+        var remarks = try LogFolder(folder).content().short.map { "\($0) is not of the size of a whole file" }
+        if let gap = continuation.gap {
+            remarks.append(
+                fills
+                    ? "\(gap.words): it is still in \(folder) and stored again first"
+                    : "\(gap.words), and not in \(folder) either: \(RecoveryWindow.Gap.remedy)")
+        }
         return SourceProbe(
             tool: ToolFacts(name: "pg_waldump", version: version, format: "tar"),
             sizeEstimate: Int64(run.count) * Int64(run.first?.size ?? 0), remarks: remarks)
     }
 
-    /// The files that are new.
+    /// The files that are new, or those that are missing among the stored ones and can be had again.
     ///
     /// - Throws: `conflict` when there are none yet; `invalid` when log is missing.
-    private func files() throws(Failure) -> [LogSegment] {
+    private func files() throws(Failure) -> (run: [LogSegment], fills: Bool) {
+        guard access(folder, F_OK) == 0 || errno != ENOENT else {
+            throw Failure(
+                .invalid, "\(name): there is no such folder, so no log has come yet",
+                hint: "an archive_command of the server puts it there; with receivewal the daemon does, as long as it runs: "
+                    + "serin daemon --backup PLAN")
+        }
         let all = try LogFolder(folder).content()
         guard let some = all.segments.first else { throw Failure(.conflict, "\(name): there is no complete file yet") }
         let size = try LogFolder(folder).origin(of: some).segmentSize
+        let (place, after) = (LogFolder(folder, segmentSize: size), continuation.newest)
         // A base backup ends within a file, which belongs to the range behind it.
-        let end = after?.lsnStop.map { LogPosition(bytes: $0.bytes / size * size) }
-        let run = try LogFolder(folder, segmentSize: size).run(after: end, timeline: after?.timeline)
+        func file(_ position: LogPosition) -> LogPosition { LogPosition(bytes: position.bytes / size * size) }
+        if let gap = continuation.gap {
+            for run in try place.runs(beside: continuation.stored) {
+                let first = run.firstIndex { $0.timeline == gap.timeline && $0.start == file(gap.position) }
+                if let first { return (Array(run[first...]), true) }
+            }
+        }
+        let run = try place.run(after: after?.lsnStop.map(file), timeline: after?.timeline)
         guard !run.isEmpty else { throw Failure(.conflict, "\(name): there is no complete file since the last backup") }
-        return run
+        return (run, false)
     }
 
     /// Gives the backup, once its tools have found it whole.
     public func produce(to sink: ByteSink, stop: StopSignal) throws(Failure) -> SourceProduct {
-        let run = try files()
-        let product = try read(run, stop)
+        let (run, fills) = try files()
+        // Without a commit in it the range leads no further than what was before.
+        let product = try read(run, since: fills ? continuation.gap?.after : continuation.newest?.consistentAt, stop)
         var tar = TarWriter()
         for segment in run { try tar.add("\(folder)/\(segment)", as: "\(segment)", to: sink) }
         for history in try LogFolder(folder).content().histories { try tar.add("\(folder)/\(history)", as: history, to: sink) }
@@ -74,18 +96,20 @@ public struct LogRangeSource: BackupSource {
     ) throws(Failure) -> [SourceFacts] {
         guard let some = try LogFolder(folder).content().segments.first else { return [] }
         let place = LogFolder(folder, segmentSize: try LogFolder(folder).origin(of: some).segmentSize)
-        let source = LogRangeSource(folder: folder, major: major, after: nil, environment: environment)
+        let source = LogRangeSource(folder: folder, major: major, environment: environment)
         var found: [SourceFacts] = []
-        for run in try place.runs(beside: stored) { if let facts = try source.read(run, stop).server { found.append(facts) } }
+        for run in try place.runs(beside: stored) {
+            if let facts = try source.read(run, since: nil, stop).server { found.append(facts) }
+        }
         return found
     }
 
-    private func read(_ run: [LogSegment], _ stop: StopSignal) throws(Failure) -> SourceProduct {
+    private func read(_ run: [LogSegment], since: Instant?, _ stop: StopSignal) throws(Failure) -> SourceProduct {
         let tools = try PostgresTools(major: major, folders: environment.toolFolders)
         let version = try tools.version(of: "pg_waldump", stop: stop)
         guard let first = run.first, let last = run.last else { throw Failure(.conflict, "\(name): there is nothing new") }
         let place = LogFolder(folder, segmentSize: first.size)
-        let origin = try place.origin(of: first)
+        let (origin, after) = (try place.origin(of: first), continuation.newest)
         if let known = after?.systemIdentifier, known != origin.systemIdentifier {
             throw Failure(.invalid, "\(name) is of another cluster (\(origin.systemIdentifier)) than the backups (\(known))")
         }
@@ -102,8 +126,7 @@ public struct LogRangeSource: BackupSource {
         facts.lastSegment = "\(last)"
         facts.firstCommitAt = commits.first
         facts.history = try place.history(of: first.timeline)
-        // Without a commit in it the range leads no further than what was before.
-        facts.consistentAt = commits.max() ?? after?.consistentAt
+        facts.consistentAt = commits.max() ?? since
         return SourceProduct(
             tool: ToolFacts(name: "pg_waldump", version: version, format: "tar"), server: facts, evidence: [dump.evidence])
     }

@@ -41,6 +41,12 @@ public struct LogRowsSource: BackupSource {
         }
     }
 
+    /// From where the newest good export ended, so that none that was late or left out leaves a gap; at least the span, which also brings
+    /// rows that were written late.
+    static func range(of span: Duration, after continuation: LogContinuation, at now: Instant) -> Range<Instant> {
+        min(now - span, continuation.newest?.consistentAt ?? now)..<now
+    }
+
     private var table: String { source.table.split(separator: ".").map { sqlName(String($0)) }.joined(separator: ".") }
 
     /// The rows' condition. Names and values are quoted here, for the script has no parameters.

@@ -42,8 +42,11 @@ public struct MongoBackupSource: BackupSource {
 
     private func configuration(_ url: String) throws(Failure) -> TemporaryFolder {
         let place = try TemporaryFolder(in: environment.scratch)
-        let quoted = url.split(separator: "'", omittingEmptySubsequences: false).joined(separator: "''")
-        try write("uri: '\(quoted)'\n", to: place.path + "/tool.yaml")
+        // YAML would fold a line's end, and keeps no other control character.
+        guard url.utf8.allSatisfy({ $0 >= 0x20 && $0 != 0x7F }) else {
+            throw Failure(.invalid, "the address of \(name) holds a control character")
+        }
+        try write("uri: \(url.doubling("'"))\n", to: place.path + "/tool.yaml")
         return place
     }
 

@@ -5,10 +5,7 @@ struct NamePatterns: Sendable, Hashable {
     init(_ patterns: [String]) { self.patterns = patterns.map { Array($0.utf8) } }
 
     /// Whether one of them is the name of this file or folder, without its path.
-    func matches(_ name: String) -> Bool {
-        let name = Array(name.utf8)
-        return patterns.contains { NamePatterns.match($0, name) }
-    }
+    func matches(_ name: [UInt8]) -> Bool { patterns.contains { NamePatterns.match($0, name) } }
 
     /// Goes back to the last `*` when something does not fit: at most as many steps as the product of both lengths.
     private static func match(_ pattern: [UInt8], _ name: [UInt8]) -> Bool {

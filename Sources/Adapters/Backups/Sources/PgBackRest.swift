@@ -1,3 +1,4 @@
+internal import Glibc
 public import SerinCatalogue
 public import SerinModel
 public import SerinProcesses
@@ -54,17 +55,34 @@ public struct PgBackRest: Sendable {
     public func check(stop: StopSignal) throws(Failure) -> ToolEvidence { try run("check", stop: stop) }
 
     private func run(_ command: String, _ options: [String] = [], stop: StopSignal) throws(Failure) -> ToolEvidence {
-        try tool.answer(common + options + [command], deadline: deadline, stop: stop).succeeded().evidence
+        try accepted(try tool.answer(common + options + [command], deadline: deadline, stop: stop)).evidence
     }
 
-    /// The `restore_command` by which a server gets its log from the repository.
+    private func accepted(_ answer: ToolAnswer) throws(Failure) -> ToolAnswer {
+        do throws(Failure) { return try answer.succeeded() } catch {
+            throw Failure(error.kind, error.message, hint: hint(on: answer.complaint))
+        }
+    }
+
+    /// What it says when somebody else runs it than who owns its repository, or may not be the user of its sessions.
+    private func hint(on complaint: String) -> String? {
+        let signs = ["ermission denied", "eer authentication failed", "peration not permitted"]
+        let isStranger =
+            signs.contains { complaint.contains($0) } || (complaint.contains("role \"") && complaint.contains("not exist"))
+        guard isStranger else { return nil }
+        let owner = account ?? getpwuid(geteuid()).map { String(cString: $0.pointee.pw_name) } ?? "user \(geteuid())"
+        return "pgbackrest ran as \(owner); run this as the owner of its repository and of the server's files, such as postgres"
+    }
+
+    /// The `restore_command` by which a server gets its log from the repository. The server hands it to a shell, and takes `%` for
+    /// one of its own marks.
     ///
     /// - Parameter data: The server's data folder, which is not the one that the configuration names.
     public func restoreCommand(for data: String) -> String {
-        (["pgbackrest", "--stanza=\(stanza)", "--pg1-path=\(data)"] + (configuration.map { ["--config=\($0)"] } ?? []) + [
-            "archive-get", "%f", "\"%p\"",
-        ])
-        .joined(separator: " ")
+        func word(_ text: String) -> String { shellWord(text).rewriting("%", as: "%%") }
+        let options =
+            ["--stanza=\(word(stanza))", "--pg1-path=\(word(data))"] + (configuration.map { ["--config=\(word($0))"] } ?? [])
+        return (["pgbackrest"] + options + ["archive-get", "%f", "\"%p\""]).joined(separator: " ")
     }
 
     // MARK: backups
@@ -93,22 +111,28 @@ public struct PgBackRest: Sendable {
     ///
     /// - Throws: When the repository does not know the stanza or says that something is wrong with it.
     public func backups(stop: StopSignal) throws(Failure) -> [Backup] {
-        let answer = try tool.answer(common + ["--output=json", "info"], deadline: .minutes(5), stop: stop).succeeded()
-        return try PgBackRest.backups(in: answer.output, stanza: stanza)
+        try PgBackRest.backups(in: try info(stop), stanza: stanza, hint: hint)
+    }
+
+    private func info(_ stop: StopSignal) throws(Failure) -> [UInt8] {
+        try accepted(try tool.answer(common + ["--output=json", "info"], deadline: .minutes(5), stop: stop)).output
     }
 
     /// The last file of the log in the repository, as `info` tells; nil when there is none.
     func lastSegment(stop: StopSignal) throws(Failure) -> LogSegment? {
-        let answer = try tool.answer(common + ["--output=json", "info"], deadline: .minutes(5), stop: stop).succeeded()
+        let output = try info(stop)
         let document: JSONValue
-        do throws(JSONError) { document = try JSONValue(parsing: answer.output) } catch {
+        do throws(JSONError) { document = try JSONValue(parsing: output) } catch {
             throw Failure(.invalid, "pgbackrest info gave something that is no JSON: \(error)")
         }
         let archives = document.items?.first { $0["name"]?.text == stanza }?["archive"]?.items ?? []
         return archives.compactMap { $0["max"]?.text.flatMap { LogSegment($0) } }.max()
     }
 
-    static func backups(in output: [UInt8], stanza name: String) throws(Failure) -> [Backup] {
+    /// - Parameter hint: What to do about a complaint.
+    static func backups(
+        in output: [UInt8], stanza name: String, hint: (String) -> String? = { _ in nil }
+    ) throws(Failure) -> [Backup] {
         let document: JSONValue
         do throws(JSONError) { document = try JSONValue(parsing: output) } catch {
             throw Failure(.invalid, "pgbackrest info gave something that is no JSON: \(error)")
@@ -119,7 +143,13 @@ public struct PgBackRest: Sendable {
         }
         // 0: ok; 2: no valid backups yet; everything else is a fault of the stanza.
         guard let code = stanza["status"]?["code"]?.integer, code == 0 || code == 2 else {
-            throw Failure(.invalid, "pgbackrest says of the stanza \(name): \(stanza["status"]?["message"]?.text ?? "no status")")
+            // The reason stands at the repository.
+            let words = ([stanza] + (stanza["repo"]?.items ?? [])).compactMap { $0["status"]?["message"]?.text }
+            let lines = words.filter { $0 != "ok" }.flatMap { $0.split(whereSeparator: \.isNewline) }
+            let complaint = String(lines.joined(separator: "; ").prefix(1000))
+            throw Failure(
+                .invalid, "pgbackrest says of the stanza \(name): \(complaint.isEmpty ? "no status" : complaint)",
+                hint: hint(complaint))
         }
         var servers: [Int64: (version: String, systemIdentifier: String)] = [:]
         for server in stanza["db"]?.items ?? [] {

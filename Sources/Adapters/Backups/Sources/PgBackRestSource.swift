@@ -9,6 +9,8 @@ public import SerinProcesses
 /// receipt of a few hundred bytes that names the backup, so that the catalogue, the gate of a rollout and a restore know it; see
 /// docs/decisions/0042.
 public struct PgBackRestSource: BackupSource {
+    /// The format of its receipts, by which they are known.
+    public static let format = "receipt"
     /// What its backups are made of.
     public let kind: BackupKind
     /// What messages call it; holds no secret.
@@ -34,7 +36,7 @@ public struct PgBackRestSource: BackupSource {
         _ = try driver.check(stop: stop)
         let remarks = backups.isEmpty ? ["the repository holds no backup yet: the first one is a full one"] : []
         return SourceProbe(
-            tool: ToolFacts(name: "pgbackrest", version: version, format: "receipt"), server: backups.last?.server,
+            tool: ToolFacts(name: "pgbackrest", version: version, format: Self.format), server: backups.last?.server,
             sizeEstimate: 4096, remarks: remarks)
     }
 
@@ -48,7 +50,7 @@ public struct PgBackRestSource: BackupSource {
         ])
         try (receipt.canonicalBytes + [0x0A]).span.withUnsafeBytes { (raw) throws(Failure) in try sink(raw) }
         return SourceProduct(
-            tool: ToolFacts(name: "pgbackrest", version: backup.toolVersion, format: "receipt"), server: backup.server,
+            tool: ToolFacts(name: "pgbackrest", version: backup.toolVersion, format: Self.format), server: backup.server,
             evidence: [evidence])
     }
 
@@ -59,6 +61,23 @@ public struct PgBackRestSource: BackupSource {
             var findings = try driver.verify(stop: stop)
             findings.checks.insert(BackupCheck("in the repository", passed: isThere, detail: label), at: 0)
             return findings
+        }
+    }
+
+    /// Which of these backups its repository no longer has, as its own retention removed them.
+    ///
+    /// - Parameter records: Of receipts; read before this, so that one which is being made is not missed.
+    /// - Throws: When the repository cannot be asked, which says nothing about any.
+    public func expired(_ records: [BackupRecord], stop: StopSignal) throws(Failure) -> [BackupRecord] {
+        let there = try driver.backups(stop: stop).map(\.server)
+        // One that has none of this cluster's is perhaps another repository.
+        return records.filter { record in
+            guard let server = record.facts?.server, server.lsnStop != nil else { return false }
+            return there.contains { $0.systemIdentifier == server.systemIdentifier }
+                && !there.contains {
+                    $0.systemIdentifier == server.systemIdentifier && $0.timeline == server.timeline
+                        && $0.lsnStart == server.lsnStart && $0.lsnStop == server.lsnStop
+                }
         }
     }
 

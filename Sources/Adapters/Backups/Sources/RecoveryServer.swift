@@ -1,5 +1,6 @@
 internal import Glibc
 internal import SerinCatalogue
+internal import SerinDatabase
 public import SerinModel
 internal import SerinProcesses
 
@@ -16,7 +17,8 @@ public struct RecoveryServer: Sendable, Hashable {
 
     /// The connection string of one of its databases.
     public func url(database: String = "postgres") -> String {
-        "host='\(place)' port=\(RecoveryServer.port) user='\(role)' dbname='\(database)'"
+        let (host, user, name) = (ConnectionText.quoted(place), ConnectionText.quoted(role), ConnectionText.quoted(database))
+        return "host=\(host) port=\(RecoveryServer.port) user=\(user) dbname=\(name)"
     }
 
     static let port = 5432
@@ -37,7 +39,10 @@ public struct RecoveryServer: Sendable, Hashable {
             ("log_destination", "stderr"), ("log_timezone", "UTC"), ("timezone", "UTC"), ("lc_messages", "C"),
             ("log_min_messages", "warning"), ("log_line_prefix", "%m [%p] "), ("cluster_name", "serin-restore"),
         ]
-        let text = (fixed + settings).map { "\($0.name) = '\(quoted($0.value))'\n" }.joined()
+        guard !(fixed + settings).contains(where: { $0.value.has("\0") }) else {
+            throw Failure(.invalid, "cannot start a server on \(data): one of its settings holds a NUL")
+        }
+        let text = (fixed + settings).map { "\($0.name) = \(quoted($0.value))\n" }.joined()
         try write(text, to: place + "/server.conf", account: tools.account)
         try write("local all all trust\n", to: place + "/hba.conf", account: tools.account)
         try write("", to: place + "/ident.conf", account: tools.account)
@@ -48,8 +53,9 @@ public struct RecoveryServer: Sendable, Hashable {
         return RecoveryServer(data: data, place: place, pid: pid, role: role)
     }
 
-    private static func quoted(_ value: String) -> String {
-        value.split(separator: "'", omittingEmptySubsequences: false).joined(separator: "''")
+    /// As `postgresql.conf` holds a text: a backslash begins an escape there, and a line's end would end the setting.
+    static func quoted(_ value: String) -> String {
+        value.rewriting { $0 == "\\" ? "\\\\" : $0 == "\n" ? "\\n" : $0 == "\r" ? "\\r" : nil }.doubling("'")
     }
 
     /// `postgresql.auto.conf` is read whatever file of settings a server is started with.

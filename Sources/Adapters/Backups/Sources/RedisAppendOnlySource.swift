@@ -59,7 +59,7 @@ public struct RedisAppendOnlySource: BackupSource {
         }
         let sub = try server.setting("appenddirname")
         let file = try server.setting("appendfilename")
-        guard !sub.isEmpty, !sub.contains("/"), !file.isEmpty, !file.contains("/") else {
+        guard !sub.isEmpty, sub != "..", !sub.has("/"), !file.isEmpty, !file.has("/") else {
             throw Failure(.invalid, "\(name): the server names no folder for them", hint: "Redis 7.0 or later is needed")
         }
         return ("\(folder)/\(sub)", file + ".manifest")
@@ -100,7 +100,7 @@ public struct RedisAppendOnlySource: BackupSource {
         for line in String(decoding: before, as: UTF8.self).split(whereSeparator: \.isNewline) {
             // `file NAME seq N type b|h|i`; history files wait for their deletion.
             let words = line.split(separator: " ").map(String.init)
-            guard words.count >= 6, words[0] == "file", words[4] == "type", !words[1].contains("/") else {
+            guard words.count >= 6, words[0] == "file", words[4] == "type", !words[1].has("/") else {
                 throw Failure(.invalid, "cannot read \(source)/\(manifest): \(line)")
             }
             if words[5] == "h" { continue }

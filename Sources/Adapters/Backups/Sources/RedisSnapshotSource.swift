@@ -75,7 +75,7 @@ public struct RedisSnapshotSource: BackupSource {
         case .bgsave:
             try server.save(within: environment.deadline)
             let name = try server.setting("dbfilename")
-            guard !name.contains("/"), let folder else { throw Failure(.invalid, "redis names no snapshot file of its folder") }
+            guard !name.has("/"), let folder else { throw Failure(.invalid, "redis names no snapshot file of its folder") }
             try copyFile("\(folder)/\(name)", to: file)
         }
         let check = try RedisChecks.snapshot(file, deadline: environment.deadline, stop: stop)

@@ -1,11 +1,22 @@
-internal import FoundationEssentials
 internal import Glibc
 internal import SerinModel
 
 /// Removes a folder with everything in it, as far as that can be done.
-func removeTree(_ path: String) {
-    // What cannot be removed is in a private folder that the next run finds.
-    _ = try? FileManager.default.removeItem(atPath: path)
+func removeTree(_ path: String) { removeTree(Array(path.utf8)) }
+
+private func removeTree(_ path: [UInt8]) {
+    // Of a folder it says so; a link to one is removed as a link. What cannot be removed is in a private folder that the next run finds.
+    guard unlink(terminated(path)) != 0, errno == EISDIR else { return }
+    removeContent(path)
+    rmdir(terminated(path))
+}
+
+/// Removes everything in a folder, whatever its names.
+func removeContent(_ folder: String) { removeContent(Array(folder.utf8)) }
+
+private func removeContent(_ folder: [UInt8]) {
+    // What cannot be listed was not made here.
+    for name in (try? nameBytes(in: folder)) ?? [] { removeTree(folder + [UInt8(ascii: "/")] + name) }
 }
 
 /// Makes a user the owner of a file or folder.

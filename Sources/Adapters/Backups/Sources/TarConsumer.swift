@@ -49,7 +49,7 @@ final class TarUnpacking: PlainConsumer {
         into folder: String, account: String? = nil, linksStayInside: Bool, deadline: Duration, stall: Duration, stop: StopSignal,
         complete: @escaping Completion = { (_, _) throws(Failure) in ConsumerFindings() }
     ) throws(Failure) {
-        guard try names(in: folder).isEmpty else {
+        guard try nameBytes(in: Array(folder.utf8)).isEmpty else {
             throw Failure(.conflict, "cannot unpack into \(folder): it is not empty", hint: "name an empty folder")
         }
         self.folder = folder
@@ -66,7 +66,7 @@ final class TarUnpacking: PlainConsumer {
         guard !isDone else { return }
         stream.giveUp()
         // Only names that came into the empty folder since; what cannot be listed was not made here.
-        for name in (try? names(in: folder)) ?? [] { removeTree("\(folder)/\(name)") }
+        removeContent(folder)
     }
 
     func write(_ bytes: UnsafeRawBufferPointer) throws(Failure) {

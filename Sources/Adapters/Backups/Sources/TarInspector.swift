@@ -17,19 +17,19 @@ public struct TarInspector {
     private var left = 0
     private var padding = 0
     private var extended: [UInt8]?
-    private var overrides: [String: String] = [:]
+    private var overrides: [String: [UInt8]] = [:]
     private var zeroBlocks = 0
-    private var links: Set<String> = []
-    private var names: Set<String> = []
+    private var links: Set<[UInt8]> = []
+    private var names: Set<[UInt8]> = []
 
-    private let observe: ((String, UnsafeRawBufferPointer) throws(Failure) -> Void)?
-    private var current: String?
+    private let observe: (([UInt8], UnsafeRawBufferPointer) throws(Failure) -> Void)?
+    private var current: [UInt8]?
 
     /// An inspector.
     ///
     /// - Parameter observe: Is given each file's name with the pieces of its body, the first one empty.
     public init(
-        linksStayInside: Bool = true, observe: ((String, UnsafeRawBufferPointer) throws(Failure) -> Void)? = nil
+        linksStayInside: Bool = true, observe: (([UInt8], UnsafeRawBufferPointer) throws(Failure) -> Void)? = nil
     ) {
         self.linksStayInside = linksStayInside
         self.observe = observe
@@ -79,10 +79,11 @@ public struct TarInspector {
             return
         }
         guard zeroBlocks == 0 else { throw Failure(.invalid, "the archive goes on after its end") }
-        guard let sum = octal(148, 8), sum == TarEntry.checksum(block[...]), text(257, 5) == "ustar" else {
+        guard let sum = octal(148, 8), sum == TarEntry.checksum(block[...]), field(257, 5) == Array("ustar".utf8) else {
             throw Failure(.invalid, "the archive is damaged after \(files) files of \(bytes) bytes: a header does not add up")
         }
-        guard let size = overrides["size"].flatMap({ Int($0) }) ?? octal(124, 12), size >= 0 else {
+        guard let size = overrides["size"].flatMap({ Int(String(decoding: $0, as: UTF8.self)) }) ?? octal(124, 12), size >= 0
+        else {
             throw Failure(.invalid, "the archive is damaged: a header names no size")
         }
         let type = block[156]
@@ -101,12 +102,12 @@ public struct TarInspector {
 
     private mutating func judge(type: UInt8, size: Int) throws(Failure) {
         current = nil
-        let prefix = text(345, 155)
-        let name = overrides["path"] ?? (prefix.isEmpty ? "" : prefix + "/") + text(0, 100)
+        let prefix = field(345, 155)
+        let name = overrides["path"] ?? (prefix.isEmpty ? [] : prefix + [slash]) + field(0, 100)
         let parts = try path(name, of: "the archive holds a member")
-        let whole = parts.joined(separator: "/")
-        for length in 1..<max(1, parts.count) where links.contains(parts.prefix(length).joined(separator: "/")) {
-            throw Failure(.denied, "the archive holds \(whole), which is below one of its symbolic links")
+        let whole = Array(parts.joined(separator: [slash]))
+        for length in 1..<max(1, parts.count) where links.contains(Array(parts.prefix(length).joined(separator: [slash]))) {
+            throw Failure(.denied, "the archive holds \(shown(whole)), which is below one of its symbolic links")
         }
         switch type {
         case 0x30, 0:
@@ -115,35 +116,37 @@ public struct TarInspector {
             current = whole
             try observe?(whole, UnsafeRawBufferPointer(start: nil, count: 0))
         case 0x35:
-            guard size == 0 else { throw Failure(.invalid, "the archive is damaged: \(whole) is a folder of \(size) bytes") }
+            guard size == 0 else {
+                throw Failure(.invalid, "the archive is damaged: \(shown(whole)) is a folder of \(size) bytes")
+            }
             return
         case 0x32:
-            let target = overrides["linkpath"] ?? text(157, 100)
+            let target = overrides["linkpath"] ?? field(157, 100)
             if linksStayInside { try refuseEscape(of: target, at: parts) }
             links.insert(whole)
         default:
-            throw Failure(.denied, "the archive holds \(whole), which is no file, folder or symbolic link")
+            throw Failure(.denied, "the archive holds \(shown(whole)), which is no file, folder or symbolic link")
         }
-        guard names.insert(whole).inserted else { throw Failure(.denied, "the archive holds \(whole) twice") }
+        guard names.insert(whole).inserted else { throw Failure(.denied, "the archive holds \(shown(whole)) twice") }
     }
 
-    private func path(_ name: String, of what: String) throws(Failure) -> [String] {
-        let parts = name.split(separator: "/").map(String.init).filter { $0 != "." }
-        guard !name.hasPrefix("/"), !parts.contains(".."), !name.utf8.contains(0), !parts.isEmpty || name == "./" else {
-            throw Failure(.denied, "\(what) named \"\(name)\", which is outside the folder it is unpacked into")
+    private func path(_ name: [UInt8], of what: String) throws(Failure) -> [[UInt8]] {
+        let parts = name.split(separator: slash).map { Array($0) }.filter { $0 != here }
+        guard name.first != slash, !parts.contains(above), !name.contains(0), !parts.isEmpty || name == here + [slash] else {
+            throw Failure(.denied, "\(what) named \"\(shown(name))\", which is outside the folder it is unpacked into")
         }
         return parts
     }
 
-    private func refuseEscape(of target: String, at parts: [String]) throws(Failure) {
+    private func refuseEscape(of target: [UInt8], at parts: [[UInt8]]) throws(Failure) {
         var depth = parts.count - 1
-        for part in target.split(separator: "/") {
-            if part == ".." { depth -= 1 } else if part != "." { depth += 1 }
+        for part in target.split(separator: slash).map({ Array($0) }) {
+            if part == above { depth -= 1 } else if part != here { depth += 1 }
             if depth < 0 { break }
         }
-        guard depth >= 0, !target.hasPrefix("/"), !target.isEmpty else {
-            throw Failure(
-                .denied, "the archive holds the symbolic link \(parts.joined(separator: "/")), which leads outside: \(target)")
+        guard depth >= 0, target.first != slash, !target.isEmpty else {
+            let name = shown(Array(parts.joined(separator: [slash])))
+            throw Failure(.denied, "the archive holds the symbolic link \(name), which leads outside: \(shown(target))")
         }
     }
 
@@ -157,13 +160,13 @@ public struct TarInspector {
                 let equals = rest[space...].firstIndex(of: 0x3D), equals < rest.startIndex + length
             else { throw Failure(.invalid, "the archive is damaged: an extended header cannot be read") }
             let key = String(decoding: rest[(space + 1)..<equals], as: UTF8.self)
-            overrides[key] = String(decoding: rest[(equals + 1)..<(rest.startIndex + length - 1)], as: UTF8.self)
+            overrides[key] = Array(rest[(equals + 1)..<(rest.startIndex + length - 1)])
             rest = rest.dropFirst(length)
         }
     }
 
-    private func text(_ offset: Int, _ count: Int) -> String {
-        String(decoding: block[offset..<(offset + count)].prefix { $0 != 0 }, as: UTF8.self)
+    private func field(_ offset: Int, _ count: Int) -> [UInt8] {
+        Array(block[offset..<(offset + count)].prefix { $0 != 0 })
     }
 
     private func octal(_ offset: Int, _ count: Int) -> Int? {
@@ -171,3 +174,7 @@ public struct TarInspector {
         return Int(String(decoding: field, as: UTF8.self), radix: 8)
     }
 }
+
+private let slash = UInt8(ascii: "/")
+private let here = Array(".".utf8)
+private let above = Array("..".utf8)

@@ -69,6 +69,8 @@ public struct IssuerSettings: Sendable {
     public var skew = Duration.seconds(60)
     /// The longest life of a token, from `iat` to `exp`.
     public var longestLife = Duration.hours(24)
+    /// How people sign in there with a browser; nil where they cannot.
+    public var signIn: SignInSettings?
     /// A file of certificates to trust instead of the system's when its keys are fetched.
     public var certificateAuthorityFile: String?
 
@@ -114,7 +116,7 @@ public struct IssuerSettings: Sendable {
         if algorithms.isEmpty { return "\(it) has no algorithm" }
         if !(Duration.zero...Duration.minutes(5)).contains(skew) { return "the clocks of \(it) may differ by 5 minutes at most" }
         if longestLife <= .zero { return "tokens of \(it) could not live" }
-        if let defect = keyDefect { return "\(it) \(defect)" }
+        if let defect = keyDefect ?? signInDefect { return "\(it) \(defect)" }
         for rule in rules {
             if let defect = rule.defect { return "a rule of \(it) \(defect)" }
             guard !kind.binding.isEmpty else { continue }
@@ -124,6 +126,20 @@ public struct IssuerSettings: Sendable {
             }
         }
         return rules.isEmpty ? "\(it) has no rules, so its tokens would give nothing" : nil
+    }
+
+    private var signInDefect: String? {
+        guard let signIn else { return nil }
+        if kind != .general { return "signs pipelines in, no people: it takes no sign_in" }
+        if !mayFetch(issuer) { return "must have an https address: it is asked there where it signs people in" }
+        if algorithms.contains(.hs256) { return "signs people in, and its tokens cannot be of HS256" }
+        if !audiences.contains(signIn.clientID) {
+            return "gives tokens for '\(signIn.clientID)' to those who sign in, which is not among its audiences"
+        }
+        let isPlain = signIn.scopes.allSatisfy { scope in
+            !scope.isEmpty && scope.utf8.allSatisfy { $0 > 0x20 && $0 < 0x7F && $0 != 0x22 && $0 != 0x5C }
+        }
+        return isPlain ? nil : "has a scope with a space or quotation mark"
     }
 
     private var keyDefect: String? {

@@ -18,10 +18,14 @@ struct KeyFetch: Sendable {
         return try KeySet(parsing: try await get(address, limit: KeySet.byteLimit))
     }
 
-    /// The address of the key set in the discovery document (OpenID Connect Discovery 1.0, section 4).
-    private func discoveredAddress() async throws(Failure) -> String {
-        let issuer = settings.issuer.hasSuffix("/") ? String(settings.issuer.dropLast()) : settings.issuer
-        let url = issuer + "/.well-known/openid-configuration"
+    private var discoveryURL: String {
+        (settings.issuer.hasSuffix("/") ? String(settings.issuer.dropLast()) : settings.issuer)
+            + "/.well-known/openid-configuration"
+    }
+
+    /// What the issuer says of itself (OpenID Connect Discovery 1.0, section 4).
+    func discovery() async throws(Failure) -> JSONValue {
+        let url = discoveryURL
         let bytes = try await get(url, limit: Self.discoveryLimit)
         let document: JSONValue
         do throws(JSONError) { document = try JSONValue(parsing: bytes, depthLimit: 8) } catch {
@@ -32,7 +36,13 @@ struct KeyFetch: Sendable {
                 .invalid, "\(url) is another issuer's document",
                 hint: "the issuer in the configuration must be exactly the one in the document")
         }
-        guard let address = document["jwks_uri"]?.text, mayFetch(address) else {
+        return document
+    }
+
+    /// The address of the key set in the discovery document.
+    private func discoveredAddress() async throws(Failure) -> String {
+        let url = discoveryURL
+        guard let address = try await discovery()["jwks_uri"]?.text, mayFetch(address) else {
             throw Failure(.invalid, "\(url) names no https address of keys")
         }
         // Keys that are served in clear prove nothing, unless the issuer is this machine itself.

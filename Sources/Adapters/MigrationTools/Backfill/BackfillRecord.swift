@@ -60,7 +60,7 @@ struct BackfillRecord {
 extension Backfill {
     /// The table's name, quoted; without a schema it is one of `public`.
     var quotedTable: String {
-        let parts = table.split(separator: ".").map { sqlName(String($0)) }
+        let parts = table.parts(at: ".").map { sqlName(String($0)) }
         return parts.count > 1 ? parts.joined(separator: ".") : "public." + (parts.first ?? "\"\"")
     }
 

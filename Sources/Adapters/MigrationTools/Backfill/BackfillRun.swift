@@ -57,6 +57,8 @@ struct BackfillRun {
                 rest(.milliseconds(min(200, time.milliseconds / 2)), until: stop)
             } catch {
                 failures += 1
+                // A statement that failed leaves its transaction open; a lost session has none.
+                if !error.isConnectionLost { _ = try? session.query("ROLLBACK", limit: timeLimit(.seconds(10))) }
                 guard BackfillRun.passes(error), failures < BackfillRun.mostTries else { throw error.failure }
                 size = max(1, size / 2)
                 tell("waiting for another try: \(error.failure.message)")
@@ -109,18 +111,32 @@ struct BackfillRun {
             return .zero
         }
         let condition = backfill.condition(after: record.position, upTo: last)
+        // Beside the keys of the batch those that stand several times.
+        let keys =
+            try session.query("SELECT count(*)::text FROM \(backfill.quotedTable) WHERE \(condition)", limit: limit).first.first
+            .flatMap { $0.flatMap { Int64($0) } } ?? count
         let changed = try session.query(
             """
-            WITH changed AS (\(backfill.statement.replacing(Backfill.range, with: condition)) RETURNING 1)
+            BEGIN; WITH changed AS (\(backfill.statement.rewriting(Backfill.range, as: condition)) RETURNING 1)
             UPDATE serin.backfills SET position = \(sqlText(last)), walked = walked + \(count),
                 changed = changed + (SELECT count(*) FROM changed), updated_at = clock_timestamp()
             WHERE name = \(name) RETURNING (SELECT count(*) FROM changed)::text
             """, limit: limit
         ).first
+        let rows = (changed.first ?? nil).flatMap { Int64($0) } ?? 0
+        guard rows <= keys else {
+            throw DatabaseError(
+                failure: Failure(
+                    .invalid,
+                    "a batch of \(keys) keys changed \(rows) rows, and was taken back: the statement does not keep to its range",
+                    hint: "{{range}} has to hold for every row: no OR beside it, and a table walked by its own key"),
+                state: nil, isConnectionLost: false)
+        }
+        _ = try session.query("COMMIT", limit: limit)
         let time = begin.elapsed
         record.position = last
         record.walked = saturatingSum([record.walked, count])
-        record.changed = saturatingSum([record.changed, (changed.first ?? nil).flatMap { Int64($0) } ?? 0])
+        record.changed = saturatingSum([record.changed, rows])
         batches += 1
         if time > backfill.batchTime * 2 { size = max(1, size / 2) }
         if time * 2 < backfill.batchTime { size = min(50_000, size * 2) }

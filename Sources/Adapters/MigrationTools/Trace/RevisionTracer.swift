@@ -83,7 +83,7 @@ struct RevisionTracer {
         guard !call.stop.isRaised else { throw Failure(.transient, "the trace was given up") }
         try scratch.awaitSilence()
         let after = try look()
-        if run.failure == nil, try tool.current(call) != (step.to.map { [$0] } ?? []) {
+        if run.failure == nil, try tool.current(call) != step.after {
             run.failure = "the tool said that it is done, and the copy is not at \(step.to?.description ?? "base")"
         }
         run.rewrites = after.rewrites(since: before)

@@ -79,12 +79,20 @@ final class ScratchDatabase {
     /// Drops it with all its sessions.
     func remove() throws(Failure) { try ScratchDatabase.drop(name, keeper) }
 
+    /// What traces left that nobody works on any more. A lock is known in one database alone, and seen from all of them.
+    static func left(_ session: Connection) throws(Failure) -> [String] {
+        try session.rows(
+            """
+            SELECT datname FROM pg_database WHERE starts_with(datname, \(sqlText(prefix))) AND NOT EXISTS (
+                SELECT FROM pg_locks WHERE locktype = 'advisory' AND objsubid = 2 AND classid = \(lockClass)
+                AND objid = (hashtext(datname)::bigint & 4294967295)::oid) ORDER BY 1
+            """
+        ).compactMap { $0.first ?? nil }
+    }
+
     /// Drops what traces left that nobody works on any more.
     private static func sweep(_ session: Connection) throws(Failure) {
-        let names = try session.rows(
-            "SELECT datname FROM pg_database WHERE starts_with(datname, \(sqlText(prefix))) ORDER BY 1"
-        ).compactMap { $0.first ?? nil }
-        for name in names {
+        for name in try left(session) {
             let lock = "(\(lockClass), hashtext(\(sqlText(name))))"
             guard try session.value("SELECT pg_try_advisory_lock\(lock)") == "t" else { continue }
             // One that belongs to another role is not ours to drop.

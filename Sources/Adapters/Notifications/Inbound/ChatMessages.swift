@@ -76,7 +76,7 @@ extension InboundHook {
                 ReplyForm.teams.answer("did nothing: this message is not from the last five minutes; send it again"))
         }
         let place = value.at(pointer: "/channelData/team/id")?.text
-        let plain = withoutMention(text, open: "<at>", close: "</at>").replacing("&nbsp;", with: " ")
+        let plain = withoutMention(text, open: "<at>", close: "</at>").rewriting("&nbsp;", as: " ")
         return reading(
             of: plain, MessageContext(message: message, identity: user, place: place, isUnique: true, reply: .teams))
     }

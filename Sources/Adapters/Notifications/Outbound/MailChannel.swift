@@ -51,7 +51,7 @@ public struct MailChannel: NotificationChannel {
         ]
         if notification.severity == .critical { lines.append("Importance: high") }
         lines.append("")
-        let text = Medium.plain.text(notification.plainText).replacing("\n", with: "\r\n") + "\r\n"
+        let text = Medium.plain.text(notification.plainText).rewriting("\n", as: "\r\n") + "\r\n"
         let encoded = Array(Base64.text(of: Array(text.utf8)).utf8)
         for start in stride(from: 0, to: encoded.count, by: 76) {
             lines.append(String(decoding: encoded[start..<min(start + 76, encoded.count)], as: UTF8.self))

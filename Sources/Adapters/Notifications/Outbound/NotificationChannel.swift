@@ -72,7 +72,7 @@ struct JSONExchange {
     }
 
     private func hidden(_ text: String) -> String {
-        secrets.reduce(text) { text, secret in secret.count < 4 ? text : text.replacing(secret.revealed, with: "…") }
+        secrets.reduce(text) { text, secret in secret.count < 4 ? text : text.rewriting(secret.revealed, as: "…") }
     }
 }
 

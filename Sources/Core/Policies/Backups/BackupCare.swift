@@ -117,8 +117,6 @@ public struct RestorePolicy: Sendable, Hashable, Codable {
     public var approvals: Int
     /// How long the database that was replaced is kept.
     public var keepReplaced: Duration
-    /// Whether owners of a project may restore beside their own database without approval.
-    public var selfService: Bool
     /// The connection of the role that restores; nil is the source's.
     public var url: SecretReference?
     /// Stops what writes.
@@ -131,6 +129,8 @@ public struct RestorePolicy: Sendable, Hashable, Codable {
     public var template: String?
     /// A file of SQL that erases one subject, `current_setting('serin.subject')`, again after a restore.
     public var eraseFile: String?
+    /// The largest share of a table's rows that erasing may take or overwrite: 0.5.
+    public var maximumErased = 0.5
     /// What must hold before the swap.
     public var checks: RestoreChecks
     /// How long a restore may take.
@@ -138,8 +138,8 @@ public struct RestorePolicy: Sendable, Hashable, Codable {
 
     /// A policy.
     public init(
-        approvals: Int = 1, keepReplaced: Duration = .hours(24 * 7), selfService: Bool = false,
-        url: SecretReference? = nil, quiesce: BackupHook? = nil, resume: BackupHook? = nil,
+        approvals: Int = 1, keepReplaced: Duration = .hours(24 * 7), url: SecretReference? = nil, quiesce: BackupHook? = nil,
+        resume: BackupHook? = nil,
         mask: BackupHook? = nil, eraseFile: String? = nil, checks: RestoreChecks = RestoreChecks(),
         deadline: Duration = .hours(4)
     ) {
@@ -147,7 +147,6 @@ public struct RestorePolicy: Sendable, Hashable, Codable {
         self.eraseFile = eraseFile
         self.approvals = approvals
         self.keepReplaced = keepReplaced
-        self.selfService = selfService
         self.url = url
         self.quiesce = quiesce
         self.resume = resume

@@ -87,7 +87,7 @@ extension BackupPlanBuilder {
     }
 
     mutating func checkPaths(_ paths: [String], at mark: Mark, path: String) {
-        for text in paths where text.split(separator: "/").contains("..") {
+        for text in paths where text.parts(at: "/").contains("..") {
             complain(mark, "\(path): '\(shown(text))' leads upwards", hint: "write the folder that is meant")
         }
     }

@@ -96,7 +96,7 @@ extension BackupPlanBuilder {
     }
 
     mutating func restore(from section: ReadSection?) -> RestorePolicy {
-        var policy = RestorePolicy(approvals: preset?.approvals ?? 1, selfService: preset?.selfService ?? false)
+        var policy = RestorePolicy(approvals: preset?.approvals ?? 1)
         guard let section else { return policy }
         if let approvals = section.number("approvals") { policy.approvals = Int(approvals) }
         if section.flag("in_place") {
@@ -104,14 +104,22 @@ extension BackupPlanBuilder {
                 section.mark(of: "in_place"), "restore.in_place: a live database is never overwritten",
                 hint: "a restore beside it and --swap do the same, are checked first, and can be taken back")
         }
+        if section.isGiven("self_service") {
+            complain(
+                section.mark(of: "self_service"),
+                "restore.self_service: a plan does not decide who may restore beside the live database",
+                hint:
+                    "remove it: over the API a token's scope backup:restore and its projects decide, on this machine the rights to the key"
+            )
+        }
         policy.keepReplaced = section.duration("keep_replaced") ?? policy.keepReplaced
-        if section.isGiven("self_service") { policy.selfService = section.flag("self_service") }
         policy.url = secret("url", in: section)
         policy.quiesce = section.section("quiesce").map { hook(from: $0) }
         policy.resume = section.section("resume").map { hook(from: $0) }
         policy.mask = section.section("mask").map { hook(from: $0) }
         policy.template = section.text("template")
         policy.eraseFile = section.text("erase_file")
+        policy.maximumErased = section.number("max_erased") ?? policy.maximumErased
         policy.deadline = section.duration("deadline") ?? policy.deadline
         if let checks = section.section("checks") { policy.checks = self.checks(from: checks) }
         return policy

@@ -7,6 +7,12 @@ extension BackupPlanBuilder {
         checkWindows(plan, root: root)
         checkRetention(plan, root: root)
         if let preset { checkStrength(plan, against: preset, root: root) }
+        if case .command(let source) = plan.source, !plan.drills.isEmpty, !source.restoresIntoFolder {
+            let refusal = source.refusal
+            warn(
+                root.mark(of: root["drills"] == nil ? "source" : "drills"), "drills: none can be held: \(refusal.message)",
+                hint: refusal.hint)
+        }
         if !plan.destinations.contains(where: \.isOffsite) {
             warn(
                 root.mark(of: "destinations"), "destinations: every copy is on the machine that is backed up",
@@ -51,6 +57,7 @@ extension BackupPlanBuilder {
 
     /// Runs outside the windows: every clock time once.
     private mutating func checkWindows(_ plan: BackupPlan, root: ReadSection) {
+        checkThatSomeTimeIsAllowed(plan, root: root)
         guard !plan.windows.allowed.isEmpty, plan.windows.mode == .warn else { return }
         let items = root.list("schedules")
         for (index, schedule) in plan.schedules.enumerated() {
@@ -74,6 +81,16 @@ extension BackupPlanBuilder {
                 mark, "schedules[\(index)]: \(schedule.kind.rawValue) begins outside the windows at \(shownTimes) UTC",
                 hint: "move it, add a window, or write windows_mode: enforce to make it wait")
         }
+    }
+
+    /// Days of the calendar pass; what is forbidden every week stays so.
+    private mutating func checkThatSomeTimeIsAllowed(_ plan: BackupPlan, root: ReadSection) {
+        var windows = plan.windows
+        windows.blackouts.removeAll { if case .days = $0 { true } else { false } }
+        guard !windows.blackouts.isEmpty, windows.firstAllowed(from: Instant(dayNumber: 0)) == nil else { return }
+        warn(
+            root.mark(of: root["blackout"] == nil ? "windows" : "blackout"),
+            "blackout: it leaves no minute of the week, so no scheduled backup can ever begin", hint: "leave hours free")
     }
 
     private mutating func checkRetention(_ plan: BackupPlan, root: ReadSection) {
@@ -128,9 +145,6 @@ extension BackupPlanBuilder {
         }
         if plan.restore.approvals < preset.approvals {
             warn(root.mark(ofPath: "restore.approvals"), "restore.approvals: fewer than the preset \(name) asks", hint: hint())
-        }
-        if plan.restore.selfService, !preset.selfService {
-            warn(root.mark(ofPath: "restore.self_service"), "restore.self_service: the preset \(name) forbids it", hint: hint())
         }
         if let every = plan.verify.every, every > preset.verifyEvery {
             warn(root.mark(ofPath: "verify.every"), "verify.every: less often than the preset \(name) asks", hint: hint())

@@ -64,8 +64,6 @@ public struct BackupPreset: Sendable, Hashable {
     public var verifyEvery = Duration.hours(24 * 30)
     /// How many people must approve that a restore takes a live database's place.
     public var approvals: Int
-    /// Whether a project may restore beside its own database without approval.
-    public var selfService = false
     /// Drills.
     public var drills: [DrillPolicy]
     /// What a recovery is measured against.
@@ -137,7 +135,6 @@ extension BackupPreset {
         result.appendOnly = max(appendOnly, other.appendOnly)
         result.verifyEvery = min(verifyEvery, other.verifyEvery)
         result.approvals = max(approvals, other.approvals)
-        result.selfService = selfService && other.selfService
         let gaps = [drills, other.drills].map { $0.compactMap(\.trigger.longestGap).min() ?? BackupPreset.never }
         let rarer = gaps[0] <= gaps[1] ? other.drills : drills
         let oftener = gaps[0] <= gaps[1] ? drills : other.drills

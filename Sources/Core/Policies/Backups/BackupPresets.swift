@@ -69,7 +69,6 @@ extension BackupPreset {
             approvals: 1, drills: drill("0 10 1 1,4,7,10 *", .latest),
             targets: BackupPlan.Targets(recoveryPoint: .hours(24), recoveryTime: .hours(1)))
         preset.minimumTLS = .v1_3
-        preset.selfService = true
         return preset
     }
 

@@ -33,6 +33,9 @@ public struct BackupSchedule: Sendable, Hashable, Codable {
     /// The oldest that the newest good backup of this kind may be; nil is the plan's.
     public var maximumAge: Duration?
 
+    /// Whether a text may be a label.
+    public static func isLabel(_ text: String) -> Bool { ScalarForm.name.isText(text) }
+
     /// A schedule.
     public init(
         _ trigger: BackupTrigger, kind: BackupKind, label: String? = nil, zone: String = "UTC", jitter: Duration = .zero,

@@ -234,7 +234,7 @@ public struct LogsSource: Sendable, Hashable, Codable {
     public var projectColumn: String?
     /// What is written.
     public var format: Format
-    /// How much of the past a scheduled export takes.
+    /// How much of the past an export takes at least; it begins no later than where the newest good one ended.
     public var span: Duration
 
     /// A source.
@@ -299,7 +299,7 @@ public struct CommandSource: Sendable, Hashable, Codable {
     public var run: [String]
     /// Reads it back from standard input and exits 0 when it is whole; nil when nothing can check it.
     public var verify: [String]?
-    /// Restores it from standard input.
+    /// Restores it from standard input: into `{{folder}}`, or the server of `SERIN_TARGET_URL`.
     public var restore: [String]?
     /// The version of the tool, printed; nil when there is none.
     public var version: [String]?
@@ -310,5 +310,15 @@ public struct CommandSource: Sendable, Hashable, Codable {
         self.verify = verify
         self.restore = restore
         self.version = version
+    }
+
+    /// Whether `restore` takes the folder to restore into, and so can be rehearsed.
+    public var restoresIntoFolder: Bool { restore?.dropFirst().contains { $0.contains("{{folder}}") } ?? false }
+
+    /// Why it cannot restore into a folder.
+    public var refusal: Failure {
+        Failure(
+            .invalid, "source.command.restore takes no {{folder}}, so it restores into a place of its own, which may be live",
+            hint: "write {{folder}} where its arguments name the folder to restore into")
     }
 }

@@ -50,6 +50,16 @@ public struct IdentityPolicy: Sendable, Hashable {
         case secret(SecretReference)
     }
 
+    /// How people sign in with a browser.
+    public struct SignIn: Sendable, Hashable {
+        /// What Serin is called at the issuer.
+        public var clientID: String
+        /// The secret that it shows there; nil for a public client.
+        public var secret: SecretReference?
+        /// What is asked for beside `openid`.
+        public var scopes: [String]
+    }
+
     /// An issuer of identity tokens.
     public struct Issuer: Sendable, Hashable {
         /// What it is called here.
@@ -68,6 +78,8 @@ public struct IdentityPolicy: Sendable, Hashable {
         public var personClaim: String?
         /// The values of `typ` that are accepted; empty: `jwt`.
         public var types: Set<String>
+        /// How people sign in there; nil where they cannot.
+        public var signIn: SignIn?
         /// A file of certificates to trust when keys are fetched.
         public var authorityFile: String?
         /// The rules.

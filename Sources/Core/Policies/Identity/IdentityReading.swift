@@ -90,7 +90,13 @@ private struct IdentityBuilder {
         return IdentityPolicy.Issuer(
             name: name, kind: kind, issuer: section.text("issuer"), audiences: Set(texts(section.list("audiences"))),
             algorithms: algorithms.isEmpty ? ["RS256"] : algorithms, keys: keys, personClaim: section.text("person_claim"),
-            types: Set(texts(section.list("types"))), authorityFile: section.text("ca_file"), rules: rules)
+            types: Set(texts(section.list("types"))), signIn: signIn(section), authorityFile: section.text("ca_file"),
+            rules: rules)
+    }
+
+    private func signIn(_ issuer: ReadSection) -> IdentityPolicy.SignIn? {
+        guard let section = issuer.section("sign_in"), let client = section.text("client_id") else { return nil }
+        return IdentityPolicy.SignIn(clientID: client, secret: secret(section), scopes: texts(section.list("scopes")))
     }
 
     private func rights(_ section: ReadSection, isPerson: Bool) -> IdentityPolicy.Rights {

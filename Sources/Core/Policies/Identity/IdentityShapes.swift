@@ -54,6 +54,15 @@ private let rightFields = [
         "whether a person is meant: only people let a release go on"),
 ]
 
+private let signInShape = Section(
+    fields: [
+        Field("client_id", .text, .required, "what Serin is called there; it is among the audiences"),
+        Field(
+            "scopes", .list(.scalar(.text), least: 1), .optional,
+            "what is asked for beside openid, where the rules need claims that come only then"),
+    ] + secretFields("secret", "the secret that Serin shows there, for a confidential client"),
+    atMostOne: [secretKeys("secret")])
+
 private let issuerShape = Section(
     fields: [
         Field("kind", .word(["general", "github", "gitlab"]), .fallback("general"), "whose tokens they are"),
@@ -67,6 +76,9 @@ private let issuerShape = Section(
     ] + secretFields("secret", "a secret of 32 bytes or more that is shared with it, for HS256 alone") + [
         Field("person_claim", .text, .derived("sub; actor for github, user_login for gitlab"), "the claim that names the person"),
         Field("types", .list(.scalar(.text), least: 1), .derived("jwt"), "the values of typ that are accepted"),
+        Field(
+            "sign_in", .section(signInShape), .optional,
+            "lets people sign in to the pages there; the address to come back to is https://HOST/sign-in/NAME/back"),
         Field("ca_file", .path, .optional, "authorities to trust instead of the system's when keys are fetched"),
         Field(
             "rules",

@@ -62,7 +62,8 @@ private let postgresPhysicalShape: Section = {
                         Field("slot", .backup(.identifier), .required, "the replication slot"),
                         Field("folder", .path, .required, "where the log is received"),
                         Field("synchronous", .flag, .fallback("false"), "whether the server may wait for it"),
-                    ])), .optional, "pg_receivewal keeps the log"),
+                    ])), .optional,
+                "pg_receivewal keeps the log; the daemon runs it, as long as it runs itself"),
             Field("archive", .path, .optional, "the folder that the server's archive_command writes to"),
             Field("archive_timeout", planTime, .fallback("5m"), "the longest archive_timeout of the server that is accepted"),
         ])
@@ -97,7 +98,9 @@ private let logsShape = connection(
         Field(
             "format", .word(LogsSource.Format.allCases.map(\.rawValue)), .fallback("json"),
             "one JSON object or one line of text a row"),
-        Field("span", planTime, .fallback("24h"), "how much of the past a scheduled export takes"),
+        Field(
+            "span", planTime, .fallback("24h"),
+            "how much of the past an export takes at least; it begins no later than where the newest good one ended"),
     ])
 
 private let mongoShape = connection(
@@ -118,7 +121,10 @@ private func program(_ key: String, _ presence: Field.Presence, _ help: String) 
 private let commandSourceShape = Section(fields: [
     program("run", .required, "writes the backup to its standard output"),
     program("verify", .optional, "reads it from its standard input; exit status 0 when it is whole"),
-    program("restore", .optional, "restores it from its standard input"),
+    program(
+        "restore", .optional,
+        "restores it from its standard input: into {{folder}}, which an argument must name for drills and --into, else into the server whose restore.url it finds in the variable SERIN_TARGET_URL"
+    ),
     program("version", .optional, "prints the tool's version"),
 ])
 

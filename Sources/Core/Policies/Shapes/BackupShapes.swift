@@ -47,7 +47,8 @@ func backupPlanShape(destinations: [DriverSchema]) -> Section {
                 Section(
                     fields: secretFields("url", "the connection string of a role that owns the schema control_plane"),
                     exactlyOne: [secretKeys("url")])), .optional,
-            "the Postgres server that the catalogue is mirrored to, as control_plane.backups and control_plane.jobs"),
+            "the Postgres server that the catalogue is mirrored to, as control_plane.backups and control_plane.jobs; one database for each catalogue"
+        ),
         Field(
             "heartbeat",
             .section(
@@ -185,8 +186,8 @@ private let restoreShape = Section(
         Field("in_place", .flag, .fallback("false"), "refused: a live database is never overwritten, --swap takes its place"),
         Field("keep_replaced", planTime, .fallback("7d"), "how long the database that was replaced is kept; prune drops it then"),
         Field(
-            "self_service", .flag, .derived("false, or the preset's"),
-            "whether a project may restore beside its own database without approval"),
+            "self_service", .flag, .optional,
+            "refused: who may restore beside the live database is decided by tokens and keys, not by a plan"),
         Field("quiesce", .section(hookShape), .optional, "stops what writes"),
         Field("resume", .section(hookShape), .optional, "starts it again, in any case"),
         Field(
@@ -198,8 +199,13 @@ private let restoreShape = Section(
                 + "archives only, and template0 without it"),
         Field(
             "erase_file", .path, .optional,
-            "a file of SQL that erases one subject, current_setting('serin.subject'): run after each restore for everybody who "
-                + "was erased since the backup"),
+            "a file of SQL that erases one subject, current_setting('serin.subject'): run for everybody who was ever erased, after "
+                + "each restore, and before a swap, an undoing and a merge for whoever was not yet; so it must be able to run twice. "
+                + "It is one transaction"),
+        Field(
+            "max_erased", .share(most: 1, canBeZero: true), .fallback("50%"),
+            "of a table's rows that erasing may take or overwrite, where these are more than one for each subject; more is undone, "
+                + "and the restore does not pass"),
         Field("deadline", planTime, .fallback("4h"), "how long a restore may take"),
         Field(
             "checks",

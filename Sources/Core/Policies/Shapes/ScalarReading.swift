@@ -55,7 +55,7 @@ extension ScalarForm {
     }
 
     /// Whether a text has the form of texts of this kind.
-    private func isText(_ text: String) -> Bool {
+    func isText(_ text: String) -> Bool {
         let bytes = Array(text.utf8)
         switch self {
         case .text: return !bytes.isEmpty

@@ -3,6 +3,7 @@ internal import SerinAPI
 internal import SerinController
 internal import SerinModel
 internal import SerinPolicies
+internal import SerinProcesses
 internal import SerinRollouts
 internal import SerinServer
 
@@ -38,7 +39,10 @@ struct OwnRun: Sendable {
             // Only now: taking the lock closes the folder to everyone but its owner, and the socket lets its group in.
             let socket = try UnixSocket(
                 listeningAt: session.state.socket(of: service), group: socketGroup, within: session.state.path)
-            server = try HTTPServer(socket: socket, router: Router([HealthAPI.alive] + RolloutAPI(controller.operations).routes))
+            let checkpoints = CheckpointAPI(controller.operations, signer: SigningKey.signer(of: session.state))
+            server = try HTTPServer(
+                socket: socket,
+                router: Router([HealthAPI.alive] + RolloutAPI(controller.operations).routes + checkpoints.routes))
         } catch {
             await controller.abandon()
             throw error
@@ -64,8 +68,8 @@ struct OwnRun: Sendable {
 
     /// The command that takes the unfinished rollout up.
     var continuation: String {
-        let state = session.globals.state.map { " --state \(shellQuoted($0))" } ?? ""
-        let file = source.isStandardInput ? "POLICY" : shellQuoted(source.file)
+        let state = session.globals.state.map { " --state \(shellWord($0))" } ?? ""
+        let file = source.isStandardInput ? "POLICY" : shellWord(source.file)
         return "serin run \(file) --continue\(state)"
     }
 

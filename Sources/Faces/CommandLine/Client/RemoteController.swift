@@ -75,6 +75,13 @@ struct RemoteController: RolloutOperations {
         return try await ask("POST", "/v1/backups/\(name.lowercased()):approve", body: .sortedObject(words))
     }
 
+    /// The signed checkpoint of a journal, or the proof of one of its entries.
+    func evidence(of name: String, entry: Int64?) async throws(OperationError) -> JSONValue {
+        let place = entry.map { "/proof/\($0)" } ?? "/checkpoints/latest?format=json"
+        // A long journal is read once.
+        return try await ask("GET", try path(name) + place, patience: .seconds(120))
+    }
+
     /// Names are checked here, so that they need no escaping.
     private func path(_ name: String) throws(OperationError) -> String {
         guard RolloutID(name) != nil else { throw .notFound("there is no rollout or service '\(name)'") }

@@ -35,9 +35,11 @@ public struct Verification: Sendable, Hashable {
 
     /// Checks a journal that is read page by page to its end, as far as that is when it is reached.
     ///
-    /// - Parameter page: The entries after a number; none at the end.
+    /// - Parameters:
+    ///   - isHeld: Whether a controller goes on with it.
+    ///   - page: The entries after a number; none at the end.
     init<Fault: Error>(
-        of service: ServiceName, _ rollout: RolloutID?, against noted: Checkpoint?,
+        of service: ServiceName, _ rollout: RolloutID?, against noted: NotedJournal?, isHeld: Bool,
         page: (_ after: Int64) async throws(Fault) -> [Entry]
     ) async throws(Fault) {
         var check = JournalCheck(of: rollout, against: noted, digest: SHA256.digestOrEmpty)
@@ -49,7 +51,7 @@ public struct Verification: Sendable, Hashable {
             guard let next = entries.last?.sequence, next > last else { break }
             last = next
         }
-        check.finish()
+        check.finish(isHeld: isHeld)
         self.init(
             service: service.description, entries: check.last, replayed: check.replayed,
             head: check.last > 0 ? check.head.description : nil, faults: check.faults, unread: check.unread)

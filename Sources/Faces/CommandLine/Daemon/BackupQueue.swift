@@ -30,6 +30,7 @@ actor BackupQueue: BackupDesk {
     private let clock = SystemClock()
     private var store: (any CatalogueStore)?
     private var logs: [ServiceName: LogLook] = [:]
+    private var reads = BackupReads()
     private let arrivals: AsyncStream<Void>
     private let arrive: AsyncStream<Void>.Continuation
 
@@ -74,8 +75,10 @@ actor BackupQueue: BackupDesk {
         // Why it cannot be read is said by whatever is asked of backups; here it matters that somebody is called.
         guard let state = try? await self.state() else { return BackupMetrics(isCatalogueReadable: false).text }
         var metrics = BackupMetrics(isCatalogueReadable: true)
+        // As above.
+        let reads = try? await countReads()
         for loaded in plans {
-            metrics.add(loaded.plan, state, at: clock.now())
+            metrics.add(loaded.plan, state, reads: reads, at: clock.now())
             // The server is asked once a minute, so that whoever scrapes waits for none.
             guard loaded.plan.source.receivesLog, let log = logs[loaded.plan.target], let store else { continue }
             // Notes that cannot be read say as little as none: it counts as not followed.
@@ -83,6 +86,19 @@ actor BackupQueue: BackupDesk {
             metrics.addLog(loaded.plan, words: notes?.last?.text, receivedAt: log.receivedAt, lag: log.lag)
         }
         return metrics.text
+    }
+
+    /// Counts on from where it was: the log only grows.
+    private func countReads() async throws(OperationError) -> BackupReads {
+        let store = try await catalogue()
+        do throws(CatalogueStoreError) {
+            while true {
+                let (before, entries) = (reads.sequence, try await store.entries(after: reads.sequence, limit: 1000))
+                guard !entries.isEmpty else { return reads }
+                // Another scrape may have counted them meanwhile.
+                if before == reads.sequence { reads.take(entries) }
+            }
+        } catch { throw .unavailable(error.description) }
     }
 
     /// Looks how far the receiving of each plan's write-ahead log is behind its server.
@@ -130,8 +146,8 @@ actor BackupQueue: BackupDesk {
     func approve(
         _ record: BackupRecord, request: String?, reason: String, by principal: Principal
     ) async throws(OperationError) -> ApprovedBackup {
-        let approved = try await BackupApprovals.approve(
-            record, code: request, reason: reason, by: principal, in: try await catalogue(), at: clock.now())
+        let approved = try await ChangeApprovals.approve(
+            ChangeSubject(record), code: request, reason: reason, by: principal, in: try await catalogue(), at: clock.now())
         return ApprovedBackup(record.id, approved.code, approved.words, by: principal)
     }
 

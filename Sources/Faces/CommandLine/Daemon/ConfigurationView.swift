@@ -78,7 +78,7 @@ enum ConfigurationView {
         } else {
             lines.append("the files are in force as they are: fewer than two people are known by name")
         }
-        if let complaint = document["complaint"]?.text { lines += plainLines(complaint).split(separator: "\n").map(String.init) }
+        if let complaint = document["complaint"]?.text { lines += plainLines(complaint).textLines().map(String.init) }
         if let proposal = document["proposal"], proposal != .null {
             let plan = text(proposal, "plan").prefix(12)
             let reason = text(proposal, "reason")

@@ -3,6 +3,7 @@ internal import SerinCatalogue
 internal import SerinController
 internal import SerinModel
 internal import SerinPages
+internal import SerinProcesses
 internal import SerinRollouts
 
 extension DaemonFaces {
@@ -11,7 +12,7 @@ extension DaemonFaces {
     /// - Parameter hosts: The names by which browsers may reach them, beside those of the computer itself.
     mutating func addPages(
         of operations: any RolloutOperations, _ session: Session, backups: any BackupDesk, hosts: [String],
-        decided: @escaping @Sendable () async throws(Failure) -> [AuditPage.Line],
+        signIn: SignInWays, decided: @escaping @Sendable () async throws(Failure) -> [AuditPage.Line],
         checks: @escaping @Sendable () async -> [ReadinessCheck]
     ) throws(Failure) {
         let clock = SystemClock()
@@ -27,13 +28,13 @@ extension DaemonFaces {
                 return lines.joined(separator: "\n") + "\n"
             },
             backups: { try await backups.state().records },
-            decided: decided,
+            decided: decided, signIn: signIn,
             checks: {
                 await checks().map { check in
                     let tone: Tone = check.complaint == nil ? .good : check.isFatal ? .bad : .warn
                     return HealthPage.Check(check.name, tone, check.complaint ?? "as it should be")
                 }
-            }, stateFolder: shellQuoted(session.state.path), hosts: Set(hosts.map { $0.lowercased() }))
+            }, stateFolder: shellWord(session.state.path), hosts: Set(hosts.map { $0.lowercased() }))
         others += Pages(sources, sessions: sessions).routes
         authenticators.append(sessions)
     }

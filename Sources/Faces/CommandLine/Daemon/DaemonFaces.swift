@@ -32,7 +32,9 @@ struct DaemonFaces {
         let health = HealthAPI(
             operations, version: Release.version, checks: checks, traffic: traffic, limiter: limiter, others: metrics)
         let routes =
-            health.routes + RolloutAPI(operations).routes + PolicyAPI(session).routes + BackupAPI(backups).routes
+            health.routes + RolloutAPI(operations).routes
+            + CheckpointAPI(operations, signer: SigningKey.signer(of: session.state)).routes + PolicyAPI(session).routes
+            + BackupAPI(backups).routes
             + ConfigurationAPI(configuration).routes
         documented = routes + OpenAPI.routes(describing: routes, version: Release.version)
         self.authenticators = authenticators

@@ -39,6 +39,7 @@ struct DaemonRun: Sendable {
         var queue: BackupQueue
         var remote: ExchangedAuthenticator
         var local: ExchangedAuthenticator
+        var identification: Locked<Identification>
         var router: Router
         var server: HTTPServer
         var keeper: ConfigurationKeeper
@@ -114,6 +115,7 @@ struct DaemonRun: Sendable {
             try messages?.prepare(settings)()
         }
         let identification = try await identification(prepared, keeper)
+        let present = Locked(identification)
         let (remote, local) = (
             ExchangedAuthenticator(identification.remote), ExchangedAuthenticator(identification.local)
         )
@@ -136,14 +138,15 @@ struct DaemonRun: Sendable {
         do {
             try faces.addPages(
                 of: controller.operations, session, backups: queue, hosts: flags.pageHosts + settings.pageHosts,
+                signIn: Identification.ways { present.withLock { $0 } },
                 decided: { () throws(Failure) in try await keeper.entries().map(ConfigurationView.line) }, checks: checks)
             let socket = try UnixSocket(listeningAt: session.state.daemonSocket, group: group)
             var limits = Limits()
             limits.connections = settings.connections
             let server = try HTTPServer(listeners: [.unix(socket)] + listeners, router: faces.router, limits: limits)
             return Opened(
-                controller: controller, messages: messages, queue: queue, remote: remote, local: local, router: faces.router,
-                server: server, keeper: keeper)
+                controller: controller, messages: messages, queue: queue, remote: remote, local: local, identification: present,
+                router: faces.router, server: server, keeper: keeper)
         } catch {
             await controller.abandon()
             await messages?.close()
@@ -283,6 +286,7 @@ struct DaemonRun: Sendable {
         use?()
         opened.remote.exchange(for: identification.remote)
         opened.local.exchange(for: identification.local)
+        opened.identification.withLock { $0 = identification }
         await opened.queue.use(prepared.plans)
         schedule(prepared.plans, opened)
     }

@@ -1,4 +1,6 @@
+internal import Glibc
 internal import SerinAPI
+internal import SerinCatalogue
 internal import SerinController
 internal import SerinMigrationTools
 internal import SerinModel
@@ -6,7 +8,7 @@ internal import SerinPolicies
 internal import SerinPorts
 internal import SerinRollouts
 
-/// `serin migrate up` by a policy: with the backup, the fence and the probes that a rollout would have around its migration.
+/// `serin migrate up` and `down` by a policy: with the backup, the fence and the probes that a rollout would have around its migration.
 struct GatedMigration: Sendable {
     let release: LoadedPolicy
     let migrate: MigrateSession
@@ -26,21 +28,82 @@ struct GatedMigration: Sendable {
         case .upTo(let found): target = found
         }
         let wanted = target
-        var revisions = plan.pending
-        var judged: [PlannedRevision]? = revisions
-        if let wanted {
-            if wanted == plan.from {
-                (revisions, judged) = ([], nil)
-            } else if let last = plan.pending.firstIndex(where: { $0.id == wanted }) {
-                revisions = Array(plan.pending[...last])
-                judged = revisions
-            } else {
-                // A tool that does not list its revisions, or a mistake: everything is expected, and the run says what is wrong.
-                judged = nil
-            }
+        let (revisions, judged) = plan.revisions(to: wanted)
+        return try await go(revisions, plan) { await migrate.up(to: wanted, judged: judged) }
+    }
+
+    /// Moves the schema back, by the plan of the way back.
+    func down(to wanted: RevisionID?, _ plan: MigrationPlan) async throws -> ExitCode {
+        try await go(plan.pending, plan) { await migrate.down(to: wanted, judged: plan.pending) }
+    }
+
+    static var noMayDestroy: UsageError {
+        UsageError("--may-destroy is for a run without a policy", hint: "the policy says what people must agree to")
+    }
+
+    private func go(
+        _ revisions: [PlannedRevision], _ plan: MigrationPlan, _ body: @escaping @Sendable () async -> ExitCode
+    ) async throws -> ExitCode {
+        guard mayGoWithoutBackup(revisions) else { return .refused }
+        let agreed: ChangeApproval?
+        switch try await agreement(to: revisions, plan) {
+        case .refused: return .refused
+        case .notNeeded: agreed = nil
+        case .given(let request): agreed = request
         }
-        let asked = judged
-        return try await around(revisions, plan) { await migrate.up(to: wanted, judged: asked) }
+        let code = try await around(revisions, plan, body)
+        // Not while it has to be repeated.
+        if let agreed, code == .ok || code == .verificationFailed {
+            try await note(ChangeApproval.usedTopic, agreed.code)
+        }
+        return code
+    }
+
+    // MARK: People
+
+    private enum Agreement {
+        case notNeeded
+        case given(ChangeApproval)
+        case refused
+    }
+
+    /// Whether as many other people as the policy says agreed to what may destroy data; who asks first is told how they do.
+    private func agreement(to revisions: [PlannedRevision], _ plan: MigrationPlan) async throws -> Agreement {
+        let dangerous = revisions.filter(\.kind.mayDestroy)
+        guard let first = dangerous.first else { return .notNeeded }
+        if try await migrate.isEmpty(plan) {
+            session.note("nobody is asked: no table has a row yet")
+            return .notNeeded
+        }
+        guard rules.destructive == .allow || rules.contract != nil && dangerous.allSatisfy({ $0.phase == .contract }) else {
+            session.complain("refused: \(plain(first.words)), and the policy refuses what may destroy data")
+            session.complain(
+                "hint: migrations: {destructive: allow} in the policy, with backup, maintenance, restore and approvals")
+            return .refused
+        }
+        let request = ChangeApproval(
+            migrating: dangerous, of: plan.database, withoutBackup: withoutBackup, policy: release.hash)
+        let subject = ChangeSubject(schemaOf: migrate.target.lease)
+        let people = try await ChangeApprovals(of: subject, in: migrate.store, at: session.now)
+            .people(for: request, except: BackupSession.own(session.environment))
+        guard people.count < rules.approvals else {
+            session.note("agreed to by \(people.map(\.description).joined(separator: ", ")): \(plain(request.words))")
+            return .given(request)
+        }
+        try await note(ChangeApproval.askedTopic, "\(request.code) \(request.words)")
+        session.complain(
+            "approvals needed by other people than you: \(rules.approvals), there are \(people.count), for this: \(plain(request.words))"
+        )
+        session.complain(
+            "hint: \(subject.verb(request.code)) --reason TEXT, by each of them under a login of their own; it counts for 24 hours, once; "
+                + "then repeat the command")
+        return .refused
+    }
+
+    private func note(_ topic: String, _ text: String) async throws {
+        let principal = BackupSession.principal(user: getuid(), session.environment)
+        try await migrate.store.note(
+            AuditNote(at: session.now, by: principal, topic: topic, target: migrate.target.lease, text: text))
     }
 
     // MARK: What takes something away
@@ -84,16 +147,18 @@ struct GatedMigration: Sendable {
     /// Whether what is to be applied may destroy data.
     private func mayDestroy(_ revisions: [PlannedRevision]) -> Bool { revisions.contains(where: \.kind.mayDestroy) }
 
+    private func mayGoWithoutBackup(_ revisions: [PlannedRevision]) -> Bool {
+        guard let revision = revisions.first(where: { $0.kind.mayDestroy || $0.phase == .contract }),
+            release.policy.backup == nil, withoutBackup == nil
+        else { return true }
+        session.complain("refused: \(plain(revision.words)), and the policy has no backup")
+        session.complain("hint: add backup: {before: migrations, plan: FILE} to it, or give --without-backup REASON")
+        return false
+    }
+
     private func around(
         _ revisions: [PlannedRevision], _ plan: MigrationPlan, _ body: @escaping @Sendable () async -> ExitCode
     ) async throws -> ExitCode {
-        if let revision = revisions.first(where: { $0.kind.mayDestroy || $0.phase == .contract }) {
-            guard release.policy.backup != nil || withoutBackup != nil else {
-                session.complain("refused: \(plain(revision.words)), and the policy has no backup")
-                session.complain("hint: add backup: {before: migrations, plan: FILE} to it, or give --without-backup REASON")
-                return .refused
-            }
-        }
         if let withoutBackup, !revisions.isEmpty { session.note("no backup is made: \(plain(withoutBackup))") }
         do throws(Failure) {
             return try await migrate.migrations.alone { await alone(revisions, plan, body) }

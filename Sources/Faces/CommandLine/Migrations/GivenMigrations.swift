@@ -25,9 +25,10 @@ public struct GivenMigrations: Sendable, Hashable {
     static func plainFile(_ path: String) async throws(Failure) -> GivenMigrations {
         let bytes = try await contents(path)
         let file = path == "-" ? PolicySource.standardInput : path
-        let script = MigrationScript(
-            revision: file, name: "", up: .text(SerinMigrations.MigrationText(file: file, sql: bytes, wrapping: .separate)),
-            down: .missing)
+        var text = SerinMigrations.MigrationText(file: file, sql: bytes, wrapping: .separate)
+        // What is piped in is what a tool writes: alembic upgrade head --sql.
+        text.holdsRecord = path == "-"
+        let script = MigrationScript(revision: file, name: "", up: .text(text), down: .missing)
         return GivenMigrations(scripts: [script], wantsWayBack: false)
     }
 

@@ -53,7 +53,10 @@ struct LintArguments: Sendable {
     /// Judges the migrations of a policy.
     func lint(_ policy: MigrationPolicy, _ name: String, _ session: Session) async throws -> LintReport {
         let given = try await session.assembly.migrationScripts.read(policy, applied, session.globals.timeout ?? .minutes(10))
-        return try await lint(given, name)
+        var limited = self
+        limited.settings.lockTimeout = policy.lockTimeout.milliseconds
+        limited.settings.statementTimeout = policy.statementTimeout.milliseconds
+        return try await limited.lint(given, name)
     }
 
     /// Whether a report fails the gate.

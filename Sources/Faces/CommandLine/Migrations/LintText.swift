@@ -7,8 +7,8 @@ enum LintText {
     static func lines(_ report: LintReport, _ style: Style) -> [String] {
         report.findings.flatMap { finding($0, style) }
             + report.revisions.flatMap { revision in
-                [style.paint(heading(revision), .bold)] + TraceText.lines(revision.measured)
-                    + revision.findings.flatMap { finding($0, style) }
+                [style.paint(heading(revision), .bold)] + revision.up.statements.compactMap(statement)
+                    + TraceText.lines(revision.measured) + revision.findings.flatMap { finding($0, style) }
             }
     }
 
@@ -20,6 +20,31 @@ enum LintText {
         if !locks.isEmpty { text += "; locks " + plain(locks.map { "\($0.relation) \($0.mode.name)" }.joined(separator: ", ")) }
         if !revision.downLosses.isEmpty { text += "; going back loses " + plain(revision.downLosses.joined(separator: ", ")) }
         return text
+    }
+
+    /// What one statement does; nil when that is nothing.
+    private static func statement(_ found: StatementReport) -> String? {
+        guard found.phase != nil || found.mystery != nil || !found.locks.isEmpty else { return nil }
+        var words = found.locks.map { "locks \($0.relation) \($0.mode.name)" }
+        words += found.rewrites.map { "writes every row of \($0) anew" } + found.scans.map { "reads every row of \($0)" }
+        words.append(found.losses.isEmpty ? "destroys nothing" : "loses " + found.losses.joined(separator: ", "))
+        let (survival, how) = survival(found)
+        words.append("the previous version \(previous[survival] ?? survival)\(how.isEmpty ? "" : ": \(how)")")
+        if survival == "unknown" { words = ["nobody can say what it does: \(how)"] }
+        let text = String(found.text.prefix(70)).split(whereSeparator: \.isWhitespace).joined(separator: " ")
+        return plain("    \(text)\(found.text.count > 70 ? "…" : ""): \(words.joined(separator: "; "))")
+    }
+
+    private static let previous = ["survives": "survives it", "depends": "may not survive it", "breaks": "does not survive it"]
+
+    /// Whether the previous version survives a statement, and why; of what nobody can classify, and no comment speaks for, nobody knows.
+    private static func survival(_ statement: StatementReport) -> (word: String, how: String) {
+        if let mystery = statement.mystery, statement.declared == nil { return ("unknown", mystery) }
+        return switch statement.survival {
+        case .survives: ("survives", "")
+        case .depends(let how): ("depends", how)
+        case .breaks(let how): ("breaks", how)
+        }
     }
 
     /// The strongest lock on each relation; plain reads and writes are left out.
@@ -85,20 +110,15 @@ enum LintText {
     }
 
     private static func document(_ statement: StatementReport) -> JSONValue {
-        let survival: (String, String) =
-            switch statement.survival {
-            case .survives: ("survives", "")
-            case .depends(let how): ("depends", how)
-            case .breaks(let how): ("breaks", how)
-            }
+        let survival = survival(statement)
         return .object([
             "line": .integer(statement.place.line), "column": .integer(statement.place.column), "text": .string(statement.text),
             "locks": .array(
                 statement.locks.map { .object(["relation": .string("\($0.relation)"), "mode": .string($0.mode.name)]) }),
             "rewrites": .array(statement.rewrites.map { .string("\($0)") }),
             "scans": .array(statement.scans.map { .string("\($0)") }),
-            "losses": .array(statement.losses.map { .string($0) }), "previous_version": .string(survival.0),
-            "previous_version_reason": .string(survival.1), "phase": statement.phase.map { .string($0.rawValue) } ?? .null,
+            "losses": .array(statement.losses.map { .string($0) }), "previous_version": .string(survival.word),
+            "previous_version_reason": .string(survival.how), "phase": statement.phase.map { .string($0.rawValue) } ?? .null,
             "unclassified": statement.mystery.map { .string($0) } ?? .null,
         ])
     }

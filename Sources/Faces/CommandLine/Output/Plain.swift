@@ -5,5 +5,5 @@ func plain(_ text: String) -> String { text.madePlain }
 
 /// Text of several lines from outside, each made harmless.
 func plainLines(_ text: String) -> String {
-    text.split(separator: "\n", omittingEmptySubsequences: false).map { plain(String($0)) }.joined(separator: "\n")
+    text.textLines(keepingEmpty: true).map { plain(String($0)) }.joined(separator: "\n")
 }

@@ -90,14 +90,14 @@ enum JUnitReport {
     }
 
     static func escaped(_ text: String) -> String {
-        plain(text).reduce(into: "") { result, character in
-            switch character {
-            case "&": result += "&amp;"
-            case "<": result += "&lt;"
-            case ">": result += "&gt;"
-            case "\"": result += "&quot;"
-            case "'": result += "&apos;"
-            default: result.append(character)
+        plain(text).rewriting { scalar in
+            switch scalar {
+            case "&": "&amp;"
+            case "<": "&lt;"
+            case ">": "&gt;"
+            case "\"": "&quot;"
+            case "'": "&apos;"
+            default: nil
             }
         }
     }
@@ -138,22 +138,22 @@ enum GitHubReport {
     }
 
     static func message(_ text: String) -> String {
-        plain(text).reduce(into: "") { $0 += $1 == "%" ? "%25" : String($1) }
+        plain(text).rewriting("%", as: "%25")
     }
 
     static func property(_ text: String) -> String {
-        message(text).reduce(into: "") { $0 += $1 == ":" ? "%3A" : $1 == "," ? "%2C" : String($1) }
+        message(text).rewriting { $0 == ":" ? "%3A" : $0 == "," ? "%2C" : nil }
     }
 
     /// A text inside Markdown: nothing of it is markup, a link, a mention or HTML.
     private static func cell(_ text: String) -> String {
-        plain(text).reduce(into: "") { result, character in
-            switch character {
-            case "<": result += "&lt;"
-            case ">": result += "&gt;"
-            case "&": result += "&amp;"
-            case "|", "`", "*", "_", "[", "]", "#", "\\", "!", "~", "@": result += "\\\(character)"
-            default: result.append(character)
+        plain(text).rewriting { scalar in
+            switch scalar {
+            case "<": "&lt;"
+            case ">": "&gt;"
+            case "&": "&amp;"
+            case "|", "`", "*", "_", "[", "]", "#", "\\", "!", "~", "@": "\\\(scalar)"
+            default: nil
             }
         }
     }

@@ -103,16 +103,20 @@ struct RestoreOutput: Sendable {
                 } ?? .null, "checks": .array(try restored.checks.map { try BackupText.document($0) }),
             ])
         ) { style in BackupText.table(restored.checks).lines(style) }
+        for remark in restored.remarks { session.complain(plain(remark)) }
         let place = restored.folder.isEmpty ? "the server of restore.url" : restored.folder
         if let recovery {
             let commit = recovery.lastCommit.map { "the last commit of \($0.postgresText)" } ?? "no commit behind the base backup"
             session.note("reached \(recovery.position): \(commit); the cluster now begins timeline \(recovery.timeline)")
             session.note(next(recovery.server, restored))
         } else {
+            // Of a program of the owner's nobody here knows what it touches.
+            let program = "what else the plan's restore program did is not known here"
+            let rest = restored.kind == .command ? program : "nothing that is live was touched"
             session.note(
                 restored.passed
-                    ? "restored into \(place) and checked; nothing that is live was touched"
-                    : "restored into \(place), which did NOT pass its checks; nothing that is live was touched")
+                    ? "restored into \(place) and checked; \(rest)"
+                    : "restored into \(place), which did NOT pass its checks; \(rest)")
         }
     }
 

@@ -118,10 +118,8 @@ struct SupportBundle {
     mutating func add(file: String) {
         let lines: [String]
         do throws(OperationError) {
-            lines = try PolicyArguments.text(ofRegular: file, kind: "file").split(
-                separator: "\n", omittingEmptySubsequences: false
-            )
-            .map { Self.withoutSecrets(String($0)) }
+            lines = try PolicyArguments.text(ofRegular: file, kind: "file").textLines(keepingEmpty: true)
+                .map { Self.withoutSecrets(String($0)) }
         } catch { lines = ["cannot be read: \(error)"] }
         parts.append(Part(title: "file \(plain(file))", lines: lines))
     }
@@ -133,9 +131,9 @@ struct SupportBundle {
         var (line, done) = (line, "")
         while let mark = line.firstRange(of: "://") {
             let rest = line[mark.upperBound...]
-            let address = rest.prefix { !$0.isWhitespace && !"\"',".contains($0) }
+            let address = Substring(rest.unicodeScalars.prefix { !$0.properties.isWhitespace && !"\"',".has($0) })
             done += line[..<mark.upperBound]
-            if let at = address.lastIndex(of: "@") {
+            if let at = address.unicodeScalars.lastIndex(of: "@") {
                 done += Redaction.mark + address[at...]
             } else {
                 done += address
@@ -147,13 +145,13 @@ struct SupportBundle {
 
     /// A line of YAML without what may be a secret: the value of a key that is called so and is no reference.
     static func withoutSecrets(_ line: String) -> String {
-        guard let colon = line.firstIndex(of: ":") else { return line }
+        guard let colon = line.unicodeScalars.firstIndex(of: ":") else { return line }
         let key = line[..<colon].lowercased()
         let isReference = ["_env", "_file", "_cred", "_files"].contains { key.hasSuffix($0) }
         guard !isReference, ["password", "passphrase", "secret", "token", "key", "dsn"].contains(where: { key.hasSuffix($0) }),
-            line[line.index(after: colon)...].contains(where: { !$0.isWhitespace })
+            line.unicodeScalars[colon...].dropFirst().contains(where: { !$0.properties.isWhitespace })
         else { return line }
-        return line[...colon] + " " + Redaction.mark
+        return line[..<colon] + ": " + Redaction.mark
     }
 
     /// Names, sizes and times of two levels.

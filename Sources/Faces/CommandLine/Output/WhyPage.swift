@@ -1,6 +1,7 @@
 internal import SerinAPI
 internal import SerinController
 internal import SerinModel
+internal import SerinProcesses
 internal import SerinRollouts
 internal import SerinVerdicts
 
@@ -49,7 +50,7 @@ enum WhyPage {
         if !decisions.isEmpty {
             lines += ["", style.paint("Last decisions", .bold)] + decisions.map { "  " + plain($0.line) }
         }
-        let folder = shellQuoted(state.path)
+        let folder = shellWord(state.path)
         lines += ["", style.paint("Check it", .bold)]
         lines += ["  serin verify \(status.id) --state \(folder)", "  serin log \(status.id) -o jsonl --state \(folder)"]
         if !status.isFinal, isAttended { lines += ["  serin halt \(status.id) --state \(folder)   stops it now"] }
@@ -59,14 +60,4 @@ enum WhyPage {
     private static func noise(_ signals: [SignalAssessment]) -> [String] {
         signals.filter { !$0.noise.isEmpty }.map { plain("  \($0.name): \($0.noise)") }
     }
-}
-
-/// A text as one word of a shell command. Characters named besides need no quotes either.
-func shellQuoted(_ text: String, besides others: String = "") -> String {
-    let isSafe = text.utf8.allSatisfy {
-        (0x30...0x39).contains($0) || (0x41...0x5A).contains($0) || (0x61...0x7A).contains($0) || "/._-".utf8.contains($0)
-            || others.utf8.contains($0)
-    }
-    return isSafe && !text.isEmpty
-        ? text : "'" + text.split(separator: "'", omittingEmptySubsequences: false).joined(separator: "'\\''") + "'"
 }

@@ -15,6 +15,8 @@ struct BackupLook: Sendable {
     let file: String
     let state: StateRoot
     let assembly: BackupAssembly
+    /// Where a folder may be made that is removed again.
+    let temporary: String
 
     /// Everything that the backup of a rollout would need.
     ///
@@ -22,7 +24,7 @@ struct BackupLook: Sendable {
     func probes(for migrations: MigrationPlan?) async -> [Probe] {
         do throws(OperationError) {
             let plan = try Assembly.backupPlan(of: policy, named: file)
-            return try await opened(plan) { work, _ in
+            return try await opened(plan) { work in
                 let probes = await work.probes(needsProof: true, needsRestore: false).map {
                     Probe("backup \($0.name)", $0.outcome, $0.detail)
                 }
@@ -40,20 +42,30 @@ struct BackupLook: Sendable {
 
     /// How long the backup takes and how large it is, by the last one of its kind: `the last one, of …, took 3m and has 1.2 GiB`.
     func estimate() async -> String {
-        do throws(OperationError) {
-            let plan = try Assembly.backupPlan(of: policy, named: file)
-            guard exists else { return Self.unknown }
-            return try await opened(plan) { _, catalogue in
-                // Without the catalogue nothing is known.
-                let records = (try? await catalogue.state())?.live(target: plan.plan.target.description) ?? []
-                let last = records.last { $0.kind == plan.plan.source.defaultKind && $0.state.isRestorable }
-                guard let last, let facts = last.facts else { return Self.unknown }
-                let dump = facts.finishedAt - facts.startedAt
-                let size = BackupText.size(Int64(facts.envelope.storedBytes))
-                return "the last one, of \(last.createdAt), took \(BackupText.length(dump)) and has \(size)"
-            }
-        } catch {
+        let plan: LoadedBackupPlan
+        do throws(OperationError) { plan = try Assembly.backupPlan(of: policy, named: file) } catch {
             return "its plan cannot be used: \(error)"
+        }
+        // A file that is there and not to be read is no catalogue without backups.
+        guard access(SQLiteCatalogue.path(under: state.path), F_OK) == 0 else { return Self.unknown }
+        let records: [BackupRecord]
+        do throws(Failure) { records = try await known(of: plan) } catch {
+            return "the catalogue cannot be read, so nobody knows how long it takes: \(error.message)"
+        }
+        let last = records.last { $0.kind == plan.plan.source.defaultKind && $0.state.isRestorable }
+        guard let last, let facts = last.facts else { return Self.unknown }
+        let dump = facts.finishedAt - facts.startedAt
+        let size = BackupText.size(Int64(facts.envelope.storedBytes))
+        return "the last one, of \(last.createdAt), took \(BackupText.length(dump)) and has \(size)"
+    }
+
+    private func known(of plan: LoadedBackupPlan) async throws(Failure) -> [BackupRecord] {
+        let catalogue = try await known()
+        let found: Result<CatalogueState, CatalogueStoreError>
+        do throws(CatalogueStoreError) { found = .success(try await catalogue.state()) } catch { found = .failure(error) }
+        await catalogue.close()
+        do throws(CatalogueStoreError) { return try found.get().live(target: plan.plan.target.description) } catch {
+            throw error.failure
         }
     }
 
@@ -62,25 +74,25 @@ struct BackupLook: Sendable {
     private var exists: Bool { access(SQLiteCatalogue.path(under: state.path), R_OK | W_OK) == 0 }
 
     private func opened<Value: Sendable>(
-        _ plan: LoadedBackupPlan, _ body: (any BackupWork, any CatalogueStore) async -> Value
+        _ plan: LoadedBackupPlan, _ body: (any BackupWork) async -> Value
     ) async throws(OperationError) -> Value {
         let options = BackupWorkOptions(purpose: "serin check", later: { _ in })
         do throws(Failure) {
             if exists {
                 let catalogue = try await known()
                 let work = try await assembly.open(plan, state, catalogue, options)
-                let value = await body(work, catalogue)
+                let value = await body(work)
                 await catalogue.close()
                 return value
             }
-            var template = Array("/tmp/serin-check-XXXXXX".utf8CString)
+            var template = Array("\(temporary)/serin-check-XXXXXX".utf8CString)
             guard mkdtemp(&template) != nil else {
-                throw Failure(.transient, "cannot make a folder in /tmp: \(String(cString: strerror(errno)))")
+                throw Failure(.transient, "cannot make a folder in \(temporary): \(String(cString: strerror(errno)))")
             }
             let folder = String(decoding: template.dropLast().map { UInt8(bitPattern: $0) }, as: UTF8.self)
             defer { remove(folder) }
             let catalogue = MemoryCatalogue(digest: SHA256.digestOrEmpty)
-            return await body(try await assembly.open(plan, StateRoot(path: folder), catalogue, options), catalogue)
+            return await body(try await assembly.open(plan, StateRoot(path: folder), catalogue, options))
         } catch { throw .unavailable(error.description) }
     }
 

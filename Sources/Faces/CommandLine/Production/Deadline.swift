@@ -15,14 +15,16 @@ func within<Value: Sendable>(
         }
         let first = await group.next() ?? nil
         group.cancelAll()
-        if let first { return first }
+        if let first, !Task.isCancelled { return first }
+        let end = Task.isCancelled ? "was interrupted" : "took longer than \(deadline)"
         // What was cancelled says how it ended; it may have been done after all.
-        let last = await group.next() ?? nil
+        var last: Result<Value, Failure>? = first
+        if last == nil { last = await group.next() ?? nil }
         switch last {
         case .success(let value)?: return .success(value)
         case .failure(let why)?:
-            return .failure(Failure(.unknown, "\(what) took longer than \(deadline): \(why.message)", hint: why.hint))
-        case nil: return .failure(Failure(.unknown, "\(what) took longer than \(deadline)"))
+            return .failure(Failure(.unknown, "\(what) \(end): \(why.message)", hint: why.hint))
+        case nil: return .failure(Failure(.unknown, "\(what) \(end)"))
         }
     }
 }

@@ -4,6 +4,7 @@ internal import SerinController
 internal import SerinIdentity
 internal import SerinLocks
 internal import SerinModel
+internal import SerinPages
 internal import SerinPorts
 internal import SerinTransport
 
@@ -14,6 +15,9 @@ struct Identification: Sendable {
     let remote: any Authenticator
     /// By the user at the other end of a unix socket.
     let local: any Authenticator
+    /// How people sign in at issuers with a browser.
+    private let flow: CodeFlow
+    private let report: Throttled
 
     /// - Parameters:
     ///   - settings: What the configuration says, without a defect.
@@ -26,9 +30,12 @@ struct Identification: Sendable {
         now: @escaping @Sendable () -> Instant, report: @escaping @Sendable (String) -> Void
     ) throws(Failure) {
         let rules = try LocalRules(settings)
+        let webTokens = WebTokens(settings.issuers, transport: transport)
+        self.report = Throttled(report, now: now)
+        flow = CodeFlow(settings.issuers, transport: transport, tokens: webTokens, now: now)
         let bearers = BearerTokens(
-            desk: store.map { TokenDesk(store: $0) }, webTokens: WebTokens(settings.issuers, transport: transport),
-            people: try People(settings.people), now: now, report: Throttled(report, now: now))
+            desk: store.map { TokenDesk(store: $0) }, webTokens: webTokens, people: try People(settings.people), now: now,
+            report: self.report)
         remote = Authenticators([bearers, ClientCertificates(rules: rules)])
         local = LocalUsers(rules: rules, othersMayStart: othersMayStart)
     }
@@ -44,6 +51,39 @@ struct Identification: Sendable {
         return try Identification(
             settings, store: store, transport: try Transport(), othersMayStart: othersMayStart, now: { session.now },
             report: { session.note(plainLines($0)) })
+    }
+}
+
+extension Identification {
+    /// Ways to sign in at the issuers of whatever identification is present when somebody does.
+    static func ways(_ present: @escaping @Sendable () -> Identification) -> SignInWays {
+        SignInWays(
+            names: { present().flow.names },
+            begin: { name, redirect, target throws(Problem) in
+                let present = present()
+                do throws(CredentialError) {
+                    let beginning = try await present.flow.begin(at: name, redirect: redirect, target: target)
+                    return (beginning.address, beginning.binding)
+                } catch { throw present.problem(of: error) }
+            },
+            finish: { name, back throws(Problem) in
+                let present = present()
+                do throws(CredentialError) {
+                    return try await present.flow.finish(
+                        at: name,
+                        CodeFlow.Return(
+                            binding: back.binding, state: back.state, code: back.code, issuer: back.issuer, error: back.error))
+                } catch { throw present.problem(of: error) }
+            })
+    }
+
+    private func problem(of error: CredentialError) -> Problem {
+        report.say("refused a sign-in: \(error)")
+        switch error {
+        case .refused(let told, _): return Problem(.unidentified, told)
+        case .unavailable:
+            return Problem(.unavailable, "nobody can be signed in there at the moment", hint: "the daemon's log says why")
+        }
     }
 }
 

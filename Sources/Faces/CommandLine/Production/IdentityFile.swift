@@ -84,6 +84,13 @@ struct IdentityFile: Sendable {
         if let claim = issuer.personClaim { settings.personClaim = claim }
         if !issuer.types.isEmpty { settings.types = Set(issuer.types.map { $0.lowercased() }) }
         settings.certificateAuthorityFile = issuer.authorityFile
+        settings.signIn = try issuer.signIn.map { signIn throws(Failure) in
+            let secret = try signIn.secret.map { reference throws(Failure) in
+                var bytes = Array(try secrets.read(reference).utf8)
+                return Secret(wiping: &bytes)
+            }
+            return SignInSettings(clientID: signIn.clientID, secret: secret, scopes: signIn.scopes)
+        }
         settings.keys = try keys(issuer)
         return settings
     }

@@ -4,13 +4,17 @@ internal import SerinModel
 internal import SerinSQL
 
 extension Lint {
-    /// Judges the pending revisions of a rollout. A session of the controller's has TimeZone UTC only when the server says so, which is
+    /// Judges the pending revisions of a rollout behind those that are applied, for the server's own version. A session of the controller's has TimeZone UTC only when the server says so, which is
     /// not asked here: the worse is assumed.
     static func classifier(_ settings: LintSettings = LintSettings()) -> RevisionClassifier {
-        { pending in
-            let read = await StatementReader().read(pending.map(\.script), version: settings.version)
+        { found in
+            var settings = settings
+            let versions = LintSettings.knownVersions
+            settings.version = min(max(found.serverVersion, versions.lowerBound), versions.upperBound)
+            let read = await StatementReader().read(
+                found.applied + found.pending.map(\.script), applied: found.applied.count, version: settings.version)
             let report = Lint(settings).report(read)
-            return zip(pending, report.revisions).map { revision, report in
+            return zip(found.pending, report.revisions).map { revision, report in
                 ClassifiedRevision(
                     planned: PlannedRevision(
                         id: revision.id, name: report.name, kind: report.kind, phase: report.phase, hasDown: report.hasDown,

@@ -56,14 +56,27 @@ extension OpenedBackups {
     /// Whether the server keeps and hands out its log in a way that loses none.
     func archiveProbes() async -> [Probe] {
         guard case .postgresPhysical(let source) = plan.source, source.log != .none else { return [] }
-        var isReceived = false
-        if case .receive = source.log { isReceived = true }
+        return await settingProbes(source) + (await holeProbe().map { [$0] } ?? [])
+    }
+
+    /// Whether stored log is missing behind the newest base backup.
+    private func holeProbe() async -> Probe? {
+        do throws(Failure) {
+            return try await continuation(of: .walRange).gap.map {
+                Probe("write-ahead log", .warning, "\($0.words); \(RecoveryWindow.Gap.remedy)")
+            }
+        } catch { return Probe("write-ahead log", .warning, error.message) }
+    }
+
+    private func settingProbes(_ source: PostgresPhysicalSource) async -> [Probe] {
+        var slot: String?
+        if case .receive(let name, _, _) = source.log { slot = name }
         do throws(Failure) {
             let url = try secrets.read(source.url)
-            let received = isReceived
+            let received = slot
             let found = try await onOwnThread { _ throws(Failure) in
                 try ArchiveSettings(
-                    url: url, isReceived: received, archiveTimeout: source.archiveTimeout, folder: source.log.folder)
+                    url: url, slot: received, archiveTimeout: source.archiveTimeout, folder: source.log.folder)
             }
             return found.checks.map { Probe($0.name, $0.passed ? .ok : .warning, $0.detail) }
         } catch { return [Probe("archive", .warning, error.message)] }

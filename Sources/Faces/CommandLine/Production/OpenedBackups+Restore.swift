@@ -21,8 +21,8 @@ extension OpenedBackups {
         }
         var settings = RestoreSettings(url: url, policy: plan.restore, scratch: scratch)
         if let deadline { settings.policy.deadline = deadline }
-        if let file = plan.restore.checks.sqlFile { settings.integrity = try secrets.read(.file(file)) }
-        if let file = plan.restore.eraseFile { settings.erasure = try secrets.read(.file(file)) }
+        if let file = plan.restore.checks.sqlFile { settings.integrity = try secrets.read(plansFile: file) }
+        if let file = plan.restore.eraseFile { settings.erasure = try secrets.read(plansFile: file) }
         let transport = transport
         settings.probe = { address throws(Failure) in
             try await transport.send(HTTPRequest(method: "GET", url: address, timeout: .seconds(10))).status
@@ -116,6 +116,9 @@ extension OpenedBackups {
 
     func sideDatabases() async throws(Failure) -> [SideDatabases.Entry] { try await sides().list() }
 
+    /// Removes what merges that were killed have left in the live database.
+    func sweepMerges() async throws(Failure) { try await sides().sweepMerges() }
+
     func drop(_ database: String, by principal: Principal) async throws(Failure) {
         try await sides().drop(database, by: principal)
     }
@@ -141,12 +144,16 @@ extension OpenedBackups {
             try settings, restore, identities: try identities, catalogue: catalogue, makesAppendOnlyFiles: makesAppendOnlyFiles,
             now: Self.now, progress: options.progress
         ).restore(
-            record.id, source: source(record.kind, after: record.facts?.server), destination: wish.destination, into: place,
+            record.id, source: source(record.kind, after: LogContinuation(record.facts?.server)), destination: wish.destination,
+            into: place,
             by: principal)
     }
 
     private func place(_ kind: BackupKind, _ folder: String?) throws(Failure) -> FolderRestore.Place {
-        if let folder { return .folder(folder) }
+        if let folder {
+            if case .command(let source) = plan.source, !source.restoresIntoFolder { throw source.refusal }
+            return .folder(folder)
+        }
         guard let own = plan.restore.url else {
             throw Failure(
                 .denied, "a \(kind.rawValue) backup needs a place to be restored into",
@@ -213,12 +220,14 @@ extension OpenedBackups {
         _ policy: DrillPolicy, _ backup: BackupID?, seed: UInt64?, by principal: Principal
     ) async throws(Failure) -> DrillReport {
         do throws(Failure) {
+            if case .command(let source) = plan.source, !source.restoresIntoFolder { throw source.refusal }
             var restore = try restoreSettings(policy.deadline)
             restore.isRehearsal = true
             var drill = BackupDrill.Settings(
                 policy, checks: plan.restore.checks, integrity: restore.integrity, targets: plan.targets, folder: rehearsalFolder,
                 probe: restore.probe, hasHeartbeat: plan.heartbeat != nil)
             drill.erasure = restore.erasure
+            drill.maximumErased = restore.policy.maximumErased
             if case .postgres = plan.source, plan.restore.url != nil {
                 let preflight = RestorePreflight(restore, last: nil)
                 drill.roles = { record in await preflight.check(rolesOf: record) }
@@ -237,7 +246,8 @@ extension OpenedBackups {
             tell(.drill, notices.drilled(report))
             return report
         } catch {
-            tell(.drill, notices.notDrilled(error, at: Self.now()))
+            // What was called off is no failure to tell of.
+            if !Task.isCancelled { tell(.drill, notices.notDrilled(error, at: Self.now())) }
             throw error
         }
     }

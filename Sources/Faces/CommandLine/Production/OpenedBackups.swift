@@ -103,29 +103,21 @@ struct OpenedBackups: BackupWork {
     ///
     /// - Parameters:
     ///   - account: Whose a restored cluster is.
-    ///   - log: The facts of the write-ahead log that was stored last.
-    func source(_ kind: BackupKind, account: String? = nil, after log: SourceFacts? = nil) throws(Failure)
-        -> any BackupSource
+    ///   - continuation: What was stored before, which a backup of a log goes on from.
+    func source(_ kind: BackupKind, account: String? = nil, after continuation: LogContinuation = LogContinuation())
+        throws(Failure) -> any BackupSource
     {
-        let now = Self.now()
-        var span = Duration.hours(24)
-        if case .logs(let logs) = plan.source { span = logs.span }
-        return try BackupSources.make(
-            kind, of: plan, range: (now - span)..<now, after: log,
+        try BackupSources.make(
+            kind, of: plan, after: continuation, at: Self.now(),
             environment: SourceEnvironment(scratch: scratch, account: account), transport: transport
         ) { reference throws(Failure) in try secrets.read(reference) }
     }
 
-    /// The facts of the write-ahead log that was stored last, or of the newest base backup that it follows.
-    private func lastLog() async throws(Failure) -> SourceFacts? {
-        let records: [BackupRecord]
-        do throws(CatalogueStoreError) { records = try await catalogue.state().live(target: plan.target.description) } catch {
-            throw error.failure
-        }
-        let usable = records.filter { $0.state.isRestorable && !$0.usableCopies.isEmpty }
-        let log = usable.filter { $0.kind == .walRange }.compactMap(\.facts?.server)
-        let newest = log.max { ($0.timeline ?? 1, $0.lsnStop?.bytes ?? 0) < ($1.timeline ?? 1, $1.lsnStop?.bytes ?? 0) }
-        return newest ?? usable.filter { $0.kind.isPhysicalBase }.compactMap(\.facts?.server).first
+    func continuation(of kind: BackupKind) async throws(Failure) -> LogContinuation {
+        do throws(CatalogueStoreError) {
+            return LogContinuation(
+                of: kind, target: plan.target.description, in: try await catalogue.state(), at: Self.now())
+        } catch { throw error.failure }
     }
 
     /// The user that a server runs as, when the caller is root.
@@ -225,7 +217,11 @@ struct OpenedBackups: BackupWork {
     ) async throws(BackupRunFailure) -> BackupRunResult {
         tell(.begin, notices.begun(kind, at: Self.now()))
         do throws(BackupRunFailure) {
-            let result = try await make(kind, request)
+            var result = try await make(kind, request)
+            // Where a tool has a retention of its own, that ran just now.
+            do throws(Failure) { _ = try await noteExpired(by: request.by) } catch {
+                result.remarks.append("what pgbackrest's own retention has removed is not known: \(error.message)")
+            }
             tell(.success, notices.made(result, at: Self.now()))
             return result
         } catch {
@@ -239,8 +235,7 @@ struct OpenedBackups: BackupWork {
     private func make(_ kind: BackupKind, _ request: BackupRequest) async throws(BackupRunFailure) -> BackupRunResult {
         let parts: (source: any BackupSource, settings: PipelineSettings)
         do throws(Failure) {
-            let log = kind == .walRange ? try await lastLog() : nil
-            parts = (try self.source(kind, after: log), try settings)
+            parts = (try self.source(kind, after: try await continuation(of: kind)), try settings)
             if kind == .walRange || kind == .redisAOF { try await expectSomething(parts.source) }
         } catch {
             // A server on which nothing happens writes no new file of log, and one may keep no append-only file.
@@ -251,6 +246,8 @@ struct OpenedBackups: BackupWork {
             } catch { throw BackupRunFailure(.preflight, error) }
             throw await unbegun.record(in: catalogue)
         }
+        // Otherwise it is dumped, and a restore brings it back. Where it cannot be removed the preflight says so.
+        if kind == .logical { try? await sweepMerges() }
         try await makeGlobals(beside: kind, request, parts.settings)
         return try await pipeline(parts.settings).run(parts.source, request)
     }
@@ -273,13 +270,14 @@ struct OpenedBackups: BackupWork {
         _ record: BackupRecord, at destination: String?, isRightPlace: Bool, by principal: Principal
     ) async throws(Failure) -> BackupVerifier.Outcome {
         do throws(Failure) {
+            _ = try await noteExpired(by: principal)
             let bad = try await pipeline(settings).confirmStored(
                 record.id, rightPlace: isRightPlace ? destination : nil, by: principal)
             for copy in bad { tell(.failure, notices.bad(record, outcome(of: copy).result)) }
             // It was read just now, and never agreed.
             if let copy = bad.first(where: { $0.destination == destination }) { return outcome(of: copy) }
             var outcome = try await verifier().verify(
-                record.id, source: source(record.kind, after: record.facts?.server), destination: destination,
+                record.id, source: source(record.kind, after: LogContinuation(record.facts?.server)), destination: destination,
                 isRightPlace: isRightPlace, by: principal)
             outcome.warnings += bad.map { "the copy at \($0.destination) is BAD: \($0.failure.message)" }
             if !outcome.result.passed { tell(.failure, notices.bad(record, outcome.result)) }
@@ -302,16 +300,26 @@ struct OpenedBackups: BackupWork {
     ) async throws(Failure) -> (record: BackupRecord, missing: [BackupRunResult.MissingCopy]) {
         // Reading a whole backup is an access to it, whatever it is for.
         let note = AuditNote(
-            at: Self.now(), by: principal, topic: "read", target: record.order.target, backup: record.id,
+            at: Self.now(), by: principal, topic: BackupExport.topic, target: record.order.target, backup: record.id,
             text: "copied to the destinations that lack it")
         do throws(CatalogueStoreError) { try await catalogue.note(note) } catch { throw error.failure }
         return try await pipeline(settings).replicate(record.id, by: principal)
+    }
+
+    func export(
+        _ record: BackupRecord, to file: String, destination: String?, isStored: Bool, reason: String, by principal: Principal
+    ) async throws(Failure) -> BackupExport.Exported {
+        try await BackupExport(
+            settings, identities: identities, catalogue: catalogue, now: Self.now, progress: options.progress
+        ).write(record.id, to: file, destination: destination, isStored: isStored, reason: reason, by: principal)
     }
 
     func prune(
         lastRun: Instant?, agreed: Bool, by principal: Principal
     ) async throws(Failure) -> (plan: PrunePlan, report: BackupPruner.Report) {
         do throws(Failure) {
+            // What is gone protects nothing from being deleted; while that is not known, nothing is.
+            _ = try await noteExpired(by: principal)
             let done = try await BackupPruner(places, catalogue: catalogue, holder: holder, now: Self.now)
                 .run(plan.target.description, Retention(of: plan), lastRun: lastRun, agreed: agreed, by: principal)
             if !done.report.warned.isEmpty { tell(.expiring, notices.expiring(done.report.warned, at: Self.now())) }
@@ -325,7 +333,29 @@ struct OpenedBackups: BackupWork {
         }
     }
 
-    func seal(_ bytes: [UInt8]) throws(Failure) -> String { ManifestSeal(try keys.get().manifest).code(bytes) }
+    var seal: ManifestSeal { get throws(Failure) { try settings.seal } }
+
+    func noteExpired(by principal: Principal) async throws(Failure) -> [BackupID] {
+        guard case .postgresPhysical(let physical) = plan.source, case .pgBackRest = physical.tool,
+            let receipts = try source(plan.source.defaultKind) as? PgBackRestSource
+        else { return [] }
+        do throws(CatalogueStoreError) {
+            let records = try await catalogue.state().live(target: plan.target.description).filter { record in
+                record.facts?.tool.format == PgBackRestSource.format && (record.state.isRestorable || record.state == .uploaded)
+            }
+            guard !records.isEmpty else { return [] }
+            let gone: [BackupRecord]
+            do throws(Failure) {
+                gone = try await onOwnThread { (stop) throws(Failure) in try receipts.expired(records, stop: stop) }
+            } catch { throw .unavailable(error) }
+            try await catalogue.append(
+                gone.map {
+                    CatalogueEvent(
+                        backup: $0.id, at: Self.now(), by: principal, .quarantined(destination: nil, .expiredByItsTool))
+                })
+            return gone.map(\.id)
+        } catch { throw error.failure }
+    }
 
     func mirror() async throws(Failure) -> CatalogueMirror.Report? {
         guard let reference = plan.mirror else { return nil }

@@ -222,9 +222,11 @@ final class OpenedDaemon: OpenedController, RolloutOperations {
         let opened = try await open(service)
         let server: HTTPServer
         do {
+            let checkpoints = CheckpointAPI(opened.operations, signer: SigningKey.signer(of: state))
             server = try HTTPServer(
                 socket: try UnixSocket(listeningAt: state.socket(of: service)),
-                router: Router([HealthAPI.alive] + RolloutAPI(opened.operations).routes, authenticator: peers))
+                router: Router(
+                    [HealthAPI.alive] + RolloutAPI(opened.operations).routes + checkpoints.routes, authenticator: peers))
         } catch {
             await opened.abandon()
             throw .unavailable("cannot listen for service '\(service)': \(error)")

@@ -130,7 +130,10 @@ struct PlanBackups: Backups {
     /// What the catalogue says of this rollout's backup, the newest good one first.
     private func lookUp(_ request: RolloutBackupRequest) async -> BackupOutcome {
         let records: [BackupRecord]
-        do throws(Failure) { records = try await self.records(of: request) } catch { return .unknown(error) }
+        do throws(Failure) {
+            _ = try await work.noteExpired(by: .serin)
+            records = try await self.records(of: request)
+        } catch { return .unknown(error) }
         let held = records.first { record in
             record.state.isVerified && record.holds.contains { $0.kind == .rollout(request.rollout) && $0.holds(at: now()) }
         }

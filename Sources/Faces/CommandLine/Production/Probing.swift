@@ -19,7 +19,8 @@ struct Probing: Sendable {
 
     private func look(_ loaded: LoadedPolicy, _ source: PolicySource, _ state: StateRoot) -> BackupLook {
         BackupLook(
-            policy: loaded, file: source.file, state: state, assembly: Assembly.backups(environment: environment, output: output))
+            policy: loaded, file: source.file, state: state, assembly: Assembly.backups(environment: environment, output: output),
+            temporary: environment["TMPDIR"] ?? "/tmp")
     }
 
     private func rolloutProbes(_ loaded: LoadedPolicy, _ source: PolicySource) async -> (probes: [Probe], MigrationPlan?) {

@@ -165,7 +165,7 @@ extension Assembly {
     }
 
     private static func verifyJournal(
-        _ service: ServiceName, _ rollout: RolloutID?, against noted: Checkpoint?, _ state: StateRoot
+        _ service: ServiceName, _ rollout: RolloutID?, against noted: NotedJournal?, _ state: StateRoot
     ) async throws(OperationError) -> Verification {
         let folder = StateFolder(under: state.path, service: service)
         guard Glibc.access(folder.journal, F_OK) == 0 || noted != nil else {
@@ -174,10 +174,10 @@ extension Assembly {
         }
         do throws(StoreError) {
             guard Glibc.access(folder.journal, F_OK) == 0 else {
-                return try await Verification(of: service, nil, against: noted) { _ throws(StoreError) in [] }
+                return try await Verification(of: service, nil, against: noted, isHeld: false) { _ throws(StoreError) in [] }
             }
             let store = try await JournalOperations.open(folder)
-            let result = try await Verification(of: service, rollout, against: noted) { after throws(StoreError) in
+            let result = try await Verification(of: service, rollout, against: noted, isHeld: false) { after throws(StoreError) in
                 try await store.entries(after: after, rollout: nil, limit: 64)
             }
             await store.close()

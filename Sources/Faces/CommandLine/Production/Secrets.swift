@@ -29,13 +29,16 @@ struct Secrets: Sendable {
         }
     }
 
-    private func contents(of path: String) throws(Failure) -> String {
+    /// The text of a file that a plan names, which is no secret.
+    func read(plansFile path: String) throws(Failure) -> String { try contents(of: path, "the plan's file") }
+
+    private func contents(of path: String, _ what: String = "the secret in") throws(Failure) -> String {
         guard let bytes = try SerinCommandLine.contents(ofFile: path, limit: Self.limit) else {
-            throw Failure(.denied, "cannot read the secret in \(path): no such file")
+            throw Failure(.denied, "cannot read \(what) \(path): no such file")
         }
-        guard !bytes.isEmpty else { throw Failure(.denied, "the secret in \(path) is empty") }
+        guard !bytes.isEmpty else { throw Failure(.denied, "\(what) \(path) is empty") }
         guard var text = String(validating: bytes, as: UTF8.self) else {
-            throw Failure(.invalid, "the secret in \(path) is no text of at most \(Self.limit) bytes")
+            throw Failure(.invalid, "\(what) \(path) is no text of at most \(Self.limit) bytes")
         }
         while text.last == "\n" || text.last == "\r\n" || text.last == "\r" { text.removeLast() }
         return text

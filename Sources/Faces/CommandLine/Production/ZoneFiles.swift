@@ -7,7 +7,7 @@ enum ZoneFiles {
 
     /// The distance of a zone's clocks from UTC at a moment; nil for a zone that is not there.
     @Sendable static func offset(of zone: String, at moment: Instant) -> Duration? {
-        guard !zone.isEmpty, !zone.hasPrefix("/"), !zone.split(separator: "/").contains("..") else { return nil }
+        guard !zone.isEmpty, !zone.begins(with: "/"), !zone.parts(at: "/").contains("..") else { return nil }
         // A zone that cannot be read is one that is not known.
         guard let data = try? Data(contentsOf: URL(filePath: "\(folder)/\(zone)")) else { return nil }
         return offset(in: [UInt8](data), at: moment)

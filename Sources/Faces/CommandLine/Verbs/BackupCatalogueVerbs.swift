@@ -8,7 +8,10 @@ internal import SerinPolicies
 extension Subcommand {
     static let catalogueCheck = Subcommand(
         "backup catalogue check", summary: "compare the catalogue with what the destinations really hold",
-        details: "Exit 8 when something is missing, changed, rolled back or cannot be believed. Nothing is changed.",
+        details: """
+            Exit 8 when something is missing, changed, rolled back or cannot be believed. Nothing at the destinations is changed; what
+            the retention of pgBackRest has removed from its own repository is quarantined in the catalogue.
+            """,
         examples: ["serin backup catalogue check backups/checkout.yaml"], interruption: .ends
     ) { input throws(UsageError) in
         let only = try input.text("--destination", value: "NAME", help: "only this one")
@@ -18,6 +21,13 @@ extension Subcommand {
             return try await BackupSession.with(session) { backups in
                 let work = try await backups.work(loaded, "serin backup catalogue check")
                 var all: [(destination: String, difference: CatalogueDifference)] = []
+                var isUnknown = false
+                do throws(Failure) {
+                    all = try await work.noteExpired(by: backups.principal).map { ("-", .expired($0)) }
+                } catch {
+                    isUnknown = true
+                    session.complain("whether the backups are still there that their tool keeps itself is not known: \(error)")
+                }
                 for place in loaded.plan.destinations where only == nil || only == place.name {
                     let contents = try await work.contents(of: place.name)
                     let check = CatalogueCheck(
@@ -33,7 +43,8 @@ extension Subcommand {
                             + (newest.map { ", the newest backup stored at \($0) by its own clock" } ?? ""))
                 }
                 show(all, session)
-                return all.contains { $0.difference.isFault } ? .verificationFailed : .ok
+                if all.contains(where: { $0.difference.isFault }) { return .verificationFailed }
+                return isUnknown ? .unexpected : .ok
             }
         }
     }
@@ -135,6 +146,8 @@ extension Subcommand {
         case .unknownBackup(let id, let key): "\(id): \(key) is not in the catalogue; serin backup import makes it known"
         case .unknownObject(let key): "\(key) belongs to no backup that is known"
         case .undead(let id, let key): "\(id): \(key) is there although it was deleted"
+        case .expired(let id): "\(id): \(Failure.expiredByItsTool.message); it is quarantined now"
+        case .leftover(let id, let key): "\(id): \(key) is left of a damaged copy that was made anew; it goes with that one"
         case .unreadable(let manifest): "the manifest \(manifest.key) cannot be believed: \(manifest.reason)"
         case .gap(let target, let after, let before, let isExplained):
             "\(target): manifests between \(after) and \(before) are missing" + (isExplained ? ", as many were deleted" : "")

@@ -22,9 +22,11 @@ extension Subcommand {
         let kind = try input.option("--kind", value: "KIND", help: "what is made (default: the source's first)") {
             BackupKind(rawValue: $0)
         }
-        let label = try input.text("--label", value: "NAME", help: "a short name")
+        let label = try input.option("--label", value: "NAME", help: "a short name") { BackupSchedule.isLabel($0) ? $0 : nil }
         let purpose = try input.text("-m", "--reason", value: "TEXT", help: "what it is for (default: the plan's purpose)")
-        let tags = try input.every("--tag", value: "TAG", help: "a mark; may stand several times") { $0.isEmpty ? nil : $0 }
+        let tags = try input.every("--tag", value: "TAG", help: "a mark; may stand several times") { text in
+            text.isEmpty || text.utf8.contains { $0 < 0x20 || $0 == 0x7F } ? nil : text
+        }
         let argument = try PlanArgument(&input)
         return { session in
             let loaded = try await argument.load(session)
@@ -32,7 +34,7 @@ extension Subcommand {
                 let items: [BackupAgenda.Item]
                 if scheduled {
                     try await backups.closeDeadRuns(loaded, at: session.now)
-                    let agenda = try await backups.agenda(of: loaded.plan)
+                    let agenda = try await backups.agenda(of: loaded.plan, at: session.now)
                     if let remark = agenda.remark { session.complain("\(loaded.plan.target): \(remark)") }
                     items = agenda.due
                     if items.isEmpty { session.note("nothing is due\(agenda.next.map { "; next at \($0)" } ?? "")") }
@@ -58,10 +60,18 @@ extension Subcommand {
 
 extension BackupSession {
     /// What a plan's schedules want now.
-    func agenda(of plan: BackupPlan) async throws(Failure) -> BackupAgenda {
-        BackupAgenda(
-            of: plan, try await state().records, at: session.now, chance: BackupAgenda.steadyChance,
-            offsets: session.assembly.backups.offsets)
+    func agenda(
+        of plan: BackupPlan, at now: Instant, chance: (String) -> Double = BackupAgenda.steadyChance
+    ) async throws(Failure) -> BackupAgenda {
+        var notes = TargetNotes(of: plan.target.description)
+        try await read(&notes)
+        return BackupAgenda(
+            of: plan, try await state().records, notes, at: now, chance: chance, offsets: session.assembly.backups.offsets)
+    }
+
+    /// Notes that there was nothing to back up, by which the schedule knows that it was looked at. Where that fails it looks again.
+    func noteNothing(_ kind: BackupKind, _ target: String, _ why: BackupRunFailure, at now: Instant) async {
+        try? await note(BackupAgenda.nothingTopic(kind), target, nil, why.failure.message, at: now)
     }
 
     /// Makes one backup and says what came of it.
@@ -88,6 +98,7 @@ extension BackupSession {
                     ])
                 ) { _ in [] }
                 session.note("nothing to back up: \(plain(error.failure.message))")
+                await noteNothing(kind, target.description, error, at: session.now)
                 return .ok
             }
             session.data(

@@ -1,4 +1,5 @@
 internal import SerinAPI
+internal import SerinBackups
 internal import SerinCatalogue
 internal import SerinController
 internal import SerinModel
@@ -65,7 +66,7 @@ extension Subcommand {
                 backups.mirrorLater(loaded)
                 let (document, text) = try sealed(report, by: work)
                 session.data(document) { _ in
-                    text.split(separator: "\n", omittingEmptySubsequences: false).dropLast().map(String.init)
+                    text.textLines(keepingEmpty: true).dropLast().map(String.init)
                 }
                 for item in report.result.actionItems { session.note("to do: \(plain(item))") }
                 if !report.result.actionItems.isEmpty {
@@ -106,10 +107,9 @@ extension Subcommand {
 
     /// Both forms of a report, with its authentication code.
     private static func sealed(_ report: DrillReport, by work: any BackupWork) throws(Failure) -> (JSONValue, String) {
-        // A code that cannot be computed is empty, which is no code.
-        let seal: Manifest.Authentication = { bytes in (try? work.seal(bytes)) ?? "" }
+        let seal = try work.seal
         do throws(ManifestError) {
-            return (try DrillSeal.document(report, by: seal), try DrillSeal.text(report, by: seal))
+            return (try DrillSeal.document(report, by: seal.code), try DrillSeal.text(report, by: seal.code))
         } catch { throw Failure(.invalid, "the report of drill \(report.result.id) cannot be written: \(error)") }
     }
 
@@ -119,10 +119,9 @@ extension Subcommand {
         return try await BackupSession.with(session) { backups in
             let work = try await backups.work(loaded, "serin backup drill")
             // Without the key nothing is said of the report.
-            _ = try work.seal([])
-            let seal: Manifest.Authentication = { bytes in (try? work.seal(bytes)) ?? "" }
+            let seal = try work.seal
             do throws(ManifestError) {
-                let drill = try DrillSeal.check(bytes, by: seal)
+                let drill = try DrillSeal.check(bytes, by: seal.code, former: seal.former.map { code in { code($0) } })
                 session.data(
                     .object([
                         "schema": .string("serin.dev/backup-drill-check/v1"), "ok": .bool(true), "drill": .string(drill),
@@ -131,7 +130,9 @@ extension Subcommand {
                 return .ok
             } catch {
                 session.complain("\(file) is not a report as it was written: \(error.description)")
-                session.note("the key is that of the manifests of \(loaded.plan.target); another machine's drills bear another")
+                session.note(
+                    "the keys are that of the manifests of \(loaded.plan.target) and those of encryption.former_key_files; another "
+                        + "machine's drills bear another")
                 return .verificationFailed
             }
         }

@@ -20,12 +20,13 @@ extension Subcommand {
         }
         let reason = try input.required("-m", "--reason", value: "TEXT", help: "why, for the log")
         let file = try input.text("--plan", value: "PLAN", help: "note it beside the objects of this plan at once")
+        let target = try input.text("--target", value: "TARGET", help: "whose latest")
         let name = try input.positional("BACKUP", help: "an identifier, the end of one, or latest")
         guard !legal || span == nil || input.isDescribing else { throw UsageError("--legal and --for exclude each other") }
         return { session in
             try await BackupSession.with(session) { backups in
                 let loaded = try await PlanArgument.load(file.map { [$0] } ?? [], session).first
-                let record = try await backups.record(name, target: loaded?.plan.target.description)
+                let record = try await backups.record(name, target: loaded?.plan.target.description ?? target)
                 let hold = Hold(legal ? .legal : .permanent, reason: reason, until: span.map { session.now + $0 })
                 try await backups.append([
                     CatalogueEvent(backup: record.id, at: session.now, by: backups.principal, .held(hold))
@@ -56,11 +57,12 @@ extension Subcommand {
         let one = try input.text("--hold", value: "HOLD", help: "which one, where several hold it")
         let reason = try input.required("-m", "--reason", value: "TEXT", help: "why, for the log")
         let file = try input.text("--plan", value: "PLAN", help: "note it beside the objects of this plan at once")
+        let target = try input.text("--target", value: "TARGET", help: "whose latest")
         let name = try input.positional("BACKUP", help: "an identifier, the end of one, or latest")
         return { session in
             try await BackupSession.with(session) { backups in
                 let loaded = try await PlanArgument.load(file.map { [$0] } ?? [], session).first
-                let record = try await backups.record(name, target: loaded?.plan.target.description)
+                let record = try await backups.record(name, target: loaded?.plan.target.description ?? target)
                 let hold = try released(one, legal ? .legal : .permanent, of: record, at: session.now)
                 try await backups.note("release", record.order.target, record.id, reason)
                 try await backups.append([
@@ -100,8 +102,9 @@ extension Subcommand {
             } else {
                 approved = try await BackupSession.with(session) { backups in
                     let record = try await backups.record(name)
-                    let request = try await BackupApprovals.approve(
-                        record, code: code, reason: reason, by: backups.principal, in: backups.store, at: session.now)
+                    let request = try await ChangeApprovals.approve(
+                        ChangeSubject(record), code: code, reason: reason, by: backups.principal, in: backups.store,
+                        at: session.now)
                     return ApprovedBackup(record.id, request.code, request.words, by: backups.principal).document
                 }
             }

@@ -12,7 +12,7 @@ extension Subcommand {
         let all = try input.flag("--all", help: "failed and deleted ones as well")
         let selection = try SelectionArguments(&input).selection
         return { session in
-            try await BackupSession.with(session) { backups in
+            try await BackupSession.with(session, reads: true) { backups in
                 let records = try await backups.state().history(selection, includingDead: all)
                 if session.globals.output == .jsonl {
                     session.data(try records.map { try BackupText.document($0).canonicalText })
@@ -34,7 +34,7 @@ extension Subcommand {
         let target = try input.text("--target", value: "TARGET", help: "whose latest")
         let name = try input.positional("BACKUP", help: "an identifier, the end of one, or latest")
         return { session in
-            try await BackupSession.with(session) { backups in
+            try await BackupSession.with(session, reads: true) { backups in
                 let record = try await backups.record(name, target: target)
                 session.data(try BackupText.document(record)) { _ in BackupText.page(record, at: session.now) }
                 return .ok
@@ -48,7 +48,7 @@ extension Subcommand {
     ) { input throws(UsageError) in
         let selection = try SelectionArguments(&input).selection
         return { session in
-            try await BackupSession.with(session) { backups in
+            try await BackupSession.with(session, reads: true) { backups in
                 let state = try await backups.state()
                 let types = state.statisticsByType(selection)
                 let ages = state.countsByAge(selection, at: session.now)
@@ -105,7 +105,7 @@ extension Subcommand {
         let file = try input.text("--plan", value: "PLAN", help: "a backup plan")
         let arguments = try SelectionArguments(&input)
         return { session in
-            try await BackupSession.with(session) { backups in
+            try await BackupSession.with(session, reads: true) { backups in
                 let state = try await backups.state()
                 var selection = arguments.selection
                 var expiries: [BackupID: Instant] = [:]

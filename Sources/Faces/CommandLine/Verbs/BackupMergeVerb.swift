@@ -96,6 +96,7 @@ private struct MergeOutput {
             ] { table.rows.append([Table.Cell("\(count)"), Table.Cell(what), Table.Cell(then)]) }
             return table.lines(style)
         }
+        for remark in plan.remarks { session.note("note: \(plain(remark))") }
         if !plan.leftOut.isEmpty {
             session.note("note: only one of both tables has \(plain(plan.leftOut.joined(separator: ", "))), which is left out")
         }

@@ -80,6 +80,6 @@ extension Subcommand {
 extension RestoreText {
     /// A moment as `--to` reads it, with milliseconds.
     static func text(_ moment: Instant) -> String {
-        moment.postgresText.replacing(" ", with: "T").replacing("+00", with: "Z")
+        moment.postgresText.rewriting(" ", as: "T").rewriting("+00", as: "Z")
     }
 }

@@ -93,10 +93,11 @@ extension Subcommand {
                 // What was cut off counts as failed from here on.
                 for plan in plans { try await backups.closeDeadRuns(plan, at: session.now) }
                 let state = try await backups.state()
+                let reads = try await backups.reads()
                 var metrics = BackupMetrics(isCatalogueReadable: true)
                 for loaded in plans {
                     let plan = loaded.plan
-                    metrics.add(plan, state, at: session.now)
+                    metrics.add(plan, state, reads: reads, at: session.now)
                     guard plan.source.receivesLog, case .postgresPhysical(let source) = plan.source else { continue }
                     metrics.addLog(
                         plan, words: try await backups.notes(BackupMetrics.logTopic, plan.target.description).last?.text,

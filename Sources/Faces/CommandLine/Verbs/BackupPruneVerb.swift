@@ -51,7 +51,7 @@ extension Subcommand {
                 backups.mirrorLater(loaded)
                 var sides = SideDatabases.Pruned()
                 do throws(Failure) {
-                    if !due.isEmpty { sides = try await work.dropDue(by: backups.principal) }
+                    if !due.isEmpty, !Task.isCancelled { sides = try await work.dropDue(by: backups.principal) }
                 } catch { sides.failures = due.map { ($0.name, error) } }
                 show(
                     done.plan, done.report, session,
@@ -63,10 +63,9 @@ extension Subcommand {
                 for undone in done.report.failures {
                     session.complain("\(undone.entry.backup) at \(undone.entry.destination ?? "-"): \(undone.failure)")
                 }
-                session.note(
-                    "\(done.report.deleted.count) copies deleted, \(done.report.warned.count) warned, "
-                        + "\(done.report.failures.count) not done")
-                return done.report.failures.isEmpty && sides.failures.isEmpty ? .ok : .unexpected
+                session.note(done.report.words)
+                let isDone = done.report.failures.isEmpty && done.report.unbegun.isEmpty && sides.failures.isEmpty
+                return isDone ? .ok : .unexpected
             }
         }
     }

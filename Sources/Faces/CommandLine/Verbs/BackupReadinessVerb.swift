@@ -32,10 +32,12 @@ extension Subcommand {
                 for statement in statements { try await backups.note(statement.topic, target, nil, reason ?? "") }
                 var notes = try await backups.notes(DrillItems.topic, target)
                 for statement in Readiness.Statement.allCases { notes += try await backups.notes(statement.topic, target) }
+                let work = try await backups.work(loaded, "serin backup readiness")
+                // A tool that cannot be asked is a finding of the probes.
+                _ = try? await work.noteExpired(by: backups.principal)
                 let records = try await backups.state().records.filter { $0.order.target == target }
                 var checks = Readiness(of: loaded.plan, records, notes: notes, at: session.now).checks
-                let probes = try await backups.work(loaded, "serin backup readiness").probes(
-                    needsProof: false, needsRestore: true)
+                let probes = await work.probes(needsProof: false, needsRestore: true)
                 checks += probes.map { BackupCheck($0.name, passed: $0.outcome != .failed, detail: $0.detail) }
                 show(checks, target, session)
                 let failed = checks.count { !$0.passed }

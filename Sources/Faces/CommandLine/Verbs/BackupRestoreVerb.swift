@@ -137,7 +137,7 @@ extension BackupSession {
     func permit(
         _ record: BackupRecord, _ loaded: LoadedBackupPlan, _ work: any BackupWork, _ scope: RestorePermit.Scope,
         _ operation: String?, confirmed: String?
-    ) async throws -> (permit: RestorePermit, request: BackupApproval?) {
+    ) async throws -> (permit: RestorePermit, request: ChangeApproval?) {
         let live = try work.liveDatabase()
         var permit = RestorePermit(backup: record.id, database: live, scope: scope, by: principal)
         let consequence: String
@@ -151,12 +151,13 @@ extension BackupSession {
         }
         let needed = loaded.plan.restore.approvals
         guard needed > 0, let operation else { return (permit, nil) }
-        let request = BackupApproval(
+        let request = ChangeApproval(
             operation, database: live, number: try await work.liveNumber(), backup: record.id, plan: loaded.hash)
-        permit.approvedBy = try await BackupApprovals(of: record, in: store, at: session.now).people(for: request, except: own)
+        permit.approvedBy = try await ChangeApprovals(of: ChangeSubject(record), in: store, at: session.now).people(
+            for: request, except: own)
         guard permit.approvedBy.count >= needed else {
             try await note(
-                BackupApproval.askedTopic, record.order.target, record.id, "\(request.code) \(request.words)")
+                ChangeApproval.askedTopic, record.order.target, record.id, "\(request.code) \(request.words)")
             throw OperationError.refused(
                 Refusal(
                     "approvals needed by other people than \(principal): \(needed), there are \(permit.approvedBy.count), "
@@ -169,9 +170,9 @@ extension BackupSession {
     }
 
     /// Uses up the approvals of what was done; nil for every one of the backup.
-    func used(_ request: BackupApproval?, _ record: BackupRecord) async {
+    func used(_ request: ChangeApproval?, _ record: BackupRecord) async {
         do throws(Failure) {
-            try await note(BackupApproval.usedTopic, record.order.target, record.id, request?.code ?? "*")
+            try await note(ChangeApproval.usedTopic, record.order.target, record.id, request?.code ?? "*")
         } catch { session.complain("the catalogue was not told that the approvals are used up: \(error)") }
     }
 

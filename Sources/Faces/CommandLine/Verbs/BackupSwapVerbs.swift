@@ -13,10 +13,10 @@ extension Subcommand {
             Checks it again, stops what writes by restore.quiesce, renames both databases, and starts again by restore.resume in any
             case. What was live is kept for restore.keep_replaced. --undo makes the one live again that was replaced last, and keeps
             what was written meanwhile in its turn; so a second --undo takes the first one back. A swap that was killed is run again: it
-            opens what it had closed, or says that it was done. Owner, grants and settings of the live database are carried over first;
-            what the live one has and the other lacks is named, and the swap refused until their number is agreed to. Needs --confirm and
-            the plan's approvals, as a restore with --swap does: of this operation, database, backup and plan, in the last 24 hours, and
-            not used yet.
+            opens what it had closed, or says that it was done. Owner, grants, settings and publications of the live database are carried
+            over first; what the live one has and the other lacks is named, with what there is to do about publications, subscriptions and
+            replication slots, and the swap refused until their number is agreed to. Needs --confirm and the plan's approvals, as a restore
+            with --swap does: of this operation, database, backup and plan, in the last 24 hours, and not used yet.
             """,
         examples: [
             "serin backup swap backups/checkout.yaml checkout_restore_5f0c1a2b --confirm checkout",
@@ -51,7 +51,7 @@ extension Subcommand {
                 let record = try await backups.record("\(known.backup)")
                 let isUndo = known.role == .replaced
                 // What was killed in the middle was approved before it began.
-                let operation = isPlaced ? nil : BackupApproval.swap(isUndo: isUndo, leaving: differences)
+                let operation = isPlaced ? nil : ChangeApproval.swap(isUndo: isUndo, leaving: differences)
                 let (granted, request) = try await backups.permit(record, loaded, work, .swap, operation, confirmed: confirm)
                 var permit = granted
                 permit.differences = differences

@@ -6,6 +6,7 @@ internal import SerinController
 internal import SerinModel
 internal import SerinPolicies
 internal import SerinPorts
+internal import SerinRollouts
 internal import SerinSQLite
 
 extension Subcommand {
@@ -13,7 +14,7 @@ extension Subcommand {
     static let backups: [Subcommand] = [
         backupCheck, backupCreate, backupCopy, backupList, backupShow, backupStats, backupExpiring, backupVerify, backupRestore,
         backupSwap, backupMerge, backupRestored, backupDrop, backupErase, backupApprove, backupPrune, backupHold, backupRelease,
-        backupDrill, backupReadiness, backupMoments,
+        backupDrill, backupReadiness, backupMoments, backupExport,
         backupMetrics, backupMirror, catalogueCheck, catalogueImport,
         backupSchema,
     ]
@@ -45,9 +46,16 @@ struct BackupSession: Sendable {
     let afterwork: Afterwork
 
     /// Opens the catalogue of the state folder for a body.
+    ///
+    /// - Parameter reads: Whether it only reads, so that a folder that is not there is a mistake and is not made.
     static func with<Value: Sendable>(
-        _ session: Session, _ body: (BackupSession) async throws -> Value
+        _ session: Session, reads: Bool = false, _ body: (BackupSession) async throws -> Value
     ) async throws -> Value {
+        if reads, access(session.state.path, F_OK) != 0, errno == ENOENT {
+            throw OperationError.notFound(
+                "there is no state folder \(session.state.path), so no backup was made with it\n"
+                    + "hint: --state or SERIN_STATE names another; serin backup create PLAN makes the first backup")
+        }
         let store = try await session.assembly.backups.openCatalogue(session.state)
         let afterwork = Afterwork()
         let result: Result<Value, any Error> = await afterwork.beside {
@@ -91,9 +99,12 @@ struct BackupSession: Sendable {
     }
 
     /// Every name under which whoever asks could have approved too: behind `sudo` also the account itself, and who called it.
-    var own: Set<Principal> {
-        let caller = session.environment["SUDO_UID"].flatMap { UInt32($0) }.map { Principal.uid($0) }
-        return Set([principal, .uid(getuid())] + (caller.map { [$0] } ?? []))
+    var own: Set<Principal> { BackupSession.own(session.environment) }
+
+    /// Every name under which whoever asks could have approved too.
+    static func own(_ environment: [String: String]) -> Set<Principal> {
+        let caller = environment["SUDO_UID"].flatMap { UInt32($0) }.map { Principal.uid($0) }
+        return Set([principal(user: getuid(), environment), .uid(getuid())] + (caller.map { [$0] } ?? []))
     }
 
     /// The catalogue now.
@@ -154,6 +165,13 @@ struct BackupSession: Sendable {
         }
     }
 
+    /// How often the backups were opened.
+    func reads() async throws(Failure) -> BackupReads {
+        var reads = BackupReads()
+        do throws(CatalogueStoreError) { reads.take(try await store.entries()) } catch { throw error.failure }
+        return reads
+    }
+
     /// The notes of a topic about a target, the oldest first.
     func notes(_ topic: String, _ target: String) async throws(Failure) -> [AuditNote] {
         do throws(CatalogueStoreError) { return try await store.notes(topic, of: target) } catch { throw error.failure }
@@ -167,6 +185,13 @@ struct BackupSession: Sendable {
     ) async throws -> BackupRecord {
         let records = try await state().history(BackupSelection(target: target), includingDead: true)
         if name == "latest" {
+            let targets = Set(records.filter { $0.state.isRestorable && isWanted($0.kind) }.map(\.order.target)).sorted()
+            guard targets.count <= 1 else {
+                throw OperationError.refused(
+                    Refusal(
+                        "'latest' could be of \(targets.map { plain($0) }.joined(separator: ", "))",
+                        hint: "name the backup itself, or its target with --target"))
+            }
             guard let newest = records.first(where: { $0.state.isRestorable && isWanted($0.kind) }) else {
                 throw OperationError.notFound("there is no backup\(target.map { " of \($0)" } ?? "") that could be restored")
             }

@@ -2,6 +2,7 @@ internal import Glibc
 internal import SerinAPI
 internal import SerinController
 internal import SerinModel
+internal import SerinProcesses
 internal import SerinRollouts
 
 extension Subcommand {
@@ -22,7 +23,7 @@ extension Subcommand {
             return { session in
                 try await ControllerLocator(session).find(rollout) {
                     do { return try await ask(command, of: rollout, session: session) } catch OperationError.notFound(let text) {
-                        var lines = text.split(separator: "\n", omittingEmptySubsequences: false).map(String.init)
+                        var lines = text.textLines(keepingEmpty: true).map(String.init)
                         lines[0] += ": nothing was done"
                         throw OperationError.notFound(lines.joined(separator: "\n"))
                     }
@@ -75,7 +76,7 @@ extension Subcommand {
         do throws(Failure) {
             try HaltFile(path: path).make(reason: command.reason)
         } catch {
-            return "\(doubt); \(error.message)\nhint: touch \(shellQuoted(path)) as the controller's user, or \(balancer)"
+            return "\(doubt); \(error.message)\nhint: touch \(shellWord(path)) as the controller's user, or \(balancer)"
         }
         let security = command.verb == .haltForSecurity ? ", as one without --security" : ""
         return
@@ -114,7 +115,7 @@ extension Subcommand {
         switch verb {
         case .halt, .haltForSecurity, .rollback:
             let file = StateRoot.services(named: name).first(where: state.hasFolder).map(state.haltFile)
-            let touch = file.map { "if a controller still runs, touch \(shellQuoted($0)) halts it; otherwise " } ?? ""
+            let touch = file.map { "if a controller still runs, touch \(shellWord($0)) halts it; otherwise " } ?? ""
             return touch
                 + "set the canary's weight to 0 at the load balancer itself, then serin run POLICY --continue takes the rest back"
         case .hold, .resume, .promote, .approve:

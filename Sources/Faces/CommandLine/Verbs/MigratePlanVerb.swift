@@ -52,7 +52,7 @@ extension Subcommand {
                 guard case .text(let text) = pending.script.up else { continue }
                 lines +=
                     ["", "-- \(pending.id)"]
-                    + plainLines(String(decoding: text.sql, as: UTF8.self)).split(separator: "\n").map(String.init)
+                    + plainLines(String(decoding: text.sql, as: UTF8.self)).textLines().map(String.init)
             }
         }
         return lines

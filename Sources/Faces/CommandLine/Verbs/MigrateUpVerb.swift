@@ -3,6 +3,7 @@ internal import SerinMigrationTools
 internal import SerinMigrations
 internal import SerinModel
 internal import SerinPolicies
+internal import SerinRollouts
 
 extension Subcommand {
     static let migrateUp = Subcommand(
@@ -12,7 +13,9 @@ extension Subcommand {
             again; how long others waited for it is measured. Done means that the database was read again and is at the head. Where
             the policy has gates (contract), it ends before the first revision that takes something away from the previous version;
             --contract asks them, and goes on when all agree. A policy's backup is made and verified before anything is applied, its
-            maintenance keeps writes away while data may be destroyed, and its probes are asked afterwards.
+            maintenance keeps writes away while data may be destroyed, and its probes are asked afterwards. What may destroy data is
+            applied only where the policy allows it (destructive: allow, or contract) and as many other people as it says
+            (approvals) agreed to these very revisions: serin migrate approve. In a database without a row nothing can be destroyed.
             """,
         examples: [
             "serin migrate up policy.yaml", "serin migrate up --sql migrations --url-env DATABASE_URL",
@@ -25,6 +28,8 @@ extension Subcommand {
         let contracts = try input.flag("--contract", help: "also what takes something away, when the policy's gates agree")
         let withoutBackup = try input.text(
             "--without-backup", value: "REASON", help: "make no backup, although the policy has one or data may be destroyed")
+        let mayDestroy = try input.text(
+            "--may-destroy", value: "REASON", help: "without a policy: also what may destroy data; one with a policy asks people")
         let arguments = try MigrateArguments(&input)
         return { session in
             let progress = MigrationProgressView(session)
@@ -32,8 +37,14 @@ extension Subcommand {
                 defer { progress.end() }
                 guard let release = migrate.target.release else {
                     guard !contracts else { throw noContract }
-                    return await migrate.up(to: revision, judged: nil)
+                    guard mayDestroy == nil else { return await migrate.up(to: revision, judged: nil) }
+                    let plan: MigrationPlan
+                    do throws(MigrationRunFailure) {
+                        plan = try await migrate.settledPlan()
+                    } catch { return migrate.say(error) }
+                    return try await migrate.harmless(to: revision, plan)
                 }
+                guard mayDestroy == nil else { throw GatedMigration.noMayDestroy }
                 guard !contracts || migrate.target.policy.contract != nil else { throw noContract }
                 let plan: MigrationPlan
                 do throws(MigrationRunFailure) {
@@ -59,14 +70,54 @@ extension MigrateSession {
         }
     }
 
-    /// What is pending once what an earlier run left is settled, each revision judged: what is judged is then what will be run.
-    func settledPlan() async throws(MigrationRunFailure) -> MigrationPlan {
+    /// Moves the schema forward where nobody has said who must agree to what may destroy data: not over such a revision.
+    fileprivate func harmless(to wanted: RevisionID?, _ plan: MigrationPlan) async throws -> ExitCode {
+        let (expected, judged) = plan.revisions(to: wanted)
+        if let refusal = try await refusal(of: expected, plan, "serin migrate up") { return refusal }
+        return await up(to: wanted, judged: judged)
+    }
+
+    /// Refuses what may destroy data where nobody has said who must agree to it; nil when nothing may, or there is nothing.
+    func refusal(of revisions: [PlannedRevision], _ plan: MigrationPlan, _ verb: String) async throws -> ExitCode? {
+        guard let revision = revisions.first(where: \.kind.mayDestroy), try await !isEmpty(plan) else { return nil }
+        session.complain("refused: \(plain(revision.words)), and there is no policy that says who must agree to that")
+        session.complain(
+            "hint: \(verb) POLICY with destructive: allow asks its people; --may-destroy REASON is for a database that is nobody else's"
+        )
+        return .refused
+    }
+
+    /// Whether nothing can be lost: nothing stays that was applied before, and no table has a row.
+    func isEmpty(_ plan: MigrationPlan) async throws(Failure) -> Bool {
+        guard plan.from == nil || plan.pending.contains(where: { $0.id == plan.from }) else { return false }
+        return try await migrations.isEmpty()
+    }
+
+    /// What is to be done once what an earlier run left is settled, each revision judged: what is judged is then what will be run.
+    ///
+    /// - Parameter look: What to do; all that is pending, when nothing else is said.
+    func settledPlan(
+        _ look: (@Sendable (ReleaseMigrations) async throws(Failure) -> MigrationPlan)? = nil
+    ) async throws(MigrationRunFailure) -> MigrationPlan {
         let limit = target.policy.deadline
         let settled = try await migrations.settle(key: key, by: Self.principal, deadline: limit)
         for note in settled.notes { session.note(plain(note)) }
         do throws(Failure) {
-            return try await ReleaseMigrations(migrations, by: Self.principal, classify: Lint.classifier()).plan(deadline: limit)
+            let release = ReleaseMigrations(migrations, by: Self.principal, classify: Lint.classifier())
+            guard let look else { return try await release.plan(deadline: limit) }
+            return try await look(release)
         } catch { throw MigrationRunFailure(stage: .preflight, failure: error, report: nil) }
+    }
+}
+
+extension MigrationPlan {
+    /// What is expected to be applied to get somewhere, nil being the head, and what alone may be; nil asks nothing of that.
+    func revisions(to wanted: RevisionID?) -> (expected: [PlannedRevision], judged: [PlannedRevision]?) {
+        guard let wanted else { return (pending, pending) }
+        if wanted == from { return ([], nil) }
+        // A tool that does not list its revisions, or a mistake: everything is expected, and the run says what is wrong.
+        guard let last = pending.firstIndex(where: { $0.id == wanted }) else { return (pending, nil) }
+        return (Array(pending[...last]), Array(pending[...last]))
     }
 }
 

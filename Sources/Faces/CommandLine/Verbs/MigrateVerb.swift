@@ -8,7 +8,9 @@ internal import SerinPorts
 
 extension Subcommand {
     /// The verbs that move a schema, in the order of the help.
-    static let migrations: [Subcommand] = [migrateLint, migratePlan, migrateUp, migrateDown, migrateStatus, migrateBackfill]
+    static let migrations: [Subcommand] = [
+        migrateLint, migratePlan, migrateUp, migrateDown, migrateStatus, migrateApprove, migrateBackfill,
+    ]
 }
 
 /// What the exit codes mean for migrations.
@@ -47,6 +49,8 @@ struct MigrateSession: Sendable {
     let session: Session
     let target: MigrationTarget
     let migrations: DatabaseMigrations
+    /// The catalogue, which notes who agreed to what.
+    let store: any CatalogueStore
 
     /// Who asks.
     static var principal: Principal { .uid(getuid()) }
@@ -65,7 +69,8 @@ struct MigrateSession: Sendable {
         let result: Result<Value, any Error>
         do {
             let migrations = session.assembly.migrations.open(target, store, principal)
-            result = .success(try await body(MigrateSession(session: session, target: target, migrations: migrations)))
+            result = .success(
+                try await body(MigrateSession(session: session, target: target, migrations: migrations, store: store)))
         } catch { result = .failure(error) }
         await store.close()
         return try result.get()

@@ -1,6 +1,7 @@
 internal import SerinAPI
 internal import SerinModel
 internal import SerinPolicies
+internal import SerinProcesses
 internal import SerinRollouts
 
 extension Subcommand {
@@ -160,13 +161,13 @@ struct Plan: Sendable {
 
     private func words(_ action: ActionPolicy) -> String {
         switch action.call {
-        case .run(let arguments): arguments.map { shellQuoted(filled($0), besides: "{}") }.joined(separator: " ")
+        case .run(let arguments): arguments.map { shellWord(filled($0), besides: "{}") }.joined(separator: " ")
         case .http(let method, let endpoint, _): "\(method) \(filled(endpoint.url))"
         }
     }
 
     private func filled(_ text: String) -> String {
-        values.reduce(text) { $0.replacing("{{\($1.name)}}", with: $1.value) }
+        values.reduce(text) { $0.rewriting("{{\($1.name)}}", as: $1.value) }
     }
 
     func lines(hash: String, _ forecast: Forecast, _ style: Style) -> [String] {

@@ -35,7 +35,7 @@ struct Restoring: Sendable {
         // Whoever confirms has seen before what it is and how long it takes.
         try await announce(record)
         let (granted, request) = try await backups.permit(
-            record, loaded, work, arguments.swap ? .swap : .beside, BackupApproval.swap(leaving: arguments.differences),
+            record, loaded, work, arguments.swap ? .swap : .beside, ChangeApproval.swap(leaving: arguments.differences),
             confirmed: arguments.confirm)
         var permit = granted
         permit.differences = arguments.differences

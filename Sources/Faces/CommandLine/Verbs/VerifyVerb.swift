@@ -1,31 +1,72 @@
 internal import SerinAPI
 internal import SerinController
+internal import SerinCrypto
 internal import SerinModel
 internal import SerinRecords
 internal import SerinServer
 
 extension Subcommand {
     static let verify = Subcommand(
-        "verify", summary: "check the journal's hash chain, and replay every verdict from its inputs",
+        "verify",
+        summary: "check the journal's hash chain, replay every verdict from its inputs, and hold both to what was promised",
         details: """
+            Besides its chain and its decisions, what was asked for is held against what must come before: no outcome without its
+            intent, nothing destroyed or restored without a verified backup, fenced writes and people's agreement, and no way back
+            that neither ends in its time nor calls a person.
             While a controller holds the journal, its entries are asked for over the controller's socket and checked here; the
             rollout goes on meanwhile.
-            Keep the printed head elsewhere: with --head a later run finds out whether entries were cut off at the end.
+            Keep the printed head elsewhere, or the note that serin checkpoint prints: with --head or --checkpoint a later run finds out
+            whether the journal was rewritten before it, or cut off. A note is also checked to be signed by the key of the state folder,
+            or by --key.
             Exit 8 when something does not hold together, or was written by another version of Serin and could not be replayed.
             """,
-        examples: ["serin verify", "serin verify checkout", "serin verify checkout --head 4096:9f2c…"], interruption: .ends
+        examples: [
+            "serin verify", "serin verify checkout", "serin verify checkout --head 4096:9f2c…",
+            "serin verify checkout --checkpoint noted.txt",
+        ], interruption: .ends
     ) { input throws(UsageError) in
         let head = try input.option(
             "--head", value: "SIZE:HASH", help: "a head printed earlier, which the journal must contain", read: { Checkpoint($0) }
         )
+        let note = try input.text(
+            "--checkpoint", value: "FILE",
+            help: "a signed note printed earlier, whose entries the journal must contain; - is stdin")
+        let key = try input.option(
+            "--key", value: "HEX", help: "the public key that must have signed the note (default: the state folder's)",
+            read: { Hexadecimal.bytes(of: $0).flatMap { $0.count == 32 ? $0 : nil } })
         let name = try input.optionalPositional("ROLLOUT", help: "a rollout or a service; everything when left out")
-        guard head == nil || name != nil || input.isDescribing else { throw UsageError("--head needs a rollout or a service") }
+        guard head == nil && note == nil || name != nil || input.isDescribing else {
+            throw UsageError("--head and --checkpoint need a rollout or a service")
+        }
+        guard head == nil || note == nil else { throw UsageError("--head and --checkpoint do not go together: one at a time") }
+        guard key == nil || note != nil || input.isDescribing else { throw UsageError("--key goes with --checkpoint only") }
         return { session in
             guard let name else { return try await verifyAll(session) }
             return try await ControllerLocator(session).find(name) {
-                report([try await verify(name, against: head, session)], session)
+                guard let note else { return report([try await verify(name, against: head.map { .head($0) }, session)], session) }
+                let checkpoint = try await read(note)
+                var result = try await verify(name, against: .tree(checkpoint.head), session)
+                guard result.service == checkpoint.service.description else {
+                    throw UsageError("\(note) is a checkpoint of \(checkpoint.service), not of \(result.service)")
+                }
+                if !checkpoint.isSigned(by: try key ?? SigningKey.publicKey(of: session.state)) {
+                    result.faults.append(
+                        "the checkpoint in \(note) is not signed by \(key == nil ? "the key of this state folder" : "this key")")
+                }
+                return report([result], session)
             }
         }
+    }
+
+    private static func read(_ path: String) async throws -> CheckpointNote {
+        let bytes: [UInt8]
+        do throws(GivenFile.Fault) { bytes = try await GivenFile.bytes(of: path, limit: CheckpointNote.byteLimit) } catch {
+            throw UsageError("cannot read \(path): \(error.words)")
+        }
+        guard let note = CheckpointNote(String(decoding: bytes, as: UTF8.self)) else {
+            throw UsageError("\(path) is no signed checkpoint of a journal", hint: "serin checkpoint SERVICE prints one")
+        }
+        return note
     }
 
     private static func report(_ results: [Verification], _ session: Session) -> ExitCode {
@@ -60,11 +101,11 @@ extension Subcommand {
         return verified == .ok ? code : verified
     }
 
-    private static func verify(_ name: String, against head: Checkpoint?, _ session: Session) async throws -> Verification {
+    private static func verify(_ name: String, against noted: NotedJournal?, _ session: Session) async throws -> Verification {
         for service in StateRoot.services(named: name) {
             let rollout = service.description == name ? nil : RolloutID(name)
             do throws(OperationError) {
-                return try await verify(service, rollout, against: head, session)
+                return try await verify(service, rollout, against: noted, session)
             } catch .notFound {
                 continue
             }
@@ -74,12 +115,14 @@ extension Subcommand {
 
     /// A journal in use is read over its controller's socket, one that is not from its file.
     private static func verify(
-        _ service: ServiceName, _ rollout: RolloutID?, against head: Checkpoint?, _ session: Session
+        _ service: ServiceName, _ rollout: RolloutID?, against noted: NotedJournal?, _ session: Session
     ) async throws(OperationError) -> Verification {
         let locator = ControllerLocator(session)
         if let controller = try locator.controller(for: service.description) {
             do throws(OperationError) {
-                return try await Verification(of: service, rollout, against: head) { after throws(OperationError) in
+                return try await Verification(
+                    of: service, rollout, against: noted, isHeld: true
+                ) { after throws(OperationError) in
                     try await controller.entries(of: service, after: after, limit: JournalDocument.limit)
                 }
             } catch .notFound {
@@ -88,7 +131,7 @@ extension Subcommand {
                 // The controller ended meanwhile, and its journal is free.
             }
         }
-        return try await session.assembly.verify(service, rollout, head, session.state)
+        return try await session.assembly.verify(service, rollout, noted, session.state)
     }
 
     private static func table(_ results: [Verification]) -> Table {

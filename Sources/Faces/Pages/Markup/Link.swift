@@ -10,6 +10,21 @@ public struct Link: Sendable, Hashable {
         text = path + (asked.isEmpty ? "" : "?" + asked) + (fragment.map { "#" + Link.encoded($0) } ?? "")
     }
 
+    /// A place of this site that came from outside, and `/` for what is none: one slash at the beginning, and only characters that a path
+    /// may hold as they are.
+    init(place text: String?) {
+        guard let text, text.hasPrefix("/"), !text.hasPrefix("//"), text.utf8.count <= 300,
+            text.utf8.allSatisfy({
+                (0x30...0x39).contains($0) || (0x41...0x5A).contains($0) || (0x61...0x7A).contains($0)
+                    || "/._-~%".utf8.contains($0)
+            })
+        else {
+            self.text = "/"
+            return
+        }
+        self.text = text
+    }
+
     /// An icon of nothing, so that browsers do not ask for one that is not there.
     static let noIcon = Link(constant: "data:,")
 

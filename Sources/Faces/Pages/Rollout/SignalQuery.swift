@@ -60,12 +60,12 @@ struct SignalQuery {
                 case .matches: "=~"
                 case .notMatches: "!~"
                 }
-            let value = matcher.value.reduce(into: "") { text, character in
-                switch character {
-                case "\\": text += "\\\\"
-                case "\"": text += "\\\""
-                case "\n": text += "\\n"
-                default: text.append(character)
+            let value = matcher.value.rewriting { scalar in
+                switch scalar {
+                case "\\": "\\\\"
+                case "\"": "\\\""
+                case "\n": "\\n"
+                default: nil
                 }
             }
             return "\(matcher.name)\(sign)\"\(value)\""

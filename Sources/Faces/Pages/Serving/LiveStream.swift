@@ -13,7 +13,7 @@ struct LiveStream: Sendable {
 
     /// One event. Markup from these pages holds no line break, as text has none.
     private func event(_ name: String, id: Int64? = nil, _ markup: Markup) -> [UInt8] {
-        let data = markup.html.split(separator: "\n", omittingEmptySubsequences: false).map { "data: \($0)\n" }.joined()
+        let data = markup.html.textLines(keepingEmpty: true).map { "data: \($0)\n" }.joined()
         return Array(((id.map { "id: \($0)\n" } ?? "") + "event: \(name)\n" + data + "\n").utf8)
     }
 

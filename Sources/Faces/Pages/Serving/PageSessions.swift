@@ -124,9 +124,18 @@ public final class PageSessions: Authenticator {
     private static func cookie(_ request: Request) -> String? { request.cookie(name(request)) }
 
     /// A proxy in front that ends TLS says so; who says it without one only keeps his own cookie from working.
-    private static func isEncrypted(_ request: Request) -> Bool {
+    static func isEncrypted(_ request: Request) -> Bool {
         request.peer.isEncrypted || request.header("X-Forwarded-Proto") == "https"
     }
+
+    /// The cookie of a browser that is led to an issuer; empty takes it away. It comes back with a request that the issuer began.
+    static func binding(_ value: String, for request: Request) -> String {
+        "\(name(request))-sign-in=\(value); Path=/; HttpOnly; SameSite=Lax; Max-Age=\(value.isEmpty ? 0 : 600)"
+            + (isEncrypted(request) ? "; Secure" : "")
+    }
+
+    /// What that cookie says.
+    static func binding(of request: Request) -> String? { request.cookie(name(request) + "-sign-in") }
 
     private static func setting(_ value: String, for request: Request, seconds: Int64) -> String {
         "\(name(request))=\(value); Path=/; HttpOnly; SameSite=Strict; Max-Age=\(seconds)"

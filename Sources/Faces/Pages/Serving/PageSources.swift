@@ -18,6 +18,8 @@ public struct PageSources: Sendable {
     public var backups: @Sendable () async throws -> [BackupRecord]?
     /// What else was asked for or decided, beside what the services' journals tell.
     public var decided: @Sendable () async throws(Failure) -> [AuditPage.Line]
+    /// Where people can sign in beside with tokens.
+    public var signIn: SignInWays
     /// What else is to be said of Serin's own health.
     public var checks: @Sendable () async -> [HealthPage.Check]
     /// The state folder, for commands to copy; empty for the usual one.
@@ -33,7 +35,8 @@ public struct PageSources: Sendable {
         },
         backups: @escaping @Sendable () async throws -> [BackupRecord]? = { nil },
         decided: @escaping @Sendable () async throws(Failure) -> [AuditPage.Line] = { () throws(Failure) in [] },
-        checks: @escaping @Sendable () async -> [HealthPage.Check] = { [] }, stateFolder: String = "", hosts: Set<String> = []
+        signIn: SignInWays = .none, checks: @escaping @Sendable () async -> [HealthPage.Check] = { [] }, stateFolder: String = "",
+        hosts: Set<String> = []
     ) {
         self.operations = operations
         self.now = now
@@ -41,6 +44,7 @@ public struct PageSources: Sendable {
         self.text = text
         self.backups = backups
         self.decided = decided
+        self.signIn = signIn
         self.checks = checks
         self.stateFolder = stateFolder
         self.hosts = hosts

@@ -5,7 +5,7 @@ internal import SerinPolicies
 internal import SerinRecords
 internal import SerinRollouts
 
-// The pages beside those of rollouts, and the sign-in.
+// The pages beside those of rollouts.
 extension Pages {
     func backups(_ request: Request, _: [String]) async throws -> Response {
         let visit = try visit(request)
@@ -58,49 +58,5 @@ extension Pages {
         let tone: Tone = isLate || !status.isWatched ? .warn : .good
         return HealthPage.Check(
             name, tone, "\(status.id) is live, \(polled), \(journal)" + (status.isWatched ? "" : ", not watched"))
-    }
-
-    func signInForm(_ request: Request, _: [String]) async throws -> Response {
-        let visit = try visit(request)
-        let page = SignInPage(target: place(request.parameter("to")), complaint: nil, visit: visit)
-        return PageAnswer.page(page.markup, nonce: visit.nonce)
-    }
-
-    func signIn(_ request: Request, _: [String]) async throws -> Response {
-        guard sessions.isOwnForm(request) else {
-            throw Problem(.forbidden, "this was not sent by the form of these pages", hint: "open /sign-in again")
-        }
-        let form = FormBody(request.body)
-        let target = place(form["to"])
-        // Why a token is not good is for the log alone: the same words for every reason.
-        let cookie: String?
-        do throws(Problem) { cookie = try await sessions.open(form["token"] ?? "", request) } catch {
-            guard error.kind == .unidentified || error.kind == .forbidden else { throw error }
-            cookie = nil
-        }
-        guard let cookie else {
-            let visit = try visit(request)
-            let page = SignInPage(target: target, complaint: "This token is not good.", visit: visit)
-            return PageAnswer.page(page.markup, nonce: visit.nonce, status: 401)
-        }
-        return PageAnswer.redirect(to: target, headers: [Request.Pair("Set-Cookie", cookie)])
-    }
-
-    func signOut(_ request: Request, _: [String]) async throws -> Response {
-        guard sessions.isOwnForm(request) else {
-            throw Problem(.forbidden, "this was not sent by a form of these pages", hint: "open the page again")
-        }
-        return PageAnswer.redirect(to: "/sign-in", headers: [Request.Pair("Set-Cookie", sessions.close(request))])
-    }
-
-    /// A place of this site and no other: one slash at the beginning, and only characters that a path may hold as they are.
-    private func place(_ text: String?) -> String {
-        guard let text, text.hasPrefix("/"), !text.hasPrefix("//"), text.utf8.count <= 300,
-            text.utf8.allSatisfy({
-                (0x30...0x39).contains($0) || (0x41...0x5A).contains($0) || (0x61...0x7A).contains($0)
-                    || "/._-~%".utf8.contains($0)
-            })
-        else { return "/" }
-        return text
     }
 }

@@ -37,6 +37,8 @@ public struct Pages: Sendable {
         ] + [.halt, .hold, .resume, .promote, .rollback, .approve].compactMap(ask) + [
             route("GET", "/sign-in", "the form to sign in", .open, signInForm),
             route("POST", "/sign-in", "sign in with a token", .open, signIn),
+            route("GET", "/sign-in/{issuer}", "sign in at an issuer of identity tokens", .open, beginSignIn),
+            route("GET", "/sign-in/{issuer}/back", "come back from there", .open, finishSignIn),
             route("POST", "/sign-out", "sign out", .open, signOut),
         ]
     }

@@ -29,6 +29,8 @@ struct PageFrame {
     var visit: Visit
     /// Where the page's changes come from while it is open; nil for a page that does not change by itself.
     var stream: Link?
+    /// Where it leads by itself; nil for a page that stays.
+    var next: Link?
 
     /// A whole page around its content.
     func page(@MarkupBuilder content: () -> Markup) -> Markup {
@@ -59,6 +61,7 @@ struct PageFrame {
         if stream != nil {
             Tag.noscript { Tag.meta(Attribute(.httpEquiv, "refresh"), Attribute(.content, "30")) }
         }
+        if let next { Tag.meta(Attribute(.httpEquiv, "refresh"), Attribute(.content, "0;url=\(next.text)")) }
         Tag.title(text: "\(title) · Serin")
         Tag.link(Attribute(.rel, "icon"), .href(.noIcon))
         Tag.style(Attribute(.nonce, visit.nonce)) { Markup(constant: stylesheet) }

@@ -1,12 +1,14 @@
 /// The page on which one signs in.
 public struct SignInPage: Sendable {
-    let target: String
+    let target: Link
+    let issuers: [String]
     let complaint: String?
     let visit: Visit
 
-    /// A page that leads to a place of this site after the sign-in.
-    public init(target: String, complaint: String?, visit: Visit) {
+    /// A page that leads to a place of this site after the sign-in, with a token or at one of these issuers.
+    public init(target: Link, issuers: [String] = [], complaint: String?, visit: Visit) {
         self.target = target
+        self.issuers = issuers
         self.complaint = complaint
         self.visit = visit
     }
@@ -22,9 +24,16 @@ public struct SignInPage: Sendable {
                         complaint
                     }
                 }
+                for issuer in issuers {
+                    Tag.p {
+                        Tag.a(
+                            .href(Link("sign-in", issuer, query: [(name: "to", value: target.text)])),
+                            text: "Sign in with \(issuer)")
+                    }
+                }
                 Tag.form(Attribute(.method, "post"), .action(Link("sign-in"))) {
                     formToken(visit)
-                    Tag.input(Attribute(.type, "hidden"), Attribute(.name, "to"), Attribute(.value, target))
+                    Tag.input(Attribute(.type, "hidden"), Attribute(.name, "to"), Attribute(.value, target.text))
                     Tag.div(.class("field")) {
                         Tag.label(Attribute(.for, "token"), text: "Token")
                         Tag.input(
@@ -50,9 +59,11 @@ public struct NoticePage: Sendable {
     let text: String
     let hint: String?
     let visit: Visit
+    let next: Link?
 
-    /// A notice.
-    public init(title: String, text: String, hint: String?, visit: Visit) {
+    /// A notice; with a place to go on to, it leads there by itself.
+    public init(title: String, text: String, hint: String?, visit: Visit, next: Link? = nil) {
+        self.next = next
         self.title = title
         self.text = text
         self.hint = hint
@@ -61,14 +72,14 @@ public struct NoticePage: Sendable {
 
     /// The page.
     public var markup: Markup {
-        PageFrame(title: title, place: nil, visit: visit).page {
+        PageFrame(title: title, place: nil, visit: visit, next: next).page {
             Tag.h1 {
-                Tone.warn.icon
+                next == nil ? Tone.warn.icon : Tone.good.icon
                 title
             }
             Tag.p(.class("notice"), Attribute(.role, "alert"), text: text)
             if let hint { Tag.p(text: hint) }
-            Tag.p { Tag.a(.href(Link("")), text: "To the services") }
+            Tag.p { Tag.a(.href(next ?? Link("")), text: next == nil ? "To the services" : "Go on") }
         }
     }
 }

@@ -82,6 +82,7 @@ final class HouseRules: SyntaxVisitor {
 
     override func visit(_ node: FunctionCallExprSyntax) -> SyntaxVisitorContinueKind {
         let called = node.calledExpression.trimmedDescription
+        if isSource { checkCharacters(node) }
         let isDriver = path.hasPrefix("Sources/Controller/") || path.hasPrefix("Sources/serin/") || !isSource
         if called == "Task", !isDriver {
             report("unstructured-task", "'Task {' belongs to Controller and the executable", at: node)
@@ -95,6 +96,38 @@ final class HouseRules: SyntaxVisitor {
         }
         return .visitChildren
     }
+
+    /// Strings compare by Characters, in which an accent behind a mark or CR before LF hides it; who reads the text sees it all the same.
+    private func checkCharacters(_ call: FunctionCallExprSyntax) {
+        guard let access = call.calledExpression.as(MemberAccessExprSyntax.self), let base = access.base,
+            let first = call.arguments.first
+        else { return }
+        // What is looked at by scalars or bytes is meant to be.
+        let text = base.trimmedDescription
+        if text.contains("unicodeScalars") || text.contains("utf8") { return }
+        let literal = first.expression.as(StringLiteralExprSyntax.self)?.trimmedDescription
+        let isMark = literal.map { HouseRules.marks.contains($0) } ?? false
+        let instead: String? =
+            switch (access.declName.baseName.text, first.label?.text) {
+            case ("replacing", nil) where call.arguments.dropFirst().first?.label?.text == "with": "rewriting"
+            case ("reduce", "into") where literal == "\"\"": "rewriting"
+            case ("split", "separator") where isMark: "parts' or 'textLines"
+            // A way upwards is found by bytes, as the system finds it.
+            case ("contains", nil) where literal == #""..""# && text.contains("split("): "parts"
+            case ("contains", nil) where literal == #""/""#: "has"
+            case ("contains", nil) where isMark: "has"
+            case ("firstIndex", "of") where isMark, ("lastIndex", "of") where isMark: "unicodeScalars"
+            default: nil
+            }
+        guard let instead else { return }
+        let name = access.declName.baseName.text
+        report("by-character", "'\(name)' does not see a mark beside an accent, nor LF behind CR: '\(instead)'", at: call)
+    }
+
+    /// Literals that quote, escape or end a line.
+    private static let marks: Set<String> = [
+        #""\n""#, #""\r""#, #""\r\n""#, #""\"""#, #""'""#, #""\\""#, #""`""#, #""\0""#,
+    ]
 
     override func visit(_ node: MemberAccessExprSyntax) -> SyntaxVisitorContinueKind {
         let text = node.trimmedDescription

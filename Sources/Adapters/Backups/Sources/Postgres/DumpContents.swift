@@ -2,17 +2,17 @@ internal import SerinDatabase
 internal import SerinModel
 internal import SerinProcesses
 
-/// The contents of an archive that comes as a stream: lists them from its beginning, which is kept, and leaves out what the archive
-/// says about extensions that are there already. Only their owner may comment on them, and that is a superuser.
+/// The contents of an archive that comes as a stream: lists them from its beginning, which is kept, and leaves out what makes the
+/// extensions and schemas that are there already. Only its owner may comment on an extension, and that is a superuser.
 final class DumpContents {
     let program: Program
     let stream: ProgramStream
     private(set) var kept: [UInt8] = []
-    private let extensions: [String]
+    private let present: [String]
     private let folder: TemporaryFolder
 
     init(_ client: PostgresClient, _ target: RestoreTarget, stop: StopSignal) throws(Failure) {
-        extensions = target.extensions
+        present = target.present
         folder = try TemporaryFolder(in: target.scratch)
         var program = client.program("pg_restore", ["--list"])
         program.outputLimit = 1 << 24
@@ -36,15 +36,15 @@ final class DumpContents {
         guard stream.end?.termination == .exited(0), let text = stream.end?.diagnostics else {
             throw Failure(.invalid, "the contents of the dump cannot be listed: \(stream.end?.words ?? "")")
         }
-        return try DumpContents.write(text, without: extensions, in: folder.path)
+        return try DumpContents.write(text, without: present, in: folder.path)
     }
 
-    /// Writes a list without what it names of extensions.
-    static func write(_ list: String, without extensions: [String], in folder: String) throws(Failure) -> String {
-        let marks = extensions.flatMap { name in
-            [" EXTENSION - \(name) ", " COMMENT - EXTENSION \(name) ", " COMMENT - EXTENSION \(sqlName(name)) "]
+    /// Writes a list without the entries that begin so: `4; 2615 16385 SCHEMA - app owner` is `SCHEMA - app `.
+    static func write(_ list: String, without present: [String], in folder: String) throws(Failure) -> String {
+        let lines = list.textLines().filter { line in
+            let words = line.split(separator: " ", maxSplits: 3)
+            return words.count < 4 || line.hasPrefix(";") || !present.contains { "\(words[3]) ".hasPrefix($0) }
         }
-        let lines = list.split(separator: "\n").filter { line in !marks.contains { "\(line) ".contains($0) } }
         let path = folder + "/list"
         try writeFile(path, Array((lines.joined(separator: "\n") + "\n").utf8))
         return path

@@ -7,8 +7,8 @@ internal import SerinModel
 /// a dump is taken out, so that the whole can be framed anew. Where `psql` and this scanner could read a text differently, and
 /// `pg_dump` never writes such a text, it is refused. On the way the rows of each `COPY` are counted.
 struct DumpScanner {
-    /// Rows seen in the data of `COPY`, by the table as it is written there.
-    private(set) var rows: [String: Int64] = [:]
+    /// Rows seen in the data of `COPY`, by the bytes of the table's name as it is written there.
+    private(set) var rows: [[UInt8]: Int64] = [:]
     /// Whether the last words were those that end a dump.
     private(set) var isComplete = false
 
@@ -38,7 +38,7 @@ struct DumpScanner {
     private var last: UInt8 = 0x0A
     private var beforeLast: UInt8 = 0x0A
     private var hasEscapesBefore = false
-    private var table = ""
+    private var table: [UInt8] = []
     private var comment: [UInt8] = []
     private var line = 1
 
@@ -124,10 +124,10 @@ struct DumpScanner {
     /// Whether the command is known; what may pass of it is nothing.
     private mutating func judgeCommand() throws(Failure) -> Bool {
         guard held.last == 0x0A || held.count > 200 else { return false }
-        let words = String(decoding: held, as: UTF8.self).split { $0 == " " || $0.isNewline }
+        let words = held.split { $0 == 0x20 || $0 == 0x0A }
         let isFrame =
-            words.count == 2 && (words[0] == "\\restrict" || words[0] == "\\unrestrict") && held.last == 0x0A
-            && words[1].utf8.allSatisfy { isNamePart($0) && $0 < 0x80 }
+            words.count == 2 && (words[0].elementsEqual("\\restrict".utf8) || words[0].elementsEqual("\\unrestrict".utf8))
+            && held.last == 0x0A && words[1].allSatisfy { isNamePart($0) && $0 < 0x80 }
         guard isFrame, last == 0x0A, statement.isEmpty else { throw denied("is a command to psql, which pg_dump never writes") }
         line += 1
         held = []
@@ -218,6 +218,8 @@ struct DumpScanner {
         case 0x22: state = .identifier
         case 0x2D where last == 0x2D, 0x2A where last == 0x2F:
             statement.removeLast()
+            // It parts words, as a space does.
+            statement.add(0x20)
             hasEscapesBefore = isAfterEscapes
             comment = []
             return enter(byte == 0x2D ? .lineComment : .blockComment(depth: 1))
@@ -240,7 +242,7 @@ struct DumpScanner {
         let ended = statement
         statement = SQLStatement()
         tag = []
-        if ended.firstWord == "copy" {
+        if ended.isCopy {
             guard let name = ended.copiedTable else { throw denied("has a COPY that pg_dump never writes") }
             table = name
             rows[table, default: 0] += 0
@@ -296,27 +298,27 @@ struct SQLStatement {
         return word == Array("end".utf8) ? -1 : 0
     }
 
-    private var text: String { String(decoding: beginning, as: UTF8.self) }
-
-    var firstWord: String { text.prefix { !$0.isWhitespace && $0 != "(" && $0 != "\"" }.lowercased() }
+    /// Whether its first word is `COPY`, whatever stands behind that.
+    var isCopy: Bool { beginning.prefix { isNamePart($0) }.map { $0 | 0x20 } == Array("copy".utf8) }
 
     /// The table of `COPY table (columns) FROM stdin`; nil for any other form.
-    var copiedTable: String? {
-        let closing = String(decoding: end, as: UTF8.self).lowercased().split { $0.isWhitespace }
-        guard closing.suffix(2) == ["from", "stdin"] else { return nil }
-        var name: [Character] = []
+    var copiedTable: [UInt8]? {
+        let closing = end.map(lower).split(whereSeparator: isSpace).suffix(2).map { Array($0) }
+        guard closing == [Array("from".utf8), Array("stdin".utf8)] else { return nil }
+        var name: [UInt8] = []
         var isQuoted = false
-        for character in text.dropFirst(4).drop(while: { $0.isWhitespace }) {
-            if character == "\"" { isQuoted.toggle() }
-            if !isQuoted, character == "(" || character.isWhitespace { break }
-            name.append(character)
+        for byte in beginning.dropFirst(4).drop(while: isSpace) {
+            if byte == 0x22 { isQuoted.toggle() }
+            if !isQuoted, byte == 0x28 || isSpace(byte) { break }
+            name.append(byte)
         }
-        return name.isEmpty ? nil : String(name)
+        return name.isEmpty ? nil : name
     }
 
     var changesQuoting: Bool {
-        let words = text.lowercased().split { $0.isWhitespace || $0 == "=" || $0 == "'" }
-        return words.first == "set" && words.contains("standard_conforming_strings") && words.last != "on"
+        let words = beginning.map(lower).split { isSpace($0) || "='\"".utf8.contains($0) }.map { Array($0) }
+        return words.first == Array("set".utf8) && words.contains(Array("standard_conforming_strings".utf8))
+            && words.last != Array("on".utf8)
     }
 }
 
@@ -326,5 +328,7 @@ private func isDigit(_ byte: UInt8) -> Bool { (0x30...0x39).contains(byte) }
 private func isNamePart(_ byte: UInt8) -> Bool {
     (0x41...0x5A).contains(byte) || (0x61...0x7A).contains(byte) || isDigit(byte) || byte == 0x5F || byte >= 0x80
 }
+
+private func lower(_ byte: UInt8) -> UInt8 { (0x41...0x5A).contains(byte) ? byte | 0x20 : byte }
 
 private func isSpace(_ byte: UInt8) -> Bool { byte == 0x20 || (0x09...0x0D).contains(byte) }

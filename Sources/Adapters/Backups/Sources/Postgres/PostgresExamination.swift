@@ -60,7 +60,7 @@ final class ArchiveExamination: PlainConsumer {
         findings.checks.append(
             BackupCheck("complete reading", passed: isRead, detail: "pg_restore: \(words(of: reader))"))
         let contents = lister.end?.termination == .exited(0) ? lister.end?.diagnostics ?? "" : ""
-        findings.checks.append(TableOfContents(contents).check(against: product.rows))
+        findings.checks.append(TableOfContents(contents).check(against: product))
         findings.evidence = [try client.evidence(of: reading, reader), try evidenceOfListing(contents)]
         return findings
     }
@@ -87,31 +87,33 @@ private func words(of stream: ProgramStream) -> String {
     return end.words + (said.isEmpty ? "" : ": \(said)")
 }
 
-/// What `pg_restore --list` prints.
+/// What `pg_restore --list` prints: a line an entry, `number; two numbers, kind, schema, name and owner`, with nothing to part names
+/// that hold spaces.
 struct TableOfContents {
     private let lines: [Substring]
 
-    init(_ text: String) { lines = text.split(whereSeparator: \.isNewline).filter { !$0.hasPrefix(";") } }
+    init(_ text: String) { lines = text.textLines().filter { !$0.begins(with: ";") } }
 
     /// Whether it names every table of a manifest, with data where rows were counted.
-    func check(against rows: RowManifest?) -> BackupCheck {
-        guard let rows else {
+    func check(against product: SourceProduct) -> BackupCheck {
+        guard let rows = product.rows else {
             return BackupCheck("table of contents", passed: !lines.isEmpty, detail: "\(lines.count) entries")
         }
-        var named: Set<String> = []
+        // By bytes: names that Swift takes for equal are those of two tables.
+        var whole: Set<[UInt8]> = []
+        var withoutLastWord: Set<[UInt8]> = []
         for line in lines {
-            for kind in [" TABLE DATA ", " TABLE "] {
-                guard let place = line.range(of: kind) else { continue }
-                // The owner's name follows, without which the rest is schema and table.
-                var words = line[place.upperBound...].split(separator: " ", omittingEmptySubsequences: false)
-                if words.count > 2 { words.removeLast() }
-                named.insert(kind + words.joined(separator: " "))
-                break
-            }
+            guard let entry = line.parts(at: " ", most: 4).last.map({ Array($0.utf8) }) else { continue }
+            whole.insert(entry)
+            withoutLastWord.insert(Array(entry.prefix(upTo: entry.lastIndex(of: 0x20) ?? entry.endIndex)))
+        }
+        let owners = (product.server?.owners ?? []).map { TableOfContents.printed($0.role) }
+        func names(_ kind: String, _ table: RowManifest.Table) -> Bool {
+            let name = TableOfContents.printed("\(kind) \(table.schema) \(table.table)")
+            return withoutLastWord.contains(name) || owners.contains { whole.contains(name + [0x20] + $0) }
         }
         let missing = rows.tables.filter { table in
-            let name = "\(table.schema) \(table.table)"
-            return !named.contains(" TABLE DATA " + name) && (table.count > 0 || !named.contains(" TABLE " + name))
+            !names("TABLE DATA", table) && (table.count > 0 || !names("TABLE", table))
         }
         return BackupCheck(
             "table of contents", passed: missing.isEmpty && !(lines.isEmpty && !rows.tables.isEmpty),
@@ -119,18 +121,9 @@ struct TableOfContents {
                 ? "\(lines.count) entries, \(rows.tables.count) tables"
                 : "missing: " + missing.prefix(5).map { "\($0.schema).\($0.table)" }.joined(separator: ", "))
     }
-}
 
-extension Substring {
-    fileprivate func range(of text: String) -> Range<Index>? {
-        let wanted = Array(text.utf8)
-        var start = utf8.startIndex
-        while start < utf8.endIndex {
-            if utf8[start...].starts(with: wanted) { return start..<utf8.index(start, offsetBy: wanted.count) }
-            start = utf8.index(after: start)
-        }
-        return nil
-    }
+    /// A name as it is printed: the ends of lines are spaces.
+    private static func printed(_ name: String) -> [UInt8] { name.utf8.map { $0 == 0x0A || $0 == 0x0D ? 0x20 : $0 } }
 }
 
 /// Judges SQL text by its end, its rows and by what must not be in it.
@@ -160,7 +153,7 @@ final class TextExamination: PlainConsumer {
             let names = [table.schema, sqlName(table.schema)].flatMap { schema in
                 [table.table, sqlName(table.table)].map { "\(schema).\($0)" }
             }
-            return (names.compactMap { scanner.rows[$0] }.first ?? 0) != table.count
+            return (names.compactMap { scanner.rows[Array($0.utf8)] }.first ?? 0) != table.count
         }
         return BackupCheck(
             "rows", passed: wrong.isEmpty,
@@ -197,7 +190,7 @@ final class FolderExamination: PlainConsumer {
                 try stream.readAll { (piece) throws(Failure) in if bytes.count < 1 << 24 { bytes += piece } }
                 findings.checks.append(
                     name == "table of contents"
-                        ? TableOfContents(String(decoding: bytes, as: UTF8.self)).check(against: product.rows)
+                        ? TableOfContents(String(decoding: bytes, as: UTF8.self)).check(against: product)
                         : BackupCheck(name, passed: true, detail: "pg_restore: \(words(of: stream))"))
             } catch {
                 guard stream.end?.isStatement == true else { throw error }

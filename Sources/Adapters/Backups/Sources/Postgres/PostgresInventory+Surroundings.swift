@@ -22,28 +22,38 @@ extension PostgresInventory {
 
     /// Objects that a dump holds, as `owner` and `schema` (their number). Of tables alone nothing else is dumped.
     private func owned(_ selection: PostgresSelection) -> String {
+        // What the server makes by itself for another object has the owner that the server gives it: the constructors of a range belong
+        // to the first superuser. With the members of extensions it is in no dump.
+        func isDumped(_ catalogue: String, _ object: String) -> String {
+            """
+            \(Self.isOurs) AND NOT EXISTS (SELECT FROM pg_depend d
+                WHERE d.classid = '\(catalogue)'::regclass AND d.objid = \(object).oid AND d.deptype IN ('e', 'i'))
+            """
+        }
         let tables = """
             SELECT c.relowner AS owner, n.oid AS schema FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace
             WHERE c.relkind IN ('r', 'p', 'v', 'm', 'S', 'f') AND c.relpersistence <> 't' AND \(selection.condition)
-            AND \(Self.isOurs) AND NOT EXISTS (SELECT FROM pg_depend d
-                WHERE d.classid = 'pg_class'::regclass AND d.objid = c.oid AND d.deptype = 'e')
+            AND \(isDumped("pg_class", "c"))
             """
         guard selection.tables.isEmpty else { return tables }
         let schemas =
             selection.schemas.isEmpty ? "true" : "n.nspname IN (\(selection.schemas.map(sqlText).joined(separator: ", ")))"
-        func others(_ catalogue: String, _ owner: String, _ schema: String, _ condition: String) -> String {
-            """
-            UNION ALL SELECT o.\(owner), n.oid FROM \(catalogue) o JOIN pg_namespace n ON n.oid = \(schema)
-            WHERE \(condition) AND \(schemas) AND \(Self.isOurs) AND NOT EXISTS (SELECT FROM pg_depend d
-                WHERE d.classid = '\(catalogue)'::regclass AND d.objid = o.oid AND d.deptype = 'e')
-            """
-        }
-        return [
-            tables, others("pg_proc", "proowner", "o.pronamespace", "true"),
-            others("pg_type", "typowner", "o.typnamespace", "o.typrelid = 0 AND o.typelem = 0"),
+        let others = [
+            ("pg_proc", "proowner", "pronamespace"), ("pg_type", "typowner", "typnamespace"),
+            ("pg_operator", "oprowner", "oprnamespace"), ("pg_opclass", "opcowner", "opcnamespace"),
+            ("pg_opfamily", "opfowner", "opfnamespace"), ("pg_collation", "collowner", "collnamespace"),
+            ("pg_conversion", "conowner", "connamespace"), ("pg_ts_config", "cfgowner", "cfgnamespace"),
+            ("pg_ts_dict", "dictowner", "dictnamespace"), ("pg_statistic_ext", "stxowner", "stxnamespace"),
+            ("pg_namespace", "nspowner", "oid"),
+        ].map { catalogue, owner, schema in
             // Of the schema that every database has no owner is dumped, unless it was given another one.
-            others("pg_namespace", "nspowner", "o.oid", "NOT (o.nspname = 'public' AND (o.nspowner = 10 OR o.nspowner = 6171))"),
-        ].joined(separator: "\n")
+            let isUsual = "NOT (o.nspname = 'public' AND (o.nspowner = 10 OR o.nspowner = 6171))"
+            return """
+                UNION ALL SELECT o.\(owner), n.oid FROM \(catalogue) o JOIN pg_namespace n ON n.oid = o.\(schema)
+                WHERE \(catalogue == "pg_namespace" ? isUsual : "true") AND \(schemas) AND \(isDumped(catalogue, "o"))
+                """
+        }
+        return ([tables] + others).joined(separator: "\n")
     }
 
     private static let isOurs = "n.nspname !~ '^pg_' AND n.nspname <> 'information_schema'"
@@ -80,6 +90,13 @@ extension PostgresInventory {
             \(selection.part == nil ? "" : "AND \(part)") ORDER BY 1
             """)
     }
+
+    /// Asks for the schemas of merges, by the mark that each bears.
+    static let merges =
+        "SELECT nspname FROM pg_namespace WHERE obj_description(oid, 'pg_namespace') = \(sqlText(TableMerge.mark))"
+
+    /// The schemas that merges which were killed have left, or one uses.
+    func leftMerges() throws(Failure) -> [String] { try texts("\(Self.merges) ORDER BY 1") }
 
     /// Sequences that stand before the largest value of their column, and indexes that are not valid.
     func flaws(_ condition: String = "true") throws(Failure) -> [String] {

@@ -30,7 +30,7 @@ struct PostgresInventory {
         for row in names {
             guard !stop() else { throw Failure(.transient, "the count of rows was given up") }
             guard row.count == 2, let schema = row[0], let name = row[1] else { continue }
-            if without.contains(where: { $0.schema == schema && $0.name == name }) {
+            if without.contains(where: { $0.schema.isExactly(schema) && $0.name.isExactly(name) }) {
                 tables.append(RowManifest.Table(schema: schema, table: name, count: 0))
                 continue
             }
@@ -55,7 +55,7 @@ struct PostgresInventory {
             """)
         var revisions: [String] = []
         for schema in tables.compactMap({ $0.first ?? nil })
-        where !without.contains(where: { $0.schema == schema && $0.name == "alembic_version" }) {
+        where !without.contains(where: { $0.schema.isExactly(schema) && $0.name == "alembic_version" }) {
             revisions += try session.rows("SELECT version_num FROM \(sqlName(schema)).alembic_version ORDER BY 1").compactMap {
                 $0.first ?? nil
             }
@@ -89,6 +89,19 @@ struct PostgresInventory {
             WHERE n.nspname !~ '^pg_' AND n.nspname NOT IN (SELECT nspname FROM part)
             """)
         return (extensions + schemas).compactMap { $0.first ?? nil }
+    }
+
+    /// The extensions of the database but for the one that every database has, in the order in which they were made.
+    func extensions() throws(Failure) -> [DumpExtension] {
+        try session.rows(
+            """
+            SELECT e.extname, n.nspname FROM pg_extension e JOIN pg_namespace n ON n.oid = e.extnamespace
+            WHERE e.extname <> 'plpgsql' ORDER BY e.oid
+            """
+        ).compactMap { row in
+            guard row.count == 2, let name = row[0], let schema = row[1] else { return nil }
+            return DumpExtension(name: name, schema: schema)
+        }
     }
 
     /// A digest over tables, columns, constraints and indexes.

@@ -60,15 +60,20 @@ public struct PostgresLogical: BackupSource {
                 )
             }
         }
+        for schema in try PostgresInventory(session, patience: environment.deadline).leftMerges() {
+            remarks.append(
+                "the schema \(schema) is of a merge that was killed, or still works, and is dumped with the rest; the role that restores "
+                    + "removes it at the next backup or restore, or by hand: DROP SCHEMA \(sqlName(schema)) CASCADE")
+        }
         if let part = selection.part {
             remarks.append(
                 "only a part of the database is dumped, \(part.words): it is restored beside the live one, from which rows can be "
                     + "merged back, and takes no live one's place")
             let open = try PostgresInventory(session, patience: environment.deadline).openKeys(of: selection)
             if !open.isEmpty {
-                let place = settings.format == .plain ? "which a dump in text form cannot be restored with" : "which are left out"
                 remarks.append(
-                    "foreign keys refer to rows that are not dumped, \(place): \(open.prefix(5).joined(separator: ", "))")
+                    "foreign keys refer to rows that are not dumped, and are left out by a restore: \(open.prefix(5).joined(separator: ", "))"
+                )
             }
         }
         return SourceProbe(
@@ -179,7 +184,7 @@ public struct PostgresLogical: BackupSource {
         case .custom: return try ArchiveRestoration(client, target, isTar: false, openKeys, stop: stop)
         case .tar: return try ArchiveRestoration(client, target, isTar: true, openKeys, stop: stop)
         case .directory: return try FolderRestoration(client, target, openKeys, stop: stop)
-        case .plain: return try TextRestoration(client, target, stop: stop)
+        case .plain: return try TextRestoration(client, target, openKeys, stop: stop)
         case nil: throw unknown(product.tool)
         }
     }

@@ -20,8 +20,8 @@ extension RestoreTarget {
     }
 }
 
-/// The foreign keys of a dump of a part that refer to rows which it does not hold. They may fail, and nothing else may: what
-/// `pg_restore` counts as failed must be as many as those of them that are missing afterwards.
+/// The foreign keys of a dump of a part that refer to rows which it does not hold. They may fail, and nothing else may: what the
+/// program says to have failed must be as often as there are of them missing afterwards.
 struct OpenKeys {
     private let names: [String]
 
@@ -35,15 +35,25 @@ struct OpenKeys {
     /// Whether an end may be judged by what is missing.
     func mayExplain(_ end: StreamEnd?) -> Bool { !isEmpty && OpenKeys.ignored(end) != nil }
 
+    /// How many entries `pg_restore`, or statements `psql`, failed at and went on.
     private static func ignored(_ end: StreamEnd?) -> Int? {
-        guard let end, end.termination == .exited(1) else { return nil }
-        let count = end.diagnostics.split(separator: "errors ignored on restore: ").last
-        return count.flatMap { Int($0.prefix { $0.isNumber }) }
+        guard let end else { return nil }
+        switch end.termination {
+        case .exited(0):
+            let count = end.diagnostics.split(whereSeparator: \.isNewline).count {
+                $0.hasPrefix("psql:<stdin>:") && $0.contains(": ERROR: ")
+            }
+            return count > 0 ? count : nil
+        case .exited(1):
+            let count = end.diagnostics.split(separator: "errors ignored on restore: ").last
+            return count.flatMap { Int($0.prefix { $0.isNumber }) }
+        case .exited, .signalled, .timedOut: return nil
+        }
     }
 
     /// - Returns: What was left out; nil where nothing was.
     func judge(_ end: StreamEnd?, _ client: PostgresClient) throws(Failure) -> BackupCheck? {
-        guard let ignored = OpenKeys.ignored(end) else { return nil }
+        guard !isEmpty, let ignored = OpenKeys.ignored(end) else { return nil }
         let made = try client.session(RestoreInspection.purpose).rows(
             """
             SELECT format('%I.%I.%I', n.nspname, c.relname, k.conname) FROM pg_constraint k
@@ -54,7 +64,7 @@ struct OpenKeys {
         guard missing.count == ignored else {
             throw Failure(
                 .invalid,
-                "pg_restore failed \(ignored) times, and \(missing.count) foreign keys to rows outside the dump account for it: "
+                "the restore failed \(ignored) times, and \(missing.count) foreign keys to rows outside the dump account for it: "
                     + "\(end?.diagnostics.suffix(1000) ?? "")")
         }
         return BackupCheck(
@@ -89,8 +99,8 @@ extension Failure {
     }
 }
 
-/// Lets `pg_restore` restore an archive as it comes. Where the database has extensions already, the archive's contents, which stand
-/// first in it, are listed before, and what it says about those is left out.
+/// Lets `pg_restore` restore an archive as it comes. Where the database has extensions or schemas already, the archive's contents, which
+/// stand first in it, are listed before, and what makes those is left out.
 final class ArchiveRestoration: PlainConsumer {
     private let client: PostgresClient
     private let target: RestoreTarget
@@ -110,7 +120,7 @@ final class ArchiveRestoration: PlainConsumer {
         self.target = target
         self.stop = stop
         mayEndEarly = isTar || !target.tables.isEmpty
-        guard target.extensions.isEmpty else {
+        guard target.present.isEmpty else {
             let contents = try DumpContents(client, target, stop: stop)
             self.contents = contents
             (program, stream) = (contents.program, contents.stream)
@@ -184,12 +194,12 @@ final class FolderRestoration: PlainConsumer {
         guard unpacked.passed else { throw Failure(.invalid, "the files of the dump cannot be unpacked: \(unpacked.detail)") }
         var arguments = try target.arguments(client, openKeys) + ["--jobs=\(max(1, target.jobs))"]
         let list = try TemporaryFolder(in: target.scratch)
-        if !target.extensions.isEmpty {
+        if !target.present.isEmpty {
             var listing = client.program("pg_restore", ["--list", folder.path])
             listing.outputLimit = 1 << 24
             let (text, _) = try client.output(listing, stop: stop)
             let file = try DumpContents.write(
-                String(decoding: text, as: UTF8.self), without: target.extensions, in: list.path)
+                String(decoding: text, as: UTF8.self), without: target.present, in: list.path)
             arguments.append("--use-list=\(file)")
         }
         arguments.append(folder.path)
@@ -204,16 +214,18 @@ final class FolderRestoration: PlainConsumer {
     }
 }
 
-/// Lets `psql` run SQL text, in one transaction, within a frame in which it takes no commands of its own.
+/// Lets `psql` run SQL text, in one transaction, within a frame in which it takes no commands of its own. Where foreign keys may fail,
+/// each statement is taken back by itself.
 final class TextRestoration: PlainConsumer {
     private let client: PostgresClient
     private let program: Program
     private let stream: ProgramStream
     private let key: String
+    private let openKeys: OpenKeys
     private var scanner = DumpScanner()
 
-    init(_ client: PostgresClient, _ target: RestoreTarget, stop: StopSignal) throws(Failure) {
-        guard target.extensions.isEmpty else {
+    init(_ client: PostgresClient, _ target: RestoreTarget, _ openKeys: OpenKeys, stop: StopSignal) throws(Failure) {
+        guard target.present.isEmpty else {
             throw Failure(
                 .invalid, "a dump in text form makes its extensions itself, and cannot be restored over a template that has them",
                 hint: "leave restore.template out, or make dumps of the format custom")
@@ -226,12 +238,16 @@ final class TextRestoration: PlainConsumer {
         }
         _ = try client.trustedVersion(of: "psql", stop: stop)
         self.client = client
-        program = client.program(
+        self.openKeys = openKeys
+        var program = client.program(
             "psql",
             [
-                "--no-psqlrc", "--quiet", "--no-password", "--set=ON_ERROR_STOP=1", "--single-transaction", "--output=/dev/null",
-                "--dbname=\(client.databaseArgument)", "--file=-",
+                "--no-psqlrc", "--quiet", "--no-password",
+                openKeys.isEmpty ? "--set=ON_ERROR_STOP=1" : "--set=ON_ERROR_ROLLBACK=on", "--single-transaction",
+                "--output=/dev/null", "--dbname=\(client.databaseArgument)", "--file=-",
             ], deadline: target.deadline)
+        program.outputLimit = 1 << 20
+        self.program = program
         stream = try client.start(program, .writing, stop: stop)
         key = try randomName()
         try say("\\restrict \(key)\n")
@@ -256,8 +272,9 @@ final class TextRestoration: PlainConsumer {
             throw error
         }
         do throws(Failure) { try stream.finish() } catch { throw error.restoring }
+        let leftOut = try openKeys.judge(stream.end, client)
         return ConsumerFindings(
-            checks: [BackupCheck("restored", passed: true, detail: "psql: exit 0")],
+            checks: [BackupCheck("restored", passed: true, detail: "psql: exit 0")] + (leftOut.map { [$0] } ?? []),
             evidence: [try client.evidence(of: program, stream)])
     }
 

@@ -1,5 +1,6 @@
 internal import SerinCatalogue
 internal import SerinDatabase
+internal import SerinModel
 internal import SerinPolicies
 
 /// Which part of a database is dumped, and how it is said to `pg_dump` and to SQL. Names are exact: `pg_dump` takes patterns, so
@@ -12,7 +13,7 @@ struct PostgresSelection: Sendable, Hashable {
 
         /// `schema.table`, or a table of the schema `public`.
         init(_ text: String) {
-            let parts = text.split(separator: ".", maxSplits: 1, omittingEmptySubsequences: false).map(String.init)
+            let parts = text.parts(at: ".", most: 2, keepingEmpty: true).map(String.init)
             schema = parts.count == 2 ? parts[0] : "public"
             name = parts.last ?? text
         }

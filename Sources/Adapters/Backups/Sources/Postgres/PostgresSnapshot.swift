@@ -58,6 +58,7 @@ final class PostgresSnapshot {
         let owners = try inventory.owners(of: selection)
         source.owners = owners
         source.grantees = try inventory.grantees(of: selection).filter { name in !owners.contains { $0.role == name } }
+        source.extensions = try inventory.extensions()
         source.flaws = try inventory.flaws(selection.condition)
         server = source
         rows = try inventory.rows(selection.condition, without: selection.withoutRows, stop: { stop.isRaised })

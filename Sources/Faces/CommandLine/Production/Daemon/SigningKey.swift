@@ -1,4 +1,5 @@
 internal import Glibc
+internal import SerinAPI
 internal import SerinAccess
 internal import SerinCrypto
 internal import SerinModel
@@ -29,6 +30,14 @@ struct SigningKey: Sendable {
         }
     }
 
+    /// The public key of a state folder, 32 bytes. One that has none yet is not given one.
+    static func publicKey(of state: StateRoot) throws(Failure) -> [UInt8] {
+        let path = state.path + "/signing.key"
+        guard try contents(ofFile: path, limit: 100) != nil, let key = Hexadecimal.bytes(of: try SigningKey(of: state).publicKey)
+        else { throw Failure(.invalid, "there is no \(path)", hint: "name the public key by --key") }
+        return key
+    }
+
     private static func make(_ path: String) throws(Failure) {
         var text: [UInt8]
         do throws(CryptoError) { text = Array(Hexadecimal.text(of: try randomBytes(32)).utf8) + [0x0A] } catch {
@@ -52,6 +61,17 @@ struct SigningKey: Sendable {
     func signature(over bytes: [UInt8]) throws(Failure) -> String {
         do throws(CryptoError) { return Hexadecimal.text(of: try Ed25519.signature(of: bytes, seed: seed)) } catch {
             throw Failure(.transient, "cannot sign: \(error)")
+        }
+    }
+
+    /// Signs with the key of a state folder, which is made at the first use.
+    static func signer(of state: StateRoot) -> CheckpointAPI.Signer {
+        { text throws(Failure) in
+            let key = try SigningKey(of: state)
+            guard let number = Hexadecimal.bytes(of: key.publicKey),
+                let value = Hexadecimal.bytes(of: try key.signature(over: text))
+            else { throw Failure(.unknown, "a signature is no hexadecimal") }
+            return (number, value)
         }
     }
 

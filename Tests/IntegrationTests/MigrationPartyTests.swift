@@ -1,0 +1,78 @@
+import FoundationEssentials
+import Glibc
+import SerinModel
+import SerinProcesses
+import Testbed
+import Testing
+
+extension Integration {
+    /// The migration tool, or the server's process that works for it, is killed (signal 9) in the middle of a contract
+    /// revision. The program itself goes on.
+    @Suite(.serialized, .shopServer) struct MigrationParties {
+        /// Who is killed. A folder has no tool but the program itself.
+        enum Party: String, CaseIterable, CustomTestStringConvertible {
+            case tool
+            case backend
+
+            var testDescription: String { rawValue }
+            var tool: Shop.Tool { self == .tool ? .alembic : .folder }
+
+            /// Kills it, once the server sleeps in the middle of a revision.
+            func kill(_ shop: Shop) async throws {
+                let asleep = "SELECT min(pid) FROM pg_stat_activity WHERE wait_event = 'PgSleep'"
+                try await waitUntil("a revision in the middle", within: .seconds(90)) { try await !shop.sql(asleep).isEmpty }
+                switch self {
+                case .tool:
+                    let found = shop.programs()
+                    try #require(!found.isEmpty)
+                    for pid in found { Glibc.kill(pid, SIGKILL) }
+                case .backend:
+                    Glibc.kill(try #require(Int32(try await shop.sql(asleep))), SIGKILL)
+                    // The whole server restarts.
+                    try await waitUntil("the server is back", within: .seconds(90)) {
+                        do { return try await shop.sql("SELECT 1") == "1" } catch { return false }
+                    }
+                }
+            }
+        }
+
+        /// Longer than it takes to notice it, shorter than an orphan is waited for.
+        private let pause = ";\nSELECT pg_sleep(12)"
+
+        /// After a promotion, by `serin migrate up --contract`: nobody has let writes in before it was over, and it is repeated.
+        @Test(arguments: Party.allCases) func s13AContractWhosePartyIsKilledIsRepeatedByTheSameCommand(_ party: Party)
+            async throws
+        {
+            try await Shop.play(party.tool) { shop in
+                try shop.destructive(approvals: 2) + [
+                    "contract: {after: 0s, old_version_gone: {not_needed: a test}, dual_write: {not_needed: a test}, "
+                        + "backfill: {query: SELECT count(*) FROM orders WHERE amount IS NULL}}"
+                ]
+            } _: { shop, scene in
+                let run = try await scene.serin(scene.release(Stage.good))
+                #expect(run.termination == .exited(0), "\(run.text)")
+                try shop.add("0002", up: "ALTER TABLE orders DROP COLUMN email" + pause, down: "SELECT 1")
+                let contract = ["migrate", "up", scene.policy, "--contract"]
+                let alone = try await scene.serin(contract)
+                #expect(alone.termination == .exited(7), "\(alone.text)")
+                #expect(alone.text.contains("serin migrate approve shop --plan "), "\(alone.text)")
+                try await shop.agree(scene, by: 4711, 4712)
+                let killed = try scene.start(contract, log: "contract.log")
+                try await party.kill(shop)
+                _ = try await scene.end(of: killed, within: .seconds(150))
+                let mayWrite = "SELECT has_table_privilege('app', 'orders', 'INSERT')"
+                if killed.exitStatus != 0 {
+                    #expect(
+                        try await shop.sql("SELECT count(*) FROM information_schema.columns WHERE table_name = 'orders'") == "3")
+                    let again = try await scene.serin(contract)
+                    #expect(again.termination == .exited(0), "\(scene.output("contract.log"))\n\(again.text)")
+                }
+                #expect(try await shop.sql("SELECT count(*) FROM information_schema.columns WHERE table_name = 'orders'") == "2")
+                #expect(try await shop.sql(mayWrite) == "t", "\(scene.output("contract.log"))")
+                #expect(try await shop.sql("SELECT count(*) FROM serin.maintenance") == "0")
+                let verified = try await scene.serin("verify")
+                #expect(verified.termination == .exited(0), "\(verified.text)")
+            }
+        }
+    }
+}
