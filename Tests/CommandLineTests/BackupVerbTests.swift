@@ -69,6 +69,8 @@ import Testing
         let id = try await program.backups.add(1, now() - .hours(1))
         let plan = program.policy()
         #expect(await program.run(["backup", "export", plan, "latest", "--to", "/x/orders.dump"]) == .usage)
+        #expect(await program.run(["backup", "export", plan, "latest", "--to", "-", "--reason", "auditors"]) == .usage)
+        #expect(await program.run(["backup", "export", plan, "latest", "--to", "/x/orders.dump", "--reason", " "]) == .usage)
         #expect(
             await program.run([
                 "backup", "export", plan, "latest", "--to", "/x/orders.dump", "--reason", "auditors", "-o", "json",
@@ -259,7 +261,7 @@ import Testing
         let id = try await program.backups.add(1, now() - .hours(2))
         #expect(await program.run(["backup", "copy", program.policy(), "--missing"]) == .ok)
         #expect(program.backups.copied.withLock { $0 } == [], "its only destination has it")
-        #expect(program.messages.withLock { $0 }.contains("every destination has what it should have"))
+        #expect(program.messages.withLock { $0 }.contains("by the catalogue every destination has what it should have"))
         #expect(await program.run(["backup", "copy", program.policy()]) == .ok)
         #expect(program.backups.copied.withLock { $0 } == [id])
         #expect(await program.run(["backup", "copy", program.policy(), "--missing", "latest"]) == .usage)

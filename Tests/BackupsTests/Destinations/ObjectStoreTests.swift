@@ -52,6 +52,22 @@ import Testing
         #expect(plain.versioning == false && plain.objectLock == false && plain.deleteNeedsSecondFactor == false, "\(plain)")
     }
 
+    @Test func aBucketThatIsNotThereSaysNothingOfItsObjects() async throws {
+        let scratch = try Scratch("serin-s3")
+        defer { scratch.remove() }
+        let moto = try await MotoServer(scratch: scratch)
+        defer { moto.stop() }
+        let destination = try Self.bucket(moto, "elsewhere")
+        let key = try #require(ObjectKey("daily/one"))
+        do throws(Failure) {
+            let found = try await destination.head(key, version: nil)
+            Issue.record("it says of what was stored: \(found as Any)")
+        } catch {
+            #expect(error.kind == .denied && error.message.contains("NoSuchBucket"), "\(error)")
+            #expect(error.hint?.contains("bucket's name") == true)
+        }
+    }
+
     @Test func whatATryWroteIsGoneAfterItAndWhatAKilledOneLeftOnceItIsOld() async throws {
         let scratch = try Scratch("serin-s3")
         defer { scratch.remove() }

@@ -21,12 +21,21 @@ struct ObjectStore: BackupDestination {
     func head(_ key: ObjectKey, version: String?) async throws(Failure) -> StoredObject? {
         try await environment.retries.run { _ throws(Failure) in
             let answer = try await send("HEAD", key, query: versionQuery(version))
-            if answer.status == 404 { return nil }
+            if answer.status == 404 {
+                try await expectBucket()
+                return nil
+            }
             // A delete marker asked for by its version.
             if answer.status == 405 { return nil }
             guard answer.failureClass(ofWrite: true) == nil else { throw refusal("HEAD", key, answer) }
             return try object(key, answer)
         }
+    }
+
+    /// Where there is no bucket every object is answered as missing, which says nothing about those that were stored.
+    private func expectBucket() async throws(Failure) {
+        let answer = try await send("GET", nil, query: [HTTPHeader("list-type", "2"), HTTPHeader("max-keys", "1")])
+        guard answer.status != 404 else { throw refusal("GET", nil, answer) }
     }
 
     func get(_ key: ObjectKey, version: String?, to path: String?, limit: Int64) async throws(Failure) -> FetchedObject {

@@ -90,6 +90,10 @@ extension ObjectStore {
         if code == "RequestTimeTooSkewed" {
             let theirs = answer.header("Date").map { ", its clock says \($0)" } ?? ""
             failure.hint = "the request was signed at \(environment.now())\(theirs): set this machine's clock"
+        } else if code == "NoSuchBucket" {
+            failure.hint = "is the bucket's name right? nothing is concluded about what was stored in it"
+        } else if code == "SignatureDoesNotMatch" || code == "InvalidAccessKeyId" {
+            failure.hint = "are the access key and its secret right?"
         } else if answer.status == 403 {
             failure.hint =
                 method == "HEAD"
@@ -101,6 +105,7 @@ extension ObjectStore {
 
     private func kind(of code: String) -> FailureClass? {
         switch code {
+        case "NoSuchBucket": .denied
         case "SlowDown", "TooManyRequests": .throttled
         case "ConditionalRequestConflict", "OperationAborted", "InternalError", "ServiceUnavailable", "RequestTimeout": .transient
         case _: nil

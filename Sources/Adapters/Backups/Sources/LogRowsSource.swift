@@ -41,10 +41,10 @@ public struct LogRowsSource: BackupSource {
         }
     }
 
-    /// From where the newest good export ended, so that none that was late or left out leaves a gap; at least the span, which also brings
-    /// rows that were written late.
+    /// From an hour before the newest good export ended, so that none that was late or left out leaves a gap, and what was dated before
+    /// that end and committed after it comes too; at least the span.
     static func range(of span: Duration, after continuation: LogContinuation, at now: Instant) -> Range<Instant> {
-        min(now - span, continuation.newest?.consistentAt ?? now)..<now
+        min(now - span, continuation.newest?.consistentAt.map { $0 - .hours(1) } ?? now)..<now
     }
 
     private var table: String { source.table.split(separator: ".").map { sqlName(String($0)) }.joined(separator: ".") }

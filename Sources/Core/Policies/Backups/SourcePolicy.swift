@@ -234,7 +234,7 @@ public struct LogsSource: Sendable, Hashable, Codable {
     public var projectColumn: String?
     /// What is written.
     public var format: Format
-    /// How much of the past an export takes at least; it begins no later than where the newest good one ended.
+    /// How much of the past an export takes at least; it begins no later than an hour before the newest good one ended.
     public var span: Duration
 
     /// A source.

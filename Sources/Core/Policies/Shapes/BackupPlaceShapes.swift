@@ -100,7 +100,7 @@ private let logsShape = connection(
             "one JSON object or one line of text a row"),
         Field(
             "span", planTime, .fallback("24h"),
-            "how much of the past an export takes at least; it begins no later than where the newest good one ended"),
+            "how much of the past an export takes at least; it begins no later than an hour before the newest good one ended"),
     ])
 
 private let mongoShape = connection(

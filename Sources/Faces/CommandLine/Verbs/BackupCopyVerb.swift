@@ -28,7 +28,10 @@ extension Subcommand {
                     all
                     ? try await backups.state().live(target: target).filter { $0.lacksCopy(at: places) }
                     : [try await backups.record(name ?? "latest", target: target)]
-                if records.isEmpty { session.note("every destination has what it should have") }
+                if records.isEmpty {
+                    session.note(
+                        "by the catalogue every destination has what it should have; serin backup catalogue check asks them")
+                }
                 let work = try await backups.work(loaded, "serin backup copy")
                 var isWhole = true
                 for record in records {

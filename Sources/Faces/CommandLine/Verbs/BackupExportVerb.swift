@@ -29,6 +29,10 @@ extension Subcommand {
         guard (file != nil && reason != nil) || input.isDescribing else {
             throw UsageError("an export needs --to and --reason", hint: "--to FILE --reason TEXT")
         }
+        if file == "-" { throw UsageError("an export goes to a file", hint: "--to FILE; ./- for one of that name") }
+        if let reason, reason.allSatisfy(\.isWhitespace) {
+            throw UsageError("an export needs a reason", hint: "--reason TEXT, for the log")
+        }
         return { session in
             let loaded = try await argument.load(session)
             return try await BackupSession.with(session) { backups in
