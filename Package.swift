@@ -34,7 +34,7 @@ func tests(_ name: String, _ dependencies: [String], resources: [Resource] = [])
 let core = ["Model", "Policies", "Verdicts", "Rollouts", "Records", "Catalogue", "Migrations", "Access"]
 let everything =
     core + [
-        "Ports", "Controller", "Locks", "Transport", "Processes", "Crypto", "Compression", "Database", "SQL", "YAML",
+        "Trials", "Ports", "Controller", "Locks", "Transport", "Processes", "Crypto", "Compression", "Database", "SQL", "YAML",
         "Prometheus", "Postgres", "SQLite", "Traffic", "Actions", "Backups", "MigrationTools", "Notifications", "Identity",
         "API", "Pages", "Server",
     ]
@@ -71,6 +71,7 @@ let package = Package(
         room("Core/Catalogue", ["Model", "Policies", "Records"]),
         room("Core/Migrations", ["Model"]),
         room("Core/Access", ["Model", "Records"]),
+        room("Core/Trials", ["Model", "Policies", "Verdicts", "Rollouts", "Records"], c: ["CSerinMath"]),
 
         room("Ports", core),
         room("Controller", core + ["Ports", "Locks"]),
@@ -104,7 +105,7 @@ let package = Package(
         room("Adapters/Identity", ["Model", "Access", "Ports", "Locks", "Transport", "Crypto"]),
 
         // Faces.
-        room("Faces/API", core + ["Ports", "Controller", "Crypto", "Locks"]),
+        room("Faces/API", core + ["Trials", "Ports", "Controller", "Crypto", "Locks"]),
         room("Faces/Pages", core + ["Controller", "API", "Crypto", "Locks"]),
         room("Faces/Server", ["Model", "Locks", "API"], c: ["CMicroHTTPD", "CSerinHTTPD"]),
         room("Faces/CommandLine", everything),
@@ -158,6 +159,8 @@ let package = Package(
         tests("VerdictsTests", ["SerinModel", "SerinVerdicts", "SerinProcesses"], resources: [.copy("Vectors")]),
         tests("RolloutsTests", ["SerinModel", "SerinPolicies", "SerinVerdicts", "SerinRollouts"]),
         tests("RecordsTests", core.map { "Serin" + $0 } + ["SerinCrypto"], resources: [.copy("Golden")]),
+        tests(
+            "TrialsTests", ["SerinModel", "SerinPolicies", "SerinVerdicts", "SerinRollouts", "SerinRecords", "SerinTrials"]),
         tests(
             "MigrationLintTests",
             ["SerinModel", "SerinMigrations", "SerinSQL", "SerinDatabase", "SerinProcesses", "Testbed"]),

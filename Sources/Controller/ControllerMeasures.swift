@@ -104,7 +104,12 @@ extension RolloutEvent {
     fileprivate var tellsOfFailure: Bool {
         switch self {
         case .weightReported(_, let outcome):
-            if case .confirmed = outcome { false } else { true }
+            switch outcome {
+            case .confirmed: false
+            // Nothing failed: a lowering came first, or a later step.
+            case .failed(let failure, _): !failure.message.hasPrefix(WeightSetter.notSent)
+            case .unsettled: true
+            }
         case .actionReported(_, let outcome):
             if case .done = outcome { false } else { true }
         case .backupReported(_, let outcome):

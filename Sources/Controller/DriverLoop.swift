@@ -35,6 +35,8 @@ struct DriverLoop {
         var decidedAt: Instant
         var status: RolloutStatus
         var reply: RolloutDriver.CommandReply?
+        /// Commands that were refused for what is in it or before it.
+        var refusals: [(reply: RolloutDriver.CommandReply, refusal: Refusal)] = []
         /// Whether the lowering in it went ahead of the journal.
         var wentAhead = false
         /// Whether the journal failed under it, so that nothing but a lowering may come out of it.
@@ -65,6 +67,8 @@ struct DriverLoop {
     /// When the latest poll began.
     private var pollBegan: Instant
     private var isJournalBroken = false
+    /// What the last append failed with.
+    private var journalTrouble = ""
     /// Why this opening of the journal takes nothing any more; nil while it may be tried again.
     private(set) var journalLoss: StoreError?
     private var isStopping = false
@@ -136,7 +140,11 @@ struct DriverLoop {
 
     /// Answers everyone who still waits when the driver ends.
     func abandon() {
-        for batch in queue { batch.reply?.answer(.failure(.unavailable("the controller stopped before it was recorded"))) }
+        for batch in queue {
+            for reply in [batch.reply].compactMap({ $0 }) + batch.refusals.map(\.reply) {
+                reply.answer(.failure(.unavailable("the controller stopped before it was recorded")))
+            }
+        }
     }
 
     /// Takes one input and returns what is to be done about it.
@@ -165,7 +173,11 @@ struct DriverLoop {
         case .command(let command, let reply): return take(command, reply, at: now)
         case .journaled(.success): return recorded(at: now)
         case .journaled(.failure(let error)): return journalFailed(error, at: now)
-        case .overdue(let batch): return goAhead(of: batch, at: now)
+        case .overdue(let batch):
+            let orders = goAhead(of: batch, at: now)
+            guard queue.contains(where: { $0.number == batch }) else { return orders }
+            if !isJournalBroken { journalTrouble = "it does not answer" }
+            return orders + [unrecorded(at: now)]
         case .retryJournal: return append(again: true)
         case .retryDue(let number): return waitingZero?.number == number ? sendWaiting(at: now) : []
         case .wake:
@@ -218,7 +230,7 @@ struct DriverLoop {
             Batch(number: lastBatch, drafts: drafts, effects: effects, decidedAt: now, status: status, reply: reply))
         var orders = append()
         if isJournalBroken {
-            orders += goAhead(of: lastBatch, at: now)
+            orders += goAhead(of: lastBatch, at: now) + [unrecorded(at: now)]
         } else if reply != nil || effects.contains(where: \.isLowering) {
             orders.append(.watchJournal(batch: lastBatch))
         }
@@ -319,16 +331,24 @@ struct DriverLoop {
     private static let clockTolerance: Int64 = 2000
 
     private mutating func take(_ command: Command, _ reply: RolloutDriver.CommandReply, at now: Instant) -> [Order] {
-        if let refusal = rollout.refusal(of: command, at: now) {
-            reply.answer(.failure(.refused(refusal)))
-            return []
-        }
+        if let refusal = rollout.refusal(of: command, at: now) { return refuse(reply, refusal, at: now) }
         // Whoever asks for 0 again sees it tried again.
         zeroRests = nil
         let orders = handle(.commanded(command), at: now, reply: reply)
         // What waits was recorded before it.
         guard let waitingZero, rollout.machine.request?.intent == waitingZero.intent else { return orders }
         return sendWaiting(at: now) + orders
+    }
+
+    /// Refuses a command once everything that the refusal rests upon is durable: what is only remembered is gone after a crash, and
+    /// then a halt would have been the thing to do.
+    private mutating func refuse(_ reply: RolloutDriver.CommandReply, _ refusal: Refusal, at now: Instant) -> [Order] {
+        guard let last = queue.indices.last else {
+            reply.answer(.failure(.refused(refusal)))
+            return []
+        }
+        queue[last].refusals.append((reply, refusal))
+        return isJournalBroken ? goAhead(of: queue[last].number, at: now) : [.watchJournal(batch: queue[last].number)]
     }
 
     /// Appends everything queued, in one transaction, unless an append is under way. A broken journal is tried only `again`, by the
@@ -343,11 +363,15 @@ struct DriverLoop {
         let done = queue.prefix(appending)
         queue.removeFirst(appending)
         appending = 0
+        var orders: [Order] = []
+        if isJournalBroken {
+            orders.append(
+                notice("the journal can be written again, and what happened meanwhile is recorded", isCall: false, at: now))
+        }
         isJournalBroken = false
         journalFailures = 0
         // A lowering goes first: telling hundreds of readers takes its time.
         var lowerings: [Order] = []
-        var orders: [Order] = []
         var dropped: [RolloutEvent] = []
         var replies: [(RolloutDriver.CommandReply, RolloutStatus)] = []
         for batch in done {
@@ -361,6 +385,7 @@ struct DriverLoop {
                 }
             }
             if let reply = batch.reply { replies.append((reply, batch.status)) }
+            for refused in batch.refusals { refused.reply.answer(.failure(.refused(refused.refusal))) }
         }
         if let status = done.last?.status { lowerings.append(.publish(status, replies: replies)) }
         for event in dropped { orders += handle(event, at: now) }
@@ -395,8 +420,34 @@ struct DriverLoop {
             queue[index].isVoid = true
             orders += goAhead(of: queue[index].number, at: now)
         }
-        if isNews { orders += handle(.doubted("the journal cannot be written: \(error)"), at: now) }
-        return orders
+        if isNews {
+            orders.append(
+                notice(
+                    "the journal cannot be written: \(error)\nthe weight is lowered, nothing is raised, and halts are answered as not "
+                        + "recorded until it can", isCall: true, at: now))
+            orders += handle(.doubted("the journal cannot be written: \(error)"), at: now)
+        }
+        journalTrouble = "\(error)"
+        return orders + [unrecorded(at: now)]
+    }
+
+    /// What people see while the journal cannot be written: what was recorded last, the weight as it is, and that the rest is not
+    /// recorded.
+    private func unrecorded(at now: Instant) -> Order {
+        var shown = driver.board.status
+        let present = rollout.status(at: now)
+        shown.wantedWeight = present.wantedWeight
+        shown.observedWeight = present.observedWeight
+        shown.isWatched = false
+        shown.isRecorded = false
+        shown.cause = "the journal cannot be written: \(journalTrouble); not recorded: \(present.state)"
+        shown.next = "what happens is recorded once the journal can be written; nothing is raised until then"
+        return .publish(shown, replies: [])
+    }
+
+    /// Tells people at once, without the journal.
+    private func notice(_ text: String, isCall: Bool, at now: Instant) -> Order {
+        .effect(.notify(Notice(isCall: isCall, text: text)), decidedAt: now, request: rollout.telemetryRequest)
     }
 
     /// Lets the lowering of a batch out although it is not durable yet, and says to the one who asked what is not recorded.
@@ -408,6 +459,11 @@ struct DriverLoop {
             : "this is not recorded yet and has no effect until it is\nhint: serin status shows whether it was taken"
         queue[index].reply?.answer(.failure(.unavailable("the journal does not answer: \(words)")))
         queue[index].reply = nil
+        for refused in queue[index].refusals {
+            refused.reply.answer(
+                .failure(.unavailable("the journal does not answer: \(refused.refusal.message), but this is not recorded yet")))
+        }
+        queue[index].refusals = []
         guard !queue[index].wentAhead else { return [] }
         queue[index].wentAhead = true
         let batch = queue[index]
@@ -430,23 +486,5 @@ extension RolloutEvent {
         case .preflight, .readHistory, .setWeight, .lowerWeight, .endBackup, .endMigration, .releaseBackup, .record, .notify:
             return nil
         }
-    }
-}
-
-extension Effect {
-    /// Whether it asks for a weight.
-    fileprivate var isWeight: Bool {
-        switch self {
-        case .setWeight, .lowerWeight: true
-        case .preflight, .readHistory, .takeBackup, .endBackup, .releaseBackup, .runAction, .migrate, .endMigration,
-            .inspectSchema, .restore, .record, .notify:
-            false
-        }
-    }
-
-    /// Whether it lowers the weight to 0, which anyone may do at any time.
-    var isLowering: Bool {
-        if case .setWeight(_, .zero) = self { return true }
-        return false
     }
 }

@@ -86,7 +86,7 @@ struct RolloutMigration: Sendable {
 
     /// A schema that is where it should be is healthy only when every probe says so.
     private func probed(_ outcome: MigrationOutcome, _ intent: IntentID) async -> MigrationOutcome {
-        guard case .done(let state, _, _) = outcome else { return outcome }
+        guard case .done(let state, _, _, _) = outcome else { return outcome }
         for (number, probe) in (charter.policy.migrations?.probes ?? []).enumerated() {
             let context = ActionContext(
                 key: "\(charter.id)-\(intent.number)-probe-\(number + 1)", service: charter.policy.service,

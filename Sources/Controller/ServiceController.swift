@@ -23,6 +23,8 @@ public final class ServiceController: RolloutOperations {
         public var watchdog: WatchdogLink
         /// Whether a halt was asked for past this controller and waits to be taken: nothing is raised then.
         public var isHaltAsked: @Sendable () -> Bool
+        /// Why no rollout may begin now; nil when one may.
+        public var isStartBarred: @Sendable () -> Refusal?
         /// What all rollouts of the process together may retry.
         public var retries: RetryBudget
         /// Where it notes what it measures of itself.
@@ -35,7 +37,8 @@ public final class ServiceController: RolloutOperations {
             store: any Store, clock: any Clock, notifier: any Notifier,
             prepare: @escaping @Sendable (StartRequest, Principal) async throws(OperationError) -> Charter,
             makeWorld: @escaping @Sendable (Charter, DatabaseStart?) throws(Failure) -> World,
-            watchdog: WatchdogLink, isHaltAsked: @escaping @Sendable () -> Bool = { false }, retries: RetryBudget,
+            watchdog: WatchdogLink, isHaltAsked: @escaping @Sendable () -> Bool = { false },
+            isStartBarred: @escaping @Sendable () -> Refusal? = { nil }, retries: RetryBudget,
             measures: ControllerMeasures = ControllerMeasures(), limits: CallLimits = CallLimits()
         ) {
             self.store = store
@@ -45,6 +48,7 @@ public final class ServiceController: RolloutOperations {
             self.makeWorld = makeWorld
             self.watchdog = watchdog
             self.isHaltAsked = isHaltAsked
+            self.isStartBarred = isStartBarred
             self.retries = retries
             self.measures = measures
             self.limits = limits
@@ -143,6 +147,7 @@ public final class ServiceController: RolloutOperations {
             if let answer = try await JournalReader(parts.store).firstAnswer(to: charter, key: key) { return answer }
             charter.requestKey = key
         }
+        if let refusal = parts.isStartBarred() { throw .refused(refusal) }
         try reserve()
         defer { state.withLock { $0.isStarting = false } }
         if latest?.isSecurityHalt == true {

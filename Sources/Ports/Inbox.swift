@@ -10,6 +10,12 @@ public struct ReplayKey: Sendable, Hashable {
     /// sent again.
     public var keptFor: Duration
 
+    /// How long the same words count as one message where they may rightly be sent again.
+    public static let repeatable = Duration.minutes(10)
+
+    /// Whether the same words may rightly be sent again, and mean something new then.
+    public var isRepeatable: Bool { keptFor <= Self.repeatable }
+
     /// The key of a message.
     public init(hook: String, message: String, keptFor: Duration) {
         self.hook = hook

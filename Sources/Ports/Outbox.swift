@@ -8,6 +8,9 @@ public protocol Outbox: Sendable {
     /// The messages of a destination that wait, the most urgent first and the oldest of those, at most so many.
     func waiting(for destination: String, limit: Int) async throws(Failure) -> [OutboxEntry]
 
+    /// The destinations for which messages wait, by name; also those that nothing sends to any more.
+    func destinations() async throws(Failure) -> [String]
+
     /// How many messages wait for a destination.
     func waitingCount(for destination: String) async throws(Failure) -> Int
 

@@ -9,6 +9,14 @@ import SerinRollouts
 import SerinVerdicts
 import Testing
 
+/// Ada, if anything is borne.
+private struct Bearers: Authenticator {
+    func identify(_ request: Request) -> Identity? {
+        guard request.header("Authorization") != nil else { return nil }
+        return Identity(.token("ada"), roles: [.operator], isPerson: true, how: .token)
+    }
+}
+
 /// Whoever the test says.
 private struct Someone: Authenticator {
     var roles: Set<Role>
@@ -96,6 +104,18 @@ private struct Someone: Authenticator {
         }
         #expect(await ask("GET", "/v1/rollouts/checkout/gate", query: [("wait", "soon")]).status == 400)
         #expect(await ask("GET", "/v1/rollouts/other/gate").status == 404)
+        // Nothing is released upon what is not recorded, and nobody waits for it.
+        fake.state.withLock { $0.status.isRecorded = false }
+        #expect(await ask("GET", "/v1/rollouts/checkout/gate", query: [("wait", "20s")]).status == 503)
+    }
+
+    @Test func theGateOfAnotherVersionIsNotOpen() async throws {
+        fake.state.withLock { $0.status = .sample(state: "promoted", isFinal: true, ending: .promoted) }
+        let version = fake.state.withLock { $0.status.version }
+        #expect(await ask("GET", "/v1/rollouts/checkout/gate", query: [("version", version)]).status == 200)
+        let other = await ask("GET", "/v1/rollouts/checkout/gate", query: [("version", "9.9")])
+        #expect(other.status == 409)
+        #expect(try json(other)["detail"]?.text?.contains("9.9 was asked for") == true)
     }
 
     @Test func theGateWaitsForADecision() async throws {
@@ -182,6 +202,24 @@ private struct Someone: Authenticator {
         #expect(refused.header("Retry-After") == "2")
         #expect(await status("POST", "/v1/rollouts/checkout:halt", uid: 1).status == 202)
         #expect(await status("GET", "/v1/rollouts", uid: 2).status == 200)
+    }
+
+    /// Behind a proxy strangers and people have one address.
+    @Test func aFloodOfStrangersKeepsNobodysHaltOut() async {
+        var limits = RateLimits()
+        limits.halting = RateLimits.Allowance(burst: 3, rate: 0.5)
+        let instant = ContinuousClock().now
+        let router = Router(
+            RolloutAPI(fake).routes, authenticator: Bearers(), limiter: RateLimiter(limits, now: { instant }))
+        func halt(_ headers: [Request.Pair] = []) async -> Int {
+            let request = Request(
+                method: "POST", path: "/v1/rollouts/checkout:halt", headers: headers, peer: Peer(address: "192.0.2.1"))
+            return await router.respond(to: request).status
+        }
+        for _ in 0..<3 { #expect(await halt() == 401) }
+        for _ in 0..<20 { #expect(await halt() == 429) }
+        for _ in 0..<3 { #expect(await halt([Request.Pair("Authorization", "Bearer x")]) == 202) }
+        #expect(await halt([Request.Pair("Authorization", "Bearer x")]) == 429)
     }
 
     @Test func allowancesFillAgainAndStrangersAreForgotten() async {

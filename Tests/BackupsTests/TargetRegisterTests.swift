@@ -2,6 +2,7 @@ import Glibc
 import SerinBackups
 import SerinCatalogue
 import SerinCrypto
+import SerinLocks
 import SerinModel
 import SerinPolicies
 import SerinPorts
@@ -160,6 +161,26 @@ import Testing
         #expect(try await named.recall(by: .uid(7)).held == [Sample.id(2)])
     }
 
+    @Test func aRegisterThatSaysTheSameIsNotWrittenAgain() async throws {
+        let scene = try Scene()
+        defer { scene.scratch.remove() }
+        let writes = Locked(0)
+        var watched = ScriptedDestination(inner: scene.places[0].destination)
+        watched.before = { verb throws(Failure) in if verb == "replace" { writes.withLock { $0 += 1 } } }
+        let (place, store) = (BackupPlace("bucket", watched), try await scene.first())
+        func keep(_ later: Duration) async throws {
+            let keeper = RegisterKeeper(
+                [place], of: "checkout", catalogue: store, authenticate: Sample.authenticate, former: [],
+                now: { Self.now + later })
+            #expect(try await keeper.keep() == [])
+        }
+        for hours in 0..<3 { try await keep(.hours(Int64(hours))) }
+        #expect(writes.withLock { $0 } == 1)
+        try await store.append([Sample.event(1, .held(Hold(.legal, reason: "case 43")))])
+        try await keep(.hours(3))
+        #expect(writes.withLock { $0 } == 2)
+    }
+
     @Test func aRegisterOfAnotherVersionStays() async throws {
         let scene = try Scene()
         defer { scene.scratch.remove() }
@@ -249,5 +270,29 @@ import Testing
             now: { Self.now + .hours(5) })
         #expect(try await later.keep().isEmpty)
         #expect(try await scene.places[0].destination.read(key) == before)
+    }
+
+    @Test func aFolderInWhichNothingWasStoredYetIsNoFailureOfItsRegister() async throws {
+        let scratch = try Scratch("serin-register")
+        defer { scratch.remove() }
+        let path = scratch.file("store")
+        try #require(mkdir(path, 0o700) == 0)
+        let place = BackupPlace(
+            "bucket",
+            try BackupDestinations.make(
+                DriverSettings(driver: "folder", settings: ["path": path]),
+                environment: DestinationEnvironment(transport: try Transport(), now: { Self.now }) { _ throws(Failure) in
+                    throw Failure(.invalid, "no secret is asked for")
+                }))
+        func unkept(_ store: any CatalogueStore) async throws -> [RegisterKeeper.Unkept] {
+            try await RegisterKeeper(
+                [place], of: "checkout", catalogue: store, authenticate: Sample.authenticate, former: [], now: { Self.now }
+            ).keep()
+        }
+        let store = MemoryCatalogue(digest: SHA256.digestOrEmpty)
+        #expect(try await unkept(store).isEmpty)
+        // Where a copy is known, nobody can tell.
+        try await store.append(try Sample.available(1, at: Sample.start))
+        #expect(try await unkept(store).map(\.destination) == ["bucket"])
     }
 }

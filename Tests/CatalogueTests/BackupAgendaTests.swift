@@ -56,6 +56,33 @@ import Testing
         #expect(agenda(plan, [failed], at: moment("2026-03-04", 2, 20)).due.map(\.kind) == [.logical])
     }
 
+    @Test func aRunThatWasCalledOffIsNoFailureAndIsMadeUpForAtOnce() throws {
+        let plan = try plan([try nightly])
+        func run(_ why: Failure) throws -> (record: BackupRecord, metrics: String, due: Int) {
+            var state = CatalogueState()
+            for event in history(of: order(1, noon - .minutes(2)), until: .running) { try state.apply(event) }
+            try state.apply(CatalogueEvent(backup: identifier(1), at: noon - .minutes(1), by: .serin, .failed(why)))
+            var metrics = BackupMetrics(isCatalogueReadable: true)
+            metrics.add(plan, state, reads: nil, at: noon)
+            let agenda = agenda(plan, state.records, at: noon)
+            return (try #require(state[identifier(1)]), metrics.text, agenda.due.count)
+        }
+        func failures(_ metrics: String) -> [Substring] {
+            metrics.split(separator: "\n").filter { $0.hasPrefix("backup_failure_total{") }.compactMap {
+                $0.split(separator: " ").last
+            }
+        }
+        let interrupted = try run(.runWasInterrupted)
+        #expect(BackupJob(of: interrupted.record).state == .cancelled)
+        #expect(BackupJob(of: interrupted.record).errorMessage == Failure.runWasInterrupted.message)
+        #expect(failures(interrupted.metrics).allSatisfy { $0 == "0" }, "\(interrupted.metrics)")
+        #expect(interrupted.due == 1)
+        let failed = try run(Failure(.transient, "dump: the server does not answer"))
+        #expect(BackupJob(of: failed.record).state == .failed)
+        #expect(failures(failed.metrics).contains("1"), "\(failed.metrics)")
+        #expect(failed.due == 0, "it is tried again later")
+    }
+
     @Test func blackoutsAndJitterDelayAndNothingIsLost() throws {
         let made = try record(order(1, moment("2026-03-03", 2, 1)), .available)
         let dark = BackupWindows(blackouts: [try Blackout("01:00-04:00")])

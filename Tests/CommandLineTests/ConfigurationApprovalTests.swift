@@ -1,3 +1,4 @@
+import FakeController
 import Glibc
 import SerinAPI
 import SerinAccess
@@ -5,6 +6,7 @@ import SerinController
 import SerinLocks
 import SerinModel
 import SerinPorts
+import SerinRollouts
 import SerinServer
 import SerinTransport
 import Testbed
@@ -44,6 +46,18 @@ import Testing
             let answer = try await transport.send(request)
             let text = String(decoding: answer.body, as: UTF8.self)
             return (answer.status, (try? JSONValue(parsing: answer.body)) ?? .null, text)
+        }
+
+        /// Sends a form, and returns the status.
+        func send(_ path: String, as person: String, _ form: String) async throws -> Int {
+            var request = HTTPRequest(
+                method: "POST", url: "http://serin" + path,
+                headers: [
+                    HTTPHeader("Content-Type", "application/x-www-form-urlencoded"),
+                    HTTPHeader("Authorization", "Bearer \(tokens[person] ?? "")"),
+                ], body: Array(form.utf8), timeout: .seconds(20))
+            request.unixSocket = home.state.daemonSocket
+            return try await transport.send(request).status
         }
 
         /// Whether the hook of the first configuration is there.
@@ -184,7 +198,9 @@ import Testing
             #expect(broken.status >= 400 && broken.status != 500, "\(broken.text)")
             daemon.write("version: 1\nidentities: FOLDER/identities.yaml\npage_hosts: [evil.example]")
             let other = try await daemon.ask("POST", "/v1/configuration:approve", as: "ben", #"{"plan":"\#(plan)"}"#)
-            #expect(other.status == 409 && other.text.contains("were changed since person:anna"), "\(other.text)")
+            #expect(
+                other.status == 409 && other.text.contains("were changed") && other.text.contains("since person:anna"),
+                "\(other.text)")
             #expect(try await daemon.hasHook())
         }
     }
@@ -231,10 +247,141 @@ import Testing
         }
     }
 
+    @Test func aRolloutStartsOnlyByAPolicyThatTwoPeopleAgreedTo() async throws {
+        let service = RolloutStatus.sample().service
+        func permits(_ daemon: Daemon, _ text: String) throws -> Bool {
+            let rule = try #require(daemon.program.startRule.withLock { $0 })
+            do throws(OperationError) { try rule(service, text) } catch {
+                guard case .refused(let refusal) = error else { throw error }
+                #expect(refusal.hint?.contains("serin config propose --policy") == true)
+                return false
+            }
+            return true
+        }
+        let policy = "version: 1\nservice: checkout\nbake: 30m\n"
+        let (home, tokens) = try await serve { daemon in
+            #expect(try !permits(daemon, policy), "a name that nothing has is no way around")
+            let body = #"{"policy":{"file":"p.yaml","text":"version: 1\nservice: checkout\nbake: 30m\n"},"reason":"first"}"#
+            for person in ["ben", "eve"] {
+                #expect(try await daemon.ask("POST", "/v1/policies:propose", as: person, body).status == 403)
+            }
+            let proposed = try await daemon.ask("POST", "/v1/policies:propose", as: "anna", body)
+            #expect(proposed.status == 202 && proposed.text.contains("policy checkout bake: 30m"), "\(proposed.text)")
+            let plan = try #require(proposed.document["proposal"]?["plan"]?.text)
+            #expect(try !permits(daemon, policy), "it was proposed alone")
+            #expect(try await daemon.ask("POST", "/v1/configuration:approve", as: "anna", #"{"plan":"\#(plan)"}"#).status == 409)
+            let agreed = try await daemon.ask("POST", "/v1/configuration:approve", as: "ben", #"{"plan":"\#(plan)"}"#)
+            #expect(agreed.status == 200, "\(agreed.text)")
+            #expect(agreed.document["changes"]?.items?.first?["signed"] == .bool(true))
+            #expect(try permits(daemon, policy))
+            #expect(try permits(daemon, "# other words\nservice: checkout\nversion: 1\nbake:   30m"))
+            #expect(try !permits(daemon, policy.replacing("30m", with: "31m")))
+            let again = try await daemon.ask("POST", "/v1/policies:propose", as: "anna", body)
+            #expect(again.status == 409 && again.text.contains("says what was agreed to"), "\(again.text)")
+            // The files of the daemon are another matter, and keep being one.
+            #expect(try await daemon.hasHook())
+            #expect(try await daemon.ask("GET", "/metrics").text.contains("serin_configuration_unapproved 0\n"))
+            let audit = try await daemon.ask("GET", "/audit", as: "anna")
+            #expect(audit.text.contains("after: policy checkout bake: 30m"), "\(audit.text)")
+        }
+        _ = try await serve(in: home, tokens: tokens) { daemon in
+            #expect(try permits(daemon, policy))
+            #expect(try !permits(daemon, policy + "on_failure: hold"))
+            // What changes is shown with before and after.
+            let body = #"{"policy":{"text":"version: 1\nservice: checkout\nbake: 5m\n"}}"#
+            let proposed = try await daemon.ask("POST", "/v1/policies:propose", as: "anna", body).document["proposal"]
+            #expect(proposed?["removed"]?.items == [.string("policy checkout bake: 30m")])
+            #expect(proposed?["added"]?.items == [.string("policy checkout bake: 5m")])
+            // A change of the files beside it keeps the policies.
+            daemon.write(Self.changed)
+            let files = try await daemon.ask("POST", "/v1/configuration:propose", as: "anna", "{}")
+            let plan = try #require(files.document["proposal"]?["plan"]?.text)
+            #expect(!files.text.contains("- policy"))
+            #expect(try await daemon.ask("POST", "/v1/configuration:approve", as: "ben", #"{"plan":"\#(plan)"}"#).status == 200)
+            let hasHook = try await daemon.hasHook()
+            #expect(try !hasHook && permits(daemon, policy))
+            // By the command line too; the fake parts read any text as a policy of this service.
+            let client = try Self.program(in: daemon.home)
+            #expect(await client.run("config", "propose", "--policy", daemon.home.policy("version: 1\nbake: 40m")) == .ok)
+            #expect(client.output.withLock { $0 }.contains("+ policy checkout bake: 40m"))
+        }
+    }
+
+    /// A start can wait until somebody has looked; a halt asks nobody.
+    @Test func nothingStartsWhileWhatWasAgreedToCannotBeRead() async throws {
+        let service = RolloutStatus.sample().service
+        for isTorn in [true, false] {
+            let program = try TestProgram()
+            program.access.withLock { $0 = isTorn ? .success(TornStore()) : .failure(.unavailable("access.db is no database")) }
+            let keeper = await ConfigurationKeeper.opened(try program.session())
+            _ = await keeper.choose(ConfigurationSet(files: [], flags: [], asksTwo: true))
+            let error = #expect(throws: OperationError.self) { try keeper.permit(service, "version: 1") }
+            guard case .unavailable(let text) = error else { throw Failure(.unknown, "\(error.map { "\($0)" } ?? "nothing")") }
+            #expect(text.contains("cannot be read"))
+            // With one person nobody has to agree.
+            let own = await ConfigurationKeeper.opened(try program.session())
+            _ = await own.choose(ConfigurationSet(files: [], flags: [], asksTwo: false))
+            try own.permit(service, "version: 1")
+        }
+    }
+
+    /// The page with its button, as another person's browser sends it.
+    @Test func whatWaitsIsAgreedToOnThePage() async throws {
+        _ = try await serve { daemon in
+            daemon.write(Self.changed)
+            let proposed = try await daemon.ask("POST", "/v1/configuration:propose", as: "anna", "{}")
+            let plan = try #require(proposed.document["proposal"]?["plan"]?.text)
+            let client = try Self.program(in: daemon.home)
+            #expect(await client.run("token", "create", "more", "--owner", "uid:4711", "--role", "admin") == .ok)
+            let looking = try await daemon.ask("GET", "/changes", as: "eve")
+            #expect(looking.status == 200 && looking.text.contains("configuration hooks.alerts.kind"), "\(looking.text)")
+            #expect(!looking.text.contains("Agree to"), "a releaser agrees to nothing")
+            let page = try await daemon.ask("GET", "/changes", as: "ben")
+            #expect(page.text.contains("Agree to this change") && page.text.contains("Agree to more"), "\(page.text)")
+            let start = try #require(page.text.firstRange(of: "action=\"/changes/agree\"")).upperBound
+            let field = try #require(page.text[start...].firstRange(of: "name=\"form_token\" value=\"")).upperBound
+            let form = String(page.text[field...].prefix(64))
+            #expect(try await daemon.send("/changes/agree", as: "ben", "plan=\(plan)") == 403)
+            #expect(try await daemon.send("/changes/agree", as: "ben", "form_token=\(form)") == 409, "to no plan")
+            #expect(try await daemon.hasHook())
+            #expect(try await daemon.send("/changes/agree", as: "ben", "form_token=\(form)&plan=\(plan)") == 303)
+            #expect(try await !daemon.hasHook())
+            let place = try #require(page.text.firstRange(of: "action=\"/changes/tokens/")).upperBound
+            let token = String(page.text[place...].prefix { $0 != "\"" })
+            #expect(try await daemon.send("/changes/tokens/\(token)", as: "ben", "form_token=\(form)") == 303)
+            let after = try await daemon.ask("GET", "/changes", as: "ben")
+            #expect(after.text.contains("No change waits") && after.text.contains("agreed to by person:ben"), "\(after.text)")
+        }
+    }
+
+    /// Else what was taken out of a policy could hide in a neighbour's value.
+    @Test func aValueOfSeveralLinesIsNotTakenForSeveralValues() {
+        func hash(_ text: String) -> String {
+            let file = ConfigurationSet.File(.policy, path: "checkout", text: text)
+            return ConfigurationLines(ConfigurationSet(files: [file], flags: [], asksTwo: true)).hash
+        }
+        #expect(hash("a: x\nb: y") == hash("b: 'y'\na: x # why"))
+        #expect(hash("a: x\nb: y") != hash("a: \"x\\npolicy checkout b: y\""))
+        #expect(hash("a: \"x\\r\\n\"") != hash("a: x"))
+        #expect(hash("a: {b: c}") != hash("a.b: c"))
+        #expect(hash("a: [c]") != hash("'a[0]': c"))
+        // One letter written in two ways can be two files.
+        func lines(_ text: String) -> ConfigurationLines {
+            ConfigurationLines(
+                ConfigurationSet(files: [.init(.plan, path: "p", text: text)], flags: [], asksTwo: true))
+        }
+        let change = lines("key: /etc/caf\u{E9}").change(to: lines("key: /etc/cafe\u{301}"), before: "")
+        #expect(change.removed.count == 1 && change.added.count == 1)
+    }
+
     @Test func oneLinesCredentialsAreNotShown() {
         #expect(
             ConfigurationLines.shown("hooks.a.api: https://user:pass@host/x?key=1")
                 == "hooks.a.api: https://[redacted]@host/x?[redacted]")
+        // A sign and its accent are one character to readers, and two to whoever uses the address.
+        #expect(
+            ConfigurationLines.shown("a: https:/\u{2F}\u{301}u:p@\u{301}host http://c:d@e/f")
+                .utf8.elementsEqual("a: https:/\u{2F}[redacted]@\u{301}host http://[redacted]@e/f".utf8))
         #expect(ConfigurationLines.shown("people.a.is[0]: uid:1") == "people.a.is[0]: uid:1")
         #expect(ConfigurationLines.shown("keys_url: https://host/@x") == "keys_url: https://host/@x")
     }

@@ -28,6 +28,7 @@ import Testing
             try scratch.write("\(name).sql", text)
         }
         let program = try TestProgram(environment: ["SHOP": cluster.primary.url()], hasJournal: true)
+        program.operations.state.withLock { $0.status = .sample(state: "rolled back", isFinal: true, ending: .failed) }
         program.migrations.withLock { $0 = scratch.path }
         #expect(await program.run("migrate", "up", program.policy(), "--contract") == .usage)
         let gone = ActionPolicy(call: .run(["test", "-e", scratch.file("gone")]), check: nil, deadline: .seconds(10))

@@ -35,7 +35,7 @@ import Testing
         ])
         try await before(program)
         let file = program.file("serin.yaml")
-        write(text, to: file)
+        write(text.replacing("FOLDER", with: program.state.path), to: file)
         let transport = try Transport()
         async let code = program.run("daemon", "--config", file)
         try await waitUntil("the daemon") { UnixSocket.answers(at: program.state.daemonSocket) }
@@ -137,6 +137,61 @@ import Testing
             let command = try #require(program.operations.state.withLock { $0.commands.first })
             #expect(command.by == Principal(channel: "person", identity: "anna"))
             #expect(command.reason.hasPrefix("payments fail (slack:T0/U1"))
+        }
+    }
+
+    /// One file says who is who, for chats as for everything else, and what the words of each may do.
+    @Test func aPersonOfTheIdentitiesSpeaksInTheChatByTheirRole() async throws {
+        let people = """
+            version: 1
+            people:
+              anna: {is: ["slack:T0/U1", "uid:4711"], roles: [releaser]}
+              ben: {is: ["slack:T0/U2"], roles: [approver]}
+              eve: {is: ["uid:4713"]}
+            """
+        let text = """
+            version: 1
+            identities: FOLDER/identities.yaml
+            hooks: {chat: {kind: slack, secret_env: TOKEN, services: [checkout], people: PEOPLE}}
+            """
+        let named: (TestProgram) async throws -> Void = { program in write(people, to: program.file("identities.yaml")) }
+        try await serve(text.replacing("PEOPLE", with: "{T0/U3: eve}"), before: named) { program, transport in
+            func say(_ words: String, as user: String) async throws -> String {
+                let words = words.replacing(" ", with: "+")
+                let body = "command=%2Fserin&text=\(words)&user_id=\(user)&team_id=T0&trigger_id=1"
+                let now = SystemClock().now().millisecondsSince1970 / 1000
+                var key = Array("not-a-real-token".utf8)
+                let code = try HMACSHA256.code(for: Array("v0:\(now):\(body)".utf8), key: Secret(wiping: &key))
+                let answer = try await post(
+                    program, transport, "/hooks/slack/chat", body,
+                    [
+                        HTTPHeader("X-Slack-Request-Timestamp", "\(now)"),
+                        HTTPHeader("X-Slack-Signature", "v0=" + Hexadecimal.text(of: code)),
+                    ])
+                return String(decoding: answer.body, as: UTF8.self)
+            }
+            #expect(try await say("approve checkout", as: "U1").contains("needs the role approver"))
+            #expect(try await say("resume checkout", as: "U1").contains("resume is recorded"))
+            #expect(try await say("approve checkout", as: "U2").contains("approve is recorded"))
+            #expect(try await say("approve checkout", as: "U3").contains("approve is recorded"))
+            #expect(try await say("approve checkout", as: "U9").contains("known people alone"))
+            #expect(try await say("halt checkout", as: "U9").contains("halt of checkout"))
+            let commands = program.operations.state.withLock { $0.commands }
+            #expect(commands.map(\.verb) == [.resume, .approve, .approve, .halt])
+            #expect(commands.map(\.by.description) == ["person:anna", "person:ben", "person:eve", "slack:T0/U9"])
+            // One identity is not two people, or one could agree to what the other started.
+            let changed = text.replacing("PEOPLE", with: "{T0/U2: anna}").replacing("FOLDER", with: program.state.path)
+            write(changed, to: program.file("serin.yaml"))
+            program.interrupt(SIGHUP)
+            try await waitUntil("words about it") { program.messages.withLock { $0 }.contains("no second person agreed") }
+            let proposed = try await post(program, transport, "/v1/configuration:propose", "{}", [])
+            let said = String(decoding: proposed.body, as: UTF8.self)
+            #expect(said.contains("slack:T0/U2 is anna there and ben in the file of identities"), "\(said)")
+            // Nor is one person two, by another spelling.
+            write(changed.replacing("T0/U2: anna", with: "T0/U3: Eve"), to: program.file("serin.yaml"))
+            let misspelt = try await post(program, transport, "/v1/configuration:propose", "{}", [])
+            let words = String(decoding: misspelt.body, as: UTF8.self)
+            #expect(words.contains("T0/U3 is Eve there, whom the file of identities does not know"), "\(words)")
         }
     }
 
@@ -253,7 +308,7 @@ import Testing
         let told: (TestProgram) async throws -> Void = { program in
             let assembly = Assembly.daemon(environment: ["ADDRESS": Self.nobody], output: Output { _, _ in })
             let messages = try await assembly.openMessages(program.state)
-            try messages.prepare(try assembly.readSettings(.init(file: "serin.yaml", text: text)).settings)()
+            try messages.prepare(try assembly.readSettings(.init(file: "serin.yaml", text: text)).settings, of: [])()
             await messages.notifier.notify(self.notification("checkout 2.4.0: rolled back"))
             await messages.close()
         }
@@ -280,12 +335,14 @@ import Testing
         let text = "version: 1\nnotify: {team: {mattermost: {url_env: ADDRESS}}}"
         let settings = try assembly.readSettings(.init(file: "serin.yaml", text: text)).settings
         let first = try await assembly.openMessages(program.state)
-        try first.prepare(settings)()
+        try first.prepare(settings, of: [])()
         await first.notifier.notify(notification("checkout 2.4.0: rolled back"))
         let running = Task { await first.run() }
         let server = try HTTPServer(
             socket: try UnixSocket(listeningAt: program.state.daemonSocket),
-            router: Router(RolloutAPI(program.operations).routes + first.routes))
+            router: Router(
+                RolloutAPI(program.operations).routes
+                    + NotificationAPI { () throws(Failure) in try await first.notifications() }.routes))
         let serving = Task { await server.run() }
         try await waitUntil("a try that failed") {
             _ = await program.run("status")
@@ -300,7 +357,7 @@ import Testing
         defer { receiver.stop() }
         let next = Assembly.daemon(environment: ["ADDRESS": receiver.url], output: Output { _, _ in })
         let second = try await next.openMessages(program.state)
-        try second.prepare(settings)()
+        try second.prepare(settings, of: [])()
         let again = Task { await second.run() }
         try await waitUntil("its delivery") { receiver.requests.contains { $0.text.contains("rolled back") } }
         again.cancel()

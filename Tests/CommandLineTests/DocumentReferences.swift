@@ -69,6 +69,31 @@ struct DocumentReferences {
         return check(words.contains(span[...]), "word of plans and policies")
     }
 
+    /// Keys of plans that messages name and no plan has.
+    func strangeKeysInMessages() throws -> [String] {
+        let sections = "encryption|restore|retention|verify|compression|source|notify|mirror|heartbeat|targets"
+        let dotted = try Regex("(?:^|[^A-Za-z_.(])((?:\(sections))[.][a-z_.]*[a-z])", as: (Substring, Substring).self)
+        let nested = try Regex("(?:^|[^A-Za-z_])(\(sections)): \\{([a-z_]+):", as: (Substring, Substring, Substring).self)
+        let literal = /"((?:[^"\\]|\\.)*)"/
+        var strange: [String] = []
+        for (name, paths) in files {
+            for path in paths
+            where ["Sources/Adapters/Backups/", "Sources/Faces/CommandLine/", "Sources/Core/Catalogue/"].contains(
+                where: path.hasPrefix)
+            {
+                for line in try RequirementsTests.text(path).split(separator: "\n") where !line.trimming(" ").hasPrefix("//") {
+                    for text in line.matches(of: literal).map(\.output.1) {
+                        let keys =
+                            text.matches(of: dotted).map { String($0.output.1) }
+                            + text.matches(of: nested).map { "\($0.output.1).\($0.output.2)" }
+                        strange += keys.filter { !planKeys.contains($0) }.map { "\(name): \($0)" }
+                    }
+                }
+            }
+        }
+        return strange
+    }
+
     /// A verb with its options, by its own help.
     private func verb(_ span: String) async throws -> String? {
         let words = span.split(separator: " ").dropFirst().map(String.init)

@@ -87,7 +87,7 @@ final class FakeBackups: BackupWork {
             }, offsets: { _, _ in nil })
     }
 
-    func probes(needsProof: Bool, needsRestore: Bool) async -> [Probe] { [Probe("source", .failed, "no route to host")] }
+    func probes(for purpose: ProbePurpose) async -> [Probe] { [Probe("source", .failed, "no route to host")] }
 
     func database() async -> DatabaseIdentity? { nil }
 

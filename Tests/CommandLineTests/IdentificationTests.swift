@@ -71,6 +71,33 @@ private func bearing(_ token: String, uid: UInt32? = nil) -> Request {
         }
     }
 
+    /// A browser shows its certificate to whoever it is made to send something.
+    @Test func aCertificateAloneDoesNotAnswerForWhatAnotherSiteSends() async throws {
+        try await withIdentification { _, authenticator, _ in
+            let peer = Peer(isEncrypted: true, certificate: .init(subject: "CN=anna,O=Acme", fingerprint: "ab"))
+            func identify(_ method: String, _ headers: [(String, String)]) async throws(Problem) -> Identity? {
+                let headers = [("Host", "serin.example:8443")] + headers
+                return try await authenticator.identify(
+                    Request(
+                        method: method, path: "/v1/rollouts/checkout:resume",
+                        headers: headers.map { Request.Pair($0.0, $0.1) }, peer: peer))
+            }
+            for headers in [
+                [("Sec-Fetch-Site", "cross-site")], [("Sec-Fetch-Site", "same-site")], [("Origin", "https://evil.example")],
+                [("Origin", "null")],
+            ] {
+                let problem = try await #require(throws: Problem.self) { try await identify("POST", headers) }
+                #expect(problem.kind == .forbidden, "\(headers)")
+                #expect(try await identify("GET", headers)?.principal == .person("anna"))
+            }
+            for headers in [
+                [], [("Sec-Fetch-Site", "same-origin")], [("Origin", "https://serin.example:8443")],
+            ] as [[(String, String)]] {
+                #expect(try await identify("POST", headers)?.principal == .person("anna"), "\(headers)")
+            }
+        }
+    }
+
     @Test func aPipelinesTokenStartsAndHaltsAndLetsNothingGoOn() async throws {
         try await withIdentification { _, authenticator, program in
             #expect(

@@ -1,3 +1,4 @@
+import FakeController
 import Glibc
 import SerinAPI
 import SerinCatalogue
@@ -6,6 +7,7 @@ import SerinLocks
 import SerinModel
 import SerinPolicies
 import SerinPorts
+import SerinRollouts
 import Testbed
 import Testing
 
@@ -27,6 +29,7 @@ import Testing
             scratch = try Scratch("serin-agreed")
             cluster = try await PostgresCluster.start(in: scratch, withReplica: false)
             program = try TestProgram(environment: ["SHOP": cluster.primary.url()], hasJournal: true)
+            program.operations.state.withLock { $0.status = .sample(isFinal: true, ending: .promoted) }
             let folder = scratch.path
             program.migrations.withLock { $0 = folder }
             try write("1_orders", "CREATE TABLE orders (id int, amount numeric, old text)", "DROP TABLE orders")
@@ -95,8 +98,8 @@ import Testing
         #expect(try await shop.version() == "3")
         #expect(try await shop.cluster.primary.sql("SELECT count(*) FROM orders") == "1")
         // It counts once.
-        let back = ["migrate", "down", "--sql", shop.scratch.path, "--url-env", "SHOP", "--to", "2", "--may-destroy", "a test"]
-        #expect(await shop.program.run(back) == .ok, "\(shop.said)")
+        try await shop.cluster.primary.sql(
+            "UPDATE schema_migrations SET version = 2; DELETE FROM serin.migration_steps WHERE revision = '3'")
         #expect(await shop.up() == .refused)
         #expect(shop.said.contains("2, there are 0"), "\(shop.said)")
     }
@@ -123,12 +126,14 @@ import Testing
         #expect(try await shop.version() == "2")
         #expect(await down("--without-backup", "a test") == .ok, "\(shop.said)")
         #expect(try await shop.version() == "1")
-        // Without a policy a reason is what it takes.
+        // Options in the place of the policy are no way around its people; nor is a restore that nobody agreed to.
         let options = ["migrate", "down", "--sql", shop.scratch.path, "--url-env", "SHOP", "--to", "base"]
-        #expect(await shop.program.run(options) == .refused)
-        #expect(shop.said.contains("there is no policy that says who must agree"), "\(shop.said)")
-        #expect(await shop.program.run(options + ["--may-destroy", "my own database"]) == .ok, "\(shop.said)")
-        #expect(try await shop.cluster.primary.sql("SELECT to_regclass('orders')") == "")
+        #expect(await shop.program.run(options + ["--may-destroy", "mine", "--database", "postgres"]) == .refused)
+        #expect(shop.said.contains("this database is migrated by the policy of checkout "), "\(shop.said)")
+        #expect(await shop.program.run(options + ["--restore-of", "checkout"]) == .refused)
+        #expect(shop.said.contains("refused: the last rollout of checkout is not restoring"), "\(shop.said)")
+        #expect(await down("--restore-of", "checkout") == .usage)
+        #expect(try await shop.cluster.primary.sql("SELECT count(*) FROM orders") == "1")
     }
 
     @Test func whatIsAppliedTellsWhatAChangeLoses() async throws {
@@ -152,8 +157,17 @@ import Testing
         #expect(await shop.program.run(up) == .refused)
         #expect(shop.said.contains("there is no policy that says who must agree"), "\(shop.said)")
         #expect(try await shop.version() == "1")
-        #expect(await shop.program.run(up + ["--may-destroy", "my own database"]) == .ok, "\(shop.said)")
+        #expect(await shop.program.run(up + ["--may-destroy", "my own database"]) == .usage)
+        let alone = up + ["--may-destroy", "my own database", "--database"]
+        #expect(await shop.program.run(alone + ["shop"]) == .refused)
+        #expect(shop.said.contains("the database is called postgres, not shop"), "\(shop.said)")
+        #expect(try await shop.version() == "1")
+        #expect(await shop.program.run(alone + ["postgres"]) == .ok, "\(shop.said)")
         #expect(try await shop.version() == "2")
-        #expect(await shop.program.run("migrate", "up", shop.program.policy(), "--may-destroy", "mine") == .usage)
+        let notes = try await shop.program.backups.catalogue.notes(LoneConsent.topic, of: "postgres")
+        #expect(notes.count == 1 && notes[0].text.contains("2 (old): destructive"), "\(notes)")
+        #expect(notes[0].text.hasSuffix("my own database"), "\(notes)")
+        let policy = ["migrate", "up", shop.program.policy()]
+        #expect(await shop.program.run(policy + ["--may-destroy", "mine", "--database", "postgres"]) == .usage)
     }
 }

@@ -32,7 +32,7 @@ import Testing
         backups.verifies.withLock { $0 = true }
         #expect(
             await (try gate()).take(request, deadline: .seconds(20))
-                == .made(CheckpointReference(backup: id, state: .verified, at: now - .minutes(1))))
+                == .made(CheckpointReference(backup: id, state: .verified, at: now - .minutes(1), kind: .logical)))
         #expect(backups.made.withLock { $0 } == [], "nothing is dumped again")
         let record = try #require(try await backups.catalogue.state()[id])
         #expect(record.holds.map(\.kind) == [.rollout(request.rollout)])
@@ -55,6 +55,28 @@ import Testing
             return
         }
         #expect(failure == .expiredByItsTool)
+    }
+
+    @Test func aBackupThatWasInterruptedWithItsControllerIsAskedForAgain() async throws {
+        let request = try request()
+        func fail(_ number: Int64, _ why: Failure) async throws {
+            let id = BackupID(millisecondsSince1970: number, random: [UInt8(number)])
+            let order = BackupOrder(
+                id: id, project: "shop", target: FakeBackups.target, kind: .logical, createdAt: now, createdBy: .uid(1000),
+                rollout: request.rollout)
+            try await backups.catalogue.append(
+                [.begun(order), .failed(why)].map { CatalogueEvent(backup: id, at: now, by: .serin, $0) })
+        }
+        try await fail(1, .runWasInterrupted)
+        guard case .unknown = await (try gate()).check(request, deadline: .seconds(20)) else {
+            Issue.record("the rollout would be refused")
+            return
+        }
+        try await fail(2, Failure(.denied, "dump: the server refuses"))
+        guard case .failed = await (try gate()).check(request, deadline: .seconds(20)) else {
+            Issue.record("a real failure counts")
+            return
+        }
     }
 
     @Test func aReadingThatProvesTooLittleFailsTheGate() async throws {

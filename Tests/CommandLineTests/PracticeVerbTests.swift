@@ -71,6 +71,17 @@ import Testing
         #expect(after.contains(#""name":"newest backup","passed":true"#))
     }
 
+    @Test func whatItsToolRemovedIsNoBackupToRecoverFrom() async throws {
+        let program = try TestProgram()
+        let plan = program.policy()
+        let id = try await program.backups.add(1, now() - .hours(1))
+        program.backups.expired.withLock { $0 = .success([id]) }
+        #expect(await program.run(["backup", "readiness", plan, "-o", "json"]) == .verificationFailed)
+        let output = program.takeOutput()
+        #expect(
+            output.contains(#""detail":"there is none of the kind logical","name":"newest backup","passed":false"#), "\(output)")
+    }
+
     @Test func whatADrillLeftIsDoneWhenSomebodySaysSo() async throws {
         let program = try TestProgram()
         let plan = program.policy()

@@ -4,6 +4,7 @@ import SerinController
 import SerinLocks
 import SerinModel
 import SerinPolicies
+import SerinRollouts
 import SerinSQLite
 import Testbed
 import Testing
@@ -45,10 +46,35 @@ import Testing
         let daemon = OpenedDaemon(
             state: StateRoot(path: "/dev/null"), peers: Authenticators([]), retries: RetryBudget(clock: SystemClock()) { 0.5 },
             measures: ControllerMeasures(),
-            report: { _ in }, open: { _ throws(OperationError) in throw .unavailable("nothing is opened") },
+            report: { _ in }, open: { _, _ throws(OperationError) in throw .unavailable("nothing is opened") },
             readPolicy: { _ throws(OperationError) in throw .unavailable("nothing is read") })
         let checks = await daemon.readiness()
         #expect(checks.contains { $0.complaint?.contains("cannot read the state folder /dev/null") == true }, "\(checks)")
+    }
+
+    @Test func noServiceIsOpenedForAPolicyThatMayNotStart() async throws {
+        let scratch = try Scratch()
+        defer { scratch.remove() }
+        let state = StateRoot(path: scratch.path)
+        let assembly = Assembly.production(environment: [:], output: Output())
+        let daemon = try await assembly.openDaemon(state, Authenticators([]), nil) { service, text throws(OperationError) in
+            throw .refused(Refusal("not \(service) by \(text.utf8.count) bytes"))
+        }
+        let text = """
+            version: 1
+            service: checkout
+            traffic: {http: {read_url: "http://127.0.0.1:9/w", canary_pointer: /c, write_body: "{{canary}}"}, steps: [5]}
+            prometheus: {url: "http://127.0.0.1:9", canary: {version: "2"}, control: {version: "1"}}
+            bake: 30m
+            signals: {errors: {counter: a, bad: {code: "5.."}}}
+            """
+        let request = StartRequest(policyText: text, policyFile: "p.yaml", version: "2", previous: "1", overrides: [])
+        let error = try await #require(throws: OperationError.self) {
+            try await daemon.operations.start(request, by: .uid(1))
+        }
+        #expect(error == .refused(Refusal("not checkout by \(text.utf8.count) bytes")))
+        #expect(try state.services().isEmpty)
+        await daemon.abandon()
     }
 
     @Test func l6AWatchdogLowersABalancerWhoseSettingsNameTheVersions() async throws {

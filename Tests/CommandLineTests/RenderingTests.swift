@@ -127,6 +127,16 @@ import Testing
         status = .sample(ending: .failed)
         status.isRollbackIncomplete = true
         #expect(Explanation.safety(status) == "NO, the canary still receives 25% and must not: act now")
+        // A balancer that does not answer after the halt: the first tries are no reason to wake anybody.
+        status = .sample(state: "rolling back", ending: .halted)
+        status.observedWeight = nil
+        status.unconfirmedZero = UnconfirmedZero(since: status.since, tries: 3, failedAt: status.since, reason: "timed out")
+        #expect(Explanation.safety(status) == "unknown: the weight could not be read")
+        status.unconfirmedZero?.tries = 4
+        #expect(
+            Explanation.safety(status).hasPrefix("NOT KNOWN: the weight cannot be read and 0 is not confirmed (4 tries since"))
+        status.observedWeight = Weight(percent: 25)
+        #expect(Explanation.safety(status).hasPrefix("NO, the canary still receives 25% and 0 is not confirmed (4 tries since"))
     }
 
     @Test func hostileTextIsShownAndObeyedByNothing() {

@@ -82,6 +82,10 @@ import Testing
         }
         #expect(spans.count > 200)
     }
+
+    @Test func everyKeyOfAPlanThatAMessageNamesIsOne() throws {
+        #expect(try DocumentReferences().strangeKeysInMessages() == [])
+    }
 }
 
 extension StringProtocol {

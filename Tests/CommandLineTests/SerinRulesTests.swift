@@ -44,7 +44,7 @@ import Testing
             .init(file: "serin.yaml", text: "version: 1\nnotify: {team: {mattermost: {url_env: ADDRESS}}}")
         ).settings
         let messages = try await assembly.openMessages(program.state)
-        try messages.prepare(settings)()
+        try messages.prepare(settings, of: [])()
         let written = await messages.metrics()
         await messages.close()
         for name in ["serin_webhook_requests_total", "serin_notifications_total", "serin_notifications_waiting"] {

@@ -9,6 +9,7 @@ import SerinPolicies
 import SerinPorts
 import SerinRollouts
 import SerinServer
+import SerinTrials
 import Testbed
 import Testing
 
@@ -20,6 +21,10 @@ final class TestProgram: Sendable {
     let operations = FakeOperations()
     let backups = FakeBackups()
     let output = Locked("")
+    /// What opening the tokens gives; nil: what is in the state folder.
+    let access = Locked<Result<any AccessStore, OperationError>?>(nil)
+    /// What the last daemon lets rollouts start by.
+    let startRule = Locked<StartRule?>(nil)
     let messages = Locked("")
     let endings = Locked<[ExitCode]>([])
     /// Why data cannot be written.
@@ -38,6 +43,10 @@ final class TestProgram: Sendable {
     let destructive = Locked(MigrationPolicy.Destructive.refuse)
     /// The gates of that policy.
     let contract = Locked<MigrationPolicy.Contract?>(nil)
+    /// The policy that is read, where it matters which.
+    let tried = Locked<Policy?>(nil)
+    /// What keeps writes away by that policy.
+    let maintenance = Locked<MigrationPolicy.Maintenance?>(nil)
     let hasJournal: Bool
     /// The controllers of single services that were opened.
     let controllers = Locked<[FakeController]>([])
@@ -163,10 +172,12 @@ final class TestProgram: Sendable {
                     ])
                 }
                 var policy = Policy.sample()
+                if let tried = self.tried.withLock({ $0 }) { policy = tried }
                 if let folder = self.migrations.withLock({ $0 }) {
                     policy.migrations = MigrationPolicy(
                         tool: .folder(path: folder, table: "schema_migrations"), database: .environment("SHOP"),
                         destructive: self.destructive.withLock { $0 }, contract: self.contract.withLock { $0 })
+                    policy.migrations?.maintenance = self.maintenance.withLock { $0 }
                 }
                 return LoadedPolicy(policy: policy, hash: "ab12")
             },
@@ -182,6 +193,11 @@ final class TestProgram: Sendable {
                 return Forecast(
                     sentences: ["errors: at the present 50 req/s and 5% this takes 4.0 h"], warnings: ["thin traffic"])
             },
+            pastReadings: { _, _, range throws(OperationError) in
+                let nothing = HistoryReading(
+                    start: range.lowerBound, step: .seconds(60), series: [], scrapeInterval: nil, warnings: [])
+                return PastReadings(before: nothing, canary: nothing, control: nothing)
+            },
             openController: { service, _ throws(OperationError) in
                 if self.isLocked.withLock({ $0 }) { throw .refused(Refusal("another controller holds \(service)")) }
                 self.onOpening.withLock { $0 }?()
@@ -189,8 +205,14 @@ final class TestProgram: Sendable {
                 self.controllers.withLock { $0.append(controller) }
                 return controller
             },
-            openDaemon: { _, _, _ throws(OperationError) in FakeController(self.operations) },
-            openAccess: { state throws(OperationError) in try await Assembly.tokens(of: state) },
+            openDaemon: { _, _, _, rule throws(OperationError) in
+                self.startRule.withLock { $0 = rule }
+                return FakeController(self.operations)
+            },
+            openAccess: { state throws(OperationError) in
+                if let access = self.access.withLock({ $0 }) { return try access.get() }
+                return try await Assembly.tokens(of: state)
+            },
             openJournal: { _, _ throws(OperationError) in self.hasJournal ? self.operations : nil },
             verify: { service, _, _, _ throws(OperationError) in
                 guard service == self.service else { throw .notFound("there is no journal of \(service)") }

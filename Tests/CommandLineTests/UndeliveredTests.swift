@@ -21,7 +21,7 @@ import Testing
                     + "at_least: critical}}")
         ).settings
         let messages = try await assembly.openMessages(program.state)
-        try messages.prepare(settings)()
+        try messages.prepare(settings, of: [])()
         #expect(await messages.readiness().map(\.name) == ["notifications to team", "notifications to calls"])
         #expect(await messages.readiness().allSatisfy { $0.complaint == nil && !$0.isFatal })
         let at = SystemClock().now()

@@ -83,12 +83,13 @@ import Testing
     /// Runs a watchdog on a balancer at 10 %, which sees the signs one after the other and the last one for ever; it is taken away
     /// when it has looked often enough.
     private func watch(
-        _ signs: [SignOfLife], looks: Int = 10, markFailure: Failure? = nil, canRead: Bool = true, lastSign: Instant? = nil
+        _ signs: [SignOfLife], looks: Int = 10, markFailure: Failure? = nil, canRead: Bool = true, lastSign: Instant? = nil,
+        after: Duration = .seconds(2), isHaltAsked: Bool = false
     ) async throws -> (written: [Weight], marks: Int, looks: Int, first: String?) {
         let handover = Handover(
             rollout: try #require(RolloutID("checkout-1")), driver: DriverSettings(driver: "fake", settings: [:]), version: "2",
             previous: "1",
-            after: .seconds(2), controller: 4711)
+            after: after, controller: 4711)
         #expect(Handover(handover.document) == handover)
         let balancer = LoweredBalancer(canRead: canRead)
         let (looked, marks) = (Locked(0), Locked(0))
@@ -101,6 +102,7 @@ import Testing
                         return signs[min(looked, signs.count - 1)]
                     }
                 },
+                isHaltAsked: { isHaltAsked },
                 leaveMark: { () async throws(Failure) in
                     marks.withLock { $0 += 1 }
                     if let markFailure { throw markFailure }
@@ -117,6 +119,15 @@ import Testing
         #expect(seen.written == [.zero])
         #expect(seen.marks == 1)
         #expect(seen.looks == 10)
+    }
+
+    @Test func s19AHaltFileThatNoControllerTakesIsNotWaitedWith() async throws {
+        for (asked, written) in [(true, [Weight.zero]), (false, [])] {
+            let seen = try await watch([.gone], looks: 20, after: .minutes(60), isHaltAsked: asked)
+            #expect(seen.written == written)
+        }
+        let attended = try await watch([.alive], looks: 20, after: .minutes(60), isHaltAsked: true)
+        #expect(attended.written.isEmpty, "the controller takes it")
     }
 
     @Test func l6AfterTheEndOfItsControllerAWatchdogLowersAndEnds() async throws {

@@ -81,4 +81,56 @@ import Testing
             #expect(halted.contains("the weight is being lowered"), "\(halted)")
         }
     }
+
+    @Test func s7AnEndThatIsNotRecordedIsNoReasonToRefuseAHalt() async throws {
+        try await raised { service in
+            let halt = Command(.halt, by: person, reason: "")
+            await service.store.setFault { _ throws(StoreError) in throw .unavailable("no space left on device") }
+            #expect(service.pass(atMost: .minutes(2)) { service.weight == .zero })
+            // Long enough for the rollout to be over in memory.
+            _ = service.pass(atMost: .minutes(5)) { false }
+            for verb in [Command.Verb.halt, .resume] {
+                let answer = await service.perform(Command(verb, by: person, reason: ""))
+                guard case .failure(.unavailable(let words))? = answer else {
+                    Issue.record("\(verb): \(String(describing: answer))")
+                    return
+                }
+                #expect(words.contains("not recorded yet"), "\(words)")
+            }
+            await service.store.setFault(nil)
+            #expect(service.pass(atMost: .minutes(2)) { service.status?.isFinal == true })
+            let answer = await service.perform(halt)
+            guard case .failure(.refused)? = answer else {
+                Issue.record("\(String(describing: answer))")
+                return
+            }
+        }
+    }
+
+    @Test func aJournalThatCannotBeWrittenIsSeenByEveryoneWhoLooks() async throws {
+        try await raised { service in
+            #expect(service.status?.isRecorded == true)
+            await service.store.setFault { _ throws(StoreError) in throw .unavailable("no space left on device") }
+            #expect(service.pass(atMost: .minutes(2)) { service.status?.observedWeight == .zero })
+            let status = try #require(service.status)
+            #expect(!status.isRecorded && !status.isFinal && !status.isWatched && status.wantedWeight == .zero)
+            #expect(status.cause.contains("the journal cannot be written: ") && status.cause.contains("no space left on device"))
+            let calls = service.notifier.notices.withLock { $0 }.filter { $0.severity == .critical }
+            #expect(calls.contains { $0.text.contains("the journal cannot be written") }, "\(calls.map(\.text))")
+            await service.store.setFault(nil)
+            #expect(service.pass(atMost: .minutes(2)) { service.status?.isRecorded == true && service.status?.isFinal == true })
+            #expect(service.notifier.notices.withLock { $0 }.contains { $0.text.contains("the journal can be written again") })
+        }
+    }
+
+    @Test func aJournalThatDoesNotAnswerIsSeenUntilItDoes() async throws {
+        try await raised { service in
+            let clock = service.clock
+            await service.store.setFault { _ in await clock.sleep(for: .seconds(5)) }
+            _ = await service.perform(Command(.hold, by: person, reason: ""))
+            #expect(service.status?.isRecorded == false && service.status?.cause.contains("does not answer") == true)
+            await service.store.setFault(nil)
+            #expect(service.pass(atMost: .seconds(30)) { service.status?.isRecorded == true && service.status?.state == "held" })
+        }
+    }
 }

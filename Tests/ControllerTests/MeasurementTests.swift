@@ -100,6 +100,19 @@ import Testing
         #expect(verdicts.filter { $0.key.signal == "other" }.values.reduce(0, +) == 800)
     }
 
+    @Test func aRaiseThatWasOvertakenIsNoFailure() throws {
+        let measures = ControllerMeasures()
+        let effect = Effect.setWeight(IntentID(1), try #require(Weight(percent: 5)))
+        func report(_ outcome: WeightOutcome) { measures.note(effect, led: .weightReported(IntentID(1), outcome)) }
+        for words in ["a newer weight is wanted", "0% is in force already", "a halt is asked for"] {
+            report(.failed(Failure(.conflict, WeightSetter.notSent + words), readBack: nil))
+        }
+        #expect(measures.present.failures[.weight] ?? 0 == 0)
+        report(.failed(Failure(.conflict, "asked haproxy for 5%, read back 0%"), readBack: nil))
+        report(.unsettled(Failure(.transient, "no answer")))
+        #expect(measures.present.failures[.weight] == 2)
+    }
+
     @Test func theEvidenceIsAsOldAsTheQueryThatDriedUp() {
         let now = Instant(millisecondsSince1970: 1_800_000_000_000)
         func reading(_ ages: [[Int64?]]) -> TelemetryReading {

@@ -26,6 +26,8 @@ public final class FakeOperations: RolloutOperations {
         public var failure: OperationError?
         /// What it measured of itself.
         public var measurements = Measurements()
+        /// Whether whoever waits for a change hears nothing at all, as of a process that was stopped.
+        public var isSilent = false
         /// How many commands are still refused.
         public var refusedCommands = 0
         /// What a command does to the status.
@@ -109,7 +111,8 @@ public final class FakeOperations: RolloutOperations {
         let limit = clock.now + .milliseconds(timeout.milliseconds)
         while true {
             let status = try present(name)
-            if status != seen || clock.now >= limit || Task.isCancelled { return status }
+            let isSilent = state.withLock { $0.isSilent }
+            if !isSilent && (status != seen || clock.now >= limit) || Task.isCancelled { return status }
             // A cancelled pause ends the loop.
             // sleeps: the status has no condition to wait for, as tests change it behind the controller's back
             try? await Task.sleep(for: .milliseconds(5))

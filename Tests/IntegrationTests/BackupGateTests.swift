@@ -58,7 +58,7 @@ extension Integration {
             try await GateStage.play { stage in
                 let limits = "postgres: {url_env: DATABASE_URL, blocked_sessions: {max: 50, for: 30s}}"
                 try await play(stage, try stage.policy(stage.shortForm, more: limits)) { scene in
-                    let check = try await scene.serin("check", scene.policy, "--version", Stage.good, "--previous", Stage.old)
+                    let check = try await scene.check(0)
                     #expect(check.termination == .exited(0), "\(check.text)")
                     for probe in ["backup source", "backup key", "backup destination"] {
                         #expect(check.text.contains(probe), "\(check.text)")
@@ -97,7 +97,7 @@ extension Integration {
                 }
                 try await play(stage, try stage.policy("backup: {before: always, plan: \(plan)}"), environment: environment) {
                     scene in
-                    let check = try await scene.serin("check", scene.policy, "--version", Stage.good, "--previous", Stage.old)
+                    let check = try await scene.check(7)
                     #expect(check.termination == .exited(7), "\(check.text)")
                     let run = try await scene.serin(scene.release(Stage.good))
                     #expect(run.termination == .exited(7), "\(run.text)")

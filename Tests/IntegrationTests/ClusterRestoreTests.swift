@@ -129,6 +129,47 @@ import Testing
         #expect(left.termination == .exited(1), "\(left.text)")
     }
 
+    @Test func logThatIsMissingInTheMiddleIsSaidByTheCheckAndTheRestore() async throws {
+        let scene = try await start()
+        defer { scene.end() }
+        func make(_ kind: String...) async throws -> String {
+            let made = await scene.stage.run(["create", scene.plan, "-o", "json"] + kind)
+            #expect(made.code == .ok, "\(made.messages)")
+            return try #require(made.json?["backup"]?["order"]?["id"]?.text, "\(made.output)")
+        }
+        _ = try await make()
+        var ranges: [String] = []
+        for _ in 0..<3 {
+            try await scene.switchLog()
+            ranges.append(try await make("--kind", "wal_range"))
+        }
+        func check() async -> RestoreStage.Answer { await scene.stage.run("check", scene.plan, "-o", "json") }
+        let whole = await check()
+        #expect(!whole.output.contains("is missing"), "\(whole.output)")
+        // The object of the second is gone, and so are the files of the archive.
+        let objects = try await Program(
+            "find", [scene.stage.scratch.file("store"), "-name", "*\(ranges[1])*.backup"], deadline: .seconds(5)
+        ).run().text
+        for path in objects.split(separator: "\n") { unlink(String(path)) }
+        let files = try await Program("/bin/ls", [scene.log], deadline: .seconds(5)).run().text.split(separator: "\n")
+        for file in files { unlink("\(scene.log)/\(file)") }
+        _ = await scene.stage.run("verify", scene.plan, ranges[1])
+        let holed = await check()
+        #expect(holed.code == .ok && holed.output.contains("is missing"), "\(holed.output)\(holed.messages)")
+        #expect(holed.output.contains("new base backup"), "\(holed.output)")
+        #expect(await scene.stage.run("readiness", scene.plan, "-o", "json").failed.contains("write-ahead log"))
+        let folder = scene.stage.scratch.file("restored")
+        let restored = await scene.stage.run("restore", scene.plan, "latest", "--into", folder, "--to", "latest", "-o", "json")
+        #expect(restored.code == .ok, "\(restored.messages)")
+        #expect(
+            (restored.output + restored.messages).contains("what was stored behind it was not recovered"), "\(restored.messages)")
+        // Where a server's socket would have too long a name nothing is begun.
+        let long = folder + String(repeating: "x", count: 80)
+        let refused = await scene.stage.run("restore", scene.plan, "latest", "--into", long)
+        #expect(refused.code != .ok && refused.messages.contains("too long for the socket"), "\(refused.messages)")
+        #expect(access(long, F_OK) != 0)
+    }
+
     @Test func aDrillRecoversToTheEndOfTheLogAndLeavesNothing() async throws {
         let scene = try await start(
             """

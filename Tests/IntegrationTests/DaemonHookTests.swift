@@ -41,6 +41,9 @@ extension Integration {
                 defer { daemon.stop() }
                 try await waitUntil("READY=1") { manager.messages().contains { $0.contains("READY=1") } }
                 let address = try #require(scene.output().firstMatch(of: /listening at (http:[^"]*)/)?.1)
+                let prometheus = try await Self.scraping(address)
+                defer { prometheus.stop() }
+                let begin = time(nil)
 
                 let step = Self.pipeline(scene)
                 for name in ["backup", "migrations", "start"] {
@@ -55,14 +58,10 @@ extension Integration {
                 try await scene.awaitOutput("the one before stays in force")
                 #expect(manager.messages().contains { $0.hasPrefix("RELOADING=1\nMONOTONIC_USEC=") })
 
-                let alert =
-                    #"{"version":"4","status":"firing","alerts":[{"status":"firing","labels":{"alertname":"Errors","serin_action":"halt","service":"\#(scene.service)"}}]}"#
-                let answer = try await Transport().send(
-                    HTTPRequest(
-                        method: "POST", url: "\(address)/hooks/alertmanager/alerts",
-                        headers: [HTTPHeader("Authorization", "Bearer not-a-real-token")], body: Array(alert.utf8),
-                        timeout: .seconds(20)))
-                #expect(answer.status == 200)
+                // What is shown of live rollouts alone was scraped.
+                try await awaitAnswer(prometheus, "serin_evidence_age_seconds", from: begin, of: scene)
+
+                #expect(try await Self.alert(scene, to: "\(address)/hooks/alertmanager/alerts").status == 200)
                 try await scene.awaitWeight(0)
                 let gate = try await step("gate")
                 #expect(gate.termination == .exited(4), "\(gate.text)")
@@ -79,12 +78,23 @@ extension Integration {
                 #expect(gate.text.contains("::error"))
                 try await waitUntil("what people are told") { told.requests.contains { $0.text.contains("rolled back") } }
                 #expect(manager.messages().contains("WATCHDOG=1"))
+                try await checkDashboard(prometheus, from: begin, of: scene)
                 daemon.signal(SIGTERM)
                 #expect(try await scene.end(of: daemon) == 0, "\(scene.output())")
                 #expect(manager.messages().contains("STOPPING=1"))
                 try checkLog(scene)
                 try await JournalProof(of: scene).check(scene)
             }
+        }
+
+        /// Sends what Alertmanager would while an alert of the service fires.
+        private static func alert(_ scene: Scene, to url: String) async throws -> HTTPResponse {
+            let alert =
+                #"{"version":"4","status":"firing","alerts":[{"status":"firing","labels":{"alertname":"Errors","serin_action":"halt","service":"\#(scene.service)"}}]}"#
+            return try await Transport().send(
+                HTTPRequest(
+                    method: "POST", url: url, headers: [HTTPHeader("Authorization", "Bearer not-a-real-token")],
+                    body: Array(alert.utf8), timeout: .seconds(20)))
         }
 
         /// The pipeline's steps, as GitHub Actions runs them.
@@ -120,6 +130,45 @@ extension Integration {
             try text.write(toFile: file, atomically: true, encoding: .utf8)
             let check = try await Program("/bin/sh", ["-c", "promtool check metrics < \(file)"], deadline: .seconds(60)).run()
             #expect(check.termination == .exited(0), "\(check.text)")
+        }
+
+        /// A Prometheus that scrapes a daemon as the examples say.
+        private static func scraping(_ address: Substring) async throws -> PrometheusServer {
+            var settings = PrometheusServer.Settings()
+            settings.scrapeInterval = .milliseconds(500)
+            let labels = [Label("job", "serin")]
+            return try await PrometheusServer.start([.init([String(address.dropFirst("http://".count))], labels)], settings)
+        }
+
+        /// Every panel of the dashboard has shown something since the rollout began, but those of failures and of their ratio, as
+        /// nothing failed.
+        private func checkDashboard(_ prometheus: PrometheusServer, from begin: Int, of scene: Scene) async throws {
+            let text = try String(contentsOfFile: "\(Self.root)/examples/monitoring/serin-dashboard.json", encoding: .utf8)
+            let panels = try #require(try JSONValue(parsing: Array(text.utf8))["panels"]?.items)
+            let queries = panels.flatMap { $0["targets"]?.items ?? [] }.compactMap { $0["expr"]?.text }
+            #expect(queries.count > 20)
+            for query in queries where !query.hasSuffix("> 0") && !query.contains("serin_signal_ratio") {
+                try await awaitAnswer(prometheus, query, from: begin, of: scene)
+            }
+        }
+
+        /// Waits until a query has found something since the rollout began.
+        private func awaitAnswer(_ prometheus: PrometheusServer, _ query: String, from begin: Int, of scene: Scene) async throws {
+            let transport = try Transport()
+            defer { transport.shutdown() }
+            try await waitUntil("an answer to \(query)") {
+                let fields = [
+                    ("query", query.rewriting("$service", as: scene.service)), ("start", "\(begin)"), ("end", "\(time(nil))"),
+                    ("step", "1"),
+                ]
+                let body = fields.map { "\($0.0)=\(percentEncoded($0.1))" }.joined(separator: "&")
+                let answer = try await transport.send(
+                    HTTPRequest(
+                        method: "POST", url: prometheus.url + "/api/v1/query_range",
+                        headers: [HTTPHeader("Content-Type", "application/x-www-form-urlencoded")], body: Array(body.utf8),
+                        timeout: .seconds(20)))
+                return try JSONValue(parsing: answer.body).at(pointer: "/data/result")?.items?.isEmpty == false
+            }
         }
 
         /// Every line of the log is a document.

@@ -193,7 +193,7 @@ import Testing
         let masked = await stage.run("restore", plan, "latest", "--masked")
         #expect(masked.code == .refused && masked.messages.contains("restore.mask"), "\(masked.messages)")
         #expect(try await cluster.primary.sql("SELECT count(*) FROM pg_database WHERE datname LIKE 'shop%'") == "1")
-        // What a restore would be refused for fails the checklist, and is only said where no restore is meant.
+        // What a restore would be refused for fails checklist and check, but where another machine restores.
         let able = await stage.run("readiness", plan, "-o", "json")
         #expect(able.json?["checks"]?.items?.contains { $0["name"]?.text == "restore rights" } == true, "\(able.output)")
         #expect(!able.failed.contains { $0.hasPrefix("restore ") }, "\(able.output)")
@@ -203,7 +203,11 @@ import Testing
         #expect(unable.failed.filter { $0.hasPrefix("restore ") } == ["restore rights"], "\(unable.output)")
         #expect(unable.output.contains("ALTER ROLE \\\"restorer\\\" CREATEDB"), "\(unable.output)")
         let checked = await stage.run("check", plan)
-        #expect(checked.code == .ok && checked.output.contains("restore rights"), "\(checked.output)\(checked.messages)")
+        #expect(checked.code == .refused && checked.output.contains("restore rights"), "\(checked.output)\(checked.messages)")
+        let refused = await stage.run("restore", plan, "latest")
+        #expect(refused.code != .ok, "\(refused.output)")
+        let elsewhere = await stage.run("check", plan, "--backups-only")
+        #expect(elsewhere.code == .ok && !elsewhere.output.contains("restore"), "\(elsewhere.output)\(elsewhere.messages)")
         try await cluster.primary.sql("ALTER ROLE restorer CREATEDB")
         // Without the server nothing is half done.
         cluster.stop()

@@ -15,7 +15,7 @@ extension Integration {
             try await Shop.play { shop, scene in
                 try shop.add("0002_note", up: column.up, down: column.down)
                 try shop.add("0003_email", up: "ALTER TABLE orders DROP COLUMN email", down: "SELECT 1")
-                let check = try await scene.serin("check", scene.policy, "--version", Stage.good, "--previous", Stage.old)
+                let check = try await scene.check(0)
                 #expect(check.termination == .exited(0), "\(check.text)")
                 #expect(check.text.contains("to be migrated before the canary: 0002"), "\(check.text)")
                 let run = try await scene.serin(scene.release(Stage.good))
@@ -52,7 +52,7 @@ extension Integration {
                 try shop.add("0002_note", up: column.up, down: "ALTER TABLE orders ADD COLUMN other int")
                 let run = try scene.start(scene.release(Stage.bad))
                 defer { run.stop(signal: SIGKILL) }
-                try await scene.awaitOutput("rollback incomplete", within: .seconds(120))
+                try await scene.awaitOutput("rollback incomplete", within: .minutes(3))
                 #expect(scene.output().contains("leaves another schema than there was"), "\(scene.output())")
                 #expect(await scene.weight() == 0)
                 #expect(try await shop.sql("SELECT version FROM schema_migrations") == "2")
@@ -85,7 +85,7 @@ extension Integration {
                     down: column.down)
                 let run = try scene.start(scene.release(Stage.good))
                 let asleep = "SELECT count(*) FROM pg_stat_activity WHERE wait_event = 'PgSleep'"
-                try await waitUntil("a migration in the middle", within: .seconds(60)) { try await shop.sql(asleep) == "1" }
+                try await waitUntil("a migration in the middle", within: .minutes(3)) { try await shop.sql(asleep) == "1" }
                 run.stop(signal: SIGKILL)
                 let next = try await scene.serin(scene.continuation, deadline: .seconds(120))
                 #expect(next.termination == .exited(3), "\(next.text)")
@@ -104,7 +104,7 @@ extension Integration {
                 let url = try shop.scratch.write("other", other, mode: 0o600)
                 let text = FileManager.default.contents(atPath: plan).map { String(decoding: $0, as: UTF8.self) } ?? ""
                 try shop.scratch.write("plan.yaml", text.replacing("url_env: SHOP", with: "url_file: \(url)"))
-                let check = try await scene.serin("check", scene.policy, "--version", Stage.good, "--previous", Stage.old)
+                let check = try await scene.check(7)
                 #expect(check.termination == .exited(7), "\(check.text)")
                 #expect(check.text.contains("the backup is of postgres in cluster"), "\(check.text)")
                 let run = try await scene.serin(scene.release(Stage.good))
@@ -166,7 +166,7 @@ extension Integration {
                 #expect(changed.termination == .exited(7), "it is another one: \(changed.text)")
                 try await shop.agree(scene, by: 4711)
                 let run = try scene.start(up)
-                try await waitUntil("a migration in the middle", within: .seconds(60)) {
+                try await waitUntil("a migration in the middle", within: .minutes(3)) {
                     try await shop.sql("SELECT count(*) FROM pg_stat_activity WHERE wait_event = 'PgSleep'") == "1"
                 }
                 run.stop(signal: SIGKILL)
@@ -231,40 +231,90 @@ extension Integration {
             }
         }
 
+        /// Each agrees after what the other said is over: together they never did.
+        @Test(.enabled("needs root, to act as two users") { geteuid() == 0 })
+        func s6s13WhatWasAgreedToTooLongAgoMigratesNothing() async throws {
+            try await Shop.play(more: "approval_for: 2s\n") {
+                try $0.destructive(approvals: 2)
+            } _: { shop, scene in
+                try shop.add("0002_half", up: deletion.up, down: deletion.down)
+                let run = try scene.start(scene.release(Stage.good) + ["--socket-group", "nogroup"])
+                try await scene.awaitOutput("awaiting approval")
+                let plan = try await scene.awaitedPlan()
+                let over = "what was agreed to 2s ago was not begun and no longer counts"
+                for (round, isOther) in [false, true, false].enumerated() {
+                    let agreed =
+                        try await isOther
+                        ? scene.other("approve", scene.service, "--plan", plan)
+                        : scene.serin("approve", scene.service, "--plan", plan)
+                    // The first one may agree again: what they said before does not count any more.
+                    #expect(agreed.termination == .exited(0), "\(round): \(agreed.text)")
+                    try await waitUntil("approval \(round + 1) is over", within: .minutes(3)) {
+                        scene.output().ranges(of: over).count == round + 1
+                    }
+                }
+                #expect(!scene.output().contains("verifying") && !scene.output().contains("migration done"), "\(scene.output())")
+                let halt = try await scene.serin("halt", scene.service, "--reason", "nobody agrees in time")
+                #expect(halt.termination == .exited(0), "\(halt.text)")
+                #expect(try await scene.end(of: run) == 4, "\(scene.output())")
+                #expect(try await shop.sql("SELECT version FROM schema_migrations") == "1")
+                try await shop.expectEveryOrder()
+                try await JournalProof(of: scene).check(scene)
+            }
+        }
+
+        @Test func aStandbyIsRefusedByEverythingThatWouldMigrateIt() async throws {
+            try await Shop.play { shop, scene in
+                try shop.add("0002_note", up: column.up, down: column.down)
+                let replica = try #require(shop.cluster.replica)
+                try await waitUntil("the first revision on the replica") {
+                    do {
+                        return try await replica.sql("SELECT version FROM schema_migrations", database: shop.database) == "1"
+                    } catch {
+                        return false
+                    }
+                }
+                let url = try shop.scratch.write("standby", replica.url(user: "keeper", database: shop.database), mode: 0o600)
+                let text = FileManager.default.contents(atPath: scene.policy).map { String(decoding: $0, as: UTF8.self) } ?? ""
+                let policy = try shop.scratch.write("standby.yaml", text.replacing("url_env: SHOP", with: "url_file: \(url)"))
+                let versions = ["--version", Stage.good, "--previous", Stage.old]
+                for words in [
+                    ["migrate", "plan", policy], ["migrate", "up", policy], ["migrate", "down", policy, "--to", "base"],
+                    ["check", policy] + versions, ["run", policy] + versions,
+                ] {
+                    let refused = try await scene.serin(words)
+                    #expect(refused.termination == .exited(7), "\(words): \(refused.text)")
+                    #expect(refused.text.contains("is a standby: nothing can be migrated there"), "\(words): \(refused.text)")
+                }
+                #expect(await scene.weight() == 0)
+                #expect(try await shop.sql(columns) == "3")
+            }
+        }
+
         @Test(.enabled("needs root, to act as two users") { geteuid() == 0 }, arguments: ["approve", "resume"])
         func s6DestroyedRowsComeBackWithApprovalsOrAPersonKeepsTheSchema(_ verb: String) async throws {
             try await Shop.play {
                 try $0.destructive(approvals: 2)
             } _: { shop, scene in
                 try shop.add("0002_half", up: deletion.up, down: deletion.down)
-                let copy = scene.file("serin")
-                let copied = try await Program("cp", [try Scene.program(), copy], deadline: .seconds(20)).run()
-                try #require(copied.termination == .exited(0), "\(copied.text)")
-                func other(_ words: String...) async throws -> Completion {
-                    try await Program(
-                        "setpriv", ["--reuid=nobody", "--regid=nogroup", "--clear-groups", "--", copy] + words,
-                        environment: ["SERIN_STATE": scene.state, "HOME": "/nonexistent", "PATH": "/usr/bin:/bin"],
-                        deadline: .seconds(20)
-                    ).run()
-                }
                 let run = try scene.start(scene.release(Stage.bad) + ["--socket-group", "nogroup"])
                 try await scene.awaitOutput("awaiting approval")
                 let start = try await scene.awaitedPlan()
                 for answer in [
                     try await scene.serin("approve", scene.service, "--plan", start),
-                    try await other("approve", scene.service, "--plan", start),
+                    try await scene.other("approve", scene.service, "--plan", start),
                 ] {
                     #expect(answer.termination == .exited(0), "\(answer.text)")
                 }
-                try await scene.awaitOutput("WRITES ARE FENCED; the restore waits for 2 different people", within: .seconds(90))
+                try await scene.awaitOutput("WRITES ARE FENCED; the restore waits for 2 different people", within: .minutes(3))
                 #expect(try await shop.sql("SELECT count(*) FROM orders WHERE id < 0") == "50")
                 let why = try await scene.serin("why", scene.service)
                 #expect(why.text.hasPrefix("WRITES ARE FENCED"), "\(why.text)")
                 #expect(why.text.contains("serin resume"), "\(why.text)")
                 // The rows that the migration itself deleted are no loss of a salvage.
-                #expect(why.text.contains("updated and 0 deleted since); newer rows stay"), "\(why.text)")
+                #expect(why.text.contains("0 updated and 0 deleted since the migration ended); newer rows stay"), "\(why.text)")
                 guard verb == "approve" else {
-                    let kept = try await other("resume", scene.service)
+                    let kept = try await scene.other("resume", scene.service)
                     #expect(kept.termination == .exited(0), "\(kept.text)")
                     #expect(try await scene.end(of: run) == 3, "\(scene.output())")
                     #expect(try await shop.sql("SELECT count(*) FROM orders WHERE id < 0") == "50")
@@ -279,7 +329,7 @@ extension Integration {
                     #expect(own.termination == .exited(0), "\(round): \(own.text)")
                     let twice = try await scene.serin("approve", scene.service, "--plan", plan)
                     #expect(twice.termination == .exited(7), "\(round): \(twice.text)")
-                    let second = try await other("approve", scene.service, "--plan", plan)
+                    let second = try await scene.other("approve", scene.service, "--plan", plan)
                     #expect(second.termination == .exited(0), "\(round): \(second.text)")
                     if round == "does nothing" {
                         try await scene.awaitOutput("the restore said that it is done, but the schema is at 0002, not at 0001")

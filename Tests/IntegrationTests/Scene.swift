@@ -79,6 +79,26 @@ struct Scene: Sendable {
         try await Program(Scene.program(), arguments, environment: environment, deadline: deadline).run()
     }
 
+    /// Runs the program as the user nobody, which takes root. That one may not even look into the place where the program was built.
+    func other(_ arguments: String..., group: String = "nogroup") async throws -> Completion {
+        let copy = file("serin")
+        if access(copy, F_OK) != 0 { try FileManager.default.copyItem(atPath: Scene.program(), toPath: copy) }
+        return try await Program(
+            "setpriv", ["--reuid=nobody", "--regid=\(group)", "--clear-groups", "--", copy] + arguments,
+            environment: ["SERIN_STATE": state, "HOME": "/nonexistent", "PATH": "/usr/bin:/bin"], deadline: .seconds(60)
+        ).run()
+    }
+
+    /// What `serin check` says once it ends as it should, or after a minute. It asks everything once, and Prometheus for half a poll
+    /// only, which a machine with much to do does not always answer in.
+    func check(_ status: Int32) async throws -> Completion {
+        let words = ["check", policy, "--version", Stage.good, "--previous", Stage.old]
+        let limit = ContinuousClock.now + .seconds(60)
+        var last = try await serin(words)
+        while last.termination != .exited(status), ContinuousClock.now < limit { last = try await serin(words) }
+        return last
+    }
+
     /// Starts the program, with others such as strace before it.
     func start(_ arguments: [String], by wrapper: [String] = [], log: String = "serin.log") throws -> ServerProcess {
         try run(wrapper + [try Scene.program()] + arguments, log: log)
@@ -104,7 +124,7 @@ struct Scene: Sendable {
     func weight() async -> Int? { await stage.weight(of: service) }
 
     /// Waits until the program has written a text.
-    func awaitOutput(_ text: String, log: String = "serin.log", within deadline: Duration = .seconds(60)) async throws {
+    func awaitOutput(_ text: String, log: String = "serin.log", within deadline: Duration = .minutes(3)) async throws {
         do {
             try await waitUntil("'\(text)'", within: deadline) { output(log).contains(text) }
         } catch {
@@ -116,7 +136,7 @@ struct Scene: Sendable {
     func awaitFirstStep() async throws { try await awaitOutput("weight 10% confirmed") }
 
     /// Waits until the balancer shows a weight.
-    func awaitWeight(_ basisPoints: Int, within deadline: Duration = .seconds(60)) async throws {
+    func awaitWeight(_ basisPoints: Int, within deadline: Duration = .minutes(3)) async throws {
         do {
             try await waitUntil("weight \(basisPoints) of \(service)", within: deadline) { await weight() == basisPoints }
         } catch {
@@ -125,7 +145,7 @@ struct Scene: Sendable {
     }
 
     /// Waits for the end of a process and returns its exit status.
-    func end(of process: ServerProcess, within deadline: Duration = .seconds(90)) async throws -> Int32 {
+    func end(of process: ServerProcess, within deadline: Duration = .minutes(3)) async throws -> Int32 {
         do {
             try await waitUntil("end of the program", within: deadline) { !process.isRunning }
         } catch {
@@ -149,6 +169,8 @@ struct PolicyText: Sendable {
         "preflight_deadline": "15s", "raise_deadline": "10s", "halt_deadline": "10s", "rollback_deadline": "30s",
         "max_bake": "60s", "watchdog_after": "30s",
     ]
+    /// How old a sample may be.
+    var staleAfter = "2s"
     /// More lines at the end.
     var more = ""
 
@@ -169,7 +191,7 @@ struct PolicyText: Sendable {
               url: \(prometheus ?? stage.prometheus.url)
               canary: {version: "{{version}}"}
               control: {version: "{{previous}}"}
-              stale_after: 2s
+              stale_after: \(staleAfter)
             signals:
               errors: {counter: http_requests_total, bad: {code: "5.."}}
             \(lines)

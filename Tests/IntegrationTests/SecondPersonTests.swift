@@ -23,19 +23,7 @@ extension Integration {
                 let own = try await scene.serin("approve", scene.service, "--plan", plan)
                 #expect(own.termination == .exited(7), "\(own.text)")
                 #expect(await scene.weight() == 0)
-                // The second person may not even look into the place where the program was built.
-                let copy = scene.file("serin")
-                let copied = try await Program("cp", [try Scene.program(), copy], deadline: .seconds(20)).run()
-                try #require(copied.termination == .exited(0), "\(copied.text)")
-                let second = try await Program(
-                    "setpriv",
-                    [
-                        "--reuid=nobody", "--regid=nogroup", "--clear-groups", "--", copy, "approve", scene.service, "--plan",
-                        plan,
-                    ],
-                    environment: ["SERIN_STATE": scene.state, "HOME": "/nonexistent", "PATH": "/usr/bin:/bin"],
-                    deadline: .seconds(20)
-                ).run()
+                let second = try await scene.other("approve", scene.service, "--plan", plan)
                 #expect(second.termination == .exited(0), "\(second.text)")
                 #expect(try await scene.end(of: run) == 0, "\(scene.output())")
                 let log = try await scene.serin("log", scene.service)
@@ -52,26 +40,15 @@ extension Integration {
             try await Scene.play(policy) { scene in
                 let run = try scene.start(scene.release(Stage.good) + ["--socket-group", "nogroup"])
                 try await scene.awaitWeight(1000)
-                let copy = scene.file("serin")
-                let copied = try await Program("cp", [try Scene.program(), copy], deadline: .seconds(20)).run()
-                try #require(copied.termination == .exited(0), "\(copied.text)")
-                func halt(group: String) async throws -> Completion {
-                    try await Program(
-                        "setpriv",
-                        ["--reuid=nobody", "--regid=\(group)", "--clear-groups", "--", copy, "halt", scene.service],
-                        environment: ["SERIN_STATE": scene.state, "HOME": "/nonexistent", "PATH": "/usr/bin:/bin"],
-                        deadline: .seconds(20)
-                    ).run()
-                }
                 for path in [scene.state, "\(scene.state)/\(scene.service)"] {
                     var status = stat()
                     #expect(stat(path, &status) == 0)
                     #expect(status.st_mode & 0o777 == 0o710, "\(path)")
                 }
-                let stranger = try await halt(group: "users")
+                let stranger = try await scene.other("halt", scene.service, group: "users")
                 #expect(stranger.termination != .exited(0), "\(stranger.text)")
                 #expect(await scene.weight() == 1000)
-                let member = try await halt(group: "nogroup")
+                let member = try await scene.other("halt", scene.service)
                 #expect(member.termination == .exited(0), "\(member.text)")
                 #expect(try await scene.end(of: run) == 4, "\(scene.output())")
                 #expect(scene.output().contains("halt by uid:65534"), "\(scene.output())")

@@ -123,6 +123,8 @@ extension Integration {
             try await Scene.play(policy) { scene in
                 let run = try scene.start(scene.release(Stage.good))
                 try await scene.awaitWeight(1000)
+                // It may not have become the program yet that it is to be.
+                try await waitUntil("the watchdog", within: .seconds(20)) { try await watchdog(scene) != nil }
                 let first = try #require(try await watchdog(scene))
                 kill(first, SIGKILL)
                 try await waitUntil("another watchdog", within: .seconds(20)) {
@@ -147,6 +149,7 @@ extension Integration {
         private func killAll(of scene: Scene) async throws {
             let run = try scene.start(scene.release(Stage.good))
             try await scene.awaitWeight(1000)
+            try await waitUntil("the watchdog", within: .seconds(20)) { try await watchdog(scene) != nil }
             run.signal(SIGKILL)
             #expect(try await scene.end(of: run) == 128 + SIGKILL)
             _ = try await Program(

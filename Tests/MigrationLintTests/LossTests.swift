@@ -167,6 +167,103 @@ struct LossCase: Sendable, CustomTestStringConvertible {
             })
     func savedIsWhatHoldsTheKeyAndTheColumnsOfAllRowsAndIsReadAgain(_ test: LossCase) async { await check(test) }
 
+    private static let savedAll = "CREATE TABLE b AS SELECT * FROM orders"
+
+    @Test(arguments: [
+        LossCase(
+            .destructive, "\(savedAll); UPDATE orders SET amount = 0, status = 'x'",
+            "UPDATE orders SET amount = b.amount FROM b WHERE b.id = orders.id; DROP TABLE b"),
+        LossCase(
+            .reversible, "\(savedAll); UPDATE orders SET amount = 0, status = 'x'",
+            "UPDATE orders o SET amount = b.amount, status = b.status FROM b WHERE o.id = b.id; DROP TABLE b"),
+        LossCase(
+            .destructive, "\(savedAll); UPDATE orders SET amount = 0", "INSERT INTO orders SELECT * FROM b ON CONFLICT DO NOTHING"
+        ),
+        LossCase(
+            .reversible, "\(savedAll); UPDATE orders SET amount = 0",
+            "INSERT INTO orders SELECT * FROM b ON CONFLICT (id) DO UPDATE SET amount = EXCLUDED.amount"),
+        LossCase(
+            .destructive, "\(savedAll); UPDATE orders SET amount = 0",
+            "INSERT INTO orders SELECT * FROM b ON CONFLICT (id) DO UPDATE SET amount = EXCLUDED.amount WHERE false"),
+        LossCase(
+            .destructive, "\(savedAll); UPDATE orders SET amount = 0",
+            "INSERT INTO orders SELECT * FROM b ON CONFLICT (id) DO UPDATE SET amount = 0"),
+        LossCase(
+            .destructive, "\(savedAll); UPDATE orders SET amount = 0",
+            "UPDATE orders SET amount = 0 FROM b WHERE b.id = orders.id"),
+        LossCase(
+            .destructive, "\(savedAll); UPDATE orders SET amount = 0",
+            "UPDATE orders SET amount = b.amount FROM b WHERE b.id = orders.amount"),
+        LossCase(
+            .destructive, "\(savedAll); UPDATE orders SET amount = 0",
+            "UPDATE orders SET amount = b.amount FROM b WHERE b.id = orders.id AND b.id > 5"),
+        LossCase(
+            .destructive, "\(savedAll); UPDATE orders SET amount = 0",
+            "UPDATE b SET amount = 0; UPDATE orders SET amount = b.amount FROM b WHERE b.id = orders.id"),
+        LossCase(
+            .destructive, "\(savedAll); UPDATE orders SET amount = 0",
+            "UPDATE orders SET amount = b.amount FROM b WHERE b.id = orders.id; UPDATE orders SET amount = 0 FROM b"),
+        LossCase(
+            .destructive, "\(savedAll); UPDATE orders SET amount = 0",
+            "BEGIN; UPDATE orders SET amount = b.amount FROM b WHERE b.id = orders.id; ROLLBACK; SELECT 1 FROM b"),
+        LossCase(
+            .destructive, "\(savedAll); UPDATE orders SET amount = 0",
+            "WITH x AS (SELECT 1) UPDATE orders SET amount = b.amount FROM b WHERE b.id = orders.id"),
+        LossCase(
+            .destructive, "\(savedAll); DELETE FROM orders WHERE amount < 5", "INSERT INTO orders (id) SELECT id FROM b"),
+        LossCase(
+            .destructive, "\(savedAll); DELETE FROM orders WHERE amount < 5",
+            "INSERT INTO orders SELECT b.* FROM b JOIN orders o ON o.id = b.id"),
+        LossCase(
+            .destructive, "\(savedAll); DELETE FROM orders WHERE amount < 5", "INSERT INTO orders SELECT * FROM b WHERE id > 7"),
+        LossCase(
+            .reversible, "\(savedAll); DELETE FROM orders WHERE amount < 5",
+            "INSERT INTO orders SELECT * FROM b ON CONFLICT (id) DO NOTHING; DROP TABLE b"),
+    ])
+    func onlyWhatSurelyWritesEveryColumnOfEveryRowBackIsAWayBack(_ test: LossCase) async { await check(test) }
+
+    @Test func whatAWayBackWritesOverIsSaid() async {
+        let report = await revision(
+            "\(Self.savedAll); UPDATE orders SET amount = 0",
+            down: "UPDATE orders SET amount = b.amount FROM b WHERE b.id = orders.id", history: [LossCase.orders])
+        #expect(report.planned?.overwritten == "amount of orders")
+    }
+
+    private static let parted = "CREATE TABLE orders (id bigint, amount int) PARTITION BY RANGE (id)"
+
+    @Test(arguments: [
+        LossCase(
+            .destructive, "CREATE TABLE p PARTITION OF orders FOR VALUES FROM (1) TO (9)", "DROP TABLE p", after: parted),
+        LossCase(
+            .destructive,
+            "CREATE TABLE p (id bigint, amount int); ALTER TABLE orders ATTACH PARTITION p FOR VALUES FROM (1) TO (9)",
+            "ALTER TABLE orders DETACH PARTITION p; DROP TABLE p", after: parted),
+        LossCase(
+            .additive, "CREATE TABLE p PARTITION OF orders FOR VALUES FROM (1) TO (9)",
+            "ALTER TABLE orders DETACH PARTITION p; INSERT INTO orders SELECT * FROM p; DROP TABLE p", after: parted),
+        LossCase(.additive, "CREATE TABLE p PARTITION OF orders FOR VALUES FROM (1) TO (9)", "SELECT 1", after: parted),
+        LossCase(.destructive, "CREATE TABLE p () INHERITS (orders)", "DROP TABLE p"),
+        LossCase(
+            .destructive,
+            "CREATE TABLE n (id bigint); CREATE RULE r AS ON INSERT TO orders DO INSTEAD INSERT INTO n VALUES (NEW.id)",
+            "DROP RULE r ON orders; DROP TABLE n"),
+        LossCase(
+            .destructive, "CREATE TABLE n (id bigint); CREATE OR REPLACE VIEW v AS SELECT id FROM n",
+            "DROP VIEW v; CREATE VIEW v AS SELECT id FROM orders; DROP TABLE n"),
+        LossCase(.additive, "CREATE TABLE n (id bigint); CREATE VIEW v AS SELECT id FROM n", "DROP VIEW v; DROP TABLE n"),
+    ])
+    func whatThePreviousVersionWroteIntoSomethingNewIsLostWithIt(_ test: LossCase) async { await check(test) }
+
+    @Test(arguments: [
+        "CREATE INDEX CONCURRENTLY i ON orders (email)",
+        "ALTER TABLE orders ADD COLUMN pct int GENERATED ALWAYS AS (100 / amount) STORED",
+        "CREATE FUNCTION total(o orders, currency text DEFAULT 'EUR') RETURNS int LANGUAGE sql AS 'SELECT 1'",
+    ])
+    func whatMayRefuseAWriteOrACallOfThePreviousVersionIsSaid(_ up: String) async {
+        let report = await lint(up, history: [LossCase.orders])
+        #expect(report.up.findings.contains { $0.rule == .breaksPrevious && $0.severity == .warning }, "\(report.up.findings)")
+    }
+
     @Test(arguments: [
         LossCase(.destructive, "-- adds nothing yet\rDROP TABLE orders"),
         LossCase(.destructive, "SELECT 1 --\r; DROP TABLE orders; --"),

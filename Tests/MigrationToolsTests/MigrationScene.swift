@@ -65,6 +65,11 @@ struct MigrationScene: Sendable {
         let policy = MigrationPolicy(
             tool: try kind.tool(folder, server, database), lockTimeout: lockTimeout, statementTimeout: .seconds(60),
             lockTries: lockTries, deadline: .minutes(2))
+        return migrations(for: policy, pid)
+    }
+
+    /// The same of another policy.
+    func migrations(for policy: MigrationPolicy, _ pid: Int32 = 1) -> DatabaseMigrations {
         let url = url
         let catalogue = catalogue
         let target = database

@@ -173,6 +173,9 @@ import Testing
     @Test(arguments: [
         ("ALTER TABLE t ADD n int; ABORT;", "ABORT"), ("SELECT 1; PREPARE TRANSACTION 'x'", "PREPARE TRANSACTION"),
         ("BEGIN; SELECT 1; ROLLBACK", "ROLLBACK"), ("-- note\rABORT", "ABORT"), ("SELECT 'caf\0'", "NUL"),
+        ("BEGIN; SELECT 1", "BEGIN without a COMMIT"), ("SELECT 1; START TRANSACTION; SELECT 'COMMIT' -- ; COMMIT", "without"),
+        ("BEGIN; SELECT 1; COMMIT AND CHAIN; SELECT 2", "COMMIT AND CHAIN without"),
+        ("BEGIN; CREATE FUNCTION f() RETURNS int BEGIN ATOMIC SELECT 1; END; SELECT 2", "BEGIN without a COMMIT"),
     ]) func whatWouldBeNotedAndNotDoneIsRefused(sql: String, word: String) throws {
         let scratch = try Scratch("serin-folder")
         defer { scratch.remove() }
@@ -182,6 +185,11 @@ import Testing
         #expect(objection?.message.contains(word) == true, "\(String(describing: objection))")
         try scratch.write("1_a.up.sql", "BEGIN; SAVEPOINT a; SELECT 'ABORT'; ROLLBACK TO a; COMMIT")
         #expect(FolderTool(path: scratch.path, table: "t").objection(to: step) == nil)
+        let function = "CREATE FUNCTION f() RETURNS int BEGIN ATOMIC SELECT CASE WHEN true THEN 1 END; END;"
+        try scratch.write("1_a.up.sql", "BEGIN; \(function) COMMIT AND CHAIN; SELECT 1; END")
+        #expect(FolderTool(path: scratch.path, table: "t").objection(to: step) == nil)
+        // Its END ends no transaction, so it is run within one as any other.
+        #expect(!SQLStatements(Array(function.utf8)).handlesTransactions)
     }
 
     @Test func aFileThatIsNotUTF8IsRefused() throws {

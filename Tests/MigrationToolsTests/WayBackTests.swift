@@ -180,6 +180,52 @@ import Testing
         #expect(failed.stage == .preflight && failed.failure.kind == .conflict, "\(failed)")
     }
 
+    @Test(arguments: [ToolKind.pairs, .marked]) func aTransactionThatIsNotCommittedIsFoundBeforeAnythingIsRun(_ kind: ToolKind)
+        async throws
+    {
+        let scene = try await scene(kind, count: 2)
+        try await scene.up(to: "0001")
+        let open = "BEGIN; ALTER TABLE public.orders ADD COLUMN more int"
+        try scene.kind.add(revision("0003", open, "SELECT 1"), to: scene.folder)
+        let found = try await scene.migrations().inspect(deadline: .seconds(30))
+        #expect(found.problems.contains { $0.message.contains("has a BEGIN without a COMMIT") }, "\(found.problems)")
+        let failed = try await scene.failure { try await scene.up() }
+        #expect(failed.stage == .preflight && failed.failure.message.contains("without a COMMIT"), "\(failed)")
+        // The one before it, which nothing speaks against, was not run either.
+        #expect(try await scene.place() == "0001")
+    }
+
+    @Test func aWayBackThatBringsNoRowBackIsNotTaken() async throws {
+        let scene = try await scene()
+        try await scene.up()
+        try await scene.sql("INSERT INTO orders SELECT n, 'a', n FROM generate_series(1, 10) n")
+        let up =
+            "CREATE TABLE public.saved AS SELECT id, amount FROM public.orders; UPDATE public.orders SET amount = 0; "
+            + "DELETE FROM public.orders WHERE id = 10"
+        func back(_ condition: String) -> String {
+            "UPDATE ONLY public.orders o SET amount = s.amount FROM public.saved s WHERE \(condition); DROP TABLE public.saved"
+        }
+        try scene.kind.add(revision("0002", up, back("false")), to: scene.folder)
+        try await scene.up()
+        let failed = try await scene.failure { try await scene.down(to: "0001") }
+        #expect(failed.failure.kind == .conflict, "\(failed)")
+        #expect(
+            failed.failure.message.contains("found no row there: the way forward had changed 10 and deleted 1"), "\(failed)")
+        #expect(try await scene.place() == "0002")
+        #expect(try await scene.sql("SELECT count(*) FROM saved") == "10")
+        // One that brings some of them back is taken, and says so.
+        var accepting = scene
+        accepting.options.acceptsEdited = true
+        try scene.kind.add(revision("0002", up, back("s.id = o.id AND o.id < 4")), to: scene.folder)
+        let report = try await accepting.down(to: "0001")
+        #expect(
+            report.notes.contains { $0.contains("wrote 3 rows of public.orders, of which the way forward had changed 10") },
+            "\(report.notes)")
+        #expect(
+            try await scene.sql("SELECT string_agg(amount::text, ' ' ORDER BY id) FROM orders WHERE amount > 0")
+                == "1.00 2.00 3.00")
+    }
+
     @Test func anIndexThatSomebodyElseBuiltStays() async throws {
         let scene = try await scene()
         try await scene.up()

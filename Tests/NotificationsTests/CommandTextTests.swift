@@ -71,10 +71,27 @@ import Testing
     func onlyAKnownPersonBySignedTimeLetsAReleaseGoOn(
         _ verb: ChannelCommand.Verb, _ sender: (isPerson: Bool, isReplayProof: Bool)
     ) {
-        let isTaken = verb.refusal(isPerson: sender.isPerson, isReplayProof: sender.isReplayProof) == nil
+        let isTaken = verb.refusal(of: sender.isPerson ? [.approver] : nil, isReplayProof: sender.isReplayProof) == nil
         let stops: Set<ChannelCommand.Verb> = [.halt, .hold, .status]
         #expect(isTaken == (stops.contains(verb) || (sender.isPerson && sender.isReplayProof)))
         #expect(verb.isSafeToRepeat == stops.contains(verb))
+    }
+
+    /// As over the API: a chat is no way around a role.
+    @Test(arguments: Role.allCases)
+    func aPersonsWordsDoWhatTheirRoleMay(_ role: Role) throws {
+        let more: Set<ChannelCommand.Verb> =
+            switch role {
+            case .viewer, .operator, .admin: []
+            case .releaser: [.resume, .promote]
+            case .approver: [.resume, .promote, .approve]
+            }
+        let hook = try hook(.slack) { $0.roles = ["ada": [role]] }
+        for verb in ChannelCommand.Verb.allCases {
+            let command = try #require(try hook.reading(try slackRequest(slashCommand("\(verb.rawValue) api"))).commands.first)
+            let isFree = [.halt, .hold, .status].contains(verb)
+            #expect((command.refusal == nil) == (isFree || more.contains(verb)), "\(verb): \(command.refusal ?? "")")
+        }
     }
 
     @Test func eachKindOfSenderGetsAsFarAsItsSignatureAllows() throws {

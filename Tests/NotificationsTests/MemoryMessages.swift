@@ -38,6 +38,11 @@ actor MemoryMessages: Inbox, Outbox {
         return Array((waiting.filter(\.isCall) + waiting.filter { !$0.isCall }).prefix(limit))
     }
 
+    /// For whom messages wait.
+    func destinations() async throws(Failure) -> [String] {
+        Set(sent.filter { $0.state == .waiting }.map(\.destination)).sorted()
+    }
+
     /// How many wait.
     func waitingCount(for destination: String) async throws(Failure) -> Int {
         sent.count { $0.destination == destination && $0.state == .waiting }

@@ -218,6 +218,7 @@ struct BrokenOutbox: Outbox {
     private var failure: Failure { Failure(.transient, "disk full") }
     func add(_ entries: [OutboxEntry]) async throws(Failure) { throw failure }
     func waiting(for destination: String, limit: Int) async throws(Failure) -> [OutboxEntry] { throw failure }
+    func destinations() async throws(Failure) -> [String] { throw failure }
     func waitingCount(for destination: String) async throws(Failure) -> Int { throw failure }
     func put(_ entry: OutboxEntry) async throws(Failure) { throw failure }
     func dead(limit: Int) async throws(Failure) -> [OutboxEntry] { throw failure }
@@ -233,6 +234,7 @@ final class CountingOutbox: Outbox {
         count.withLock { $0 += 1 }
         return []
     }
+    func destinations() async throws(Failure) -> [String] { [] }
     func waitingCount(for destination: String) async throws(Failure) -> Int { 0 }
     func put(_ entry: OutboxEntry) async throws(Failure) {}
     func dead(limit: Int) async throws(Failure) -> [OutboxEntry] { [] }

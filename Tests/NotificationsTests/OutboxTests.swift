@@ -121,6 +121,7 @@ import Testing
             #expect(try await store.waiting(for: "d", limit: 1).map(\.payload) == [Array("c".utf8)])
             #expect(try await store.waitingCount(for: "d") == 4)
             #expect(try await store.waitingCount(for: "x") == 1)
+            #expect(try await store.destinations() == ["d", "x"])
         }
     }
 

@@ -1,3 +1,4 @@
+import SerinCrypto
 import SerinLocks
 import SerinModel
 import SerinPorts
@@ -9,15 +10,24 @@ import Testing
 @testable import SerinNotifications
 
 /// What a controller would do, noted.
-final class Deeds: Sendable {
+final class Deeds: HookOrders {
     private let state = Locked<(commands: [ChannelCommand], failures: Int)>(([], 0))
+    /// The live rollout; nil: nothing is live.
+    let live = Locked<RolloutID?>(RolloutID("api-1"))
+    /// Services that nobody here has.
+    let strangers = Locked<Set<String>>([])
 
     var commands: [ChannelCommand] { state.withLock { $0.commands } }
 
     /// Lets the next commands fail.
     func fail(_ count: Int) { state.withLock { $0.failures = count } }
 
-    func perform(_ command: ChannelCommand) throws(Failure) -> String {
+    func reached(by command: ChannelCommand) async -> RolloutID? { live.withLock { $0 } }
+
+    func perform(_ command: ChannelCommand) async throws(Failure) -> Deed {
+        let name = command.target.description
+        if strangers.withLock({ $0.contains(name) }) { return Deed(.unknown, "nothing was done: there is no service '\(name)'") }
+        if live.withLock({ $0 }) == nil { return Deed(.nothing, "nothing was done: no rollout") }
         let isDone = state.withLock { state in
             if state.failures > 0 {
                 state.failures -= 1
@@ -27,7 +37,7 @@ final class Deeds: Sendable {
             return true
         }
         guard isDone else { throw Failure(.transient, "the journal cannot be written") }
-        return "\(command.verb.rawValue): done"
+        return Deed(command.verb == .status ? .told : .done, "\(command.verb.rawValue): done")
     }
 }
 
@@ -46,9 +56,7 @@ struct BrokenInbox: Inbox {
     private func receive(
         _ request: HookRequest, _ hook: InboundHook, _ inbox: any Inbox, at moment: Instant = now
     ) async -> HookReception.Receipt {
-        await HookReception(inbox: inbox).receive(request, by: hook, at: moment) { command throws(Failure) in
-            try deeds.perform(command)
-        }
+        await HookReception(inbox: inbox).receive(request, by: hook, at: moment, orders: deeds)
     }
 
     @Test func aMessageDeliveredOftenActsOnceAndIsAnsweredTheSame() async throws {
@@ -180,5 +188,115 @@ struct BrokenInbox: Inbox {
         #expect(await receive(bearerRequest(body), hook, inbox).result == "accepted")
         #expect(await receive(bearerRequest(body), hook, inbox, at: now + .minutes(9)).result == "duplicate")
         #expect(await receive(bearerRequest(body), hook, inbox, at: now + .hours(4)).result == "accepted")
+    }
+
+    private static let haltAPI = #"{"verb":"halt","service":"api"}"#
+
+    @Test(arguments: [false, true]) func s22AHaltThatFoundNothingToHaltActsWhenItComesAgainAndARolloutIsLive(isTimed: Bool)
+        async throws
+    {
+        let inbox = MemoryMessages()
+        let hook = try hook(.hmac)
+        let request = try hmacRequest(Self.haltAPI, at: isTimed ? now : nil)
+        deeds.live.withLock { $0 = nil }
+        let first = await receive(request, hook, inbox)
+        #expect(first.result == "nothing" && first.answer.status == 200 && first.carriedOut.isEmpty)
+        #expect(first.detail.contains("halt api: nothing was done"))
+        deeds.live.withLock { $0 = RolloutID("api-2") }
+        #expect(await receive(request, hook, inbox, at: now + .minutes(3)).result == "accepted")
+        #expect(await receive(request, hook, inbox, at: now + .minutes(3)).result == "duplicate")
+        #expect(deeds.commands.count == 1)
+    }
+
+    @Test func s22AnAlertThatStillFiresHaltsARolloutThatBeganAfterTheOneItHalted() async throws {
+        let inbox = MemoryMessages()
+        let body = #"{"status":"firing","alerts":[{"status":"firing","labels":{"service":"api","serin_action":"halt"}}]}"#
+        let hook = try hook(.alertmanager)
+        for (rollout, result) in [("api-1", "accepted"), ("api-1", "duplicate"), ("api-2", "accepted"), ("api-2", "duplicate")] {
+            deeds.live.withLock { $0 = RolloutID(rollout) }
+            #expect(await receive(bearerRequest(body), hook, inbox, at: now + .minutes(2)).result == result, "\(rollout)")
+        }
+        #expect(deeds.commands.count == 2)
+    }
+
+    @Test func s22AMessageThatIsNeverSentTwiceOnPurposeHaltsOneRolloutAlone() async throws {
+        let inbox = MemoryMessages()
+        let (request, hook) = (try slackRequest(slashCommand("halt api")), try hook(.slack))
+        #expect(await receive(request, hook, inbox).result == "accepted")
+        deeds.live.withLock { $0 = RolloutID("api-2") }
+        #expect(await receive(request, hook, inbox).result == "duplicate")
+        #expect(deeds.commands.count == 1)
+    }
+
+    @Test(arguments: ["promote", "resume", "approve"]) func whatLetsAReleaseGoOnIsDecidedUponOnceWhateverCameOfIt(_ verb: String)
+        async throws
+    {
+        let inbox = MemoryMessages()
+        let (request, hook) = (try slackRequest(slashCommand("\(verb) api")), try hook(.slack))
+        deeds.live.withLock { $0 = nil }
+        #expect(await receive(request, hook, inbox).result == "nothing")
+        deeds.live.withLock { $0 = RolloutID("api-2") }
+        #expect(await receive(request, hook, inbox).result == "duplicate")
+        #expect(deeds.commands.isEmpty)
+    }
+
+    @Test func howThingsStandIsToldAnewEachTime() async throws {
+        let inbox = MemoryMessages()
+        let request = try hmacRequest(#"{"verb":"status","service":"api"}"#, at: nil)
+        for _ in 0..<2 { #expect(await receive(request, try hook(.hmac), inbox).result == "accepted") }
+        #expect(deeds.commands.count == 2)
+    }
+
+    /// A group of alerts that halt these services.
+    private func group(_ services: [String]) -> HookRequest {
+        let alerts = services.map { #"{"status":"firing","labels":{"service":"\#($0)","serin_action":"halt"}}"# }
+        return bearerRequest(#"{"status":"firing","alerts":[\#(alerts.joined(separator: ","))]}"#)
+    }
+
+    @Test func anAlertForAServiceThatNobodyHasIsComplainedOf() async throws {
+        deeds.strangers.withLock { $0 = ["billing"] }
+        let open = try hook(.alertmanager) { $0.services = [:] }
+        let alone = await receive(group(["billing"]), open, MemoryMessages())
+        #expect(alone.answer.status == 422 && alone.result == "unclear" && alone.answer.text.contains("'billing'"))
+        // What is listed is known before its first rollout.
+        let billing = try service("billing")
+        let listed = try hook(.alertmanager) { $0.services = ["billing": billing] }
+        let first = await receive(group(["billing"]), listed, MemoryMessages())
+        #expect(first.answer.status == 200 && first.result == "nothing")
+        // A forge is told in words: its people do not see the status, and it would stop sending.
+        let comment =
+            #"{"action":"created","comment":{"id":1,"body":"/serin halt billing","user":{"id":7},"author_association":"MEMBER"}}"#
+        let code = try HMACSHA256.code(for: Array(comment.utf8), key: Array("hush-hush".utf8))
+        let forge = HookRequest(
+            headers: [HTTPHeader("X-Hub-Signature-256", "sha256=" + Hexadecimal.text(of: code))], body: Array(comment.utf8))
+        let told = await receive(forge, try hook(.github) { $0.services = [:] }, MemoryMessages())
+        #expect(told.answer.status == 200 && told.result == "unclear")
+    }
+
+    @Test func aGroupWithOneUnknownServiceHaltsTheOtherAndNamesBoth() async throws {
+        deeds.strangers.withLock { $0 = ["billing"] }
+        for open in [true, false] {
+            let hook = try hook(.alertmanager) { if open { $0.services = [:] } }
+            let receipt = await receive(group(["billing", "web"]), hook, MemoryMessages())
+            #expect(receipt.answer.status == 422 && receipt.result == "unclear", "\(open)")
+            #expect(
+                receipt.answer.text.contains("'billing'") && receipt.answer.text.contains("halt: done"), "\(receipt.answer.text)")
+            #expect(receipt.detail.contains("'billing'") && receipt.detail.contains("halt web: halt: done"), "\(receipt.detail)")
+            #expect(receipt.carriedOut.map(\.target.description) == ["web"])
+        }
+    }
+
+    @Test(arguments: HookKind.allCases) func aStrangerIsToldTheSameWhetherOrNotThereIsAHook(_ kind: HookKind) throws {
+        for request in [
+            bearerRequest("{}"), HookRequest(headers: [], body: []),
+            HookRequest(headers: [HTTPHeader("Content-Encoding", "gzip")], body: [1]),
+            HookRequest(headers: [], body: Array(repeating: 0, count: kind.bodyLimit + 1)),
+        ] {
+            var answer: HookAnswer?
+            do throws(HookRefusal) {
+                _ = try InboundHook(name: "ops", kind: kind, secrets: [secret("another")]).verify(request, at: now)
+            } catch { answer = error.answer }
+            #expect(answer == InboundHook.answer(toStranger: request, kind: kind.rawValue, at: now))
+        }
     }
 }

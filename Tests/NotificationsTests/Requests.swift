@@ -70,7 +70,7 @@ extension InboundHook {
 }
 
 extension HookReading {
-    var commands: [ChannelCommand] { if case .commands(let commands) = self { commands } else { [] } }
+    var commands: [ChannelCommand] { if case .commands(let commands, _) = self { commands } else { [] } }
 
     /// The words of an answer to something unclear.
     var unclearAnswer: String? { if case .unclear(_, let answer, _) = self { answer.text } else { nil } }

@@ -120,6 +120,57 @@ import Testing
         await browser.quit()
     }
 
+    @Test func aPageWhoseReaderWasSignedOutSaysSoAndThatAHaltWasNotDone() async throws {
+        let site = try TestSite(try SampleRollout.make())
+        let browser = try await Browser()
+        do {
+            try await site.serve {
+                try await browser.open(site.url + "/sign-in?to=/rollouts/checkout-01k5")
+                try await browser.type(TestTokens.operating, into: "#token")
+                try await browser.click("main button[type=submit]")
+                try await waitUntil("a live page", within: .seconds(60)) {
+                    try await browser.text("document.getElementById('live').textContent") == "Live."
+                }
+                try await browser.command("Network.clearBrowserCookies")
+            }
+            try await site.serve {
+                try await waitUntil("the page to say so", within: .seconds(60)) {
+                    try await browser.text("document.getElementById('live').textContent").contains("you are signed out")
+                }
+                try await browser.picture("signed-out")
+                try await browser.type("payments fail", into: "#halt-reason")
+                try await browser.click("#halt button")
+                try await waitUntil("the sign-in", within: .seconds(60)) {
+                    try await browser.text("document.body.textContent").contains("Not done: the halt.")
+                }
+                try await browser.type(TestTokens.operating, into: "#token")
+                try await browser.click("main button[type=submit]")
+                try await waitUntil("the rollout's page again", within: .seconds(60)) { try await browser.has("#halt-reason") }
+                #expect(site.operations.state.withLock { $0.commands.isEmpty })
+            }
+        } catch {
+            await browser.quit()
+            throw error
+        }
+        await browser.quit()
+    }
+
+    @Test func aConnectionThatIsOpenAndSilentIsSaidToBeLost() async throws {
+        try await visit(try SampleRollout.make()) { browser, site in
+            try await waitUntil("a live page", within: .seconds(60)) {
+                try await browser.text("document.getElementById('live').textContent") == "Live."
+            }
+            site.operations.state.withLock { $0.isSilent = true }
+            try await waitUntil("the loss to be said", within: .seconds(60)) {
+                try await browser.text("document.getElementById('live').className").contains("lost")
+            }
+            site.operations.state.withLock { $0.isSilent = false }
+            try await waitUntil("a live page again", within: .seconds(60)) {
+                try await browser.text("document.getElementById('live').textContent") == "Live."
+            }
+        }
+    }
+
     @Test func everythingWorksWithoutScripts() async throws {
         let site = try TestSite(try SampleRollout.make())
         let browser = try await Browser()

@@ -42,6 +42,19 @@ import Testing
         #expect(answer.status == 303 && answer.header("Location") == "/sign-in?to=%2Faudit")
     }
 
+    @Test func whoeverAsksAfterTheSessionEndedIsToldThatNothingWasDone() async throws {
+        let site = try TestSite(try SampleRollout.make())
+        let answer = await site.router.respond(to: request("POST", "/rollouts/checkout/halt", body: "reason=now"))
+        let place = try #require(answer.header("Location"))
+        #expect(answer.status == 303 && place == "/sign-in?to=%2Frollouts%2Fcheckout&undone=halt")
+        let form = await site.router.respond(
+            to: Request(
+                method: "GET", path: "/sign-in", query: [.init("to", "/rollouts/checkout"), .init("undone", "halt")],
+                headers: [.init("Host", "127.0.0.1"), .init("Accept", "text/html")], peer: Peer(address: "127.0.0.1")))
+        #expect(String(decoding: form.bytes ?? [], as: UTF8.self).contains("Not done: the halt."))
+        #expect(site.operations.state.withLock { $0.commands.isEmpty })
+    }
+
     @Test func aWrongTokenOpensNoSession() async throws {
         let site = try TestSite(try SampleRollout.make())
         let form = try token(await site.router.respond(to: request("GET", "/sign-in")))
@@ -63,6 +76,19 @@ import Testing
         }
     }
 
+    @Test func whatIsWrongWithSerinItselfStandsAboveTheServices() async throws {
+        let site = try TestSite(
+            try SampleRollout.make(),
+            checks: [
+                HealthPage.Check("running", .good, "as it should be"),
+                HealthPage.Check("journal of billing", .bad, "the journal is <damaged>"),
+            ])
+        let answer = await site.router.respond(to: request("GET", "/", [try await signIn(site)]))
+        let text = String(decoding: try #require(answer.bytes), as: UTF8.self)
+        #expect(text.contains("Journal of billing") && text.contains("the journal is &lt;damaged&gt;"), "\(text)")
+        #expect(!text.contains("as it should be"))
+    }
+
     @Test func anAuditThatCannotBeReadWholeSaysWhatIsMissing() async throws {
         let site = try TestSite(try SampleRollout.make()) { () throws(Failure) in
             throw Failure(.transient, "serin.db: disk I/O error")
@@ -73,6 +99,39 @@ import Testing
         #expect(text.contains("cannot be read: serin.db: disk I/O error"), "\(text)")
         // The journals are told all the same.
         #expect(text.contains("started by"), "\(text)")
+    }
+
+    /// A journal of months is not read for one page.
+    @Test func theAuditIsReadFromTheEndOfTheJournals() async throws {
+        let site = try TestSite(try SampleRollout.make())
+        let cookie = try await signIn(site)
+        let id = RolloutStatus.sample().id
+        let entries = try (1...5000).map { number -> Entry in
+            let command = Command(.hold, by: .uid(UInt32(number)), reason: "number \(number)")
+            let isCommand = [10, 4000, 4990].contains(number)
+            return try SampleRollout.entry(
+                Int64(number), id, SampleRollout.begin, isCommand ? .event(.commanded(command)) : .clockJumped(milliseconds: 1))
+        }
+        site.operations.state.withLock { $0.entries = Array(entries.prefix(4990)) }
+        func audit(_ query: [Request.Pair] = []) async throws -> String {
+            var asked = request("GET", "/audit", [cookie])
+            asked.query = query
+            let answer = await site.router.respond(to: asked)
+            #expect(answer.status == 200)
+            return String(decoding: try #require(answer.bytes), as: UTF8.self)
+        }
+        let newest = try await audit()
+        #expect(newest.contains("number 4990") && newest.contains("number 4000") && !newest.contains("number 10"))
+        #expect(newest.contains("entries=20000") && newest.contains("Look further back"))
+        site.operations.state.withLock { $0.entries = entries }
+        let whole = try await audit([.init("entries", "20000")])
+        for number in [10, 4000, 4990] {
+            #expect(whole.split(separator: "number \(number)<").count == 2, "once: \(number)")
+        }
+        #expect(!whole.contains("Look further back"))
+        var wrong = request("GET", "/audit", [cookie])
+        wrong.query = [.init("entries", "all")]
+        #expect(await site.router.respond(to: wrong).status == 400)
     }
 
     @Test func aFormFromElsewhereChangesNothing() async throws {

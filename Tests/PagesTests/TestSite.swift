@@ -41,7 +41,7 @@ final class TestSite: Sendable {
     init(
         _ sample: SampleRollout,
         decided: @escaping @Sendable () async throws(Failure) -> [AuditPage.Line] = { () throws(Failure) in [] },
-        signIn: SignInWays = .none
+        signIn: SignInWays = .none, checks: [HealthPage.Check] = []
     ) throws {
         operations = sample.operations()
         let now: @Sendable () -> Instant = { SampleRollout.begin + .minutes(41) }
@@ -55,7 +55,7 @@ final class TestSite: Sendable {
                         wayBack: [
                             "traffic: weight 0, read back", "code: /usr/bin/deploy --version 1.8.3", "schema: keep the schema",
                         ])
-                }, decided: decided, signIn: signIn), sessions: sessions)
+                }, decided: decided, signIn: signIn, checks: { checks }), sessions: sessions)
         router = Router(RolloutAPI(operations).routes + pages.routes, authenticator: Authenticators([sessions, tokens]))
     }
 

@@ -83,6 +83,7 @@ import Testing
             "{url_env: U, alembic: {config: a.ini}, maintenance: {on: {run: [a]}, off: {run: [b], check: {run: [c]}}}}",
             "migrations.maintenance.on: has no check"
         ),
+        ("{url_env: U, alembic: {config: a.ini}, restore: {run: [a]}}", "migrations.restore: has no check"),
         ("{url_env: U, commands: {current: [c], heads: [h], up: [u]}}", "up: does not say where it leads"),
         (
             "{url_env: U, commands: {current: [c, \"{{revision}}\"], heads: [h], up: [u, \"{{revision}}\"]}}",

@@ -87,6 +87,7 @@ var sampleRecords: [Record] {
         .commanded(Command(.approve, by: .uid(1000), reason: "", plan: "0123456789ab")),
         .migrationReported(IntentID(7), .done(place, note: "2 tries")),
         .migrationReported(IntentID(7), .done(place, note: "", own: [activity])),
+        .migrationReported(IntentID(7), .done(place, note: "", own: [activity], counted: [activity])),
         .migrationReported(IntentID(7), .failed(failure, place)), .migrationReported(IntentID(7), .unknown(failure)),
         .schemaInspected(IntentID(8), .found(SchemaReport(state: place, activity: [activity], notes: ["n"]))),
         .schemaInspected(IntentID(8), .unknown(failure)),

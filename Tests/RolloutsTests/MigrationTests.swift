@@ -14,13 +14,16 @@ import Testing
             upDigest: "ab", downDigest: "cd")
     }
 
-    private func scene(_ kind: MigrationClass, schema: MigrationPolicy.Schema = .keep, hasDown: Bool = true) throws -> Scene {
+    private func scene(_ kind: MigrationClass, schema: MigrationPolicy.Schema = .keep, hasDown: Bool = true, probes: Bool = false)
+        throws -> Scene
+    {
         let action = action
         var scene = try Scene {
             var migrations = MigrationPolicy(
                 tool: .folder(path: "migrations", table: "schema_migrations"), schema: schema, destructive: .allow)
             migrations.maintenance = MigrationPolicy.Maintenance(on: action, off: action)
             migrations.restore = action
+            if probes { migrations.probes = [action] }
             $0.migrations = migrations
             $0.backup = RolloutBackupPolicy(before: .migrations, plan: .file("plan.yaml"))
         }
@@ -249,7 +252,91 @@ import Testing
         #expect(scene.status.awaitedApproval != nil)
     }
 
-    @Test func whatTheMigrationWroteItselfIsNoLoss() throws {
+    /// A rollout whose revision may destroy data, applied and counted, with writes to be let in.
+    private func applied() throws -> Scene {
+        var scene = try scene(.destructive)
+        scene.confirm()
+        scene.command(.approve, by: Scene.ann)
+        scene.command(.approve, by: Scene.bob)
+        scene.act()
+        try backedUp(&scene)
+        let own = [TableActivity(table: "public.orders", inserted: 0, updated: 40, deleted: 0)]
+        try migrated(.done(at("0002"), note: "", own: own, counted: own), &scene)
+        return scene
+    }
+
+    private var refusal: ActionOutcome { .failed(Failure(.transient, "it does not answer"), output: "") }
+
+    @Test func l2WritesAreLetInByLaterTriesWhereTheFirstFail() throws {
+        var scene = try applied()
+        for pause in [Duration.seconds(1), .seconds(10), .minutes(1)] {
+            scene.act(refusal)
+            #expect(scene.rollout.machine.openAction == nil && scene.rollout.machine.retreat == nil)
+            scene.passes(pause)
+            #expect(scene.rollout.machine.openAction?.kind == .unfence)
+        }
+        scene.act()
+        #expect(scene.rollout.machine.fence == .open && scene.effects.contains(.readHistory))
+    }
+
+    @Test func l2OnTheWayBackWritesAreTriedToBeLetInUntilTheyAreAndAPersonIsCalled() throws {
+        var scene = try toRestore()
+        scene.command(.resume)
+        let tries = actions(scene.effects).count { $0 == .unfence }
+        for _ in 0..<20 {
+            scene.act(refusal)
+            #expect(scene.status.fence != .open && scene.status.next.contains("WRITES MAY BE FENCED"))
+            scene.passes(.minutes(1))
+        }
+        #expect(actions(scene.effects).count { $0 == .unfence } == tries + 20)
+        #expect(scene.calls.count { $0.contains("they cannot be let in") } == 1)
+        scene.act()
+        scene.confirm()
+        #expect(scene.status.ending == .failed && scene.rollout.machine.fence == .open)
+    }
+
+    @Test func aRestoreThatWroteNoRowOfWhatWasChangedCallsAPerson() throws {
+        var scene = try applied()
+        scene.command(.halt)
+        scene.act()
+        scene.confirm()
+        if scene.rollout.machine.openInspection == nil { scene.confirm() }
+        let before = [TableActivity(table: "public.orders", inserted: 12, updated: 43, deleted: 0)]
+        try inspected(.found(SchemaReport(state: at("0002"), activity: before)), &scene)
+        scene.act()
+        try inspected(.found(SchemaReport(state: at("0002"), activity: before)), &scene)
+        for person in [Scene.ann, Scene.bob] {
+            scene.happens(.commanded(Command(.approve, by: person, reason: "", plan: try plan(scene))))
+        }
+        scene.act()
+        var written = scene
+        try inspected(.found(SchemaReport(state: at("0001"), activity: before)), &scene)
+        #expect(scene.status.state == "rollback incomplete" && scene.rollout.machine.fence == .closed)
+        #expect(scene.log.contains { $0.contains("wrote no row of public.orders") })
+        let after = [TableActivity(table: "public.orders", inserted: 12, updated: 83, deleted: 0)]
+        try inspected(.found(SchemaReport(state: at("0001"), activity: after)), &written)
+        #expect(actions(written.effects).last == .unfence)
+        #expect(written.log.contains { $0.contains("its rows were not compared") })
+    }
+
+    @Test func probesThatSaidNoOnTheWayBackAreAskedAgainBeforeItIsOver() throws {
+        var scene = try scene(.reversible, probes: true)
+        scene.confirm()
+        try backedUp(&scene)
+        try migrated(.failed(Failure(.transient, "probe 1 failed"), at("0002")), &scene)
+        scene.confirm()
+        try inspected(.found(SchemaReport(state: at("0002"))), &scene)
+        try migrated(.failed(Failure(.transient, "probe 1 failed"), at("0001")), &scene)
+        #expect(scene.status.state == "rollback incomplete")
+        scene.command(.rollback)
+        try inspected(.found(SchemaReport(state: at("0001"))), &scene)
+        #expect(scene.rollout.machine.openAction?.kind == .downgrade)
+        try migrated(.done(at("0001"), note: ""), &scene)
+        scene.confirm()
+        #expect(scene.status.ending == .failed)
+    }
+
+    @Test(arguments: [false, true]) func whatTheMigrationWroteItselfIsNoLoss(isCounted: Bool) throws {
         var scene = try scene(.destructive)
         scene.confirm()
         scene.command(.approve, by: Scene.ann)
@@ -257,7 +344,9 @@ import Testing
         scene.act()
         try backedUp(&scene)
         let own = TableActivity(table: "public.orders", inserted: 0, updated: 1000, deleted: 7)
-        try migrated(.done(at("0002"), note: "", own: [own]), &scene)
+        // Counted under the fence, after the backup: what was written before both is no loss either.
+        let counted = [TableActivity(table: "public.orders", inserted: 20, updated: 1001, deleted: 7)]
+        try migrated(.done(at("0002"), note: "", own: [own], counted: isCounted ? counted : nil), &scene)
         scene.act()
         scene.command(.halt)
         scene.confirm()
@@ -266,7 +355,11 @@ import Testing
         try inspected(.found(found), &scene)
         scene.act()
         try inspected(.found(found), &scene)
-        #expect(scene.log.contains { $0.contains("(15 rows inserted, 3 updated and 1 deleted since)") }, "\(scene.log)")
+        let words =
+            isCounted
+            ? "(5 rows inserted, 2 updated and 1 deleted since the migration ended)"
+            : "(15 rows inserted, 3 updated and 1 deleted since)"
+        #expect(scene.log.contains { $0.contains(words) }, "\(scene.log)")
     }
 
     /// What is written between a backup and the fence would be destroyed by the migration, and no backup would have it.

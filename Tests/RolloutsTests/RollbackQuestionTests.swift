@@ -86,6 +86,30 @@ import Testing
         #expect(question(noWayDown).plan.way == .swap)
     }
 
+    @Test func aWayThatThePolicyWantsIsTakenWhereThereIsOne() throws {
+        let confined = [try revision("0002", .destructive, tables: ["public.orders"])]
+        func way(_ wanted: MigrationPolicy.RestoreWay, isPoint: Bool) -> RollbackPlan.Way {
+            question(confined) {
+                $0.isPointInTimePossible = isPoint
+                $0.wanted = wanted
+            }.plan.way
+        }
+        #expect(way(.pointInTime, isPoint: true) == .pointInTime && way(.swap, isPoint: true) == .swap)
+        #expect(way(.pointInTime, isPoint: false) == .salvage && way(.salvage, isPoint: true) == .salvage)
+        // Only from a backup that a server can recover.
+        for (kind, isPoint) in [(BackupKind.baseFull, true), (.baseIncremental, true), (.logical, false)] {
+            let reference = CheckpointReference(
+                backup: try #require(BackupID("01934b5e-6d00-7abc-8def-0123456789ab")), state: .verified,
+                at: Instant(millisecondsSince1970: 0), kind: kind)
+            let found = RollbackQuestion(
+                found: SchemaReport(state: SchemaState(current: [], heads: [])), migrations: nil, own: nil, counted: nil,
+                policy: try Scene {
+                    $0.migrations = MigrationPolicy(tool: .folder(path: "m", table: "t"), destructive: .allow, restoreWay: .swap)
+                }.rollout.charter.policy, restorePoint: reference)
+            #expect(found.isPointInTimePossible == isPoint && found.wanted == .swap)
+        }
+    }
+
     @Test func theLossIsToldInRows() throws {
         let plan = question([try revision("0002", .destructive, tables: ["public.orders"])]) {
             $0.written = [

@@ -199,7 +199,8 @@ extension World {
         if machine.openInspection != nil { return [.inspected(.keep)] }
         if machine.openAction != nil { return [.acted(.done)] }
         let timed: [DeadlineKind] = [
-            .flight, .reask, .warmup, .watch, .verification, .history, .raise, .loss, .zero, .maxBake, .rollback, .reminder,
+            .flight, .unfence, .reask, .warmup, .watch, .verification, .history, .raise, .loss, .zero, .maxBake, .rollback,
+            .reminder,
         ]
         return [.ticked, .polled(.pass, .truth)] + timed.filter { machine.deadlines.due($0) != nil }.map { .passed($0) }
     }

@@ -149,6 +149,8 @@ FAULTS = [
     ("leaves writes fenced at the end", 7, "Migrations",
      "guard fence == .open else { return unfence(at: now) { .mending(retreat, .unfencing($0)) } }",
      "guard FAULT || fence == .open else { return unfence(at: now) { .mending(retreat, .unfencing($0)) } }"),
+    ("asks once to let writes in", 7, "Migrations",
+     "if case .mending(let retreat, .resting) = state {", "if !FAULT, case .mending(let retreat, .resting) = state {"),
     ("ends without a read-back of 0 after a raise", 4, "Retreat",
      "return entered == nil &&", "return (FAULT || entered == nil) &&"),
     ("ends without a read-back of 0 after a deploy", 5, "Retreat",

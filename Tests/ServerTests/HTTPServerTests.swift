@@ -251,6 +251,42 @@ private func isAsked() async throws {
         }
     }
 
+    @Test func answersThatStayOpenLeaveConnectionsForHalts() async throws {
+        var limits = Limits()
+        limits.connections = 16
+        let route = Route("GET", "/endless", summary: "", access: .open) { _, _ in
+            Response(
+                status: 200,
+                body: .stream { sink in
+                    while await sink.send([0x61]) {
+                        // sleeps: a quiet stream
+                        try? await Task.sleep(for: .milliseconds(20))
+                    }
+                })
+        }
+        try await TestServer(limits: limits, [route, whoAmI]).serve { server async throws in
+            let request = Array("GET /endless HTTP/1.1\r\nHost: serin\r\n\r\n".utf8)
+            var readers: [Int32] = []
+            for _ in 0..<limits.streams {
+                let reader = server.connect()
+                readers.append(reader)
+                #expect(write(reader, request, request.count) == request.count)
+                var byte: UInt8 = 0
+                #expect(read(reader, &byte, 1) == 1)
+            }
+            #expect(try await server.send("GET", "/endless").status == 503)
+            #expect(try await server.send("GET", "/me").status == 200)
+            for reader in readers { close(reader) }
+            try await waitUntil("a reader's place is free again") {
+                let reader = server.connect()
+                defer { close(reader) }
+                guard write(reader, request, request.count) == request.count else { return false }
+                var answer = [UInt8](repeating: 0, count: 12)
+                return read(reader, &answer, 12) == 12 && String(decoding: answer, as: UTF8.self) == "HTTP/1.1 200"
+            }
+        }
+    }
+
     @Test func aReaderThatGoesAwayEndsTheGrowingAnswer() async throws {
         let (ended, inlet) = AsyncStream.makeStream(of: Bool.self)
         let route = Route("GET", "/endless", summary: "", access: .open) { _, _ in

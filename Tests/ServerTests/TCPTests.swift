@@ -131,7 +131,8 @@ private func curl(_ arguments: String...) async throws -> (code: Int32, JSONValu
                 "\(url)/peer")
             #expect(code == 0)
             #expect(peer["encrypted"] == .bool(true))
-            #expect(peer["subject"]?.text?.contains("CN=client") ?? false)
+            // As RFC 4514 writes it: the last part first.
+            #expect(peer["subject"]?.text == "CN=client,O=Example")
             #expect(peer["names"]?.items?.compactMap(\.text) == ["dns:deploy.example.org", "uri:spiffe://example/deploy"])
             #expect(peer["fingerprint"]?.text?.count == 64)
             // Without one the connection stands, and nobody is identified by it.

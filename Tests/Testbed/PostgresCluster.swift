@@ -61,6 +61,8 @@ public struct PostgresCluster: Sendable {
         "wal_receiver_status_interval": "1s", "wal_sender_timeout": "30s", "wal_receiver_timeout": "30s",
         "wal_retrieve_retry_interval": "200ms", "deadlock_timeout": "200ms", "max_wal_size": "256MB", "min_wal_size": "32MB",
         "max_prepared_transactions": "4", "lc_messages": "C", "log_min_messages": "warning",
+        // Otherwise what a killed server leaves of it stays in memory for good.
+        "dynamic_shared_memory_type": "mmap",
     ]
 
     /// The folder of the newest version's programs: `SERIN_POSTGRES_BIN`, else the highest number in Debian's place for them.

@@ -3,19 +3,27 @@ internal import Glibc
 internal import SerinLocks
 public import SerinModel
 
-/// A folder of its own for one test, removed when it is no longer needed.
+/// A folder of its own for one test, removed when it is no longer needed, at the latest when the process ends. What a process that was
+/// killed left is removed by the next one.
 public struct Scratch: Sendable {
     /// Its absolute path.
     public let path: String
 
     /// Makes a new folder under `home`, open to every user (servers drop root).
     public init(_ name: String = "serin") throws(Failure) {
-        var template = Array("\(Scratch.home)/\(name)-XXXXXX".utf8CString)
+        path = try Scratch.folder("\(try shelf.get())/\(name)-")
+    }
+
+    fileprivate static func folder(_ beginning: String) throws(Failure) -> String {
+        var template = Array("\(beginning)XXXXXX".utf8CString)
         guard mkdtemp(&template) != nil else {
             throw Failure(.transient, "cannot make a scratch folder: \(String(cString: strerror(errno)))")
         }
-        path = template.withUnsafeBufferPointer { String(decoding: $0.dropLast().map { UInt8(bitPattern: $0) }, as: UTF8.self) }
+        let path = template.withUnsafeBufferPointer {
+            String(decoding: $0.dropLast().map { UInt8(bitPattern: $0) }, as: UTF8.self)
+        }
         chmod(path, 0o755)
+        return path
     }
 
     /// Where scratch folders are made: in memory where there is plenty of it, else `/tmp`. A Postgres cluster is a thousand files, and
@@ -39,6 +47,20 @@ public struct Scratch: Sendable {
         return (UInt64(line.filter(\.isNumber)) ?? 0) << 10
     }
 
+    fileprivate static let shelfPrefix = "serin."
+
+    /// Removes the folders of processes that were killed.
+    public static func sweep(_ home: String) {
+        // Whoever cannot list them has none to remove.
+        for name in (try? FileManager.default.contentsOfDirectory(atPath: home)) ?? [] where name.hasPrefix(shelfPrefix) {
+            let lock = open("\(home)/\(name)", O_RDONLY | O_DIRECTORY | O_CLOEXEC)
+            guard lock >= 0 else { continue }
+            // What cannot be removed is left for the next one.
+            if flock(lock, LOCK_EX | LOCK_NB) == 0 { _ = try? FileManager.default.removeItem(atPath: "\(home)/\(name)") }
+            close(lock)
+        }
+    }
+
     /// The path of something inside.
     public func file(_ name: String) -> String { path + "/" + name }
 
@@ -59,6 +81,40 @@ public struct Scratch: Sendable {
     public func remove() {
         // A folder that cannot be removed is left for the system's own cleaning.
         _ = try? FileManager.default.removeItem(atPath: path)
+    }
+}
+
+/// The folder of this process in which it makes the others. It is locked as long as the process runs.
+private let shelf: Result<String, Failure> = {
+    Scratch.sweep(Scratch.home)
+    do throws(Failure) {
+        while true {
+            let path = try Scratch.folder("\(Scratch.home)/\(Scratch.shelfPrefix)")
+            let lock = open(path, O_RDONLY | O_DIRECTORY | O_CLOEXEC)
+            // Another process may have removed it before it was locked.
+            if lock >= 0, flock(lock, LOCK_EX) == 0, access(path, F_OK) == 0 {
+                atexit { clearShelf() }
+                return .success(path)
+            }
+            close(lock)
+        }
+    } catch { return .failure(error) }
+}()
+
+/// Ends the servers that still run, which would write into it, and removes it.
+private func clearShelf() {
+    guard case .success(let path) = shelf else { return }
+    for thread in (try? FileManager.default.contentsOfDirectory(atPath: "/proc/self/task")) ?? [] {
+        let children = FileManager.default.contents(atPath: "/proc/self/task/\(thread)/children") ?? Data()
+        for child in String(decoding: children, as: UTF8.self).split(separator: " ") {
+            if let pid = pid_t(child) { kill(pid, SIGQUIT) }
+        }
+    }
+    for _ in 0..<40 {
+        // Again while somebody still writes; what stays is removed by the next process.
+        _ = try? FileManager.default.removeItem(atPath: path)
+        if access(path, F_OK) != 0 { return }
+        usleep(50_000)
     }
 }
 

@@ -14,7 +14,7 @@ public func toolPath(_ name: String) throws(Failure) -> String {
 }
 
 /// The folder of the package, which this file stands in as Tests/Testbed/ToolPath.swift.
-var packageRoot: String {
+public var packageRoot: String {
     var root = #filePath
     for _ in 0..<3 { root = String(root[..<(root.lastIndex(of: "/") ?? root.startIndex)]) }
     return root

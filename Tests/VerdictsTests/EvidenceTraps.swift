@@ -104,6 +104,21 @@ import Testing
         #expect(fleet.signal().counts.canaryExposure == 0)
     }
 
+    /// As of a balancer whose answers take seconds, where every poll waits for them.
+    @Test func pollsThatAreHeldUpForSecondsAreStillEvidence() {
+        var plan = Fleet.plan()
+        plan.poll = .seconds(1)
+        plan.scrapeInterval = .milliseconds(500)
+        var fleet = Fleet(plan)
+        fleet.poll()
+        for _ in 0..<30 {
+            fleet.serve(seconds: 5, canaryErrors: 0.5)
+            fleet.poll()
+        }
+        #expect(fleet.signal().counts.canaryExposure == 30 * 250)
+        #expect(fleet.signal().verdict == .fail)
+    }
+
     @Test func staleSamplesAreAGapAndSaidToBeStale() {
         var fleet = Fleet(Fleet.plan())
         fleet.run(3, canaryErrors: 0)

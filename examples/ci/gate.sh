@@ -1,5 +1,7 @@
 #!/bin/sh
-# The gate alone, with curl and jq, for runners that only reach the daemon's address: gate.sh ROLLOUT
+# The gate alone, with curl and jq, for runners that only reach the daemon's address: gate.sh ROLLOUT [VERSION]
+#
+# ROLLOUT is what the start answered with, or a service; then VERSION keeps an earlier release from opening the gate for this one.
 #
 #   SERIN_URL      https://serin.example.com:8443, or http://serin with SERIN_SOCKET
 #   SERIN_TOKEN    a token of a viewer, or the pipeline's identity token; not needed over the socket
@@ -9,6 +11,7 @@
 # Ends with 0 when it may go on, with 1 when it must stop, with 124 when it is not decided in time, with 75 when nobody answers.
 set -eu
 rollout=$1
+version=${2:+&version=$(jq -rn --arg version "$2" '$version | @uri')}
 url=${SERIN_URL:-http://serin}
 end=$(($(date +%s) + ${GATE_TIMEOUT:-5400}))
 answer=$(mktemp)
@@ -25,7 +28,7 @@ ask() {
 }
 
 while [ "$(date +%s)" -lt "$end" ]; do
-    code=$(ask "$url/v1/rollouts/$rollout/gate?wait=30s") || code=000
+    code=$(ask "$url/v1/rollouts/$rollout/gate?wait=30s$version") || code=000
     case $code in
     200)
         echo "go on: $(jq -r '.rollout.state' "$answer")"
@@ -33,7 +36,7 @@ while [ "$(date +%s)" -lt "$end" ]; do
         ;;
     202) failures=0 ;;
     409)
-        cause=$(jq -r '.rollout | "\(.state): \(.cause)"' "$answer")
+        cause=$(jq -r 'if .rollout then "\(.rollout.state): \(.rollout.cause)" else .detail end' "$answer")
         echo "stop: $cause"
         # What GitHub Actions shows at the run, on one line and without commands of its own.
         [ "${GITHUB_ACTIONS:-}" != true ] || printf '::error title=Serin::%s\n' "$(printf '%s' "$cause" | tr -d '\n\r' | sed 's/%/%25/g')"

@@ -67,23 +67,32 @@ extension Stage {
             set -eu
             export DEMO_PRIMARY='\(url)'
             '\(serin)' migrate down --sql '\(migrations)' --url-env DEMO_PRIMARY --to "$SERIN_REVISION" --state '\(state)' \\
-                --may-destroy 'the restore that people agreed to'
-            # No superuser restores a dump, but one who may make databases and give tables back to their owner.
-            psql -X -q "$DEMO_PRIMARY" -c 'CREATE ROLE restorer LOGIN CREATEDB IN ROLE postgres'
+                --restore-of "$SERIN_SERVICE"
+            # No superuser restores a dump, nor a member of one, but who may make databases; what is there for its rows needs no owner.
+            psql -X -q "$DEMO_PRIMARY" -c 'CREATE ROLE restorer LOGIN CREATEDB'
             side=$(DEMO_PRIMARY='\(database.primary.url(user: "restorer"))' \\
-                '\(serin)' backup restore '\(folder)/policy-6.yaml' "$SERIN_BACKUP" -o json --state '\(state)' |
+                '\(serin)' backup restore '\(folder)/policy-6.yaml' "$SERIN_BACKUP" --no-owners -o json --state '\(state)' |
                 sed -n 's/.*"database":"\\([^"]*\\)".*/\\1/p')
             [ -n "$side" ]
             psql -X -q "${DEMO_PRIMARY%/*}/$side" -c 'COPY orders TO STDOUT' >'\(folder)/saved'
             psql -X -q -1 -v ON_ERROR_STOP=1 "$DEMO_PRIMARY" -c 'CREATE TEMP TABLE saved (LIKE orders)' -c 'COPY saved FROM STDIN' \\
                 -c 'INSERT INTO orders SELECT * FROM saved ON CONFLICT DO NOTHING' <'\(folder)/saved'
             """)
+        // Every row that was saved is there again.
+        try program(
+            "restored.sh",
+            """
+            set -eu
+            missing=$(psql -X -q -At -v ON_ERROR_STOP=1 '\(url)' -c 'CREATE TEMP TABLE saved (LIKE orders)' -c 'COPY saved FROM STDIN' \\
+                -c 'SELECT count(*) FROM saved s WHERE NOT EXISTS (SELECT FROM orders o WHERE o.id = s.id)' <'\(folder)/saved')
+            [ "$missing" = 0 ]
+            """)
         let fence = folder + "/fence.sh"
         return [
             "destructive: allow", "approvals: \(approvals)",
             "maintenance: {on: {run: [\(fence), close], check: {run: [\(fence), isClosed]}}, "
                 + "off: {run: [\(fence), open], check: {run: [\(fence), isOpen]}}}",
-            "restore: {run: [\(folder)/restore.sh], deadline: 120s}",
+            "restore: {run: [\(folder)/restore.sh], check: {run: [\(folder)/restored.sh]}, deadline: 120s}",
         ]
     }
 

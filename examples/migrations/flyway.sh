@@ -1,4 +1,4 @@
-# Flyway: db/migration/V12__name.sql. JDBC knows no PG variables: address, name and limits are put together here.
+# Flyway: db/migration/V12__name.sql or V1.2__name.sql. JDBC knows no PG variables: address, name and limits are put together here.
 set -eu
 cd "$(dirname "$0")"
 ask() { psql -X -q -A -t -v ON_ERROR_STOP=1 "$@"; }
@@ -6,7 +6,7 @@ current() {
     [ -n "$(ask -c "SELECT to_regclass('flyway_schema_history')")" ] || return 0
     ask -c 'SELECT version FROM flyway_schema_history WHERE success AND version IS NOT NULL ORDER BY installed_rank DESC LIMIT 1'
 }
-versions() { ls db/migration | sed -n 's/^V\(.*\)__.*\.sql$/\1/p' | sort -V; }
+versions() { ls db/migration | sed -n 's/__.*\.sql$//; s/^V//p' | sort -V; }
 case $1 in
 current) current ;;
 heads) versions | tail -1 ;;

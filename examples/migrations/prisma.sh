@@ -11,7 +11,15 @@ names() { ls prisma/migrations | grep '^[0-9]'; }
 case $1 in
 current) current ;;
 heads) names | tail -1 ;;
-up) DATABASE_URL=$SERIN_DATABASE_URL npx prisma migrate deploy ;;
+up)
+    export DATABASE_URL="$SERIN_DATABASE_URL"
+    # A migration that failed, such as for want of a lock, was one transaction: nothing of it is left. Prisma wants to be told so.
+    if [ -n "$(ask -c "SELECT to_regclass('_prisma_migrations')")" ]; then
+        for name in $(ask -c 'SELECT migration_name FROM _prisma_migrations WHERE finished_at IS NULL AND rolled_back_at IS NULL'); do
+            npx prisma migrate resolve --rolled-back "$name"
+        done
+    fi
+    npx prisma migrate deploy ;;
 down)
     # Prisma itself cannot take back what succeeded: its script and its note go together.
     for name in $(names | sort -r); do

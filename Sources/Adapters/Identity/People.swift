@@ -6,11 +6,14 @@ public struct Person: Sendable, Hashable {
     public var name: String
     /// Their identities, such as `uid:1000`, `github:octocat`, `slack:T1/U2`, `mtls:CN=anna,O=Acme`.
     public var identities: Set<Principal>
+    /// What their words in a chat may do; every other way in brings its own rights. Nil: let releases go on, and agree to them.
+    public var roles: Set<Role>?
 
     /// A person.
-    public init(_ name: String, identities: Set<Principal>) {
+    public init(_ name: String, identities: Set<Principal>, roles: Set<Role>? = nil) {
         self.name = name
         self.identities = identities
+        self.roles = roles
     }
 }
 

@@ -68,10 +68,30 @@ struct AlembicTool: MigrationTool {
         return [MigrationScript(revision: "base:\(here)", name: "", up: .text(text), down: .missing)]
     }
 
-    /// What a revision says when it does one thing with a database and another without.
-    private static func wordAboutPlace(_ source: [UInt8]) -> String? {
-        let text = String(decoding: source, as: UTF8.self)
-        return ["is_offline_mode", "as_sql", "get_bind", "environ", "getenv"].first { text.holds($0) }
+    /// What a revision's file says that may do one thing with a database and another without; nil when there is nothing like it.
+    ///
+    /// The file is parsed by the interpreter that runs Alembic, and neither imported nor run.
+    private func doubt(_ file: String, _ call: ToolCall) -> String? {
+        let script = "import ast, sys\n" + PythonRevision.program
+        do throws(ToolFailure) {
+            let said = try ToolProgram(words: [interpreter, "-I", "-c", script, file]).run(call)
+            let words = said.textLines().first.map(String.init) ?? ""
+            // Whatever it is that does not say so is no answer.
+            return words == "plain" ? nil : words.isEmpty ? "nothing came back from \(interpreter)" : words
+        } catch { return "it cannot be read: \(error.failure.message)" }
+    }
+
+    /// The interpreter that the program's first line names.
+    private var interpreter: String {
+        let name =
+            program.has("/") && !program.hasPrefix("/") ? "\(FileManager.default.currentDirectoryPath)/\(program)" : program
+        let first = FileManager.default.contents(atPath: name).map { String(decoding: $0.prefix(1024), as: UTF8.self) } ?? ""
+        let line = first.textLines().first.map(String.init) ?? ""
+        let words = line.dropFirst(2).split(separator: " ").map(String.init)
+        guard line.hasPrefix("#!"), let path = words.first, !path.hasSuffix("/env"), path.holds("python") else {
+            return "python3"
+        }
+        return path
     }
 
     /// One direction as Alembic writes it without a database, its transactions included.
@@ -85,11 +105,9 @@ struct AlembicTool: MigrationTool {
         let file = revision.file ?? config
         // Without its file the generated SQL has no suppressions and is judged as it is.
         let source = FileManager.default.contents(atPath: file).map { Array($0) }
-        if let word = source.flatMap(Self.wordAboutPlace) {
+        if source != nil, let words = doubt(file, call) {
             return .unavailable(
-                file: file,
-                words: "it asks where it runs (\(word)), so it may do other things on a server than it writes without one",
-                source: source)
+                file: file, words: "it may do other things on a server than it writes without one: \(words)", source: source)
         }
         do throws(Failure) {
             let sql = try output(arguments, call)

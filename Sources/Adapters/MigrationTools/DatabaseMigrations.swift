@@ -20,6 +20,10 @@ public struct DatabaseMigrations: Sendable {
         public var acceptsSchema = false
         /// Whether revisions whose files were changed after they were applied are taken as they are.
         public var acceptsEdited = false
+        /// Whether a way back need not bring rows back, because they come from a backup.
+        public var leavesRows = false
+        /// The policy by which it is done, its service and digest, which is noted with every step; nil without one.
+        public var governed: String?
         /// Told how far a run is, from any thread.
         public var progress: @Sendable (MigrationProgress) -> Void = { _ in }
 
@@ -188,6 +192,8 @@ public struct DatabaseMigrations: Sendable {
         rules.orphanPatience = options.orphanPatience
         rules.acceptsSchema = options.acceptsSchema
         rules.acceptsEdited = options.acceptsEdited
+        rules.leavesRows = options.leavesRows
+        rules.policy = options.governed
         let finalRules = rules
         do throws(Failure) {
             return try await onOwnThread { (stop) throws(Failure) -> Result<MigrationReport, MigrationRunFailure> in

@@ -38,9 +38,15 @@ struct FolderFiles: Sendable {
     ///
     /// - Throws: `invalid` when it cannot be read, holds both customs, or a number twice.
     init(_ path: String) throws(Failure) {
-        let names: [String]
-        do { names = try FileManager.default.contentsOfDirectory(atPath: path).filter { $0.hasSuffix(".sql") }.sorted() } catch {
+        let entries: [String]
+        do { entries = try FileManager.default.contentsOfDirectory(atPath: path).sorted() } catch {
             throw Failure(.invalid, "cannot read the folder of migrations \(path)", hint: "name a folder of .sql files")
+        }
+        let names = entries.filter { $0.hasSuffix(".sql") }
+        if let other = FolderFiles.unread(entries, in: path) {
+            throw Failure(
+                .invalid, "\(path)/\(other) looks like a migration, and is not read",
+                hint: "files of the folder itself that end in .sql are revisions; keep anything else elsewhere")
         }
         let paired = names.filter { $0.hasSuffix(".up.sql") || $0.hasSuffix(".down.sql") }
         guard paired.isEmpty || paired.count == names.count else {
@@ -53,6 +59,17 @@ struct FolderFiles: Sendable {
         var found: [UInt64: Version] = [:]
         for name in names { try FolderFiles.add(name, in: path, custom, to: &found) }
         versions = found.values.sorted { $0.number < $1.number }
+    }
+
+    /// Something in a folder that people may take for one of its migrations, and that none is.
+    private static func unread(_ entries: [String], in path: String) -> String? {
+        for entry in entries where !entry.hasPrefix(".") {
+            if entry.hasSuffix(".sql") { continue }
+            if entry.lowercased().hasSuffix(".sql") { return entry }
+            let inside = (try? FileManager.default.contentsOfDirectory(atPath: "\(path)/\(entry)")) ?? []  // none of a file
+            if let file = inside.sorted().first(where: { $0.lowercased().hasSuffix(".sql") }) { return "\(entry)/\(file)" }
+        }
+        return nil
     }
 
     private static func add(_ file: String, in folder: String, _ custom: Custom, to found: inout [UInt64: Version])
@@ -150,10 +167,16 @@ extension FolderFiles.Side {
                 .invalid, "\(file) is not UTF-8: other characters than it says would be stored",
                 hint: "write it in UTF-8: iconv -f LATIN1 -t UTF-8")
         }
-        guard let statement = SQLStatements(sql).givesUp else { return nil }
+        let statements = SQLStatements(sql)
+        if let statement = statements.givesUp {
+            return Failure(
+                .invalid, "\(file) has a \(statement): it would be noted as done, and is not",
+                hint: "take it out; what may not be done belongs into another revision")
+        }
+        guard let statement = statements.leftOpen else { return nil }
         return Failure(
-            .invalid, "\(file) has a \(statement): it would be noted as done, and is not",
-            hint: "take it out; what may not be done belongs into another revision")
+            .invalid, "\(file) has a \(statement) without a COMMIT: nothing behind it would stay",
+            hint: "COMMIT at the end, or leave transactions to Serin")
     }
 
     /// Whether there is anything but white space and comments.

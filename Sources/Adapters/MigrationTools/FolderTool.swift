@@ -15,6 +15,8 @@ struct FolderTool: MigrationTool {
     var name: String { path }
     var ownTables: [String] { [table.split(separator: ".").last.map(String.init) ?? table] }
 
+    var recordedAs: String { table }
+
     func graph(_ call: ToolCall) throws(Failure) -> RevisionGraph {
         let versions = try FolderFiles(path).versions
         var revisions: [RevisionGraph.Revision] = []
@@ -43,7 +45,7 @@ struct FolderTool: MigrationTool {
     /// Refuses a version that was added behind an applied one: the table, which has the last one alone, knows nothing of it, but
     /// Serin's own notes do.
     private func refuseLate(_ files: FolderFiles, before last: UInt64, _ call: ToolCall) throws(Failure) {
-        let steps = try StepRecords(session(call, isScript: false)).forward().compactMap { step in
+        let steps = try StepRecords(session(call, isScript: false), of: recordedAs).forward().compactMap { step in
             UInt64(step.to.description).map { to in (from: step.from.map { UInt64($0.description) ?? to }, to: to) }
         }
         for version in files.versions where version.number < last {
@@ -100,6 +102,9 @@ struct FolderTool: MigrationTool {
             } else {
                 _ = try session.rows("BEGIN;\n\(text)\n;\n\(note)", within: call.end.left)
                 try check(step, session)
+                let counted = try RestoredRows.counted(session, without: ownTables)
+                if let objection = RestoredRows.objection(step, statements, counted: counted) { throw objection }
+                try StepRecords(self.session(call, isScript: false)).note(counted)
                 _ = try session.rows("COMMIT", within: call.end.left)
             }
         } catch {
@@ -111,8 +116,11 @@ struct FolderTool: MigrationTool {
     /// Refuses to commit a way back that leaves another schema than it has to: nothing of it is then done.
     private func check(_ step: RevisionStep, _ session: Connection) throws(Failure) {
         guard let wanted = step.wanted else { return }
-        _ = try session.rows("SET LOCAL search_path = pg_catalog; SET LOCAL DateStyle = ISO; SET LOCAL TimeZone = 'UTC'")
+        // What is set for the look is not there any more when deferred triggers run.
+        _ = try session.rows(
+            "SAVEPOINT serin; SET LOCAL search_path = pg_catalog; SET LOCAL DateStyle = ISO; SET LOCAL TimeZone = 'UTC'")
         let present = try SchemaSnapshot(session, without: ownTables)
+        _ = try session.rows("ROLLBACK TO SAVEPOINT serin")
         if let objection = step.objection(toLeaving: present, for: wanted) { throw objection }
     }
 

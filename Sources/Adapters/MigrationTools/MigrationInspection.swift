@@ -39,6 +39,8 @@ public struct MigrationInspection: Sendable {
     /// The relations whose changes reach further: through triggers, rules, foreign keys that pass changes on, or as they hold no
     /// rows of their own.
     public var reaching: Set<String> = []
+    /// Who may keep writes away now.
+    public var fences: [FenceNote] = []
     /// The pending revisions from which no way leads back to where the database is, each with why.
     public var unreachable: [RevisionID: String] = [:]
 }
@@ -91,9 +93,11 @@ struct MigrationInspector {
         } catch { problems.append(error) }
         if let objection = try MigrationInspector.objection(toWritingTo: session, call.database) { problems.append(objection) }
         found.problems = problems
-        let edited = graph.edited(since: try StepRecords(session).scripts())
+        let edited = graph.edited(since: try StepRecords(session, of: tool.recordedAs).scripts())
         if !edited.isEmpty, !acceptsEdited { found.problems.append(RevisionGraph.complaint(edited)) }
         if let warning = SourceTree.look(at: graph.files, call)?.warning { found.warnings.append(warning) }
+        found.fences = try FenceNote.read(session)
+        if let objection = FenceNote.objection(to: found.fences, in: call.database.name) { found.problems.append(objection) }
         try compare(present, current, session, &found)
         try look(session, &found)
         return found
@@ -154,8 +158,8 @@ struct MigrationInspector {
     private func compare(
         _ present: SchemaSnapshot, _ current: [RevisionID], _ session: Connection, _ found: inout MigrationInspection
     ) throws(Failure) {
-        let records = StepRecords(session)
-        guard try records.exist(), let latest = try records.latest() else { return }
+        let records = StepRecords(session, of: tool.recordedAs)
+        guard try records.exist(), let latest = try records.latest(byAnyone: true), latest.isOwn else { return }
         if latest.state != .done { found.unfinished = latest.step.revision }
         let place = latest.state == .done ? latest.step.after : latest.step.before
         guard current == place, let wanted = latest.state == .done ? latest.after : latest.before else {

@@ -32,6 +32,8 @@ public struct MigrationReport: Sendable, Hashable {
     public var schemaAfter: String?
     /// What was written to each table meanwhile; nil when nothing had to be done.
     public var written: [TableActivity]?
+    /// How much each table had been written to at the end; nil when nothing had to be done.
+    public var counted: [TableActivity]?
 
     /// How long others waited for all of it.
     public var blocking: BlockingReport { steps.reduce(BlockingReport()) { $0 + $1.blocking } }

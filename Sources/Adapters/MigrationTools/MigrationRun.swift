@@ -24,6 +24,10 @@ struct MigrationRun {
         var acceptsSchema = false
         /// Whether revisions whose files were changed after they were applied are taken as they are.
         var acceptsEdited = false
+        /// Whether a way back need not bring rows back, because they come from a backup.
+        var leavesRows = false
+        /// The policy by which it is done, as it is noted with every step; nil without one.
+        var policy: String?
     }
 
     let tool: any MigrationTool
@@ -73,7 +77,7 @@ struct MigrationRun {
         _ tool: any MigrationTool, _ graph: RevisionGraph, _ settlement: Settlement, _ rules: Rules, _ call: ToolCall
     ) throws(Failure) -> [String] {
         let session = try call.database.connect()
-        let records = StepRecords(session)
+        let records = StepRecords(session, of: tool.recordedAs)
         guard try records.exist(), let latest = try records.latest(), latest.state != .done else { return [] }
         let here = Result { () throws(Failure) in try tool.current(call) }
         if case .success(let current) = here {
@@ -158,7 +162,12 @@ struct MigrationRun {
     private func standing(_ steps: [RevisionStep]) throws(Failure) -> [RevisionStep] {
         guard let last = steps.last, !rules.acceptsSchema else { return steps }
         let session = try call.database.connect()
-        guard let wanted = try StepRecords(session).schema(atTheEndOf: last) else { return steps }
+        let records = StepRecords(session, of: tool.recordedAs)
+        var steps = steps
+        if !rules.leavesRows {
+            for index in steps.indices { steps[index].changed = try records.rows(changedBy: steps[index].revision) }
+        }
+        guard let wanted = try records.schema(atTheEndOf: last) else { return steps }
         let present = try SchemaSnapshot(session, without: tool.ownTables)
         for step in steps {
             guard let sql = MigrationRun.texts(of: side(of: step)).sql else { continue }
@@ -169,13 +178,12 @@ struct MigrationRun {
                     hint: "correct the way back; or take it as it is with serin migrate down --accept-schema")
             }
         }
-        var steps = steps
         steps[steps.count - 1].wanted = wanted
         return steps
     }
 
     private mutating func take(_ steps: [RevisionStep], to target: RevisionID?) throws(MigrationRunFailure) {
-        guard !steps.isEmpty else { return }
+        guard !steps.isEmpty else { return try compareAlone(isForward: target == graph.heads.first) }
         let before: [TableActivity]
         do throws(Failure) {
             // All of it before any of it, so that nothing is done in part.
@@ -184,7 +192,7 @@ struct MigrationRun {
             }
             try settlement.refuseDumps()
             let session = try call.database.connect()
-            try StepRecords(session).prepare()
+            try StepRecords(session, of: tool.recordedAs).prepare()
             report.schemaBefore = try checkSchema(session).hash
             before = try TableActivity.read(session, without: tool.ownTables)
         } catch { throw failed(.preflight, error) }
@@ -198,8 +206,19 @@ struct MigrationRun {
                     "every step ended well, but the database is at \(report.after.place), not at \(target?.description ?? "base")",
                     hint: "does \(tool.name) work on another database than \(call.database.name)?")
             }
-            report.written = try settlement.activity(without: tool.ownTables).growth(since: before)
+            let counted = try settlement.activity(without: tool.ownTables)
+            (report.written, report.counted) = (counted.growth(since: before), counted)
         } catch { throw failed(.check, error) }
+    }
+
+    /// Nothing is to be done; the schema is compared all the same, and noted where it is taken as it is.
+    private mutating func compareAlone(isForward: Bool) throws(MigrationRunFailure) {
+        guard isForward || rules.acceptsSchema else { return }
+        do throws(Failure) {
+            let session = try call.database.connect()
+            guard try StepRecords(session, of: tool.recordedAs).exist() else { return }
+            report.schemaBefore = try checkSchema(session).hash
+        } catch { throw failed(.preflight, error) }
     }
 
     /// The digest of a revision's file.
@@ -220,10 +239,11 @@ struct MigrationRun {
 
     /// Refuses a schema that is not what the last step left, since nobody knows what a migration would make of it.
     private mutating func checkSchema(_ session: Connection) throws(Failure) -> SchemaSnapshot {
-        try checkScripts(StepRecords(session))
+        try checkScripts(StepRecords(session, of: tool.recordedAs))
         let present = try SchemaSnapshot(session, without: tool.ownTables)
-        let records = StepRecords(session)
-        guard let latest = try records.latest() else { return present }
+        let records = StepRecords(session, of: tool.recordedAs)
+        // What another tool left is compared by that one.
+        guard let latest = try records.latest(byAnyone: true), latest.isOwn else { return present }
         let wanted = latest.state == .done ? latest.after : latest.before
         let place = latest.state == .done ? latest.step.after : latest.step.before
         guard let wanted, !present.isSame(as: wanted) else { return present }

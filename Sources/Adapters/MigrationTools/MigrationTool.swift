@@ -22,6 +22,8 @@ struct RevisionStep: Sendable, Hashable {
     var judged: PlannedRevision?
     /// The schema that it has to leave; nil where nobody can tell.
     var wanted: SchemaSnapshot?
+    /// Of a way back: what its revision had changed or deleted when it was applied, by table; empty where nobody counted.
+    var changed: [TableActivity] = []
 
     init(direction: Direction, revision: RevisionID, before: [RevisionID], after: [RevisionID]) {
         (self.direction, self.revision) = (direction, revision)
@@ -106,6 +108,8 @@ protocol MigrationTool: Sendable {
     var name: String { get }
     /// The tables in which the tool itself keeps where it is, without a schema: no part of what migrations make.
     var ownTables: [String] { get }
+    /// By what its steps are told from those of other tools in the same database: where it keeps where the database is.
+    var recordedAs: String { get }
 
     /// The revisions that the release brings.
     func graph(_ call: ToolCall) throws(Failure) -> RevisionGraph
@@ -140,4 +144,8 @@ extension MigrationTool {
             revision: revision.id.description, name: revision.name, up: side(.up, of: revision, call),
             down: side(.down, of: revision, call))
     }
+}
+
+extension MigrationTool {
+    var recordedAs: String { ownTables.sorted().joined(separator: " ") }
 }

@@ -27,6 +27,10 @@ public struct OfflineScripts: Sendable {
                 database: database, session: MigrationDatabase.ownSession, key: "", lockTimeout: policy.lockTimeout,
                 statementTimeout: policy.statementTimeout, environment: environment, end: timeLimit(deadline), stop: stop)
             let graph = try tool.graph(call)
+            if graph.revisions.isEmpty, case .folder(let path, _) = policy.tool {
+                throw Failure(
+                    .invalid, "\(path) holds no migration: there is nothing to judge", hint: "is this the folder of the release?")
+            }
             var last: Int?
             if let applied {
                 last = graph.revisions.firstIndex { $0.id.description == applied }

@@ -60,6 +60,9 @@ public struct ReleaseMigrations: Migrations {
         return plan
     }
 
+    /// What a look found, judged: what would be applied.
+    public func plan(of found: MigrationInspection) async -> MigrationPlan { plan(found, await classify(found)) }
+
     private func plan(_ found: MigrationInspection, _ classified: [ClassifiedRevision]) -> MigrationPlan {
         var isReachingFurther = false
         let pending = zip(found.pending, classified).map { revision, classified in
@@ -122,7 +125,7 @@ public struct ReleaseMigrations: Migrations {
         do throws(MigrationRunFailure) {
             let report = try await migrations.up(
                 key: request.key, from: .some(origin), to: target, judged: judged, by: principal, deadline: deadline)
-            return .done(report.after, note: report.words, own: report.written)
+            return .done(report.after, note: report.words, own: report.written, counted: report.counted)
         } catch { return outcome(error) }
     }
 
@@ -141,9 +144,11 @@ public struct ReleaseMigrations: Migrations {
     public func settle(_ request: MigrationRequest, deadline: Duration) async throws(Failure) -> SchemaReport {
         do throws(MigrationRunFailure) {
             let report = try await migrations.settle(key: request.key, by: principal, deadline: deadline)
+            // Only where data may be restored anybody asks how much of it.
+            let open = migrations.mayRestore ? await migrations.awaitCounts() : []
             // Counts are for the decision on the way back; without them the loss is unknown, which is said there.
             let activity = try? await migrations.inspect(withScripts: false, deadline: deadline).activity
-            return SchemaReport(state: report.after, activity: activity, notes: report.notes)
+            return SchemaReport(state: report.after, activity: activity, notes: report.notes + open)
         } catch {
             throw Failure(.unknown, error.failure.message, hint: error.failure.hint)
         }

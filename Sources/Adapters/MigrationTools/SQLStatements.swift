@@ -30,17 +30,52 @@ struct SQLStatements {
         endStatement()
     }
 
+    /// The words of the statements that the server is sent: without those in the body of a function (`BEGIN ATOMIC … END`).
+    private var sent: [[String]] {
+        var isInside = false
+        return words.filter { statement in
+            if isInside {
+                isInside = statement[0] != "END"
+                return false
+            }
+            // One without a statement in it ends at once.
+            let body = statement.firstRange(of: ["BEGIN", "ATOMIC"]).map { statement[$0.upperBound...] }
+            isInside = body.map { $0 != ["END"] } ?? false
+            return true
+        }
+    }
+
     /// Whether a script begins or ends transactions itself.
     var handlesTransactions: Bool {
-        words.contains {
-            ["BEGIN", "COMMIT", "ROLLBACK", "ABORT", "END", "SAVEPOINT"].contains($0[0])
-                || $0.starts(with: ["START", "TRANSACTION"]) || $0.starts(with: ["PREPARE", "TRANSACTION"])
+        sent.contains {
+            SQLStatements.begins($0) || ["COMMIT", "ROLLBACK", "ABORT", "END", "SAVEPOINT"].contains($0[0])
+                || $0.starts(with: ["PREPARE", "TRANSACTION"])
         }
+    }
+
+    private static func begins(_ statement: [String]) -> Bool {
+        statement[0] == "BEGIN" || statement.starts(with: ["START", "TRANSACTION"])
+    }
+
+    /// The statement that begins the transaction which the script leaves open; nil where it leaves none.
+    var leftOpen: String? {
+        var open: String?
+        for statement in sent {
+            if SQLStatements.begins(statement) {
+                open = open ?? statement.joined(separator: " ")
+            } else if ["COMMIT", "END", "ROLLBACK", "ABORT"].contains(statement[0]), !statement.contains("TO"),
+                !statement.contains("PREPARED")
+            {
+                let isNext = statement.contains("CHAIN") && !statement.contains("NO")
+                open = isNext ? statement.joined(separator: " ") : nil
+            }
+        }
+        return open
     }
 
     /// A statement that ends a transaction so that what stands before it is not done, or not done yet; nil where there is none.
     var givesUp: String? {
-        words.first {
+        sent.first {
             $0[0] == "ABORT" || $0[0] == "ROLLBACK" && !$0.contains("TO") && $0.count < 4
                 || $0.starts(with: ["PREPARE", "TRANSACTION"])
         }?.joined(separator: " ")

@@ -83,7 +83,12 @@ struct SchemaSnapshot: Sendable, Hashable {
             SELECT c.oid, c.oid::regclass::text AS name, c.relkind, c.relpersistence, c.relrowsecurity FROM pg_class c
             JOIN mine ON mine.oid = c.relnamespace
             WHERE c.relkind IN ('r', 'p', 'v', 'm', 'f') AND NOT c.relispartition AND c.relname NOT IN (\(tables))
-            AND NOT EXISTS (SELECT FROM member m WHERE m.classid = 'pg_class'::regclass AND m.objid = c.oid))
+            AND NOT EXISTS (SELECT FROM member m WHERE m.classid = 'pg_class'::regclass AND m.objid = c.oid)),
+        seq AS (
+            SELECT s.* FROM pg_sequence s JOIN pg_class c ON c.oid = s.seqrelid JOIN mine ON mine.oid = c.relnamespace
+            WHERE NOT EXISTS (SELECT FROM pg_depend d JOIN pg_class o ON o.oid = d.refobjid
+                WHERE d.classid = 'pg_class'::regclass AND d.objid = c.oid AND d.refclassid = 'pg_class'::regclass
+                AND d.deptype IN ('a', 'i') AND o.relname IN (\(tables))))
         SELECT '\(mark)'
         UNION ALL SELECT 'schema ' || nspname FROM mine WHERE nspname <> 'public'
         UNION ALL SELECT concat_ws(' ', 'extension', extname, extversion) FROM pg_extension
@@ -109,8 +114,8 @@ struct SchemaSnapshot: Sendable, Hashable {
         UNION ALL SELECT concat_ws(' ', 'policy', rel.name || '.' || quote_ident(p.polname), p.polcmd, p.polpermissive,
             pg_get_expr(p.polqual, p.polrelid), pg_get_expr(p.polwithcheck, p.polrelid))
             FROM rel JOIN pg_policy p ON p.polrelid = rel.oid
-        UNION ALL SELECT concat_ws(' ', 'sequence', c.oid::regclass, format_type(s.seqtypid, NULL), s.seqincrement, s.seqcycle)
-            FROM pg_sequence s JOIN pg_class c ON c.oid = s.seqrelid JOIN mine ON mine.oid = c.relnamespace
+        UNION ALL SELECT concat_ws(' ', 'sequence', s.seqrelid::regclass, format_type(s.seqtypid, NULL), s.seqincrement, s.seqcycle)
+            FROM seq s
         UNION ALL SELECT concat_ws(' ', 'function', p.oid::regprocedure, CASE WHEN p.prokind <> 'a' THEN
             md5(pg_get_functiondef(p.oid)) END) FROM pg_proc p JOIN mine ON mine.oid = p.pronamespace
             WHERE NOT EXISTS (SELECT FROM member m WHERE m.classid = 'pg_proc'::regclass AND m.objid = p.oid)
@@ -141,12 +146,12 @@ struct SchemaSnapshot: Sendable, Hashable {
             (SELECT i.indexrelid::regclass FROM pg_index i WHERE i.indrelid = rel.oid AND i.indisreplident))
             FROM rel JOIN pg_class c ON c.oid = rel.oid WHERE c.relreplident <> CASE WHEN c.relkind IN ('r', 'p') THEN 'd'
             ELSE c.relreplident END
-        UNION ALL SELECT concat_ws(' ', 'limits of sequence', c.oid::regclass, s.seqstart, s.seqmin, s.seqmax, s.seqcache,
+        UNION ALL SELECT concat_ws(' ', 'limits of sequence', s.seqrelid::regclass, s.seqstart, s.seqmin, s.seqmax, s.seqcache,
             (SELECT 'owned by ' || d.refobjid::regclass || '.' || quote_ident(a.attname) FROM pg_depend d
                 JOIN pg_attribute a ON a.attrelid = d.refobjid AND a.attnum = d.refobjsubid
-                WHERE d.classid = 'pg_class'::regclass AND d.objid = c.oid AND d.refclassid = 'pg_class'::regclass
+                WHERE d.classid = 'pg_class'::regclass AND d.objid = s.seqrelid AND d.refclassid = 'pg_class'::regclass
                 AND d.deptype IN ('a', 'i') LIMIT 1))
-            FROM pg_sequence s JOIN pg_class c ON c.oid = s.seqrelid JOIN mine ON mine.oid = c.relnamespace
+            FROM seq s
         UNION ALL SELECT concat_ws(' ', 'roles of policy', rel.name || '.' || quote_ident(p.polname),
             (SELECT string_agg(CASE WHEN r = 0 THEN 'PUBLIC' ELSE r::regrole::text END, ', ' ORDER BY r::regrole::text)
                 FROM unnest(p.polroles) r))

@@ -27,9 +27,9 @@ struct StepAttempt {
         place = step.before
         let session = try run.call.database.connect()
         before = try SchemaSnapshot(session, without: run.tool.ownTables)
-        record = try StepRecords(session).begin(
+        record = try StepRecords(session, of: run.tool.recordedAs).begin(
             step, run: run.call.key, by: run.principal, tool: run.tool.name, script: run.digest(of: step.revision),
-            commit: run.commit, before)
+            commit: run.commit, policy: run.rules.policy, before)
     }
 
     /// Takes the step.
@@ -132,11 +132,11 @@ struct StepAttempt {
         return false
     }
 
-    private func conclude() throws(Failure) -> (MigrationReport.Step, SchemaSnapshot) {
+    private mutating func conclude() throws(Failure) -> (MigrationReport.Step, SchemaSnapshot) {
         let session = try run.call.database.connect()
         let after = try SchemaSnapshot(session, without: run.tool.ownTables)
         if let wanted = step.wanted, let objection = step.objection(toLeaving: after, for: wanted) {
-            try StepRecords(session).fail(record, objection, tries: tries, blocking)
+            try StepRecords(session, of: run.tool.recordedAs).fail(record, objection, tries: tries, blocking)
             throw objection
         }
         let known = Set(before.indexes.map(\.name))
@@ -145,10 +145,11 @@ struct StepAttempt {
                 .invalid, "\(step.revision) ended well, but the index \(bad.name) that it made is invalid",
                 hint: "IF NOT EXISTS hides one that an earlier try left: DROP INDEX CONCURRENTLY \(bad.name), then build it again"
             )
-            try StepRecords(session).fail(record, failure, tries: tries, blocking)
+            try StepRecords(session, of: run.tool.recordedAs).fail(record, failure, tries: tries, blocking)
             throw failure
         }
-        try StepRecords(session).finish(record, after, tries: tries, blocking)
+        notes += RestoredRows.shortfalls(step, counted: try StepRecords(session, of: run.tool.recordedAs).rows(of: record.id))
+        try StepRecords(session, of: run.tool.recordedAs).finish(record, after, tries: tries, blocking)
         let taken = MigrationReport.Step(
             revision: step.revision, from: step.from, to: step.to, tries: tries, time: start.elapsed, blocking: blocking)
         return (taken, after)
@@ -157,7 +158,7 @@ struct StepAttempt {
     /// Notes why the step failed. When even that is not possible, the next run finds the step unfinished.
     private mutating func note(_ failure: Failure, isSettled: Bool = true) -> MigrationRunFailure {
         do throws(Failure) {
-            try StepRecords(run.call.database.connect()).fail(
+            try StepRecords(run.call.database.connect(), of: run.tool.recordedAs).fail(
                 record, failure, tries: tries, blocking, isSettled: isSettled)
         } catch { notes.append("the failure could not be noted: \(error.message)") }
         return MigrationRunFailure(stage: .revision, failure: failure, report: nil)

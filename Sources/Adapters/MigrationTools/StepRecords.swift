@@ -13,6 +13,8 @@ struct StepRecords {
         }
 
         var id: Int64
+        /// Whether it is a step of the tool that asks: the revisions of another one are others.
+        var isOwn = true
         var step: RevisionStep
         var state: State
         /// The schemas before and after; after only when it is done.
@@ -21,8 +23,18 @@ struct StepRecords {
     }
 
     private let session: Connection
+    /// What is true of the steps of one tool alone, told by the table in which it keeps where the database is: several services may
+    /// share a database, each with revisions of its own. What was noted before that was told apart counts for every tool.
+    private let isOwn: String
 
-    init(_ session: Connection) { self.session = session }
+    /// - Parameter tool: What a tool's steps are told by; nil for whoever asks about the steps of every tool.
+    init(_ session: Connection, of tool: String? = nil) {
+        self.session = session
+        self.tool = tool
+        isOwn = tool.map { "coalesce(to_jsonb(s) ->> 'tables', \(sqlText($0))) = \(sqlText($0))" } ?? "true"
+    }
+
+    private let tool: String?
 
     /// Whether there are any notes.
     func exist() throws(Failure) -> Bool { try session.value("SELECT to_regclass('serin.migration_steps')") != nil }
@@ -38,7 +50,7 @@ struct StepRecords {
             CREATE TABLE IF NOT EXISTS serin.migration_steps (
                 id bigint GENERATED ALWAYS AS IDENTITY PRIMARY KEY, run text NOT NULL, asked_by text NOT NULL,
                 tool text NOT NULL, direction text NOT NULL, revision text NOT NULL, revision_before text, revision_after text,
-                script text, commit text, sessions text, state text NOT NULL, tries int, blocked_ms bigint, longest_block_ms bigint, most_queued int, error text,
+                script text, commit text, sessions text, policy text, changed text, tables text, state text NOT NULL, tries int, blocked_ms bigint, longest_block_ms bigint, most_queued int, error text,
                 schema_before text NOT NULL REFERENCES serin.schemas, schema_after text REFERENCES serin.schemas,
                 started_at timestamptz NOT NULL DEFAULT clock_timestamp(), finished_at timestamptz)
             """)
@@ -46,8 +58,10 @@ struct StepRecords {
 
     /// What an earlier version did not note.
     private func addColumns() throws(Failure) {
-        guard try !knows("sessions") else { return }
-        let columns = ["script", "commit", "sessions"].map { "ADD COLUMN IF NOT EXISTS \($0) text" }
+        guard try !knows("tables") else { return }
+        let columns = ["script", "commit", "sessions", "policy", "changed", "tables"].map {
+            "ADD COLUMN IF NOT EXISTS \($0) text"
+        }
         _ = try session.rows("ALTER TABLE serin.migration_steps \(columns.joined(separator: ", "))")
     }
 
@@ -66,6 +80,37 @@ struct StepRecords {
         return Set((text ?? "").split(separator: ",").map(String.init))
     }
 
+    /// Notes what the step that was begun last did to rows.
+    func note(_ rows: [TableActivity]) throws(Failure) {
+        // A trace on a copy notes nothing.
+        guard try knows("changed") else { return }
+        let text = rows.map(RestoredRows.line).joined(separator: "\n")
+        _ = try session.rows(
+            "UPDATE serin.migration_steps SET changed = \(sqlText(text)) WHERE id = (SELECT max(id) FROM serin.migration_steps)")
+    }
+
+    /// What a step did to rows; empty where nobody counted.
+    func rows(of step: Int64) throws(Failure) -> [TableActivity] { try rows("id = \(step)") }
+
+    /// What a revision changed or deleted when it was applied last; empty where nobody counted.
+    func rows(changedBy revision: RevisionID) throws(Failure) -> [TableActivity] {
+        try rows("\(isOwn) AND direction = 'up' AND state = 'done' AND revision = \(sqlText("\(revision)"))").filter {
+            $0.updated + $0.deleted > 0
+        }
+    }
+
+    private func rows(_ condition: String) throws(Failure) -> [TableActivity] {
+        guard try knows("changed") else { return [] }
+        let text = try session.value("SELECT changed FROM serin.migration_steps s WHERE \(condition) ORDER BY id DESC LIMIT 1")
+        return (text ?? "").textLines().compactMap { RestoredRows.activity(String($0)) }
+    }
+
+    /// By which policy a step was taken here last; nil when none ever was.
+    func policy() throws(Failure) -> String? {
+        guard try knows("policy") else { return nil }
+        return try session.value("SELECT policy FROM serin.migration_steps WHERE policy IS NOT NULL ORDER BY id DESC LIMIT 1")
+    }
+
     /// Notes the sessions of a step.
     func note(_ sessions: Set<String>, of step: Int64) throws(Failure) {
         _ = try session.rows(
@@ -79,10 +124,10 @@ struct StepRecords {
         return try session.value(
             """
             SELECT b.lines FROM serin.migration_steps s JOIN serin.schemas b ON b.hash = s.schema_before
-            WHERE s.direction = 'up' AND s.state = 'done' AND s.revision = \(sqlText("\(step.revision)"))
+            WHERE \(isOwn) AND s.direction = 'up' AND s.state = 'done' AND s.revision = \(sqlText("\(step.revision)"))
             AND s.revision_before IS NOT DISTINCT FROM \(StepRecords.text(step.after))
             AND NOT EXISTS (SELECT FROM serin.migration_steps d WHERE d.id > s.id AND d.direction = 'down' AND d.state = 'done'
-                AND d.revision = s.revision)
+                AND d.revision = s.revision AND \(isOwn.rewriting("to_jsonb(s)", as: "to_jsonb(d)")))
             ORDER BY s.id DESC LIMIT 1
             """
         ).map(StepRecords.snapshot)
@@ -93,7 +138,8 @@ struct StepRecords {
         guard try exist() else { return [] }
         return try session.rows(
             """
-            SELECT revision_before, revision FROM serin.migration_steps WHERE direction = 'up' AND state = 'done' ORDER BY id DESC
+            SELECT revision_before, revision FROM serin.migration_steps s
+            WHERE \(isOwn) AND direction = 'up' AND state = 'done' ORDER BY id DESC
             """
         ).compactMap { row in
             (row.last ?? nil).flatMap { RevisionID($0) }.map { ((row.first ?? nil).flatMap { RevisionID($0) }, $0) }
@@ -106,8 +152,8 @@ struct StepRecords {
         var found: [RevisionID: String] = [:]
         for row in try session.rows(
             """
-            SELECT revision, script FROM (SELECT DISTINCT ON (revision) revision, direction, script FROM serin.migration_steps
-                WHERE state = 'done' ORDER BY revision, id DESC) last WHERE direction = 'up' AND script IS NOT NULL
+            SELECT revision, script FROM (SELECT DISTINCT ON (revision) revision, direction, script FROM serin.migration_steps s
+                WHERE \(isOwn) AND state = 'done' ORDER BY revision, id DESC) last WHERE direction = 'up' AND script IS NOT NULL
             """)
         {
             guard let revision = row[0].flatMap({ RevisionID($0) }), let script = row[1] else { continue }
@@ -120,26 +166,29 @@ struct StepRecords {
     func accept(_ revision: RevisionID, script: String) throws(Failure) {
         _ = try session.rows(
             """
-            UPDATE serin.migration_steps SET script = \(sqlText(script)) WHERE revision = \(sqlText("\(revision)"))
+            UPDATE serin.migration_steps s SET script = \(sqlText(script)) WHERE \(isOwn) AND revision = \(sqlText("\(revision)"))
             AND direction = 'up' AND state = 'done'
             """)
     }
 
     /// The last step that was begun; nil when there is none.
-    func latest() throws(Failure) -> Record? {
+    ///
+    /// - Parameter byAnyone: Whether those of other tools count as well: the schema is of all of them together.
+    func latest(byAnyone: Bool = false) throws(Failure) -> Record? {
         let rows = try session.rows(
             """
-            SELECT s.id, s.direction, s.revision, s.revision_before, s.revision_after, s.state, b.lines, a.lines
+            SELECT s.id, s.direction, s.revision, s.revision_before, s.revision_after, s.state, b.lines, a.lines, \(isOwn)
             FROM serin.migration_steps s JOIN serin.schemas b ON b.hash = s.schema_before
-            LEFT JOIN serin.schemas a ON a.hash = s.schema_after ORDER BY s.id DESC LIMIT 1
+            LEFT JOIN serin.schemas a ON a.hash = s.schema_after
+            WHERE \(byAnyone ? "true" : isOwn) ORDER BY s.id DESC LIMIT 1
             """)
         guard let row = rows.first else { return nil }
-        guard row.count == 8, let id = row[0].flatMap({ Int64($0) }), let direction = row[1].flatMap(Direction.init(rawValue:)),
+        guard row.count == 9, let id = row[0].flatMap({ Int64($0) }), let direction = row[1].flatMap(Direction.init(rawValue:)),
             let revision = row[2].flatMap({ RevisionID($0) }), let state = row[5].flatMap(Record.State.init(rawValue:)),
             let before = row[6]
         else { throw Failure(.invalid, "serin.migration_steps holds a row that cannot be read") }
         return Record(
-            id: id,
+            id: id, isOwn: row[8] == "t",
             step: RevisionStep(
                 direction: direction, revision: revision, before: StepRecords.revisions(row[3]),
                 after: StepRecords.revisions(row[4])),
@@ -149,16 +198,16 @@ struct StepRecords {
     /// Notes that a step begins.
     func begin(
         _ step: RevisionStep, run: String, by principal: Principal, tool: String, script: String? = nil, commit: String? = nil,
-        _ before: SchemaSnapshot
+        policy: String? = nil, _ before: SchemaSnapshot
     ) throws(Failure) -> Record {
         let text = try session.value(
             """
             WITH known AS (\(keeping(before)))
             INSERT INTO serin.migration_steps (run, asked_by, tool, direction, revision, revision_before, revision_after, script,
-                commit, state, schema_before)
+                commit, policy, tables, state, schema_before)
             VALUES (\(sqlText(run)), \(sqlText("\(principal)")), \(sqlText(tool)), '\(step.direction.rawValue)',
                 \(sqlText("\(step.revision)")), \(StepRecords.text(step.before)), \(StepRecords.text(step.after)),
-                \(script.map(sqlText) ?? "NULL"), \(commit.map(sqlText) ?? "NULL"), 'running',
+                \(script.map(sqlText) ?? "NULL"), \(commit.map(sqlText) ?? "NULL"), \(policy.map(sqlText) ?? "NULL"), \(self.tool.map(sqlText) ?? "NULL"), 'running',
                 '\(before.hash)') RETURNING id
             """)
         guard let id = text.flatMap({ Int64($0) }) else { throw Failure(.invalid, "serin.migration_steps gives no number") }

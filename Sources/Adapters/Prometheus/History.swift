@@ -19,6 +19,14 @@ extension PrometheusTelemetry {
     public func history(
         _ request: TelemetryRequest, of cohort: [Label], from start: Instant, to end: Instant, deadline: Duration
     ) async -> HistoryReading {
+        await history(request, of: cohort, from: start, to: end, askedAt: end, deadline: deadline)
+    }
+
+    /// The same of a range that ended before now.
+    public func history(
+        _ request: TelemetryRequest, of cohort: [Label], from start: Instant, to end: Instant, askedAt now: Instant,
+        deadline: Duration
+    ) async -> HistoryReading {
         let step = Duration.seconds(60)
         var warnings: [String] = []
         var start = start
@@ -30,7 +38,7 @@ extension PrometheusTelemetry {
         let stopwatch = Stopwatch()
         let lead: Duration
         do throws(Failure) {
-            lead = try await serverLead(in: end, at: end, within: deadline)
+            lead = try await serverLead(in: now, at: now, within: deadline)
         } catch {
             return HistoryReading(
                 start: start, step: step, series: request.queries.map { _ in [] }, scrapeInterval: nil, warnings: [error.message])

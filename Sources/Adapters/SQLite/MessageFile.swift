@@ -162,6 +162,16 @@ final class MessageFile: @unchecked Sendable {
         }
     }
 
+    func destinations() throws(Failure) -> [String] {
+        try reading { connection in
+            let statement = try connection.prepare(
+                "SELECT DISTINCT destination FROM sent WHERE state = 'waiting' ORDER BY destination LIMIT 1000")
+            var names: [String] = []
+            while try statement.step() { names.append(String(decoding: statement.bytes(0), as: UTF8.self)) }
+            return names
+        }
+    }
+
     func dead(limit: Int) throws(Failure) -> [OutboxEntry] {
         try rows("WHERE state = 'dead' AND ?2 = '' ORDER BY sequence DESC", "", limit)
     }

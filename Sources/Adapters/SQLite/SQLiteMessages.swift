@@ -73,6 +73,11 @@ public final class SQLiteMessages: Inbox, Outbox {
         try await perform { file throws(Failure) in try file.waiting(for: destination, limit: limit) }
     }
 
+    /// For whom messages wait.
+    public func destinations() async throws(Failure) -> [String] {
+        try await perform { file throws(Failure) in try file.destinations() }
+    }
+
     /// How many wait.
     public func waitingCount(for destination: String) async throws(Failure) -> Int {
         try await perform { file throws(Failure) in try file.waitingCount(for: destination) }

@@ -43,10 +43,12 @@ public struct StateFolder: Sendable, Hashable {
         guard status.st_mode & S_IFMT == S_IFDIR else {
             throw .unavailable("cannot keep state in \(path): it is no folder")
         }
-        guard status.st_uid == geteuid() || geteuid() == 0 else {
+        // Root could, but its owner could not use what root would leave there.
+        guard status.st_uid == geteuid() else {
+            let owner = userName(status.st_uid)
             throw .unavailable(
-                "cannot keep state in \(path): it belongs to user \(status.st_uid), and this is user \(geteuid())\n"
-                    + "hint: run as that user, or name another state folder")
+                "cannot keep state in \(path): it belongs to \(owner), and this is \(userName(geteuid()))\n"
+                    + "hint: run it as \(owner), or name another state folder with --state or SERIN_STATE")
         }
         if status.st_mode & 0o777 != 0o700, chmod(path, 0o700) != 0 {
             throw .unavailable("cannot close the state folder \(path) to others: \(systemMessage())")
@@ -57,15 +59,26 @@ public struct StateFolder: Sendable, Hashable {
 /// The words for the last failed system call.
 func systemMessage(_ code: Int32 = errno) -> String { String(cString: strerror(code)) }
 
-/// Makes an empty file that only its owner can open, so that SQLite finds it with those rights. Nothing else in this process
-/// may open the file: closing a second descriptor would give up SQLite's lock.
+/// Makes an empty file that only its owner can open, so that SQLite finds it with those rights. What root makes belongs to the owner of
+/// its folder, as do the files that SQLite makes beside it. Nothing else in this process may open the file: closing a second descriptor
+/// would give up SQLite's lock.
 func makePrivateFile(_ path: String, called name: String) throws(StoreError) {
     let descriptor = Glibc.open(path, O_RDWR | O_CREAT | O_EXCL | O_CLOEXEC | O_NOFOLLOW, 0o600)
     if descriptor >= 0 {
-        Glibc.close(descriptor)
-    } else if errno != EEXIST {
-        throw .unavailable("cannot make the \(name) \(path): \(systemMessage())")
-    } else if chmod(path, 0o600) != 0 {
-        throw .unavailable("cannot close the \(name) \(path) to others: \(systemMessage())")
+        defer { Glibc.close(descriptor) }
+        let folder = path.lastIndex(of: "/").map { $0 == path.startIndex ? "/" : String(path[..<$0]) } ?? "."
+        guard giveToOwner(descriptor, of: folder) else {
+            let words = systemMessage()
+            unlink(path)
+            throw .unavailable("cannot give the \(name) \(path) to the owner of its folder: \(words)")
+        }
+    } else if errno != EEXIST || chmod(path, 0o600) != 0 {
+        let words = systemMessage()
+        guard let user = stranger(owning: path) else {
+            throw .unavailable("cannot make the \(name) \(path), or close it to others: \(words)")
+        }
+        throw .unavailable(
+            "cannot use the \(name) \(path): it belongs to \(userName(user)), and this is \(userName(geteuid()))\n"
+                + "hint: run it as \(userName(user)), or name another state folder with --state or SERIN_STATE")
     }
 }

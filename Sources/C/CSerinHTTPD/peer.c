@@ -78,10 +78,18 @@ int serin_httpd_certificate(struct MHD_Connection *connection, uint8_t fingerpri
     if (gnutls_certificate_verify_peers(session, &purpose, 1, &status) != 0 || status != 0) return -1;
     gnutls_x509_crt_t certificate;
     if (gnutls_x509_crt_init(&certificate) != 0) return -1;
-    size_t digest = 32, length = subject_capacity;
+    size_t digest = 32;
+    // In the order of RFC 4514, the last part first, as openssl -nameopt RFC2253 prints it; gnutls_x509_crt_get_dn has the old order.
+    gnutls_datum_t name = {NULL, 0};
     int isRead = gnutls_x509_crt_import(certificate, &chain[0], GNUTLS_X509_FMT_DER) == 0 &&
                  gnutls_fingerprint(GNUTLS_DIG_SHA256, &chain[0], fingerprint, &digest) == 0 &&
-                 gnutls_x509_crt_get_dn(certificate, subject, &length) == 0 && read_names(certificate, names, names_capacity) == 0;
+                 gnutls_x509_crt_get_dn3(certificate, &name, 0) == 0 && name.size < subject_capacity &&
+                 memchr(name.data, 0, name.size) == NULL && read_names(certificate, names, names_capacity) == 0;
+    if (isRead) {
+        memcpy(subject, name.data, name.size);
+        subject[name.size] = 0;
+    }
+    gnutls_free(name.data);
     gnutls_x509_crt_deinit(certificate);
     return isRead ? 1 : -1;
 }

@@ -10,6 +10,8 @@ public struct ConfigurationSet: Sendable, Hashable, Codable {
         case identities
         /// A backup plan.
         case plan
+        /// The policy of a service, whose name is its path.
+        case policy
     }
 
     /// One file as it was read.
@@ -41,6 +43,21 @@ public struct ConfigurationSet: Sendable, Hashable, Codable {
         self.files = files
         self.flags = flags
         self.asksTwo = asksTwo
+    }
+
+    /// The policies of services, by which rollouts may start.
+    public var policies: [File] { files.filter { $0.kind == .policy } }
+
+    /// The same with other policies: they come with rollouts, and from no file of the daemon.
+    public func with(policies: [File]) -> ConfigurationSet {
+        var set = self
+        set.files = files.filter { $0.kind != .policy } + policies.sorted { $0.path < $1.path }
+        return set
+    }
+
+    /// The same with another policy of one service.
+    public func replacing(_ policy: File) -> ConfigurationSet {
+        with(policies: policies.filter { $0.path != policy.path } + [policy])
     }
 
     /// The first file of a kind.

@@ -55,7 +55,8 @@ public struct BackupAgenda: Sendable, Hashable {
             // A time in the future would keep the schedule quiet until then.
             let made = own.filter { $0.state != .failed }.map(\.createdAt).filter { $0.isBelievable(at: now) }.max()
             let last = larger(made, notes.believed(BackupAgenda.nothingTopic(schedule.kind), at: now)?.at)
-            let failed = own.filter { $0.state == .failed }.map { $0.failedAt ?? $0.createdAt }
+            // What was interrupted is made as soon as something runs again.
+            let failed = own.filter { $0.state == .failed && !$0.wasInterrupted }.map { $0.failedAt ?? $0.createdAt }
                 .filter { $0.isBelievable(at: now) }.max()
             if let failed, failed > last ?? failed - .milliseconds(1), now < failed + BackupAgenda.retryPause {
                 note(failed + BackupAgenda.retryPause)

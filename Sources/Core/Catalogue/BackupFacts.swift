@@ -91,6 +91,16 @@ public struct SourceFacts: Sendable, Hashable, Codable {
     public var flaws: [String]?
     /// For a dump: the extensions of the database, in the order in which they were made; nil when it was not recorded.
     public var extensions: [DumpExtension]?
+    /// For rows of a log table: how many of them have no date, or an infinite one. Nil when it was not counted.
+    public var undated: Int64?
+
+    /// Rows that no range of dates holds, in words; nil when there are none.
+    public var undatedWords: String? {
+        undated.flatMap { count in
+            count > 0
+                ? "\(count) rows have no date, or an infinite one: they are in no range of dates and come with every export" : nil
+        }
+    }
 
     /// A timeline that another one left.
     public struct TimelineEnd: Sendable, Hashable, Codable {

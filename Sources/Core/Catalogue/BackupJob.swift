@@ -119,13 +119,13 @@ public struct BackupJob: Sendable, Hashable, Codable {
             createdAt: record.createdAt, createdBy: record.order.createdBy, backup: record.id)
         switch record.state {
         case .running: state = .running
-        case .failed: state = .failed
+        case .failed: state = record.wasInterrupted ? .cancelled : .failed
         case .quarantined where record.facts == nil: state = .failed
         case .deleting where record.facts == nil, .deleted where record.facts == nil: state = .failed
         case .uploaded, .available, .verified, .drilled, .quarantined, .deleting, .deleted: state = .succeeded
         }
         updatedAt = record.facts?.finishedAt ?? record.failedAt ?? record.createdAt
-        if state == .failed { errorMessage = record.failure?.message }
+        if state == .failed || state == .cancelled { errorMessage = record.failure?.message }
     }
 
     /// Takes a change in, or says why it cannot be. What is final stays; a worker that was thought lost may go on.

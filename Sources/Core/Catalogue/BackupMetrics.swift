@@ -17,7 +17,9 @@ public struct BackupMetrics: Sendable, Hashable {
             name: "backup_catalogue_readable", type: "gauge",
             help: "1 while the catalogue can be read, 0 while it cannot; then nothing else is said of backups."),
         Family(name: "backup_success_total", type: "counter", help: "Backups whose copy was stored and read back."),
-        Family(name: "backup_failure_total", type: "counter", help: "Backups that were begun and have no good copy there."),
+        Family(
+            name: "backup_failure_total", type: "counter",
+            help: "Backups that were begun, not called off, and have no good copy there."),
         Family(
             name: "backup_reads_total", type: "counter",
             help: "How often the backups were opened: by restores, rehearsals and exports, good or failed."),
@@ -127,7 +129,9 @@ public struct BackupMetrics: Sendable, Hashable {
             ("destination", destination),
         ].map { "\($0.0)=\"\(escaped($0.1))\"" }.joined(separator: ",")
         let done = records.filter { $0.copy(at: destination)?.confirmedAt != nil }
-        let failed = records.filter { $0.state != .running && $0.copy(at: destination)?.confirmedAt == nil }
+        let failed = records.filter {
+            $0.state != .running && !$0.wasInterrupted && $0.copy(at: destination)?.confirmedAt == nil
+        }
         let good = done.filter { $0.state.isRestorable && $0.copy(at: destination)?.state.isUsable == true }
         // A time in the future would hide that nothing is made any more.
         let newest = good.filter { !$0.isFromTheFuture(at: now) }.max { ($0.createdAt, $0.id) < ($1.createdAt, $1.id) }

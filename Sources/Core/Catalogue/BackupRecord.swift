@@ -25,6 +25,8 @@ public struct BackupRecord: Sendable, Hashable, Codable {
     public var drill: DrillResult?
     /// Why it failed or was quarantined.
     public var failure: Failure?
+    /// Whether its run was called off, and did not fail.
+    public var wasInterrupted: Bool { state == .failed && failure == .runWasInterrupted }
     /// When it failed or was quarantined.
     public var failedAt: Instant?
     /// What stays of it, once deleted.

@@ -36,6 +36,11 @@ extension Failure {
     /// Why a backup failed whose run nobody goes on with.
     public static let runWasCutOff = Failure(.transient, "the run was ended before it was done: its process is gone")
 
+    /// Why there is no backup of a run that was called off: by who waited for it, or with the daemon that made it. Nothing is wrong
+    /// with anything, so it counts as no failure.
+    public static let runWasInterrupted = Failure(
+        .transient, "the run was interrupted before it was done: serin is stopping, or was told to give it up")
+
     /// Why a backup is quarantined of which only the receipt is left.
     public static let expiredByItsTool = Failure(
         .invalid, "the repository that held it no longer has it: the tool's own retention removed it")

@@ -35,6 +35,14 @@ extension Judge {
             }
         }
         flagJSON(column, of: table)
+        if column.defaultValue == .stored, direction == .up, !isNew(table) {
+            depends("its writes to \(table) compute \(name), which may fail")
+            flag(
+                .breaksPrevious, .warning,
+                "\(name) is computed for every row that is written, and a value of which it cannot be refuses the row",
+                why: "the previous version may write such a value",
+                safe: "an expression that is defined for every value: NULLIF, CASE")
+        }
         if direction == .up, !isNew(table), let view = schema.views(ofAllColumnsOf: table).first {
             flag(
                 .shadowed, "\(name) does not appear in the view \(view), which took all columns of \(table) when it was made",

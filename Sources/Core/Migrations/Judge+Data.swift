@@ -23,10 +23,8 @@ extension Judge {
 
     mutating func insert(_ table: RelationName, _ sources: [RelationName], _ rows: [[String: String]]) {
         lock(table, .rowExclusive)
-        for source in sources {
-            lock(source, .accessShare)
-            self.sources.insert([table.full, source.full])
-        }
+        for source in sources { lock(source, .accessShare) }
+        if direction == .down { spoiled.insert(made.placed(table).full) }
         inserted[made.placed(table), default: []] += rows
         if !made.ownsRows(of: table) { phase(.migrate) }
     }
@@ -38,9 +36,10 @@ extension Judge {
         let old = change.columns.filter { !isFill($0, change) }
         guard !old.isEmpty || change.columns.isEmpty else { return flagBigChange(change, "UPDATE") }
         let columns = change.columns.map(quoted).joined(separator: ", ")
-        let isRestored = restores(table, Set(old))
+        let isRestored = restores(change, Set(old))
         if isRestored || !save(change, old) {
             loses("the old values of \(columns.isEmpty ? "columns" : columns) in \(table)", isOwn: isRestored)
+            if isRestored { report.overwritten.append("\(columns) of \(table)") }
             flag(
                 .overwrites, isRestored ? .warning : nil,
                 "UPDATE overwrites \(columns) of \(table), and the old values are saved nowhere",
@@ -60,7 +59,7 @@ extension Judge {
 
     /// Whether the old rows stand in a table that this direction made of them and that stays: the same rows or all, with their key and
     /// every column that changes.
-    private mutating func save(_ change: DataChange, _ columns: [String]?) -> Bool {
+    private mutating func save(_ change: DataChange, _ columns: [String]?, isMerge: Bool = false) -> Bool {
         guard direction == .up, !schema.viewNames.contains(change.table.full) else { return false }
         let table = made.placed(change.table)
         let keys = schema[change.table]?.keys.first ?? ["id"]
@@ -79,6 +78,8 @@ extension Judge {
         if let place {
             copies[place]?.isUsed = true
             copies[place]?.columns.formUnion(columns ?? [])
+            if columns == nil { copies[place]?.isForRows = true }
+            if isMerge { copies[place]?.isForMerge = true }
         }
         // What a condition finds is other rows from now on.
         for (other, saved) in copies where saved.copy.condition != nil && made.placed(saved.copy.source) == table {
@@ -88,12 +89,29 @@ extension Judge {
     }
 
     /// Whether values are put back that the way forward saved before it changed them.
-    private func restores(_ table: RelationName, _ columns: Set<String>) -> Bool {
-        direction == .down && !columns.isEmpty
-            && forward.copies.contains { place, saved in
-                saved.isUsed && sources.contains([table.full, place.full]) && saved.copy.source.full == table.full
-                    && columns.isSubset(of: saved.columns)
-            }
+    private func restores(_ change: DataChange, _ columns: Set<String>) -> Bool {
+        guard direction == .down, !columns.isEmpty else { return false }
+        return forward.copies.contains { place, saved in
+            saved.isUsed && change.sources.contains { made.placed($0).full == place.full }
+                && saved.copy.source.full == change.table.full
+                && columns.isSubset(of: saved.columns) && columns.isSubset(of: proven)
+        }
+    }
+
+    /// Rows of a copy are written back. Only what surely meets every row that was changed counts: by the key, and nothing else.
+    mutating func bringBack(_ rows: RowsBrought) {
+        let place = made.placed(rows.source).full
+        proven = []
+        guard direction == .down, !spoiled.contains(place) else { return }
+        if rows.inserts { forward.made.leadOthersBack(from: made.placed(rows.source)) }
+        let copies = forward.copies.filter { $0.key.full == place }
+        guard copies.values.contains(where: { $0.copy.source.full == rows.table.full }) else { return }
+        let keys = schema[rows.table]?.keys.first ?? ["id"]
+        var found = restored[place] ?? RowsRestored()
+        proven = Set(rows.keys) == Set(keys) ? Set(rows.updates) : []
+        found.columns.formUnion(proven)
+        if rows.inserts, rows.keys.isEmpty || Set(rows.keys) == Set(keys) { found.hasRows = true }
+        restored[place] = found
     }
 
     /// Whether only rows are removed that the way forward put in: those with values of a key that it gave.
@@ -128,7 +146,7 @@ extension Judge {
         guard changeRows(change) else { return }
         report.updates.append(change.table.full)
         report.deletes.append(change.table.full)
-        if !save(change, nil) {
+        if !save(change, nil, isMerge: true) {
             loses("the old values of rows of \(change.table)", isOwn: hasOwnRows(change.table))
             flag(
                 .overwrites, hasOwnRows(change.table) ? .warning : nil,
@@ -141,10 +159,7 @@ extension Judge {
     /// The locks of a change of rows; false when nothing of it matters as the table is new, or the tool's own.
     private mutating func changeRows(_ change: DataChange) -> Bool {
         lock(change.table, .rowExclusive)
-        for source in change.sources {
-            lock(source, .accessShare)
-            sources.insert([change.table.full, source.full])
-        }
+        for source in change.sources { lock(source, .accessShare) }
         disturb(change.table, "is changed")
         guard !made.ownsRows(of: change.table) else { return false }
         // The tool's record of where the database is.

@@ -13,6 +13,7 @@ extension Judge {
         if index.isUnique, direction == .up, !isNew(table) {
             survival(.depends("it may write rows to \(table) that the unique index\(name) refuses"))
         }
+        flagLongValues(index, name)
         if index.isConcurrent {
             flagInTransaction("CREATE INDEX CONCURRENTLY", rule: .indexBlocks)
             if index.ifNotExists {
@@ -32,6 +33,21 @@ extension Judge {
                     ? "CREATE \(unique)INDEX\(name) ON ONLY \(table) (\(columns)); an index CONCURRENTLY on every partition; ALTER INDEX … ATTACH PARTITION"
                     : "CREATE \(unique)INDEX CONCURRENTLY\(name) ON \(table) (\(columns)), outside a transaction")
         }
+    }
+
+    /// A row of such an index has room for a third of a page (`BTMaxItemSize`): a longer value is refused from then on.
+    private mutating func flagLongValues(_ index: IndexDefinition, _ name: String) {
+        guard direction == .up, index.method == "btree", !isNew(index.table) else { return }
+        let long = index.columns.compactMap { $0 }.filter { column in
+            guard let type = schema.type(of: column, in: index.table), !isNewColumn(column, of: index.table) else { return false }
+            return type.isArray
+                || ["text", "varchar", "citext", "bytea", "json", "jsonb"].contains(type.name) && type.modifiers.isEmpty
+        }
+        guard !long.isEmpty else { return }
+        flag(
+            .breaksPrevious, .warning,
+            "the index\(name) refuses rows of \(index.table) whose \(long.map(quoted).joined(separator: ", ")) is longer than about 2700 bytes",
+            why: "the previous version may write such a value", safe: "an index of md5(…) or left(…, 200), or USING hash")
     }
 
     mutating func dropIndex(_ index: RelationName, isConcurrent: Bool) {

@@ -87,9 +87,17 @@ extension Judge {
         guard !isNew(name) else { return }
         lock(name, .accessExclusive)
         for foreignKey in schema[name]?.foreignKeys ?? [] { lock(foreignKey.references, .accessExclusive) }
+        let takesOthers = direction == .down && forward.made.takesOthers(made.placed(name))
         loses(
             kind == .materializedView ? "the rows of \(name), which can be computed again" : "the rows of \(name)",
-            isOwn: isOwn(key))
+            isOwn: isOwn(key) && !takesOthers)
+        if takesOthers {
+            flag(
+                .destroys, "\(name) is dropped, and what the previous version wrote meanwhile may be in it",
+                safe:
+                    "ALTER TABLE … DETACH PARTITION \(name); INSERT INTO the table SELECT * FROM \(name); then DROP; or leave it where it is"
+            )
+        }
         guard !isOwn(key) else { return }
         flag(
             .destroys, "the \(kind.rawValue) \(name) is dropped",
@@ -214,7 +222,11 @@ extension Judge {
         if isReplaced {
             let key = objectKey(.view, view)
             replaces(key, "the view \(view) is replaced if it exists")
-            if !isOwn(key) { depends("it may read the view \(view)") }
+            if !isOwn(key) {
+                depends("it may read the view \(view)")
+                // And may write through it.
+                for source in sources where isNew(source) { leadOthers(to: source) }
+            }
             lock(view, .accessExclusive)
         }
         make(.view, view, isCertain: !isReplaced)
@@ -230,6 +242,14 @@ extension Judge {
         }
         if function.isReplaced, function.isTrigger, !function.isQuiet, !isOwn(key) {
             unknown("the function \(function.name) may be that of triggers that are there, and what it does now may be anything")
+        }
+        if function.hasDefaults, direction == .up {
+            let isAnother = schema.functions[function.name.name] != nil
+            if isAnother { depends("its calls of \(function.name) may mean this one as well, and fail") }
+            flag(
+                .breaksPrevious, .warning,
+                "\(function.name) can be called with fewer arguments: a call that means another function of that name is no longer unique",
+                why: "the server refuses a call that may mean two functions", safe: "another name, or no DEFAULT")
         }
         schema.functions[function.name.name] = function.isQuiet && schema.functions[function.name.name] != false
         if function.isSecurityDefiner, !function.setsSearchPath {
@@ -280,7 +300,9 @@ extension Judge {
         }
         given.insert(comparable(key))
         if !isReplaced { made.insert(key) }
-        if direction == .up, !isNew(table) { survival(.depends("the rule \(quoted(name)) changes what it does to \(table)")) }
+        guard direction == .up, !isNew(table) else { return }
+        survival(.depends("the rule \(quoted(name)) changes what it does to \(table)"))
+        made.leadOthersToAll()
     }
 
     mutating func policy(_ name: String, _ table: RelationName, _ isChanged: Bool) {

@@ -36,6 +36,7 @@ extension Judge {
             lockDefaultPartition(of: parent)
             if table.isDefaultPartition { schema.change(parent) { $0.defaultPartition = table.name } }
             if !isNew(parent) {
+                leadOthers(to: table.name)
                 flag(
                     .partitionOrLock, "creating the partition \(table.name) in place takes ACCESS EXCLUSIVE on \(parent)",
                     safe:
@@ -43,7 +44,10 @@ extension Judge {
                 )
             }
         }
-        for parent in table.parents { lock(parent, .shareUpdateExclusive) }
+        for parent in table.parents {
+            lock(parent, .shareUpdateExclusive)
+            if !isNew(parent) { leadOthers(to: table.name) }
+        }
     }
 
     /// A new foreign key of a new table stops writers of the table that it points to.
@@ -61,8 +65,12 @@ extension Judge {
         copies[made.placed(query.name)] = SavedRows(copy: copy)
     }
 
+    /// What the previous version writes to a table that was there reaches this one.
+    mutating func leadOthers(to table: RelationName) { if direction == .up { made.leadOthers(to: made.placed(table)) } }
+
     /// Rows that were saved in a table are not safe there any more.
     mutating func disturb(_ table: RelationName, _ what: String) {
+        if direction == .down { spoiled.insert(made.placed(table).full) }
         guard let saved = copies.removeValue(forKey: made.placed(table)), saved.isUsed else { return }
         loses("the saved rows of \(saved.copy.source)")
         flag(.overwrites, "\(table), which holds the old values of \(saved.copy.source), \(what)")
@@ -151,6 +159,7 @@ extension Judge {
         lock(table, .accessExclusive)
         lock(parent, .shareUpdateExclusive)
         phase(isNew(table) ? .expand : .contract)
+        if isNew(table), !isLeft, !isNew(parent) { leadOthers(to: table) }
         guard !isNew(table) else { return }
         if !isLeft { shareRows(of: parent) }
         if !isNew(parent) { depends("the rows of \(table) are \(isLeft ? "no longer" : "now") among those of \(parent)") }
@@ -247,6 +256,7 @@ extension Judge {
         lockDefaultPartition(of: table)
         if isDefault { schema.change(table) { $0.defaultPartition = partition } }
         phase(.expand)
+        if isNew(partition), !isNew(table) { leadOthers(to: partition) }
         guard !isNew(partition) else { return }
         if isNew(table) { shareRows(of: table) }
         depends("the rows of \(partition) are now among those of \(table)")

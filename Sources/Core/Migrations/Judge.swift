@@ -24,8 +24,12 @@ struct Judge {
     var given: Set<NewObjects.Key> = []
     /// What the way back drops and the way forward did not make.
     var dropped: Set<NewObjects.Key> = []
-    /// The tables that changes of rows read, each behind the table that is changed.
-    var sources: Set<[RelationName]> = []
+    /// What the way back is proven to write back of what the way forward saved, by the saved table.
+    var restored: [RelationName: RowsRestored] = [:]
+    /// The columns that the present statement surely writes back.
+    var proven: Set<String> = []
+    /// The tables that the way back has changed, so that what they hold is not what was saved.
+    var spoiled: Set<RelationName> = []
     /// The leading columns of the indexes that the text makes anywhere: a foreign key may stand before its index.
     let indexes: [RelationName: [[String?]]]
     var transaction: TransactionState
@@ -95,7 +99,10 @@ struct Judge {
         case .comment(let relation): if let relation { lock(relation, .shareUpdateExclusive) }
         case .lock(let tables, let mode): lockTables(tables, mode)
         case .insert(let table, let sources, let rows): insert(table, sources, rows)
-        case .update(let change): update(change)
+        case .bringsBack(let rows): bringBack(rows)
+        case .update(let change):
+            update(change)
+            proven = []
         case .delete(let change): delete(change)
         case .merge(let change): merge(change)
         case .select(let tables, let locksRows): for table in tables { lock(table, locksRows ? .rowShare : .accessShare) }
@@ -229,6 +236,7 @@ struct Judge {
         made.clear()
         copies = [:]
         inserted = [:]
+        restored = [:]
     }
 
     /// The place of a line and column of the SQL in the file that people edit.
@@ -258,8 +266,35 @@ struct SavedRows: Sendable {
     var columns: Set<String> = []
     /// Whether something relies on it.
     var isUsed = false
+    /// Whether rows were removed that are nowhere else.
+    var isForRows = false
+    /// Whether no statement is known that surely undoes the change.
+    var isForMerge = false
     /// Whether its condition finds other rows by now.
     var isSpent = false
+}
+
+/// What is written back from a table of saved rows: values of columns by the key, and rows that are gone.
+struct RowsRestored: Sendable, Hashable {
+    var columns: Set<String> = []
+    var hasRows = false
+}
+
+/// What one table holds that a change of rows relies on, for the way back.
+struct SavedNeed: Sendable, Hashable {
+    var table: RelationName
+    var place: RelationName
+    var columns: Set<String>
+    var isForRows: Bool
+    var isForMerge: Bool
+
+    /// What of it is not written back; nil when all of it is.
+    func missing(from restored: RowsRestored?) -> String? {
+        if isForMerge { return "what MERGE changed" }
+        let columns = columns.subtracting(restored?.columns ?? [])
+        if !columns.isEmpty { return "the old values of \(columns.sorted().map(quoted).joined(separator: ", "))" }
+        return isForRows && restored?.hasRows != true ? "the deleted rows" : nil
+    }
 }
 
 extension MigrationPhase {

@@ -118,8 +118,12 @@ extension Judge {
         return DirectionReport(
             statements: statements, findings: sorted.map(\.element), allowed: allowed, taken: taken, given: given,
             dropped: dropped,
-            saves: copies.filter(\.value.isUsed).map { [$0.value.copy.source.full, $0.key.full] }.sorted { "\($0)" < "\($1)" },
-            sources: sources)
+            saves: copies.filter(\.value.isUsed).map { place, saved in
+                SavedNeed(
+                    table: saved.copy.source.full, place: place.full, columns: saved.columns, isForRows: saved.isForRows,
+                    isForMerge: saved.isForMerge)
+            }.sorted { "\($0.place)" < "\($1.place)" },
+            restored: restored)
     }
 }
 

@@ -22,6 +22,8 @@ public struct StatementReport: Sendable, Hashable {
     public var losses: [String] = []
     /// What of it was there before the revision; on the way back the rest is what the way forward made.
     public var lossesOfOthers: [String] = []
+    /// What the way back writes over, whoever wrote it since, with what was saved.
+    public var overwritten: [String] = []
     /// Whether the previous version of the application survives it.
     public var survival = Survival.survives
     /// Its part of expand and contract; nil when it changes nothing.
@@ -51,9 +53,9 @@ public struct DirectionReport: Sendable, Hashable {
     var given: Set<NewObjects.Key> = []
     /// What the way back drops and the way forward did not make.
     var dropped: Set<NewObjects.Key> = []
-    /// The tables that were changed, each with the table that the old rows were saved in, and those with the tables that were read.
-    var saves: [[RelationName]] = []
-    var sources: Set<[RelationName]> = []
+    /// What the way forward saved before it changed it, and what the way back writes back of it.
+    var saves: [SavedNeed] = []
+    var restored: [RelationName: RowsRestored] = [:]
 }
 
 /// What is known of one revision.
@@ -83,6 +85,12 @@ public struct RevisionReport: Sendable, Hashable {
     /// What it did to a copy; nil when it was not run.
     public var measured: RevisionMeasurement? = nil
 
+    /// What going back writes over, whoever wrote it since; nil when nothing.
+    public var overwrittenByDown: String? {
+        let found = down?.statements.flatMap(\.overwritten) ?? []
+        return found.isEmpty ? nil : found.joined(separator: ", ")
+    }
+
     /// Everything found, forward first.
     public var findings: [LintFinding] { up.findings + (down?.findings ?? []) }
 }
@@ -104,7 +112,10 @@ extension RevisionReport {
     /// What a rollout's plan says of it; nil when its name is none that a plan can hold.
     public var planned: PlannedRevision? {
         RevisionID(revision).map {
-            PlannedRevision(id: $0, name: name, kind: kind, phase: phase, hasDown: hasDown, tables: tables, reason: reason)
+            var planned = PlannedRevision(
+                id: $0, name: name, kind: kind, phase: phase, hasDown: hasDown, tables: tables, reason: reason)
+            planned.overwritten = overwrittenByDown
+            return planned
         }
     }
 }

@@ -16,6 +16,8 @@ struct NewObjects: Sendable {
     private(set) var keys: Set<Key> = []
     /// The tables whose rows all come from this direction.
     private var withRows: Set<RelationName> = []
+    /// The tables into which writes go that are not meant for them by name: those of the previous version.
+    private var taking: Set<RelationName> = []
     private var temporary: Set<String> = []
     /// What decides the meaning of a name without schema, when it is not as it was at the start.
     private var naming: [String: String] = [:]
@@ -41,6 +43,18 @@ struct NewObjects: Sendable {
 
     /// The same, by the names of whoever asks.
     func holdsRows(of placed: RelationName) -> Bool { withRows.contains(placed) }
+
+    /// Whether the previous version's rows may be in a relation, by the names of whoever asks.
+    func takesOthers(_ placed: RelationName) -> Bool { taking.contains(placed) }
+
+    /// The previous version's writes reach a relation from now on.
+    mutating func leadOthers(to placed: RelationName) { taking.insert(placed) }
+
+    /// They reach each table that is new.
+    mutating func leadOthersToAll() { taking.formUnion(keys.filter { $0.kind == .table }.map(\.relation)) }
+
+    /// What they wrote was moved to where it was meant for.
+    mutating func leadOthersBack(from placed: RelationName) { taking.remove(placed) }
 
     func isTemporary(_ relation: RelationName) -> Bool { placed(relation).schema == "pg_temp" }
 
@@ -70,6 +84,7 @@ struct NewObjects: Sendable {
     mutating func forget(_ relation: RelationName) {
         keys = keys.filter { $0.relation != relation }
         withRows.remove(relation)
+        taking.remove(relation)
         if relation.schema == "pg_temp" { temporary.remove(relation.name) }
     }
 
@@ -77,10 +92,12 @@ struct NewObjects: Sendable {
     mutating func rename(_ old: RelationName, to name: String) {
         let new = RelationName(schema: old.schema, name)
         let (isNew, hasRows) = (keys.contains(objectKey(.table, old)), withRows.contains(old))
+        let isTaking = taking.contains(old)
         forget(old)
         forget(new)
         guard isNew else { return }
         insert(table: new, isTemporary: old.schema == "pg_temp", ownsRows: hasRows)
+        if isTaking { taking.insert(new) }
     }
 
     /// Part of a relation has another name.
@@ -94,6 +111,7 @@ struct NewObjects: Sendable {
     mutating func clear() {
         keys = []
         withRows = []
+        taking = []
         temporary = []
     }
 

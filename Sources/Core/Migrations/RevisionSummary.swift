@@ -67,8 +67,13 @@ struct RevisionSummary {
     private func wayBackClass(_ why: String) -> (MigrationClass, String) {
         guard wantsWayBack else { return (.reversible, why) }
         guard let down, hasDown else { return (.unclassified, why + "; and there is no way back") }
-        if let unread = up.saves.first(where: { !down.sources.contains($0) }) {
-            return (.destructive, why + "; and the way back does not read \(unread[1].name), which holds the old values")
+        for save in up.saves {
+            guard let missing = save.missing(from: down.restored[save.place]) else { continue }
+            return (
+                .destructive,
+                why
+                    + "; and the way back is not known to write \(missing) of \(save.table) back from \(save.place), all of them by the key"
+            )
         }
         // A program that a comment vouches for may bring back anything.
         if !down.statements.contains(where: { $0.declared != nil }),

@@ -48,6 +48,8 @@ public enum StatementAction: Sendable, Hashable {
     case lock([RelationName], TableLock)
     /// `INSERT`, `COPY … FROM`; the tables that are read, and the rows by their columns when the text says all of them.
     case insert(RelationName, from: [RelationName], rows: [[String: String]] = [])
+    /// An `UPDATE` or `INSERT` that follows takes its values as they are from one other table.
+    case bringsBack(RowsBrought)
     /// `UPDATE`
     case update(DataChange)
     /// `DELETE`
@@ -193,6 +195,8 @@ public struct IndexDefinition: Sendable, Hashable {
     public var isConcurrent: Bool
     /// Whether an index of this name stands in for it.
     public var ifNotExists: Bool
+    /// How it is built.
+    public var method = "btree"
 
     /// An index.
     public init(
@@ -269,6 +273,32 @@ public struct DataChange: Sendable, Hashable {
     }
 }
 
+/// Rows of one table that get into another as they are: `UPDATE t SET c = s.c FROM s WHERE t.id = s.id`,
+/// `INSERT INTO t SELECT * FROM s [ON CONFLICT …]`, without any other condition.
+public struct RowsBrought: Sendable, Hashable {
+    /// The table that is changed.
+    public var table: RelationName
+    /// The table that is read.
+    public var source: RelationName
+    /// The columns of rows that are there which get the value of the column of that name.
+    public var updates: [String]
+    /// The columns by which rows are matched.
+    public var keys: [String]
+    /// Whether whole rows come in that are not there.
+    public var inserts: Bool
+
+    /// Rows.
+    public init(
+        _ table: RelationName, from source: RelationName, updates: [String] = [], by keys: [String] = [], inserts: Bool = false
+    ) {
+        self.table = table
+        self.source = source
+        self.updates = updates
+        self.keys = keys
+        self.inserts = inserts
+    }
+}
+
 /// `CREATE FUNCTION`.
 public struct FunctionDefinition: Sendable, Hashable {
     /// Its name.
@@ -285,6 +315,8 @@ public struct FunctionDefinition: Sendable, Hashable {
     public var arguments = ""
     /// Whether triggers run it.
     public var isTrigger = false
+    /// Whether it can be called without all of its arguments.
+    public var hasDefaults = false
     /// Whether its body is known to write to no table and to call nothing of which nobody knows what it does.
     public var isQuiet = false
 

@@ -100,6 +100,16 @@ public struct MigrationPolicy: Sendable, Hashable, Codable {
         }
     }
 
+    /// A way in which data comes back.
+    public enum RestoreWay: String, Sendable, Hashable, Codable, CaseIterable {
+        /// The tables that lost something, beside newer rows.
+        case salvage
+        /// All of the database as it was just before the migration, recovered from a physical backup.
+        case pointInTime = "point_in_time"
+        /// All of the database as it was at the backup.
+        case swap
+    }
+
     /// The database; nil is the policy's own Postgres.
     public var database: SecretReference?
     /// What knows the revisions.
@@ -124,6 +134,8 @@ public struct MigrationPolicy: Sendable, Hashable, Codable {
     public var probes: [ActionPolicy]
     /// Brings data back from the rollout's backup, whose identifier it is given as `SERIN_BACKUP`; needed where data may be destroyed.
     public var restore: ActionPolicy?
+    /// Which way data comes back where there are several; nil: the one that loses least.
+    public var restoreWay: RestoreWay?
     /// What `serin migrate up --contract` asks first; nil: contract revisions are applied as all others.
     public var contract: Contract?
 
@@ -132,7 +144,7 @@ public struct MigrationPolicy: Sendable, Hashable, Codable {
         tool: Tool, database: SecretReference? = nil, schema: Schema = .keep, destructive: Destructive = .refuse,
         approvals: Int = 2, lockTimeout: Duration = .seconds(2), statementTimeout: Duration = .minutes(15), lockTries: Int = 10,
         deadline: Duration = .minutes(30), maintenance: Maintenance? = nil, probes: [ActionPolicy] = [],
-        restore: ActionPolicy? = nil, contract: Contract? = nil
+        restore: ActionPolicy? = nil, restoreWay: RestoreWay? = nil, contract: Contract? = nil
     ) {
         self.tool = tool
         self.database = database
@@ -146,6 +158,7 @@ public struct MigrationPolicy: Sendable, Hashable, Codable {
         self.maintenance = maintenance
         self.probes = probes
         self.restore = restore
+        self.restoreWay = restoreWay
         self.contract = contract
     }
 }

@@ -22,7 +22,8 @@ extension PolicyBuilder {
         for case .section(let probe) in section.list("probes") {
             if let action = action(from: probe) { policy.probes.append(action) }
         }
-        policy.restore = section.section("restore").flatMap { action(from: $0) }
+        policy.restore = section.section("restore").flatMap { restore(from: $0) }
+        policy.restoreWay = word(section, "restore_way")
         policy.contract = section.section("contract").flatMap { contract(from: $0) }
         checkDestruction(policy, section, root)
         return policy
@@ -47,6 +48,15 @@ extension PolicyBuilder {
                 section.mark(of: "destructive"), "migrations.destructive: allow needs \(need.what), and there is none",
                 hint: need.hint)
         }
+    }
+
+    private mutating func restore(from section: ReadSection) -> ActionPolicy? {
+        if section["check"] == nil {
+            complain(
+                section.mark, "migrations.restore: has no check",
+                hint: "add check: the revision says nothing of rows, so nobody could tell whether they are back")
+        }
+        return action(from: section)
     }
 
     private mutating func contract(from section: ReadSection) -> MigrationPolicy.Contract? {

@@ -76,6 +76,8 @@ public struct Replay<Machine: Replayable>: Sendable {
     private var hasBegun = false
     /// The last entry's record; nil before the first.
     public private(set) var record: Record?
+    /// What the latest event asks for, whether or not that was journaled.
+    public private(set) var asked: [Effect] = []
 
     /// The replay of a rollout.
     ///
@@ -142,6 +144,7 @@ public struct Replay<Machine: Replayable>: Sendable {
         close(event)
         hasBegun = true
         pending = machine?.handle(event, at: entry.at) ?? []
+        asked = pending
     }
 
     private mutating func compare(_ effect: Effect, _ entry: Entry) throws(ReplayError) {

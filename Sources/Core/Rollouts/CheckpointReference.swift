@@ -8,12 +8,15 @@ public struct CheckpointReference: Sendable, Hashable, Codable {
     public var state: BackupState
     /// The moment to which a restore leads.
     public var at: Instant
+    /// What it is; nil where nobody says.
+    public var kind: BackupKind?
 
     /// A reference.
-    public init(backup: BackupID, state: BackupState, at: Instant) {
+    public init(backup: BackupID, state: BackupState, at: Instant, kind: BackupKind? = nil) {
         self.backup = backup
         self.state = state
         self.at = at
+        self.kind = kind
     }
 
     /// `backup 0193…, verified, of 2026-11-21T13:40:12Z`.

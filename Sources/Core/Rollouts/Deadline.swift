@@ -40,6 +40,8 @@ public enum DeadlineKind: Int, Sendable, Hashable, CaseIterable, Comparable, Cod
     case agreement
     /// Before the way back: until a weight above the wanted one is lowered; a person is called.
     case lowering
+    /// Until writes that could not be let in are tried to be let in again.
+    case unfence
 
     /// In the order of declaration.
     public static func < (left: DeadlineKind, right: DeadlineKind) -> Bool { left.rawValue < right.rawValue }

@@ -19,6 +19,9 @@ struct EvidenceFeed: Sendable, Hashable {
         TelemetryRequest(queries: evidence.telemetryQueries, instanceLabel: instanceLabel, alerts: alerts)
     }
 
+    /// Which of the queries each signal reads.
+    var reads: [SignalReads] { evidence.plan.reads }
+
     /// Measures the control's noise on its past.
     mutating func absorb(_ history: HistoryReading) { evidence.absorb(history: history) }
 

@@ -40,6 +40,8 @@ public enum Note: Sendable, Hashable {
     case loweringOverdue
     /// The rollback is past its deadline.
     case rollbackOverdue
+    /// Writes cannot be let in again; it is tried until they are.
+    case fenceStuck
     /// A person who was called is reminded.
     case reminded
     /// A halt came while the rollback was under way.

@@ -5,12 +5,15 @@ extension RolloutMachine {
         case fencing(IntentID)
         /// The revisions are being applied, and the schema is probed. → `unfencing`
         case applying(IntentID)
-        /// Writes are let in again, after the migration or a backup that failed.
+        /// Writes are let in again, after the migration or a backup that failed. → `resting`
         case unfencing(IntentID)
+        /// That failed; it is asked for again after a pause. → `unfencing`
+        case resting
 
-        /// What is under way.
-        var action: RunningAction {
+        /// What is under way; nil in a pause.
+        var action: RunningAction? {
             switch self {
+            case .resting: nil
             case .fencing(let intent): RunningAction(intent: intent, kind: .fence)
             case .applying(let intent): RunningAction(intent: intent, kind: .migrate)
             case .unfencing(let intent): RunningAction(intent: intent, kind: .unfence)
@@ -22,6 +25,7 @@ extension RolloutMachine {
             case .fencing(let intent): .fencing(number(intent))
             case .applying(let intent): .applying(number(intent))
             case .unfencing(let intent): .unfencing(number(intent))
+            case .resting: self
             }
         }
     }
@@ -38,13 +42,15 @@ extension RolloutMachine {
         case awaitingApproval(people: Int)
         /// Data is brought back from the backup. → `inspecting`
         case restoring(IntentID)
-        /// Writes are let in again.
+        /// Writes are let in again. → `resting`
         case unfencing(IntentID)
+        /// That failed; it is asked for again after a pause, until it is proven. → `unfencing`
+        case resting
 
-        /// What is under way; nil while something is read or people are asked.
+        /// What is under way; nil while something is read or people are asked, and in a pause.
         var action: RunningAction? {
             switch self {
-            case .inspecting, .awaitingApproval: nil
+            case .inspecting, .awaitingApproval, .resting: nil
             case .downgrading(let intent): RunningAction(intent: intent, kind: .downgrade)
             case .fencing(let intent): RunningAction(intent: intent, kind: .fence)
             case .restoring(let intent): RunningAction(intent: intent, kind: .restore)
@@ -57,7 +63,7 @@ extension RolloutMachine {
             case .inspecting(let intent): .inspecting(number(intent))
             case .downgrading(let intent): .downgrading(number(intent))
             case .fencing(let intent): .fencing(number(intent))
-            case .awaitingApproval: self
+            case .awaitingApproval, .resting: self
             case .restoring(let intent): .restoring(number(intent))
             case .unfencing(let intent): .unfencing(number(intent))
             }

@@ -3,8 +3,8 @@ public import SerinModel
 /// How a migration ended, up or down.
 public enum MigrationOutcome: Sendable, Hashable, Codable {
     /// The database was read again and is where it should be; `note` says what was seen on the way (times, retries), `own` what it
-    /// wrote itself, nil when nobody counted.
-    case done(SchemaState, note: String, own: [TableActivity]? = nil)
+    /// wrote itself, `counted` how much each table had been written to at its end; nil when nobody counted.
+    case done(SchemaState, note: String, own: [TableActivity]? = nil, counted: [TableActivity]? = nil)
     /// It failed; nothing of it is still running. Where the database is now, when it could be read.
     case failed(Failure, SchemaState?)
     /// Nobody knows: it may still be running, or the database cannot be read.

@@ -19,12 +19,17 @@ public struct RollbackQuestion: Sendable, Hashable {
     public var own: [TableActivity]?
     /// Whether what the migration wrote itself is among it, because nobody counted that.
     public var countsOwn = false
+    /// Whether it is counted since the migration ended, before which writes were fenced, and not since the plan was made.
+    public var isCountedSinceMigration = false
     /// Whether the rollout has a verified backup, or will have one before it migrates.
     public var hasBackup: Bool
     /// The moment of the backup in words: `2026-11-21T13:40:12Z`.
     public var backupMoment: String
-    /// Whether the moment before the migration can be reached: a base backup and all write-ahead log since.
+    /// Whether the moment before the migration can be reached: a base backup that ended under fenced writes, or with all
+    /// write-ahead log since.
     public var isPointInTimePossible: Bool
+    /// Which way the policy wants where there are several; nil: the one that loses least.
+    public var wanted: MigrationPolicy.RestoreWay?
     /// Whether writes can be fenced.
     public var canFence: Bool
     /// Whether the policy says how data is restored.
@@ -61,21 +66,27 @@ public struct RollbackQuestion: Sendable, Hashable {
 
     /// The question at a failure, from what was read.
     ///
-    /// - Parameter own: What the migration wrote itself; nil when nobody counted.
+    /// - Parameters:
+    ///   - own: What the migration wrote itself; nil when nobody counted.
+    ///   - counted: How much each table had been written to when the migration ended; nil when nobody counted.
     init(
-        found report: SchemaReport, migrations: MigrationPlan?, own: [TableActivity]?, policy: Policy,
+        found report: SchemaReport, migrations: MigrationPlan?, own: [TableActivity]?, counted: [TableActivity]?, policy: Policy,
         restorePoint: CheckpointReference?
     ) {
         let rules = policy.migrations
-        let written = migrations?.activity.flatMap { before in report.activity?.growth(since: before) }
+        let written = (counted ?? migrations?.activity).flatMap { before in report.activity?.growth(since: before) }
         self.init(
             applied: migrations.flatMap { $0.applied(at: report.state) }, target: migrations?.from,
             schema: rules?.schema ?? .keep,
-            written: own.flatMap { written?.without($0) } ?? written,
+            written: counted == nil ? own.flatMap { written?.without($0) } ?? written : written,
             hasBackup: restorePoint?.state.isVerified ?? false, backupMoment: restorePoint.map { "\($0.at)" } ?? "the backup",
             canFence: rules?.maintenance != nil, canRestore: rules?.restore != nil, approvals: rules?.approvals ?? 0)
         self.own = own
-        countsOwn = own == nil
+        // Its write-ahead log ends where the migration began: writes were fenced before it was made.
+        isPointInTimePossible = hasBackup && restorePoint?.kind?.isPhysicalBase ?? false
+        wanted = rules?.restoreWay
+        countsOwn = own == nil && counted == nil
+        isCountedSinceMigration = counted != nil
     }
 
     /// The answer.
@@ -116,8 +127,15 @@ public struct RollbackQuestion: Sendable, Hashable {
             way: .downgrade, reason: "the previous version may not work on the new schema; back to \(place)",
             choices: [
                 RollbackPlan.Choice(.keep, loss: "nothing is lost, and the previous version may not work"),
-                RollbackPlan.Choice(.downgrade, loss: "nothing is lost that was there before"),
+                RollbackPlan.Choice(.downgrade, loss: "nothing is lost that was there before" + overwritten(by: applied)),
             ])
+    }
+
+    /// What was written since to what a way back restores.
+    private func overwritten(by applied: [PlannedRevision]) -> String {
+        let found = applied.compactMap(\.overwritten)
+        return found.isEmpty
+            ? "" : ", but what was written since to \(found.joined(separator: ", ")) gets the values from before the migration"
     }
 
     private func destructive(_ applied: [PlannedRevision], _ worst: MigrationClass) -> RollbackPlan {
@@ -146,11 +164,14 @@ public struct RollbackQuestion: Sendable, Hashable {
         }
         choices.append(
             RollbackPlan.Choice(.swap, loss: "everything that was written since \(backupMoment) (\(words(of: written)))"))
-        let way: RollbackPlan.Way = isConfined ? .salvage : isPointInTimePossible ? .pointInTime : .swap
+        let least: RollbackPlan.Way = isConfined ? .salvage : isPointInTimePossible ? .pointInTime : .swap
+        let way = wanted.map(\.way).flatMap { way in choices.contains { $0.way == way } ? way : nil } ?? least
         let because =
-            isConfined
-            ? "the loss is confined to \(tables.joined(separator: ", "))"
-            : isKnown ? "a revision has no way back" : "nobody can say which tables lost what"
+            wanted?.way == way
+            ? "the policy wants it so"
+            : isConfined
+                ? "the loss is confined to \(tables.joined(separator: ", "))"
+                : isKnown ? "a revision has no way back" : "nobody can say which tables lost what"
         return RollbackPlan(
             way: way, reason: "\(what); \(because)", people: max(approvals, way == .salvage ? 1 : 2), choices: choices,
             tables: way == .salvage ? tables : [])
@@ -177,7 +198,18 @@ public struct RollbackQuestion: Sendable, Hashable {
         guard let activity else { return "nobody can say how many rows" }
         func sum(_ count: (TableActivity) -> Int64) -> String { Numbers.whole(Double(saturatingSum(activity.map(count)))) }
         let own = countsOwn ? ", what the migration wrote among them" : ""
-        return "\(sum(\.inserted)) rows inserted, \(sum(\.updated)) updated and \(sum(\.deleted)) deleted since\(own)"
+        let since = isCountedSinceMigration ? "since the migration ended" : "since"
+        return "\(sum(\.inserted)) rows inserted, \(sum(\.updated)) updated and \(sum(\.deleted)) deleted \(since)\(own)"
+    }
+}
+
+extension MigrationPolicy.RestoreWay {
+    fileprivate var way: RollbackPlan.Way {
+        switch self {
+        case .salvage: .salvage
+        case .pointInTime: .pointInTime
+        case .swap: .swap
+        }
     }
 }
 

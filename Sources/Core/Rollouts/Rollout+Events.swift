@@ -157,6 +157,7 @@ extension Rollout {
             reason = machine.isRefusing ? cause : "\(action.kind.words) done"
             effects.append(.record(Decision(topic: "action", text: "\(action.kind.words) \(intent) done")))
             isRestored = action.kind == .restore
+            if isRestored { oweProbes() }
             apply(.actionDone(intent), at: now, into: &effects)
         case .failed(let failure, _):
             reason = "\(action.kind.words) failed: \(failure.message)"
@@ -201,6 +202,7 @@ extension Rollout {
             case .done:
                 reason = "the \(kind) was done"
                 isRestored = open.kind == .restore
+                if isRestored { oweProbes() }
             case .failed(let failure, _): reason = "the \(kind) was not done: \(failure.message)"
             case .unknown(let failure): reason = "nobody knows how the \(kind) ended: \(failure.message)"
             }

@@ -194,6 +194,10 @@ extension Rollout {
                 "the way back takes longer than \(Numbers.time(machine.plan.timing.rollbackDeadline)) → goes on; a person has to look",
                 true
             )
+        case .fenceStuck:
+            (topic, text, isCall) = (
+                "schema", "\(fenceWords)they cannot be let in (\(reason)) → asked for again until they are", true
+            )
         case .reminded: (topic, text, isCall) = ("state", "still waiting for a person: \(cause)", true)
         case .haltedAgain(let verb):
             (topic, text) = (

@@ -85,8 +85,8 @@ extension Rollout {
     mutating func learn(_ outcome: MigrationOutcome, of kind: ActionKind, into effects: inout [Effect]) -> TakenAction {
         let result: TakenAction
         switch outcome {
-        case .done(let state, let note, let own):
-            if kind == .migrate { ownRows = own }
+        case .done(let state, let note, let own, let counted):
+            if kind == .migrate { (ownRows, countedRows) = (own, counted) }
             reason = "\(kind.words) done: the schema is at \(state.place)" + (note.isEmpty ? "" : " (\(note))")
             result = .done
         case .failed(let failure, let state):
@@ -98,9 +98,44 @@ extension Rollout {
             reason = "nobody knows how the \(kind.words) ended: \(failure.message)"
             result = .unknown
         }
+        if kind == .downgrade { if result == .done { owesProbes = false } else { oweProbes() } }
         effects.append(.record(Decision(topic: "schema", text: reason)))
         return result
     }
+
+    /// What is to be done where nothing of the migration is applied any more. Where it was, the schema says nothing of the data, and
+    /// nothing of what the probes look at.
+    private func settled(_ plan: RollbackPlan, _ report: SchemaReport) -> RollbackPlan {
+        guard plan.way == .nothing else { return plan }
+        let place = "the schema is at \(migrations?.from?.description ?? "base"), where it was"
+        if isRestored, let table = tableWithoutRows(report) {
+            return .unknown("the restore said that it is done, and wrote no row of \(table), of which the migration changed some")
+        }
+        if owesProbes {
+            return RollbackPlan(way: .downgrade, reason: "\(place), and the probes have not all said yes since it came back")
+        }
+        guard isRestored else { return plan }
+        return RollbackPlan(
+            way: .keep, reason: "the restore's own check says that the data is back, and \(place); its rows were not compared")
+    }
+
+    /// A table of which rows were to be brought back, and into which none was written.
+    private func tableWithoutRows(_ report: SchemaReport) -> String? {
+        guard let rollbackPlan, let rowsBeforeRestore, let ownRows,
+            let written = report.activity?.growth(since: rowsBeforeRestore)
+        else { return nil }
+        return rollbackPlan.tables.first { table in
+            func rows(_ activity: [TableActivity], _ count: (TableActivity) -> Int64) -> Int64 {
+                saturatingSum(activity.filter { $0.table == table || $0.table.hasSuffix(".\(table)") }.map(count))
+            }
+            let isCounted = written.contains { $0.table == table || $0.table.hasSuffix(".\(table)") }
+            return isCounted && rows(ownRows) { saturatingSum([$0.updated, $0.deleted]) } > 0
+                && rows(written) { saturatingSum([$0.inserted, $0.updated]) } == 0
+        }
+    }
+
+    /// Whether the probes of the policy have to be asked before the way back is over.
+    mutating func oweProbes() { owesProbes = !(charter.policy.migrations?.probes ?? []).isEmpty }
 
     /// The schema was read on the way back: decides where it goes, and says what each way would lose.
     mutating func take(_ found: SchemaInspection, of intent: IntentID, at now: Instant, into effects: inout [Effect]) {
@@ -110,9 +145,12 @@ extension Rollout {
         case .found(let report):
             for note in report.notes { effects.append(.record(Decision(topic: "schema", text: note))) }
             plan =
-                RollbackQuestion(
-                    found: report, migrations: migrations, own: ownRows, policy: charter.policy, restorePoint: restorePoint
-                ).plan
+                settled(
+                    RollbackQuestion(
+                        found: report, migrations: migrations, own: ownRows, counted: countedRows, policy: charter.policy,
+                        restorePoint: restorePoint
+                    ).plan, report)
+            if plan.way.restores { rowsBeforeRestore = report.activity }
             if isRestored, plan.way.restores {
                 let text =
                     "the restore said that it is done, but the schema is at \(report.state.place), not at "
@@ -155,6 +193,7 @@ extension Rollout {
             "the canary follows once the schema is at \(migrations?.target?.description ?? "its head"), within \(left(.action, at: now))"
         case .unfencing where machine.isRefusing: "refused once writes are let in again, within \(left(.action, at: now))"
         case .unfencing: "the canary follows once writes are let in again, within \(left(.action, at: now))"
+        case .resting: "\(fenceWords)they are let in again by another try in \(left(.unfence, at: now))"
         }
     }
 
@@ -168,6 +207,7 @@ extension Rollout {
             "\(fenceWords)approve restores once \(people) different people agree; resume keeps the schema as it is and lets writes in; rollback incomplete in \(left(.approval, at: now))"
         case .restoring: "data is brought back from the backup, within \(left(.action, at: now))"
         case .unfencing: "writes are let in again, within \(left(.action, at: now))"
+        case .resting: "\(fenceWords)they are let in again by another try in \(left(.unfence, at: now))"
         }
     }
 }
@@ -178,7 +218,7 @@ extension RolloutMachine.MigrationStage {
         switch self {
         case .fencing: "fencing writes"
         case .applying: "migrating"
-        case .unfencing: "letting writes in"
+        case .unfencing, .resting: "letting writes in"
         }
     }
 }
@@ -192,7 +232,7 @@ extension RolloutMachine.MendingStage {
         case .fencing: "fencing writes"
         case .awaitingApproval: "awaiting approval of the restore"
         case .restoring: "restoring"
-        case .unfencing: "letting writes in"
+        case .unfencing, .resting: "letting writes in"
         }
     }
 }

@@ -262,6 +262,7 @@ extension DeadlineKind {
         case .reminder: "a person"
         case .agreement: "what people agreed to"
         case .lowering: "lowering the weight"
+        case .unfence: "letting writes in again"
         }
     }
 }

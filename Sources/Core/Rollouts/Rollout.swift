@@ -54,8 +54,14 @@ public struct Rollout: Sendable, Hashable {
     var rollbackPlan: RollbackPlan?
     /// What the migration wrote itself; nil while it has not ended well, or when nobody counted.
     var ownRows: [TableActivity]?
+    /// How much each table had been written to when the migration ended; nil as above.
+    var countedRows: [TableActivity]?
     /// Whether a restore said that it is done, until the schema is read.
     var isRestored = false
+    /// How much each table had been written to when a restore was last proposed; nil when none was, or nobody counted.
+    var rowsBeforeRestore: [TableActivity]?
+    /// Whether the probes have not all said yes since the schema or the data came back.
+    var owesProbes = false
     /// Whether a backup was asked for, so that one may be kept for it.
     var isBackupAsked = false
     /// Whether a security signal failed or someone halted it for security, be it on the way back for another cause.

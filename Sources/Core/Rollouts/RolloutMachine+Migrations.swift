@@ -33,7 +33,13 @@ extension RolloutMachine {
 
     /// Whether writes are only let in again before the rollout is refused.
     var isRefusing: Bool {
-        if case .migrating(.unfencing) = state { !isSchemaTouched } else { false }
+        switch state {
+        case .migrating(.unfencing), .migrating(.resting): !isSchemaTouched
+        case .created, .preflight, .zeroing, .awaitingApproval, .backingUp, .migrating, .readingHistory, .deploying, .gate,
+            .raising, .warmingUp, .baking, .watching, .held, .promoting, .verifying, .completing, .lowering, .reverting, .mending,
+            .confirming, .stranded, .finished:
+            false
+        }
     }
 
     /// A stage of the way forward is done.
@@ -43,6 +49,7 @@ extension RolloutMachine {
         case .fencing: backUp(at: now)
         case .applying: if fence == .open { readHistory(at: now) } else { unfence(at: now) { .migrating(.unfencing($0)) } }
         case .unfencing: if isSchemaTouched { readHistory(at: now) } else { finish(.refused) }
+        case .resting: break
         }
     }
 
@@ -113,7 +120,7 @@ extension RolloutMachine {
     mutating func mended(_ retreat: Retreat, _ stage: MendingStage, at now: Instant) {
         noteFence(stage.action, isDone: true)
         switch stage {
-        case .inspecting, .awaitingApproval: break
+        case .inspecting, .awaitingApproval, .resting: break
         case .downgrading:
             isSchemaTouched = false
             mend(retreat, at: now)
@@ -162,7 +169,36 @@ extension RolloutMachine {
 
     private mutating func unfence(at now: Instant, entering next: (IntentID) -> State) {
         fence = .unsure
+        deadlines.disarm(.unfence)
         runAction(.unfence, lasting: plan.fence, at: now, entering: next)
+    }
+
+    /// The pauses between the first tries to let writes in; each later one is of the last length.
+    private static let pauses: [Duration] = [.seconds(1), .seconds(10), .minutes(1)]
+
+    /// Writes that could not be let in are to be let in all the same: it is asked for again after a pause. On the way forward only as
+    /// often as there are pauses, on the way back until it is proven, with a person called meanwhile. False for any other action.
+    mutating func rests(after action: RunningAction, at now: Instant) -> Bool {
+        guard action.kind == .unfence else { return false }
+        let isLast = unfenceFailures == Self.pauses.count
+        let pause = Self.pauses[min(unfenceFailures, Self.pauses.count - 1)]
+        if case .mending(let retreat, _) = state {
+            if unfenceFailures == Self.pauses.count - 1 { outbox.append(.note(.fenceStuck)) }
+            state = .mending(retreat, .resting)
+        } else if !isLast {
+            state = .migrating(.resting)
+        } else {
+            unfenceFailures = 0
+            return false
+        }
+        if !isLast { unfenceFailures += 1 }
+        deadlines.arm(.unfence, due: now + pause)
+        return true
+    }
+
+    mutating func unfenceAgain(at now: Instant) {
+        if case .migrating(.resting) = state { unfence(at: now) { .migrating(.unfencing($0)) } }
+        if case .mending(let retreat, .resting) = state { unfence(at: now) { .mending(retreat, .unfencing($0)) } }
     }
 
     /// Only an action that is proven to be done says where writes are.
@@ -170,7 +206,9 @@ extension RolloutMachine {
         guard isDone, let action else { return }
         switch action.kind {
         case .fence: fence = .closed
-        case .unfence: fence = .open
+        case .unfence:
+            fence = .open
+            unfenceFailures = 0
         case .deploy, .promote, .rollback, .migrate, .downgrade, .restore: break
         }
     }
@@ -183,6 +221,7 @@ extension RolloutMachine {
         case .applying: settle(found, at: now)
         case .fencing where found != .done: askForFence(at: now) { .migrating(.fencing($0)) }
         case .unfencing where found != .done: unfence(at: now) { .migrating(.unfencing($0)) }
+        case .resting: unfenceAgain(at: now)
         case .fencing, .unfencing: settle(found, at: now)
         }
     }
@@ -192,7 +231,7 @@ extension RolloutMachine {
         switch stage {
         case .awaitingApproval: break
         case .restoring: settle(found, at: now)
-        case .inspecting, .downgrading, .fencing, .unfencing:
+        case .inspecting, .downgrading, .fencing, .unfencing, .resting:
             noteFence(stage.action, isDone: found == .done)
             deadlines.disarm(.action)
             mend(retreat, at: now)

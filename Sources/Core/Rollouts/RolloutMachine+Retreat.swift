@@ -82,6 +82,7 @@ extension RolloutMachine {
             deadlines.arm(.lowering, due: now + .hours(1))
         case .reask: zeroUnanswered(at: now)
         case .rollback: rollbackOverdue(at: now)
+        case .unfence: unfenceAgain(at: now)
         case .reminder:
             outbox.append(.note(.reminded))
             deadlines.arm(.reminder, due: now + .hours(1))

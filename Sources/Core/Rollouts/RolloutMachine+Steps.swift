@@ -195,7 +195,7 @@ extension RolloutMachine {
     mutating func actionFailed(_ intent: IntentID, at now: Instant) {
         guard let action = openAction, action.intent == intent else { return }
         deadlines.disarm(.action)
-        if endsOnTheWayBack(at: now) { return }
+        if endsOnTheWayBack(at: now) || rests(after: action, at: now) { return }
         guard let retreat else { return rollBack(.actionFailed(action.kind), at: now) }
         strand(retreat, at: now)
     }
@@ -204,7 +204,7 @@ extension RolloutMachine {
     mutating func actionUnknown(_ intent: IntentID, at now: Instant) {
         guard let action = openAction, action.intent == intent else { return }
         deadlines.disarm(.action)
-        if endsOnTheWayBack(at: now) { return }
+        if endsOnTheWayBack(at: now) || rests(after: action, at: now) { return }
         if let retreat { return strand(retreat, at: now) }
         // What became of the schema is read on the way back, which begins with that.
         if case .migrating = state { return rollBack(.actionUnknown(action.kind), at: now) }

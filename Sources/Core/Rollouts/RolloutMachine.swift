@@ -9,7 +9,7 @@ public import SerinModel
 /// - a final state is entered only when 0 was read back by a request made after the last raise was settled.
 public struct RolloutMachine: Sendable, Hashable {
     /// What is fixed.
-    public let plan: MachinePlan
+    public internal(set) var plan: MachinePlan
     /// Where it stands.
     public internal(set) var state = State.created
     /// The weight that should be in force now.
@@ -46,6 +46,8 @@ public struct RolloutMachine: Sendable, Hashable {
     public internal(set) var isSchemaTouched = false
     /// Whether writes are kept away.
     public internal(set) var fence = Fence.open
+    /// How often in a row writes could not be let in, up to the number of pauses between tries.
+    public internal(set) var unfenceFailures = 0
     /// Whether the rollout has a verified backup.
     public internal(set) var isBackedUp = false
     /// Whether there is code of the new version that a rollback has to take away.

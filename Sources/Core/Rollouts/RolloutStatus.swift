@@ -56,6 +56,9 @@ public struct RolloutStatus: Sendable, Hashable, Codable {
     public var restorePoint: CheckpointReference?
     /// Whether the latest poll could see the canary: not while telemetry is lost or the weight cannot be read.
     public var isWatched: Bool
+    /// Whether everything that has happened is in the journal. While it cannot be written the weight is lowered all the same: the cause
+    /// says so then, and the rest is as last recorded, but for the weight.
+    public var isRecorded: Bool
     /// What came of the tries for weight 0 while it is wanted and not confirmed; of a rollout that is over: it ended without.
     public var unconfirmedZero: UnconfirmedZero?
     /// When it began.
@@ -70,7 +73,8 @@ public struct RolloutStatus: Sendable, Hashable, Codable {
         observedWeight: Weight?, baked: Duration, bake: Duration, signals: [SignalAssessment], awaitedApproval: String?,
         startedAt: Instant, since: Instant, isSecurityHalt: Bool = false, restorePoint: CheckpointReference? = nil,
         isWatched: Bool = true, approvalPlan: String? = nil, approvalLines: [String] = [], wayBack: [String] = [],
-        fence: RolloutMachine.Fence = .open, isCodeBack: Bool = false, unconfirmedZero: UnconfirmedZero? = nil
+        fence: RolloutMachine.Fence = .open, isCodeBack: Bool = false, unconfirmedZero: UnconfirmedZero? = nil,
+        isRecorded: Bool = true
     ) {
         self.id = id
         self.service = service
@@ -101,5 +105,6 @@ public struct RolloutStatus: Sendable, Hashable, Codable {
         self.fence = fence
         self.isCodeBack = isCodeBack
         self.unconfirmedZero = unconfirmedZero
+        self.isRecorded = isRecorded
     }
 }

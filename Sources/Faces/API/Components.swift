@@ -1,4 +1,5 @@
 internal import SerinModel
+internal import SerinTrials
 
 /// The named schemas of the OpenAPI document.
 enum Components {
@@ -33,7 +34,11 @@ enum Components {
     }
 
     private static var othersSchemas: [Component] {
-        [("Problem", problem), ("Readiness", readiness), ("PolicyQuestion", policyQuestion)]
+        [
+            ("Problem", problem), ("Readiness", readiness), ("PolicyQuestion", policyQuestion),
+            ("PolicyProposal", policyProposal), ("Notifications", notifications),
+            ("SimulationQuestion", simulationQuestion), ("BacktestQuestion", backtestQuestion),
+        ]
     }
 
     private static var backupsSchemas: [Component] {
@@ -58,9 +63,7 @@ enum Components {
     private static var start: JSONValue {
         Schema.object(
             [
-                "policy": Schema.object(
-                    ["file": Schema.nullable(Schema.text()), "text": Schema.text()], optional: ["file"], isClosed: true),
-                "version": Schema.text(), "previous": Schema.nullable(Schema.text()),
+                "policy": policyText, "version": Schema.text(), "previous": Schema.nullable(Schema.text()),
                 "overrides": Schema.nullable(
                     Schema.list(
                         Schema.object(
@@ -81,7 +84,8 @@ enum Components {
             "schema": constant(StatusDocument.schema), "id": rolloutName, "service": Schema.name(limit: 63),
             "version": Schema.text(), "previous": Schema.text(), "state": Schema.text(), "cause": Schema.text(),
             "next": Schema.text(), "final": Schema.flag, "rollback_incomplete": Schema.flag,
-            "security_halt": Schema.flag, "watched": Schema.flag, "ending": Schema.nullable(Schema.text()),
+            "security_halt": Schema.flag, "watched": Schema.flag, "recorded": Schema.flag,
+            "ending": Schema.nullable(Schema.text()),
             "exit_code": Schema.nullable(Schema.integer), "step": Schema.integer, "steps": Schema.integer,
             "weight": Schema.object(["wanted": weight, "observed": Schema.nullable(weight)]),
             "baked": Schema.text(), "bake": Schema.text(), "signals": Schema.list(Schema.reference("Signal")),
@@ -230,14 +234,57 @@ enum Components {
         ])
     }
 
+    private static var notifications: JSONValue {
+        Schema.object([
+            "schema": constant("serin.dev/notifications/v1"),
+            "channels": Schema.list(
+                Schema.object([
+                    "name": Schema.text(), "configured": Schema.flag, "waiting": Schema.integer,
+                    "oldest": Schema.nullable(Schema.time), "failure": Schema.nullable(Schema.text()),
+                    "delivered": Schema.integer, "failed": Schema.integer,
+                ])),
+            "given_up": Schema.list(
+                Schema.object([
+                    "channel": Schema.text(), "id": Schema.text(), "at": Schema.time, "failure": Schema.text(),
+                ])),
+        ])
+    }
+
+    private static var policyProposal: JSONValue {
+        Schema.object(
+            [
+                "policy": policyText, "reason": Schema.nullable(Schema.text(limit: 1000)),
+            ], optional: ["reason"], isClosed: true)
+    }
+
+    private static let policyText = Schema.object(
+        ["file": Schema.nullable(Schema.text()), "text": Schema.text()], optional: ["file"], isClosed: true)
+
     private static var policyQuestion: JSONValue {
         Schema.object(
             [
-                "policy": Schema.object(
-                    ["file": Schema.nullable(Schema.text()), "text": Schema.text()], optional: ["file"], isClosed: true),
-                "version": Schema.nullable(Schema.text()), "previous": Schema.nullable(Schema.text()),
+                "policy": policyText, "version": Schema.nullable(Schema.text()), "previous": Schema.nullable(Schema.text()),
                 "offline": Schema.nullable(Schema.flag),
             ], optional: ["version", "previous", "offline"], isClosed: true)
+    }
+
+    private static var simulationQuestion: JSONValue {
+        let whole = { (range: ClosedRange<Int>) in
+            Schema.nullable(Schema.whole(Int64(range.lowerBound), range.upperBound))
+        }
+        return Schema.object(
+            [
+                "policy": policyText, "requests_per_second": Schema.number(in: SimulatedLoad.requestRange),
+                "errors": Schema.nullable(Schema.number(in: SimulatedLoad.errorRange)),
+                "canary": Schema.nullable(Schema.number(in: SimulatedLoad.canaryRange)),
+                "scenario": Schema.nullable(Schema.oneOf(TrafficScenario.allCases.map(\.rawValue))),
+                "controls": whole(SimulatedLoad.controlRange), "signal": Schema.nullable(Schema.text()),
+                "runs": whole(SimulationQuestion.runRange), "seed": whole(SimulationQuestion.seedRange),
+            ], optional: ["errors", "canary", "scenario", "controls", "signal", "runs", "seed"], isClosed: true)
+    }
+
+    private static var backtestQuestion: JSONValue {
+        Schema.object(["policy": policyText, "rollout": Schema.text()], isClosed: true)
     }
 
     private static var export: JSONValue {

@@ -9,6 +9,11 @@ public protocol ConfigurationDesk: Sendable {
     /// Proposes what the files on the controller's host say now.
     func propose(reason: String, by principal: Principal) async throws(OperationError) -> JSONValue
 
+    /// Proposes a policy, by which rollouts of its service may start once another person agrees.
+    func propose(
+        policy text: String, file: String, reason: String, by principal: Principal
+    ) async throws(OperationError) -> JSONValue
+
     /// Agrees to what was proposed, by the hash of the change; it is in force when this returns.
     func approve(plan: String?, by principal: Principal) async throws(OperationError) -> JSONValue
 
@@ -16,8 +21,8 @@ public protocol ConfigurationDesk: Sendable {
     func approveToken(_ name: String, by principal: Principal) async throws(OperationError) -> JSONValue
 }
 
-/// The API of what two people decide about. Nothing is set by it: what is proposed is what the files on the host say, so that no
-/// secret, and no address with one, ever comes this way.
+/// The API of what two people decide about. Nothing is set by it: what is proposed is what the files on the host say, or a policy, in which
+/// secrets are only named. So no secret, and no address with one, ever comes this way.
 public struct ConfigurationAPI: Sendable {
     private let desk: any ConfigurationDesk
 
@@ -44,6 +49,21 @@ public struct ConfigurationAPI: Sendable {
             ) { request, _ in
                 let words = try Self.words(request)
                 return .json(202, try await desk.propose(reason: words.reason, by: try request.identified().principal))
+            },
+            Route(
+                "POST", "/v1/policies:propose", summary: "propose a policy by which rollouts of its service may start",
+                access: .any(of: [.admin], person: true),
+                operation: Operation(
+                    "proposePolicy", tag: "configuration",
+                    body: .json("The policy, and why.", Schema.reference("PolicyProposal")),
+                    answers: [202: .json("It waits for a second person.", Schema.anything)])
+            ) { request, _ in
+                let proposal = try request.document(PolicyProposal.decode)
+                return .json(
+                    202,
+                    try await desk.propose(
+                        policy: proposal.text, file: proposal.file, reason: proposal.reason,
+                        by: try request.identified().principal))
             },
             Route(
                 "POST", "/v1/configuration:approve", summary: "agree to the change that was proposed, by its hash",
@@ -76,5 +96,24 @@ public struct ConfigurationAPI: Sendable {
             throw Problem(.malformed, "a reason has at most 1000 characters, and 'security' goes with a halt only")
         }
         return words
+    }
+}
+
+/// A policy that somebody proposes.
+private struct PolicyProposal {
+    var text: String
+    var file: String
+    var reason: String
+
+    /// What a document says; unknown members are refused.
+    static func decode(_ value: JSONValue) throws(DocumentError) -> PolicyProposal {
+        let reader = try DocumentReader(value, name: "request")
+        try reader.allowOnly(["policy", "reason"])
+        let policy = try DocumentReader(value["policy"] ?? .null, name: "policy")
+        try policy.allowOnly(["file", "text"])
+        let reason = try reader.optional("reason", "a text") { $0.text } ?? ""
+        guard reason.count <= 1000 else { throw reader.wrong("reason", "at most 1000 characters") }
+        return PolicyProposal(
+            text: try policy.text("text"), file: try policy.optional("file", "a text") { $0.text } ?? "policy", reason: reason)
     }
 }

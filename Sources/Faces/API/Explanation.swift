@@ -55,12 +55,20 @@ public struct Explanation: Sendable {
         if status.isFinal, status.unconfirmedZero != nil {
             return "unknown: the weight could not be read; this rollout never raised it"
         }
-        guard let observed = status.observedWeight else { return "unknown: the weight could not be read" }
+        guard let observed = status.observedWeight else {
+            guard let tries = status.pressingZero else { return "unknown: the weight could not be read" }
+            return "NOT KNOWN: the weight cannot be read and 0 is not confirmed (\(tries)): act now, "
+                + "set the canary to 0 at the balancer"
+        }
         if observed == .zero {
             return "yes, the canary receives no traffic" + (fence(status).map { ", but \($0): the service cannot write" } ?? "")
         }
         if status.isRollbackIncomplete { return "NO, the canary still receives \(observed) and must not: act now" }
-        if status.ending != nil, status.ending != .promoted { return "not yet, the canary still receives \(observed)" }
+        if status.ending != nil, status.ending != .promoted {
+            guard let tries = status.pressingZero else { return "not yet, the canary still receives \(observed)" }
+            return "NO, the canary still receives \(observed) and 0 is not confirmed (\(tries)): act now, "
+                + "set it to 0 at the balancer"
+        }
         if !status.isWatched {
             let held = status.state == "held" ? "held, " : ""
             return "the canary receives \(observed), \(held)not watched: \(status.cause)"
@@ -71,5 +79,13 @@ public struct Explanation: Sendable {
             return "the canary receives \(observed) where \(status.wantedWeight) is wanted\(lowered) and is watched"
         }
         return "the canary receives \(observed) and is watched"
+    }
+}
+
+extension RolloutStatus {
+    /// What came of the tries for weight 0, once there were so many that a person has to act; nil before, and when it is over.
+    var pressingZero: String? {
+        guard !isFinal, let zero = unconfirmedZero, zero.tries > 3 || isRollbackIncomplete else { return nil }
+        return zero.words
     }
 }

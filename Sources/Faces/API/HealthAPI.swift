@@ -112,7 +112,7 @@ public struct HealthAPI: Sendable {
         ControllerMetrics(await operations.measurements()).write(to: &text)
         traffic.write(to: &text)
         text.add(
-            "serin_http_refused_total", .counter, "Requests that were refused because their sender had sent too many.",
+            "serin_http_refused_total", .counter, "Requests that were refused because there were too many.",
             [MetricText.Sample(Double(limiter.refused))])
         text.add(text: await others())
         return .text(200, text.text, type: "text/plain; version=0.0.4; charset=utf-8")

@@ -58,6 +58,16 @@ public struct Request: Sendable {
         return identity
     }
 
+    /// Whether a browser says that another site made it send this. Programs say nothing.
+    public var isFromElsewhere: Bool {
+        let site = header("Sec-Fetch-Site")
+        guard site == nil || site == "same-origin" else { return true }
+        // A browser that was told to name no referrer says `null`; that it is the same site, it says elsewhere.
+        guard let origin = header("Origin"), origin != "null" || site == nil else { return false }
+        guard let host = header("Host") else { return true }
+        return origin != "http://\(host)" && origin != "https://\(host)"
+    }
+
     /// The first cookie of a name, as it was sent.
     public func cookie(_ name: String) -> String? {
         for header in headers where header.name.lowercased() == "cookie" {

@@ -18,24 +18,26 @@ public struct PolicyQuestion: Sendable, Hashable {
     static func decode(_ value: JSONValue) throws(DocumentError) -> PolicyQuestion {
         let reader = try DocumentReader(value, name: "request")
         try reader.allowOnly(["policy", "version", "previous", "offline"])
-        let policy = try DocumentReader(value["policy"] ?? .null, name: "policy")
-        try policy.allowOnly(["file", "text"])
+        let policy = try PolicyText(value)
         return PolicyQuestion(
-            text: try policy.text("text"), file: try policy.optional("file", "a text") { $0.text } ?? "policy",
+            text: policy.text, file: policy.file,
             version: try reader.optional("version", "a text") { $0.text },
             previous: try reader.optional("previous", "a text") { $0.text },
             isOffline: reader.present("offline") == nil ? false : try reader.flag("offline"))
     }
 }
 
-/// What can be asked of policies before they are used. A policy names programs and files, so only those may ask who may start one.
+/// What can be asked of policies before they are used. A check and a plan try what a policy names, programs and files among it, so only
+/// those may ask who may start one. Simulations and backtests contact nothing and compute only.
 public struct PolicyAPI: Sendable {
     /// Answers a question with a document.
-    public typealias Answer = @Sendable (PolicyQuestion) async throws(OperationError) -> JSONValue
+    public typealias Answer<Question> = @Sendable (Question) async throws(OperationError) -> JSONValue
 
-    private let check: Answer
-    private let plan: Answer
-    private let migrations: Answer
+    private let check: Answer<PolicyQuestion>
+    private let plan: Answer<PolicyQuestion>
+    private let migrations: Answer<PolicyQuestion>
+    private let simulate: Answer<SimulationQuestion>
+    private let backtest: Answer<BacktestQuestion>
 
     /// An API of policies.
     ///
@@ -43,30 +45,52 @@ public struct PolicyAPI: Sendable {
     ///   - check: As `serin check`.
     ///   - plan: As `serin plan`.
     ///   - migrations: As `serin migrate status`.
-    public init(check: @escaping Answer, plan: @escaping Answer, migrations: @escaping Answer) {
+    ///   - simulate: As `serin simulate`.
+    ///   - backtest: As `serin backtest` of a rollout.
+    public init(
+        check: @escaping Answer<PolicyQuestion>, plan: @escaping Answer<PolicyQuestion>,
+        migrations: @escaping Answer<PolicyQuestion>, simulate: @escaping Answer<SimulationQuestion>,
+        backtest: @escaping Answer<BacktestQuestion>
+    ) {
         self.check = check
         self.plan = plan
         self.migrations = migrations
+        self.simulate = simulate
+        self.backtest = backtest
     }
 
     /// The routes.
     public var routes: [Route] {
-        [
-            route("/v1/policies:check", "checkPolicy", "validate a policy and try everything that it names", check),
-            route("/v1/policies:plan", "planRollout", "what a rollout would do, how long it takes, and its way back", plan),
+        let starting = Access.any(of: [.releaser])
+        return [
+            route(
+                "/v1/policies:check", "checkPolicy", "validate a policy and try everything that it names", starting,
+                "PolicyQuestion", PolicyQuestion.decode, check),
+            route(
+                "/v1/policies:plan", "planRollout", "what a rollout would do, how long it takes, and its way back", starting,
+                "PolicyQuestion", PolicyQuestion.decode, plan),
+            route(
+                "/v1/policies:simulate", "simulatePolicy", "what a policy does with drawn traffic", RolloutAPI.seeing,
+                "SimulationQuestion", SimulationQuestion.decode, simulate),
+            route(
+                "/v1/policies:backtest", "backtestPolicy", "what a policy would have decided on what a rollout read",
+                RolloutAPI.seeing, "BacktestQuestion", BacktestQuestion.decode, backtest),
             route(
                 "/v1/migrations:status", "showMigrations",
-                "where the policy's database is, and whether its schema is as it was left",
-                migrations),
+                "where the policy's database is, and whether its schema is as it was left", starting, "PolicyQuestion",
+                PolicyQuestion.decode, migrations),
         ]
     }
 
-    private func route(_ path: String, _ id: String, _ summary: String, _ answer: @escaping Answer) -> Route {
+    private func route<Question>(
+        _ path: String, _ id: String, _ summary: String, _ access: Access, _ schema: String,
+        _ decode: @escaping @Sendable (JSONValue) throws(DocumentError) -> Question, _ answer: @escaping Answer<Question>
+    ) -> Route {
         Route(
-            "POST", path, summary: summary, access: .any(of: [.releaser]),
+            "POST", path, summary: summary, access: access,
             operation: Operation(
-                id, tag: "policies", body: .json("The policy.", Schema.reference("PolicyQuestion")),
+                id, tag: "policies", body: .json("The policy.", Schema.reference(schema)),
                 answers: [200: .json("As the command line has it with -o json.", Schema.anything)])
-        ) { request, _ in .json(200, try await answer(try request.document(PolicyQuestion.decode))) }
+        ) { request, _ in .json(200, try await answer(try request.document(decode))) }
     }
 }

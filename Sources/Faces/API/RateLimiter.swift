@@ -57,6 +57,9 @@ public final class RateLimiter: Sendable {
     /// How many requests were refused.
     public var refused: Int64 { refusals.withLock { $0 } }
 
+    /// Counts a request that was refused elsewhere because there are too many.
+    func noteRefusal() { refusals.withLock { $0 += 1 } }
+
     /// Takes a request from a sender's allowance, or says that there is none left.
     func take(from sender: String, _ allowance: Route.Allowance) throws(Problem) {
         let limit: RateLimits.Allowance
@@ -80,7 +83,7 @@ public final class RateLimiter: Sendable {
             return nil
         }
         guard let wait else { return }
-        refusals.withLock { $0 += 1 }
+        noteRefusal()
         var problem = Problem(.tooMany, "more requests than one sender may send", hint: "wait, and ask less often")
         problem.retryAfter = max(1, Int(wait.rounded(.up)))
         throw problem

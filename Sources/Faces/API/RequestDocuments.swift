@@ -21,8 +21,7 @@ public enum StartDocument {
     public static func decode(_ value: JSONValue) throws(DocumentError) -> StartRequest {
         let reader = try DocumentReader(value, name: "request")
         try reader.allowOnly(["policy", "version", "previous", "overrides"])
-        let policy = try DocumentReader(value["policy"] ?? .null, name: "policy")
-        try policy.allowOnly(["file", "text"])
+        let policy = try PolicyText(value)
         var overrides: [Override] = []
         for item in try reader.optional("overrides", "a list", { $0.items }) ?? [] {
             let override = try DocumentReader(item, name: "override")
@@ -32,7 +31,7 @@ public enum StartDocument {
                     key: try override.text("key"), value: try override.text("value"), reason: try override.text("reason")))
         }
         return StartRequest(
-            policyText: try policy.text("text"), policyFile: try policy.optional("file", "a text") { $0.text } ?? "policy",
+            policyText: policy.text, policyFile: policy.file,
             version: try reader.text("version"), previous: try reader.optional("previous", "a text") { $0.text },
             overrides: overrides)
     }

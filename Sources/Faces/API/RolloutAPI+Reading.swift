@@ -105,6 +105,10 @@ extension RolloutAPI {
                 parameters: [
                     Self.name,
                     Self.durationParameter("wait", "How long to wait for a decision; a minute is the most, 0s what is usual."),
+                    Operation.Parameter(
+                        "version", in: .query,
+                        "The version that the pipeline releases: the rollout of another one is refused, as when a start has failed.",
+                        schema: Schema.text(limit: 200)),
                 ],
                 answers: [
                     200: .json("Promote: it has passed.", Schema.reference("Gate")),
@@ -121,13 +125,20 @@ extension RolloutAPI {
             let clock = ContinuousClock()
             let end = clock.now + .milliseconds(wait.milliseconds)
             var status = try await operations.status(of: names[0])
+            if let version = request.parameter("version"), version != status.version {
+                throw Problem(
+                    .refused, "\(status.id) is the rollout of \(status.version), and \(version) was asked for",
+                    hint: "start the rollout of \(version) first, or ask by the identifier that its start answered with")
+            }
             // By its identifier, so that a rollout that follows answers for itself.
             let id = status.id.description
-            while GateDecision(status) == .undecided, clock.now < end, !Task.isCancelled {
+            while status.isRecorded, GateDecision(status) == .undecided, clock.now < end, !Task.isCancelled {
                 let left = (end - clock.now).components
                 let timeout = Duration.milliseconds(left.seconds * 1000 + left.attoseconds / 1_000_000_000_000_000)
                 status = try await operations.statusChange(of: id, from: status, timeout: max(timeout, .milliseconds(1)))
             }
+            // What is not recorded is nothing to release upon, and nothing to stop for.
+            guard status.isRecorded else { throw OperationError.unavailable(status.cause) }
             let decision = GateDecision(status)
             return .json(decision.httpStatus, decision.document(status))
         }

@@ -48,6 +48,15 @@ public struct Router: Sendable {
         return response
     }
 
+    /// The answer to a request whose own would stay open, when as many do as may.
+    public func refuseStream(most: Int) -> Response {
+        limiter.noteRefusal()
+        return Problem(
+            .unavailable, "\(most) answers stay open at this address already",
+            hint: "ask without following, ask again later, or let more connections in with limits.connections"
+        ).response
+    }
+
     private func answer(_ request: Request, _ values: [String], by route: Route) async -> Response {
         var request = request
         do {
@@ -59,12 +68,21 @@ public struct Router: Sendable {
         }
     }
 
-    /// The identity with which a request may go on; nil on open routes. The sender pays before anything is looked at, and whoever it
-    /// is pays once more: many addresses of one principal share what that one may send.
+    /// The identity with which a request may go on; nil on open routes. Whoever is known pays for itself, and strangers by their
+    /// address: behind a proxy all have the same, and a stranger's flood must not keep a halt out.
     private func admit(_ request: Request, to route: Route) async throws(Problem) -> Identity? {
-        try limiter.take(from: "peer " + request.peer.sender, route.allowance)
-        guard route.access != .open else { return nil }
-        guard let identity = try await authenticator.identify(request) else {
+        let address = "peer " + request.peer.sender
+        guard route.access != .open else {
+            try limiter.take(from: address, route.allowance)
+            return nil
+        }
+        let found: Identity?
+        do throws(Problem) { found = try await authenticator.identify(request) } catch {
+            try limiter.take(from: address, route.allowance)
+            throw error
+        }
+        guard let identity = found else {
+            try limiter.take(from: address, route.allowance)
             throw Problem(
                 .unidentified, "the request bears no credentials",
                 hint: "send a token as Authorization: Bearer, or connect over the unix socket")

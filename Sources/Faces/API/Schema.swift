@@ -41,6 +41,13 @@ enum Schema {
         .object(["type": .string("integer"), "minimum": .integer(least), "maximum": .integer(most)])
     }
 
+    /// A number within bounds.
+    static func number(in range: ClosedRange<Double>) -> JSONValue {
+        .object([
+            "type": .string("number"), "minimum": Notation.json(range.lowerBound), "maximum": Notation.json(range.upperBound),
+        ])
+    }
+
     /// Any whole number.
     static var integer: JSONValue { .object(["type": .string("integer")]) }
 

@@ -24,6 +24,7 @@ public enum StatusDocument {
             "rollback_incomplete": .bool(status.isRollbackIncomplete),
             "security_halt": .bool(status.isSecurityHalt),
             "watched": .bool(status.isWatched),
+            "recorded": .bool(status.isRecorded),
             "ending": status.ending.map { .string($0.rawValue) } ?? .null,
             "exit_code": ExitCode(status).map { .integer($0.rawValue) } ?? .null,
             "step": .integer(status.step),
@@ -87,7 +88,8 @@ public enum StatusDocument {
             fence: try reader.optional("writes", "open, unsure or closed") {
                 $0.text.flatMap(RolloutMachine.Fence.init(rawValue:))
             } ?? .open, isCodeBack: try reader.flag("code_back"),
-            unconfirmedZero: try reader.optional("unconfirmed_zero", "the tries for weight 0", unconfirmedZero))
+            unconfirmedZero: try reader.optional("unconfirmed_zero", "the tries for weight 0", unconfirmedZero),
+            isRecorded: try reader.flag("recorded"))
     }
 
     private static func zeroDocument(_ zero: UnconfirmedZero) -> JSONValue {

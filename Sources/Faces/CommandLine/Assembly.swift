@@ -5,6 +5,7 @@ public import SerinPolicies
 public import SerinPorts
 public import SerinRecords
 public import SerinRollouts
+public import SerinTrials
 
 /// A policy as someone named it on the command line.
 public struct PolicySource: Sendable, Hashable {
@@ -134,6 +135,9 @@ extension OpenedController {
     public func readiness() async -> [ReadinessCheck] { [ReadinessCheck("reconciled")] }
 }
 
+/// Says whether rollouts of a service may start by the text of a policy; `refused` when not.
+public typealias StartRule = @Sendable (ServiceName, _ text: String) throws(OperationError) -> Void
+
 /// How the parts of a controller are put together: all that the verbs need and do not know themselves.
 public struct Assembly: Sendable {
     /// Reads and validates a policy; `invalid` carries every complaint.
@@ -142,13 +146,18 @@ public struct Assembly: Sendable {
     public var probe: @Sendable (LoadedPolicy, PolicySource, StateRoot) async -> [Probe]
     /// Says how long the evidence will take at the present traffic, and the backup by the last one; tells what it waits for meanwhile.
     public var forecast: @Sendable (LoadedPolicy, PolicySource, StateRoot, @escaping Wait.Note) async -> Forecast
+    /// Reads what telemetry kept of both cohorts in a range, and of control before it.
+    public var pastReadings:
+        @Sendable (LoadedPolicy, TelemetryRequest, ClosedRange<Instant>) async throws(OperationError) -> PastReadings
     /// Opens the controller of one service and its store, under the folder's lock; `refused` when another process holds it.
     public var openController: @Sendable (ServiceName, StateRoot) async throws(OperationError) -> any OpenedController
     /// Opens a controller of all services, each in its folder as rollouts need it.
     ///
-    /// The authenticator finds out who asks at the services' own sockets; the notifier is told of every rollout.
+    /// The authenticator finds out who asks at the services' own sockets; the notifier is told of every rollout; the rule is asked
+    /// before each start.
     public var openDaemon:
-        @Sendable (StateRoot, any Authenticator, (any Notifier)?) async throws(OperationError) -> any OpenedController
+        @Sendable (StateRoot, any Authenticator, (any Notifier)?, @escaping StartRule) async throws(OperationError) ->
+            any OpenedController
     /// Opens the file of tokens.
     public var openAccess: @Sendable (StateRoot) async throws(OperationError) -> any AccessStore
     /// Opens one service's journal to read it only, while no controller holds it; nil when there is none.
@@ -174,10 +183,13 @@ public struct Assembly: Sendable {
         readPolicy: @escaping @Sendable (PolicySource) throws(OperationError) -> LoadedPolicy,
         probe: @escaping @Sendable (LoadedPolicy, PolicySource, StateRoot) async -> [Probe],
         forecast: @escaping @Sendable (LoadedPolicy, PolicySource, StateRoot, @escaping Wait.Note) async -> Forecast,
+        pastReadings:
+            @escaping @Sendable (LoadedPolicy, TelemetryRequest, ClosedRange<Instant>) async throws(OperationError) ->
+            PastReadings,
         openController: @escaping @Sendable (ServiceName, StateRoot) async throws(OperationError) -> any OpenedController,
         openDaemon:
-            @escaping @Sendable (StateRoot, any Authenticator, (any Notifier)?) async throws(OperationError) ->
-            any OpenedController,
+            @escaping @Sendable (StateRoot, any Authenticator, (any Notifier)?, @escaping StartRule) async throws(OperationError)
+            -> any OpenedController,
         openAccess: @escaping @Sendable (StateRoot) async throws(OperationError) -> any AccessStore,
         openJournal: @escaping @Sendable (ServiceName, StateRoot) async throws(OperationError) -> (any RolloutOperations)?,
         verify:
@@ -192,6 +204,7 @@ public struct Assembly: Sendable {
         self.readPolicy = readPolicy
         self.probe = probe
         self.forecast = forecast
+        self.pastReadings = pastReadings
         self.openController = openController
         self.openDaemon = openDaemon
         self.openAccess = openAccess

@@ -25,13 +25,24 @@ public struct LoadedBackupPlan: Sendable, Hashable {
     }
 }
 
+/// What a plan's probes are to find out.
+public enum ProbePurpose: Sendable, Hashable {
+    /// Whether a release can stand on its backups: they are verified here and at once, and who restores them may be another machine.
+    case release
+    /// Whether backups are made; restores are another machine's.
+    case backups
+    /// Whether backups are made, and a restore would not be refused.
+    case restores
+    /// The same, and that what was restored can take the live one's place.
+    case swaps
+}
+
 /// What the verbs of backups ask of a plan's own parts: its source, destinations and keys.
 public protocol BackupWork: Sendable {
     /// Tries the source, the key, every destination, and what a restore needs, and changes nothing.
     ///
-    /// - Parameter needsProof: Whether what is made has to be verified here and at once, as rollouts need it.
-    /// - Parameter needsRestore: Whether what a restore would be refused for is a fault, and not only said.
-    func probes(needsProof: Bool, needsRestore: Bool) async -> [Probe]
+    /// - Parameter purpose: What the plan is to be good for.
+    func probes(for purpose: ProbePurpose) async -> [Probe]
     /// Which Postgres is backed up; nil when it is none, or nobody could tell.
     func database() async -> DatabaseIdentity?
     /// Makes a backup of a kind.
@@ -124,6 +135,8 @@ public struct BackupWorkOptions: Sendable {
     public var identities: [(certificate: String, key: String)]
     /// Told how far something is, from any thread.
     public var progress: @Sendable (JobProgress) -> Void
+    /// Told what does not stop a backup and should be known before it is made.
+    public var warning: @Sendable (Failure) -> Void = { _ in }
     /// Whether a key of the manifests is made where there is none: a new one believes nothing that is stored.
     public var makesKey = true
     /// Takes work that nobody waits for: telling people, writing the mirror.

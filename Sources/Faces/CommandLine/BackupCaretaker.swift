@@ -37,7 +37,7 @@ struct BackupCaretaker {
     private func keep(isRepeated: Bool) async -> Bool {
         do throws(Failure) {
             let unkept = try await backups.work(loaded, "serin daemon").keepRegister(at: nil)
-            if let first = unkept.first, !isRepeated {
+            if let first = unkept.first, !isRepeated, !Task.isCancelled {
                 backups.session.complain(
                     "what is held and erased of \(target) could not be noted at \(first.destination): \(first.failure)")
             }

@@ -85,6 +85,12 @@ struct BackupScheduler {
             let record = try await work.create(item.kind, request).record
             session.note("\(clock.now()) \(target): \(record.id) is stored and read back")
         } catch {
+            if Task.isCancelled {
+                session.note(
+                    "\(clock.now()) \(target): the \(item.kind.rawValue) backup was interrupted: serin is stopping, or the "
+                        + "plan is no longer in force; it is made when the plan runs again")
+                return
+            }
             if error.isNothing {
                 session.note("\(clock.now()) \(target): nothing to back up: \(error.failure.message)")
                 await backups.noteNothing(item.kind, target.description, error, at: clock.now())

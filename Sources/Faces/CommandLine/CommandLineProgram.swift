@@ -33,11 +33,7 @@ public struct CommandLineProgram: Sendable {
 
     /// Every verb, in the order of the help.
     static let table = CommandTable(
-        verbs: [
-            .check, .plan, .run, .start, .status, .wait, .halt, .hold, .resume, .promote, .rollback, .approve, .why, .log,
-            .verify, .checkpoint,
-            .schema, .daemon, .hookTest, .notifyTest, .support, .version, .watchdog,
-        ] + Subcommand.tokens + Subcommand.configuration + Subcommand.backups + Subcommand.migrations,
+        verbs: single + Subcommand.tokens + Subcommand.configuration + Subcommand.backups + Subcommand.migrations,
         groups: [
             .init(name: "token", summary: "tokens for the API: create, list, revoke, approve", notes: []),
             .init(name: "config", summary: "the daemon's configuration: show, propose, approve", notes: []),
@@ -45,6 +41,12 @@ public struct CommandLineProgram: Sendable {
             .init(name: "backup", summary: "backups: make, list, verify, restore, prune", notes: BackupExit.notes),
             .init(name: "migrate", summary: "migrations: lint, plan, up, down, status, backfill", notes: MigrateExit.notes),
         ])
+
+    /// The verbs without a group, and those whose group has no other.
+    private static let single: [Subcommand] = [
+        .check, .plan, .simulate, .backtest, .run, .start, .status, .wait, .halt, .hold, .resume, .promote, .rollback, .approve,
+        .why, .log, .verify, .checkpoint, .schema, .daemon, .hookTest, .notifyTest, .support, .version, .watchdog,
+    ]
 
     /// The verbs whose exit code says what became of a rollout, a backup or a schema. It stays what it is when the data about that
     /// cannot be written; whoever only asked for data got none.

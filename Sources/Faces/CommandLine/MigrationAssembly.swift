@@ -27,7 +27,11 @@ public struct MigrationTarget: Sendable {
         self.lease = lease
         self.options = options
         self.release = release
+        if let release { governed(by: release.policy.service, release.hash) }
     }
+
+    /// Notes with every step by which policy it is taken.
+    mutating func governed(by service: ServiceName, _ hash: String) { options.governed = "\(service) \(hash.prefix(12))" }
 }
 
 /// Where a trace runs, and what its copy begins as.

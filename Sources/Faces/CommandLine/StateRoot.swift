@@ -1,5 +1,6 @@
 internal import Glibc
 public import SerinModel
+internal import SerinSQLite
 
 /// The root folder with everything that must survive: one folder a service inside, each with its lock, store and socket.
 public struct StateRoot: Sendable, Hashable {
@@ -34,14 +35,24 @@ public struct StateRoot: Sendable, Hashable {
     /// A file whose appearance halts the service's rollout, for when nothing else works.
     public func haltFile(of service: ServiceName) -> String { folder(of: service) + "/halt" }
 
-    /// Makes a service's folder for its owner alone, and what is missing above it.
-    public func create(for service: ServiceName) throws(Failure) {
-        guard !Self.isTaken(service) else {
+    /// A file whose presence halts the rollouts of every service and lets none begin.
+    public var haltFile: String { path + "/halt" }
+
+    /// Refuses a service whose name the state folder needs itself.
+    func check(_ service: ServiceName) throws(Failure) {
+        guard !Self.isTaken(service), service.description != "halt" || hasFolder(service) else {
             throw Failure(
                 .denied, "a service cannot be called '\(service)': the state folder keeps something of its own under that name",
                 hint: "give it another name in the policy")
         }
+    }
+
+    /// Makes a service's folder for its owner alone, and what is missing above it. Refused like `create` where it is another user's.
+    public func create(for service: ServiceName) throws(Failure) {
+        try check(service)
+        try create()
         try Self.makeFolders(folder(of: service))
+        try Self.refuseOthers(folder(of: service), letsRoot: false)
     }
 
     /// Whether the state folder has a file or folder of that name which is no service's.
@@ -51,8 +62,29 @@ public struct StateRoot: Sendable, Hashable {
             || ["access.db", "catalogue.db", "daemon.sock", "messages.db", "signing.key"].contains { name.hasPrefix($0) }
     }
 
-    /// Makes the folder itself.
-    public func create() throws(Failure) { try Self.makeFolders(path) }
+    /// Makes the folder itself. `denied` when it belongs to another user, and this one may not write to it.
+    ///
+    /// - Parameter letsRoot: Whether root may work in another user's folder. What is made there then has to be given to that user; where
+    ///   that is not done, root would shut its owner out.
+    public func create(letsRoot: Bool = false) throws(Failure) {
+        try Self.makeFolders(path)
+        try Self.refuseOthers(path, letsRoot: letsRoot)
+    }
+
+    private static func refuseOthers(_ path: String, letsRoot: Bool) throws(Failure) {
+        guard let user = stranger(owning: path) else { return }
+        let owner = userName(user)
+        if geteuid() == 0 {
+            guard !letsRoot else { return }
+            throw Failure(
+                .denied, "the state folder \(path) belongs to \(owner), who could not use what root leaves in it",
+                hint: "sudo -u \(userWord(user)) serin …; or chown -R root \(path), if it is to be root's from now on")
+        }
+        guard access(path, W_OK | X_OK) != 0 else { return }
+        throw Failure(
+            .denied, "the state folder \(path) belongs to \(owner), and this is \(userName(geteuid()))",
+            hint: "run it as \(owner), or name another with --state or SERIN_STATE")
+    }
 
     /// The services that have a folder, sorted; none where nothing was ever kept.
     public func services() throws(Failure) -> [ServiceName] {

@@ -33,6 +33,8 @@ public final class HTTPServer: Sendable {
     private let events: AsyncStream<Event>
     private let inlet: AsyncStream<Event>.Continuation
     private let isRefusing = Locked(false)
+    /// How many answers stay open.
+    private let streams = Locked(0)
 
     /// Starts to serve: connections are accepted from now on, and answered once `run` is called.
     ///
@@ -77,7 +79,6 @@ public final class HTTPServer: Sendable {
         settings.threads = 2
         settings.connections = UInt32(limits.connections)
         if case .tcp = listener {
-            settings.connections = UInt32(limits.tcpConnections)
             settings.address_connections = UInt32(limits.addressConnections)
         }
         settings.timeout_seconds = UInt32(max(1, limits.idle.milliseconds / 1000))
@@ -140,8 +141,15 @@ public final class HTTPServer: Sendable {
 
     private func answer(_ work: Work) async {
         let response = await router.respond(to: work.request)
+        guard case .stream(let write) = response.body else { return work.exchange.complete(response) }
+        let isLet = streams.withLock { streams in
+            guard streams < limits.streams else { return false }
+            streams += 1
+            return true
+        }
+        guard isLet else { return work.exchange.complete(router.refuseStream(most: limits.streams)) }
+        defer { streams.withLock { $0 -= 1 } }
         work.exchange.complete(response)
-        guard case .stream(let write) = response.body else { return }
         await write(work.exchange)
         work.exchange.end()
     }

@@ -6,13 +6,14 @@ public struct Limits: Sendable, Hashable {
     public var body = 1 << 20
     /// The most header fields, and the most query parameters, of a request.
     public var fields = 64
-    /// The most connections at once of a unix socket.
-    public var connections = 256
-    /// The same of a TCP listener. With the unix socket's it stays below the thousand files that a process may usually open: a flood
-    /// must not keep the journal from being written.
-    public var tcpConnections = 512
-    /// The most connections at once from one address of a TCP peer.
-    public var addressConnections = 384
+    /// The most connections at once to one socket or port. With a few of them open, a process stays below the thousand files that it
+    /// may usually have: a flood must not keep the journal from being written.
+    public var connections = 512
+    /// The most connections at once from one address of a TCP peer: one client leaves room for others.
+    public var addressConnections: Int { connections * 3 / 4 }
+    /// The most answers at once that stay open, such as logs and pages. Fewer than what one address may have, because everyone behind
+    /// a proxy has the same, and a halt has to come through.
+    public var streams: Int { connections * 5 / 8 }
     /// How long a connection may be silent, in whole seconds.
     public var idle = Duration.seconds(15)
     /// How long a request may take to arrive once its header is there.

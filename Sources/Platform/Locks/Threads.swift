@@ -25,3 +25,10 @@ nonisolated public func startThread(_ body: @escaping @Sendable () -> Void) -> I
 nonisolated public func onNewThread(_ body: @escaping @Sendable () -> Void) {
     if startThread(body) != 0 { body() }
 }
+
+/// Lets every other thread of the computer have the processor before this one, from now on and for good: for long computations on a
+/// thread of their own.
+nonisolated public func yieldToOthers() {
+    // On Linux the priority is a thread's own. Where it may not be lowered, it stays.
+    setpriority(__priority_which_t(PRIO_PROCESS.rawValue), 0, 19)
+}

@@ -188,7 +188,7 @@ public final class ProgramStream {
                 }
             case .deadline: "was ended: it took longer than \(program.deadline)"
             case .stall: "was ended: it moved no byte for \(stall ?? program.deadline)"
-            case .givenUp: "was given up"
+            case .givenUp: "was interrupted"
             case .outputHeldOpen: "ended but left others behind that held its output open"
             }
         let place = direction == .reading ? "after \(end.bytes) bytes of output" : "after it was given \(end.bytes) bytes"

@@ -9,12 +9,17 @@ extension StatementTranslation {
         case "InsertStmt":
             guard let table = body["relation"]?.relation else { return nil }
             let sources = (body["selectStmt"]?.relations ?? []).filter { $0 != table }
-            guard let conflict = body["onConflictClause"] else { return [.insert(table, from: sources, rows: rows(body))] }
+            let brought = broughtBack(byInsert: body, table).map { [StatementAction.bringsBack($0)] } ?? []
+            guard let conflict = body["onConflictClause"] else {
+                return brought + [.insert(table, from: sources, rows: rows(body))]
+            }
             // Rows that were there already are left as they are: which ones came in is not known.
-            guard conflict["action"]?.text == "ONCONFLICT_UPDATE" else { return [.insert(table, from: sources)] }
+            guard conflict["action"]?.text == "ONCONFLICT_UPDATE" else { return brought + [.insert(table, from: sources)] }
             let columns = conflict.list("targetList").compactMap { $0.body(of: "ResTarget")?["name"]?.text }
-            return [.update(DataChange(table, columns: columns, hasCondition: true, isBatch: true, sources: sources))]
-        case "UpdateStmt": return change(body).map { [.update($0)] }
+            return brought + [.update(DataChange(table, columns: columns, hasCondition: true, isBatch: true, sources: sources))]
+        case "UpdateStmt":
+            let brought = broughtBack(byUpdate: body).map { [StatementAction.bringsBack($0)] } ?? []
+            return change(body).map { brought + [.update($0)] }
         case "DeleteStmt": return change(body).map { [.delete($0)] }
         case "MergeStmt":
             return body["relation"]?.relation.map {
@@ -71,6 +76,66 @@ extension StatementTranslation {
             }
         }
         return TableCopy(of: source, columns: columns, condition: select["whereClause"]?.fingerprint)
+    }
+
+    /// `UPDATE table SET column = source.column FROM source WHERE table.key = source.key`, and nothing else.
+    private static func broughtBack(byUpdate body: JSONValue) -> RowsBrought? {
+        guard let target = body["relation"], let table = target.relation, body["withClause"] == nil,
+            body.list("fromClause").count == 1, let range = body.list("fromClause").first?.body(of: "RangeVar"),
+            let source = range.relation, let condition = body["whereClause"]
+        else { return nil }
+        let own = target["alias"]?["aliasname"]?.text ?? table.name
+        let other = range["alias"]?["aliasname"]?.text ?? source.name
+        guard own != other else { return nil }
+        /// A column of one of the two.
+        func column(_ expression: JSONValue?, of name: String) -> String? {
+            guard let reference = expression?.body(of: "ColumnRef") else { return nil }
+            let words = reference.words("fields")
+            return words.count == 2 && reference.list("fields").count == 2 && words[0] == name ? words[1] : nil
+        }
+        var keys: [String] = []
+        for part in conjuncts(condition) {
+            guard let equation = part.body(of: "A_Expr"), equation["kind"]?.text == "AEXPR_OP", equation.words("name") == ["="],
+                let key = column(equation["lexpr"], of: own) ?? column(equation["rexpr"], of: own),
+                [equation["lexpr"], equation["rexpr"]].contains(where: { column($0, of: other) == key })
+            else { return nil }
+            keys.append(key)
+        }
+        let updates = body.list("targetList").compactMap { $0.body(of: "ResTarget") }.compactMap { target in
+            target["name"]?.text.flatMap { name in
+                target["indirection"] == nil && column(target["val"], of: other) == name ? name : nil
+            }
+        }
+        return RowsBrought(table, from: source, updates: updates, by: keys)
+    }
+
+    /// `INSERT INTO table SELECT * FROM source`, perhaps with `ON CONFLICT (key) DO UPDATE SET column = EXCLUDED.column` or
+    /// `DO NOTHING`, and nothing else.
+    private static func broughtBack(byInsert body: JSONValue, _ table: RelationName) -> RowsBrought? {
+        guard body["withClause"] == nil, let select = body["selectStmt"]?.body(of: "SelectStmt"),
+            let copy = rowsAsTheyAre(select),
+            copy.condition == nil
+        else { return nil }
+        let columns = body.list("cols").compactMap { $0.body(of: "ResTarget")?["name"]?.text }
+        let isWhole = columns.isEmpty && copy.columns == nil && select.list("targetList").count == 1
+        guard isWhole || !columns.isEmpty && copy.columns == columns && select.list("targetList").count == columns.count else {
+            return nil
+        }
+        guard let conflict = body["onConflictClause"] else { return RowsBrought(table, from: copy.source, inserts: isWhole) }
+        let infer = conflict["infer"]
+        guard conflict["whereClause"] == nil, infer?["whereClause"] == nil, infer?["conname"] == nil else { return nil }
+        let keys = (infer?.list("indexElems") ?? []).compactMap { $0.body(of: "IndexElem")?["name"]?.text }
+        guard conflict["action"]?.text == "ONCONFLICT_UPDATE" else {
+            return RowsBrought(table, from: copy.source, by: keys, inserts: isWhole)
+        }
+        let updates = conflict.list("targetList").compactMap { $0.body(of: "ResTarget") }.compactMap { target in
+            target["name"]?.text.flatMap { name in
+                let words = target["val"]?.body(of: "ColumnRef")?.words("fields")
+                return target["indirection"] == nil && words == ["excluded", name] && (isWhole || columns.contains(name))
+                    ? name : nil
+            }
+        }
+        return RowsBrought(table, from: copy.source, updates: updates, by: keys, inserts: isWhole)
     }
 
     /// The rows of `INSERT INTO table (columns) VALUES …`, as far as they are constants; none when they are too many.

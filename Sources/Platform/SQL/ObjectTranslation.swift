@@ -128,6 +128,7 @@ enum ObjectTranslation {
         let modes = ["FUNC_PARAM_OUT", "FUNC_PARAM_TABLE"]
         function.arguments = tree.list("parameters").compactMap { $0.body(of: "FunctionParameter") }
             .filter { !modes.contains($0["mode"]?.text ?? "") }.map { typeName($0["argType"]) }.joined(separator: ", ")
+        function.hasDefaults = tree.list("parameters").contains { $0.body(of: "FunctionParameter")?["defexpr"] != nil }
         for option in tree.list("options").compactMap({ $0.body(of: "DefElem") }) {
             let value = option["arg"]
             switch option["defname"]?.text {

@@ -173,8 +173,8 @@ enum StatementTranslation {
         case "TransactionStmt":
             switch body["kind"]?.text {
             case "TRANS_STMT_BEGIN", "TRANS_STMT_START": [.begin]
-            case "TRANS_STMT_COMMIT": [.commit]
-            case "TRANS_STMT_ROLLBACK": [.rollback]
+            case "TRANS_STMT_COMMIT": body.flag("chain") ? [.commit, .begin] : [.commit]
+            case "TRANS_STMT_ROLLBACK": body.flag("chain") ? [.rollback, .begin] : [.rollback]
             case "TRANS_STMT_SAVEPOINT", "TRANS_STMT_RELEASE": [.savepoint(isTakenBack: false)]
             case "TRANS_STMT_ROLLBACK_TO": [.savepoint(isTakenBack: true)]
             default: [.unknown("a prepared transaction")]

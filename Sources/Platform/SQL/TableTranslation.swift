@@ -111,11 +111,10 @@ enum TableTranslation {
     static func index(_ tree: JSONValue) -> [StatementAction] {
         guard let table = tree["relation"]?.relation else { return [.unknown("CREATE INDEX without a table")] }
         let columns = tree.list("indexParams").map { $0.body(of: "IndexElem")?["name"]?.text }
-        return [
-            .createIndex(
-                IndexDefinition(
-                    name: tree["idxname"]?.text, on: table, columns: columns, isUnique: tree.flag("unique"),
-                    isConcurrent: tree.flag("concurrent"), ifNotExists: tree.flag("if_not_exists")))
-        ]
+        var index = IndexDefinition(
+            name: tree["idxname"]?.text, on: table, columns: columns, isUnique: tree.flag("unique"),
+            isConcurrent: tree.flag("concurrent"), ifNotExists: tree.flag("if_not_exists"))
+        index.method = tree["accessMethod"]?.text ?? index.method
+        return [.createIndex(index)]
     }
 }

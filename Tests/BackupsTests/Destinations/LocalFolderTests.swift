@@ -132,7 +132,7 @@ import Testing
         unlink(scratch.file("root/object"))
         // With nothing at all in it, it may be the place under a disk: the object is not called gone.
         let empty = await failure { () throws(Failure) in _ = try await destination.confirm(stored, sha256: upload.sha256) }
-        #expect(empty?.kind == .transient && empty?.message.contains("disk mounted") == true, "\(String(describing: empty))")
+        #expect(empty?.kind == .transient && empty?.hint?.contains("disk mounted") == true, "\(String(describing: empty))")
         rmdir(scratch.file("root"))
         let none = await failure { () throws(Failure) in _ = try await destination.head(upload.key, version: nil) }
         #expect(

@@ -153,16 +153,53 @@ import Testing
         #expect(store.asked.contains("PUT object?retention"))
     }
 
-    @Test func aForbiddenLookIsDeniedAndExplained() async throws {
+    @Test(arguments: [
+        ("AccessDenied", "without the right to list"), ("SignatureDoesNotMatch", "are the access key and its secret right?"),
+        ("InvalidAccessKeyId", "are the access key and its secret right?"), ("RequestTimeTooSkewed", "set this machine's clock"),
+        ("", "without the right to list"),
+    ])
+    func aForbiddenLookIsExplainedByAReadingThatIsAnsweredWithWords(_ code: String, _ hint: String) async throws {
         defer { scratch.remove() }
-        let store = try StandInStore { request, _, _ in
-            request.method == "HEAD" ? [.text("HTTP/1.1 403 Forbidden\r\nContent-Length: 0\r\n\r\n")] : nil
+        let store = try StandInStore { request, _, store in
+            switch request.method {
+            case "HEAD": [.text("HTTP/1.1 403 Forbidden\r\nContent-Length: 0\r\n\r\n")]
+            // Without a code it is another answer, which explains nothing.
+            case "GET" where !code.isEmpty:
+                request.header("Range") == "bytes=0-0" ? [store.error(403, code)] : [store.error(500, "InternalError")]
+            default: nil
+            }
         }
         defer { store.stop() }
         let destination = try destination(store)
         let upload = try upload("object", 1000, destination)
         let failed = await failure { () throws(Failure) in _ = try await destination.put(upload) }
-        #expect(failed?.kind == .denied && failed?.hint?.contains("without the right to list") == true)
+        #expect(failed?.kind == .denied && failed?.hint?.contains(hint) == true, "\(String(describing: failed))")
+        #expect(
+            failed?.message == "cannot HEAD object at s3://b: 403" + (code.isEmpty ? "" : " \(code): as the test says"),
+            "\(String(describing: failed))")
+        #expect(store.asked.filter { $0 == "GET object" }.count == 1)
+    }
+
+    @Test(arguments: ["s3", "gcs"]) func aBucketThatDoesNotEncryptAsAskedIsTold(_ driver: String) async throws {
+        defer { scratch.remove() }
+        // It takes the headers and says nothing of them.
+        let store = try StandInStore(prefix: driver == "s3" ? "x-amz-" : "x-goog-")
+        defer { store.stop() }
+        let asked = driver == "s3" ? ["sse": "kms", "kms_key": "alias/backups"] : ["kms_key": "projects/p/cryptoKeys/k"]
+        let usual = ["bucket": "b", "endpoint": store.url, "plain_http": "yes", "access_key_env": "A", "secret_key_env": "S"]
+        let remarks = try await makeDestination(
+            driver, usual.merging(asked) { $1 }, secrets: ["A": "access", "S": "secret-value"]
+        ).probe().remarks.filter { $0.contains("is asked for, and the store says nothing of it") }
+        #expect(
+            remarks.map { $0.prefix { $0 != ":" } }
+                == (driver == "s3"
+                    ? ["x-amz-server-side-encryption", "x-amz-server-side-encryption-aws-kms-key-id"]
+                    : ["x-goog-encryption-kms-key-name"]),
+            "\(remarks)")
+        #expect(
+            try await makeDestination(driver, usual, secrets: ["A": "access", "S": "secret-value"]).probe().remarks.allSatisfy {
+                !$0.contains("is asked for")
+            })
     }
 
     @Test func aWrongClockIsNamed() async throws {

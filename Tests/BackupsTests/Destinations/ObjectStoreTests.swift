@@ -52,6 +52,25 @@ import Testing
         #expect(plain.versioning == false && plain.objectLock == false && plain.deleteNeedsSecondFactor == false, "\(plain)")
     }
 
+    @Test func encryptionAtRestIsAskedForWithItsKeyAndReadBack() async throws {
+        let scratch = try Scratch("serin-s3")
+        defer { scratch.remove() }
+        let moto = try await MotoServer(scratch: scratch)
+        defer { moto.stop() }
+        try await moto.makeBucket("plain", locks: false)
+        let key = "arn:aws:kms:us-east-1:123456789012:key/0e8a5e5f-7d0a-4a59-9d2c-6f4d5f0c1a2b"
+        let destination = try Self.bucket(moto, "plain", ["sse": "kms", "kms_key": key])
+        let contract = DestinationContract(destination: destination, scratch: scratch)
+        for size in [1000, 6 << 20] {
+            let upload = try contract.makeUpload("object-\(size)", contract.bytes(size))
+            let stored = try await destination.confirm(try await destination.put(upload), sha256: upload.sha256)
+            #expect(stored.encryption == "aws:kms", "\(stored)")
+            let look = try await moto.send("HEAD", "/plain/object-\(size)")
+            #expect(look.header("x-amz-server-side-encryption-aws-kms-key-id") == key, "\(look)")
+        }
+        #expect(try await destination.probe().remarks == [])
+    }
+
     @Test func aBucketThatIsNotThereSaysNothingOfItsObjects() async throws {
         let scratch = try Scratch("serin-s3")
         defer { scratch.remove() }
@@ -131,6 +150,10 @@ import Testing
         #expect(refused?.kind == .denied)
         #expect(refused?.message.contains("SignatureDoesNotMatch") == true)
         #expect(refused?.description.contains("wrongwrong") == false)
+        // The answer to a look has no body that could name the reason.
+        let looked = await failure { () throws(Failure) in _ = try await destination.head(upload.key, version: nil) }
+        #expect(looked?.message.contains("SignatureDoesNotMatch") == true, "\(String(describing: looked))")
+        #expect(looked?.hint?.contains("access key") == true)
     }
 
     @Test func partsThatAKilledUploadLeftAreFoundAndAborted() async throws {

@@ -31,7 +31,8 @@ struct BackupScene {
 
     var server: PostgresServer { cluster.primary }
 
-    static func start(isEmpty: Bool = false) async throws -> BackupScene {
+    /// - Parameter server: Further settings of the server.
+    static func start(isEmpty: Bool = false, server settings: [String: String] = [:]) async throws -> BackupScene {
         let scratch = try Scratch("serin-backup")
         let folder = try await SceneTemplates.folder(isEmpty ? "empty" : "shop") { folder in
             let cluster = try await PostgresCluster.start(in: folder, withReplica: false)
@@ -51,7 +52,7 @@ struct BackupScene {
             return server.data
         }
         return try BackupScene(
-            scratch, try await PostgresCluster.start(in: scratch, withReplica: false, template: folder))
+            scratch, try await PostgresCluster.start(in: scratch, withReplica: false, settings: settings, template: folder))
     }
 
     private init(_ scratch: Scratch, _ cluster: PostgresCluster) throws {
@@ -264,6 +265,8 @@ struct TextSource: SerinBackups.BackupSource {
     let inner: any SerinBackups.BackupSource
     let seen = Locked(0)
     var examines = false
+    /// What is known of where it comes from.
+    var server: SourceFacts?
 
     var kind: BackupKind { .logical }
     var name: String { "a text" }
@@ -274,7 +277,7 @@ struct TextSource: SerinBackups.BackupSource {
 
     func produce(to sink: ByteSink, stop: StopSignal) throws(Failure) -> SourceProduct {
         try Array(text.utf8).span.withUnsafeBytes { (raw) throws(Failure) in try sink(raw) }
-        return SourceProduct(tool: tool)
+        return SourceProduct(tool: tool, server: server)
     }
 
     func examination(of tool: ToolFacts, stop: StopSignal) throws(Failure) -> any PlainConsumer {

@@ -144,27 +144,47 @@ import Testing
         #expect(!contents.check(against: product).passed)
     }
 
-    @Test func theRolesOfARehearsalAreMadeByOneThatIsNoSuperuser() async throws {
+    @Test func theRolesOfARehearsalAreMadeAndNobodyInItMayMakeMore() async throws {
         let scratch = try Scratch("serin-drills")
         defer { scratch.remove() }
         let parent = scratch.path
-        try await onOwnThread { (stop) throws(Failure) in
+        let statements = [
+            "COPY (SELECT 1) TO PROGRAM 'true'", "GRANT pg_execute_server_program TO rehearsal", "CREATE ROLE another",
+            "SELECT public.make_role('another', true)",
+        ]
+        let found = try await onOwnThread { (stop) throws(Failure) in
             let server = try IsolatedServer(in: parent, major: 0, toolFolders: [], stop: stop)
             defer { server.destroy() }
             try server.makeRoles(owners: ["\u{e9}", "e\u{301}", "rehearsal"], grantees: ["\u{e9}", "postgres", "x\"\u{301}"])
             let client = try PostgresClient(
-                server.url(user: "rehearsal_roles", database: "postgres"),
+                server.url(user: "rehearsal", database: "postgres"),
                 SourceEnvironment(toolFolders: [], scratch: parent, deadline: .seconds(20)))
             let session = try client.session(RestoreServer.purpose)
             let made = try session.rows(
                 """
                 SELECT rolname, pg_has_role('rehearsal', oid, 'MEMBER') FROM pg_roles
-                WHERE rolname !~ '^(pg_|postgres|rehearsal)' ORDER BY rolname COLLATE "C"
+                WHERE rolname !~ '^(pg_|postgres|rehearsal$)' ORDER BY rolname COLLATE "C"
                 """)
-            #expect(made.map { "\($0[0] ?? "")=\($0[1] ?? "")" } == ["e\u{301}=t", "x\"\u{301}=f", "\u{e9}=t"])
-            #expect(made.count == 3)
-            let refused = #expect(throws: Failure.self) { _ = try session.rows("COPY (SELECT 1) TO PROGRAM 'true'") }
-            #expect(refused?.kind == .denied, "\(String(describing: refused))")
+            let mighty = try session.rows("SELECT rolname FROM pg_roles WHERE rolsuper OR rolcreaterole")
+            var done: [String] = []
+            for statement in statements {
+                do throws(Failure) {
+                    _ = try session.rows(statement)
+                    done.append(statement)
+                } catch { continue }
+            }
+            return (made: made, mighty: mighty, done: done)
+        }
+        #expect(found.made.map { "\($0[0] ?? "")=\($0[1] ?? "")" } == ["e\u{301}=t", "x\"\u{301}=f", "\u{e9}=t"])
+        #expect(found.mighty == [["postgres"]])
+        #expect(found.done == [])
+        // One that the server has is never granted.
+        await #expect(throws: Failure.self) {
+            try await onOwnThread { (stop) throws(Failure) in
+                let server = try IsolatedServer(in: parent, major: 0, toolFolders: [], stop: stop)
+                defer { server.destroy() }
+                try server.makeRoles(owners: ["pg_execute_server_program"], grantees: [])
+            }
         }
     }
 }

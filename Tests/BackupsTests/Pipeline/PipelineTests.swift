@@ -34,6 +34,28 @@ import Testing
         #expect(chain.map(\.state) == [.verified, .verified, .verified, .verified])
     }
 
+    @Test func rowsWithoutADateAreSaidByTheRunAndItsBackup() async throws {
+        let scene = try await BackupScene.start(isEmpty: true)
+        defer { scene.end() }
+        try await scene.server.sql(
+            "CREATE TABLE log (at timestamptz, line text); INSERT INTO log VALUES (now() - interval '1 hour', 'a'), (NULL, 'b')",
+            user: "restorer", database: "shop")
+        let now = BackupScene.now()
+        let source = try LogRowsSource(
+            url: scene.server.url(user: "keeper", database: "shop"),
+            LogsSource(url: .environment("X"), table: "log", dateColumn: "at"), project: nil, range: (now - .hours(24))..<now,
+            environment: SourceEnvironment(scratch: scene.scratch.file("work")))
+        for dated in [false, true] {
+            if dated { try await scene.server.sql("DELETE FROM log WHERE at IS NULL", database: "shop") }
+            let result = try await scene.backUp(source)
+            let words = "1 rows have no date, or an infinite one: they are in no range of dates and come with every export"
+            #expect(result.remarks == (dated ? [] : [words]))
+            let record = try #require(try await scene.record(result.record.id))
+            #expect(record.facts?.server?.undated == (dated ? 0 : 1))
+            #expect(record.facts?.rows?.total == (dated ? 1 : 2))
+        }
+    }
+
     @Test func theCountsUnderLoadAreThoseOfTheDump() async throws {
         let scene = try await BackupScene.start()
         defer { scene.end() }

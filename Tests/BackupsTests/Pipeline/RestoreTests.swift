@@ -28,15 +28,82 @@ import Testing
         #expect(await scene.failure(examined)?.stage == .check)
     }
 
-    @Test func aSuperuserIsNotRestoredAs() async throws {
-        let scene = try await BackupScene.start()
+    /// Takes rights over the server in every way that SQL has, and notes what became of each.
+    private func attack(_ proof: String) -> String {
+        let ways = [
+            "GRANT pg_execute_server_program TO CURRENT_USER", "ALTER ROLE CURRENT_USER SUPERUSER",
+            "CREATE ROLE intruder LOGIN IN ROLE pg_execute_server_program", "SET LOCAL ROLE postgres",
+            "COPY (SELECT 1) TO PROGRAM 'touch \(proof)'", "COPY (SELECT 1) TO '\(proof)'", "SELECT pg_read_file('PG_VERSION')",
+            "SELECT public.make_role('intruder', true)",
+        ]
+        let tries = ways.map { way in
+            """
+            BEGIN EXECUTE $way$\(way)$way$; INSERT INTO tried VALUES ($way$\(way)$way$, 'done');
+            EXCEPTION WHEN OTHERS THEN INSERT INTO tried VALUES ($way$\(way)$way$, SQLSTATE); END;
+
+            """
+        }
+        return "CREATE TABLE tried (way text, came text);\nDO $try$ BEGIN\n\(tries.joined())END $try$;\n"
+            + "-- PostgreSQL database dump complete\n"
+    }
+
+    @Test func aDumpTakesNoRightsOverTheServer() async throws {
+        let scene = try await BackupScene.start(isEmpty: true)
+        defer { scene.end() }
+        // The server's own account must be able to write there.
+        let proof = "/tmp/s\(getpid())p"
+        defer { unlink(proof) }
+        var source = TextSource(text: attack(proof), inner: try scene.source(.plain))
+        source.server = SourceFacts(version: "15")
+        source.server?.owners = [DumpOwner(role: "owner2")]
+        let record = try await scene.backUp(source).record
+        try await scene.server.sql("CREATE ROLE owner2; GRANT owner2 TO restorer")
+        let restored = try await scene.restore(record.id, source)
+        let came = try await scene.server.sql(
+            "SELECT count(*), count(*) FILTER (WHERE came = 'done') FROM tried", database: restored.name)
+        #expect(came == "8|0", "\(came)")
+        var drill = BackupDrill.Settings(DrillPolicy(.cron(try CronExpression("0 2 * * *"))), folder: scene.scratch.path)
+        drill.integrity = "SELECT * FROM public.tried WHERE came = 'done'"
+        let report = try await BackupDrill(
+            scene.settings, drill, identities: [.keyFile(scene.keyFile)], catalogue: scene.catalogue, now: BackupScene.now
+        ).run(source, backup: record.id, by: BackupScene.principal)
+        #expect(report.result.restored, "\(report.result.checks)")
+        #expect(report.result.checks.first { $0.name == "integrity 1" }?.passed == true, "\(report.result.checks)")
+        #expect(access(proof, F_OK) != 0)
+        // Who may make roles could: as this one the same text runs a program, where the server is older than 16.
+        try await scene.server.sql("CREATE ROLE maker LOGIN CREATEROLE CREATEDB")
+        try await scene.server.sql("CREATE DATABASE made OWNER maker")
+        try await scene.server.sql(attack(proof), user: "maker", database: "made")
+        let version = Int(try await scene.server.sql("SHOW server_version_num")) ?? 0
+        #expect((access(proof, F_OK) == 0) == (version < 160_000))
+    }
+
+    @Test func whoHasPowerOverTheServerIsNotRestoredAs() async throws {
+        let scene = try await BackupScene.start(isEmpty: true)
         defer { scene.end() }
         let source = try scene.source()
         let record = try await scene.backUp(source).record
-        let failure = await #expect(throws: Failure.self) {
-            _ = try await scene.restore(record.id, source, scene.restoreSettings(user: "postgres"))
+        try await scene.server.sql(
+            """
+            CREATE ROLE maker LOGIN CREATEDB CREATEROLE; CREATE ROLE member LOGIN CREATEDB IN ROLE maker; CREATE ROLE between;
+            GRANT postgres TO between; CREATE ROLE heir LOGIN CREATEDB IN ROLE between;
+            CREATE ROLE runner LOGIN CREATEDB; GRANT pg_execute_server_program TO runner
+            """)
+        for (user, words) in [
+            ("postgres", "is a superuser"), ("maker", "is one that may make roles"),
+            ("member", "a member of maker, one that may make"),
+            ("heir", "a member of postgres, a superuser"), ("runner", "a member of pg_execute_server_program"),
+        ] {
+            let failure = await #expect(throws: Failure.self) {
+                _ = try await scene.restore(record.id, source, scene.restoreSettings(user: user))
+            }
+            #expect(failure?.kind == .denied && failure?.message.contains(words) == true, "\(String(describing: failure))")
+            let found = await RestorePreflight(scene.restoreSettings(user: user), last: record).look().first?.failure
+            #expect(found?.message.contains(words) == true, "\(String(describing: found))")
+            let rehearsed = await RestorePreflight(scene.restoreSettings(user: user), last: nil).check(rolesOf: record)
+            #expect(!rehearsed.passed && rehearsed.detail.contains(words), "\(rehearsed)")
         }
-        #expect(failure?.kind == .denied)
+        #expect(try await scene.server.sql("SELECT count(*) FROM pg_database WHERE datname LIKE '%restore%'") == "0")
         let bare = await #expect(throws: Failure.self) {
             _ = try await BackupRestore(
                 scene.settings, scene.restoreSettings(), identities: [], catalogue: scene.catalogue,

@@ -19,12 +19,7 @@ enum SceneTemplates {
         let task = made.withLock { made in
             if let task = made[name] { return task }
             let task = Task {
-                let scratch = try Scratch("serin-template")
-                templateFolders.withLock { folders in
-                    if folders.isEmpty { atexit { for folder in templateFolders.withLock({ $0 }) { folder.remove() } } }
-                    folders.append(scratch)
-                }
-                return try await make(scratch)
+                try await make(try Scratch("serin-template"))
             }
             made[name] = task
             return task
@@ -32,5 +27,3 @@ enum SceneTemplates {
         return try await task.value
     }
 }
-
-private let templateFolders = Locked<[Scratch]>([])

@@ -1,11 +1,13 @@
 import FoundationEssentials
-import SerinBackups
 import SerinCatalogue
 import SerinModel
 import SerinPolicies
 import SerinPorts
+import SerinProcesses
 import Testbed
 import Testing
+
+@testable import SerinBackups
 
 /// What restores and swaps leave at a real server.
 @Suite(.serialized) struct SideDatabaseTests {
@@ -239,6 +241,69 @@ import Testing
         let plan = try await merge(unprepared.name, settings(right))
         #expect(plan.missing == 1 && plan.remarks.first?.contains("public.people 10 to 9 rows") == true, "\(plan)")
         #expect(try await merge(unprepared.name, settings(right)).remarks.isEmpty)
+    }
+
+    @Test func aMergeLeavesASchemaOfItsNameThatIsNotItsOwn() async throws {
+        let scene = try await BackupScene.start(isEmpty: true)
+        defer { scene.end() }
+        try await scene.server.sql("CREATE TABLE t (id int PRIMARY KEY)", user: "restorer", database: "shop")
+        let source = try scene.source()
+        let record = try await scene.backUp(source).record
+        let restored = try await scene.restore(record.id, source)
+        func merge() async throws -> TableMerge.Plan {
+            try await TableMerge(
+                scene.restoreSettings(), target: "shop", catalogue: scene.catalogue, holder: BackupScene.holder,
+                now: BackupScene.now
+            ).merge("public.t", from: restored.name, permit: scene.permit(record.id, .beside)).plan
+        }
+        let name = restored.name
+        for (made, hint) in [
+            ("CREATE SCHEMA \(name) AUTHORIZATION restorer", "ALTER SCHEMA \"\(name)\" RENAME TO"),
+            (
+                "CREATE SCHEMA \(name); COMMENT ON SCHEMA \(name) IS '\(TableMerge.mark)'",
+                "as postgres, DROP SCHEMA \"\(name)\" CASCADE"
+            ),
+        ] {
+            try await scene.server.sql(made, database: "shop")
+            let failure = await #expect(throws: Failure.self) { _ = try await merge() }
+            #expect(failure?.kind == .conflict && failure?.hint?.contains(hint) == true, "\(String(describing: failure))")
+            #expect(
+                try await scene.server.sql("SELECT count(*) FROM pg_namespace WHERE nspname = '\(name)'", database: "shop") == "1"
+            )
+            try await scene.server.sql("DROP SCHEMA \(name)", database: "shop")
+        }
+        #expect(try await merge().missing == 0)
+    }
+
+    @Test func anErasureCountsOnceWhatItDoesNotTouch() async throws {
+        let scene = try await BackupScene.start(isEmpty: true)
+        defer { scene.end() }
+        try await scene.server.sql(
+            """
+            CREATE TABLE people (id int); INSERT INTO people SELECT generate_series(1, 10); CREATE TABLE still (id int);
+            INSERT INTO still VALUES (1); CREATE TABLE gone (id int); INSERT INTO gone SELECT generate_series(1, 3);
+            CREATE TABLE emptied (id int); INSERT INTO emptied SELECT generate_series(1, 4)
+            """, user: "restorer", database: "shop")
+        func scans(_ table: String) async throws -> Int {
+            Int(
+                try await scene.server.sql(
+                    "SELECT seq_scan FROM pg_stat_user_tables WHERE relname = '\(table)'", database: "shop")) ?? 0
+        }
+        var policy = RestorePolicy()
+        policy.maximumErased = 1
+        var settings = scene.restoreSettings(policy)
+        settings.erasure =
+            "DELETE FROM people WHERE id = current_setting('serin.subject')::int; DROP TABLE IF EXISTS gone; TRUNCATE emptied"
+        let (before, work) = (try await scans("still"), settings)
+        let check = try await onOwnThread { _ throws(Failure) in try RestoreServer(work).erase(["7"], in: "shop") }
+        #expect(check.passed, "\(check)")
+        for words in ["public.people 10 to 9 rows", "public.gone 3 to 0 rows", "public.emptied 4 to 0 rows"] {
+            #expect(check.detail.contains(words), "\(check)")
+        }
+        #expect(!check.detail.contains("still"), "\(check)")
+        // The server tells it once the session has ended.
+        try await waitUntil("the numbers of the session") { try await scans("still") > before }
+        #expect(try await scans("still") == before + 1)
     }
 
     @Test func whatIsHalfMadeIsRefusedWithWhatRemovesIt() async throws {

@@ -10,8 +10,10 @@ import Testing
 /// Swaps that are hindered, on a real server.
 @Suite(.serialized) struct SwapTests {
     /// A shop with 20,000 orders, of which a restored backup stands beside it.
-    private func start(_ rows: Int = 100) async throws -> (BackupScene, RestoredDatabase) {
-        let scene = try await BackupScene.start(isEmpty: true)
+    private func start(
+        _ rows: Int = 100, server: [String: String] = [:]
+    ) async throws -> (BackupScene, RestoredDatabase) {
+        let scene = try await BackupScene.start(isEmpty: true, server: server)
         try await scene.server.sql(
             "CREATE TABLE t (id int PRIMARY KEY, note text); INSERT INTO t SELECT n, repeat('x', 200) FROM generate_series(1, \(rows)) n",
             user: "restorer", database: "shop")
@@ -121,7 +123,7 @@ import Testing
         #expect(missing?.hint?.contains("GRANT pg_signal_backend TO \"restorer\"") == true, "\(String(describing: missing))")
         #expect(colleague.isRunning)
         #expect(try await isOpen(scene))
-        let remarks = await RestorePreflight(settings, last: nil).look().first?.remarks
+        let remarks = await RestorePreflight(settings, last: nil).look().first { $0.name == "swap rights" }?.remarks
         #expect(remarks?.contains { $0.contains("pg_signal_backend") } == true)
         try await scene.server.sql("GRANT pg_signal_backend TO restorer")
 
@@ -175,6 +177,50 @@ import Testing
         subscriber.stop()
     }
 
+    @Test func aLogicalSlotIsNamedBeforeASwapAndStaysWithWhatIsReplaced() async throws {
+        let (scene, restored) = try await start(server: ["wal_level": "logical"])
+        defer { scene.end() }
+        let swap = scene.swap(scene.restoreSettings())
+        var permit = scene.permit(restored.backup)
+        try await scene.server.sql("CREATE ROLE feeder LOGIN REPLICATION")
+        // One of another database is in nobody's way.
+        for database in ["shop", "postgres"] {
+            try await scene.server.sql(
+                "SELECT pg_create_logical_replication_slot('feed_\(database)', 'pgoutput')", database: database)
+        }
+        let refused = await #expect(throws: Failure.self) { _ = try await swap.swap(restored, permit: permit) }
+        #expect(
+            refused?.kind == .denied && refused?.message.contains("(1 differences, and 0") == true,
+            "\(String(describing: refused))")
+        for words in [
+            "the replication slot feed_shop, which stays with what is replaced", "pg_drop_replication_slot('feed_shop')",
+        ] {
+            #expect(refused?.message.contains(words) == true, "\(String(describing: refused))")
+        }
+        #expect(try await isOpen(scene))
+        // Whoever reads it is ended like any client once it was agreed to.
+        permit.differences = 1
+        let reader = try ServerProcess(
+            "pg_recvlogical",
+            [
+                "--dbname=host=127.0.0.1 port=\(scene.server.port) user=feeder dbname=shop", "--slot=feed_shop", "--start",
+                "--file=-",
+                "--option=proto_version=1", "--option=publication_names=none", "--no-loop",
+            ], environment: ["PATH": "/usr/bin:/bin:/usr/lib/postgresql/15/bin"], log: scene.scratch.file("reader.log"))
+        defer { reader.stop() }
+        let slots = "SELECT slot_name, database, active FROM pg_replication_slots ORDER BY 1"
+        try await waitUntil("a reader: \(reader.logTail())") {
+            try await scene.server.sql(slots) == "feed_postgres|postgres|f\nfeed_shop|shop|t"
+        }
+        let outcome = try await swap.swap(restored, permit: permit)
+        #expect(
+            outcome.remarks.contains { $0.hasPrefix("agreed to be missing: the replication slot feed_shop") },
+            "\(outcome.remarks)")
+        #expect(try await scene.server.sql(slots) == "feed_postgres|postgres|f\nfeed_shop|\(outcome.replaced)|f")
+        // What is said to be done afterwards can be.
+        try await scene.server.sql("SELECT pg_drop_replication_slot('feed_shop')", database: outcome.replaced)
+    }
+
     @Test func whatARestoreNeedsIsLookedAtBefore() async throws {
         let (scene, restored) = try await start()
         defer { scene.end() }
@@ -183,15 +229,27 @@ import Testing
             await RestorePreflight(scene.restoreSettings(user: user), last: record).look()
         }
         let good = await look("restorer")
-        #expect(good.map(\.name) == ["restore rights", "restore roles", "restore extensions", "restore tool", "restore room"])
-        #expect(good.allSatisfy { $0.failure == nil && $0.remarks.isEmpty && !$0.isRequired }, "\(good)")
+        #expect(
+            good.map(\.name) == [
+                "restore rights", "swap rights", "restore roles", "restore extensions", "restore tool", "restore room",
+            ])
+        #expect(good.allSatisfy { $0.failure == nil && $0.remarks.isEmpty }, "\(good)")
+        // A restore beside the live database needs no right to it.
+        #expect(good.filter { !$0.isRequired }.map(\.name) == ["swap rights"])
         #expect(good.last?.detail.contains("needed here") == true)
         let keeper = await look("keeper")
         #expect(keeper.first?.failure?.hint?.contains("ALTER ROLE \"keeper\" CREATEDB") == true, "\(keeper)")
-        #expect(keeper.first?.failure?.hint?.contains("ALTER DATABASE \"shop\" OWNER TO \"keeper\"") == true)
-        #expect(await look("postgres").first?.failure?.message.contains("superuser") == true)
+        #expect(
+            keeper.first { $0.name == "swap rights" }?.failure?.hint?.contains(
+                "ALTER DATABASE \"shop\" OWNER TO \"keeper\"") == true)
+        // The very words with which a restore is refused.
+        let superuser = try #require(await look("postgres").first?.failure)
+        #expect(superuser.message.contains("superuser") && superuser.hint?.contains("restore: {url_env: NAME}") == true)
+        await #expect(throws: superuser) {
+            _ = try await scene.restore(record.id, try scene.source(), scene.restoreSettings(user: "postgres"))
+        }
         try await close(scene, ["shop"])
-        #expect(await look("restorer").first?.remarks.first?.contains("closed to connections") == true)
+        #expect(await look("restorer")[1].remarks.first?.contains("closed to connections") == true)
         // A dump of a newer server than the programs here.
         var newer = record
         newer.facts?.tool.version = "99.1"

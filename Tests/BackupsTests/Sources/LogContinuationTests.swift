@@ -24,6 +24,26 @@ import Testing
         #expect(begin(nil) == now - .hours(24))
     }
 
+    @Test func anExportOfAClockThatStoodAheadIsNotGoneOnFrom() throws {
+        // The second was made after the first, by a clock that was put back since.
+        var state = CatalogueState()
+        for (number, end) in [(1, now - .hours(30)), (2, now + .hours(10))] {
+            var events = try Sample.available(number, kind: .logs)
+            if case .stored(let copy, var facts) = events[1].change {
+                facts.server = SourceFacts(version: "15", consistentAt: end)
+                events[1] = Sample.event(number, at: events[1].at, .stored(copy, facts))
+            }
+            for event in events { try state.apply(event) }
+        }
+        func begin(at moment: Instant) -> Instant {
+            let next = LogContinuation(of: .logs, target: "checkout", in: state, at: moment)
+            return LogRowsSource.range(of: .hours(24), after: next, at: moment).lowerBound
+        }
+        #expect(begin(at: now) == now - .hours(31))
+        // Once the time has come that it named, it counts.
+        #expect(begin(at: now + .hours(40)) == now + .hours(9))
+    }
+
     /// A file of the log of which only the beginning is right.
     private func segment(_ number: UInt64, in folder: String) throws -> LogSegment {
         let size = LogSegment.usualSize

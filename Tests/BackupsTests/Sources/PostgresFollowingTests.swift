@@ -42,6 +42,24 @@ import Testing
         #expect(!short.passed)
         let text = try await fixture.produce(try source(.text))
         #expect(String(decoding: text.bytes, as: UTF8.self).hasSuffix("\tlate\n"))
+        #expect(product.server?.undated == 0 && product.server?.undatedWords == nil)
+        // Rows that no range of dates holds are in each export, and said.
+        try await cluster.primary.sql(
+            #"""
+            INSERT INTO "Log" VALUES (NULL, 'it''s \mine', 'no date'), ('infinity', 'it''s \mine', 'never'),
+            ('-infinity', 'it''s \mine', 'ever'), (NULL, 'other', 'not mine')
+            """#)
+        let undated = try await fixture.produce(json)
+        let examined = try await fixture.examine(json, undated.bytes, undated.product)
+        #expect(examined.passed && undated.product.rows?.total == 5, "\(examined.checks)")
+        #expect(undated.product.server?.undated == 3)
+        #expect(undated.product.server?.undatedWords?.hasPrefix("3 rows have no date") == true)
+        let dates = try String(decoding: undated.bytes, as: UTF8.self).split(separator: "\n").map { line in
+            try JSONValue(parsing: Array(line.utf8))["at"]
+        }
+        #expect(dates.first == .string("-infinity") && dates.suffix(2) == [.string("infinity"), .null], "\(dates)")
+        try await cluster.primary.sql(#"ALTER TABLE "Log" ALTER at TYPE date USING at::date"#)
+        #expect(try await fixture.produce(try source(.text)).product.server?.undated == 3)
         #expect(try await fixture.leftovers.isEmpty)
     }
 

@@ -1,4 +1,5 @@
 internal import SerinPrometheus
+internal import SerinTrials
 
 /// How fast Prometheus' answers are read.
 struct ParseBench {

@@ -1,4 +1,5 @@
 internal import SerinModel
+internal import SerinTrials
 
 /// Shares of right and wrong decisions on simulated traffic.
 struct QualityTable: Sendable {

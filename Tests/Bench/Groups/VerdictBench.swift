@@ -1,4 +1,5 @@
 internal import SerinModel
+internal import SerinTrials
 internal import SerinVerdicts
 
 /// What deciding costs.

@@ -1,3 +1,4 @@
+internal import SerinTrials
 internal import SerinVerdicts
 
 /// One row of the table: how often an equal canary is rolled back and how often worse ones are found within 30 minutes.

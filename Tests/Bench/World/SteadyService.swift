@@ -1,5 +1,6 @@
 internal import SerinModel
 internal import SerinPolicies
+internal import SerinTrials
 internal import SerinVerdicts
 
 /// A healthy service as telemetry shows it: one canary and four control instances, steady seeded traffic, 1 % errors, log-normal

@@ -71,7 +71,11 @@ public struct RegisterKeeper: Sendable {
                     text = try register.sealed(by: { authenticate($0) }).bytes()
                 } catch { throw Failure(.invalid, error.description) }
                 _ = try await place.destination.replace(try ObjectLayout.register(target), with: text)
-            } catch { unkept.append(Unkept(destination: place.name, failure: error)) }
+            } catch {
+                // Where nothing was stored yet nothing depends on it, and a folder with nothing in it is as it should be.
+                if error.kind == .transient, !state.knowsCopies(of: target, at: place.name) { continue }
+                unkept.append(Unkept(destination: place.name, failure: error))
+            }
         }
         return unkept
     }
@@ -108,6 +112,10 @@ public struct RegisterKeeper: Sendable {
         return recalled
     }
 
+    private func register(at place: BackupPlace) async throws(Failure) -> TargetRegister? {
+        try await Self.register(of: target, at: place, authenticate: authenticate, former: former)
+    }
+
     private func known() async throws(Failure) -> (CatalogueState, Set<BackupID>, [AuditNote]) {
         do throws(CatalogueStoreError) {
             return (
@@ -118,7 +126,12 @@ public struct RegisterKeeper: Sendable {
     }
 
     /// Nil where there is none.
-    private func register(at place: BackupPlace) async throws(Failure) -> TargetRegister? {
+    ///
+    /// - Throws: `invalid` when the one that is there is not believed.
+    static func register(
+        of target: String, at place: BackupPlace, authenticate: CatalogueSurvey.Authentication,
+        former: [CatalogueSurvey.Authentication]
+    ) async throws(Failure) -> TargetRegister? {
         let key = try ObjectLayout.register(target)
         guard let bytes = try await place.destination.read(key, limit: Self.limit) else { return nil }
         do throws(ManifestError) {
@@ -131,5 +144,12 @@ public struct RegisterKeeper: Sendable {
                     + "Serin that wrote it; where neither is to be had, read \(key), hold again what it holds "
                     + "(serin backup hold), and move it away: another one is written then")
         }
+    }
+}
+
+extension CatalogueState {
+    /// Whether backups of a target were ever stored at a destination.
+    fileprivate func knowsCopies(of target: String, at destination: String) -> Bool {
+        records.contains { $0.order.target == target && $0.copy(at: destination) != nil }
     }
 }

@@ -137,8 +137,8 @@ struct LocalFolder: BackupDestination {
                 hint: "the first backup makes it; if it was removed on purpose, make it and put any file into it")
         }
         throw Failure(
-            .transient, "the folder \(tree.root) is empty, where objects were stored: is its disk mounted?",
-            hint: "if it was emptied on purpose, put any file into it")
+            .transient, "the folder \(tree.root) is empty, so that nothing is concluded from what is not in it",
+            hint: "is its disk mounted? if it is meant to be empty, put any file into it")
     }
 
     private func lookUp(_ key: ObjectKey) async throws(Failure) -> StoredObject? {

@@ -27,9 +27,24 @@ struct ObjectStore: BackupDestination {
             }
             // A delete marker asked for by its version.
             if answer.status == 405 { return nil }
-            guard answer.failureClass(ofWrite: true) == nil else { throw refusal("HEAD", key, answer) }
+            guard answer.failureClass(ofWrite: true) == nil else {
+                throw refusal("HEAD", key, await reason(for: answer, key, version))
+            }
             return try object(key, answer)
         }
+    }
+
+    /// The answer to a look has no body, so what is behind a refusal is asked for once more by reading one byte. An answer that says no
+    /// more than the first does not take its place.
+    private func reason(for answer: HTTPResponse, _ key: ObjectKey, _ version: String?) async -> HTTPResponse {
+        // What passes is asked again anyway.
+        guard let kind = answer.failureClass(ofWrite: true), kind == .denied || kind == .invalid else { return answer }
+        do throws(Failure) {
+            let told = try await send(
+                "GET", key, query: versionQuery(version), headers: [HTTPHeader("Range", "bytes=0-0")],
+                download: Download(path: nil, limit: 1 << 20))
+            return told.status == answer.status ? told : answer
+        } catch { return answer }
     }
 
     /// Where there is no bucket every object is answered as missing, which says nothing about those that were stored.

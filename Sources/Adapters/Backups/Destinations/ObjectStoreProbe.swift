@@ -14,8 +14,9 @@ extension ObjectStore {
             let stored = try await replace(probe.key, with: probe.bytes)
             return try await get(probe.key, version: stored.version, to: nil, limit: 1 << 10).sha256 == digest ? stored : nil
         }
-        await probe.remove(stored, from: self)
         var facts = DestinationFacts(isWritable: true)
+        facts.remarks += try await encryptionRemarks(stored)
+        await probe.remove(stored, from: self)
         await versioning(&facts)
         if let found = await question("object-lock", none: "ObjectLockConfigurationNotFoundError", &facts) {
             facts.objectLock = found.map { $0["ObjectLockEnabled"]?.text == "Enabled" } ?? false
@@ -29,6 +30,23 @@ extension ObjectStore {
         }
         await publicAccess(&facts)
         return facts
+    }
+
+    /// What the store says of the encryption at rest that is asked for, where it is something else.
+    private func encryptionRemarks(_ stored: StoredObject) async throws(Failure) -> [String] {
+        guard !settings.encryption.isEmpty else { return [] }
+        let answer = try await environment.retries.run { _ throws(Failure) in
+            try await send("HEAD", stored.key, query: versionQuery(stored.version))
+        }
+        return settings.encryption.compactMap { asked in
+            let told = answer.header(asked.name) ?? ""
+            // A key is told by its full name, with its version at Google; what another name of it stands for, only the store knows.
+            let isKey = asked.name.hasSuffix("-key-id") || asked.name.hasSuffix("-key-name")
+            let isIt =
+                isKey ? told.contains(asked.value) || (asked.value.contains("alias/") && !told.isEmpty) : told == asked.value
+            return isIt
+                ? nil : "\(asked.name): \(asked.value) is asked for, and the store says \(told.isEmpty ? "nothing of it" : told)"
+        }
     }
 
     private func versioning(_ facts: inout DestinationFacts) async {

@@ -43,6 +43,8 @@ struct ObjectStoreSettings: Sendable {
     let objectLimit: Int64
     /// Storage class, encryption and tags, as headers of every upload.
     let headers: [HTTPHeader]
+    /// The encryption at rest that is asked for, as headers in which the store says what it did.
+    var encryption: [HTTPHeader] { headers.filter { $0.name.contains("-encryption") } }
 
     init(_ values: DriverValues, dialect: ObjectStoreDialect) throws(Failure) {
         self.dialect = dialect

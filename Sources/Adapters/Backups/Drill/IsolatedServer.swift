@@ -75,20 +75,31 @@ final class IsolatedServer: Sendable {
         _ = try PostgresClient(url(user: "postgres", database: "postgres"), environment).session(RestoreServer.purpose).rows(sql)
     }
 
-    /// Makes the role that rehearses, and the roles that a dump names; of its owners it is a member. Names come from the dump, so
-    /// they are made by a role that is no superuser and can run no program.
+    /// Makes the role that rehearses, and the roles that a dump names; of its owners it is a member.
+    ///
+    /// Names come from the dump. So they are given as texts by the role that rehearses, which may nothing, to a function of the server's
+    /// superuser that quotes them itself, makes roles without rights, and is gone before the dump is restored. No role may make roles then:
+    /// before Postgres 16 such a one gives itself the right to run programs.
     func makeRoles(owners: [String], grantees: [String]) throws(Failure) {
-        let (own, maker) = ("rehearsal", "rehearsal_roles")
-        try run("CREATE ROLE \(own) LOGIN CREATEDB")
-        try run("CREATE ROLE \(maker) LOGIN CREATEROLE")
-        let client = try PostgresClient(url(user: maker, database: "postgres"), environment)
-        let session = try client.session(RestoreServer.purpose)
+        let own = "rehearsal"
+        try run(
+            """
+            CREATE ROLE \(own) LOGIN CREATEDB;
+            CREATE FUNCTION public.make_role(name text, is_owner boolean) RETURNS void LANGUAGE plpgsql
+                SECURITY DEFINER SET search_path = pg_catalog AS $$
+            BEGIN
+                EXECUTE format('CREATE ROLE %I', name);
+                IF is_owner THEN EXECUTE format('GRANT %I TO \(own)', name); END IF;
+            END $$
+            """)
+        let session = try PostgresClient(url(user: own, database: "postgres"), environment).session(RestoreServer.purpose)
         // By bytes: spellings of one accent are names of two roles.
-        var made = Set(["postgres", own, maker].map { Array($0.utf8) })
+        var made = Set(["postgres", own].map { Array($0.utf8) })
         for role in owners + grantees where made.insert(Array(role.utf8)).inserted {
-            _ = try session.rows("CREATE ROLE \(sqlName(role))")
-            if owners.contains(where: { $0.isExactly(role) }) { _ = try session.rows("GRANT \(sqlName(role)) TO \(own)") }
+            let isOwner = owners.contains { $0.isExactly(role) }
+            _ = try session.rows("SELECT public.make_role(\(sqlText(role)), \(isOwner))")
         }
+        try run("DROP FUNCTION public.make_role")
     }
 
     /// Makes a database with those of some extensions that only a superuser makes, for a plain role to copy.

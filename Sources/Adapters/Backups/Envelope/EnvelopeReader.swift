@@ -83,7 +83,10 @@ public struct EnvelopeReader {
         throw EnvelopeFailure(
             .wrongKey, .invalid,
             "the object is encrypted to \(facts.keyIDs.joined(separator: ", ")); the keys at hand are "
-                + (given.isEmpty ? "none" : given.joined(separator: ", ")))
+                + (given.isEmpty ? "none" : given.joined(separator: ", ")),
+            hint: facts.wrappedKey == nil
+                ? "name the file of the passphrase that was used then under encryption.former_key_files in the plan"
+                : "give a recipient's key with --identity CERTIFICATE,KEY")
     }
 
     /// Reads the whole file and compares its length, SHA-256 and, for `enc1`, its MAC. Decrypts nothing; the chunks of `gcm1` are

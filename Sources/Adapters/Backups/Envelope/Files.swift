@@ -18,7 +18,9 @@ final class DurableFile {
         let mark = try crypto { () throws(CryptoError) in Hexadecimal.text(of: try randomBytes(6)) }
         partial = "\(folder)/.\(name).\(mark)\(EnvelopeWriter.partialSuffix)"
         self.path = path
-        guard access(path, F_OK) != 0 else { throw EnvelopeFailure("write", path, errno: EEXIST) }
+        // A link that leads nowhere has the name too.
+        var status = stat()
+        guard lstat(path, &status) != 0 else { throw EnvelopeFailure("write", path, errno: EEXIST) }
         descriptor = open(partial, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC | O_NOFOLLOW, 0o600)
         guard descriptor >= 0 else { throw EnvelopeFailure("write", partial, errno: errno) }
     }

@@ -70,6 +70,7 @@ extension CatalogueEvent.Change {
             )
         case .drilled(let result):
             (result.passed ? "info" : "error", "drilled", outcome(result.passed, result.checks), nil)
+        case .failed(.runWasInterrupted): ("warning", "interrupted", Failure.runWasInterrupted.message, nil)
         case .failed(let failure): ("error", "failed", failure.message, nil)
         case .quarantined(let destination, let failure):
             ("error", "quarantined", (destination.map { "at \($0): " } ?? "") + failure.message, nil)

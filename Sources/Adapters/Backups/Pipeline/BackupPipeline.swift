@@ -14,21 +14,25 @@ public struct BackupPipeline: Sendable {
     let holder: LeaseHolder
     let now: @Sendable () -> Instant
     let progress: @Sendable (JobProgress) -> Void
+    let warning: @Sendable (Failure) -> Void
 
     /// A pipeline.
     ///
     /// - Parameters:
     ///   - holder: This process, as leases name it.
     ///   - progress: Told how far a run is, from any thread.
+    ///   - warning: Told what the preflight of a run found that does not stop it, before it begins.
     public init(
         _ settings: PipelineSettings, catalogue: any CatalogueStore, holder: LeaseHolder, now: @escaping @Sendable () -> Instant,
-        progress: @escaping @Sendable (JobProgress) -> Void = { _ in }
+        progress: @escaping @Sendable (JobProgress) -> Void = { _ in },
+        warning: @escaping @Sendable (Failure) -> Void = { _ in }
     ) {
         self.settings = settings
         self.catalogue = catalogue
         self.holder = holder
         self.now = now
         self.progress = progress
+        self.warning = warning
     }
 
     /// Makes a backup.

@@ -56,6 +56,14 @@ public struct BackupRunFailure: Error, Sendable, Hashable, CustomStringConvertib
         }
     }
 
+    /// What the catalogue keeps of it.
+    var noted: Failure {
+        guard failure != .runWasInterrupted else { return failure }
+        var noted = failure
+        noted.message = "\(stage.rawValue): \(failure.message)"
+        return noted
+    }
+
     /// `dump: …`
     public var description: String { "\(stage.rawValue): \(failure)" }
 }

@@ -89,9 +89,26 @@ struct PipelinePreflight: Sendable {
                 PreflightFinding(
                     name, detail: "\(place.destination.name) can be written\(needs)", remarks: facts.remarks,
                     isRequired: place.isRequired, facts: facts))
+            await lookAtRegister(at: place, &findings)
         } catch {
             if !place.isRequired { findings.unusable[place.name] = error }
             findings.all.append(PreflightFinding(name, failure: error, isRequired: place.isRequired))
+        }
+    }
+
+    /// One that is not believed can be kept no more: what is held from now on would stand in the catalogue alone. That stops no backup.
+    private func lookAtRegister(at place: BackupPlace, _ findings: inout Findings) async {
+        // Without the key of the manifests none is believed, and that is said already.
+        guard key == nil else { return }
+        let seal = settings.seal
+        do throws(Failure) {
+            _ = try await RegisterKeeper.register(
+                of: "\(settings.target)", at: place, authenticate: seal.code, former: seal.former)
+        } catch {
+            // One that cannot be read now is tried again when it is written.
+            guard error.kind == .invalid else { return }
+            findings.all.append(
+                PreflightFinding("register \(place.name)", failure: error, isRequired: false))
         }
     }
 

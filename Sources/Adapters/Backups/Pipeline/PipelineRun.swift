@@ -53,8 +53,14 @@ struct PipelineRun: Sendable {
         let preflight: (findings: PipelinePreflight.Findings, probe: SourceProbe)
         meter.begin(BackupStage.preflight.rawValue)
         do throws(BackupRunFailure) { preflight = try await prepare() } catch {
-            throw await UnbegunBackup(draft.order, BackupRunFailure(error.stage, error.failure, backup: draft.order.id))
+            throw await UnbegunBackup(draft.order, failure(error.failure, at: error.stage, of: draft))
                 .record(in: pipeline.catalogue, under: lease)
+        }
+        for finding in preflight.findings.all {
+            if var failure = finding.failure {
+                failure.message = "\(finding.name): \(failure.message)"
+                pipeline.warning(failure)
+            }
         }
         let path = "\(settings.targetFolder)/\(draft.order.id).spool"
         defer { removeFile(path) }
@@ -62,9 +68,15 @@ struct PipelineRun: Sendable {
             try await append([event(draft, .begun(draft.order))])
             return try await make(&draft, preflight, path)
         } catch {
-            await abandon(draft, error)
-            throw BackupRunFailure(draft.stage, error, backup: draft.order.id)
+            let failure = failure(error, at: draft.stage, of: draft)
+            await abandon(draft, failure)
+            throw failure
         }
+    }
+
+    /// Of a run that was called off that is what is said: how its tools ended then tells nothing.
+    private func failure(_ failure: Failure, at stage: BackupStage, of draft: Draft) -> BackupRunFailure {
+        BackupRunFailure(stage, Task.isCancelled ? .runWasInterrupted : failure, backup: draft.order.id)
     }
 
     /// Removes what killed runs left behind, then looks at everything.
@@ -114,7 +126,7 @@ struct PipelineRun: Sendable {
                 + confirmed.map { event(draft, .confirmed(destination: $0.place.name, $0.evidence)) }, draft, state)
         // From here on the backup is available, and nothing may fail the run.
         draft.enter(.latest, meter)
-        var remarks = preflight.findings.remarks
+        var remarks = preflight.findings.remarks + (facts.server?.undatedWords.map { [$0] } ?? [])
         for (place, copy, _) in confirmed {
             // The backup is good without it; who reads the pointer finds the one before.
             do throws(Failure) { try await manifests.point(at: copy, draft.order, at: place) } catch {
@@ -195,11 +207,9 @@ struct PipelineRun: Sendable {
 
     /// Says that the run failed, and then removes what it began, as far as that can be done now. Objects of which the catalogue does not
     /// agree that they are of a failed run stay: it may have been told of them. The next run removes what is left of this one.
-    private func abandon(_ draft: Draft, _ failure: Failure) async {
-        var told = failure
-        told.message = "\(draft.stage.rawValue): \(failure.message)"
+    private func abandon(_ draft: Draft, _ failure: BackupRunFailure) async {
         do throws(Failure) {
-            do throws(Failure) { try await append([event(draft, .failed(told))]) } catch {
+            do throws(Failure) { try await append([event(draft, .failed(failure.noted))]) } catch {
                 // Who took the lease over may have closed it.
                 guard try await pipeline.state()[draft.order.id]?.state == .failed else { throw error }
             }

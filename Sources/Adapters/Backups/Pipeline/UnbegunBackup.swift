@@ -30,9 +30,7 @@ public struct UnbegunBackup: Sendable {
     ///
     /// - Returns: The failure as it is known there.
     public func record(in catalogue: any CatalogueStore, under lease: TargetLease? = nil) async -> BackupRunFailure {
-        var told = failure.failure
-        told.message = "\(failure.stage.rawValue): \(told.message)"
-        let changes: [CatalogueEvent.Change] = [.begun(order), .failed(told)]
+        let changes: [CatalogueEvent.Change] = [.begun(order), .failed(failure.noted)]
         do throws(CatalogueStoreError) {
             try await catalogue.append(
                 changes.map { CatalogueEvent(backup: order.id, at: order.createdAt, by: order.createdBy, $0) }, under: lease)

@@ -48,9 +48,11 @@ public struct BackupExport: Sendable {
     /// Writes a backup to a new file for this user alone.
     ///
     /// - Parameters:
+    ///   - file: An absolute path. Whether it can be written is looked at before anything is noted or read.
     ///   - destination: Whose copy; nil for the first one that may be read.
-    ///   - isStored: Whether the bytes are given as they are stored, for which no key is needed, with the manifest in a second file.
-    ///   - reason: What it is for; noted before anything is read.
+    ///   - isStored: Whether the bytes are given as they are stored, with the manifest in a second file. That decrypts nothing; what
+    ///     seals the manifests must be at hand.
+    ///   - reason: What it is for; noted before anything is read. What came of it is noted as well.
     public func write(
         _ id: BackupID, to file: String, destination: String? = nil, isStored: Bool, reason: String, by principal: Principal
     ) async throws(Failure) -> Exported {
@@ -60,32 +62,47 @@ public struct BackupExport: Sendable {
                 .denied, "backup \(id) is in the repository of \(record.facts?.tool.name ?? ""), and only its receipt is stored",
                 hint: "serin backup restore PLAN \(id) --into FOLDER")
         }
-        for path in files(file, isStored) where access(path, F_OK) == 0 {
-            throw Failure(.conflict, "cannot write \(path): there is such a file already")
+        try await onOwnThread { _ throws(Failure) in
+            try ExportPlace(file, isStored: isStored).check(for: record, workFolder: workFolder)
         }
-        let note = AuditNote(
-            at: reading.now(), by: principal, topic: Self.topic, target: record.order.target, backup: id,
-            text: "exported\(isStored ? " as it is stored" : "") to \(file): \(reason)")
-        do throws(CatalogueStoreError) { try await reading.catalogue.note(note) } catch { throw error.failure }
-        try makePrivateFolder(reading.pipeline.workFolder)
-        return try await reading.holding([id], as: file, for: .hours(24), by: principal) { () throws(Failure) in
-            isStored ? try await writeStored(record, destination, file) : try await writePlain(record, destination, file)
+        let kind = isStored ? " as it is stored" : ""
+        try await note(record, "asked for an export\(kind) to \(file), because: \(reason)", by: principal)
+        try makePrivateFolder(workFolder)
+        let done: Exported
+        do throws(Failure) {
+            done = try await reading.holding([id], as: file, for: .hours(24), by: principal) { () throws(Failure) in
+                isStored ? try await writeStored(record, destination, file) : try await writePlain(record, destination, file)
+            }
+        } catch {
+            // Without it the log still says that it was asked for.
+            try? await note(record, "not exported\(kind) to \(file): \(error.message)", by: principal)
+            throw error
         }
+        try await note(
+            record, "exported\(kind) to \(file): \(done.bytes) bytes with SHA-256 \(done.sha256)", by: principal)
+        return done
     }
 
-    private func files(_ file: String, _ isStored: Bool) -> [String] { isStored ? [file, file + Manifest.keySuffix] : [file] }
+    private var workFolder: String { reading.pipeline.workFolder }
+
+    private func note(_ record: BackupRecord, _ text: String, by principal: Principal) async throws(Failure) {
+        let note = AuditNote(
+            at: reading.now(), by: principal, topic: Self.topic, target: record.order.target, backup: record.id, text: text)
+        do throws(CatalogueStoreError) { try await reading.catalogue.note(note) } catch { throw error.failure }
+    }
 
     private func writePlain(_ record: BackupRecord, _ destination: String?, _ file: String) async throws(Failure) -> Exported {
         let meter = ProgressMeter(progress)
-        let fetched = try await reading.fetch(record, destination, into: reading.pipeline.workFolder, meter)
+        let fetched = try await reading.fetch(record, destination, into: workFolder, meter)
         let envelope = fetched.facts.envelope
         meter.begin("write", total: Int64(envelope.plainBytes))
         let identities = reading.identities
-        try await onOwnThread { _ throws(Failure) in
+        try await onOwnThread { stop throws(Failure) in
             do throws(EnvelopeFailure) {
                 let output = try DurableFile(file)
                 var done: Int64 = 0
                 try fetched.read(identities) { (bytes) throws(Failure) in
+                    guard !stop.isRaised else { throw Self.interrupted }
                     do throws(EnvelopeFailure) { try output.write(bytes) } catch { throw error.failure }
                     done += Int64(bytes.count)
                     meter.note(done)
@@ -102,12 +119,7 @@ public struct BackupExport: Sendable {
         let meter = ProgressMeter(progress)
         let pipeline = reading.pipeline
         let (copy, place) = try record.copy(destination, of: pipeline.places)
-        meter.begin("fetch", total: record.size)
-        let fetched = try await FetchedCopy(record, copy, at: place, in: pipeline.workFolder)
-        let envelope = fetched.facts.envelope
-        guard fetched.evidence.size == Int64(envelope.storedBytes), fetched.evidence.sha256 == envelope.storedSHA256 else {
-            throw Failure(.invalid, "\(copy.reference) is not what was stored", hint: "serin backup verify PLAN \(record.id)")
-        }
+        // The manifest first, as it is small and may not be believed.
         guard let key = Manifest.key(beside: copy.key),
             let manifest = try await place.destination.read(key, limit: ManifestStore.limit)
         else {
@@ -115,22 +127,43 @@ public struct BackupExport: Sendable {
                 .invalid, "there is no manifest beside \(copy.reference)", hint: "serin backup verify PLAN \(record.id)")
         }
         let said: Manifest
-        do throws(ManifestError) { said = try pipeline.seal.read(manifest) } catch { throw Failure(.invalid, error.description) }
+        do throws(ManifestError) { said = try pipeline.seal.read(manifest) } catch {
+            throw Failure(
+                .invalid, error.description, hint: error.isForeign ? Self.formerSeals : nil)
+        }
         guard said.order == record.order else {
             throw Failure(.invalid, "the manifest beside \(copy.reference) is that of another backup")
         }
+        meter.begin("fetch", total: record.size)
+        let fetched = try await FetchedCopy(record, copy, at: place, in: workFolder)
+        let envelope = fetched.facts.envelope
+        guard fetched.evidence.size == Int64(envelope.storedBytes), fetched.evidence.sha256 == envelope.storedSHA256 else {
+            throw Failure(.invalid, "\(copy.reference) is not what was stored", hint: "serin backup verify PLAN \(record.id)")
+        }
         let manifestFile = file + Manifest.keySuffix
-        try await onOwnThread { _ throws(Failure) in
+        try await onOwnThread { stop throws(Failure) in
             do throws(EnvelopeFailure) {
                 let (output, beside) = (try DurableFile(file), try DurableFile(manifestFile))
                 try manifest.span.withUnsafeBytes { (raw) throws(EnvelopeFailure) in try beside.write(raw) }
-                try InputFile(fetched.path).read { (bytes) throws(EnvelopeFailure) in try output.write(bytes) }
+                try InputFile(fetched.path).read { (bytes) throws(EnvelopeFailure) in
+                    guard !stop.isRaised else { throw EnvelopeFailure(stream: Self.interrupted) }
+                    try output.write(bytes)
+                }
                 try beside.commit()
-                try output.commit()
+                do throws(EnvelopeFailure) { try output.commit() } catch {
+                    unlink(manifestFile)
+                    throw error
+                }
             } catch { throw error.failure }
         }
         return Exported(
             backup: record.id, destination: place.name, files: [file, manifestFile], bytes: Int64(envelope.storedBytes),
             sha256: envelope.storedSHA256)
     }
+
+    private static let interrupted = Failure(.transient, "the export was interrupted")
+
+    private static let formerSeals =
+        "name the file of the passphrase that was used then under encryption.former_key_files in the plan; a former manifest.key "
+        + "belongs in its old place"
 }

@@ -107,6 +107,7 @@ public struct BackupRestore: Sendable {
         let mark = String("\(id)".filter { $0 != "-" }.suffix(8))
         let (keepsOwners, isRehearsal) = (settings.keepsOwners && tables.isEmpty, settings.isRehearsal)
         let name = try await onOwnThread { _ throws(Failure) in
+            try server.refusePower()
             if keepsOwners { try server.checkRoles(record.facts?.server) }
             if tables.isEmpty { try server.checkPrerequisites(record.facts?.server) }
             let name = try server.freeName(beside: "restore", mark)

@@ -45,7 +45,7 @@ public struct FolderRestore: Sendable {
         let record = try await reading.record(id)
         var folder: RestorePlace?
         if case .folder(let path) = place { folder = try RestorePlace(path) }
-        let name = folder?.path ?? "restore.url"
+        let name = folder?.path ?? "the plan's server"
         let restored = try await reading.holding([id], as: name, for: settings.policy.deadline, by: principal) {
             () throws(Failure) in try await perform(record, source, destination, folder?.path)
         }

@@ -4,7 +4,8 @@ internal import SerinModel
 internal import SerinPolicies
 internal import SerinProcesses
 
-/// Looks whether a dump could be restored and swapped in, and does neither. None of its findings stands in the way of a backup.
+/// Looks whether a dump could be restored and swapped in, and does neither. What is required is what a restore beside the live database
+/// would be refused for; none of it stands in the way of a backup.
 public struct RestorePreflight: Sendable {
     private let settings: RestoreSettings
     private let last: BackupRecord?
@@ -24,55 +25,65 @@ public struct RestorePreflight: Sendable {
             return try await onOwnThread { (stop) throws(Failure) in
                 [
                     finding("restore rights") { () throws(Failure) in try copy.rights() },
+                    finding("swap rights", isRequired: false) { () throws(Failure) in try copy.swapRights() },
                     finding("restore roles") { () throws(Failure) in try copy.roles() },
                     finding("restore extensions") { () throws(Failure) in try copy.prerequisites() },
                     finding("restore tool") { () throws(Failure) in (try copy.tool(stop), []) },
                     finding("restore room") { () throws(Failure) in (try copy.room(), []) },
                 ]
             }
-        } catch { return [PreflightFinding("restore", failure: error, isRequired: false)] }
+        } catch { return [PreflightFinding("restore", failure: error)] }
     }
 
-    /// Whether the role can make a database, owns the live one, and may end the sessions of others.
+    /// Whether the role is none as which nothing is restored, and can make a database.
     private func rights() throws(Failure) -> (detail: String, remarks: [String]) {
+        let server = try RestoreServer(settings)
+        try server.refusePower()
+        let row = try server.maintenance.rows(
+            "SELECT rolname, rolcreatedb FROM pg_roles WHERE rolname = current_user"
+        ).first
+        guard let row, row.count == 2, let role = row[0] else {
+            throw Failure(.invalid, "the role cannot be asked for its rights")
+        }
+        guard row[1] == "t" else {
+            throw Failure(
+                .denied, "the role \(role) could not restore \(server.live): it may make no databases",
+                hint: "as a superuser: ALTER ROLE \(sqlName(role)) CREATEDB; or \(RestoreServer.otherRole(for: server.live))")
+        }
+        return ("\(role) may create databases", [])
+    }
+
+    /// Whether the role owns the live database, and may end the sessions of others.
+    private func swapRights() throws(Failure) -> (detail: String, remarks: [String]) {
         let server = try RestoreServer(settings)
         let row = try server.maintenance.rows(
             """
-            SELECT r.rolname, r.rolsuper, r.rolcreatedb, pg_has_role('pg_signal_backend'::name, 'USAGE'),
-                pg_has_role(d.datdba, 'USAGE'), d.datallowconn
+            SELECT r.rolname, pg_has_role('pg_signal_backend'::name, 'USAGE'), pg_has_role(d.datdba, 'USAGE'), d.datallowconn
             FROM pg_roles r LEFT JOIN pg_database d ON d.datname = \(sqlText(server.live)) WHERE r.rolname = current_user
             """
         ).first
-        guard let row, row.count == 6, let role = row[0] else {
+        guard let row, row.count == 4, let role = row[0] else {
             throw Failure(.invalid, "the role cannot be asked for its rights")
         }
         let name = sqlName(role)
-        if row[1] == "t", !settings.allowsSuperuser {
+        let isThere = row[3] != nil
+        guard !isThere || row[2] == "t" else {
             throw Failure(
-                .denied, "the role \(role) is a superuser, as which a dump may do anything",
-                hint: "restore.url_env: a role with CREATEDB that owns \(server.live)")
-        }
-        var missing: [String] = []
-        if row[1] != "t" {
-            if row[2] != "t" { missing.append("ALTER ROLE \(name) CREATEDB") }
-            if row[4] == "f" { missing.append("ALTER DATABASE \(sqlName(server.live)) OWNER TO \(name)") }
-        }
-        guard missing.isEmpty else {
-            throw Failure(
-                .denied, "the role \(role) could not restore \(server.live) and swap it in",
-                hint: "as a superuser: " + missing.joined(separator: "; ") + "; or name another role with restore.url_env")
+                .denied, "the role \(role) could not swap \(server.live): it does not own it",
+                hint: "as a superuser: ALTER DATABASE \(sqlName(server.live)) OWNER TO \(name); or "
+                    + RestoreServer.otherRole(for: server.live))
         }
         var remarks: [String] = []
-        if row[1] != "t", row[3] != "t" {
+        if row[1] != "t" {
             remarks.append("a swap needs GRANT pg_signal_backend TO \(name) to end the sessions of other roles")
         }
-        if row[4] == nil { remarks.append("there is no database \(server.live) yet") }
-        if row[5] == "f" {
+        if !isThere { remarks.append("there is no database \(server.live) yet") }
+        if row[3] == "f" {
             remarks.append(
                 "\(server.live) is closed to connections, as a swap that was killed leaves it: run the swap again, or "
                     + "ALTER DATABASE \(sqlName(server.live)) ALLOW_CONNECTIONS true")
         }
-        return ("\(role) may create databases", remarks)
+        return (isThere ? "\(role) may rename \(server.live)" : "nothing is there to be replaced", remarks)
     }
 
     /// Whether the server has the roles that the last dump names, and the role that restores can give objects to their owners.
@@ -99,6 +110,7 @@ public struct RestorePreflight: Sendable {
         do throws(Failure) {
             try await onOwnThread { _ throws(Failure) in
                 let server = try RestoreServer(settings)
+                try server.refusePower()
                 if settings.keepsOwners { try server.checkRoles(record.facts?.server) }
                 try server.checkPrerequisites(record.facts?.server)
             }
@@ -139,10 +151,10 @@ public struct RestorePreflight: Sendable {
 
 /// What came of one look.
 private func finding(
-    _ name: String, _ look: () throws(Failure) -> (detail: String, remarks: [String])
+    _ name: String, isRequired: Bool = true, _ look: () throws(Failure) -> (detail: String, remarks: [String])
 ) -> PreflightFinding {
     do throws(Failure) {
         let found = try look()
-        return PreflightFinding(name, detail: found.detail, remarks: found.remarks, isRequired: false)
-    } catch { return PreflightFinding(name, failure: error, isRequired: false) }
+        return PreflightFinding(name, detail: found.detail, remarks: found.remarks, isRequired: isRequired)
+    } catch { return PreflightFinding(name, failure: error, isRequired: isRequired) }
 }

@@ -42,9 +42,17 @@ struct RestoreReading: Sendable {
         _ record: BackupRecord, _ destination: String?, into scratch: String, _ meter: ProgressMeter
     ) async throws(Failure) -> FetchedCopy {
         let (copy, place) = try record.copy(destination, of: pipeline.places)
+        let identities = identities
+        if let envelope = record.facts?.envelope {
+            // A key that does not open it is said before everything is fetched.
+            try await onOwnThread { _ throws(Failure) in
+                do throws(EnvelopeFailure) { _ = try EnvelopeReader(envelope, identities: identities) } catch {
+                    throw error.failure
+                }
+            }
+        }
         meter.begin("fetch", total: record.size)
         let fetched = try await FetchedCopy(record, copy, at: place, in: scratch)
-        let identities = identities
         try await onOwnThread { _ throws(Failure) in
             do throws(EnvelopeFailure) { try fetched.authenticate(identities) } catch { throw error.failure }
         }

@@ -4,6 +4,29 @@ internal import SerinModel
 
 /// The roles that a dump names, at the server that it is restored to. These block their thread.
 extension RestoreServer {
+    /// - Throws: `denied` when the role that restores has power over the server, or is a member of one that has: a dump may do whatever the
+    ///   role may that restores it. Before Postgres 16 who may make roles can give itself the right to run programs, and since then it can
+    ///   still make one that logs in.
+    func refusePower() throws(Failure) {
+        let rows = try maintenance.rows(
+            """
+            SELECT current_user, rolname, rolname = current_user, rolsuper, rolcreaterole FROM pg_roles
+            WHERE pg_has_role(oid, 'MEMBER') AND (rolsuper OR rolcreaterole
+                OR rolname IN ('pg_execute_server_program', 'pg_read_server_files', 'pg_write_server_files'))
+            ORDER BY rolname <> current_user, rolname
+            """)
+        guard let first = rows.first, first.count == 5, let me = first[0], let role = first[1] else { return }
+        let power =
+            if first[3] == "t" { "a superuser" } else if first[4] == "t" { "one that may make roles (CREATEROLE)" } else {
+                "one that has the server's files or programs"
+            }
+        throw Failure(
+            .denied,
+            "the role \(me) that restores is " + (first[2] == "t" ? power : "a member of \(role), \(power)")
+                + ": a dump may do whatever that one may",
+            hint: "\(RestoreServer.otherRole(for: live)) and has no more rights over the server")
+    }
+
     /// - Throws: `denied` when the server lacks roles, or the role that restores cannot give objects to their owners: then the dump
     ///   cannot be restored as it is, and it is said before anything is made.
     func checkRoles(_ facts: SourceFacts?) throws(Failure) {
@@ -15,7 +38,7 @@ extension RestoreServer {
         let set = session.version >= 160_000 ? " AND pg_has_role(oid, 'SET')" : ""
         let known = try session.rows(
             """
-            SELECT rolname, pg_has_role(oid, 'USAGE')\(set), rolsuper, current_user FROM pg_roles
+            SELECT rolname, pg_has_role(oid, 'USAGE')\(set), rolsuper OR rolcreaterole, current_user FROM pg_roles
             WHERE rolname IN (\(named.map { sqlText($0) }.joined(separator: ", "))) ORDER BY 1
             """)
         let missing = named.filter { name in !known.contains { $0.first == name } }
@@ -27,15 +50,16 @@ extension RestoreServer {
         }
         let strange = known.filter { row in row.count == 4 && row[1] != "t" && owners.contains { $0 == row[0] } }
         guard let me = strange.first?.last ?? nil else { return }
-        let (superusers, others) = (strange.filter { $0[2] == "t" }, strange.filter { $0[2] != "t" })
+        // Who restores may be no member of those that have power over the server.
+        let (mighty, others) = (strange.filter { $0[2] == "t" }, strange.filter { $0[2] != "t" })
         func names(_ rows: [[String?]]) -> [String] { rows.compactMap { $0.first ?? nil } }
         var hints: [String] = []
         if !others.isEmpty {
             hints.append("as a superuser: GRANT \(names(others).map(sqlName).joined(separator: ", ")) TO \(sqlName(me))")
         }
-        if !superusers.isEmpty {
+        if !mighty.isEmpty {
             hints.append(
-                "give what belongs to \(names(superusers).joined(separator: ", ")) to another role before the next backup")
+                "give what belongs to \(names(mighty).joined(separator: ", ")) to another role before the next backup")
         }
         throw Failure(
             .denied, "the role \(me) cannot give objects to their owners: \(names(strange).joined(separator: ", "))",

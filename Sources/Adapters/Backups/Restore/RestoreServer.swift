@@ -107,14 +107,14 @@ struct RestoreServer: Sendable {
 
     var maintenance: Connection { get throws(Failure) { try session(settings.maintenanceDatabase) } }
 
+    /// What the plan names another role by.
+    static func otherRole(for live: String) -> String {
+        "name another role in the plan, as restore: {url_env: NAME}: one with CREATEDB that owns \(live)"
+    }
+
     /// Makes an empty database with the encoding and locale of the live one, where that exists.
     func make(_ name: String) throws(Failure) {
         let session = try maintenance
-        if try session.value("SELECT rolsuper FROM pg_roles WHERE rolname = current_user") == "t", !settings.allowsSuperuser {
-            throw Failure(
-                .denied, "the role that restores to \(client.name) is a superuser, as which a dump may do anything",
-                hint: "give the restore a role with CREATEDB that owns the database, or allow a superuser")
-        }
         let like = try session.rows(
             """
             SELECT pg_encoding_to_char(encoding), datcollate, datctype FROM pg_database WHERE datname = \(sqlText(live))
@@ -209,20 +209,36 @@ struct RestoreServer: Sendable {
             detail: "\(subjects.count) subjects were erased again: \(losses.isEmpty ? "no table had a row of them" : changes)")
     }
 
-    /// What the transaction that is open on a session has done to each table so far.
+    /// What the transaction that is open on a session has done to each table so far. Somebody waits meanwhile, so only those are counted
+    /// again that it has written to or made anew, as TRUNCATE does.
     private static func losses(
         since before: RowManifest, _ session: Connection, _ patience: Duration
     ) throws(Failure) -> [Erasure.Loss] {
         _ = try session.rows("SET LOCAL search_path = pg_catalog")
-        let after = try PostgresInventory(session, patience: patience).rows()
-        let written = try session.rows("SELECT schemaname, relname, n_tup_upd FROM pg_stat_xact_user_tables WHERE n_tup_upd > 0")
-        return before.tables.compactMap { table in
-            let changed = written.first { $0.count == 3 && $0[0] == table.schema && $0[1] == table.table }?[2].flatMap {
-                Int64($0)
+        let written = "SELECT relid FROM pg_stat_xact_user_tables WHERE n_tup_ins + n_tup_upd + n_tup_del > 0"
+        let isTold = try session.value("SHOW track_counts") == "on"
+        let touched = try PostgresInventory(session, patience: patience).rows(
+            isTold ? "(c.oid IN (\(written)) OR age(c.xmin) <= 0)" : "true")
+        func key(_ schema: String, _ table: String) -> [UInt8] { Array(schema.utf8) + [0] + Array(table.utf8) }
+        var after: [[UInt8]: Int64] = [:]
+        for table in touched.tables { after[key(table.schema, table.table)] = table.count }
+        func keys(_ sql: String) throws(Failure) -> [[UInt8]: Int64] {
+            var found: [[UInt8]: Int64] = [:]
+            for row in try session.rows(sql) {
+                if row.count == 3, let schema = row[0], let table = row[1] {
+                    found[key(schema, table)] = row[2].flatMap { Int64($0) }
+                }
             }
+            return found
+        }
+        let changed = try keys("SELECT schemaname, relname, n_tup_upd FROM pg_stat_xact_user_tables WHERE n_tup_upd > 0")
+        let present = try keys(
+            "SELECT n.nspname, c.relname, 0 FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace WHERE c.relkind = 'r'")
+        return before.tables.compactMap { table in
+            let key = key(table.schema, table.table)
             let loss = Erasure.Loss(
-                table: "\(table.schema).\(table.table)", before: table.count, after: after[table.schema, table.table] ?? 0,
-                changed: changed ?? 0)
+                table: "\(table.schema).\(table.table)", before: table.count,
+                after: after[key] ?? (present[key] == nil ? 0 : table.count), changed: changed[key] ?? 0)
             return loss.before == loss.after && loss.changed == 0 ? nil : loss
         }
     }

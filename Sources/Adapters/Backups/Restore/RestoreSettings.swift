@@ -23,8 +23,6 @@ public struct RestoreSettings: Sendable {
     public var scratch: String
     /// Folders in which tools are looked for before `PATH`.
     public var toolFolders: [String]
-    /// Whether the role may be a superuser. A dump that is restored by one may do anything to the server.
-    public var allowsSuperuser: Bool
     /// Whether objects keep their owners and grants.
     public var keepsOwners: Bool
     /// How many workers restore a dump of the form `directory`.
@@ -35,7 +33,7 @@ public struct RestoreSettings: Sendable {
     /// Settings.
     public init(
         url: String, maintenanceDatabase: String = "postgres", policy: RestorePolicy = RestorePolicy(), integrity: String? = nil,
-        scratch: String, toolFolders: [String] = [], allowsSuperuser: Bool = false, keepsOwners: Bool = true, jobs: Int = 1,
+        scratch: String, toolFolders: [String] = [], keepsOwners: Bool = true, jobs: Int = 1,
         probe: Probe? = nil
     ) {
         self.url = url
@@ -44,7 +42,6 @@ public struct RestoreSettings: Sendable {
         self.integrity = integrity
         self.scratch = scratch
         self.toolFolders = toolFolders
-        self.allowsSuperuser = allowsSuperuser
         self.keepsOwners = keepsOwners
         self.jobs = jobs
         self.probe = probe

@@ -107,6 +107,7 @@ public struct TableMerge: Sendable {
         let result: Result<(plan: Plan, merged: Merged?), Failure>
         do throws(Failure) {
             try server.dropMerges(session)
+            try refuseForeignSchema(name, session)
             let columns = try columns(session, try server.session(name), table, in: name)
             let asked = "SELECT pg_table_size(\(sqlText(table.pattern))::regclass)"
             let size = try server.session(name).value(asked).flatMap { Int64($0) } ?? .max
@@ -142,6 +143,23 @@ public struct TableMerge: Sendable {
             try? server.dropMerges(server.session(server.live), from: name)
         }
         return try result.get()
+    }
+
+    /// - Throws: `conflict` when the live database has a schema of the name that a merge makes, which is not its to drop.
+    private static func refuseForeignSchema(_ name: String, _ session: Connection) throws(Failure) {
+        let found = try session.rows(
+            """
+            SELECT pg_get_userbyid(nspowner), coalesce(obj_description(oid, 'pg_namespace') = \(sqlText(mark)), false)
+            FROM pg_namespace WHERE nspname = \(sqlText(name))
+            """
+        ).first
+        guard let found, found.count == 2, let owner = found[0] else { return }
+        throw Failure(
+            .conflict,
+            "the live database has a schema \(name) already, which belongs to \(owner); the merge would make one of that name",
+            hint: found[1] == "t"
+                ? "another role's merge that was killed left it: as \(owner), DROP SCHEMA \(sqlName(name)) CASCADE"
+                : "no merge made it, so it is left alone: ALTER SCHEMA \(sqlName(name)) RENAME TO another name, and merge again")
     }
 
     private typealias Columns = (all: [String], key: [String], leftOut: [String])

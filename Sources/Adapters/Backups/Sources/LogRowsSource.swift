@@ -49,12 +49,18 @@ public struct LogRowsSource: BackupSource {
 
     private var table: String { source.table.split(separator: ".").map { sqlName(String($0)) }.joined(separator: ".") }
 
+    /// Rows that are in no range of dates, and so come with every export.
+    private var undated: String {
+        let column = sqlName(source.dateColumn)
+        return "(\(column) IS NULL OR \(column) IN ('infinity', '-infinity'))"
+    }
+
     /// The rows' condition. Names and values are quoted here, for the script has no parameters.
     private var condition: String {
         let column = sqlName(source.dateColumn)
         var text =
-            "\(column) >= \(sqlText(range.lowerBound.postgresText)) "
-            + "AND \(column) < \(sqlText(range.upperBound.postgresText))"
+            "(\(column) >= \(sqlText(range.lowerBound.postgresText)) "
+            + "AND \(column) < \(sqlText(range.upperBound.postgresText)) OR \(undated))"
         if let name = source.projectColumn, let project {
             text += " AND \(sqlName(name)) = \(sqlText(project))"
         }
@@ -78,10 +84,12 @@ public struct LogRowsSource: BackupSource {
             SET TimeZone = 'UTC';
             SET lock_timeout = '30s';
             BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY;
-            SELECT count(*) AS serin_rows FROM \(table) WHERE \(condition) \\gset
+            SELECT count(*) AS serin_rows, count(*) FILTER (WHERE \(undated)) AS serin_undated
+            FROM \(table) WHERE \(condition) \\gset
             \(copy);
             COMMIT;
             \\warn serin-rows :serin_rows
+            \\warn serin-undated :serin_undated
 
             """
     }
@@ -123,7 +131,10 @@ public struct LogRowsSource: BackupSource {
             try sink(piece)
         }
         let said = stream.end?.diagnostics ?? ""
-        let counted = said.firstRange(of: "serin-rows ").flatMap { Int64(said[$0.upperBound...].prefix { $0.isNumber }) }
+        func count(_ word: String) -> Int64? {
+            said.firstRange(of: word).flatMap { Int64(said[$0.upperBound...].prefix { $0.isNumber }) }
+        }
+        let counted = count("serin-rows ")
         guard let counted, counted == lines else {
             throw Failure(.transient, "\(name): \(lines) lines came of \(counted.map { "\($0)" } ?? "an unknown number of") rows")
         }
@@ -133,6 +144,7 @@ public struct LogRowsSource: BackupSource {
         ])
         var facts = SourceFacts(version: "\(version / 10_000).\(version % 10_000)")
         facts.consistentAt = range.upperBound
+        facts.undated = count("serin-undated ")
         let evidence = ToolEvidence(
             command: [tool.path] + arguments, end: "exit 0", bytes: Int64(stream.bytes), diagnostics: said)
         return SourceProduct(

@@ -13,14 +13,15 @@ extension InboundHook {
         let context = MessageContext(
             message: message, identity: name, isUnique: false, reply: .machine)
         var wanted: [ServiceName: (verb: ChannelCommand.Verb, reason: String)] = [:]
-        var isUnclear = false
+        var strangers: Set<String> = []
         func want(_ verb: ChannelCommand.Verb, _ service: ServiceName, _ reason: String) {
             if wanted[service] == nil || (verb == .halt && wanted[service]?.verb != .halt) { wanted[service] = (verb, reason) }
         }
         for alert in alerts where alert["status"]?.text == "firing" {
             guard let verb = verb(ofAlert: alert["labels"]) else { continue }
             guard let service = alertService(alert["labels"]) else {
-                isUnclear = true
+                strangers.insert(
+                    alert.at(pointer: "/labels/service")?.text.map { "'\(visible($0, lines: false).prefix(40))'" } ?? "none")
                 continue
             }
             want(verb, service, alertReason(alert))
@@ -29,20 +30,22 @@ extension InboundHook {
         if isCut {
             let common = [value["groupLabels"], value["commonLabels"]].compactMap { $0 }.compactMap { alertService($0) }
             let reached = Set(common.isEmpty ? alerts.compactMap { alertService($0["labels"]) } + services.values : common)
-            if reached.isEmpty { isUnclear = true }
+            if reached.isEmpty { strangers.insert("none") }
             for service in reached { want(.halt, service, "a group of alerts was cut, and may have lost one that halts") }
         }
+        let unclear =
+            strangers.isEmpty
+            ? nil : "an alert that halts names no known service (\(strangers.sorted().prefix(5).joined(separator: ", ")))"
         guard !wanted.isEmpty else {
-            return isUnclear
-                ? .unclear("an alert that halts names no known service", HookAnswer(status: 422))
-                : .ignored("no firing alert asks for anything", context.reply.answer("nothing to do"))
+            return unclear.map { .unclear($0, context.reply.unclear($0)) }
+                ?? .ignored("no firing alert asks for anything", context.reply.answer("nothing to do"))
         }
         return .commands(
             wanted.sorted { $0.key < $1.key }.map { service, order in
                 var command = command(order.verb, .service(service), reason: order.reason, context)
                 command.replay.message += "/\(service)"
                 return command
-            })
+            }, unclear: unclear)
     }
 
     /// A machine may stop a release, and may not let it go on.

@@ -45,6 +45,8 @@ public struct ChannelCommand: Sendable, Hashable {
     public var by: Principal
     /// The person whom configuration finds behind the identity; nil: nobody known.
     public var person: String?
+    /// What the person's words may do.
+    public var roles: Set<Role>
     /// Why, in the sender's words; may be empty. Without control characters, at most 500 characters.
     public var reason: String
     /// What makes n deliveries of the message one.
@@ -55,7 +57,7 @@ public struct ChannelCommand: Sendable, Hashable {
     public var reply: ReplyForm
 
     /// Why the verb may not be carried out for this sender; nil when it may.
-    public var refusal: String? { verb.refusal(isPerson: person != nil, isReplayProof: isReplayProof) }
+    public var refusal: String? { verb.refusal(of: person.map { _ in roles }, isReplayProof: isReplayProof) }
 }
 
 extension ChannelCommand.Verb {
@@ -69,25 +71,34 @@ extension ChannelCommand.Verb {
 
     /// The grades of the verbs. A forged halt delays a release; a forged promotion harms users. So halt and hold are taken from
     /// any authenticated channel, and what lets a release go on only from a known person by a signature that cannot be replayed.
-    func refusal(isPerson: Bool, isReplayProof: Bool) -> String? {
-        switch self {
-        case .halt, .hold, .status: nil
-        case .resume, .promote, .approve:
-            if !isReplayProof {
+    ///
+    /// - Parameter roles: What the known person's words may do; nil where the person is not known.
+    func refusal(of roles: Set<Role>?, isReplayProof: Bool) -> String? {
+        guard !needed.isEmpty else { return nil }
+        guard isReplayProof else {
+            return
                 "'\(rawValue)' is not taken from this channel: its messages carry no signed time. Use the command line or the page"
-            } else if !isPerson {
-                "'\(rawValue)' is taken from known people alone, and this identity belongs to none"
-            } else {
-                nil
-            }
+        }
+        guard let roles else { return "'\(rawValue)' is taken from known people alone, and this identity belongs to none" }
+        guard needed.isDisjoint(with: roles.flatMap(\.included)) else { return nil }
+        return "'\(rawValue)' needs the role \(needed.map(\.rawValue).sorted().joined(separator: " or "))"
+    }
+
+    /// The roles of which one is needed, as over the API; none for what only makes a release safer.
+    private var needed: Set<Role> {
+        switch self {
+        case .halt, .hold, .status: []
+        case .resume, .promote: [.releaser, .approver]
+        case .approve: [.approver]
         }
     }
 }
 
 /// What a verified message turned out to be.
 public enum HookReading: Sendable, Hashable {
-    /// It asks for this; one command for each service of a group of alerts, never none.
-    case commands([ChannelCommand])
+    /// It asks for this; one command for each service of a group of alerts, never none. What else the group asks for and is not clear
+    /// is said in words.
+    case commands([ChannelCommand], unclear: String? = nil)
     /// The sender tries the connection; answer so.
     case handshake(HookAnswer)
     /// Nothing for Serin: why, for the log, and the answer.

@@ -43,7 +43,7 @@ extension InboundHook {
         guard let verb = ChannelCommand.Verb(rawValue: word) else {
             let words = "did nothing: '\(word.prefix(40))' is no verb; one of these is expected: "
             let known = ChannelCommand.Verb.allCases.map(\.rawValue).joined(separator: ", ")
-            return .unclear("no verb", rejected(words + known))
+            return .unclear("no verb", ReplyForm.machine.unclear(words + known))
         }
         // Without a signed time the same words may rightly come twice.
         let context = MessageContext(message: message, identity: name, isUnique: message.isReplayProof, reply: .machine)
@@ -55,12 +55,6 @@ extension InboundHook {
             return .unclear(why, answer)
         }
         return reading
-    }
-
-    private func rejected(_ words: String) -> HookAnswer {
-        var answer = ReplyForm.machine.answer(words)
-        answer.status = 422
-        return answer
     }
 
     private func isCommand(_ text: String) -> Bool { text == "/serin" || text.hasPrefix("/serin ") }

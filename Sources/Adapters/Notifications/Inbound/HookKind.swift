@@ -38,6 +38,15 @@ public enum HookKind: String, Sendable, Hashable, CaseIterable {
         }
     }
 
+    /// Whether its sender is a program of one's own whose people see a status that says no. A forge or PagerDuty would only stop
+    /// sending.
+    var looksAtStatus: Bool {
+        switch self {
+        case .alertmanager, .grafana, .standard, .hmac: true
+        case .slack, .telegram, .discord, .teams, .mattermost, .pagerduty, .github, .gitlab: false
+        }
+    }
+
     /// Whether the sender itself vouches for the person it names.
     var namesPeople: Bool {
         switch self {

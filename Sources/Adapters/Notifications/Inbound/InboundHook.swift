@@ -14,6 +14,8 @@ public struct InboundHook: Sendable {
     public var services: [String: ServiceName] = [:]
     /// The person behind an identity in the channel (`T1/U2` at Slack, a number elsewhere). Two channels may lead to one person.
     public var people: [String: String] = [:]
+    /// What each person's words may do; of whom it says nothing, they let releases go on and agree to them.
+    public var roles: [String: Set<Role>] = [:]
     /// The person who alone holds the secret, for senders that vouch for nobody.
     public var owner: String?
     /// The chats, guilds, teams or projects that are listened to; empty: all, and none where strangers reach the sender.

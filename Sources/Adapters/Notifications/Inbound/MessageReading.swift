@@ -74,9 +74,11 @@ extension InboundHook {
         _ verb: ChannelCommand.Verb, _ target: ChannelCommand.Target, reason: String, _ context: MessageContext
     ) -> ChannelCommand {
         let identity = context.identity
+        let person = kind.namesPeople ? people[identity] : owner
         return ChannelCommand(
             verb: verb, target: target, by: Principal(channel: kind.rawValue, identity: identity),
-            person: kind.namesPeople ? people[identity] : owner, reason: String(visible(reason, lines: false).prefix(500)),
+            person: person, roles: person.map { roles[$0] ?? [.releaser, .approver] } ?? [],
+            reason: String(visible(reason, lines: false).prefix(500)),
             replay: ReplayKey(
                 hook: name, message: context.identifier ?? context.message.fingerprint,
                 keptFor: context.isUnique ? .hours(24 * 30) : .minutes(10)),

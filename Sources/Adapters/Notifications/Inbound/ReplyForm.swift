@@ -73,6 +73,13 @@ public enum ReplyForm: Sendable, Hashable {
         }
     }
 
+    /// The answer to what names nothing that is known: a program looks at the status (422).
+    func unclear(_ words: String) -> HookAnswer {
+        var answer = answer(words)
+        if case .machine = self { answer.status = 422 }
+        return answer
+    }
+
     /// How to send words after the answer; nil where the channel has no way.
     public func later(_ words: String) -> Later? {
         switch self {

@@ -32,13 +32,13 @@ public struct TelegramPolling: Sendable {
     ///
     /// - Parameter report: Told what came of each update, and what an exchange failed with.
     public func run(
-        perform: HookReception.Action, report: @Sendable (Result<HookReception.Receipt, Failure>) -> Void
+        orders: any HookOrders, report: @Sendable (Result<HookReception.Receipt, Failure>) -> Void
     ) async {
         var next: Int64?
         var failures = 0
         while !Task.isCancelled {
             do throws(Failure) {
-                next = try await poll(from: next, perform: perform, report: report)
+                next = try await poll(from: next, orders: orders, report: report)
                 failures = 0
             } catch {
                 if Task.isCancelled { return }
@@ -52,7 +52,7 @@ public struct TelegramPolling: Sendable {
 
     /// Asks once and deals with what came; returns the number to ask from next.
     func poll(
-        from next: Int64?, perform: HookReception.Action, report: @Sendable (Result<HookReception.Receipt, Failure>) -> Void
+        from next: Int64?, orders: any HookOrders, report: @Sendable (Result<HookReception.Receipt, Failure>) -> Void
     ) async throws(Failure) -> Int64? {
         var parameters: [JSONValue.Member] = [
             .init("timeout", .integer(patience)),
@@ -64,13 +64,15 @@ public struct TelegramPolling: Sendable {
             result = try await bot.call(
                 "getUpdates", .sortedObject(parameters), transport, timeout: .seconds(patience + 10))
         } catch { throw error.failure }
+        // Everything before was confirmed by asking. After a week without any, numbers begin anew and may be smaller.
+        guard result.items?.isEmpty == false else { return nil }
         var next = next
         for update in result.items ?? [] {
             guard let number = update["update_id"]?.integer else { continue }
             let request = HookRequest(headers: [], body: update.canonicalBytes)
             // It came over a connection that this side opened, to a name that its certificate proves.
             let message = VerifiedMessage(request: request, isReplayProof: false, fingerprint: "update:\(number)")
-            let receipt = await reception.receive(message, by: hook, at: clock.now(), perform: perform)
+            let receipt = await reception.receive(message, by: hook, at: clock.now(), orders: orders)
             report(.success(receipt))
             if receipt.result == "unavailable" {
                 throw Failure(.transient, "update \(number) of telegram could not be dealt with: \(receipt.detail)")

@@ -37,6 +37,16 @@ extension InboundHook {
         }
     }
 
+    /// What a stranger is told at an address where there is no hook: the same as where there is one.
+    ///
+    /// - Parameter kind: The kind of hook that the address names.
+    public static func answer(toStranger request: HookRequest, kind: String, at now: Instant) -> HookAnswer {
+        let hook = InboundHook(name: "", kind: HookKind(rawValue: kind) ?? .hmac, secrets: [])
+        do throws(HookRefusal) { _ = try hook.verify(request, at: now) } catch { return error.answer }
+        // No secret fits where there is none.
+        return HookRefusal(.signature, "").answer
+    }
+
     // MARK: Kinds
 
     /// `v0=` and HMAC-SHA-256 of `v0:time:body` (Slack, "Verifying requests from Slack").

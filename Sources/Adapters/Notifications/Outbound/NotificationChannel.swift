@@ -41,6 +41,8 @@ struct JSONExchange {
     var body: JSONValue?
     /// What must not be seen, wherever the service repeats it.
     var secrets: [Secret] = []
+    /// What is done with it, for messages.
+    var deed = "notify"
 
     /// Performs it. Fails as the transport does, without the address.
     func answer(_ transport: Transport) async throws(Failure) -> HTTPResponse {
@@ -67,7 +69,7 @@ struct JSONExchange {
         let said = words ?? String(decoding: answer.body.prefix(1000), as: UTF8.self)
         let shown = hidden(String(visible(said, lines: false).prefix(200)))
         return Failure(
-            kind, "cannot notify \(name): \(answer.status)\(shown.isEmpty ? "" : " \(shown)")", hint: hint,
+            kind, "cannot \(deed) \(name): \(answer.status)\(shown.isEmpty ? "" : " \(shown)")", hint: hint,
             retryAfter: retryAfter ?? answer.retryAfter)
     }
 

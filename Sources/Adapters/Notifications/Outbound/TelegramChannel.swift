@@ -65,7 +65,8 @@ struct TelegramCalls: Sendable {
     func call(
         _ method: String, _ parameters: JSONValue, _ transport: Transport, timeout: Duration = exchangeTimeout
     ) async throws(Refusal) -> JSONValue {
-        let exchange = JSONExchange(name: "telegram", url: "", secrets: [token])
+        let exchange = JSONExchange(
+            name: "telegram", url: "", secrets: [token], deed: method == "getUpdates" ? "ask" : "notify")
         var request = HTTPRequest(
             method: "POST", url: "\(api)/bot\(token.revealed)/\(method)",
             headers: [HTTPHeader("Content-Type", "application/json")],

@@ -19,6 +19,9 @@ public struct PlannedRevision: Sendable, Hashable, Codable {
     /// The digest of what was judged as its way back; nil where nobody can read it.
     public var downDigest: String?
 
+    /// What its way back writes over with what was saved, whoever wrote it since: `amount of orders`; nil when nothing.
+    public var overwritten: String?
+
     /// A revision.
     public init(
         id: RevisionID, name: String = "", kind: MigrationClass, phase: MigrationPhase = .expand, hasDown: Bool = true,

@@ -107,8 +107,8 @@ public struct DaemonSettings: Sendable, Hashable {
     public var routes: [Route] = []
     /// The files of the backup plans that it carries out.
     public var backups: [String] = []
-    /// The most connections at once to one address.
-    public var connections = 1024
+    /// The most connections at once to one address that is listened at.
+    public var connections = 512
     /// How the log is written; nil: as the command line says.
     public var log: LogFormat?
 

@@ -20,6 +20,8 @@ public struct IdentityPolicy: Sendable, Hashable {
         public var name: String
         /// The identities.
         public var identities: [Principal]
+        /// What their words in a chat may do; nil: nothing was said of it.
+        public var roles: Set<Role>?
     }
 
     /// What is given to whoever meets a rule.

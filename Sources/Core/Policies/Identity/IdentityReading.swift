@@ -39,7 +39,9 @@ private struct IdentityBuilder {
         for entry in root.map("people") {
             guard case .section(let section) = entry.value else { continue }
             let identities = texts(section.list("is")).compactMap { identity($0, section.mark(of: "is")) }
-            policy.people.append(.init(name: entry.key, identities: identities))
+            policy.people.append(
+                .init(
+                    name: entry.key, identities: identities, roles: section.isGiven("roles") ? Set(roles(section)) : nil))
         }
         for entry in root.map("issuers") {
             if case .section(let section) = entry.value, let issuer = issuer(entry.key, section) { policy.issuers.append(issuer) }

@@ -15,7 +15,11 @@ let identityFields = [
                 Section(fields: [
                     Field(
                         "is", .list(.scalar(.text), least: 1), .required,
-                        "the identities by which they come: uid:1000, github:octocat, slack:T1/U2, mtls:CN=anna")
+                        "the identities by which they come: uid:1000, github:octocat, slack:T1/U2, mtls:CN=anna"),
+                    Field(
+                        "roles", .list(.scalar(.word(Role.allCases.map(\.rawValue))), least: 1),
+                        .derived("releaser and approver"),
+                        "what they may do by words in a chat; anyone halts and holds"),
                 ])), least: 1), .optional,
         "people, each by one name whatever way they come by: nobody approves alone what they started"),
     Field(

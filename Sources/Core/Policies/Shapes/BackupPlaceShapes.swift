@@ -93,8 +93,13 @@ private let logsShape = connection(
     "the connection string",
     [
         Field("table", .backup(.table), .required, "the table"),
-        Field("date_column", .backup(.identifier), .fallback("created_at"), "the column that holds each row's time"),
-        Field("project_column", .backup(.identifier), .optional, "the column that names the project"),
+        Field(
+            "date_column", .backup(.identifier), .fallback("created_at"),
+            "the column that holds each row's time; rows without one, or with an infinite one, come with every export, which says how many"
+        ),
+        Field(
+            "project_column", .backup(.identifier), .optional,
+            "the column that names the project; rows of others, and of none, stay out"),
         Field(
             "format", .word(LogsSource.Format.allCases.map(\.rawValue)), .fallback("json"),
             "one JSON object or one line of text a row"),

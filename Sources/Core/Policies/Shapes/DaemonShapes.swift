@@ -25,7 +25,10 @@ func daemonShape(hooks: [HookSchema], channels: [DriverSchema]) -> Section {
             "limits",
             .section(
                 Section(fields: [
-                    Field("connections", .integer(16...10_000), .fallback("1024"), "the most connections at once to one address")
+                    Field(
+                        "connections", .integer(16...10_000), .fallback("512"),
+                        "the most connections at once to each address that is listened at: three quarters of them from one client's address, "
+                            + "five eighths for answers that stay open")
                 ])), .optional, "what is accepted from outside"),
         Field(
             "log", .word(DaemonSettings.LogFormat.allCases.map(\.rawValue)), .derived("text, or what --log-format says"),

@@ -38,6 +38,10 @@ let migrationShape: Section = {
                 "takes the schema back to $SERIN_REVISION and brings data from the backup $SERIN_BACKUP, the way $SERIN_RESTORE says: "
                     + "salvage (of the tables $SERIN_TABLES), pointInTime or swap"),
             Field(
+                "restore_way", .word(MigrationPolicy.RestoreWay.allCases.map(\.rawValue)), .optional,
+                "which way data comes back where there are several, as the plan of the way back shows them with what each loses; without "
+                    + "it the one that loses least; point_in_time is there where the rollout's backup is a physical one"),
+            Field(
                 "contract", .section(contractShape), .optional,
                 "asked by serin migrate up --contract before it takes away what the previous version used; with it, serin migrate up "
                     + "ends before the first such revision"),

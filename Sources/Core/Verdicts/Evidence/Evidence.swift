@@ -140,7 +140,8 @@ public struct Evidence: Sendable, Hashable {
             PollRows($0, query: $1, table: table, instanceLabel: plan.instanceLabel)
         }
         var seconds = lastReading.map { (reading.evaluatedAt - $0).seconds }
-        if let step = seconds, step > max(3 * plan.poll.seconds, 2 * stale.seconds) { seconds = nil }
+        // Polls that come quickly may be held up for seconds by a slow balancer; what they read then is still evidence.
+        if let step = seconds, step > max(3 * plan.poll.seconds, 2 * stale.seconds, 15) { seconds = nil }
         return PollContext(
             at: reading.evaluatedAt, seconds: seconds, answers: answers, down: down, restarted: restarted, stale: stale)
     }

@@ -59,6 +59,9 @@ public struct EvidencePlan: Sendable, Hashable, Codable {
     /// value become conditions; the others are grouped by, together with the instance.
     public var telemetryQueries: [SeriesQuery] { QueryTable(self).queries }
 
+    /// Which of these queries each signal reads.
+    public var reads: [SignalReads] { QueryTable(self).uses }
+
     /// The signal's share of the family's risk, or a security signal's own.
     func alpha(of signal: EvidenceSignal) -> Double {
         if signal.isSecurity { return securityAlpha }
@@ -81,15 +84,17 @@ public struct EvidencePlan: Sendable, Hashable, Codable {
     }
 }
 
+/// The queries that one signal reads, by their places.
+public struct SignalReads: Sendable, Hashable {
+    /// The query of events; nil where exposure and events are one series (rate, latency, gauge).
+    public var events: Int?
+    /// The query of exposure, or the only one.
+    public var main: Int
+}
+
 /// The queries of a plan and which of them each signal reads.
 struct QueryTable: Sendable, Hashable {
-    /// The queries of one signal.
-    struct Use: Sendable, Hashable {
-        /// The query of events; nil where exposure and events are one series (rate, latency, gauge).
-        var events: Int?
-        /// The query of exposure, or the only one.
-        var main: Int
-    }
+    typealias Use = SignalReads
 
     /// Each shape once.
     var queries: [SeriesQuery] = []

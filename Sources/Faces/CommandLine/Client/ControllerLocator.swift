@@ -26,16 +26,19 @@ struct ControllerLocator: Sendable {
     /// The controller in charge of a rollout or service; nil when nobody answers.
     func controller(for name: String) throws(OperationError) -> RemoteController? {
         guard let socket = sockets(for: name).first(where: UnixSocket.answers) else {
-            for socket in sockets(for: name) {
-                guard let owner = UnixSocket.deniedBy(socket) else { continue }
-                throw .refused(
-                    Refusal(
-                        "you may not ask the controller of '\(name)': \(socket) is closed to you and belongs to uid:\(owner)",
-                        hint: "ask as that user, or start the controller with --socket-group GROUP"))
-            }
+            for socket in sockets(for: name) { try refuseClosed(socket, "the controller of '\(name)'") }
             return nil
         }
         return RemoteController(transport: try transport(), socket: socket, timeout: timeout)
+    }
+
+    /// Refuses to take for silent whom this user may not ask.
+    private func refuseClosed(_ socket: String, _ whom: String) throws(OperationError) {
+        guard let owner = UnixSocket.deniedBy(socket) else { return }
+        throw .refused(
+            Refusal(
+                "you may not ask \(whom): \(socket) is closed to you and belongs to \(userName(owner))",
+                hint: "ask as that user, or start the controller with --socket-group GROUP"))
     }
 
     /// The services that have a folder. Who may ask the daemon but not read the state folder is told of none.
@@ -84,7 +87,10 @@ struct ControllerLocator: Sendable {
 
     /// The daemon; nil when it does not answer.
     func daemon() throws(OperationError) -> RemoteController? {
-        guard UnixSocket.answers(at: state.daemonSocket) else { return nil }
+        guard UnixSocket.answers(at: state.daemonSocket) else {
+            try refuseClosed(state.daemonSocket, "the daemon")
+            return nil
+        }
         return RemoteController(transport: try transport(), socket: state.daemonSocket, timeout: timeout)
     }
 
@@ -92,7 +98,7 @@ struct ControllerLocator: Sendable {
     func approvalDesk() throws(OperationError) -> RemoteController? {
         let path = SQLiteCatalogue.path(under: state.path)
         guard access(path, R_OK | W_OK) != 0, errno == EACCES else { return nil }
-        if let daemon = try daemon() { return daemon }
+        if UnixSocket.answers(at: state.daemonSocket), let daemon = try daemon() { return daemon }
         throw .refused(
             Refusal(
                 "the catalogue \(path) is closed to you, and no daemon answers you at \(state.daemonSocket)",

@@ -5,6 +5,7 @@ internal import SerinController
 internal import SerinIdentity
 internal import SerinLocks
 internal import SerinModel
+internal import SerinPolicies
 internal import SerinPorts
 internal import SerinRollouts
 
@@ -29,8 +30,21 @@ final class ConfigurationKeeper: Sendable {
         /// What the files change that nobody agreed to.
         var unapproved: ConfigurationChange?
         var people = People.none
+        var policies = Policies.unreadable
+        /// The set that a proposed policy would lead to, with the plan of the proposal.
+        var proposed: (plan: String, set: ConfigurationSet)?
         var hands: Hands?
         var isBusy = false
+    }
+
+    /// By which policies rollouts may start.
+    private enum Policies: Sendable {
+        /// By any: nobody has to agree.
+        case all
+        /// By these, each by its service and the hash of its lines.
+        case agreed([String: String])
+        /// By none: two people are known, and what they agreed to cannot be read.
+        case unreadable
     }
 
     private let session: Session
@@ -42,7 +56,8 @@ final class ConfigurationKeeper: Sendable {
         self.store = store
     }
 
-    /// Opens what was decided so far. Where that cannot be read the files are used as they are, and that is said.
+    /// Opens what was decided so far. Where that cannot be read the files are used as they are, nothing starts where two people are
+    /// known by them, and that is said.
     static func opened(_ session: Session) async -> ConfigurationKeeper {
         var store: (any AccessStore)?
         var complaint: String?
@@ -84,14 +99,18 @@ final class ConfigurationKeeper: Sendable {
 
     /// The set to use where the files say this.
     func choose(_ found: ConfigurationSet) async -> ConfigurationSet {
-        guard let store else { return found }
+        guard let store else {
+            standing.withLock { $0.policies = found.asksTwo ? .unreadable : .all }
+            return found
+        }
         do {
             guard let present = try await store.state().configuration, present.set.asksTwo else {
-                if found.asksTwo { try await adopt(found, store) }
+                if found.asksTwo { try await adopt(found, store) } else { know(policiesOf: found) }
                 settle(nil, nil)
                 return found
             }
-            let change = Self.change(from: present, to: found)
+            know(policiesOf: present.set)
+            let change = Self.change(from: present, to: found.with(policies: present.set.policies))
             guard !change.isNothing else {
                 settle(nil, nil)
                 return found
@@ -108,6 +127,9 @@ final class ConfigurationKeeper: Sendable {
         } catch {
             let words = "what was agreed to cannot be read: \(error)"
             if settle(words, nil) { session.complain(words) }
+            standing.withLock { standing in
+                if case .unreadable = standing.policies, !found.asksTwo { standing.policies = .all }
+            }
             return found
         }
     }
@@ -128,6 +150,53 @@ final class ConfigurationKeeper: Sendable {
             set: set, change: change, proposedBy: proposedBy, by: principal, at: session.now)
         let signature = try SigningKey(of: session.state).signature(over: statement)
         try await store.append(AccessLine(at: statement.at, by: principal, .configurationSet(statement, signature)))
+        know(policiesOf: set)
+    }
+
+    // MARK: Policies
+
+    private func know(policiesOf set: ConfigurationSet) {
+        let known = set.policies.map { ($0.path, Self.hash(of: $0)) }
+        standing.withLock { standing in
+            standing.policies = set.asksTwo ? .agreed(Dictionary(known, uniquingKeysWith: { first, _ in first })) : .all
+        }
+    }
+
+    private static func hash(of policy: ConfigurationSet.File) -> String {
+        ConfigurationLines(ConfigurationSet(files: [policy], flags: [], asksTwo: false)).hash
+    }
+
+    /// Refuses a start by a policy that no second person has agreed to, where two are known.
+    func permit(_ service: ServiceName, _ text: String) throws(OperationError) {
+        let name = service.description
+        let words: String
+        switch standing.withLock({ $0.policies }) {
+        case .all: return
+        case .unreadable:
+            throw .unavailable("which policy of '\(name)' two people agreed to cannot be read, and nothing starts before it can")
+        case .agreed(let agreed):
+            guard agreed[name] != Self.hash(of: .init(.policy, path: name, text: text)) else { return }
+            words =
+                agreed[name] == nil
+                ? "nobody agreed to a policy of '\(name)' yet" : "the policy of '\(name)' is not the one agreed to"
+        }
+        throw .refused(
+            Refusal(
+                words + ", and two people are known by name",
+                hint: "serin config propose --policy FILE, then another person: serin config approve"))
+    }
+
+    private func proposePolicy(_ source: PolicySource, _ reason: String, _ principal: Principal) async throws {
+        let (store, _) = try opened()
+        let present = try present(try await store.state())
+        let service = try session.assembly.readPolicy(source).policy.service.description
+        let set = present.set.replacing(.init(.policy, path: service, text: source.text))
+        let change = Self.change(from: present, to: set)
+        guard !change.isNothing else {
+            throw OperationError.refused(Refusal("the policy of '\(service)' says what was agreed to"))
+        }
+        try await propose(change, reason, principal, store)
+        standing.withLock { $0.proposed = (change.plan, set) }
     }
 
     private static func change(from present: ConfigurationStatement, to found: ConfigurationSet) -> ConfigurationChange {
@@ -168,13 +237,19 @@ final class ConfigurationKeeper: Sendable {
         let present = try present(try await store.state())
         let found = try hands.read()
         try hands.check(found)
-        let change = Self.change(from: present, to: found)
+        let change = Self.change(from: present, to: found.with(policies: present.set.policies))
         guard !change.isNothing else {
             throw OperationError.refused(
                 Refusal("the files say what is in force", hint: "change them on the controller's host first"))
         }
-        try await store.append(AccessLine(at: session.now, by: principal, .configurationProposed(change, reason: reason)))
+        try await propose(change, reason, principal, store)
         settle(standing.withLock { $0.complaint }, change)
+    }
+
+    private func propose(
+        _ change: ConfigurationChange, _ reason: String, _ principal: Principal, _ store: any AccessStore
+    ) async throws(Failure) {
+        try await store.append(AccessLine(at: session.now, by: principal, .configurationProposed(change, reason: reason)))
         let words =
             "\(principal) proposes a change of what is critical\(reason.isEmpty ? "" : ": \(reason)"); another person agrees within "
             + "\(AccessState.proposalLife): serin config approve --plan \(change.plan.prefix(12))"
@@ -207,16 +282,23 @@ final class ConfigurationKeeper: Sendable {
                 Refusal(
                     "\(principal) proposed the change and cannot be the one to agree to it", hint: "ask another person to agree"))
         }
-        let found = try hands.read()
+        let proposed = standing.withLock { $0.proposed }
+        let isPolicy = proposed?.plan == proposal.change.plan
+        let read = try isPolicy ? nil : hands.read()
+        let found = read?.with(policies: present.set.policies) ?? proposed?.set ?? present.set
         guard Self.change(from: present, to: found) == proposal.change else {
             throw OperationError.refused(
-                Refusal("the files were changed since \(proposal.by) proposed them", hint: "serin config propose"))
+                Refusal(
+                    "the files were changed, or the daemon started anew, since \(proposal.by) proposed this",
+                    hint: "serin config propose"))
         }
-        try hands.check(found)
+        if let read { try hands.check(read) }
         // Durable first: a start after a crash right here finds what was agreed to.
         try await record(found, proposal.change, proposedBy: proposal.by, by: principal, store)
-        settle(nil, nil)
-        try await hands.use(found)
+        if let read {
+            settle(nil, nil)
+            try await hands.use(read)
+        }
         let words = "\(principal) agreed to the change of the configuration that \(proposal.by) proposed; it is in force"
         session.note(words)
         await tell(.info, "the configuration was changed", words, proposal.change)
@@ -282,6 +364,14 @@ extension ConfigurationKeeper: ConfigurationDesk {
 
     func propose(reason: String, by principal: Principal) async throws(OperationError) -> JSONValue {
         try await answering { try await alone { try await propose(reason, principal) } }
+    }
+
+    func propose(
+        policy text: String, file: String, reason: String, by principal: Principal
+    ) async throws(OperationError) -> JSONValue {
+        try await answering {
+            try await alone { try await proposePolicy(PolicySource(file: file, text: text), reason, principal) }
+        }
     }
 
     func approve(plan: String?, by principal: Principal) async throws(OperationError) -> JSONValue {

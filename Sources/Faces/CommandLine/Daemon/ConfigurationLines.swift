@@ -15,30 +15,56 @@ struct ConfigurationLines: Sendable, Hashable {
     init(_ set: ConfigurationSet) {
         all = set.flags.map { "command line: \($0)" }
         for file in set.files {
-            let name = file.kind == .plan ? "plan \(file.path)" : file.kind.rawValue
-            // Which file it is decides as well: another one may be another's to write.
-            all.append("\(name) is read from \(file.path)")
+            let isNamed = file.kind == .plan || file.kind == .policy
+            let name = isNamed ? "\(file.kind.rawValue) \(file.path)" : file.kind.rawValue
+            // Which file it is decides as well: another one may be another's to write. Policies come with rollouts, from anywhere.
+            if file.kind != .policy { all.append("\(name) is read from \(file.path)") }
             guard let node = readYAML(Array(file.text.utf8), file: file.path).node else {
                 all.append("\(name): \(file.text)")
                 continue
             }
             add(node, name + " ", isRoot: file.kind == .configuration)
         }
-        all.sort()
+        // By bytes, here as in a comparison: two spellings of one character can name two files.
+        all.sort { $0.utf8.lexicographicallyPrecedes($1.utf8) }
     }
 
     private mutating func add(_ node: MarkedNode, _ path: String, isRoot: Bool = false) {
         switch node {
-        case .scalar(let text, _, _): all.append("\(path): \(text)")
+        case .scalar(let text, _, _): all.append("\(path): \(Self.escaped(text))")
         case .sequence(let items, _):
             if items.isEmpty { all.append("\(path): []") }
             for (index, item) in items.enumerated() { add(item, "\(path)[\(index)]") }
         case .mapping(let pairs, _):
             if pairs.isEmpty { all.append("\(path): {}") }
             for pair in pairs where !isRoot || !Self.harmless.contains(pair.key) {
-                add(pair.value, path.hasSuffix(" ") ? path + pair.key : "\(path).\(pair.key)")
+                let key = Self.name(pair.key)
+                add(pair.value, path.hasSuffix(" ") ? path + key : "\(path).\(key)")
             }
         }
+    }
+
+    /// A value on one line, so that none can be taken for several.
+    private static func escaped(_ text: String) -> String {
+        // By scalars: a carriage return and a line feed are one character.
+        text.unicodeScalars.map { scalar in
+            switch scalar {
+            case "\\": "\\\\"
+            case "\"": "\\\""
+            case "\r": "\\r"
+            case "\n": "\\n"
+            default: String(scalar)
+            }
+        }.joined()
+    }
+
+    /// A key, in quotation marks where it could be taken for several.
+    private static func name(_ key: String) -> String {
+        let isPlain = key.utf8.allSatisfy { byte in
+            (0x30...0x39).contains(byte) || (0x41...0x5A).contains(byte) || (0x61...0x7A).contains(byte) || byte == 0x2D
+                || byte == 0x5F
+        }
+        return isPlain && !key.isEmpty ? key : "\"\(escaped(key))\""
     }
 
     /// SHA-256 of all, lower-case hexadecimal.
@@ -50,27 +76,36 @@ struct ConfigurationLines: Sendable, Hashable {
 
     /// What changes from these lines to others. `before` is the hash by which those in force were recorded.
     func change(to others: ConfigurationLines, before: String) -> ConfigurationChange {
-        let (old, new) = (Set(all), Set(others.all))
+        let (old, new) = (Set(all.map { Array($0.utf8) }), Set(others.all.map { Array($0.utf8) }))
         let after = others.hash
         return ConfigurationChange(
             before: before, after: after, plan: Self.hash([before, after]),
-            removed: all.filter { !new.contains($0) }.map(Self.shown),
-            added: others.all.filter { !old.contains($0) }.map(Self.shown))
+            removed: all.filter { !new.contains(Array($0.utf8)) }.map(Self.shown),
+            added: others.all.filter { !old.contains(Array($0.utf8)) }.map(Self.shown))
     }
 
-    /// A line without the credentials of an address: `https://[redacted]@host/…`.
+    /// A line without the credentials of its addresses: `https://[redacted]@host/…`.
     static func shown(_ line: String) -> String {
-        guard let scheme = line.firstRange(of: "://") else { return line }
-        let (head, rest) = (line[..<scheme.upperBound], line[scheme.upperBound...])
-        let host = rest.prefix { $0 != "/" && $0 != " " }
-        var shown = rest[...]
-        var prefix = ""
-        if let at = host.lastIndex(of: "@") {
-            prefix = "[redacted]"
-            shown = rest[at...]
+        // By bytes: what is combined with a sign is no part of it for whoever uses the address.
+        let mark = Array("://".utf8)
+        var shown: [UInt8] = []
+        var rest = Array(line.utf8)[...]
+        var first: Int?
+        while let scheme = rest.firstRange(of: mark) {
+            shown += rest[..<scheme.upperBound]
+            first = first ?? shown.count
+            rest = rest[scheme.upperBound...]
+            let host = rest.prefix { $0 != UInt8(ascii: "/") && $0 != UInt8(ascii: " ") }
+            if let at = host.lastIndex(of: UInt8(ascii: "@")) {
+                shown += Array("[redacted]".utf8)
+                rest = rest[at...]
+            }
         }
+        shown += rest
         // What follows a question mark is as good a place for a key.
-        if let query = shown.firstIndex(of: "?") { return head + prefix + shown[..<query] + "?[redacted]" }
-        return head + prefix + shown
+        if let first, let query = shown[first...].firstIndex(of: UInt8(ascii: "?")) {
+            shown.replaceSubrange((query + 1)..., with: Array("[redacted]".utf8))
+        }
+        return String(decoding: shown, as: UTF8.self)
     }
 }

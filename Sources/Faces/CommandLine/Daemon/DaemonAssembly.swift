@@ -1,5 +1,6 @@
 public import SerinAPI
 public import SerinController
+public import SerinIdentity
 public import SerinModel
 public import SerinPolicies
 public import SerinPorts
@@ -25,11 +26,12 @@ public struct LoadedDaemon: Sendable, Hashable {
 public protocol DaemonMessages: Sendable {
     /// Tells people by the channels in force.
     var notifier: any Notifier { get }
-    /// The routes by which messages come, and by which it is seen what was not delivered.
+    /// The routes by which messages come.
     var routes: [Route] { get }
 
-    /// Makes a configuration's hooks and channels; those before stay in force until the answer is called.
-    func prepare(_ settings: DaemonSettings) throws(Failure) -> @Sendable () -> Void
+    /// Makes a configuration's hooks and channels; those before stay in force until the answer is called. These people are known by
+    /// every chat beside those that the hooks themselves name.
+    func prepare(_ settings: DaemonSettings, of people: [Person]) throws(Failure) -> @Sendable () -> Void
 
     /// Lets messages act on rollouts.
     func open(_ operations: any RolloutOperations)
@@ -39,6 +41,9 @@ public protocol DaemonMessages: Sendable {
 
     /// What people were not told by each channel in force.
     func undelivered() async throws(Failure) -> [Undelivered]
+
+    /// The document of what people were told, wait for and were never told.
+    func notifications() async throws(Failure) -> JSONValue
 
     /// What came in and went out since the start, in the text format of Prometheus.
     func metrics() async -> String

@@ -12,7 +12,8 @@ extension DaemonFaces {
     /// - Parameter hosts: The names by which browsers may reach them, beside those of the computer itself.
     mutating func addPages(
         of operations: any RolloutOperations, _ session: Session, backups: any BackupDesk, hosts: [String],
-        signIn: SignInWays, decided: @escaping @Sendable () async throws(Failure) -> [AuditPage.Line],
+        desk: any ConfigurationDesk, signIn: SignInWays,
+        decided: @escaping @Sendable () async throws(Failure) -> [AuditPage.Line],
         checks: @escaping @Sendable () async -> [ReadinessCheck]
     ) throws(Failure) {
         let clock = SystemClock()
@@ -28,7 +29,7 @@ extension DaemonFaces {
                 return lines.joined(separator: "\n") + "\n"
             },
             backups: { try await backups.state().records },
-            decided: decided, signIn: signIn,
+            decided: decided, desk: desk, signIn: signIn,
             checks: {
                 await checks().map { check in
                     let tone: Tone = check.complaint == nil ? .good : check.isFatal ? .bad : .warn

@@ -22,20 +22,23 @@ struct DaemonFaces {
     ///   - checks: What must hold to be ready.
     ///   - backups: What carries out what is asked of backups.
     ///   - configuration: What two people decide about.
+    ///   - notifications: What people were told.
     ///   - authenticators: What finds out who asks, in the order in which it is tried.
     init(
         _ operations: any RolloutOperations, _ session: Session, backups: any BackupDesk,
         configuration: any ConfigurationDesk, checks: @escaping @Sendable () async -> [ReadinessCheck],
         authenticators: [any Authenticator] = [],
+        notifications: @escaping NotificationAPI.Answer = { () throws(Failure) in NotificationAPI.nothing },
         metrics: @escaping @Sendable () async -> String = { "" }
     ) {
         let health = HealthAPI(
             operations, version: Release.version, checks: checks, traffic: traffic, limiter: limiter, others: metrics)
         let routes =
             health.routes + RolloutAPI(operations).routes
-            + CheckpointAPI(operations, signer: SigningKey.signer(of: session.state)).routes + PolicyAPI(session).routes
+            + CheckpointAPI(operations, signer: SigningKey.signer(of: session.state)).routes
+            + PolicyAPI(operations, session).routes
             + BackupAPI(backups).routes
-            + ConfigurationAPI(configuration).routes
+            + ConfigurationAPI(configuration).routes + NotificationAPI(notifications).routes
         documented = routes + OpenAPI.routes(describing: routes, version: Release.version)
         self.authenticators = authenticators
     }
@@ -63,6 +66,9 @@ private struct Nobody: RolloutOperations, BackupDesk, ConfigurationDesk {
     }
     func standing() async throws(OperationError) -> JSONValue { throw nobody }
     func propose(reason _: String, by _: Principal) async throws(OperationError) -> JSONValue { throw nobody }
+    func propose(
+        policy _: String, file _: String, reason _: String, by _: Principal
+    ) async throws(OperationError) -> JSONValue { throw nobody }
     func approve(plan _: String?, by _: Principal) async throws(OperationError) -> JSONValue { throw nobody }
     func approveToken(_: String, by _: Principal) async throws(OperationError) -> JSONValue { throw nobody }
     func state() async throws(OperationError) -> CatalogueState { throw nobody }

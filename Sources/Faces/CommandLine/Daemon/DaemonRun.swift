@@ -62,7 +62,9 @@ struct DaemonRun: Sendable {
     func run() async throws -> ExitCode {
         // What is wrong stops the start, when somebody still looks.
         let found = try DaemonFiles.read(flags, session)
-        _ = try prepare(found)
+        let given = try prepare(found)
+        // Before the first line that is said.
+        if flags.logsAsJSON || given.settings.log == .json { session.console.logAsJSON() }
         try session.state.create()
         let keeper = await ConfigurationKeeper.opened(session)
         do {
@@ -80,7 +82,7 @@ struct DaemonRun: Sendable {
         let chosen = await keeper.choose(found.texts)
         let prepared = try prepare(chosen == found.texts ? found : try DaemonFiles(of: chosen, session))
         let settings = prepared.settings
-        if flags.logsAsJSON || settings.log == .json { session.console.logAsJSON() }
+        if settings.log == .json { session.console.logAsJSON() }
         for warning in prepared.warnings { session.note(plainLines(warning.description)) }
         let group = prepared.files.socketGroup
         try UnixSocket.check(session.state.daemonSocket, group: group)
@@ -97,7 +99,10 @@ struct DaemonRun: Sendable {
         await keeper.begin(
             ConfigurationKeeper.Hands(
                 read: { try DaemonFiles.read(flags, session).texts },
-                check: { _ = try prepare(try DaemonFiles(of: $0, session)) },
+                check: {
+                    let prepared = try prepare(try DaemonFiles(of: $0, session))
+                    _ = try opened.messages?.prepare(prepared.settings, of: prepared.files.identities.people)
+                },
                 use: { try await use(try prepare(try DaemonFiles(of: $0, session)), opened) },
                 tell: { [messages = opened.messages] in await messages?.notifier.notify($0) }))
         let code = await serve(opened)
@@ -112,7 +117,7 @@ struct DaemonRun: Sendable {
         var messages: (any DaemonMessages)?
         if flags.configuration != nil {
             messages = try await session.assembly.daemon.openMessages(session.state)
-            try messages?.prepare(settings)()
+            try messages?.prepare(settings, of: prepared.files.identities.people)()
         }
         let identification = try await identification(prepared, keeper)
         let present = Locked(identification)
@@ -121,7 +126,9 @@ struct DaemonRun: Sendable {
         )
         let controller: any OpenedController
         do {
-            controller = try await session.assembly.openDaemon(session.state, local, messages?.notifier)
+            controller = try await session.assembly.openDaemon(session.state, local, messages?.notifier) {
+                service, text throws(OperationError) in try keeper.permit(service, text)
+            }
         } catch {
             await messages?.close()
             throw error
@@ -133,12 +140,15 @@ struct DaemonRun: Sendable {
         var faces = DaemonFaces(
             controller.operations, session, backups: queue, configuration: keeper, checks: checks,
             authenticators: [remote, local],
+            notifications: { [messages] () throws(Failure) in
+                try await messages?.notifications() ?? NotificationAPI.nothing
+            },
             metrics: { [messages] in await queue.metrics() + (await messages?.metrics() ?? "") + keeper.metrics })
         faces.others += messages?.routes ?? []
         do {
             try faces.addPages(
                 of: controller.operations, session, backups: queue, hosts: flags.pageHosts + settings.pageHosts,
-                signIn: Identification.ways { present.withLock { $0 } },
+                desk: keeper, signIn: Identification.ways { present.withLock { $0 } },
                 decided: { () throws(Failure) in try await keeper.entries().map(ConfigurationView.line) }, checks: checks)
             let socket = try UnixSocket(listeningAt: session.state.daemonSocket, group: group)
             var limits = Limits()
@@ -280,7 +290,7 @@ struct DaemonRun: Sendable {
 
     /// Takes a configuration over. Whatever fails on the way leaves all as it was.
     private func use(_ prepared: Prepared, _ opened: Opened) async throws {
-        let use = try opened.messages?.prepare(prepared.settings)
+        let use = try opened.messages?.prepare(prepared.settings, of: prepared.files.identities.people)
         let identification = try await identification(prepared, opened.keeper)
         try await doors.open(prepared.places, router: opened.router, connections: prepared.settings.connections)
         use?()

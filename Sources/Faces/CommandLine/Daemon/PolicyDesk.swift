@@ -8,11 +8,13 @@ internal import SerinModel
 internal import SerinPolicies
 internal import SerinPorts
 internal import SerinRollouts
+internal import SerinTrials
 
 extension PolicyAPI {
     /// The answers that the command line gives.
-    init(_ session: Session) {
+    init(_ operations: any RolloutOperations, _ session: Session) {
         let (assembly, state) = (session.assembly, session.state)
+        let trials = Trials()
         self.init(
             check: { question throws(OperationError) in
                 let source = PolicySource(question)
@@ -32,6 +34,24 @@ extension PolicyAPI {
             },
             migrations: { question throws(OperationError) in
                 try await Self.migrations(try assembly.readPolicy(PolicySource(question)).policy, assembly)
+            },
+            simulate: { question throws(OperationError) in
+                let policy = try assembly.readPolicy(PolicySource(file: question.file, text: question.text)).policy
+                return try await trials.alone { () throws(OperationError) in
+                    let summary = try await Trials.simulate(
+                        policy, named: question.file, question.load, runs: question.runs, seed: question.seed,
+                        most: Trials.sharedPolls)
+                    return TrialDocuments.encode(summary, question.load, seed: question.seed)
+                }
+            },
+            backtest: { question throws(OperationError) in
+                let source = PolicySource(file: question.file, text: question.text)
+                let hash = try assembly.readPolicy(source).hash
+                return try await trials.alone { () throws(OperationError) in
+                    let tried = try await Trials.backtest(
+                        question.rollout, from: operations, named: question.file, read: source.reading(by: assembly))
+                    return TrialDocuments.encode(tried, hash: hash)
+                }
             })
     }
 

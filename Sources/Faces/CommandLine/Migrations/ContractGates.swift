@@ -15,8 +15,8 @@ struct ContractGates {
 
     /// Every gate's answer. All are asked, whatever the first one says: who is refused sees at once what is missing.
     func answers(key: String) async -> [GateAnswer] {
-        let last = await lastRollout()
-        var answers = [sincePromotion(last)]
+        let last = await Self.lastRollout(of: service, session)
+        var answers = [Self.sincePromotion(last, contract.after, session.now, service)]
         var context = ActionContext(key: key, service: service, version: "", previous: "")
         if case .success(let status) = last { (context.version, context.previous) = (status.version, status.previous) }
         for (name, gate) in [
@@ -27,7 +27,7 @@ struct ContractGates {
         return answers
     }
 
-    private func lastRollout() async -> Result<RolloutStatus, OperationError> {
+    static func lastRollout(of service: ServiceName, _ session: Session) async -> Result<RolloutStatus, OperationError> {
         do throws(OperationError) {
             let reader = try await ControllerLocator(session).reader(for: service.description, assembly: session.assembly)
             return .success(try await reader.status(of: service.description))
@@ -35,7 +35,9 @@ struct ContractGates {
     }
 
     /// The version that runs must have been promoted, and long enough ago: until then people may want to go back.
-    private func sincePromotion(_ last: Result<RolloutStatus, OperationError>) -> GateAnswer {
+    static func sincePromotion(
+        _ last: Result<RolloutStatus, OperationError>, _ after: Duration, _ now: Instant, _ service: ServiceName
+    ) -> GateAnswer {
         switch last {
         case .failure(let error):
             return GateAnswer(
@@ -45,10 +47,10 @@ struct ContractGates {
                 return GateAnswer(
                     gate: "after", passed: false, words: "the last rollout, \(status.id), was not promoted: \(status.state)")
             }
-            let passed = status.since + contract.after <= session.now
+            let passed = status.since + after <= now
             return GateAnswer(
                 gate: "after", passed: passed,
-                words: "\(status.version) was promoted at \(status.since); \(contract.after) must have passed by \(session.now)")
+                words: "\(status.version) was promoted at \(status.since); \(after) must have passed by \(now)")
         }
     }
 

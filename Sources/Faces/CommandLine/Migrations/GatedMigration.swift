@@ -37,8 +37,11 @@ struct GatedMigration: Sendable {
         try await go(plan.pending, plan) { await migrate.down(to: wanted, judged: plan.pending) }
     }
 
-    static var noMayDestroy: UsageError {
-        UsageError("--may-destroy is for a run without a policy", hint: "the policy says what people must agree to")
+    /// Does something else that may destroy data.
+    func alone(
+        _ danger: PlannedRevision, _ plan: MigrationPlan, _ body: @escaping @Sendable () async -> ExitCode
+    ) async throws -> ExitCode {
+        try await go([danger], plan, body)
     }
 
     private func go(
@@ -100,11 +103,7 @@ struct GatedMigration: Sendable {
         return .refused
     }
 
-    private func note(_ topic: String, _ text: String) async throws {
-        let principal = BackupSession.principal(user: getuid(), session.environment)
-        try await migrate.store.note(
-            AuditNote(at: session.now, by: principal, topic: topic, target: migrate.target.lease, text: text))
-    }
+    private func note(_ topic: String, _ text: String) async throws { try await migrate.note(topic, text) }
 
     // MARK: What takes something away
 
@@ -116,7 +115,7 @@ struct GatedMigration: Sendable {
 
     /// How far a run may go.
     private func bound(_ wanted: RevisionID?, _ plan: MigrationPlan, contracts: Bool) async throws -> Bound {
-        guard let contract = rules.contract else { return .upTo(wanted) }
+        guard let contract = rules.contract else { return try await ungated(wanted, plan) }
         if contracts {
             let gates = ContractGates(contract: contract, service: service, migrations: migrate.migrations, session: session)
             let answers = await gates.answers(key: migrate.key)
@@ -140,6 +139,21 @@ struct GatedMigration: Sendable {
         session.note(
             "it ends before \(revision.id), which takes something away (\(plain(revision.reason))): --contract asks the gates")
         return plan.target.map { .upTo($0) } ?? .nothing
+    }
+
+    /// How far a run may go where the policy names no gates: what takes something away from the version before, and nobody is asked
+    /// about, only once there is none.
+    private func ungated(_ wanted: RevisionID?, _ plan: MigrationPlan) async throws -> Bound {
+        let revision = plan.revisions(to: wanted).expected.first { $0.phase == .contract && !$0.kind.mayDestroy }
+        guard let revision, try await !migrate.isEmpty(plan) else { return .upTo(wanted) }
+        let answer = ContractGates.sincePromotion(
+            await ContractGates.lastRollout(of: service, session), .zero, session.now, service)
+        guard !answer.passed else { return .upTo(wanted) }
+        session.complain("refused: \(plain(revision.words)), and \(plain(answer.words))")
+        session.complain(
+            "hint: promote the version that brings it first, or name gates in the policy (migrations: {contract: …}) and give --contract"
+        )
+        return .refused
     }
 
     // MARK: Around it
@@ -170,6 +184,11 @@ struct GatedMigration: Sendable {
 
     /// With nobody else at it; whatever happens, writes are let in again.
     private func alone(_ revisions: [PlannedRevision], _ plan: MigrationPlan, _ body: () async -> ExitCode) async -> ExitCode {
+        // Again, as people took their time.
+        if let objection = await MaintenanceFence.objection(to: service, session) {
+            session.complain(objection.description)
+            return .refused
+        }
         let fence = rules.maintenance.map { MaintenanceFence(maintenance: $0, service: service, migrate: migrate) }
         let afterwork = Afterwork()
         return await afterwork.beside {

@@ -54,8 +54,7 @@ struct LintArguments: Sendable {
     func lint(_ policy: MigrationPolicy, _ name: String, _ session: Session) async throws -> LintReport {
         let given = try await session.assembly.migrationScripts.read(policy, applied, session.globals.timeout ?? .minutes(10))
         var limited = self
-        limited.settings.lockTimeout = policy.lockTimeout.milliseconds
-        limited.settings.statementTimeout = policy.statementTimeout.milliseconds
+        limited.settings.limit(by: policy)
         return try await limited.lint(given, name)
     }
 

@@ -83,8 +83,14 @@ enum LintText {
         let counts = LintSeverity.allCases.reversed().map { severity in (severity, all.count { $0.severity == severity }) }
         let words = counts.filter { $0.1 > 0 }.map { "\($0.1) \($0.0.rawValue)" }
         let revisions = "\(report.revisions.count) revision\(report.revisions.count == 1 ? "" : "s")"
-        return
-            "\(revisions): \(words.isEmpty ? "nothing found" : words.joined(separator: ", "))\(fails ? "; the gate fails" : "")"
+        let allowed = report.allFindings.compactMap { finding in
+            finding.allowance.map {
+                "\(finding.rule.rawValue) at \(plain(finding.place.file)):\(finding.place.line) (\(plain($0)))"
+            }
+        }
+        let found = words.isEmpty ? allowed.isEmpty ? "nothing found" : "nothing else found" : words.joined(separator: ", ")
+        let without = allowed.isEmpty ? "" : "\(allowed.count) allowed by comments: \(allowed.joined(separator: ", ")); "
+        return "\(revisions): \(without)\(found)\(fails ? "; the gate fails" : "")"
     }
 
     static func document(_ report: LintReport, fails: Bool) -> JSONValue {

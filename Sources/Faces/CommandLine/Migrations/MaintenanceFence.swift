@@ -1,3 +1,4 @@
+internal import SerinAPI
 internal import SerinController
 internal import SerinMigrationTools
 internal import SerinModel
@@ -18,7 +19,7 @@ struct MaintenanceFence: Sendable {
     func close() async -> Bool {
         do throws(Failure) {
             if let objection = await Self.objection(to: service, migrate.session) { throw objection }
-            try await migrate.migrations.noteFence(of: migrate.key, by: MigrateSession.principal)
+            try await migrate.migrations.noteFence(of: migrate.key, for: service, by: MigrateSession.principal)
             try await run(maintenance.on, "fence")
             migrate.session.note("writes are fenced")
             return true
@@ -28,17 +29,19 @@ struct MaintenanceFence: Sendable {
         }
     }
 
-    /// Lets writes in that this run or a killed one keeps away; whether that is proven. Asked for again when it fails.
+    /// Lets writes in that this run or a killed one of the same service keeps away; whether that is proven. Asked for again when it
+    /// fails. What another service keeps away is its own.
     func open() async -> Bool {
         var number = 0
         while true {
             do throws(Failure) {
-                let left = try await migrate.migrations.fences()
+                let left = try await migrate.migrations.fences().filter { $0.service == service.description }
                 guard !left.isEmpty else { return true }
                 if let objection = await Self.objection(to: service, migrate.session) { throw objection }
                 try await run(maintenance.off, "unfence-\(number)")
-                try await migrate.migrations.forgetFences()
-                migrate.session.note("writes are let in again (fenced by \(left.map { plain($0) }.joined(separator: ", ")))")
+                try await migrate.migrations.forgetFences(of: service)
+                migrate.session.note(
+                    "writes are let in again (fenced by \(left.map { plain($0.words) }.joined(separator: ", ")))")
                 return true
             } catch {
                 migrate.session.complain("WRITES ARE FENCED, and cannot be let in: \(error.description)")
@@ -73,6 +76,35 @@ struct MaintenanceFence: Sendable {
         switch try await migrate.session.assembly.migrations.probe(action, context) {
         case .done: return
         case .failed(let failure, _), .unknown(let failure): throw failure
+        }
+    }
+}
+
+extension MigrateSession {
+    /// Nothing is begun beside a rollout of the same service or behind fenced writes: what a killed run left is let in first, before
+    /// anything else may refuse; what others keep away is named.
+    ///
+    /// - Returns: The exit code where nothing may be done; nil otherwise.
+    func barred() async -> ExitCode? {
+        let service = target.release?.policy.service
+        do throws(Failure) {
+            if let service, let objection = await MaintenanceFence.objection(to: service, session) { throw objection }
+            var left = try await migrations.fences()
+            if let service, let maintenance = target.policy.maintenance,
+                left.contains(where: { $0.service == service.description })
+            {
+                let fence = MaintenanceFence(maintenance: maintenance, service: service, migrate: self)
+                // Not while the run that fenced them is at work.
+                guard try await migrations.alone({ await fence.open() }) else { return .verificationFailed }
+                left = try await migrations.fences()
+            }
+            let ownHint = "put 'maintenance' back into the policy: its off hook lets them in"
+            let isOwn = left.contains { $0.service == service?.description }
+            if let objection = FenceNote.objection(to: left, in: target.lease, hint: isOwn ? ownHint : nil) { throw objection }
+            return nil
+        } catch {
+            session.complain(error.description)
+            return error.kind == .conflict || error.kind == .unknown ? .refused : .unexpected
         }
     }
 }

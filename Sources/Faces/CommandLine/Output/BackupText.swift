@@ -70,6 +70,7 @@ enum BackupText {
                 ("keys", envelope.keyIDs.isEmpty ? nil : envelope.keyIDs.joined(separator: " ")),
                 ("sha256", envelope.storedSHA256),
                 ("rows", made.rows.map { "\($0.total) in \($0.tables.count) tables" }),
+                ("without a date", made.server?.undatedWords),
             ]
         }
         for copy in record.copies {

@@ -104,7 +104,7 @@ struct RestoreOutput: Sendable {
             ])
         ) { style in BackupText.table(restored.checks).lines(style) }
         for remark in restored.remarks { session.complain(plain(remark)) }
-        let place = restored.folder.isEmpty ? "the server of restore.url" : restored.folder
+        let place = restored.folder.isEmpty ? "the server that the plan restores to" : restored.folder
         if let recovery {
             let commit = recovery.lastCommit.map { "the last commit of \($0.postgresText)" } ?? "no commit behind the base backup"
             session.note("reached \(recovery.position): \(commit); the cluster now begins timeline \(recovery.timeline)")

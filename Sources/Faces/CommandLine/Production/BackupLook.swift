@@ -25,7 +25,7 @@ struct BackupLook: Sendable {
         do throws(OperationError) {
             let plan = try Assembly.backupPlan(of: policy, named: file)
             return try await opened(plan) { work in
-                let probes = await work.probes(needsProof: true, needsRestore: false).map {
+                let probes = await work.probes(for: .release).map {
                     Probe("backup \($0.name)", $0.outcome, $0.detail)
                 }
                 let preflight = BackupPreflight(database: await work.database())

@@ -12,16 +12,18 @@ struct HaltFile: Sendable {
 
     /// The halt that it asks for; nil when it is not there.
     func command() -> Command? {
-        var status = stat()
-        guard lstat(path, &status) == 0 else { return nil }
+        guard let status else { return nil }
         let reason = status.st_mode & S_IFMT == S_IFREG ? text() : ""
         return Command(.halt, by: .uid(status.st_uid), reason: reason.isEmpty ? "the halt file appeared" : reason)
     }
 
     /// Whether it is there.
-    var exists: Bool {
+    var exists: Bool { status != nil }
+
+    private var status: stat? {
         var status = stat()
-        return lstat(path, &status) == 0
+        // A folder is a service's of that name.
+        return lstat(path, &status) == 0 && status.st_mode & S_IFMT != S_IFDIR ? status : nil
     }
 
     /// Makes it with a reason, in the name of this process' user. One that is there already does as well.
@@ -39,8 +41,7 @@ struct HaltFile: Sendable {
 
     /// Takes it away when it was made before a moment.
     func remove(madeBefore moment: Instant) {
-        var status = stat()
-        guard lstat(path, &status) == 0 else { return }
+        guard let status else { return }
         let made = Instant(
             secondsSince1970: Int64(status.st_mtim.tv_sec), milliseconds: Int64(status.st_mtim.tv_nsec) / 1_000_000)
         if made < moment { remove() }

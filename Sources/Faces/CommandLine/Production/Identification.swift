@@ -146,8 +146,13 @@ private struct BearerTokens: Authenticator {
 private struct ClientCertificates: Authenticator {
     let rules: LocalRules
 
-    func identify(_ request: Request) -> Identity? {
+    func identify(_ request: Request) throws(Problem) -> Identity? {
         guard let certificate = request.peer.certificate else { return nil }
+        // A browser shows its certificate whoever makes it send something.
+        guard request.method == "GET" || request.method == "HEAD" || !request.isFromElsewhere else {
+            throw Problem(
+                .forbidden, "another site made this browser send the request, and a certificate alone does not answer for that")
+        }
         let shown = ClientCertificate(
             subject: certificate.subject, names: certificate.names, fingerprint: certificate.fingerprint)
         return rules.caller(showing: shown).map { Identity($0, how: .mtls) }

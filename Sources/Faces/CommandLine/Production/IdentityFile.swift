@@ -45,7 +45,7 @@ struct IdentityFile: Sendable {
         var issuers: [IssuerSettings] = []
         for issuer in policy.issuers { issuers.append(try settings(of: issuer)) }
         return IdentitySettings(
-            people: policy.people.map { Person($0.name, identities: Set($0.identities)) }, issuers: issuers,
+            people: policy.people.map { Person($0.name, identities: Set($0.identities), roles: $0.roles) }, issuers: issuers,
             certificates: policy.certificates.map { rule in
                 let match: CertificateRule.Match =
                     switch rule.match {

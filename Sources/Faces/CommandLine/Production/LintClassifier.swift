@@ -1,28 +1,42 @@
 internal import SerinMigrationTools
 internal import SerinMigrations
 internal import SerinModel
+internal import SerinPolicies
 internal import SerinSQL
 
 extension Lint {
     /// Judges the pending revisions of a rollout behind those that are applied, for the server's own version. A session of the controller's has TimeZone UTC only when the server says so, which is
     /// not asked here: the worse is assumed.
-    static func classifier(_ settings: LintSettings = LintSettings()) -> RevisionClassifier {
+    ///
+    /// - Parameter policy: How long statements may wait and work.
+    static func classifier(_ policy: MigrationPolicy) -> RevisionClassifier {
         { found in
-            var settings = settings
+            var settings = LintSettings()
+            settings.limit(by: policy)
             let versions = LintSettings.knownVersions
             settings.version = min(max(found.serverVersion, versions.lowerBound), versions.upperBound)
             let read = await StatementReader().read(
                 found.applied + found.pending.map(\.script), applied: found.applied.count, version: settings.version)
             let report = Lint(settings).report(read)
             return zip(found.pending, report.revisions).map { revision, report in
-                ClassifiedRevision(
-                    planned: PlannedRevision(
-                        id: revision.id, name: report.name, kind: report.kind, phase: report.phase, hasDown: report.hasDown,
-                        tables: report.tables, reason: report.reason),
+                var planned = PlannedRevision(
+                    id: revision.id, name: report.name, kind: report.kind, phase: report.phase, hasDown: report.hasDown,
+                    tables: report.tables, reason: report.reason)
+                planned.overwritten = report.overwrittenByDown
+                return ClassifiedRevision(
+                    planned: planned,
                     findings: report.findings.filter(\.failsGate).map {
                         "\(revision.id): \($0.rule.rawValue) \($0.place.file):\($0.place.line): \($0.message)"
                     })
             }
         }
+    }
+}
+
+extension LintSettings {
+    /// Allows a statement by its own word what a policy allows it.
+    mutating func limit(by policy: MigrationPolicy) {
+        lockTimeout = policy.lockTimeout.milliseconds
+        statementTimeout = policy.statementTimeout.milliseconds
     }
 }

@@ -66,7 +66,7 @@ extension OpenedBackups {
             }
             let last = records.last { $0.kind == .logical && $0.state.isRestorable }
             return await RestorePreflight(try databaseSettings(), last: last).look()
-        } catch { return [PreflightFinding("restore", failure: error, isRequired: false)] }
+        } catch { return [PreflightFinding("restore", failure: error)] }
     }
 
     func restore(
@@ -157,13 +157,17 @@ extension OpenedBackups {
         guard let own = plan.restore.url else {
             throw Failure(
                 .denied, "a \(kind.rawValue) backup needs a place to be restored into",
-                hint: kind == .mongo ? "restore.url_env: an empty server" : "--into FOLDER, which is empty or does not exist")
+                hint: kind == .mongo
+                    ? "name an empty server in the plan, as restore: {url_env: NAME}"
+                    : "--into FOLDER, which is empty or does not exist")
         }
         let url = try secrets.read(own)
         switch plan.source {
         case .mongo(let source):
             guard try secrets.read(source.url) != url else {
-                throw Failure(.denied, "restore.url is the server that is backed up", hint: "name an empty one beside it")
+                throw Failure(
+                    .denied, "the plan restores to the server that is backed up",
+                    hint: "name an empty one beside it, as restore: {url_env: NAME}")
             }
             return .server
         case .command: return .server

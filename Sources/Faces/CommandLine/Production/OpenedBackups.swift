@@ -48,7 +48,10 @@ struct OpenedBackups: BackupWork {
         // The folder of the pipeline's unfinished work: its next run removes what one that was killed left there.
         scratch = folder + "/work"
         try state.create()
-        for path in [folder, scratch] { try Self.makeFolder(path) }
+        for path in [folder, scratch] {
+            try Self.makeFolder(path)
+            try Self.refuseForeign(path)
+        }
         let plan = loaded.plan
         let destinations = DestinationEnvironment(transport: transport, now: Self.now) { reference throws(Failure) in
             try secrets.read(reference)
@@ -99,6 +102,14 @@ struct OpenedBackups: BackupWork {
         }
     }
 
+    /// What root left there once, or another user.
+    private static func refuseForeign(_ path: String) throws(Failure) {
+        guard let owner = stranger(owning: path) else { return }
+        throw Failure(
+            .denied, "cannot use \(path): it belongs to \(userName(owner)), and this is \(userName(geteuid()))",
+            hint: "give it back, as root: chown -R \(geteuid()) \(path)")
+    }
+
     /// What makes, judges and restores backups of a kind.
     ///
     /// - Parameters:
@@ -127,7 +138,8 @@ struct OpenedBackups: BackupWork {
     }
 
     private func pipeline(_ settings: PipelineSettings) -> BackupPipeline {
-        BackupPipeline(settings, catalogue: catalogue, holder: holder, now: Self.now, progress: options.progress)
+        BackupPipeline(
+            settings, catalogue: catalogue, holder: holder, now: Self.now, progress: options.progress, warning: options.warning)
     }
 
     private func verifier() throws(Failure) -> BackupVerifier {
@@ -146,7 +158,7 @@ struct OpenedBackups: BackupWork {
         options.later { await notifier.notify(notification) }
     }
 
-    func probes(needsProof: Bool, needsRestore: Bool) async -> [Probe] {
+    func probes(for purpose: ProbePurpose) async -> [Probe] {
         let kind = plan.source.defaultKind
         let source: Result<any BackupSource, Failure>
         do throws(Failure) { source = .success(try self.source(kind)) } catch { source = .failure(error) }
@@ -157,11 +169,13 @@ struct OpenedBackups: BackupWork {
             case .failure(let failure): findings = try await pipeline(settings(nil)).preflight(kind, source, key: failure)
             }
         } catch { findings = [PreflightFinding("catalogue", failure: error)] }
-        // A release stands on what is made and read again; who restores it may be another machine.
-        if !needsProof {
+        switch purpose {
+        case .release, .backups: break
+        case .restores: findings += await restoreFindings()
+        case .swaps:
             findings += await restoreFindings().map { finding in
                 var finding = finding
-                finding.isRequired = needsRestore
+                finding.isRequired = true
                 return finding
             }
         }
@@ -176,7 +190,7 @@ struct OpenedBackups: BackupWork {
                 finding.name, concerns.isEmpty ? .ok : .warning,
                 ([finding.detail.isEmpty ? "right" : finding.detail] + (finding.facts?.words ?? []) + concerns).joined(
                     separator: "; "))
-        } + (proofProbe(needsProof).map { [$0] } ?? []) + (await archiveProbes())
+        } + (proofProbe(purpose == .release).map { [$0] } ?? []) + (await archiveProbes())
     }
 
     func database() async -> DatabaseIdentity? {
@@ -309,7 +323,14 @@ struct OpenedBackups: BackupWork {
     func export(
         _ record: BackupRecord, to file: String, destination: String?, isStored: Bool, reason: String, by principal: Principal
     ) async throws(Failure) -> BackupExport.Exported {
-        try await BackupExport(
+        let (settings, identities): (PipelineSettings, [EnvelopeIdentity])
+        do throws(Failure) { (settings, identities) = (try self.settings, try self.identities) } catch {
+            guard isStored else { throw error }
+            throw Failure(
+                error.kind, "a backup is given out with its manifest, and what seals those cannot be used: \(error.message)",
+                hint: error.hint ?? "the plan's key under encryption seals the manifests as well as it opens what is stored")
+        }
+        return try await BackupExport(
             settings, identities: identities, catalogue: catalogue, now: Self.now, progress: options.progress
         ).write(record.id, to: file, destination: destination, isStored: isStored, reason: reason, by: principal)
     }

@@ -6,11 +6,13 @@ internal import SerinModel
 internal import SerinPolicies
 internal import SerinRecords
 internal import SerinRollouts
+internal import SerinSQLite
 internal import SerinServer
 
 /// Many services in one process. Each keeps its own lock, journal and socket, so that none waits for another.
 final class OpenedDaemon: OpenedController, RolloutOperations {
-    typealias Open = @Sendable (ServiceName) async throws(OperationError) -> OpenedService
+    /// Opens a service; the flag says whether that was tried in vain before.
+    typealias Open = @Sendable (ServiceName, _ isAgain: Bool) async throws(OperationError) -> OpenedService
 
     private struct Member: Sendable {
         var service: OpenedService
@@ -25,6 +27,10 @@ final class OpenedDaemon: OpenedController, RolloutOperations {
     private let report: @Sendable (String) -> Void
     private let readPolicy: @Sendable (PolicySource) throws(OperationError) -> LoadedPolicy
     private let members = Locked<[ServiceName: Member]>([:])
+    /// The services that could not be opened, and why; not those in the charge of another process.
+    private let unopened = Locked<[ServiceName: String]>([:])
+    /// Those that were tried in vain since they were last open.
+    private let tried = Locked<Set<ServiceName>>([])
     /// How often each service has lost its journal.
     private let failures = Locked<[ServiceName: Int]>([:])
     private let isStopping = Locked(false)
@@ -50,7 +56,7 @@ final class OpenedDaemon: OpenedController, RolloutOperations {
         (arrivals, arrive) = AsyncStream.makeStream()
     }
 
-    /// Opens every service that has a journal. One that cannot be opened is reported and left alone; the others go on.
+    /// Opens every service that has a journal. One that cannot be opened is reported and tried again; the others go on.
     func openAll() async throws(Failure) {
         for service in try state.services() {
             do throws(OperationError) {
@@ -71,21 +77,51 @@ final class OpenedDaemon: OpenedController, RolloutOperations {
             ReadinessCheck("state folder", complaint: folder),
         ]
         for service in known {
-            var complaint: String?
-            if let member = members.withLock({ $0[service] }) {
-                do throws(OperationError) { _ = try await member.service.operations.head(of: service) } catch {
-                    complaint = error.description
-                }
-            } else {
-                complaint = "its lock is not held, or its journal could not be opened"
+            checks.append(await readiness(of: service))
+            if let member = members.withLock({ $0[service] }), !(await member.service.hasReserve) {
+                checks.append(
+                    ReadinessCheck(
+                        "reserve of \(service)",
+                        complaint: "there was no room for it; on a full disk a rollback may not be recorded",
+                        isFatal: false))
             }
-            checks.append(ReadinessCheck("journal of \(service)", complaint: complaint))
+        }
+        if let order = HaltFile(path: state.haltFile).command() {
+            checks.append(ReadinessCheck("halt file", complaint: "\(order.by) halts everything: \(order.reason)", isFatal: false))
         }
         return checks
     }
 
+    /// Whether what happens to a service can be recorded, as far as is known.
+    private func readiness(of service: ServiceName) async -> ReadinessCheck {
+        let folder = StateFolder(under: state.path, service: service)
+        var complaint = unopened.withLock { $0[service] }
+        var isFatal = true
+        if let member = members.withLock({ $0[service] }) {
+            if let latest = member.service.controller.latest, !latest.isRecorded {
+                complaint = latest.cause
+            } else {
+                do throws(OperationError) { _ = try await member.service.operations.head(of: service) } catch {
+                    complaint = error.description
+                }
+            }
+        } else if complaint == nil, let holder = ServiceLock.holder(of: folder) {
+            complaint = "\(holder) is in charge of it"
+            isFatal = false
+        } else if complaint == nil, access(folder.journal, F_OK) == 0 {
+            do throws(OperationError) {
+                let last = try await JournalOperations(service: service, folder: folder).statuses().last
+                complaint = last.flatMap { $0.isFinal ? nil : ControllerLocator.unattended($0) }
+            } catch {
+                complaint = error.description
+            }
+        }
+        return ReadinessCheck("journal of \(service)", complaint: complaint, isFatal: isFatal)
+    }
+
     func run() async throws(Failure) {
         await withDiscardingTaskGroup { group in
+            for service in tried.withLock({ $0.sorted() }) { group.addTask { await self.reopen(service) } }
             for await member in arrivals { group.addTask { await self.drive(member) } }
         }
     }
@@ -100,11 +136,18 @@ final class OpenedDaemon: OpenedController, RolloutOperations {
         await serving
         guard let loss else { return }
         report("\(service): \(loss); opening it again")
+        unopened.withLock { $0[service] = "\(loss)" }
         members.withLock { $0[service] = nil }
+        await reopen(service)
+    }
+
+    /// Tries to open a service until it is open. What another process is in charge of is taken up when that one ends.
+    private func reopen(_ service: ServiceName) async {
         var failures = failures.withLock { counts in
             counts[service, default: 0] += 1
             return counts[service, default: 0]
         }
+        var said = ""
         var next = pause(after: failures)
         while !isStopping.withLock({ $0 }) {
             guard ContinuousClock().now >= next else {
@@ -112,11 +155,17 @@ final class OpenedDaemon: OpenedController, RolloutOperations {
                 try? await Task.sleep(for: .milliseconds(100))
                 continue
             }
+            // One that was asked for something meanwhile may be open.
+            guard members.withLock({ $0[service] }) == nil else { return }
             do throws(OperationError) {
                 _ = try await self.member(service)
+                report("\(service): it is open, and its rollout taken over")
                 return
             } catch {
-                report("\(service): \(error)")
+                if said != error.description { report("\(service): \(error)") }
+                said = error.description
+                // Whether a lock is free is quickly seen.
+                if case .refused = error { failures = min(failures, 2) }
                 failures += 1
                 next = pause(after: failures)
             }
@@ -149,6 +198,9 @@ final class OpenedDaemon: OpenedController, RolloutOperations {
                 file: request.policyFile, text: request.policyText, version: request.version, previous: request.previous,
                 overrides: request.overrides))
         try loaded.checkVersions()
+        do throws(Failure) { try state.check(loaded.policy.service) } catch {
+            throw .refused(Refusal(error.message, hint: error.hint))
+        }
         return try await member(loaded.policy.service).service.operations.start(request, by: principal)
     }
 
@@ -159,11 +211,33 @@ final class OpenedDaemon: OpenedController, RolloutOperations {
     }
 
     func status(of name: String) async throws(OperationError) -> RolloutStatus {
-        try await operations(for: name).status(of: name)
+        let operations = try operations(for: name)
+        let status = try await operations.status(of: name)
+        // What the journal alone says of a live rollout is what was, not what is.
+        if !status.isFinal, operations is JournalOperations { throw .unavailable(ControllerLocator.unattended(status)) }
+        return status
     }
 
     func perform(_ command: Command, on name: String) async throws(OperationError) -> RolloutStatus {
-        try await operations(for: name).perform(command, on: name)
+        let operations = try operations(for: name)
+        guard let journal = operations as? JournalOperations else { return try await operations.perform(command, on: name) }
+        let service = journal.service
+        // One that a `serin run` left behind is taken up.
+        if unopened.withLock({ $0[service] }) == nil, ServiceLock.holder(of: journal.folder) == nil {
+            return try await member(service).service.operations.perform(command, on: name)
+        }
+        let why = unopened.withLock { $0[service] } ?? "another process is in charge of it"
+        guard command.verb == .halt || command.verb == .haltForSecurity else { throw .unavailable("\(service): \(why)") }
+        // Whoever opens it next finds the file before anything is raised, and the watchdog lowers the weight as soon as it is there.
+        let file = HaltFile(path: state.haltFile(of: service))
+        do throws(Failure) {
+            try file.make(reason: "\(command.by): \(command.reason)")
+        } catch {
+            throw .unavailable("\(service): \(why)\nthe halt is not recorded, and no halt file can be left: \(error.message)")
+        }
+        throw .unavailable(
+            "\(service): \(why)\nthe halt is not recorded; left the halt file \(file.path), at which its watchdog lowers the weight"
+        )
     }
 
     func decisions(of name: String, after sequence: Int64, limit: Int) async throws(OperationError) -> [LoggedDecision] {
@@ -171,13 +245,11 @@ final class OpenedDaemon: OpenedController, RolloutOperations {
     }
 
     func entries(of service: ServiceName, after sequence: Int64, limit: Int) async throws(OperationError) -> [Entry] {
-        guard let member = members.withLock({ $0[service] }) else { throw .notFound("service '\(service)' is not open here") }
-        return try await member.service.operations.entries(of: service, after: sequence, limit: limit)
+        try await operations(for: service.description).entries(of: service, after: sequence, limit: limit)
     }
 
     func head(of service: ServiceName) async throws(OperationError) -> Entry? {
-        guard let member = members.withLock({ $0[service] }) else { throw .notFound("service '\(service)' is not open here") }
-        return try await member.service.operations.head(of: service)
+        try await operations(for: service.description).head(of: service)
     }
 
     func endings() async -> [Ending: Int] {
@@ -204,12 +276,20 @@ final class OpenedDaemon: OpenedController, RolloutOperations {
         members.withLock { members in members.sorted { $0.key < $1.key }.map(\.value) }
     }
 
+    /// The service's controller; where it is not open here, its journal alone.
     private func operations(for name: String) throws(OperationError) -> any RolloutOperations {
-        let found = members.withLock { members in
-            StateRoot.services(named: name).compactMap { members[$0]?.service }.first
+        let services = StateRoot.services(named: name)
+        if let found = members.withLock({ members in services.compactMap { members[$0]?.service }.first }) {
+            return found.operations
         }
-        guard let found else { throw .notFound("there is no rollout or service '\(name)'") }
-        return found.operations
+        guard let service = services.first(where: state.hasFolder) else {
+            throw .notFound("there is no rollout or service '\(name)'")
+        }
+        let folder = StateFolder(under: state.path, service: service)
+        guard unopened.withLock({ $0[service] }) != nil || access(folder.journal, F_OK) == 0 else {
+            throw .notFound("there is no rollout of service '\(service)' yet")
+        }
+        return JournalOperations(service: service, folder: folder)
     }
 
     /// The service's controller, opened when it is not yet.
@@ -219,7 +299,16 @@ final class OpenedDaemon: OpenedController, RolloutOperations {
             throw .unavailable("service '\(service)' is being opened by another request")
         }
         defer { _ = opening.withLock { $0.remove(service) } }
-        let opened = try await open(service)
+        let opened: OpenedService
+        do throws(OperationError) {
+            opened = try await open(service, tried.withLock { $0.contains(service) })
+        } catch {
+            if state.hasFolder(service) { _ = tried.withLock { $0.insert(service) } }
+            // Another process that is in charge of it answers for it.
+            if case .refused = error { throw error }
+            if state.hasFolder(service) { unopened.withLock { $0[service] = error.description } }
+            throw error
+        }
         let server: HTTPServer
         do {
             let checkpoints = CheckpointAPI(opened.operations, signer: SigningKey.signer(of: state))
@@ -233,6 +322,8 @@ final class OpenedDaemon: OpenedController, RolloutOperations {
         }
         let member = Member(service: opened, server: server)
         members.withLock { $0[service] = member }
+        unopened.withLock { $0[service] = nil }
+        _ = tried.withLock { $0.remove(service) }
         arrive.yield(member)
         return member
     }

@@ -3,6 +3,7 @@ internal import SerinLocks
 internal import SerinModel
 internal import SerinPolicies
 internal import SerinPorts
+internal import SerinProcesses
 internal import SerinRecords
 internal import SerinRollouts
 internal import SerinSQLite
@@ -11,6 +12,10 @@ internal import SerinSQLite
 final class OpenedService: OpenedController {
     let controller: ServiceController
     private let folder: StateFolder
+    /// The file that halts every service.
+    private let haltOfAll: HaltFile
+    /// Since when the last rollout is known to be over.
+    private let over: Locked<(rollout: RolloutID, since: Instant)?>
     private let lock: ServiceLock
     private let store: SQLiteStore
     private let keeper: WatchdogKeeper
@@ -21,11 +26,13 @@ final class OpenedService: OpenedController {
     var operations: any RolloutOperations { controller }
 
     private init(
-        controller: ServiceController, folder: StateFolder, lock: ServiceLock, store: SQLiteStore,
+        controller: ServiceController, folder: StateFolder, haltOfAll: HaltFile, lock: ServiceLock, store: SQLiteStore,
         keeper: WatchdogKeeper, afterwork: Afterwork, life: Locked<ContinuousClock.Instant>
     ) {
         self.controller = controller
         self.folder = folder
+        self.haltOfAll = haltOfAll
+        over = Locked(controller.latest.flatMap { $0.isFinal ? ($0.id, $0.since) : nil })
         self.lock = lock
         self.store = store
         self.keeper = keeper
@@ -34,9 +41,12 @@ final class OpenedService: OpenedController {
     }
 
     /// Takes the service's lock, opens its journal, and takes over what was left open.
+    ///
+    /// - Parameter isAgain: Whether it was tried in vain before, so that people and a watchdog know.
     static func open(
         _ service: ServiceName, root: String, purpose: String, surroundings: Surroundings,
-        notifier: (any Notifier)? = nil, readPolicy: @escaping @Sendable (PolicySource) throws(OperationError) -> LoadedPolicy
+        notifier: (any Notifier)? = nil, isAgain: Bool = false,
+        readPolicy: @escaping @Sendable (PolicySource) throws(OperationError) -> LoadedPolicy
     ) async throws(OperationError) -> OpenedService {
         let folder = StateFolder(under: root, service: service)
         let keeper = WatchdogKeeper(folder: folder, root: root, surroundings: surroundings)
@@ -49,28 +59,12 @@ final class OpenedService: OpenedController {
             case .unavailable(let text), .uncertain(let text), .damaged(let text): throw .unavailable(text)
             }
         }
-        keeper.expectLittle(of: service)
+        if !isAgain { keeper.expectLittle(of: service) }
         let notices = NoticeWriter(callsOnly: purpose == runPurpose, output: surroundings.output)
-        let store: SQLiteStore
-        let clock: SystemClock
-        do throws(StoreError) {
-            store = try await openStore(folder, lock: lock, purpose: purpose)
-            clock = SystemClock(notBefore: try await store.head()?.at)
-            if !(try await store.hasReserve) {
-                notices.say(
-                    "\(service): no room for the journal's reserve \(folder.reserve); on a full disk a rollback may not be recorded"
-                )
-                notices.say("hint: make room on the disk")
-            }
-        } catch {
-            lock.release()
-            keeper.lowerUnattended(service)
-            switch error {
-            case .locked(let text): throw .refused(Refusal(text))
-            case .unavailable(let text), .uncertain(let text), .damaged(let text): throw .unavailable(text)
-            }
-        }
+        let (store, clock) = try await openJournal(
+            folder, lock, keeper, notices, purpose: purpose, notifier: notifier, isAgain: isAgain)
         let mark = WatchdogMark(path: folder.watchdogMark)
+        let haltOfAll = HaltFile(path: StateRoot(path: root).haltFile)
         let afterwork = Afterwork()
         let life = Locked(ContinuousClock().now)
         let parts = ServiceController.Parts(
@@ -93,19 +87,74 @@ final class OpenedService: OpenedController {
                     keeper.showLife(isInCharge: isInCharge)
                     life.withLock { $0 = ContinuousClock().now }
                 }, hasMark: { mark.exists }, clearMark: { mark.clear() }),
-            isHaltAsked: { HaltFile(path: folder.halt).exists }, retries: surroundings.retries, measures: surroundings.measures)
+            isHaltAsked: { HaltFile(path: folder.halt).exists || haltOfAll.exists },
+            isStartBarred: {
+                haltOfAll.command().map { order in
+                    Refusal(
+                        "\(haltOfAll.path) halts every rollout (\(order.by): \(order.reason))",
+                        hint: "rm \(shellWord(haltOfAll.path)) once rollouts may go on")
+                }
+            }, retries: surroundings.retries, measures: surroundings.measures)
         let controller = ServiceController(service: service, parts: parts)
         do throws(OperationError) {
             try await controller.recover()
         } catch {
             await store.close()
             lock.release()
-            keeper.lowerUnattended(service)
+            guard !isAgain else { throw error }
+            let words = keeper.lowerUnattended(service)
+            await call("\(service) cannot be taken over: \(error)\nnobody is in charge of it: \(words)", notifier, service)
             throw error
         }
         return OpenedService(
-            controller: controller, folder: folder, lock: lock, store: store,
+            controller: controller, folder: folder, haltOfAll: haltOfAll, lock: lock, store: store,
             keeper: keeper, afterwork: afterwork, life: life)
+    }
+
+    /// Opens the journal, and says whether it has its reserve. Of one that cannot be opened people and the watchdog are told.
+    private static func openJournal(
+        _ folder: StateFolder, _ lock: ServiceLock, _ keeper: WatchdogKeeper, _ notices: NoticeWriter, purpose: String,
+        notifier: (any Notifier)?, isAgain: Bool
+    ) async throws(OperationError) -> (SQLiteStore, SystemClock) {
+        let service = folder.service
+        let store: SQLiteStore
+        let clock: SystemClock
+        do throws(StoreError) {
+            store = try await openStore(folder, lock: lock, purpose: purpose)
+            clock = SystemClock(notBefore: try await store.head()?.at)
+            if !(try await store.hasReserve) {
+                notices.say(
+                    "\(service): no room for the journal's reserve \(folder.reserve); on a full disk a rollback may not be recorded"
+                )
+                notices.say("hint: make room on the disk")
+            }
+        } catch {
+            lock.release()
+            switch error {
+            case .locked(let text):
+                keeper.lowerUnattended(service)
+                throw .refused(Refusal(text))
+            case .unavailable(let text), .uncertain(let text), .damaged(let text):
+                guard !isAgain else { throw .unavailable(text) }
+                var isDamaged = false
+                if case .damaged = error { isDamaged = true }
+                // A damaged journal is repaired by people; nobody is in charge until then.
+                let words = keeper.lowerUnattended(service, atOnce: isDamaged)
+                await call("\(text)\nnobody is in charge of \(service), and nothing can be recorded: \(words)", notifier, service)
+                throw .unavailable("\(text); \(words)")
+            }
+        }
+        return (store, clock)
+    }
+
+    /// Calls people by the channels: whoever opens it says it where it was asked to.
+    private static func call(_ text: String, _ notifier: (any Notifier)?, _ service: ServiceName) async {
+        await notifier?.notify(
+            Notification(
+                .rolloutChanged, .critical, subject: "\(service): nobody is in charge", text: plainLines(text),
+                fields: [.init("service", service.description)], deduplicationKey: "controller of \(service)",
+                at: SystemClock().now()
+            ))
     }
 
     /// What the controller of one `serin run` calls itself.
@@ -131,7 +180,7 @@ final class OpenedService: OpenedController {
         let result = await afterwork.beside {
             await withDiscardingTaskGroup { group -> Result<Void, Failure> in
                 group.addTask { await self.keeper.run(self.controller) }
-                group.addTask { await self.watchHaltFile() }
+                group.addTask { await self.watchHaltFiles() }
                 defer { group.cancelAll() }
                 do throws(Failure) { return .success(try await controller.run()) } catch { return .failure(error) }
             }
@@ -139,7 +188,7 @@ final class OpenedService: OpenedController {
         // The keeper may have been stopped before it saw the end.
         if let last = controller.latest, last.isFinal {
             keeper.end()
-            HaltFile(path: folder.halt).remove(madeBefore: last.since)
+            HaltFile(path: folder.halt).remove(madeBefore: knownOver(last))
         } else {
             keeper.leave()
         }
@@ -167,14 +216,30 @@ final class OpenedService: OpenedController {
         lock.release()
     }
 
-    /// Halts the live rollout when the halt file appears, and takes the file away once the halt is durable.
-    private func watchHaltFile() async {
+    /// Whether the journal has its reserve; also when it cannot be told now.
+    var hasReserve: Bool {
+        // A journal that is closed says so itself.
+        get async { (try? await store.hasReserve) ?? true }
+    }
+
+    // MARK: Halt files
+
+    /// Halts the live rollout when a halt file appears. The service's own is taken away once the halt is durable; the one for all
+    /// stays until a person takes it away.
+    private func watchHaltFiles() async {
         let file = HaltFile(path: folder.halt)
+        var halted: RolloutID?
         while !Task.isCancelled {
-            if file.command() != nil {
+            if let last = controller.latest, last.isFinal { _ = knownOver(last) }
+            let isForAll = haltOfAll.exists
+            if isForAll || file.exists {
                 // A moment for whoever made it to write the reason. A cancelled pause ends early.
                 try? await Task.sleep(for: .milliseconds(50))
-                if let command = file.command() { await halt(command, file) }
+            }
+            if let command = file.command() { await halt(command, file) }
+            if isForAll, let command = haltOfAll.command(), let live = controller.latest, !live.isFinal, live.id != halted {
+                // What could not be recorded is asked for again.
+                if (try? await controller.perform(command, on: live.id.description)) != nil { halted = live.id }
             }
             // A cancelled pause ends the loop.
             try? await Task.sleep(for: .milliseconds(500))
@@ -188,7 +253,17 @@ final class OpenedService: OpenedController {
         } catch {
             // Not live yet, or not recorded yet: the file stays and is looked at again. One that was made while the last rollout
             // was not over must not halt the next.
-            if let last = controller.latest, last.isFinal { file.remove(madeBefore: last.since) }
+            if let last = controller.latest, last.isFinal { file.remove(madeBefore: knownOver(last)) }
+        }
+    }
+
+    /// Since when a rollout is known to be over: an end that could not be recorded at first is none until it is.
+    private func knownOver(_ last: RolloutStatus) -> Instant {
+        over.withLock { over in
+            if let over, over.rollout == last.id { return over.since }
+            let since = max(last.since, SystemClock().now())
+            over = (last.id, since)
+            return since
         }
     }
 

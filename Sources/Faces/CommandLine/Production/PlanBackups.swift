@@ -18,7 +18,7 @@ struct PlanBackups: Backups {
 
     func preflight(_ request: RolloutBackupRequest, deadline: Duration) async -> BackupPreflight {
         let found = await within(deadline, "the preflight of the backup") { () throws(Failure) in
-            await (probes: work.probes(needsProof: true, needsRestore: false), database: work.database())
+            await (probes: work.probes(for: .release), database: work.database())
         }
         switch found {
         case .success((let probes, let database)):
@@ -138,12 +138,15 @@ struct PlanBackups: Backups {
             record.state.isVerified && record.holds.contains { $0.kind == .rollout(request.rollout) && $0.holds(at: now()) }
         }
         if let held {
-            return .made(CheckpointReference(backup: held.id, state: held.state, at: held.consistentAt))
+            return .made(CheckpointReference(backup: held.id, state: held.state, at: held.consistentAt, kind: held.kind))
         }
         guard let newest = records.first else {
             return .unknown(Failure(.transient, "no backup of \(request.rollout) was begun"))
         }
         switch newest.state {
+        case .failed where newest.wasInterrupted:
+            // As of one whose controller was killed: the rollout asks for it again.
+            return .unknown(Failure(.transient, "backup \(newest.id): \(Failure.runWasInterrupted.message)"))
         case .failed, .quarantined:
             return .failed(newest.failure ?? Failure(.invalid, "backup \(newest.id) is \(newest.state.rawValue)"))
         case .running, .uploaded, .available, .verified, .drilled, .deleting, .deleted:

@@ -17,13 +17,15 @@ extension Surroundings {
             throw Failure(.invalid, "the policy migrates, and names no database")
         }
         let backups = Assembly.backups(environment: environment, output: output)
+        var target = MigrationTarget(policy: rules, database: database, lease: try lease(of: charter.policy, backups))
+        target.governed(by: charter.policy.service, charter.policyHash)
         return RolloutMigrations(
-            MigrationTarget(policy: rules, database: database, lease: try lease(of: charter.policy, backups)),
+            target,
             catalogue: { () throws(OperationError) in
                 guard let state else { return MemoryCatalogue(digest: SHA256.digestOrEmpty) }
                 return try await backups.openCatalogue(state)
             },
-            assembly: Assembly.migrations(environment: environment), by: charter.author, classify: Lint.classifier())
+            assembly: Assembly.migrations(environment: environment), by: charter.author, classify: Lint.classifier(rules))
     }
 
     /// The name of the lease: the target of the backup plan, so that backups and migrations keep out of each other's way.

@@ -2,7 +2,9 @@ internal import SerinController
 internal import SerinModel
 internal import SerinPolicies
 internal import SerinPorts
+internal import SerinPrometheus
 internal import SerinRollouts
+internal import SerinTrials
 internal import SerinVerdicts
 
 /// Tries what a policy names, for `serin check` and `serin plan`; changes nothing.
@@ -137,6 +139,26 @@ struct Probing: Sendable {
             readings.append(await telemetry.read(request, at: clock.now(), deadline: policy.prometheus.timeout))
         }
         return (StepForecast.steps(of: policy, history: history, readings: readings), history.warnings)
+    }
+
+    /// What telemetry kept of both cohorts in a range, and of control in the six hours before it.
+    func past(
+        _ loaded: LoadedPolicy, _ request: TelemetryRequest, _ range: ClosedRange<Instant>
+    ) async throws(OperationError) -> PastReadings {
+        let prometheus = loaded.policy.prometheus
+        let telemetry: PrometheusTelemetry
+        do throws(Failure) {
+            telemetry = try Surroundings(environment: environment, output: output).telemetry(of: loaded.policy)
+        } catch { throw .unavailable(error.description) }
+        let now = SystemClock().now()
+        let read = { @Sendable (cohort: [Label], start: Instant, end: Instant) async -> HistoryReading in
+            await telemetry.history(request, of: cohort, from: start, to: end, askedAt: now, deadline: .seconds(60))
+        }
+        let (start, end) = (range.lowerBound, range.upperBound)
+        async let canary = read(prometheus.canary, start, end)
+        async let control = read(prometheus.control, start, end)
+        let before = await read(prometheus.control, start - .hours(6), start)
+        return PastReadings(before: before, canary: await canary, control: await control)
     }
 
     private func pending(_ migrations: (any Migrations)?) async -> (plan: MigrationPlan?, problem: String?) {

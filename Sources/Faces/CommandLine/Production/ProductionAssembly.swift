@@ -32,21 +32,30 @@ extension Assembly {
             forecast: { policy, source, state, note in
                 await Probing(environment: environment, output: output).forecast(policy, source, state, note)
             },
+            pastReadings: { policy, request, range throws(OperationError) in
+                try await Probing(environment: environment, output: output).past(policy, request, range)
+            },
             openController: { service, state throws(OperationError) in
                 try await OpenedService.open(
                     service, root: state.path, purpose: OpenedService.runPurpose, surroundings: try surroundings(),
                     readPolicy: read)
             },
-            openDaemon: { state, peers, notifier throws(OperationError) in
+            openDaemon: { state, peers, notifier, permit throws(OperationError) in
                 let shared = try surroundings()
+                let permitted: @Sendable (PolicySource) throws(OperationError) -> LoadedPolicy = {
+                    source throws(OperationError) in
+                    let loaded = try read(source)
+                    try permit(loaded.policy.service, source.text)
+                    return loaded
+                }
                 let daemon = OpenedDaemon(
                     state: state, peers: peers, retries: shared.retries, measures: shared.measures,
                     report: { text in shared.output.write("serin: \(plain(text))\n", isKept: true) },
-                    open: { service throws(OperationError) in
+                    open: { service, isAgain throws(OperationError) in
                         try await OpenedService.open(
                             service, root: state.path, purpose: "serin daemon", surroundings: shared, notifier: notifier,
-                            readPolicy: read)
-                    }, readPolicy: read)
+                            isAgain: isAgain, readPolicy: permitted)
+                    }, readPolicy: permitted)
                 do throws(Failure) {
                     try await daemon.openAll()
                 } catch {
@@ -127,9 +136,15 @@ extension Assembly {
     /// Opens the file of tokens.
     static func tokens(of state: StateRoot) async throws(OperationError) -> any AccessStore {
         do throws(Failure) {
-            try state.create()
+            try state.create(letsRoot: true)
             return try await SQLiteAccess.open(SQLiteAccess.path(under: state.path))
-        } catch { throw .unavailable(error.description) }
+        } catch { throw closed(error) }
+    }
+
+    /// Why a file of the state folder cannot be used: another try helps unless it is for lack of rights.
+    private static func closed(_ failure: Failure) -> OperationError {
+        failure.kind == .denied
+            ? .refused(Refusal(failure.message, hint: failure.hint)) : .unavailable(failure.description)
     }
 
     static func backups(environment: [String: String], output: Output) -> BackupAssembly {
@@ -139,10 +154,13 @@ extension Assembly {
                 SerinPolicies.backupPlanSchema(destinations: BackupDestinations.schemas.map(\.driver)).canonicalText
             },
             openCatalogue: { state throws(OperationError) in
-                do throws(Failure) { try state.create() } catch { throw .unavailable(error.description) }
-                do throws(CatalogueStoreError) {
-                    return try await SQLiteCatalogue.open(SQLiteCatalogue.path(under: state.path))
-                } catch { throw .unavailable(error.description) }
+                do throws(Failure) {
+                    // Approvals behind sudo are told apart by who called it.
+                    try state.create(letsRoot: true)
+                    do throws(CatalogueStoreError) {
+                        return try await SQLiteCatalogue.open(SQLiteCatalogue.path(under: state.path))
+                    } catch { throw error.failure }
+                } catch { throw closed(error) }
             },
             open: { loaded, state, catalogue, options throws(Failure) in
                 try OpenedBackups(
@@ -215,12 +233,13 @@ extension Assembly {
                         // One that cannot be read now is no sign of the rollout's end.
                         do throws(Failure) { return try WatchdogKeeper.handover(folder) } catch { return handover }
                     }, look: { sight.look() },
+                    isHaltAsked: { HaltFile(path: folder.halt).exists || HaltFile(path: state.haltFile).exists },
                     leaveMark: { () async throws(Failure) in try await mark.leave() },
                     say: { surroundings.output.write("\(SystemClock().now()) \($0)\n", isKept: true) },
                     clock: SystemClock(),
                     traffic: try surroundings.traffic(
                         handover.driver, version: handover.version, previous: handover.previous)), handover: handover,
-                lastSign: lastSign.moment)
+                after: after, lastSign: lastSign.moment)
         } catch {
             throw .unavailable(error.description)
         }

@@ -53,11 +53,16 @@ struct Surroundings: Sendable {
         }
         return World(
             traffic: traffic,
-            telemetry: hubs.telemetry(for: policy.prometheus, alerts: policy.alerts, poll: policy.timing.poll),
+            telemetry: telemetry(of: policy),
             database: database,
             actions: CommandActions(transport: transport, environment: environment) { reference throws(Failure) in
                 try secrets.read(reference)
             }, backups: backups, migrations: try migrations(of: charter, state: state), notifiers: notifiers ?? [])
+    }
+
+    /// Where a policy's evidence is read.
+    func telemetry(of policy: Policy) -> PrometheusTelemetry {
+        hubs.telemetry(for: policy.prometheus, alerts: policy.alerts, poll: policy.timing.poll)
     }
 
     /// A load balancer by its settings.

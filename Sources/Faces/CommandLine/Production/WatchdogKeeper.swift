@@ -140,12 +140,21 @@ final class WatchdogKeeper: Sendable {
     }
 
     /// A rollout was left behind that cannot be taken over, by a damaged journal for example: nobody but a watchdog lowers its weight.
-    func lowerUnattended(_ service: ServiceName) {
+    ///
+    /// - Parameter atOnce: Whether no controller can come in time, so that the patience with one has no use.
+    /// - Returns: What becomes of the weight, in words.
+    @discardableResult func lowerUnattended(_ service: ServiceName, atOnce: Bool = false) -> String {
+        let byHand = "look at the load balancer, and set the canary's weight to 0 there"
         do {
-            guard let handover = try Self.handover(folder) else { return }
-            try startWatchdog(of: service, after: handover.after)
+            guard let handover = try Self.handover(folder) else {
+                return "which rollout is live, if any, is not known: \(byHand)"
+            }
+            try startWatchdog(of: service, after: atOnce ? .zero : handover.after)
+            return "the weight of \(handover.rollout) is lowered to 0 "
+                + (atOnce ? "now" : "once nobody has been in charge of it for \(handover.after)")
         } catch {
             say("no watchdog for \(service): \(error)")
+            return "its weight cannot be lowered (\(error)): \(byHand)"
         }
     }
 

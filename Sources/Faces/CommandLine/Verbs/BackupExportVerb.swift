@@ -9,34 +9,37 @@ extension Subcommand {
     static let backupExport = Subcommand(
         "backup export", summary: "give a backup out as a file, to keep or to carry elsewhere",
         details: """
-            The copy is fetched and proven whole first; the file appears under its name only once it is complete, for this user alone, and
-            nothing is written over. It holds what the backup's tool made, decrypted. With --stored it is what is stored, and the manifest
-            stands beside it as FILE.manifest.json: both can be put back and imported, or read without Serin. Who took it and why is in
-            the log.
+            Whether the file can be written is looked at first. The copy is fetched and proven whole; the file appears under its name only
+            once it is complete, for this user alone, and nothing is written over. It holds what the backup's tool made, decrypted. With
+            --stored it is what is stored, and the manifest stands beside it as FILE.manifest.json: both can be put back and imported, or
+            read without Serin. That opens nothing and needs no recipient's key, but what seals the manifests, by which they are believed:
+            the plan's passphrase, or manifest.key of the state folder. Who asked for it, why, and what came of it is in the log.
             """,
         examples: [
             "serin backup export backups/checkout.yaml 5f0c1a2b --to orders.dump --reason 'for the auditors'",
             "serin backup export backups/checkout.yaml latest --stored --to /mnt/vault/checkout.backup --reason 'yearly archive'",
         ], interruption: .ends
     ) { input throws(UsageError) in
-        let file = try input.text("--to", value: "FILE", help: "where to; there must be no such file")
+        let name = try input.text("--to", value: "FILE", help: "where to; there must be no such file")
         let reason = try input.text("-m", "--reason", value: "TEXT", help: "what it is for, for the log")
-        let isStored = try input.flag("--stored", help: "as it is stored, with its manifest; needs no key that opens it")
+        let isStored = try input.flag("--stored", help: "as it is stored, with its manifest; opens nothing")
         let destination = try input.text("--destination", value: "NAME", help: "read this destination's copy")
         let identities = try PlanArgument.identities(&input)
         let argument = try PlanArgument(&input)
-        let name = try input.positional("BACKUP", help: "an identifier, the end of one, or latest")
+        let backup = try input.positional("BACKUP", help: "an identifier, the end of one, or latest")
+        // The log and the answer name it for others, who are elsewhere.
+        let file = name.flatMap { RestoreArguments.absolute($0) }
         guard (file != nil && reason != nil) || input.isDescribing else {
             throw UsageError("an export needs --to and --reason", hint: "--to FILE --reason TEXT")
         }
-        if file == "-" { throw UsageError("an export goes to a file", hint: "--to FILE; ./- for one of that name") }
+        if name == "-" { throw UsageError("an export goes to a file", hint: "--to FILE; ./- for one of that name") }
         if let reason, reason.allSatisfy(\.isWhitespace) {
             throw UsageError("an export needs a reason", hint: "--reason TEXT, for the log")
         }
         return { session in
             let loaded = try await argument.load(session)
             return try await BackupSession.with(session) { backups in
-                let record = try await backups.record(name, target: loaded.plan.target.description)
+                let record = try await backups.record(backup, target: loaded.plan.target.description)
                 let progress = BackupProgress(session)
                 let work = try await backups.work(
                     loaded, "serin backup export", identities: identities, progress: progress, makesKey: false)

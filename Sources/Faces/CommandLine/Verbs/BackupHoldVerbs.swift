@@ -26,12 +26,13 @@ extension Subcommand {
         return { session in
             try await BackupSession.with(session) { backups in
                 let loaded = try await PlanArgument.load(file.map { [$0] } ?? [], session).first
+                let work = try await work(loaded, backups)
                 let record = try await backups.record(name, target: loaded?.plan.target.description ?? target)
                 let hold = Hold(legal ? .legal : .permanent, reason: reason, until: span.map { session.now + $0 })
                 try await backups.append([
                     CatalogueEvent(backup: record.id, at: session.now, by: backups.principal, .held(hold))
                 ])
-                let isNoted = try await noted(loaded, backups)
+                let isNoted = await noted(work, backups)
                 let set = try await backups.state()[record.id]?.holds.last
                 let code = try await shown(
                     record.id, backups,
@@ -62,13 +63,14 @@ extension Subcommand {
         return { session in
             try await BackupSession.with(session) { backups in
                 let loaded = try await PlanArgument.load(file.map { [$0] } ?? [], session).first
+                let work = try await work(loaded, backups)
                 let record = try await backups.record(name, target: loaded?.plan.target.description ?? target)
                 let hold = try released(one, legal ? .legal : .permanent, of: record, at: session.now)
                 try await backups.note("release", record.order.target, record.id, reason)
                 try await backups.append([
                     CatalogueEvent(backup: record.id, at: session.now, by: backups.principal, .releasedHold(hold.id))
                 ])
-                let isNoted = try await noted(loaded, backups)
+                let isNoted = await noted(work, backups)
                 let left = try await backups.state()[record.id]?.holds(at: session.now).count ?? 0
                 let code = try await shown(
                     record.id, backups,
@@ -135,9 +137,15 @@ extension Subcommand {
                 hint: "--hold \(all[0].id) releases that one and no other"))
     }
 
-    private static func noted(_ loaded: LoadedBackupPlan?, _ backups: BackupSession) async throws -> Bool {
-        guard let loaded else { return true }
-        return await backups.keepRegister(try await backups.work(loaded, "serin backup hold"))
+    /// What notes it beside the objects, before anything is changed: it may be refused. Nil without a plan.
+    private static func work(_ loaded: LoadedBackupPlan?, _ backups: BackupSession) async throws(Failure) -> (any BackupWork)? {
+        guard let loaded else { return nil }
+        return try await backups.work(loaded, "serin backup hold")
+    }
+
+    private static func noted(_ work: (any BackupWork)?, _ backups: BackupSession) async -> Bool {
+        guard let work else { return true }
+        return await backups.keepRegister(work)
     }
 
     private static func shown(_ id: BackupID, _ backups: BackupSession, _ words: String) async throws -> ExitCode {

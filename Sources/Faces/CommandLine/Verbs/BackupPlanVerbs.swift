@@ -18,12 +18,18 @@ extension Subcommand {
 
     static let backupCheck = Subcommand(
         "backup check", summary: "validate a plan and try everything that it names",
-        details:
-            "Writes a small object to each destination and removes it. Exit 2 when the plan is invalid, 7 when a backup would fail.",
-        examples: ["serin backup check backups/checkout.yaml", "serin backup check backups/checkout.yaml --offline"],
+        details: """
+            Writes a small object to each destination and removes it. Exit 2 when the plan is invalid, 7 when a backup would fail or a
+            restore of a dump would be refused. Where another machine restores, --backups-only leaves that out.
+            """,
+        examples: [
+            "serin backup check backups/checkout.yaml", "serin backup check backups/checkout.yaml --backups-only",
+            "serin backup check backups/checkout.yaml --offline",
+        ],
         interruption: .ends
     ) { input throws(UsageError) in
         let offline = try input.flag("--offline", help: "only validate the file")
+        let backupsOnly = try input.flag("--backups-only", help: "leave out what a restore needs")
         let argument = try PlanArgument(&input)
         return { session in
             let loaded = try await argument.load(session)
@@ -32,8 +38,7 @@ extension Subcommand {
                 offline
                 ? []
                 : try await BackupSession.with(session) { backups in
-                    try await backups.work(loaded, "serin backup check").probes(
-                        needsProof: false, needsRestore: false)
+                    try await backups.work(loaded, "serin backup check").probes(for: backupsOnly ? .backups : .restores)
                 }
             let failed = probes.count { $0.outcome == .failed }
             session.data(
@@ -67,7 +72,9 @@ extension Subcommand {
             if offline {
                 session.note("\(file): the plan is valid; what it names was not tried (--offline)")
             } else if failed > 0 {
-                session.note("\(file): the plan is valid, but a backup would fail: \(failed) of \(probes.count) probes failed")
+                session.note(
+                    "\(file): the plan is valid, but a backup or its restore would fail: \(failed) of \(probes.count) probes failed"
+                )
             } else {
                 session.note("\(file): the plan is valid and what it names works; next: serin backup create \(file)")
             }

@@ -37,7 +37,7 @@ extension Subcommand {
                 _ = try? await work.noteExpired(by: backups.principal)
                 let records = try await backups.state().records.filter { $0.order.target == target }
                 var checks = Readiness(of: loaded.plan, records, notes: notes, at: session.now).checks
-                let probes = await work.probes(needsProof: false, needsRestore: true)
+                let probes = await work.probes(for: .swaps)
                 checks += probes.map { BackupCheck($0.name, passed: $0.outcome != .failed, detail: $0.detail) }
                 show(checks, target, session)
                 let failed = checks.count { !$0.passed }

@@ -120,7 +120,8 @@ struct RestoreArguments: Sendable {
         }
     }
 
-    private static func absolute(_ path: String) -> String? {
+    /// A path as seen from here; nil for none at all.
+    static func absolute(_ path: String) -> String? {
         guard !path.isEmpty, !path.hasPrefix("/") else { return path.isEmpty ? nil : path }
         guard let folder = getcwd(nil, 0) else { return nil }
         defer { free(folder) }

@@ -175,6 +175,7 @@ extension Subcommand {
             let loaded = try await argument.load(session)
             return try await BackupSession.with(session) { backups in
                 let target = loaded.plan.target.description
+                let work = try await backups.work(loaded, "serin backup erasure")
                 try await backups.note(Erasure.topic, target, nil, subject)
                 let all = Set(try await backups.notes(Erasure.topic, target).map(\.text)).count
                 session.data(
@@ -183,7 +184,6 @@ extension Subcommand {
                 if loaded.plan.restore.eraseFile == nil {
                     session.complain("the plan has no restore.erase_file: restores will fail their checks until it has one")
                 }
-                let work = try await backups.work(loaded, "serin backup erasure")
                 return await backups.keepRegister(work) ? .ok : .unexpected
             }
         }

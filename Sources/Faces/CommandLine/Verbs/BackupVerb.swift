@@ -179,9 +179,11 @@ struct BackupSession: Sendable {
 
     /// One backup by its identifier, the end of it, or `latest` of a target.
     ///
-    /// - Parameter kind: Which kinds `latest` may be.
+    /// - Parameters:
+    ///   - destination: Whose copy is wanted, to say how one that was condemned is read again; nil for any.
+    ///   - kind: Which kinds `latest` may be.
     func record(
-        _ name: String, target: String? = nil, kind isWanted: (BackupKind) -> Bool = { _ in true }
+        _ name: String, target: String? = nil, at destination: String? = nil, kind isWanted: (BackupKind) -> Bool = { _ in true }
     ) async throws -> BackupRecord {
         let records = try await state().history(BackupSelection(target: target), includingDead: true)
         if name == "latest" {
@@ -193,7 +195,10 @@ struct BackupSession: Sendable {
                         hint: "name the backup itself, or its target with --target"))
             }
             guard let newest = records.first(where: { $0.state.isRestorable && isWanted($0.kind) }) else {
-                throw OperationError.notFound("there is no backup\(target.map { " of \($0)" } ?? "") that could be restored")
+                let condemned = records.first { $0.state == .quarantined && isWanted($0.kind) }
+                throw OperationError.notFound(
+                    "there is no backup\(target.map { " of \($0)" } ?? "") that could be restored"
+                        + (condemned.map { Self.words(ofCondemned: $0, at: destination) } ?? ""))
             }
             return newest
         }
@@ -207,6 +212,16 @@ struct BackupSession: Sendable {
         return record
     }
 
+    /// Which one was found bad last, and how it is read again: it may have been a fault of the place.
+    private static func words(ofCondemned record: BackupRecord, at destination: String?) -> String {
+        let why = record.failure.map { ": \(plain($0.message))" } ?? ""
+        let damaged = record.copies.filter { $0.state == .damaged }.map(\.destination)
+        let place = damaged.first { $0 == destination } ?? damaged.first
+        return
+            "; the newest, \(record.id), was found bad\(place.map { " at \($0)" } ?? "")\(why)\nhint: serin backup verify PLAN "
+            + "\(record.id)\(place.map { " --from \($0)" } ?? "") reads it again, and it is good again if it is what was stored"
+    }
+
     /// Puts a plan's own parts together.
     func work(
         _ loaded: LoadedBackupPlan, _ purpose: String, identities: [(certificate: String, key: String)] = [],
@@ -214,6 +229,10 @@ struct BackupSession: Sendable {
     ) async throws(Failure) -> any BackupWork {
         var options = BackupWorkOptions(purpose: purpose, identities: identities, later: afterwork.add) { progress?.show($0) }
         options.makesKey = makesKey
+        options.warning = { [session] failure in
+            progress?.end()
+            session.note("warning: \(plainLines(failure.description))")
+        }
         options.notifier = session.notifier
         return try await session.assembly.backups.open(loaded, session.state, store, options)
     }

@@ -43,7 +43,7 @@ extension Subcommand {
                     }
                     if copies.isEmpty { session.note("nothing is due") }
                 } else {
-                    copies = [(try await backups.record(name ?? "latest", target: target), destination)]
+                    copies = [(try await backups.record(name ?? "latest", target: target, at: destination), destination)]
                 }
                 var code = ExitCode.ok
                 for (record, destination) in copies {

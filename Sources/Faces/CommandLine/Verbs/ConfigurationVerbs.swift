@@ -21,13 +21,23 @@ extension Subcommand {
             Where two people are known by name (docs/identities.md), the files that serin daemon reads change nothing critical by
             themselves: an admin proposes what they say, and another person agrees within 30 minutes. What is proposed is always read
             from the files on the daemon's host; nothing can be set over the API or a page.
+            With --policy it is a policy that is proposed: rollouts start only by a policy that was agreed to.
             """,
-        examples: ["serin config propose --reason 'backups to the new bucket'"], interruption: .ends
+        examples: [
+            "serin config propose --reason 'backups to the new bucket'", "serin config propose --policy policy.yaml",
+        ], interruption: .ends
     ) { input throws(UsageError) in
         let reason = try input.text("-m", "--reason", value: "TEXT", help: "why, for the log") ?? ""
+        let file = try input.text("--policy", value: "FILE", help: "a policy, in place of the daemon's files")
         return { session in
-            let document = try await daemon(session).ask(
-                "POST", "/v1/configuration:propose", body: .object(["reason": .string(reason)]))
+            var path = "/v1/configuration:propose"
+            var body = [JSONValue.Member("reason", .string(reason))]
+            if let file {
+                path = "/v1/policies:propose"
+                let text = try PolicyArguments.text(ofRegular: file, kind: "policy")
+                body.append(JSONValue.Member("policy", .object(["file": .string(file), "text": .string(text)])))
+            }
+            let document = try await daemon(session).ask("POST", path, body: .sortedObject(body))
             session.data(document) { _ in ConfigurationView.lines(document, history: false) }
             return .ok
         }

@@ -108,12 +108,12 @@ struct MigrateArguments: Sendable {
         var options = DatabaseMigrations.Options()
         options.mostQueued = mostQueued ?? options.mostQueued
         return MigrationTarget(
-            policy: policy, database: reference, lease: try leaseName(loaded, reference, session), options: options,
+            policy: policy, database: reference, lease: try lease ?? Self.leaseName(loaded, reference, session), options: options,
             release: release)
     }
 
-    private func leaseName(_ policy: Policy?, _ reference: SecretReference, _ session: Session) throws -> String {
-        if let lease { return lease }
+    /// What the lease of a database is called when nobody says it.
+    static func leaseName(_ policy: Policy?, _ reference: SecretReference, _ session: Session) throws -> String {
         if case .file(let file)? = policy?.backup?.plan {
             let text = try PolicyArguments.text(ofRegular: file, kind: "plan")
             return try session.assembly.backups.readPlan(PolicySource(file: file, text: text)).plan.target.description

@@ -14,6 +14,10 @@ extension Subcommand {
             when it is interrupted, when --stop was given elsewhere, or when the service of --service is halted by its halt file,
             and goes on from there when it is run again. With --complete a query decides in the end, and alone with --check:
             0 or true is complete, anything else exit 8.
+
+            A statement that only fills columns which it demands to be NULL, or only inserts, is free. One that overwrites or deletes,
+            or of which nobody can say what it does, has the gate of serin migrate up: by a policy its people, backup, fence and probes;
+            without one --may-destroy REASON --database NAME.
             """,
         examples: [
             "serin migrate backfill cents --url-env DATABASE_URL --table orders --key id "
@@ -23,10 +27,14 @@ extension Subcommand {
         ], interruption: .ends
     ) { input throws(UsageError) in
         let work = try BackfillArguments(&input)
+        let consent = try LoneConsent.read(&input)
+        let withoutBackup = try input.text(
+            "--without-backup", value: "REASON", help: "make no backup, although the policy has one or data may be destroyed")
         let name = try input.positional("NAME", help: "by what it is known, and found again")
         let database = try DatabaseArguments(&input)
         return { session in
-            let policy = try await database.load(session)?.policy
+            let release = try await database.load(session)
+            let policy = release?.policy
             let backfills = session.assembly.migrations.backfills(try database.reference(policy))
             if work.stops {
                 guard try await backfills.stop(name) else {
@@ -36,7 +44,12 @@ extension Subcommand {
                 return .ok
             }
             if !work.checks {
-                let code = try await work.run(name, backfills, session, policy)
+                let gate = BackfillGate(
+                    release: release, reference: try database.reference(policy), consent: consent, withoutBackup: withoutBackup,
+                    session: session)
+                let code = try await gate.pass(try await work.danger(name)) {
+                    try await work.run(name, backfills, session, policy)
+                }
                 guard code == .ok else { return code }
             }
             guard let query = work.complete else { return .ok }
@@ -99,6 +112,12 @@ struct BackfillArguments: Sendable {
         }
     }
 
+    /// What the statement may destroy; nil when it only fills what was empty.
+    func danger(_ name: String) async throws -> PlannedRevision? {
+        let backfill = try Backfill(name: name, table: table ?? "", key: key ?? "", statement: statement ?? "")
+        return await BackfillGate.danger(of: backfill)
+    }
+
     /// Runs it and says what came of it.
     func run(_ name: String, _ backfills: DatabaseBackfill, _ session: Session, _ policy: Policy?) async throws -> ExitCode {
         var backfill = try Backfill(name: name, table: table ?? "", key: key ?? "", statement: statement ?? "")
@@ -111,10 +130,10 @@ struct BackfillArguments: Sendable {
         case nil: break
         }
         let progress = MigrationProgressView(session)
-        let halt = (service ?? policy?.service).map { session.state.haltFile(of: $0) }
+        let halts = (service ?? policy?.service).map { [session.state.haltFile(of: $0), session.state.haltFile] } ?? []
         let report = try await backfills.run(
             backfill,
-            stopWanted: { halt.flatMap { access($0, F_OK) == 0 ? "its service is halted (\($0))" : nil } },
+            stopWanted: { halts.first { HaltFile(path: $0).exists }.map { "its service is halted (\($0))" } },
             progress: { progress.show($0, name) })
         progress.end()
         session.data(MigrationText.document(report, name)) { _ in

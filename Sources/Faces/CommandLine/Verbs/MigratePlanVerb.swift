@@ -3,6 +3,7 @@ internal import SerinMigrationTools
 internal import SerinMigrations
 internal import SerinModel
 internal import SerinPolicies
+internal import SerinRollouts
 
 extension Subcommand {
     static let migratePlan = Subcommand(
@@ -16,9 +17,12 @@ extension Subcommand {
         return { session in
             try await MigrateSession.with(session, arguments) { migrate in
                 let found = try await migrate.migrations.inspect(deadline: migrate.target.policy.deadline)
-                let problems = found.problems + drift(found)
+                let release = ReleaseMigrations(
+                    migrate.migrations, by: MigrateSession.principal, classify: Lint.classifier(migrate.target.policy))
+                let plan = found.pending.isEmpty ? nil : await release.plan(of: found)
+                let problems = found.problems + drift(found) + refusals(of: plan, migrate.target)
                 session.data(MigrationText.plan(found, problems, showsSQL: showsSQL)) { style in
-                    lines(found, showsSQL: showsSQL, style)
+                    lines(found, showsSQL: showsSQL, style) + outlook(plan, migrate.target)
                 }
                 for warning in found.warnings { session.note("warning: \(plain(warning))") }
                 for index in found.invalidIndexes { session.note("warning: the index \(plain(index)) is invalid") }
@@ -26,6 +30,36 @@ extension Subcommand {
                 return problems.isEmpty ? .ok : .refused
             }
         }
+    }
+
+    /// Why `migrate up` would not do it.
+    private static func refusals(of plan: MigrationPlan?, _ target: MigrationTarget) -> [Failure] {
+        guard target.release != nil, let revision = plan?.pending.first(where: \.kind.mayDestroy) else { return [] }
+        guard target.policy.destructive == .refuse, target.policy.contract == nil || revision.phase != .contract else {
+            return []
+        }
+        return [
+            Failure(
+                .conflict, "\(revision.words), and the policy refuses what may destroy data",
+                hint: "migrations: {destructive: allow} in the policy, with backup, maintenance, restore and approvals")
+        ]
+    }
+
+    /// What each revision does to data and to the previous version, what it needs, and what leads back from it.
+    private static func outlook(_ plan: MigrationPlan?, _ target: MigrationTarget) -> [String] {
+        guard let plan else { return [] }
+        var lines = plan.pending.map { plain($0.words) }
+        if plan.pending.contains(where: \.kind.mayDestroy) {
+            lines.append(
+                target.release == nil
+                    ? "without a policy: serin migrate up --may-destroy REASON --database NAME"
+                    : "needs a verified backup, fenced writes\(target.policy.maintenance == nil ? " (the policy has no maintenance)" : ""), and "
+                        + "\(target.policy.approvals) other people: serin migrate approve")
+        }
+        if let policy = target.release?.policy {
+            lines += RollbackQuestion(ahead: plan, policy: policy).plan.lines.map { "on a rollback: \(plain($0))" }
+        }
+        return lines
     }
 
     private static func drift(_ found: MigrationInspection) -> [Failure] {

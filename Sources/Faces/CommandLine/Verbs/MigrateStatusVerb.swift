@@ -36,6 +36,7 @@ extension Subcommand {
         lines += (found.drift ?? []).map { "          " + plain($0) }
         lines += found.invalidIndexes.map { "invalid   index \(plain($0))" }
         if let unfinished = found.unfinished { lines.append("unfinished \(unfinished): the next run settles what it left") }
+        lines += found.fences.map { "FENCED    writes are kept away by \(plain($0.words))" }
         return lines + found.problems.map { "problem   \(plain($0.message))" }
     }
 

@@ -28,28 +28,21 @@ extension Subcommand {
         let contracts = try input.flag("--contract", help: "also what takes something away, when the policy's gates agree")
         let withoutBackup = try input.text(
             "--without-backup", value: "REASON", help: "make no backup, although the policy has one or data may be destroyed")
-        let mayDestroy = try input.text(
-            "--may-destroy", value: "REASON", help: "without a policy: also what may destroy data; one with a policy asks people")
+        let consent = try LoneConsent.read(&input)
         let arguments = try MigrateArguments(&input)
         return { session in
             let progress = MigrationProgressView(session)
             return try await MigrateSession.with(session, arguments, accepting: accepts, progress: progress) { migrate in
                 defer { progress.end() }
-                guard let release = migrate.target.release else {
-                    guard !contracts else { throw noContract }
-                    guard mayDestroy == nil else { return await migrate.up(to: revision, judged: nil) }
-                    let plan: MigrationPlan
-                    do throws(MigrationRunFailure) {
-                        plan = try await migrate.settledPlan()
-                    } catch { return migrate.say(error) }
-                    return try await migrate.harmless(to: revision, plan)
-                }
-                guard mayDestroy == nil else { throw GatedMigration.noMayDestroy }
-                guard !contracts || migrate.target.policy.contract != nil else { throw noContract }
+                let release = migrate.target.release
+                guard !contracts || release?.policy.migrations?.contract != nil else { throw noContract }
+                guard release == nil || consent == nil else { throw LoneConsent.notByPolicy }
+                if let refusal = await migrate.barred() { return refusal }
                 let plan: MigrationPlan
                 do throws(MigrationRunFailure) {
                     plan = try await migrate.settledPlan()
                 } catch { return migrate.say(error) }
+                guard let release else { return try await migrate.alone(to: revision, plan, consent) }
                 return try await GatedMigration(release: release, migrate: migrate, withoutBackup: withoutBackup)
                     .up(to: revision, plan, contracts: contracts)
             }
@@ -70,27 +63,11 @@ extension MigrateSession {
         }
     }
 
-    /// Moves the schema forward where nobody has said who must agree to what may destroy data: not over such a revision.
-    fileprivate func harmless(to wanted: RevisionID?, _ plan: MigrationPlan) async throws -> ExitCode {
+    /// Moves the schema forward where nobody has said who must agree to what may destroy data.
+    fileprivate func alone(to wanted: RevisionID?, _ plan: MigrationPlan, _ consent: LoneConsent?) async throws -> ExitCode {
         let (expected, judged) = plan.revisions(to: wanted)
-        if let refusal = try await refusal(of: expected, plan, "serin migrate up") { return refusal }
+        if let refusal = try await refusal(of: expected, plan, consent, "serin migrate up") { return refusal }
         return await up(to: wanted, judged: judged)
-    }
-
-    /// Refuses what may destroy data where nobody has said who must agree to it; nil when nothing may, or there is nothing.
-    func refusal(of revisions: [PlannedRevision], _ plan: MigrationPlan, _ verb: String) async throws -> ExitCode? {
-        guard let revision = revisions.first(where: \.kind.mayDestroy), try await !isEmpty(plan) else { return nil }
-        session.complain("refused: \(plain(revision.words)), and there is no policy that says who must agree to that")
-        session.complain(
-            "hint: \(verb) POLICY with destructive: allow asks its people; --may-destroy REASON is for a database that is nobody else's"
-        )
-        return .refused
-    }
-
-    /// Whether nothing can be lost: nothing stays that was applied before, and no table has a row.
-    func isEmpty(_ plan: MigrationPlan) async throws(Failure) -> Bool {
-        guard plan.from == nil || plan.pending.contains(where: { $0.id == plan.from }) else { return false }
-        return try await migrations.isEmpty()
     }
 
     /// What is to be done once what an earlier run left is settled, each revision judged: what is judged is then what will be run.
@@ -103,7 +80,7 @@ extension MigrateSession {
         let settled = try await migrations.settle(key: key, by: Self.principal, deadline: limit)
         for note in settled.notes { session.note(plain(note)) }
         do throws(Failure) {
-            let release = ReleaseMigrations(migrations, by: Self.principal, classify: Lint.classifier())
+            let release = ReleaseMigrations(migrations, by: Self.principal, classify: Lint.classifier(target.policy))
             guard let look else { return try await release.plan(deadline: limit) }
             return try await look(release)
         } catch { throw MigrationRunFailure(stage: .preflight, failure: error, report: nil) }

@@ -56,15 +56,25 @@ struct MigrateSession: Sendable {
     static var principal: Principal { .uid(getuid()) }
 
     /// Opens the catalogue, whose leases are shared with backups, for a body.
+    ///
+    /// - Parameter restoring: Whether rows come back from a backup.
     static func with<Value>(
         _ session: Session, _ arguments: MigrateArguments, accepting: MigrateAcceptance? = nil,
-        progress: MigrationProgressView? = nil,
+        progress: MigrationProgressView? = nil, restoring: Bool = false,
         _ body: (MigrateSession) async throws -> Value
     ) async throws -> Value {
         var target = try await arguments.target(session)
         target.options.acceptsSchema = accepting?.schema ?? false
         target.options.acceptsEdited = accepting?.edited ?? false
+        target.options.leavesRows = restoring
         if let progress { target.options.progress = { progress.show($0) } }
+        return try await with(session, target, body)
+    }
+
+    /// The same for a target.
+    static func with<Value>(
+        _ session: Session, _ target: MigrationTarget, _ body: (MigrateSession) async throws -> Value
+    ) async throws -> Value {
         let store = try await session.assembly.backups.openCatalogue(session.state)
         let result: Result<Value, any Error>
         do {

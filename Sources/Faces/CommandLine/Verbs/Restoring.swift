@@ -77,7 +77,7 @@ struct Restoring: Sendable {
         try refuseDatabaseWishes(record.kind)
         let progress = BackupProgress(session)
         let work = try await work(progress)
-        let place = arguments.wish.folder ?? "the server of restore.url"
+        let place = arguments.wish.folder ?? "the server that the plan restores to"
         try await backups.note("restore", record.order.target, record.id, "into \(place)")
         try await announce(record)
         let (wish, principal) = (arguments.wish, backups.principal)

@@ -1,6 +1,7 @@
 internal import SerinAPI
 internal import SerinController
 internal import SerinModel
+internal import SerinProcesses
 internal import SerinRollouts
 
 extension Subcommand {
@@ -94,6 +95,13 @@ extension Subcommand {
             }
             if statuses.isEmpty, code == .ok { session.note("no rollouts in \(session.state.path)") }
         }
+        let halt = HaltFile(path: session.state.haltFile)
+        if let order = halt.command() {
+            session.complain(
+                "\(halt.path) halts every rollout and lets none begin (\(order.by): \(order.reason))\nhint: rm "
+                    + "\(shellWord(halt.path)) once rollouts may go on")
+        }
+        for line in await DaemonComplaints(socket: session.state.daemonSocket).lines() { session.complain(line) }
         for line in await UndeliveredNotices(socket: session.state.daemonSocket).lines() { session.complain(line) }
         return code
     }

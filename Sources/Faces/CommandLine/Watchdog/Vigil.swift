@@ -25,6 +25,9 @@ struct Vigil: Sendable, Hashable {
     /// Takes one look; true when nobody has shown life for long enough.
     mutating func look(_ sign: SignOfLife, at now: Instant) -> Bool {
         if sign == .alive { lastSign = now }
-        return now - lastSign >= after
+        return silence(at: now) >= after
     }
+
+    /// How long nobody has shown life.
+    func silence(at now: Instant) -> Duration { now - lastSign }
 }

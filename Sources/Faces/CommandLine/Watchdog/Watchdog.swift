@@ -11,6 +11,8 @@ struct Watchdog: Sendable {
         var handover: @Sendable () -> Handover?
         /// What can be seen of the controller.
         var look: @Sendable () -> SignOfLife
+        /// Whether a halt file is there, which nobody but a controller in charge takes away.
+        var isHaltAsked: @Sendable () -> Bool = { false }
         /// Leaves the mark that Serin itself lowered the weight; does not take longer than a moment, whatever the disk does.
         var leaveMark: @Sendable () async throws(Failure) -> Void
         /// Says what happened, for the log.
@@ -19,8 +21,13 @@ struct Watchdog: Sendable {
         var traffic: any Traffic
     }
 
+    /// How long a controller has time to take a halt file: it looks twice a second.
+    private static let haltPatience = Duration.seconds(3)
+
     let parts: Parts
     let handover: Handover
+    /// How long nobody may be in charge; nil: as the handover says.
+    var after: Duration?
     /// When a controller of the rollout that was in charge last showed life; nil when that is not known.
     var lastSign: Instant?
     /// Between two looks.
@@ -32,10 +39,13 @@ struct Watchdog: Sendable {
     /// after the controller's end. One that stands still may wake up and raise again, so it is watched on.
     func run() async {
         let now = parts.clock.now()
-        var vigil = Vigil(after: handover.after, from: min(lastSign ?? now, now))
+        var vigil = Vigil(after: after ?? handover.after, from: min(lastSign ?? now, now))
         while parts.handover() == handover {
             let sign = parts.look()
-            if vigil.look(sign, at: parts.clock.now()) {
+            let now = parts.clock.now()
+            let isLeftAlone = vigil.look(sign, at: now)
+            // A halt that no controller takes is not waited with for the whole patience.
+            if isLeftAlone || vigil.silence(at: now) >= Self.haltPatience && parts.isHaltAsked() {
                 // Beside one that stands still, a mark is left only with a lowering: nobody would take it away.
                 let isDown = await sign == .gone ? isLowered() : isFoundLowered()
                 if isDown, sign == .gone { return }

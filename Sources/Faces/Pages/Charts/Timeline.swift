@@ -7,6 +7,8 @@ internal import SerinVerdicts
 struct Timeline {
     let history: RolloutHistory
     let axis: TimeAxis
+    /// Up to when anything is known: a short course does not reach the end of its axis.
+    private let until: Instant
     let signals: [String]
     private let steps: [Weight]
     private let top: Weight
@@ -20,9 +22,9 @@ struct Timeline {
     /// The course of a rollout up to a moment.
     init(_ history: RolloutHistory, status: RolloutStatus, now: Instant) {
         self.history = history
+        until = status.isFinal ? status.since + .seconds(30) : now
         axis = TimeAxis(
-            from: history.createdAt ?? status.startedAt, to: status.isFinal ? status.since + .seconds(30) : now, left: Self.left,
-            right: Self.width - 24)
+            from: history.createdAt ?? status.startedAt, to: until, left: Self.left, right: Self.width - 24)
         signals = status.signals.isEmpty ? Self.names(history) : status.signals.map(\.name)
         steps = history.charter?.policy.traffic.steps.map(\.weight) ?? []
         let seen = (history.wanted + history.observed).map(\.weight) + steps + [status.wantedWeight]
@@ -87,13 +89,13 @@ struct Timeline {
         for point in points.dropFirst() {
             path += "H\(coordinate(axis.place(point.at)))V\(coordinate(height(point.weight)))"
         }
-        path += "H\(coordinate(axis.right))"
+        path += "H\(coordinate(axis.place(until)))"
         guard name == "observed", let last = points.last else { return Tag.path(.class(name), Attribute(.d, path)) }
         let area = path + "V\(coordinate(Self.floor))H\(coordinate(axis.place(first.at)))Z"
         return Markup(joining: [
             Tag.path(.class("area"), Attribute(.d, area)), Tag.path(.class(name), Attribute(.d, path)),
             Tag.circle(
-                .class("now"), Attribute(.cx, axis.right), Attribute(.cy, height(last.weight)), Attribute(.r, 4)),
+                .class("now"), Attribute(.cx, axis.place(until)), Attribute(.cy, height(last.weight)), Attribute(.r, 4)),
         ])
     }
 

@@ -4,7 +4,8 @@ internal import SerinModel
 internal import SerinRecords
 internal import SerinRollouts
 
-/// Who asked for what, from the services' journals, each read once and then only as it grows.
+/// Who asked for what, from the services' journals. Each is read from its end, as far back as somebody has asked for, and then only as
+/// it grows.
 final class AuditTrail: Sendable {
     /// The most lines that are kept of a service; the newest stay.
     private static let limit = 2000
@@ -16,7 +17,9 @@ final class AuditTrail: Sendable {
     ].map { Array($0.utf8) }
 
     private struct Trail: Sendable {
-        var last: Int64 = 0
+        /// The entries that were read are those after `first`, up to `last`.
+        var first: Int64
+        var last: Int64
         var lines: [AuditPage.Line] = []
     }
 
@@ -25,18 +28,42 @@ final class AuditTrail: Sendable {
 
     init(_ operations: any RolloutOperations) { self.operations = operations }
 
-    /// The lines of a service, oldest first.
-    func lines(of service: ServiceName) async throws(OperationError) -> [AuditPage.Line] {
-        var trail = known.withLock { $0[service] } ?? Trail()
-        while true {
-            let entries = try await operations.entries(of: service, after: trail.last, limit: Self.page)
-            trail.lines += entries.compactMap { Self.line($0, of: service) }
-            trail.lines.removeFirst(max(0, trail.lines.count - Self.limit))
-            trail.last = entries.last?.sequence ?? trail.last
-            if entries.count < Self.page { break }
+    /// The lines among the newest entries of a service's journal, at least so many where there are, oldest first; and whether there are
+    /// older entries.
+    func lines(
+        of service: ServiceName, newest count: Int64
+    ) async throws(OperationError) -> (lines: [AuditPage.Line], hasOlder: Bool) {
+        let head = try await operations.head(of: service)?.sequence ?? 0
+        let start = max(0, head - count)
+        var trail = known.withLock { $0[service] } ?? Trail(first: start, last: start)
+        trail.lines += try await read(service, after: trail.last, upTo: head)
+        trail.last = max(trail.last, head)
+        if start < trail.first {
+            trail.lines = try await read(service, after: start, upTo: trail.first) + trail.lines
+            trail.first = start
         }
-        known.withLock { if $0[service]?.last ?? 0 < trail.last { $0[service] = trail } }
-        return trail.lines
+        trail.lines.removeFirst(max(0, trail.lines.count - Self.limit))
+        known.withLock { known in
+            let other = known[service]
+            guard other.map({ $0.last <= trail.last && $0.first >= trail.first }) ?? true else { return }
+            known[service] = trail
+        }
+        return (trail.lines, trail.first > 0)
+    }
+
+    private func read(
+        _ service: ServiceName, after first: Int64, upTo last: Int64
+    ) async throws(OperationError) -> [AuditPage.Line] {
+        var (place, lines) = (first, [AuditPage.Line]())
+        while place < last {
+            let entries = try await operations.entries(
+                of: service, after: place, limit: Int(min(Int64(Self.page), last - place)))
+            guard let next = entries.last?.sequence, next > place else { break }
+            lines += entries.compactMap { Self.line($0, of: service) }
+            lines.removeFirst(max(0, lines.count - Self.limit))
+            place = next
+        }
+        return lines
     }
 
     private static func line(_ entry: Entry, of service: ServiceName) -> AuditPage.Line? {

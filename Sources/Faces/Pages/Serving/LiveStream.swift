@@ -4,10 +4,13 @@ internal import SerinModel
 internal import SerinRollouts
 
 /// Sends what changes of a page while it is open, as server-sent events: `part` holds a part of the page, `line` a line of the log
-/// under its entry's number, `end` says that nothing more comes.
+/// under its entry's number, `beat` says that the connection stands, `end` that nothing more comes.
 struct LiveStream: Sendable {
     /// How long a quiet connection waits between two looks.
     static let pause = Duration.seconds(5)
+
+    /// Says that the connection stands. An event, because browsers keep comments from scripts.
+    private static let beat = Array("event: beat\ndata: 1\n\n".utf8)
 
     let sink: any ResponseSink
 
@@ -42,7 +45,7 @@ struct LiveStream: Sendable {
                     _ = await sink.send(event("end", .empty))
                     return
                 }
-                guard await sink.send(Array(": still here\n\n".utf8)) else { return }
+                guard await sink.send(Self.beat) else { return }
                 status = try await change(status)
             }
         } catch {
@@ -61,7 +64,7 @@ struct LiveStream: Sendable {
                     sent = markup
                     guard await sink.send(event("part", markup)) else { return }
                 }
-                guard await sink.send(Array(": still here\n\n".utf8)) else { return }
+                guard await sink.send(Self.beat) else { return }
                 try await Task.sleep(for: .seconds(2))
             }
         } catch {

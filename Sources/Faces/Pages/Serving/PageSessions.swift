@@ -86,14 +86,7 @@ public final class PageSessions: Authenticator {
 
     /// Whether a request is a form of these pages, sent by a browser that shows them from this very place.
     func isOwnForm(_ request: Request) -> Bool {
-        let site = request.header("Sec-Fetch-Site")
-        guard site == nil || site == "same-origin" else { return false }
-        // A browser that was told to name no referrer says `null`; that it is the same site, it says elsewhere.
-        if let origin = request.header("Origin"), origin != "null" || site == nil {
-            guard let host = request.header("Host"), origin == "http://\(host)" || origin == "https://\(host)" else {
-                return false
-            }
-        }
+        guard !request.isFromElsewhere else { return false }
         let expected = formToken(for: request)
         let given = FormBody(request.body)["form_token"] ?? ""
         return expected.utf8.count == 64 && areEqual(Array(given.utf8), Array(expected.utf8))

@@ -18,6 +18,8 @@ public struct PageSources: Sendable {
     public var backups: @Sendable () async throws -> [BackupRecord]?
     /// What else was asked for or decided, beside what the services' journals tell.
     public var decided: @Sendable () async throws(Failure) -> [AuditPage.Line]
+    /// What two people decide about; nil where nothing is.
+    public var desk: (any ConfigurationDesk)?
     /// Where people can sign in beside with tokens.
     public var signIn: SignInWays
     /// What else is to be said of Serin's own health.
@@ -35,7 +37,8 @@ public struct PageSources: Sendable {
         },
         backups: @escaping @Sendable () async throws -> [BackupRecord]? = { nil },
         decided: @escaping @Sendable () async throws(Failure) -> [AuditPage.Line] = { () throws(Failure) in [] },
-        signIn: SignInWays = .none, checks: @escaping @Sendable () async -> [HealthPage.Check] = { [] }, stateFolder: String = "",
+        desk: (any ConfigurationDesk)? = nil, signIn: SignInWays = .none,
+        checks: @escaping @Sendable () async -> [HealthPage.Check] = { [] }, stateFolder: String = "",
         hosts: Set<String> = []
     ) {
         self.operations = operations
@@ -44,6 +47,7 @@ public struct PageSources: Sendable {
         self.text = text
         self.backups = backups
         self.decided = decided
+        self.desk = desk
         self.signIn = signIn
         self.checks = checks
         self.stateFolder = stateFolder

@@ -7,14 +7,15 @@ internal import SerinRollouts
 extension Pages {
     func services(_ request: Request, _: [String]) async throws -> Response {
         let visit = try visit(request)
-        let page = ServicesPage(try await sources.operations.statuses(), visit: visit)
+        let page = ServicesPage(try await sources.operations.statuses(), checks: await sources.checks(), visit: visit)
         return PageAnswer.page(page.markup, nonce: visit.nonce)
     }
 
     func liveServices(_ request: Request, _: [String]) async throws -> Response {
         stream { stream in
             await stream.follow(services: {
-                ServicesPage(try await sources.operations.statuses(), visit: try visit(request))
+                ServicesPage(
+                    try await sources.operations.statuses(), checks: await sources.checks(), visit: try visit(request))
             })
         }
     }

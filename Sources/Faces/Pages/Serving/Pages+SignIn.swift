@@ -1,10 +1,14 @@
 internal import SerinAPI
 internal import SerinModel
+internal import SerinRollouts
 
 // Signing in, with a token or at an issuer of identity tokens, and out.
 extension Pages {
     func signInForm(_ request: Request, _: [String]) async throws -> Response {
-        try signInPage(request, target: Link(place: request.parameter("to")), complaint: nil)
+        let undone = request.parameter("undone").flatMap { Command.Verb(rawValue: $0) }
+        return try signInPage(
+            request, target: Link(place: request.parameter("to")),
+            complaint: undone.map { "Not done: the \($0.rawValue). You were signed out; sign in, and ask for it again." })
     }
 
     func signIn(_ request: Request, _: [String]) async throws -> Response {

@@ -21,16 +21,43 @@ extension Pages {
 
     func audit(_ request: Request, _: [String]) async throws -> Response {
         let visit = try visit(request)
+        let text = request.parameter("entries") ?? "\(AuditPage.reach)"
+        guard let reach = Int64(text), reach > 0 else { throw Problem(.malformed, "'entries' is a number of entries") }
         var lines: [AuditPage.Line] = []
+        var hasOlder = false
         for service in Set(try await sources.operations.statuses().map(\.service)).sorted() {
-            lines += try await trail.lines(of: service)
+            let found = try await trail.lines(of: service, newest: reach)
+            lines += found.lines
+            hasOlder = hasOlder || found.hasOlder
         }
         var unread: String?
         do throws(Failure) { lines += try await sources.decided() } catch {
             unread = "Who may do what, and who agreed to the configuration, cannot be read: \(error.message)."
         }
-        let page = AuditPage(lines, unread: unread, search: request.parameter("q") ?? "", visit: visit)
+        let page = AuditPage(
+            lines, unread: unread, search: request.parameter("q") ?? "", reach: hasOlder ? reach : nil, visit: visit)
         return PageAnswer.page(page.markup, nonce: visit.nonce)
+    }
+
+    func changes(_ request: Request, _: [String]) async throws -> Response {
+        guard let desk = sources.desk else { throw Problem(.notFound, "nothing is decided by two people here") }
+        let visit = try visit(request)
+        let mayAgree = request.identity.flatMap { identity in agreement.map { $0.refusal(of: identity) == nil } } ?? false
+        return PageAnswer.page(
+            ChangesPage(try await desk.standing(), mayAgree: mayAgree, visit: visit).markup, nonce: visit.nonce)
+    }
+
+    /// Agrees by a form, and leads back to what waits.
+    func agree(
+        _ request: Request, _ body: (FormBody, Principal) async throws -> Void
+    ) async throws -> Response {
+        guard sessions.isOwnForm(request) else {
+            throw Problem(
+                .forbidden, "this was not sent by a form of these pages", hint: "open the page again and send the form from there"
+            )
+        }
+        try await body(FormBody(request.body), try request.identified().principal)
+        return PageAnswer.redirect(to: Link("changes").text)
     }
 
     func health(_ request: Request, _: [String]) async throws -> Response {

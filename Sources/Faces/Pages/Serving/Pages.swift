@@ -33,13 +33,31 @@ public struct Pages: Sendable {
             see("/rollouts/{name}/live", "changes of one rollout", live),
             see("/rollouts/{name}/policy", "its policy and plan", policy), see("/backups", "every backup", backups),
             see("/migrations", "what rollouts do to schemas", migrations), see("/audit", "who asked for what", audit),
+            see("/changes", "what waits for a second person", changes),
             see("/health", "Serin's own health", health),
-        ] + [.halt, .hold, .resume, .promote, .rollback, .approve].compactMap(ask) + [
+        ] + agreeing + [.halt, .hold, .resume, .promote, .rollback, .approve].compactMap(ask) + [
             route("GET", "/sign-in", "the form to sign in", .open, signInForm),
             route("POST", "/sign-in", "sign in with a token", .open, signIn),
             route("GET", "/sign-in/{issuer}", "sign in at an issuer of identity tokens", .open, beginSignIn),
             route("GET", "/sign-in/{issuer}/back", "come back from there", .open, finishSignIn),
             route("POST", "/sign-out", "sign out", .open, signOut),
+        ]
+    }
+
+    /// Whoever may agree over the API may agree here.
+    var agreement: Access? {
+        sources.desk.flatMap { desk in ConfigurationAPI(desk).routes.first { $0.pattern == "/v1/configuration:approve" }?.access }
+    }
+
+    private var agreeing: [Route] {
+        guard let desk = sources.desk, let access = agreement else { return [] }
+        return [
+            route("POST", "/changes/agree", "agree to what was proposed", access) { request, _ in
+                try await agree(request) { form, principal in _ = try await desk.approve(plan: form["plan"], by: principal) }
+            },
+            route("POST", "/changes/tokens/{id}", "agree to a token", access) { request, names in
+                try await agree(request) { _, principal in _ = try await desk.approveToken(names[0], by: principal) }
+            },
         ]
     }
 
@@ -83,8 +101,15 @@ public struct Pages: Sendable {
     /// A problem as a page; who is not known yet is led to the sign-in.
     private func answer(_ problem: Problem, _ request: Request) -> Response {
         if problem.kind == .unidentified, request.header("Accept")?.contains("text/event-stream") != true {
-            let target = request.method == "GET" ? request.path : "/"
-            return PageAnswer.redirect(to: Link("sign-in", query: [(name: "to", value: target)]).text)
+            guard request.method != "GET" else {
+                return PageAnswer.redirect(to: Link("sign-in", query: [(name: "to", value: request.path)]).text)
+            }
+            // Back to the page whose form it was, and never as if it had been done.
+            let parts = request.path.parts(at: "/").map(String.init)
+            let isAsked = parts.count == 3 && parts[0] == "rollouts" && Command.Verb(rawValue: parts[2]) != nil
+            let target = isAsked ? Link("rollouts", parts[1]).text : "/"
+            return PageAnswer.redirect(
+                to: Link("sign-in", query: [(name: "to", value: target), (name: "undone", value: isAsked ? parts[2] : "")]).text)
         }
         guard request.header("Accept")?.contains("text/html") == true, let visit = try? visit(request) else {
             // Programs, and browsers while no page can be made, read the problem document.

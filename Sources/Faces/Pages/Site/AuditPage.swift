@@ -27,16 +27,23 @@ public struct AuditPage: Sendable {
         }
     }
 
+    /// How many entries of each journal are looked at when nobody asks for more.
+    public static let reach: Int64 = 2000
+
     /// The most lines of one page.
     static let limit = 500
 
     let lines: [Line]
     let unread: String?
     let search: String
+    let reach: Int64?
     let visit: Visit
 
     /// A page of these lines, in any order, that hold every word searched for; and what is missing because it could not be read.
-    public init(_ lines: [Line], unread: String?, search: String, visit: Visit) {
+    ///
+    /// - Parameter reach: Of how many of the newest entries of each journal; nil when that is all of them.
+    public init(_ lines: [Line], unread: String?, search: String, reach: Int64? = nil, visit: Visit) {
+        self.reach = reach
         self.unread = unread
         let words = search.lowercased().split(separator: " ")
         self.lines = lines.filter { line in
@@ -63,6 +70,14 @@ public struct AuditPage: Sendable {
             Tag.p(
                 .class("quiet"),
                 text: "\(lines.count) found\(lines.count > Self.limit ? ", the newest \(Self.limit) shown" : "").")
+            if let reach {
+                Tag.p(.class("quiet")) {
+                    "Among the newest \(reach) entries of each journal. "
+                    Tag.a(
+                        .href(Link("audit", query: [(name: "q", value: search), (name: "entries", value: "\(reach * 10)")])),
+                        text: "Look further back")
+                }
+            }
             Tag.div(.class("scroll"), Attribute(.role, "region"), Attribute(.tabindex, "0"), .label("Audit")) {
                 Tag.table {
                     Tag.thead {

@@ -7,6 +7,7 @@ struct PageFrame {
         case services = "Services"
         case backups = "Backups"
         case migrations = "Migrations"
+        case changes = "Changes"
         case audit = "Audit"
         case health = "Health"
 
@@ -15,6 +16,7 @@ struct PageFrame {
             case .services: Link("")
             case .backups: Link("backups")
             case .migrations: Link("migrations")
+            case .changes: Link("changes")
             case .audit: Link("audit")
             case .health: Link("health")
             }

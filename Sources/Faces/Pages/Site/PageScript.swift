@@ -98,21 +98,51 @@ let pageScript: StaticString = #"""
         lostAt = lostAt || Date.now();
         say("Not live: the connection was lost at " + new Date(lostAt).toISOString().slice(11, 19) + "Z. What you see is from before. Trying again…", true);
       };
+      const signedOut = () => {
+        const link = document.createElement("a");
+        link.href = "/sign-in?to=" + encodeURIComponent(location.pathname);
+        link.textContent = "Sign in again";
+        say("Not live: you are signed out, and nothing that you press here is done. ", true);
+        live.append(link);
+      };
+      const again = () => {
+        setTimeout(connect, wait);
+        wait = Math.min(wait * 2, 30000);
+      };
       const connect = () => {
         const address = new URL(document.body.dataset.stream, location.href);
         if (lastID) address.searchParams.set("after", lastID);
         const source = new EventSource(address);
-        source.addEventListener("open", () => {
+        // A connection that is open and silent is lost too: the other side says every few seconds that it is there.
+        let silence;
+        const heard = () => {
+          clearTimeout(silence);
+          silence = setTimeout(() => {
+            source.close();
+            lost();
+            again();
+          }, 15000);
+        };
+        const isLive = () => {
+          heard();
           wait = 1000;
           lostAt = 0;
-          say("Live.", false);
+          if (live.textContent !== "Live.") say("Live.", false);
+        };
+        heard();
+        source.addEventListener("open", heard);
+        source.addEventListener("beat", isLive);
+        source.addEventListener("part", event => {
+          isLive();
+          replace(parse(event.data));
         });
-        source.addEventListener("part", event => replace(parse(event.data)));
         source.addEventListener("line", event => {
+          isLive();
           lastID = event.lastEventId || lastID;
           addLine(parse(event.data));
         });
         source.addEventListener("end", () => {
+          clearTimeout(silence);
           source.close();
           say("It is over; nothing changes any more.", false);
           document.getElementById("halt")?.remove();
@@ -121,8 +151,10 @@ let pageScript: StaticString = #"""
         source.addEventListener("error", () => {
           lost();
           if (source.readyState !== EventSource.CLOSED) return;
-          setTimeout(connect, wait);
-          wait = Math.min(wait * 2, 30000);
+          clearTimeout(silence);
+          // Refused, and the reason is not shown to scripts: whoever is signed out is led away from the page itself too.
+          fetch(location.href, { redirect: "manual" }).then(
+            answer => { if (answer.type === "opaqueredirect") signedOut(); else again(); }, again);
         });
       };
 

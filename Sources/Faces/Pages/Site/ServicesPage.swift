@@ -5,11 +5,15 @@ public import SerinRollouts
 /// Every service with its live or last rollout, what needs somebody first.
 public struct ServicesPage: Sendable {
     let statuses: [RolloutStatus]
+    let checks: [HealthPage.Check]
     let visit: Visit
 
     /// A page of these rollouts.
-    public init(_ statuses: [RolloutStatus], visit: Visit) {
+    ///
+    /// - Parameter checks: How Serin itself is; what is not as it should be stands above the rollouts.
+    public init(_ statuses: [RolloutStatus], checks: [HealthPage.Check] = [], visit: Visit) {
         self.statuses = statuses
+        self.checks = checks.filter { $0.tone != .good }
         self.visit = visit
     }
 
@@ -24,6 +28,13 @@ public struct ServicesPage: Sendable {
     /// The table, which is replaced while the page is open.
     public var part: Markup {
         Tag.div(.id("services"), .class("part"), Attribute(.dataPart, "services")) {
+            for check in checks {
+                Tag.p(.class("notice tone-\(check.tone.rawValue)"), Attribute(.role, "alert")) {
+                    check.tone.icon
+                    Tag.strong(text: sentenceCase(check.name))
+                    ": \(check.detail)"
+                }
+            }
             if statuses.isEmpty {
                 Tag.p(.class("notice")) {
                     "No rollout yet. One starts with "

@@ -1,3 +1,4 @@
+internal import Glibc
 internal import SerinController
 internal import SerinModel
 internal import SerinNotifications
@@ -5,28 +6,54 @@ internal import SerinRollouts
 internal import SerinSQLite
 
 /// Carries out what messages ask for, by the same operations that everyone else uses, and says in words what came of it.
-struct ChannelOrders: Sendable {
+struct ChannelOrders: HookOrders {
     /// How long an order may take to be durable: chats wait three seconds for their answer.
     static let limit = Duration.seconds(2)
 
     let operations: any RolloutOperations
     let state: StateRoot
 
+    func reached(by command: ChannelCommand) async -> RolloutID? {
+        do throws(OperationError) {
+            let status = try await operations.status(of: command.target.description)
+            return status.isFinal ? nil : status.id
+        } catch {
+            // A `serin run` beside the daemon says what is live by what it hands over to its watchdog. One that cannot be read is
+            // none: the order is then carried out again at worst.
+            return elsewhere(command).flatMap {
+                try? WatchdogKeeper.handover(StateFolder(under: state.path, service: $0))?.rollout
+            }
+        }
+    }
+
     /// Does what a message asks for.
     ///
     /// - Returns: What its sender is told; also why it was refused, which sending again would not change.
-    /// - Throws: When it could not be made durable in time. It may be all the same, and asking again does no harm.
-    func perform(_ order: ChannelCommand) async throws(Failure) -> String {
+    /// - Throws: When it could not be made durable in time. It may be all the same, and asking again does no harm. A halt is left as a
+    ///   halt file then, which outlasts whatever happens to the controller.
+    func perform(_ order: ChannelCommand) async throws(Failure) -> Deed {
         let result: Result<RolloutStatus, OperationError>? = await first(within: Self.limit) { await attempt(order) }
+        let failure: Failure
         switch result {
-        case .success(let status): return words(of: order, status)
-        case .failure(.unavailable(let text)): throw Failure(.transient, text)
+        case .success(let status): return Deed(order.verb == .status ? .told : .done, words(of: order, status))
         case .failure(.notFound(let text)):
-            if order.verb == .halt, let words = try haltElsewhere(order) { return words }
-            return "nothing was done: \(text)"
-        case .failure(let error): return "nothing was done: \(error)"
-        case nil: throw Failure(.unknown, "\(order.verb.rawValue) \(order.target) was not recorded within \(Self.limit)")
+            let isKnown = StateRoot.services(named: order.target.description).contains(where: state.hasFolder)
+            return Deed(isKnown ? .nothing : .unknown, "nothing was done: \(text)")
+        case .failure(.unavailable(let text)) where order.verb == .status: return Deed(.told, text)
+        case .failure(.unavailable(let text)): failure = Failure(.transient, text)
+        case .failure(let error): return Deed(.nothing, "nothing was done: \(error)")
+        case nil: failure = Failure(.unknown, "\(order.verb.rawValue) \(order.target) was not recorded within \(Self.limit)")
         }
+        guard order.verb == .halt else { throw failure }
+        if let service = elsewhere(order) {
+            try leaveHaltFile(order, service)
+            return Deed(.done, "\(service): another process is in charge of it and was told to halt by its halt file")
+        }
+        if let service = StateRoot.services(named: order.target.description).first(where: state.hasFolder) {
+            // On a full disk it may be impossible; the sender is asked to send again all the same.
+            try? leaveHaltFile(order, service)
+        }
+        throw failure
     }
 
     private func attempt(_ order: ChannelCommand) async -> Result<RolloutStatus, OperationError> {
@@ -54,14 +81,17 @@ struct ChannelOrders: Sendable {
         return order.person == nil ? words : "\(words) (\(order.by))"
     }
 
-    /// A `serin run` beside the daemon is its own controller: its halt file reaches it, and outlasts whatever happens to it.
-    private func haltElsewhere(_ order: ChannelCommand) throws(Failure) -> String? {
-        for service in StateRoot.services(named: order.target.description) {
-            guard ServiceLock.holder(of: StateFolder(under: state.path, service: service)) != nil else { continue }
-            try HaltFile(path: state.haltFile(of: service)).make(reason: "\(order.by): \(reason(of: order))")
-            return "\(service): another process is in charge of it and was told to halt by its halt file"
+    /// The service that another process is in charge of. A `serin run` beside the daemon is its own controller: its halt file reaches
+    /// it, and outlasts whatever happens to it.
+    private func elsewhere(_ order: ChannelCommand) -> ServiceName? {
+        StateRoot.services(named: order.target.description).first { service in
+            guard let holder = ServiceLock.holder(of: StateFolder(under: state.path, service: service)) else { return false }
+            return holder.pid != getpid()
         }
-        return nil
+    }
+
+    private func leaveHaltFile(_ order: ChannelCommand, _ service: ServiceName) throws(Failure) {
+        try HaltFile(path: state.haltFile(of: service)).make(reason: "\(order.by): \(reason(of: order))")
     }
 
     private func words(of order: ChannelCommand, _ status: RolloutStatus) -> String {

@@ -6,7 +6,7 @@ internal import SerinPorts
 internal import SerinTransport
 
 /// Takes the messages of all hooks: `POST /hooks/{kind}/{name}`, and what is fetched by polling.
-final class HookDesk: Sendable {
+final class HookDesk: HookOrders {
     /// A hook with what it needs to answer later and to fetch.
     struct Member: Sendable {
         var hook: InboundHook
@@ -54,20 +54,17 @@ final class HookDesk: Sendable {
 
     /// Answers one message.
     func answer(_ request: Request, kind: String, name: String) async -> Response {
-        // A stranger learns from no answer which hooks there are.
+        let hookRequest = HookRequest(
+            method: request.method, headers: request.headers.map { HTTPHeader($0.name, $0.value) }, body: request.body)
         guard let member = members.withLock({ $0[name] }), member.hook.kind.rawValue == kind else {
             count("unknown", "unknown")
-            return response(HookAnswer(status: 401))
+            return response(InboundHook.answer(toStranger: hookRequest, kind: kind, at: clock.now()))
         }
         guard let orders = orders.withLock({ $0 }) else {
             count(kind, "unavailable")
             return response(HookAnswer(status: 503, headers: [HTTPHeader("Retry-After", "1")]))
         }
-        let hookRequest = HookRequest(
-            method: request.method, headers: request.headers.map { HTTPHeader($0.name, $0.value) }, body: request.body)
-        let receipt = await reception.receive(hookRequest, by: member.hook, at: clock.now()) { order throws(Failure) in
-            try await orders.perform(order)
-        }
+        let receipt = await reception.receive(hookRequest, by: member.hook, at: clock.now(), orders: orders)
         note(receipt, of: member)
         return response(receipt.answer)
     }
@@ -92,10 +89,7 @@ final class HookDesk: Sendable {
     }
 
     private func poll(_ polling: TelegramPolling, _ member: Member) async {
-        await polling.run { order throws(Failure) in
-            guard let orders = self.orders.withLock({ $0 }) else { throw Failure(.transient, "the daemon is starting") }
-            return try await orders.perform(order)
-        } report: { result in
+        await polling.run(orders: self) { result in
             switch result {
             case .success(let receipt): self.note(receipt, of: member)
             case .failure(let failure):
@@ -109,7 +103,7 @@ final class HookDesk: Sendable {
         count(member.hook.kind.rawValue, receipt.result)
         let hook = "hook \(member.hook.kind.rawValue)/\(member.hook.name)"
         switch receipt.result {
-        case "handshake", "ignored", "duplicate": break
+        case "handshake", "ignored": break
         default: report("\(hook): \(receipt.result)\(receipt.detail.isEmpty ? "" : ": \(plain(receipt.detail))")")
         }
         guard let later = receipt.later, let channel = member.later else { return }
@@ -118,6 +112,15 @@ final class HookDesk: Sendable {
                 report("\(hook): an answer was not delivered: \(error.message)")
             }
         }
+    }
+
+    // MARK: What is fetched
+
+    func reached(by command: ChannelCommand) async -> RolloutID? { await orders.withLock { $0 }?.reached(by: command) }
+
+    func perform(_ command: ChannelCommand) async throws(Failure) -> Deed {
+        guard let orders = orders.withLock({ $0 }) else { throw Failure(.transient, "the daemon is starting") }
+        return try await orders.perform(command)
     }
 
     // MARK: Counters

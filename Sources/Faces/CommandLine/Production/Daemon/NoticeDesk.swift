@@ -73,6 +73,8 @@ final class NoticeDesk: Notifier {
     /// One channel as it stands.
     struct Channel: Sendable, Hashable {
         var name: String
+        /// Whether the configuration in force has it; one that was taken out may still have messages that wait.
+        var isConfigured = true
         var waiting: Int
         /// When the oldest that waits was to be told, and what its last try failed with.
         var oldest: Instant?
@@ -81,16 +83,19 @@ final class NoticeDesk: Notifier {
         var failed: Int
     }
 
-    /// Every channel as it stands.
+    /// Every channel as it stands; those that are configured no more and for which messages wait come last.
     func channels() async throws(Failure) -> [Channel] {
         let state = state.withLock { $0 }
         var channels: [Channel] = []
-        for name in state.routes {
+        let removed = try await outbox.destinations().filter { !state.routes.contains($0) }
+        for name in state.routes + removed {
+            let isConfigured = state.routes.contains(name)
             let first = try await outbox.waiting(for: name, limit: 50)
+            let failure = isConfigured ? first.compactMap(\.failure).first : "no channel of this name is configured any more"
             channels.append(
                 Channel(
-                    name: name, waiting: try await outbox.waitingCount(for: name), oldest: first.map(\.createdAt).min(),
-                    failure: first.compactMap(\.failure).first, delivered: state.delivered[name] ?? 0,
+                    name: name, isConfigured: isConfigured, waiting: try await outbox.waitingCount(for: name),
+                    oldest: first.map(\.createdAt).min(), failure: failure, delivered: state.delivered[name] ?? 0,
                     failed: state.failed[name] ?? 0))
         }
         return channels
@@ -109,20 +114,7 @@ final class NoticeDesk: Notifier {
     }
 
     /// What people do not know yet, with why, for `serin status` and programs.
-    var routes: [Route] {
-        [
-            Route(
-                "GET", "/v1/notifications", summary: "what was told by which channel, what waits and what was given up",
-                access: .any(of: [.viewer])
-            ) { _, _ in
-                do throws(Failure) { return .json(200, try await self.document()) } catch {
-                    throw Problem(.unavailable, error.message)
-                }
-            }
-        ]
-    }
-
-    private func document() async throws(Failure) -> JSONValue {
+    func document() async throws(Failure) -> JSONValue {
         let channels = try await channels()
         let dead = try await outbox.dead(limit: 20)
         return .object([
@@ -130,7 +122,8 @@ final class NoticeDesk: Notifier {
             "channels": .array(
                 channels.map { channel in
                     .object([
-                        "name": .string(channel.name), "waiting": .integer(Int64(channel.waiting)),
+                        "name": .string(channel.name), "configured": .bool(channel.isConfigured),
+                        "waiting": .integer(Int64(channel.waiting)),
                         "oldest": channel.oldest.map { .string("\($0)") } ?? .null,
                         "failure": channel.failure.map { .string($0) } ?? .null,
                         "delivered": .integer(Int64(channel.delivered)), "failed": .integer(Int64(channel.failed)),

@@ -1,6 +1,7 @@
 internal import SerinAPI
 internal import SerinController
 internal import SerinCrypto
+internal import SerinIdentity
 internal import SerinLocks
 internal import SerinModel
 internal import SerinNotifications
@@ -24,7 +25,7 @@ final class OpenedMessages: DaemonMessages {
     private let routeChanges = AsyncStream.makeStream(of: Void.self, bufferingPolicy: .bufferingNewest(1))
 
     var notifier: any Notifier { notices }
-    var routes: [Route] { hooks.routes + notices.routes }
+    var routes: [Route] { hooks.routes }
 
     /// Opens the file. Without it hooks still halt, and nothing is told by channels: that is said, and the daemon goes on.
     static func open(_ state: StateRoot, environment: [String: String], output: Output) async throws(Failure) -> OpenedMessages {
@@ -45,17 +46,17 @@ final class OpenedMessages: DaemonMessages {
         self.state = state
         self.secrets = secrets
         self.transport = transport
-        let (inbox, outbox): (any Inbox, any Outbox) = file.map { ($0, $0) } ?? (NoMessages(), NoMessages())
+        let (inbox, outbox): (any Inbox, any Outbox) = file.map { (PatientInbox(inbox: $0), $0) } ?? (NoMessages(), NoMessages())
         reception = HookReception(inbox: inbox)
         hooks = HookDesk(inbox: inbox, transport: transport, clock: clock, report: report)
         notices = NoticeDesk(outbox: outbox, transport: transport, clock: clock, report: report)
     }
 
-    func prepare(_ settings: DaemonSettings) throws(Failure) -> @Sendable () -> Void {
+    func prepare(_ settings: DaemonSettings, of people: [Person]) throws(Failure) -> @Sendable () -> Void {
         let secret = Self.reader(secrets)
         var members: [HookDesk.Member] = []
         for own in settings.hooks {
-            do throws(Failure) { members.append(try member(own, secret)) } catch {
+            do throws(Failure) { members.append(try member(own, people, secret)) } catch {
                 throw Failure(error.kind, "the hook \(own.name) cannot be used: \(error.message)", hint: error.hint)
             }
         }
@@ -78,9 +79,10 @@ final class OpenedMessages: DaemonMessages {
     }
 
     private func member(
-        _ own: DaemonSettings.Hook, _ secret: ChannelDefinition.SecretReader
+        _ own: DaemonSettings.Hook, _ people: [Person], _ secret: ChannelDefinition.SecretReader
     ) throws(Failure) -> HookDesk.Member {
-        let hook = try InboundHook(own, secret: secret)
+        var hook = try InboundHook(own, secret: secret)
+        try hook.know(people)
         var member = HookDesk.Member(hook: hook)
         guard let bot = own.bot else {
             if hook.kind == .slack { member.later = SlackChannel(.bot(token: Self.noToken, channel: "")) }
@@ -130,6 +132,8 @@ final class OpenedMessages: DaemonMessages {
         return try await notices.undelivered()
     }
 
+    func notifications() async throws(Failure) -> JSONValue { try await notices.document() }
+
     func metrics() async -> String {
         // Kinds, results and names of channels hold nothing that would have to be escaped.
         var lines = [
@@ -159,6 +163,29 @@ final class OpenedMessages: DaemonMessages {
     }
 }
 
+extension InboundHook {
+    /// Knows these people by the identities that they have in this channel, and what the words of each may do.
+    fileprivate mutating func know(_ known: [Person]) throws(Failure) {
+        let names = Set(known.map(\.name))
+        if !names.isEmpty, let (user, name) = people.sorted(by: { $0.key < $1.key }).first(where: { !names.contains($0.value) }) {
+            // Somebody whom only this hook knows would be a second person beside the one that they are elsewhere.
+            throw Failure(
+                .invalid, "\(user) is \(name) there, whom the file of identities does not know",
+                hint: "name every person once, in the file of identities: it knows \(names.sorted().joined(separator: ", "))")
+        }
+        for person in known {
+            roles[person.name] = person.roles
+            for identity in person.identities where identity.channel == kind.rawValue {
+                if let other = people.updateValue(person.name, forKey: identity.identity), other != person.name {
+                    throw Failure(
+                        .invalid, "\(identity) is \(other) there and \(person.name) in the file of identities",
+                        hint: "name every person once, in the file of identities")
+                }
+            }
+        }
+    }
+}
+
 /// Where messages cannot be kept: whoever needs memory is refused, and a halt needs none.
 private struct NoMessages: Inbox, Outbox {
     private var failure: Failure { Failure(.transient, "the file of messages could not be opened at the start") }
@@ -170,6 +197,7 @@ private struct NoMessages: Inbox, Outbox {
     func release(_ key: ReplayKey) async throws(Failure) { throw failure }
     func add(_ entries: [OutboxEntry]) async throws(Failure) { throw failure }
     func waiting(for destination: String, limit: Int) async throws(Failure) -> [OutboxEntry] { [] }
+    func destinations() async throws(Failure) -> [String] { [] }
     func waitingCount(for destination: String) async throws(Failure) -> Int { 0 }
     func put(_ entry: OutboxEntry) async throws(Failure) { throw failure }
     func dead(limit: Int) async throws(Failure) -> [OutboxEntry] { [] }

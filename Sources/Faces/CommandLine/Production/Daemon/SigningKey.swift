@@ -4,6 +4,7 @@ internal import SerinAccess
 internal import SerinCrypto
 internal import SerinModel
 internal import SerinRecords
+internal import SerinSQLite
 
 /// The key by which a state folder signs what it states: Ed25519, made at the first use, in a file for its owner alone.
 struct SigningKey: Sendable {
@@ -52,7 +53,8 @@ struct SigningKey: Sendable {
             close(descriptor)
             unlink(partial)
         }
-        guard write(descriptor, text, text.count) == text.count, fsync(descriptor) == 0,
+        guard giveToOwner(descriptor, of: String(path.dropLast("/signing.key".count))),
+            write(descriptor, text, text.count) == text.count, fsync(descriptor) == 0,
             link(partial, path) == 0 || errno == EEXIST
         else { throw Failure(.transient, "cannot make \(path): \(String(cString: strerror(errno)))") }
     }

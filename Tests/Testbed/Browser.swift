@@ -1,18 +1,16 @@
-import FoundationEssentials
-import SerinCrypto
-import SerinModel
-import SerinTransport
-import Testbed
+internal import FoundationEssentials
+public import SerinModel
+internal import SerinTransport
 
 /// A real Chromium, driven over the WebDriver protocol (W3C) by its own driver.
-final class Browser: Sendable {
+public final class Browser: Sendable {
     private let driver: ServerProcess
     private let scratch: Scratch
     private let transport: Transport
     private let session: String
 
     /// Starts a browser without a window.
-    init() async throws {
+    public init() async throws {
         for program in ["/usr/bin/chromium", "/usr/bin/chromedriver"] {
             guard FileManager.default.isExecutableFile(atPath: program) else {
                 throw Failure(.invalid, "there is no \(program)", hint: "run `make setup`")
@@ -50,7 +48,7 @@ final class Browser: Sendable {
     }
 
     /// Ends the browser and its driver.
-    func quit() async {
+    public func quit() async {
         // A browser that does not answer is ended with its driver's group.
         _ = try? await transport.send(HTTPRequest(method: "DELETE", url: session, timeout: .seconds(20)))
         driver.stop()
@@ -75,15 +73,15 @@ final class Browser: Sendable {
     }
 
     /// Opens an address and waits until it is loaded.
-    func open(_ url: String) async throws { try await ask("/url", .object(["url": .string(url)])) }
+    public func open(_ url: String) async throws { try await ask("/url", .object(["url": .string(url)])) }
 
     /// What a script returns.
-    @discardableResult func run(_ script: String) async throws -> JSONValue {
+    @discardableResult public func run(_ script: String) async throws -> JSONValue {
         try await ask("/execute/sync", .object(["script": .string(script), "args": .array([])]))
     }
 
     /// What a script returns, as text.
-    func text(_ expression: String) async throws -> String { try await run("return String(\(expression))").text ?? "" }
+    public func text(_ expression: String) async throws -> String { try await run("return String(\(expression))").text ?? "" }
 
     private func element(_ selector: String) async throws -> String {
         let found = try await ask("/element", .object(["using": .string("css selector"), "value": .string(selector)]))
@@ -94,21 +92,21 @@ final class Browser: Sendable {
     }
 
     /// Whether there is such an element.
-    func has(_ selector: String) async throws -> Bool {
+    public func has(_ selector: String) async throws -> Bool {
         let found = try await ask("/elements", .object(["using": .string("css selector"), "value": .string(selector)]))
         return found.items?.isEmpty == false
     }
 
     /// Clicks as a person does: only what can be seen can be clicked.
-    func click(_ selector: String) async throws { try await ask("/element/\(element(selector))/click", .object([:])) }
+    public func click(_ selector: String) async throws { try await ask("/element/\(element(selector))/click", .object([:])) }
 
     /// Types into a field.
-    func type(_ text: String, into selector: String) async throws {
+    public func type(_ text: String, into selector: String) async throws {
         try await ask("/element/\(element(selector))/value", .object(["text": .string(text)]))
     }
 
     /// Presses a key wherever the focus is: `\u{E004}` is the tabulator, `\u{E007}` is Enter.
-    func press(_ key: String) async throws {
+    public func press(_ key: String) async throws {
         let strokes = ["keyDown", "keyUp"].map { JSONValue.object(["type": .string($0), "value": .string(key)]) }
         try await ask(
             "/actions",
@@ -118,12 +116,12 @@ final class Browser: Sendable {
     }
 
     /// A command of Chromium's own protocol.
-    @discardableResult func command(_ name: String, _ parameters: JSONValue = .object([:])) async throws -> JSONValue {
+    @discardableResult public func command(_ name: String, _ parameters: JSONValue = .object([:])) async throws -> JSONValue {
         try await ask("/goog/cdp/execute", .object(["cmd": .string(name), "params": parameters]))
     }
 
     /// A screen of this size.
-    func resize(_ width: Int, _ height: Int, mobile: Bool = false) async throws {
+    public func resize(_ width: Int, _ height: Int, mobile: Bool = false) async throws {
         try await command(
             "Emulation.setDeviceMetricsOverride",
             .object([
@@ -133,33 +131,33 @@ final class Browser: Sendable {
     }
 
     /// What the reader prefers: `dark` or `light`.
-    func prefer(_ scheme: String) async throws {
+    public func prefer(_ scheme: String) async throws {
         let feature = JSONValue.object(["name": .string("prefers-color-scheme"), "value": .string(scheme)])
         try await command("Emulation.setEmulatedMedia", .object(["features": .array([feature])]))
     }
 
     /// Turns the pages' scripts off or on.
-    func letScripts(_ on: Bool) async throws {
+    public func letScripts(_ on: Bool) async throws {
         try await command("Emulation.setScriptExecutionDisabled", .object(["value": .bool(!on)]))
     }
 
     /// Everything that the console has complained of since the last question; a page that breaks its own policy complains.
-    func complaints() async throws -> [String] {
+    public func complaints() async throws -> [String] {
         let entries = try await ask("/se/log", .object(["type": .string("browser")])).items ?? []
         return entries.filter { $0["level"]?.text == "SEVERE" || $0["level"]?.text == "WARNING" }
             .compactMap { $0["message"]?.text }
     }
 
     /// Keeps a picture of the screen, or of the whole page, as build/screenshots/NAME.png.
-    func picture(_ name: String, whole: Bool = false) async throws {
+    public func picture(_ name: String, whole: Bool = false) async throws {
         let answer = try await command(
             "Page.captureScreenshot", .object(["format": .string("png"), "captureBeyondViewport": .bool(whole)]))
-        guard let bytes = answer["data"]?.text.flatMap({ Base64.bytes(of: $0) }) else {
+        guard let picture = answer["data"]?.text.flatMap({ Data(base64Encoded: $0) }) else {
             throw Failure(.invalid, "the browser gave no picture")
         }
         let root = #filePath.split(separator: "/").dropLast(3).joined(separator: "/")
         let folder = "/\(root)/build/screenshots"
         try FileManager.default.createDirectory(atPath: folder, withIntermediateDirectories: true)
-        try Data(bytes).write(to: URL(fileURLWithPath: "\(folder)/\(name).png"))
+        try picture.write(to: URL(fileURLWithPath: "\(folder)/\(name).png"))
     }
 }

@@ -1,12 +1,14 @@
-internal import Glibc
+internal import CSerinMath
 
 /// SplitMix64 and the distributions that the simulated traffic needs. The same seed gives the same traffic.
-struct SeededGenerator: RandomNumberGenerator {
+public struct SeededGenerator: RandomNumberGenerator, Sendable, Hashable {
     private var state: UInt64
 
-    init(seed: UInt64) { state = seed }
+    /// A generator that begins with a seed.
+    public init(seed: UInt64) { state = seed }
 
-    mutating func next() -> UInt64 {
+    /// The next 64 bits.
+    public mutating func next() -> UInt64 {
         state &+= 0x9E37_79B9_7F4A_7C15
         var z = state
         z = (z ^ (z >> 30)) &* 0xBF58_476D_1CE4_E5B9
@@ -15,16 +17,16 @@ struct SeededGenerator: RandomNumberGenerator {
     }
 
     /// Uniform in (0, 1).
-    mutating func uniform() -> Double { (Double(next() >> 11) + 0.5) / Double(1 << 53) }
+    public mutating func uniform() -> Double { (Double(next() >> 11) + 0.5) / Double(1 << 53) }
 
     /// Standard normal (Box and Muller).
-    mutating func normal() -> Double { sqrt(-2 * log(uniform())) * cos(2 * Double.pi * uniform()) }
+    public mutating func normal() -> Double { (-2 * serin_log(uniform())).squareRoot() * serin_cos(2 * Double.pi * uniform()) }
 
     /// A Poisson count; from a mean of 60 on the rounded normal.
-    mutating func poisson(_ mean: Double) -> Double {
+    public mutating func poisson(_ mean: Double) -> Double {
         if mean <= 0 { return 0 }
         if mean >= 60 { return max(0, (mean + mean.squareRoot() * normal()).rounded()) }
-        let limit = exp(-mean)
+        let limit = serin_exp(-mean)
         var product = uniform()
         var count = 0.0
         while product > limit {
@@ -35,7 +37,7 @@ struct SeededGenerator: RandomNumberGenerator {
     }
 
     /// The sum of events that come in bursts of geometric size: `mean` events in bursts of `burst` on average.
-    mutating func bursts(_ mean: Double, of burst: Double) -> Double {
+    public mutating func bursts(_ mean: Double, of burst: Double) -> Double {
         let count = poisson(mean / burst)
         if burst <= 1 || count == 0 { return count }
         let p = 1 / burst
@@ -44,7 +46,7 @@ struct SeededGenerator: RandomNumberGenerator {
             return max(count, (count * burst + deviation * normal()).rounded())
         }
         var sum = 0.0
-        for _ in 0..<Int(count) { sum += 1 + (log(uniform()) / log(1 - p)).rounded(.down) }
+        for _ in 0..<Int(count) { sum += 1 + (serin_log(uniform()) / serin_log(1 - p)).rounded(.down) }
         return sum
     }
 }
