@@ -40,7 +40,7 @@ import Testing
             )
             defer { daemon.stop() }
             func said() -> String { daemon.logTail(8000) }
-            try await waitUntil("a verified backup; the daemon said: \(said())", within: .seconds(60)) {
+            try await waitUntil("a verified backup; the daemon said: \(said())", within: .seconds(180)) {
                 let rows = try? await stage.server.sql("SELECT status FROM control_plane.backups", database: "control")
                 return rows == "verified"
             }
