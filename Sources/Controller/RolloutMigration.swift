@@ -13,6 +13,7 @@ struct RolloutMigration: Sendable {
     /// For ending what is left of a move and reading the schema.
     private let limit: Duration
     private let turn = ActionTurn<MigrationOutcome>()
+    private let looks = ActionTurn<SchemaInspection>()
 
     init(of charter: Charter, in world: World, limits: CallLimits) {
         self.charter = charter
@@ -48,14 +49,17 @@ struct RolloutMigration: Sendable {
     /// Ends the move under way.
     func stop() { turn.end() }
 
-    /// Ends what is left running, and reads the schema.
+    /// Ends what is left running, and reads the schema. A newer look ends the one under way, whose answer nobody waits for any more:
+    /// two at once would keep the lease from each other, and a schema that can be read would count as unreadable.
     func inspect() async -> SchemaInspection {
         guard let migrations else { return .unknown(Self.nobody) }
-        await turn.endAndWait()
-        do throws(Failure) {
-            return .found(try await migrations.settle(request, deadline: limit))
-        } catch {
-            return .unknown(error)
+        return await looks.run(orElse: .unknown(Failure(.unknown, "the look at the schema was ended for a newer one"))) {
+            await turn.endAndWait()
+            do throws(Failure) {
+                return .found(try await migrations.settle(request, deadline: limit))
+            } catch {
+                return .unknown(error)
+            }
         }
     }
 

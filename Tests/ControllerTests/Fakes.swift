@@ -13,6 +13,8 @@ final class FakeBalancer: Traffic {
         /// What the next writes answer instead of succeeding; `unknown` ones take effect all the same.
         var writeFailures: [Failure] = []
         var readFailure: Failure?
+        /// The next read takes until its end.
+        var readGate: AsyncStream<Never>?
         /// What it has counted; nil when it does not count.
         var counts: TrafficCounts?
         /// What every write answers until it is taken away; nothing takes effect.
@@ -26,6 +28,11 @@ final class FakeBalancer: Traffic {
     let settleTime = Duration.milliseconds(200)
 
     func read(deadline: Duration) async throws(Failure) -> WeightReading {
+        let gate = state.withLock { state in
+            defer { state.readGate = nil }
+            return state.readGate
+        }
+        if let gate { for await _ in gate {} }
         let result = state.withLock { state -> Result<WeightReading, Failure> in
             if let failure = state.readFailure { return .failure(failure) }
             return .success(WeightReading(weight: state.weight, raw: "\(state.weight.basisPoints)"))

@@ -367,6 +367,37 @@ import Testing
         return second
     }
 
+    /// A command is taken at once, also while a new controller still reads the world; the takeover then asks for the schema again.
+    @Test func aRollbackWhileAControllerTakesOverReadsTheSchemaOnceAtATime() async throws {
+        let policy = policy()
+        let migrations = migrations(try revision("0002", .additive))
+        migrations.state.withLock { state in
+            state.failures = [(Failure(.unknown, "the connection was cut"), true)]
+            state.readFailure = Failure(.unknown, "no answer")
+        }
+        let first = try SimulatedService(policy: policy, migrations: migrations)
+        try await first.running {
+            _ = try await first.start(by: author)
+            #expect(first.pass(atMost: .hours(1)) { first.status?.isRollbackIncomplete == true })
+        }
+        let (look, lookInlet) = AsyncStream.makeStream(of: Never.self)
+        let (reading, readingInlet) = AsyncStream.makeStream(of: Never.self)
+        migrations.state.withLock { ($0.readFailure, $0.lookGate) = (nil, look) }
+        let second = try await successor(of: first, policy)
+        second.balancer.state.withLock { $0.readGate = reading }
+        try await second.running {
+            #expect(second.pass(atMost: .seconds(1)) { second.balancer.state.withLock { $0.readGate == nil } })
+            _ = await second.perform(Command(.rollback, by: ann, reason: "the database is back"))
+            #expect(second.pass(atMost: .seconds(1)) { migrations.state.withLock { $0.looking } == 1 })
+            readingInlet.finish()
+            #expect(ends(second, within: .minutes(10)))
+            let log = try await log(second)
+            #expect(second.status?.ending == .failed && !log.contains("held by another look"), "\(log)")
+        }
+        lookInlet.finish()
+        try await expectReplay(of: first.store, "taken over")
+    }
+
     /// Lets the process make so many entries more; the next one is lost, and it decides nothing after.
     private func kill(_ service: SimulatedService, after writes: Int) async {
         let (store, clock) = (service.store, service.clock)

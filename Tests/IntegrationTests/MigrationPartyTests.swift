@@ -17,10 +17,16 @@ extension Integration {
             var testDescription: String { rawValue }
             var tool: Shop.Tool { self == .tool ? .alembic : .folder }
 
-            /// Kills it, once the server sleeps in the middle of a revision.
-            func kill(_ shop: Shop) async throws {
+            /// Kills it, once the server sleeps in the middle of a revision. A program that ends before that is not waited for.
+            func kill(_ shop: Shop, under run: ServerProcess) async throws {
                 let asleep = "SELECT min(pid) FROM pg_stat_activity WHERE wait_event = 'PgSleep'"
-                try await waitUntil("a revision in the middle", within: .minutes(3)) { try await !shop.sql(asleep).isEmpty }
+                try await waitUntil("a revision in the middle", within: .minutes(5)) {
+                    if try await !shop.sql(asleep).isEmpty { return true }
+                    guard run.isRunning else {
+                        throw Failure(.conflict, "the program ended before the revision's middle:\n\(run.logTail(8000))")
+                    }
+                    return false
+                }
                 switch self {
                 case .tool:
                     let found = shop.programs()
@@ -58,7 +64,7 @@ extension Integration {
                 try shop.add("0002", up: up + comment + pause, down: down)
                 try await pause(shop, seconds: 12)
                 let run = try scene.start(scene.release(Stage.good))
-                try await party.kill(shop)
+                try await party.kill(shop, under: run)
                 #expect(try await scene.end(of: run, within: .minutes(4)) == 3, "\(scene.output())")
                 #expect(scene.output().contains("nothing was applied: the schema is at 0001, where it was"), "\(scene.output())")
                 #expect(await scene.weight() == 0)
@@ -68,7 +74,7 @@ extension Integration {
             }
         }
 
-        @Test(arguments: [Party.backend]) func s3s6s13l2AWayBackWhosePartyIsKilledIsBegunAgainByAPerson(_ party: Party)
+        @Test(arguments: Party.allCases) func s3s6s13l2AWayBackWhosePartyIsKilledIsBegunAgainByAPerson(_ party: Party)
             async throws
         {
             try await Shop.play(party.tool) { _ in
@@ -78,7 +84,7 @@ extension Integration {
                 try shop.add("0002", up: up, down: down + comment + pause)
                 try await pause(shop, seconds: 12)
                 let run = try scene.start(scene.release(Stage.bad))
-                try await party.kill(shop)
+                try await party.kill(shop, under: run)
                 // It failed in the middle: a person is called, which the journal proves.
                 #expect(try await scene.end(of: run, within: .minutes(4)) == 6, "\(scene.output())")
                 #expect(await scene.weight() == 0)
@@ -116,7 +122,7 @@ extension Integration {
                 try await shop.agree(scene, by: 4711, 4712)
                 try await pause(shop, seconds: 12)
                 let killed = try scene.start(contract, log: "contract.log")
-                try await party.kill(shop)
+                try await party.kill(shop, under: killed)
                 _ = try await scene.end(of: killed, within: .minutes(4))
                 let mayWrite = "SELECT has_table_privilege('app', 'orders', 'INSERT')"
                 if killed.exitStatus != 0 {
