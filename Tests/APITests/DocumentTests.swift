@@ -15,6 +15,7 @@ import Testing
             at: Instant(millisecondsSince1970: 1_772_325_000_250))
         status.observedWeight = nil
         status.awaitedApproval = "step 3"
+        (status.fence, status.isCodeBack, status.isRestoring) = (.closed, true, true)
         let bytes = StatusDocument.encode(status).canonicalBytes
         #expect(try StatusDocument.decode(JSONValue(parsing: bytes)) == status)
     }

@@ -132,8 +132,14 @@ import Testing
         #expect(shop.said.contains("this database is migrated by the policy of checkout "), "\(shop.said)")
         #expect(await shop.program.run(options + ["--restore-of", "checkout"]) == .refused)
         #expect(shop.said.contains("refused: the last rollout of checkout is not restoring"), "\(shop.said)")
+        // Whatever a status says in words.
+        shop.program.operations.state.withLock { $0.status.next = "data is brought back from the backup" }
+        #expect(await shop.program.run(options + ["--restore-of", "checkout"]) == .refused)
         #expect(await down("--restore-of", "checkout") == .usage)
         #expect(try await shop.cluster.primary.sql("SELECT count(*) FROM orders") == "1")
+        shop.program.operations.state.withLock { $0.status.isRestoring = true }
+        #expect(await shop.program.run(options + ["--restore-of", "checkout"]) == .ok, "\(shop.said)")
+        #expect(try await shop.cluster.primary.sql("SELECT to_regclass('orders')") == "")
     }
 
     @Test func whatIsAppliedTellsWhatAChangeLoses() async throws {

@@ -243,12 +243,15 @@ import Testing
     @Test func aRestoreThatDidNothingIsAskedForAgainAndSaysSo() throws {
         var scene = try toRestore()
         for person in [Scene.ann, Scene.bob] {
+            #expect(!scene.status.isRestoring)
             scene.happens(.commanded(Command(.approve, by: person, reason: "", plan: try plan(scene))))
         }
+        #expect(scene.status.isRestoring)
         scene.act()
         try inspected(.found(SchemaReport(state: at("0002"))), &scene)
         let words = "the restore said that it is done, but the schema is at 0002, not at 0001: it is asked for again"
         #expect(scene.log.contains(words) && scene.calls.contains { $0.hasSuffix(words) })
+        #expect(!scene.status.isRestoring)
         #expect(scene.status.awaitedApproval != nil)
     }
 

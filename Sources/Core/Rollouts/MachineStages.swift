@@ -71,7 +71,7 @@ extension RolloutMachine {
     }
 
     /// Whether writes are kept away.
-    public enum Fence: String, Sendable, Hashable, Codable {
+    public enum Fence: String, Sendable, Hashable, Codable, CaseIterable {
         /// Nobody fenced them.
         case open
         /// It was asked for, or to be undone, and not proven.

@@ -16,7 +16,11 @@ extension Rollout {
             isSecurityHalt: isSecurityHalt, restorePoint: restorePoint,
             isWatched: findings.map { !$0.isTelemetryLost && $0.readBack.weight != nil } ?? true, approvalPlan: awaitedPlan,
             approvalLines: approvalLines ?? [], wayBack: rollbackPlan?.lines ?? [], fence: machine.fence,
-            isCodeBack: machine.retreat?.isCodeBack ?? false, unconfirmedZero: unconfirmedZero)
+            isCodeBack: machine.retreat?.isCodeBack ?? false, isRestoring: isRestoring, unconfirmedZero: unconfirmedZero)
+    }
+
+    private var isRestoring: Bool {
+        if case .mending(_, .restoring) = machine.state { true } else { false }
     }
 
     /// The cause, and before it what is read while that is being lowered: what was read when the state began is over.

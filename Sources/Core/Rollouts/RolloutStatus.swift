@@ -49,6 +49,8 @@ public struct RolloutStatus: Sendable, Hashable, Codable {
     public var fence: RolloutMachine.Fence
     /// Whether, on the way back, the previous version is back or was never gone.
     public var isCodeBack: Bool
+    /// Whether the policy's restore is under way, to which people have agreed.
+    public var isRestoring: Bool
     /// Whether the next rollout of the service needs more people, because this one was stopped for security, or was to have them and
     /// never got past them.
     public var isSecurityHalt: Bool
@@ -73,7 +75,8 @@ public struct RolloutStatus: Sendable, Hashable, Codable {
         observedWeight: Weight?, baked: Duration, bake: Duration, signals: [SignalAssessment], awaitedApproval: String?,
         startedAt: Instant, since: Instant, isSecurityHalt: Bool = false, restorePoint: CheckpointReference? = nil,
         isWatched: Bool = true, approvalPlan: String? = nil, approvalLines: [String] = [], wayBack: [String] = [],
-        fence: RolloutMachine.Fence = .open, isCodeBack: Bool = false, unconfirmedZero: UnconfirmedZero? = nil,
+        fence: RolloutMachine.Fence = .open, isCodeBack: Bool = false, isRestoring: Bool = false,
+        unconfirmedZero: UnconfirmedZero? = nil,
         isRecorded: Bool = true
     ) {
         self.id = id
@@ -104,6 +107,7 @@ public struct RolloutStatus: Sendable, Hashable, Codable {
         self.wayBack = wayBack
         self.fence = fence
         self.isCodeBack = isCodeBack
+        self.isRestoring = isRestoring
         self.unconfirmedZero = unconfirmedZero
         self.isRecorded = isRecorded
     }

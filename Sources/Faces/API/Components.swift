@@ -1,4 +1,5 @@
 internal import SerinModel
+internal import SerinRollouts
 internal import SerinTrials
 
 /// The named schemas of the OpenAPI document.
@@ -93,7 +94,8 @@ enum Components {
                 Schema.object(["backup": Schema.text(), "state": Schema.text(), "at": Schema.time])),
             "awaited_approval": Schema.nullable(Schema.text()), "approval_plan": Schema.nullable(Schema.text()),
             "approval_lines": Schema.list(Schema.text()),
-            "way_back": Schema.list(Schema.text()),
+            "way_back": Schema.list(Schema.text()), "writes": Schema.oneOf(RolloutMachine.Fence.allCases.map(\.rawValue)),
+            "code_back": Schema.flag, "restoring": Schema.flag,
             "unconfirmed_zero": Schema.nullable(
                 Schema.object([
                     "since": Schema.time, "tries": Schema.integer, "failed_at": Schema.time, "reason": Schema.text(),

@@ -43,6 +43,7 @@ public enum StatusDocument {
             "way_back": .array(status.wayBack.map { .string($0) }),
             "writes": .string(status.fence.rawValue),
             "code_back": .bool(status.isCodeBack),
+            "restoring": .bool(status.isRestoring),
             "unconfirmed_zero": unconfirmedZero,
             "started_at": .string(Notation.text(status.startedAt)),
             "since": .string(Notation.text(status.since)),
@@ -87,7 +88,7 @@ public enum StatusDocument {
             wayBack: try reader.optional("way_back", "a list") { $0.items?.compactMap(\.text) } ?? [],
             fence: try reader.optional("writes", "open, unsure or closed") {
                 $0.text.flatMap(RolloutMachine.Fence.init(rawValue:))
-            } ?? .open, isCodeBack: try reader.flag("code_back"),
+            } ?? .open, isCodeBack: try reader.flag("code_back"), isRestoring: try reader.flag("restoring"),
             unconfirmedZero: try reader.optional("unconfirmed_zero", "the tries for weight 0", unconfirmedZero),
             isRecorded: try reader.flag("recorded"))
     }

@@ -83,8 +83,7 @@ extension MigrateSession {
         }
         let policy = try await migrations.governing()
         let why: String
-        // The state itself is "rolling back", whatever of it is at its turn.
-        if !status.next.hasPrefix("data is brought back from the backup") {
+        if !status.isRestoring {
             why = "the last rollout of \(service) is not restoring (\(status.state)), so nobody agreed to this"
         } else if policy?.hasPrefix("\(service) ") != true {
             why = "this database is not migrated by the policy of \(service)"
