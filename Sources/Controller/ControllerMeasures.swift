@@ -105,10 +105,9 @@ extension RolloutEvent {
         switch self {
         case .weightReported(_, let outcome):
             switch outcome {
-            case .confirmed: false
-            // Nothing failed: a lowering came first, or a later step.
-            case .failed(let failure, _): !failure.message.hasPrefix(WeightSetter.notSent)
-            case .unsettled: true
+            // Where it was overtaken nothing failed: a lowering came first, or a later step.
+            case .confirmed, .overtaken: false
+            case .failed, .unsettled: true
             }
         case .actionReported(_, let outcome):
             if case .done = outcome { false } else { true }

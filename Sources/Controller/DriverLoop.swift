@@ -275,7 +275,7 @@ struct DriverLoop {
         case .confirmed:
             weightFailures = 0
             zeroRests = nil
-        case .failed, .unsettled:
+        case .failed, .overtaken, .unsettled:
             weightFailures += 1
             zeroRests = now + driver.retries.pause(driver.limits.loweringRetry, after: weightFailures)
         }

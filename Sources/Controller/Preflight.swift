@@ -90,6 +90,7 @@ public struct Preflight: Sendable {
         let backup = await backupReport
         for problem in backup.problems { found.problem("backup: \(problem.message)", problem) }
         found.report.warnings += backup.warnings.map { "backup: \($0)" }
+        found.report.backupKind = backup.kind
         if let migrations = await migrationReport {
             for problem in migrations.problems { found.problem("migrations: \(problem.message)", problem) }
             found.report.warnings += migrations.warnings.map { "migrations: \($0)" }

@@ -12,8 +12,6 @@ final class WeightSetter: Sendable {
     private let limits: CallLimits
     /// Whether a halt waits to be taken: nothing is raised then.
     private let isHaltAsked: @Sendable () -> Bool
-    /// How the reason begins where nothing was asked of the balancer, because the wish was overtaken.
-    static let notSent = "not sent: "
     /// The newest intent; an older one is not sent any more.
     private let newest = Locked(0)
 
@@ -44,16 +42,16 @@ final class WeightSetter: Sendable {
             } else {
                 let present = try await traffic.read(deadline: limits.traffic)
                 guard newest.withLock({ $0 }) == intent.number else {
-                    return .failed(Failure(.conflict, "\(Self.notSent)a newer weight is wanted"), readBack: present)
+                    return overtaken("a newer weight is wanted", present)
                 }
                 guard clock.now() - decidedAt < lease else {
                     return .failed(Failure(.conflict, "not begun: the decision is older than \(lease)"), readBack: present)
                 }
                 if atMost, let found = present.weight, found < weight {
-                    return .failed(Failure(.conflict, "\(Self.notSent)\(found) is in force already"), readBack: present)
+                    return overtaken("\(found) is in force already", present)
                 }
                 guard present.weight.map({ $0 >= weight }) ?? false || !isHaltAsked() else {
-                    return .failed(Failure(.conflict, "\(Self.notSent)a halt is asked for"), readBack: present)
+                    return overtaken("a halt is asked for", present)
                 }
                 if present.weight != weight {
                     try await traffic.apply(weight, expected: present, deadline: limits.traffic)
@@ -63,6 +61,10 @@ final class WeightSetter: Sendable {
             return await afterFailure(error, wanted: weight)
         }
         return await readBack(weight)
+    }
+
+    private func overtaken(_ why: String, _ present: WeightReading) -> WeightOutcome {
+        .overtaken(Failure(.conflict, "not sent: \(why)"), readBack: present)
     }
 
     /// Reads until the weight is there or the balancer's settle time and one call's limit have passed.

@@ -29,12 +29,17 @@ public struct BackupPreflight: Sendable, Hashable {
     public var warnings: [String]
     /// What would be backed up; nil when it is no Postgres or nobody could tell.
     public var database: DatabaseIdentity?
+    /// Of which kind the backup would be; nil when nobody could tell.
+    public var kind: BackupKind?
 
     /// A report.
-    public init(problems: [Failure] = [], warnings: [String] = [], database: DatabaseIdentity? = nil) {
+    public init(
+        problems: [Failure] = [], warnings: [String] = [], database: DatabaseIdentity? = nil, kind: BackupKind? = nil
+    ) {
         self.problems = problems
         self.warnings = warnings
         self.database = database
+        self.kind = kind
     }
 }
 

@@ -33,6 +33,7 @@ import Testing
     @Test func aCatalogueThatCannotBeReadIsNotOneWithoutBackups() async throws {
         let program = try TestProgram()
         let look = try look(program)
+        #expect(look.kind == .logical)
         #expect(await look.estimate().hasPrefix("none was made here yet"))
         let file = SQLiteCatalogue.path(under: program.state.path)
         close(open(file, O_WRONLY | O_CREAT, 0o600))

@@ -104,9 +104,8 @@ import Testing
         let measures = ControllerMeasures()
         let effect = Effect.setWeight(IntentID(1), try #require(Weight(percent: 5)))
         func report(_ outcome: WeightOutcome) { measures.note(effect, led: .weightReported(IntentID(1), outcome)) }
-        for words in ["a newer weight is wanted", "0% is in force already", "a halt is asked for"] {
-            report(.failed(Failure(.conflict, WeightSetter.notSent + words), readBack: nil))
-        }
+        report(
+            .overtaken(Failure(.conflict, "not sent: a halt is asked for"), readBack: WeightReading(weight: .zero, raw: "0")))
         #expect(measures.present.failures[.weight] ?? 0 == 0)
         report(.failed(Failure(.conflict, "asked haproxy for 5%, read back 0%"), readBack: nil))
         report(.unsettled(Failure(.transient, "no answer")))

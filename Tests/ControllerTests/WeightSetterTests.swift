@@ -13,7 +13,7 @@ import Testing
         let setter = WeightSetter(traffic: balancer, clock: clock, limits: CallLimits(), isHaltAsked: { true })
         let weight = try #require(Weight(percent: 5))
         let outcome = await setter.set(weight, intent: IntentID(1), decidedAt: clock.now(), lease: .seconds(10))
-        guard case .failed(let failure, _) = outcome else {
+        guard case .overtaken(let failure, _) = outcome else {
             Issue.record("\(outcome)")
             return
         }
@@ -36,12 +36,12 @@ import Testing
     @Test func aLoweringToAHeldWeightDoesNotUndoAZero() async throws {
         let (written, outcome) = try await lower(from: 0)
         #expect(written.isEmpty)
-        guard case .failed(let failure, let readBack) = outcome else {
+        guard case .overtaken(let failure, let readBack) = outcome else {
             Issue.record("\(outcome)")
             return
         }
         #expect(failure.message == "not sent: 0% is in force already")
-        #expect(readBack?.weight == .zero)
+        #expect(readBack.weight == .zero)
     }
 
     @Test func aLoweringToAHeldWeightLowersWhatIsAbove() async throws {

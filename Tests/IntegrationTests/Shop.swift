@@ -21,6 +21,11 @@ struct ShopServer: SuiteTrait, TestScoping {
         defer { scratch.remove() }
         let cluster = try await PostgresCluster.start(in: scratch)
         defer { cluster.stop() }
+        try await ShopServer.with(cluster) { try await body() }
+    }
+
+    /// Makes a server the one of the shops that the body plays.
+    static func with(_ cluster: PostgresCluster, _ body: () async throws -> Void) async throws {
         // Who migrates and backs up is no superuser; who writes may only that.
         try await cluster.primary.sql(
             "CREATE ROLE keeper LOGIN CREATEDB; GRANT pg_read_all_data, pg_monitor, pg_signal_backend TO keeper; "
@@ -89,7 +94,9 @@ struct Shop: Sendable {
 
     var url: String { cluster.primary.url(user: "keeper", database: database) }
     /// How many orders were taken so far.
-    var acknowledged: Int { writer.withLock { $0.acknowledged.count } }
+    var acknowledged: Int { taken.count }
+    /// The orders that were taken so far.
+    var taken: [Int] { writer.withLock { $0.acknowledged } }
 
     @discardableResult func sql(_ text: String, user: String = "postgres") async throws -> String {
         try await cluster.primary.sql(text, user: user, database: database)
@@ -235,8 +242,16 @@ struct Shop: Sendable {
         return "probes: [{run: [\(script)]}]"
     }
 
+    /// Which of some orders are in the database.
+    func found(_ orders: [Int]) async throws -> Set<Int> {
+        let list = orders.map { "\($0)" }.joined(separator: ",")
+        return Set(try await sql("SELECT id FROM orders WHERE id IN (\(list))").split(separator: "\n").compactMap { Int($0) })
+    }
+
     /// Lets writes be fenced by taking the right to write, and data be fetched from the backup beside the live database.
-    func destructive(approvals: Int) throws -> [String] {
+    ///
+    /// - Parameter restoring: How it is restored; nil: as a salvage.
+    func destructive(approvals: Int, restoring: String? = nil) throws -> [String] {
         let fence = try scratch.write(
             "fence.sh",
             """
@@ -257,6 +272,20 @@ struct Shop: Sendable {
             #!/bin/sh
             set -eu
             echo "$SERIN_RESTORE $SERIN_REVISION $SERIN_TABLES" >'\(scratch.file("order"))'
+            \(try restoring ?? salvage)
+
+            """, mode: 0o755)
+        return [
+            "destructive: allow", "approvals: \(approvals)",
+            "maintenance: {on: {run: [\(fence), close], check: {run: [\(fence), isClosed]}}, "
+                + "off: {run: [\(fence), open], check: {run: [\(fence), isOpen]}}}",
+            "restore: {run: [\(restore)], check: {run: [/usr/bin/true]}}",
+        ]
+    }
+
+    private var salvage: String {
+        get throws {
+            """
             [ ! -e '\(scratch.file("lazy"))' ] || { rm '\(scratch.file("lazy"))'; exit 0; }
             export SHOP='\(url)' SERIN_STATE='\(scratch.file("state"))'
             serin='\(try Scene.program())'
@@ -267,13 +296,7 @@ struct Shop: Sendable {
             psql -X -q '\(cluster.primary.url(user: "keeper", database: ""))'"$side" -c 'COPY orders TO STDOUT' |
                 psql -X -q -1 "$SHOP" -c 'CREATE TEMP TABLE saved (LIKE orders)' -c 'COPY saved FROM STDIN' \\
                     -c 'INSERT INTO orders SELECT * FROM saved ON CONFLICT DO NOTHING'
-
-            """, mode: 0o755)
-        return [
-            "destructive: allow", "approvals: \(approvals)",
-            "maintenance: {on: {run: [\(fence), close], check: {run: [\(fence), isClosed]}}, "
-                + "off: {run: [\(fence), open], check: {run: [\(fence), isOpen]}}}",
-            "restore: {run: [\(restore)], check: {run: [/usr/bin/true]}}",
-        ]
+            """
+        }
     }
 }

@@ -76,6 +76,7 @@ var sampleRecords: [Record] {
         .commanded(Command(.haltForSecurity, by: .uid(1000), reason: "because\nof it")),
         .weightReported(IntentID(1), .confirmed(WeightReading(weight: .zero, raw: "0"))),
         .weightReported(IntentID(2), .failed(failure, readBack: nil)), .weightReported(IntentID(3), .unsettled(failure)),
+        .weightReported(IntentID(2), .overtaken(failure, readBack: WeightReading(weight: .zero, raw: "0"))),
         .backupReported(IntentID(6), .made(sampleReference)), .backupReported(IntentID(6), .failed(failure)),
         .backupReported(IntentID(6), .unknown(failure)), .backupReleased(nil), .backupReleased(failure),
         .takenOver(
@@ -83,7 +84,8 @@ var sampleRecords: [Record] {
                 traffic: TrafficReading(reading: nil, failure: failure), watchdogLowered: false, actions: [],
                 backup: .made(sampleReference))),
         .preflightFinished(
-            PreflightReport(problems: [], warnings: [], weight: nil, database: nil, migrations: migrations)),
+            PreflightReport(
+                problems: [], warnings: [], weight: nil, database: nil, migrations: migrations, backupKind: .baseFull)),
         .commanded(Command(.approve, by: .uid(1000), reason: "", plan: "0123456789ab")),
         .migrationReported(IntentID(7), .done(place, note: "2 tries")),
         .migrationReported(IntentID(7), .done(place, note: "", own: [activity])),

@@ -110,6 +110,55 @@ import Testing
         }
     }
 
+    /// What is shown before anything starts is what there is at the failure, but for what was counted.
+    @Test func theWaysThatAreShownAheadAreThoseOfTheFailure() throws {
+        let pending = [try revision("0002", .destructive, tables: ["public.orders"])]
+        let action = ActionPolicy(call: .run(["do"]), check: .run(["look"]), deadline: .minutes(1))
+        let plan = MigrationPlan(from: RevisionID("0001"), pending: pending)
+        for kind in BackupKind.allCases {
+            for way in [nil] + MigrationPolicy.RestoreWay.allCases.map({ $0 }) {
+                var rules = MigrationPolicy(tool: .folder(path: "m", table: "t"), destructive: .allow, restoreWay: way)
+                (rules.maintenance, rules.restore) = (MigrationPolicy.Maintenance(on: action, off: action), action)
+                let policy = try Scene {
+                    $0.migrations = rules
+                    $0.backup = RolloutBackupPolicy(before: .migrations, plan: .file("plan.yaml"))
+                }.rollout.charter.policy
+                let ahead = RollbackQuestion(ahead: plan, policy: policy, backup: kind).plan
+                let reference = CheckpointReference(
+                    backup: try #require(BackupID("01934b5e-6d00-7abc-8def-0123456789ab")), state: .verified,
+                    at: Instant(millisecondsSince1970: 0), kind: kind)
+                let state = SchemaState(current: [pending[0].id], heads: [pending[0].id])
+                let found = RollbackQuestion(
+                    found: SchemaReport(state: state), migrations: plan, own: nil, counted: nil, policy: policy,
+                    restorePoint: reference
+                ).plan
+                #expect(ahead.way == found.way && ahead.people == found.people && ahead.reason == found.reason)
+                #expect(ahead.choices.map(\.way) == found.choices.map(\.way))
+                #expect(ahead.choices.contains { $0.way == .pointInTime } == kind.isPhysicalBase)
+                let isRefused = way == .pointInTime && !kind.isPhysicalBase
+                let words =
+                    "the policy would rather restore the moment before the migration, and the backup is not known to be a physical one"
+                #expect(ahead.reason.contains(words) == isRefused, "\(ahead.reason)")
+            }
+        }
+        #expect(
+            !RollbackQuestion(ahead: plan, policy: try Scene().rollout.charter.policy, backup: .baseFull).isPointInTimePossible)
+    }
+
+    @Test func whatAPointInTimeLosesIsSaidOfTheWholeCluster() throws {
+        let counted = [TableActivity(table: "public.orders", inserted: 7, updated: 0, deleted: 0)]
+        for (written, words) in [(counted, "at most 7 rows inserted"), (nil, "(nobody can say how many rows)")] {
+            let plan = question([try revision("0002", .destructive)]) {
+                ($0.isPointInTimePossible, $0.written) = (true, written)
+            }.plan
+            #expect(
+                plan.lines.contains {
+                    $0.hasPrefix("→ restore the moment") && $0.contains(words)
+                        && $0.contains("every other database of the cluster")
+                })
+        }
+    }
+
     @Test func theLossIsToldInRows() throws {
         let plan = question([try revision("0002", .destructive, tables: ["public.orders"])]) {
             $0.written = [

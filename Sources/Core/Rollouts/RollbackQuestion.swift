@@ -57,11 +57,21 @@ public struct RollbackQuestion: Sendable, Hashable {
     }
 
     /// The question before anything starts: as if everything before the canary were applied and then failed.
-    public init(ahead plan: MigrationPlan, policy: Policy) {
+    ///
+    /// - Parameter kind: Of which kind the backup before the migration will be; nil when nobody can tell.
+    public init(ahead plan: MigrationPlan, policy: Policy, backup kind: BackupKind?) {
         self.init(
             applied: plan.beforeCanary, target: plan.from, schema: policy.migrations?.schema ?? .keep,
             hasBackup: policy.backup != nil, canFence: policy.migrations?.maintenance != nil,
             canRestore: policy.migrations?.restore != nil, approvals: policy.migrations?.approvals ?? 0)
+        offer(kind, policy)
+    }
+
+    /// What the kind of the backup allows, and what the policy wants of it.
+    private mutating func offer(_ kind: BackupKind?, _ policy: Policy) {
+        // Its write-ahead log ends where the migration began: writes were fenced before it was made.
+        isPointInTimePossible = hasBackup && kind?.isPhysicalBase ?? false
+        wanted = policy.migrations?.restoreWay
     }
 
     /// The question at a failure, from what was read.
@@ -82,9 +92,7 @@ public struct RollbackQuestion: Sendable, Hashable {
             hasBackup: restorePoint?.state.isVerified ?? false, backupMoment: restorePoint.map { "\($0.at)" } ?? "the backup",
             canFence: rules?.maintenance != nil, canRestore: rules?.restore != nil, approvals: rules?.approvals ?? 0)
         self.own = own
-        // Its write-ahead log ends where the migration began: writes were fenced before it was made.
-        isPointInTimePossible = hasBackup && restorePoint?.kind?.isPhysicalBase ?? false
-        wanted = rules?.restoreWay
+        offer(restorePoint?.kind, policy)
         countsOwn = own == nil && counted == nil
         isCountedSinceMigration = counted != nil
     }
@@ -160,7 +168,10 @@ public struct RollbackQuestion: Sendable, Hashable {
         if isPointInTimePossible {
             choices.append(
                 RollbackPlan.Choice(
-                    .pointInTime, loss: "everything that was written since the migration began (at most \(words(of: written)))"))
+                    .pointInTime,
+                    loss:
+                        "everything that was written since the migration began (\(words(of: written, most: true))), and in every "
+                        + "other database of the cluster too where 'restore' puts the whole cluster back"))
         }
         choices.append(
             RollbackPlan.Choice(.swap, loss: "everything that was written since \(backupMoment) (\(words(of: written)))"))
@@ -172,8 +183,9 @@ public struct RollbackQuestion: Sendable, Hashable {
             : isConfined
                 ? "the loss is confined to \(tables.joined(separator: ", "))"
                 : isKnown ? "a revision has no way back" : "nobody can say which tables lost what"
+        let missed = wanted.flatMap { $0.way == way ? nil : "; the policy would rather \($0.way.words), and \($0.lack)" } ?? ""
         return RollbackPlan(
-            way: way, reason: "\(what); \(because)", people: max(approvals, way == .salvage ? 1 : 2), choices: choices,
+            way: way, reason: "\(what); \(because)\(missed)", people: max(approvals, way == .salvage ? 1 : 2), choices: choices,
             tables: way == .salvage ? tables : [])
     }
 
@@ -193,13 +205,14 @@ public struct RollbackQuestion: Sendable, Hashable {
         return written.filter { counted in tables.contains { isSame(counted.table, $0) } }
     }
 
-    /// `120 rows inserted, 3 updated and 0 deleted since`.
-    private func words(of activity: [TableActivity]?) -> String {
+    /// `120 rows inserted, 3 updated and 0 deleted since`; with `most`, that it is no more than that.
+    private func words(of activity: [TableActivity]?, most: Bool = false) -> String {
         guard let activity else { return "nobody can say how many rows" }
         func sum(_ count: (TableActivity) -> Int64) -> String { Numbers.whole(Double(saturatingSum(activity.map(count)))) }
         let own = countsOwn ? ", what the migration wrote among them" : ""
         let since = isCountedSinceMigration ? "since the migration ended" : "since"
-        return "\(sum(\.inserted)) rows inserted, \(sum(\.updated)) updated and \(sum(\.deleted)) deleted \(since)\(own)"
+        return
+            "\(most ? "at most " : "")\(sum(\.inserted)) rows inserted, \(sum(\.updated)) updated and \(sum(\.deleted)) deleted \(since)\(own)"
     }
 }
 
@@ -209,6 +222,15 @@ extension MigrationPolicy.RestoreWay {
         case .salvage: .salvage
         case .pointInTime: .pointInTime
         case .swap: .swap
+        }
+    }
+
+    /// Why there is no such way.
+    fileprivate var lack: String {
+        switch self {
+        case .salvage: "the loss is not confined to known tables that have a way back"
+        case .pointInTime: "the backup is not known to be a physical one"
+        case .swap: "there is no backup"
         }
     }
 }

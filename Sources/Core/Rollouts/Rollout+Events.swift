@@ -13,7 +13,7 @@ extension Rollout {
         for warning in report.warnings { effects.append(.record(Decision(topic: "gate", text: "preflight warns: \(warning)"))) }
         for problem in problems { effects.append(.record(Decision(topic: "gate", text: "preflight refuses: \(problem)"))) }
         reason = problems.isEmpty ? "everything the rollout needs works" : problems.joined(separator: "; ")
-        if problems.isEmpty { announceMigrations(into: &effects) }
+        if problems.isEmpty { announceMigrations(report.backupKind, into: &effects) }
         apply(problems.isEmpty ? .preflightPassed(migrating: need) : .preflightRefused, at: now, into: &effects)
     }
 
@@ -126,16 +126,25 @@ extension Rollout {
             }
             apply(.weightConfirmed(intent, weight), at: now, into: &effects)
         case .failed(let failure, let readBack):
-            let shown = readBack.map { ", it shows \($0.raw)" } ?? ""
-            reason = "\(failure.message)\(shown)"
-            writeFailure(of: asked, as: "not set", at: now, into: &effects)
-            let found = readBack.map { $0.weight.map { .weight($0) } ?? .meaningless } ?? ReadBack.unreadable
-            apply(.weightFailed(intent, found: found), at: now, into: &effects)
+            notSet(asked, intent, failure, readBack, at: now, into: &effects)
+        case .overtaken(let failure, let readBack):
+            notSet(asked, intent, failure, readBack, at: now, into: &effects)
         case .unsettled(let failure):
             reason = failure.message
             writeFailure(of: asked, as: "may still apply", at: now, into: &effects)
             apply(.weightUnsettled(intent), at: now, into: &effects)
         }
+    }
+
+    private mutating func notSet(
+        _ asked: Weight?, _ intent: IntentID, _ failure: Failure, _ readBack: WeightReading?, at now: Instant,
+        into effects: inout [Effect]
+    ) {
+        let shown = readBack.map { ", it shows \($0.raw)" } ?? ""
+        reason = "\(failure.message)\(shown)"
+        writeFailure(of: asked, as: "not set", at: now, into: &effects)
+        let found = readBack.map { $0.weight.map { .weight($0) } ?? .meaningless } ?? ReadBack.unreadable
+        apply(.weightFailed(intent, found: found), at: now, into: &effects)
     }
 
     /// Writes down that a weight was not confirmed. A lowering is tried until it is, so not every try gets a line.

@@ -41,7 +41,9 @@ extension Rollout {
     }
 
     /// Writes down what will be migrated, and which ways lead back from it.
-    func announceMigrations(into effects: inout [Effect]) {
+    ///
+    /// - Parameter backup: Of which kind the backup will be; nil when nobody can tell.
+    func announceMigrations(_ backup: BackupKind?, into effects: inout [Effect]) {
         guard let migrations, charter.policy.migrations != nil else { return }
         func record(_ text: String) { effects.append(.record(Decision(topic: "schema", text: text))) }
         guard !migrations.pending.isEmpty else { return record("nothing is to be migrated: the schema is at its head") }
@@ -51,7 +53,8 @@ extension Rollout {
             record("left for after the promotion, as they take something away: \(names)")
         }
         guard need != nil else { return }
-        for line in RollbackQuestion(ahead: migrations, policy: charter.policy).plan.lines { record("on a rollback: \(line)") }
+        let question = RollbackQuestion(ahead: migrations, policy: charter.policy, backup: backup)
+        for line in question.plan.lines { record("on a rollback: \(line)") }
     }
 
     /// What the machine's action means outside.

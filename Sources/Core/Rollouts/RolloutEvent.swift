@@ -67,17 +67,20 @@ public struct PreflightReport: Sendable, Hashable, Codable {
     public var database: DatabaseReading?
     /// What is to be migrated, when the policy migrates.
     public var migrations: MigrationPlan?
+    /// Of which kind the rollout's backup will be; nil when it has none or nobody can tell.
+    public var backupKind: BackupKind?
 
     /// A report.
     public init(
         problems: [String], warnings: [String], weight: WeightReading?, database: DatabaseReading?,
-        migrations: MigrationPlan? = nil
+        migrations: MigrationPlan? = nil, backupKind: BackupKind? = nil
     ) {
         self.problems = problems
         self.warnings = warnings
         self.weight = weight
         self.database = database
         self.migrations = migrations
+        self.backupKind = backupKind
     }
 }
 
@@ -87,6 +90,8 @@ public enum WeightOutcome: Sendable, Hashable, Codable {
     case confirmed(WeightReading)
     /// The balancer refused, or something else was read back. Nothing of this request is still on its way.
     case failed(Failure, readBack: WeightReading?)
+    /// The balancer was not asked, because the wish no longer held: a newer one came, less is in force already, or a halt is asked for.
+    case overtaken(Failure, readBack: WeightReading)
     /// It may still apply: no answer came, or it could not be read back.
     case unsettled(Failure)
 }

@@ -90,16 +90,20 @@ public struct Forecast: Sendable, Hashable {
     public var warnings: [String]
     /// How long the backup takes and how large it is; nil where none is taken.
     public var backup: String?
+    /// Of which kind the backup will be; nil where none is taken or its plan cannot be used.
+    public var backupKind: BackupKind?
     /// What is to be migrated now; nil when the policy migrates nothing or nobody could tell.
     public var migrations: MigrationPlan?
 
     /// A forecast.
     public init(
-        sentences: [String], warnings: [String] = [], backup: String? = nil, migrations: MigrationPlan? = nil
+        sentences: [String], warnings: [String] = [], backup: String? = nil, backupKind: BackupKind? = nil,
+        migrations: MigrationPlan? = nil
     ) {
         self.sentences = sentences
         self.warnings = warnings
         self.backup = backup
+        self.backupKind = backupKind
         self.migrations = migrations
     }
 }

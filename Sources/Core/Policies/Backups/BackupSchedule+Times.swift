@@ -93,6 +93,14 @@ extension CronExpression {
 }
 
 extension BackupPlan {
+    /// What the plan says of backups before rollouts; nil when it says nothing.
+    public var rolloutSchedule: BackupSchedule? {
+        schedules.first { if case .before = $0.trigger { true } else { false } }
+    }
+
+    /// Of which kind the backup before a rollout is.
+    public var rolloutKind: BackupKind { rolloutSchedule?.kind ?? source.defaultKind }
+
     /// The oldest that the newest good backup of a kind may be: the shortest that a schedule of the kind asks for, else the plan's
     /// when a schedule makes the kind.
     public func maximumAge(of kind: BackupKind) -> Duration? {

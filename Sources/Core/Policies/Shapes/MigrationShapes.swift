@@ -40,7 +40,8 @@ let migrationShape: Section = {
             Field(
                 "restore_way", .word(MigrationPolicy.RestoreWay.allCases.map(\.rawValue)), .optional,
                 "which way data comes back where there are several, as the plan of the way back shows them with what each loses; without "
-                    + "it the one that loses least; point_in_time is there where the rollout's backup is a physical one"),
+                    + "it the one that loses least; point_in_time is there where the rollout's backup is a physical one, and serin plan says "
+                    + "beforehand where it is not"),
             Field(
                 "contract", .section(contractShape), .optional,
                 "asked by serin migrate up --contract before it takes away what the previous version used; with it, serin migrate up "

@@ -27,10 +27,8 @@ extension PolicyAPI {
                 let loaded = try assembly.readPolicy(source)
                 let forecast =
                     question.isOffline ? Forecast(sentences: []) : await assembly.forecast(loaded, source, state) { _ in }
-                let plan = Plan(
-                    loaded.policy, version: source.version, previous: source.previous, backupEstimate: forecast.backup,
-                    migrations: forecast.migrations)
-                return plan.document(hash: loaded.hash, forecast)
+                return Plan(loaded.policy, version: source.version, previous: source.previous, forecast)
+                    .document(hash: loaded.hash)
             },
             migrations: { question throws(OperationError) in
                 try await Self.migrations(try assembly.readPolicy(PolicySource(question)).policy, assembly)

@@ -40,6 +40,13 @@ struct BackupLook: Sendable {
         }
     }
 
+    /// Of which kind the backup will be; nil when its plan cannot be used, which the estimate says.
+    var kind: BackupKind? {
+        do throws(OperationError) { return try Assembly.backupPlan(of: policy, named: file).plan.rolloutKind } catch {
+            return nil
+        }
+    }
+
     /// How long the backup takes and how large it is, by the last one of its kind: `the last one, of …, took 3m and has 1.2 GiB`.
     func estimate() async -> String {
         let plan: LoadedBackupPlan
@@ -52,7 +59,7 @@ struct BackupLook: Sendable {
         do throws(Failure) { records = try await known(of: plan) } catch {
             return "the catalogue cannot be read, so nobody knows how long it takes: \(error.message)"
         }
-        let last = records.last { $0.kind == plan.plan.source.defaultKind && $0.state.isRestorable }
+        let last = records.last { $0.kind == plan.plan.rolloutKind && $0.state.isRestorable }
         guard let last, let facts = last.facts else { return Self.unknown }
         let dump = facts.finishedAt - facts.startedAt
         let size = BackupText.size(Int64(facts.envelope.storedBytes))

@@ -24,7 +24,8 @@ struct PlanBackups: Backups {
         case .success((let probes, let database)):
             return BackupPreflight(
                 problems: probes.filter { $0.outcome == .failed }.map { Failure(.denied, "\($0.name): \($0.detail)") },
-                warnings: probes.filter { $0.outcome == .warning }.map { "\($0.name): \($0.detail)" }, database: database)
+                warnings: probes.filter { $0.outcome == .warning }.map { "\($0.name): \($0.detail)" }, database: database,
+                kind: plan.rolloutKind)
         case .failure(let failure): return BackupPreflight(problems: [failure])
         }
     }
@@ -72,17 +73,13 @@ struct PlanBackups: Backups {
     /// Makes a backup. While another one of the target is under way, or something else that changes it, that is waited for: a rollout
     /// is not refused because of a nightly backup.
     private func create(_ request: RolloutBackupRequest) async throws(BackupRunFailure) -> BackupRecord {
-        // What the plan says of backups before rollouts.
-        let schedule = plan.schedules.first {
-            if case .before = $0.trigger { true } else { false }
-        }
-        let kind = schedule?.kind ?? plan.source.defaultKind
         let order = BackupRequest(
-            by: request.author, purpose: plan.purpose, label: "\(schedule?.label ?? "pre-deployment")-\(request.version)",
+            by: request.author, purpose: plan.purpose,
+            label: "\(plan.rolloutSchedule?.label ?? "pre-deployment")-\(request.version)",
             tier: "pre-deployment",
             rollout: request.rollout, releaseVersion: request.version)
         while true {
-            do throws(BackupRunFailure) { return try await work.create(kind, order).record } catch {
+            do throws(BackupRunFailure) { return try await work.create(plan.rolloutKind, order).record } catch {
                 guard error.isBusy else { throw error }
                 repeat {
                     // A cancelled pause ends the loop.

@@ -78,15 +78,13 @@ struct Probing: Sendable {
     func forecast(
         _ loaded: LoadedPolicy, _ source: PolicySource, _ state: StateRoot, _ note: @escaping Wait.Note
     ) async -> Forecast {
-        async let backup = backupEstimate(loaded, source, state)
+        let look = look(loaded, source, state)
+        let isBackedUp = loaded.policy.backup.map { $0.before == .always || loaded.policy.migrations != nil } ?? false
+        async let backup = isBackedUp ? look.estimate() : nil
         var forecast = await evidenceForecast(loaded, source, note)
         forecast.backup = await backup
+        forecast.backupKind = isBackedUp ? look.kind : nil
         return forecast
-    }
-
-    private func backupEstimate(_ loaded: LoadedPolicy, _ source: PolicySource, _ state: StateRoot) async -> String? {
-        guard let gate = loaded.policy.backup, gate.before == .always || loaded.policy.migrations != nil else { return nil }
-        return await look(loaded, source, state).estimate()
     }
 
     private func evidenceForecast(_ loaded: LoadedPolicy, _ source: PolicySource, _ note: @escaping Wait.Note) async -> Forecast {

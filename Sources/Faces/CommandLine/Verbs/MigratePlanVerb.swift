@@ -1,4 +1,5 @@
 internal import SerinAPI
+internal import SerinController
 internal import SerinMigrationTools
 internal import SerinMigrations
 internal import SerinModel
@@ -20,9 +21,10 @@ extension Subcommand {
                 let release = ReleaseMigrations(
                     migrate.migrations, by: MigrateSession.principal, classify: Lint.classifier(migrate.target.policy))
                 let plan = found.pending.isEmpty ? nil : await release.plan(of: found)
+                let backup = try plan.flatMap { try backupKind(migrate.target, $0) }
                 let problems = found.problems + drift(found) + refusals(of: plan, migrate.target)
                 session.data(MigrationText.plan(found, problems, showsSQL: showsSQL)) { style in
-                    lines(found, showsSQL: showsSQL, style) + outlook(plan, migrate.target)
+                    lines(found, showsSQL: showsSQL, style) + outlook(plan, migrate.target, backup)
                 }
                 for warning in found.warnings { session.note("warning: \(plain(warning))") }
                 for index in found.invalidIndexes { session.note("warning: the index \(plain(index)) is invalid") }
@@ -46,7 +48,7 @@ extension Subcommand {
     }
 
     /// What each revision does to data and to the previous version, what it needs, and what leads back from it.
-    private static func outlook(_ plan: MigrationPlan?, _ target: MigrationTarget) -> [String] {
+    private static func outlook(_ plan: MigrationPlan?, _ target: MigrationTarget, _ backup: BackupKind?) -> [String] {
         guard let plan else { return [] }
         var lines = plan.pending.map { plain($0.words) }
         if plan.pending.contains(where: \.kind.mayDestroy) {
@@ -57,9 +59,16 @@ extension Subcommand {
                         + "\(target.policy.approvals) other people: serin migrate approve")
         }
         if let policy = target.release?.policy {
-            lines += RollbackQuestion(ahead: plan, policy: policy).plan.lines.map { "on a rollback: \(plain($0))" }
+            let question = RollbackQuestion(ahead: plan, policy: policy, backup: backup)
+            lines += question.plan.lines.map { "on a rollback: \(plain($0))" }
         }
         return lines
+    }
+
+    /// Of which kind the backup before what may destroy data will be; nil where none is made.
+    private static func backupKind(_ target: MigrationTarget, _ plan: MigrationPlan) throws(OperationError) -> BackupKind? {
+        guard let release = target.release, release.policy.backup != nil, plan.kind?.mayDestroy ?? false else { return nil }
+        return try Assembly.backupPlan(of: release, named: "POLICY").plan.rolloutKind
     }
 
     private static func drift(_ found: MigrationInspection) -> [Failure] {

@@ -21,11 +21,9 @@ extension Subcommand {
                 : await session.showingWaits(from: Wait("asking \(loaded.prometheus)")) { note in
                     await session.assembly.forecast(loaded, source, session.state, note)
                 }
-            let plan = Plan(
-                loaded.policy, version: source.version, previous: source.previous,
-                backupEstimate: forecast.backup, migrations: forecast.migrations)
-            session.data(plan.document(hash: loaded.hash, forecast)) { style in
-                plan.lines(hash: loaded.hash, forecast, style)
+            let plan = Plan(loaded.policy, version: source.version, previous: source.previous, forecast)
+            session.data(plan.document(hash: loaded.hash)) { style in
+                plan.lines(hash: loaded.hash, style)
             }
             for warning in forecast.warnings { session.note("warning: \(plain(warning))") }
             for placeholder in plan.openPlaceholders {
@@ -45,17 +43,12 @@ struct Plan: Sendable {
     private let values: [(name: String, value: String)]
     /// The least time of each judged step: warm-up, then healthy time.
     let stepFor: Duration
-    /// How long the backup takes and how large it is; nil when that was not asked.
-    private let backupEstimate: String?
-    /// What is to be migrated; nil when the policy migrates nothing or nobody could tell.
-    let migrations: MigrationPlan?
+    /// What was found out about it.
+    private let forecast: Forecast
 
-    init(
-        _ policy: Policy, version: String?, previous: String?, backupEstimate: String? = nil, migrations: MigrationPlan? = nil
-    ) {
-        self.migrations = migrations
+    init(_ policy: Policy, version: String?, previous: String?, _ forecast: Forecast = Forecast(sentences: [])) {
         self.policy = policy
-        self.backupEstimate = backupEstimate
+        self.forecast = forecast
         self.version = version ?? "the new version"
         self.previous = previous ?? "the previous version"
         values = [("version", version), ("previous", previous)].compactMap { name, value in value.map { (name, $0) } }
@@ -108,7 +101,9 @@ struct Plan: Sendable {
         case (.drain, _): stages.append("code: left as it is (on_failure: drain)")
         }
         if policy.migrations != nil {
-            let lines = migrations.map { RollbackQuestion(ahead: $0, policy: policy).plan.lines }
+            let lines = forecast.migrations.map {
+                RollbackQuestion(ahead: $0, policy: policy, backup: forecast.backupKind).plan.lines
+            }
             stages += (lines ?? ["decided once it is known what is migrated"]).map { "schema: \($0)" }
         } else if policy.backup?.before == .always {
             stages.append("data: left as it is; the backup is kept as the restore point until the rollout is over")
@@ -134,7 +129,7 @@ struct Plan: Sendable {
                 "a dump of postgres to \(folders.joined(separator: ", ")), kept until somebody deletes it"
             }
         return "\(when)\(what), verified within \(backup.deadline), else the rollout is refused"
-            + (backupEstimate.map { "; \($0)" } ?? "")
+            + (forecast.backup.map { "; \($0)" } ?? "")
     }
 
     private func words(_ rules: MigrationPolicy) -> [String] {
@@ -146,7 +141,7 @@ struct Plan: Sendable {
             case .commands(let programs): programs.up.joined(separator: " ")
             }
         var stages = ["migrate: by \(tool), \(limits)"]
-        guard let migrations else { return stages }
+        guard let migrations = forecast.migrations else { return stages }
         if migrations.beforeCanary.isEmpty { stages[0] = "migrate: nothing is to be migrated before the canary" }
         stages += migrations.beforeCanary.map { "migrate: \($0.words)" }
         if migrations.kind?.mayDestroy ?? false {
@@ -170,7 +165,7 @@ struct Plan: Sendable {
         values.reduce(text) { $0.rewriting("{{\($1.name)}}", as: $1.value) }
     }
 
-    func lines(hash: String, _ forecast: Forecast, _ style: Style) -> [String] {
+    func lines(hash: String, _ style: Style) -> [String] {
         var lines = [style.paint(plain("\(policy.service): \(previous) → \(version)"), .bold), ""]
         lines += stages.map { "  " + plain($0) }
         lines += ["", "earliest promotion  \(Numbers.time(earliest)) after the first raise"]
@@ -181,7 +176,7 @@ struct Plan: Sendable {
         return lines + ["", "policy hash  \(hash)"]
     }
 
-    func document(hash: String, _ forecast: Forecast) -> JSONValue {
+    func document(hash: String) -> JSONValue {
         .object([
             "schema": .string("serin.dev/plan/v1"), "service": .string(policy.service.description),
             "version": .string(version), "previous": .string(previous), "policy_hash": .string(hash),
