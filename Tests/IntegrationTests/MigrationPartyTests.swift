@@ -97,6 +97,11 @@ extension Integration {
                 }
                 #expect(try await scene.end(of: next, within: .minutes(4)) == 3, "\(scene.output("next.log"))")
                 #expect(try await shop.dump() == before)
+                #expect(await scene.weight() == 0)
+                let taken = shop.acknowledged
+                try await waitUntil("orders of the previous version") { shop.acknowledged > taken }
+                let verified = try await scene.serin("verify", scene.service)
+                #expect(verified.termination == .exited(0), "\(verified.text)")
                 try await shop.expectEveryOrder()
                 try await JournalProof(of: scene).check(scene)
             }
