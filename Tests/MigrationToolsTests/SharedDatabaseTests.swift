@@ -59,6 +59,12 @@ import Testing
         ("", "try:\n        op.execute('SELECT 1/0')\n    except Exception:\n        op.execute('DELETE FROM orders')"),
         ("", "if '{0.migration_context.as_sql}'.format(op) == 'False': op.execute('DELETE FROM orders')"),
         ("", "op.__class__"), ("import sqlalchemy as sa", "sa.inspect(op)"),
+        ("from sqlalchemy.orm import Session", "Session(bind=op).commit()"), ("from alembic.op import get_bind", "get_bind()"),
+        ("import sqlalchemy as sa", "sa.event.listen(op, 'commit', print)"), ("from sqlalchemy import *", "pass"),
+        ("import sqlalchemy as sa", "sa.create_engine('postgresql://').connect()"), ("import psycopg", "pass"),
+        ("", "op.get_context().connection.execute('DELETE FROM orders')"), ("", "op.run_async(print)"),
+        ("", "bind = op.get_bind\n    bind().execute('DELETE FROM orders')"), ("", "op.invoke(None)"),
+        ("from app.models import Order", "Order.query.delete()"), ("", "exec('op.get_' + 'bind()')"),
     ])
     func aRevisionThatMayAskWhereItRunsIsNotTakenAtItsWord(first: String, body: String) async throws {
         #expect(try await words(first, body).hasPrefix("line "))

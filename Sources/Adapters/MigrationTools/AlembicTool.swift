@@ -24,10 +24,7 @@ struct AlembicTool: MigrationTool {
             folder = String(config[..<slash])
             file = String(config[config.index(after: slash)...])
         }
-        // It is started in another folder than the one that its path begins at.
-        let isPath = program.has("/") && !program.hasPrefix("/")
-        let name = isPath ? "\(FileManager.default.currentDirectoryPath)/\(program)" : program
-        return ToolProgram(words: [name, "-c", file] + arguments, directory: folder, passed: passed)
+        return ToolProgram(words: [program.has("/") ? path : program, "-c", file] + arguments, directory: folder, passed: passed)
     }
 
     private func output(_ arguments: [String], _ call: ToolCall) throws(Failure) -> String {
@@ -53,10 +50,16 @@ struct AlembicTool: MigrationTool {
     }
 
     func run(_ step: RevisionStep, _ call: ToolCall) throws(ToolFailure) {
-        switch step.direction {
-        case .up: _ = try program(["upgrade", step.revision.description]).run(call)
-        case .down: _ = try program(["downgrade", step.to?.description ?? "base"]).run(call)
+        var program =
+            switch step.direction {
+            case .up: program(["upgrade", step.revision.description])
+            case .down: program(["downgrade", step.to?.description ?? "base"])
+            }
+        if let python {
+            program.starter = python + ["-c", PythonRows.program, RestoredRows.noting(without: ownTables)]
+            program.words[0] = path
         }
+        _ = try program.run(call)
     }
 
     /// All of it in one call, as each takes a second; nothing where a revision has no SQL without a database.
@@ -73,6 +76,7 @@ struct AlembicTool: MigrationTool {
     /// The file is parsed by the interpreter that runs Alembic, and neither imported nor run.
     private func doubt(_ file: String, _ call: ToolCall) -> String? {
         let script = "import ast, sys\n" + PythonRevision.program
+        let interpreter = python?.first ?? "python3"
         do throws(ToolFailure) {
             let said = try ToolProgram(words: [interpreter, "-I", "-c", script, file]).run(call)
             let words = said.textLines().first.map(String.init) ?? ""
@@ -81,17 +85,20 @@ struct AlembicTool: MigrationTool {
         } catch { return "it cannot be read: \(error.failure.message)" }
     }
 
-    /// The interpreter that the program's first line names.
-    private var interpreter: String {
-        let name =
-            program.has("/") && !program.hasPrefix("/") ? "\(FileManager.default.currentDirectoryPath)/\(program)" : program
-        let first = FileManager.default.contents(atPath: name).map { String(decoding: $0.prefix(1024), as: UTF8.self) } ?? ""
+    /// The file of the program: it is started in another folder than the one that its path begins at.
+    private var path: String {
+        guard program.has("/") else { return ToolProgram.file(of: program) ?? program }
+        return program.hasPrefix("/") ? program : "\(FileManager.default.currentDirectoryPath)/\(program)"
+    }
+
+    /// The interpreter that the program's first line names, with its arguments; nil where that is none of Python's.
+    private var python: [String]? {
+        let first = FileManager.default.contents(atPath: path).map { String(decoding: $0.prefix(1024), as: UTF8.self) } ?? ""
         let line = first.textLines().first.map(String.init) ?? ""
-        let words = line.dropFirst(2).split(separator: " ").map(String.init)
-        guard line.hasPrefix("#!"), let path = words.first, !path.hasSuffix("/env"), path.holds("python") else {
-            return "python3"
-        }
-        return path
+        var words = line.dropFirst(2).split(separator: " ").map(String.init)
+        if words.first?.hasSuffix("/env") == true { words.removeFirst() }
+        guard line.hasPrefix("#!"), let name = words.first, name.holds("python") else { return nil }
+        return words
     }
 
     /// One direction as Alembic writes it without a database, its transactions included.

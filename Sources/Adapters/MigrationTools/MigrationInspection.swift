@@ -140,7 +140,7 @@ struct MigrationInspector {
     }
 
     /// The relations of which a change reaches further.
-    private func reaching(_ session: Connection) throws(Failure) -> Set<String> {
+    static func reaching(_ session: Connection) throws(Failure) -> Set<String> {
         Set(
             try session.rows(
                 """
@@ -160,12 +160,28 @@ struct MigrationInspector {
     ) throws(Failure) {
         let records = StepRecords(session, of: tool.recordedAs)
         guard try records.exist(), let latest = try records.latest(byAnyone: true), latest.isOwn else { return }
-        if latest.state != .done { found.unfinished = latest.step.revision }
+        if latest.state != .done {
+            found.unfinished = latest.step.revision
+            if current == latest.step.after, let objection = try objection(to: latest, session, records) {
+                found.problems.append(objection)
+            }
+        }
         let place = latest.state == .done ? latest.step.after : latest.step.before
         guard current == place, let wanted = latest.state == .done ? latest.after : latest.before else {
             return
         }
         found.drift = present.difference(from: wanted)
+    }
+
+    /// Why a step that was noted as not done cannot be taken for what it was judged to be.
+    private func objection(to record: StepRecords.Record, _ session: Connection, _ records: StepRecords) throws(Failure)
+        -> Failure?
+    {
+        guard let revision = try tool.graph(call).revisions.first(where: { $0.id == record.step.revision }) else { return nil }
+        return try UnannouncedRows.objection(
+            record.step, tool.side(record.step.direction, of: revision, call), counted: records.rows(of: record.id) ?? [],
+            session,
+            without: tool.ownTables)
     }
 
     private func look(_ session: Connection, _ found: inout MigrationInspection) throws(Failure) {
@@ -215,7 +231,7 @@ struct MigrationInspector {
             )
         }
         found.activity = try TableActivity.read(session, without: tool.ownTables)
-        found.reaching = try reaching(session)
+        found.reaching = try MigrationInspector.reaching(session)
     }
 }
 

@@ -87,6 +87,15 @@ struct MigrationRun {
                 if !rules.acceptsSchema, let wanted = try records.schema(atTheEndOf: latest.step) {
                     if let objection = latest.step.objection(toLeaving: present, for: wanted) { throw objection }
                 }
+                // Nor is one that changed what it was not judged to change.
+                if !rules.acceptsSchema,
+                    let objection = try UnannouncedRows.objection(
+                        latest.step, side(of: latest.step, tool, graph, call), counted: records.rows(of: latest.id) ?? [],
+                        session,
+                        without: tool.ownTables)
+                {
+                    throw objection
+                }
                 try records.finish(latest, present, tries: 1, BlockingReport())
                 return latest.state == .running
                     ? ["\(latest.step.revision) was done already by a run that did not live to note it"] : []

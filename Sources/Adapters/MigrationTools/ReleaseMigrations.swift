@@ -164,7 +164,7 @@ public struct ReleaseMigrations: Migrations {
 extension MigrationSide {
     /// Whether it may change more tables than it names, by itself or for what comes behind it: CASCADE, triggers, rules, and foreign
     /// keys that pass changes on.
-    fileprivate var reachesFurther: Bool {
+    var reachesFurther: Bool {
         guard case .text(let text) = self else { return true }
         return SQLStatements(text.sql).words.contains { words in
             words.contains("CASCADE") || words.contains("TRIGGER") || words.contains("RULE")

@@ -6,13 +6,26 @@ internal import SerinModel
 enum RestoredRows {
     /// What the session's transaction did so far, by table; none of Serin's own tables and none of these.
     static func counted(_ session: Connection, without tables: [String]) throws(Failure) -> [TableActivity] {
+        try session.rows(counting(without: tables)).compactMap { ($0.first ?? nil).flatMap(activity) }
+    }
+
+    private static func counting(without tables: [String]) -> String {
         let names = (tables + [""]).map(sqlText).joined(separator: ", ")
-        return try session.rows(
-            """
-            SELECT concat_ws(' ', n_tup_ins, n_tup_upd, n_tup_del, schemaname || '.' || relname) FROM pg_stat_xact_user_tables
+        return """
+            SELECT concat_ws(' ', n_tup_ins, n_tup_upd, n_tup_del, schemaname || '.' || relname) AS line
+            FROM pg_stat_xact_user_tables
             WHERE schemaname <> 'serin' AND relname NOT IN (\(names)) AND n_tup_ins + n_tup_upd + n_tup_del > 0 ORDER BY 1
             """
-        ).compactMap { ($0.first ?? nil).flatMap(activity) }
+    }
+
+    /// The statement by which a tool's own transaction adds what it did to the notes of the step that was begun last: so they are
+    /// committed together, whoever is killed.
+    static func noting(without tables: [String]) -> String {
+        """
+        UPDATE serin.migration_steps SET changed = concat_ws(chr(10), nullif(changed, ''),
+            (SELECT string_agg(line, chr(10)) FROM (\(counting(without: tables))) counted))
+        WHERE id = (SELECT max(id) FROM serin.migration_steps)
+        """
     }
 
     /// A line of what was counted: inserted, updated, deleted, and the table.

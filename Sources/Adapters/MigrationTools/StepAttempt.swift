@@ -1,4 +1,5 @@
 internal import SerinDatabase
+internal import SerinMigrations
 internal import SerinModel
 internal import SerinProcesses
 
@@ -65,7 +66,7 @@ struct StepAttempt {
             tell("waiting \(pause) for try \(tries + 1) of \(run.rules.tries)")
             rest(pause, until: run.call.stop)
         }
-        do throws(Failure) { return try conclude() } catch {
+        do throws(Failure) { return try conclude(side) } catch {
             throw MigrationRunFailure(stage: .check, failure: error, report: nil)
         }
     }
@@ -132,7 +133,7 @@ struct StepAttempt {
         return false
     }
 
-    private mutating func conclude() throws(Failure) -> (MigrationReport.Step, SchemaSnapshot) {
+    private mutating func conclude(_ side: MigrationSide) throws(Failure) -> (MigrationReport.Step, SchemaSnapshot) {
         let session = try run.call.database.connect()
         let after = try SchemaSnapshot(session, without: run.tool.ownTables)
         if let wanted = step.wanted, let objection = step.objection(toLeaving: after, for: wanted) {
@@ -148,8 +149,21 @@ struct StepAttempt {
             try StepRecords(session, of: run.tool.recordedAs).fail(record, failure, tries: tries, blocking)
             throw failure
         }
-        notes += RestoredRows.shortfalls(step, counted: try StepRecords(session, of: run.tool.recordedAs).rows(of: record.id))
-        try StepRecords(session, of: run.tool.recordedAs).finish(record, after, tries: tries, blocking)
+        let records = StepRecords(session, of: run.tool.recordedAs)
+        let counted = try records.rows(of: record.id)
+        if counted == nil, run.tool is AlembicTool {
+            notes.append(
+                "nobody counted the rows that \(step.revision) changed: \(run.tool.name) does not work through SQLAlchemy")
+        }
+        if !run.rules.acceptsSchema,
+            let objection = try UnannouncedRows.objection(
+                step, side, counted: counted ?? [], session, without: run.tool.ownTables)
+        {
+            try records.fail(record, objection, tries: tries, blocking)
+            throw objection
+        }
+        notes += RestoredRows.shortfalls(step, counted: counted ?? [])
+        try records.finish(record, after, tries: tries, blocking)
         let taken = MigrationReport.Step(
             revision: step.revision, from: step.from, to: step.to, tries: tries, time: start.elapsed, blocking: blocking)
         return (taken, after)

@@ -89,20 +89,29 @@ struct StepRecords {
             "UPDATE serin.migration_steps SET changed = \(sqlText(text)) WHERE id = (SELECT max(id) FROM serin.migration_steps)")
     }
 
-    /// What a step did to rows; empty where nobody counted.
-    func rows(of step: Int64) throws(Failure) -> [TableActivity] { try rows("id = \(step)") }
+    /// What a step did to rows; nil where nobody counted.
+    func rows(of step: Int64) throws(Failure) -> [TableActivity]? { try rows("id = \(step)") }
 
     /// What a revision changed or deleted when it was applied last; empty where nobody counted.
     func rows(changedBy revision: RevisionID) throws(Failure) -> [TableActivity] {
-        try rows("\(isOwn) AND direction = 'up' AND state = 'done' AND revision = \(sqlText("\(revision)"))").filter {
-            $0.updated + $0.deleted > 0
-        }
+        let all = try rows("\(isOwn) AND direction = 'up' AND state = 'done' AND revision = \(sqlText("\(revision)"))")
+        return (all ?? []).filter { $0.updated + $0.deleted > 0 }
     }
 
-    private func rows(_ condition: String) throws(Failure) -> [TableActivity] {
-        guard try knows("changed") else { return [] }
+    private func rows(_ condition: String) throws(Failure) -> [TableActivity]? {
+        guard try knows("changed") else { return nil }
         let text = try session.value("SELECT changed FROM serin.migration_steps s WHERE \(condition) ORDER BY id DESC LIMIT 1")
-        return (text ?? "").textLines().compactMap { RestoredRows.activity(String($0)) }
+        guard let text else { return nil }
+        // A step of several transactions has a table several times.
+        var found: [String: TableActivity] = [:]
+        for rows in text.textLines().compactMap({ RestoredRows.activity(String($0)) }) {
+            var sum = found[rows.table] ?? TableActivity(table: rows.table, inserted: 0, updated: 0, deleted: 0)
+            sum.inserted += rows.inserted
+            sum.updated += rows.updated
+            sum.deleted += rows.deleted
+            found[rows.table] = sum
+        }
+        return found.values.sorted()
     }
 
     /// By which policy a step was taken here last; nil when none ever was.

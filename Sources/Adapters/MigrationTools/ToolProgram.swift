@@ -1,3 +1,4 @@
+internal import FoundationEssentials
 internal import SerinDatabase
 internal import SerinModel
 internal import SerinProcesses
@@ -6,6 +7,8 @@ internal import SerinProcesses
 struct ToolProgram: Sendable {
     /// The program and its arguments.
     var words: [String]
+    /// The program that starts it, with arguments, of which messages say nothing; empty where it is started itself.
+    var starter: [String] = []
     /// Where it is started; nil is where Serin was.
     var directory: String?
     /// The names of further variables of Serin's own environment that it is given. Their values are secrets.
@@ -16,6 +19,11 @@ struct ToolProgram: Sendable {
     /// By this variable an earlier run's programs are known: its value names the database.
     static let mark = "SERIN_MIGRATION"
     private static let path = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
+    /// The file that a name on the fixed `PATH` means; nil when there is none.
+    static func file(of name: String) -> String? {
+        path.split(separator: ":").map { "\($0)/\(name)" }.first { FileManager.default.isExecutableFile(atPath: $0) }
+    }
+
     private static let outputLimit = 16 << 20
 
     /// Runs it and returns what it printed. Its whole process group is ended at the call's end or when its signal is raised.
@@ -27,7 +35,8 @@ struct ToolProgram: Sendable {
         do throws(Failure) {
             let started = try ProgramStream(
                 Program(
-                    program, Array(words.dropFirst()), environment: variables(call), directory: directory,
+                    (starter + words)[0], Array((starter + words).dropFirst()), environment: variables(call),
+                    directory: directory,
                     deadline: call.end.left, outputLimit: 1 << 16, kept: .end),
                 .reading, stall: nil, redaction: redaction, stop: call.stop)
             stream = started
