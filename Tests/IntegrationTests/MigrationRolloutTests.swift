@@ -61,6 +61,35 @@ extension Integration {
             }
         }
 
+        /// What env.py does on a server is in no SQL that was judged: nobody knows a way back from it.
+        @Test func s6s13RowsThatAreChangedBesideARevisionCallAPerson() async throws {
+            try await Shop.play(.alembic) { _ in
+                ["schema: downgrade"]
+            } _: { shop, scene in
+                let path = shop.scratch.file("migrations/env.py")
+                let python = try String(contentsOfFile: path, encoding: .utf8)
+                let open = "    with engine.connect() as connection:\n"
+                let hook = """
+                            import sys
+                            from sqlalchemy import text
+                            if "upgrade" in sys.argv:
+                                connection.execute(text("UPDATE orders SET amount = amount WHERE id = (SELECT min(id) FROM orders)"))
+                                connection.commit()
+
+                    """
+                try python.replacing(open, with: open + hook).write(toFile: path, atomically: true, encoding: .utf8)
+                try await waitUntil("an order") { shop.acknowledged > 0 }
+                try shop.add("0002", up: column.up, down: column.down)
+                let run = try scene.start(scene.release(Stage.good))
+                defer { run.stop(signal: SIGKILL) }
+                try await scene.awaitOutput("rollback incomplete", within: .minutes(3))
+                #expect(scene.output().contains("rows were changed in public.orders (1 changed, 0 deleted)"), "\(scene.output())")
+                #expect(await scene.weight() == 0)
+                #expect(try await shop.sql("SELECT version_num FROM alembic_version") == "0002")
+                try await shop.expectEveryOrder()
+            }
+        }
+
         @Test func byDefaultAnAddedColumnStaysAndTheOldVersionGoesOnWriting() async throws {
             try await Shop.play { shop, scene in
                 try shop.add("0002_note", up: column.up, down: column.down)
