@@ -213,6 +213,8 @@ struct RuleCase: Sendable, CustomTestStringConvertible {
         RuleCase("CREATE TABLE q PARTITION OF p FOR VALUES IN (1)", ["L09"]),
         RuleCase("BEGIN; ALTER TABLE t ADD COLUMN x int", ["R04"]),
         RuleCase("BEGIN; SELECT 1; COMMIT AND CHAIN; SELECT 1", ["R04"]),
+        RuleCase("BEGIN; SAVEPOINT s; SELECT 1; ROLLBACK TO SAVEPOINT s; COMMIT", ["R04"]),
+        RuleCase("BEGIN; SAVEPOINT s; SELECT 1; RELEASE s; COMMIT", []),
         RuleCase("BEGIN; SELECT 1; COMMIT AND CHAIN; SELECT 1; COMMIT", []),
         RuleCase("BEGIN; SELECT 1; COMMIT", ["R04"], in: .transaction),
         RuleCase("BEGIN; SELECT 1; COMMIT", [], in: .oneQuery),

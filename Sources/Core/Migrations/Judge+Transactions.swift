@@ -100,6 +100,12 @@ extension Judge {
             transaction.end()
         case .savepoint:
             if !transaction.isOpen { flag(.transactions, "a savepoint outside a transaction", why: "the statement fails there") }
+            if action == .savepoint(isTakenBack: true) {
+                flag(
+                    .transactions, .warning, "ROLLBACK TO takes back what stands behind the savepoint",
+                    why: "what it undoes is judged as if it stayed, and what the way back needs may be gone with it",
+                    safe: "leave out both, and what stands between them")
+            }
         case .metaCommand(let command):
             report.mystery = report.mystery ?? "\(command) is a command of psql"
             flag(

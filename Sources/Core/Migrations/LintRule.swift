@@ -89,7 +89,7 @@ public enum LintRule: String, Sendable, Hashable, CaseIterable {
         case .heads: "several heads, or two revisions of the same name"
         case .hiddenInvalidIndex: "IF NOT EXISTS with CONCURRENTLY takes an invalid index for a good one"
         case .transactions:
-            "a transaction left open, nested or ended by the migration itself, or a command that only psql understands"
+            "a transaction left open, nested or ended by the migration itself, work that ROLLBACK TO undoes, or a command that only psql understands"
         case .security: "permissions, roles, extensions, programs, untrusted languages, SECURITY DEFINER without a search path"
         case .annotation: "a comment for serin that is malformed, gives no reason, names no rule, or allows what does not occur"
         case .measured: "`--trace`: on a copy it failed, took a stronger lock than its text says, or wrote every row anew"
