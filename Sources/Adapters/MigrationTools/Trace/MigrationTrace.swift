@@ -1,4 +1,5 @@
 internal import SerinDatabase
+internal import SerinLocks
 public import SerinMigrations
 public import SerinModel
 public import SerinPolicies
@@ -56,7 +57,7 @@ public struct MigrationTrace: Sendable {
     ///
     /// - Parameters:
     ///   - applied: The revision up to which nothing is measured, only applied; nil measures everything.
-    ///   - progress: Told each revision before it is run, from another thread.
+    ///   - progress: Told where it runs, each revision before it is run, and what is left; from another thread.
     /// - Throws: When nothing could be measured: no database can be made, the schema cannot be copied, the tool works on another one.
     public func run(
         after applied: String?, deadline: Duration, progress: @escaping @Sendable (String) -> Void = { _ in }
@@ -71,14 +72,24 @@ public struct MigrationTrace: Sendable {
         return try await onOwnThread { (stop) throws(Failure) in
             let tool = DatabaseMigrations.tool(policy)
             let scratch = try ScratchDatabase(on: server, origin)
+            progress("on \(scratch.database.name), made for this and dropped at the end; it begins \(beginning.words)")
+            let (name, isOver) = (scratch.name, Locked(false))
+            defer { isOver.withLock { $0 = true } }
+            onNewThread {
+                while !isOver.withLock({ $0 }) {
+                    if stop.isRaised { ScratchDatabase.endSessions(in: name, on: server) }
+                    rest(.milliseconds(100))
+                }
+            }
             let result = Result { () throws(Failure) in
                 try work(tool, scratch, call(scratch.database, stop, deadline), applied, progress)
             }
             do throws(Failure) { try scratch.remove() } catch {
                 guard case .success(var report) = result else { return try result.get() }
-                report.notes.append("the scratch database could not be dropped, the next trace does it: \(error.message)")
+                report.notes.append("\(scratch.database.name) could not be dropped, the next trace does it: \(error.message)")
                 return report
             }
+            progress("dropped \(scratch.database.name): nothing is left of it")
             return try result.get()
         }
     }
@@ -149,10 +160,27 @@ public struct MigrationTrace: Sendable {
                 guard error.kind == .conflict else { throw error }
                 report.stopped = error.message
             }
+            // What was ended with the trace says nothing about the revision.
+            guard !call.stop.isRaised, call.end.left > .zero else {
+                throw Failure(
+                    .transient, "the trace was ended at \(revision.id), and measured nothing of it",
+                    hint: "only the scratch database was written to")
+            }
             guard report.stopped == nil else { return report }
             if revision.id.description == applied { isAsked = true }
             place = revision.id
         }
         return report
+    }
+}
+
+extension MigrationTrace.Beginning {
+    fileprivate var words: String {
+        switch self {
+        case .nothing: "with nothing"
+        case .schema: "with the schema of the database that was named, without its rows"
+        case .template(let name): "as a copy of \(name), rows included"
+        case .restored(let name): "as \(name), which was restored for this"
+        }
     }
 }

@@ -10,7 +10,7 @@ final class ScratchDatabase {
 
     /// The database itself, as tools and sessions reach it.
     let database: MigrationDatabase
-    private let name: String
+    let name: String
     private let keeper: Connection
 
     /// What it is made of.
@@ -73,6 +73,16 @@ final class ScratchDatabase {
                 """)
             if left == "0" { return }
             rest(.milliseconds(5))
+        }
+    }
+
+    /// Ends everything that runs in one, for a trace that was given up.
+    static func endSessions(in name: String, on server: MigrationDatabase) {
+        do throws(Failure) {
+            _ = try server.connect(patience: .zero).rows(
+                "SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE datname = \(sqlText(name))")
+        } catch {
+            // A server that is not there has ended them itself; the next look asks again.
         }
     }
 
