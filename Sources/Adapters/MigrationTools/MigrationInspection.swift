@@ -28,8 +28,12 @@ public struct MigrationInspection: Sendable {
     public var database: DatabaseIdentity?
     /// Indexes that are not valid, without those that are being built now.
     public var invalidIndexes: [String] = []
-    /// The step that was begun and not finished.
+    /// The step that was begun and not finished, by nobody who is still at it.
     public var unfinished: RevisionID?
+    /// Why it was not finished; nil where whoever ran it did not live to say.
+    public var reason: String?
+    /// The step that somebody is at now, and who: `0003 up, for 12 s, by uid:0 (session 4711 from 10.0.0.7)`.
+    public var running: String?
     /// How much each table was written to.
     public var activity: [TableActivity] = []
     /// What is applied already, in order, as far as its SQL can be had: it tells what the schema is.
@@ -160,8 +164,14 @@ struct MigrationInspector {
     ) throws(Failure) {
         let records = StepRecords(session, of: tool.recordedAs)
         guard try records.exist(), let latest = try records.latest(byAnyone: true), latest.isOwn else { return }
+        if latest.state == .running, let worker = try records.worker(at: latest.id) {
+            found.running = "\(latest.step.revision) \(latest.step.direction.rawValue), \(worker)"
+            // What it is halfway is compared with nothing.
+            return
+        }
         if latest.state != .done {
             found.unfinished = latest.step.revision
+            found.reason = try records.reason(of: latest.id)
             if current == latest.step.after, let objection = try objection(to: latest, session, records) {
                 found.problems.append(objection)
             }

@@ -114,6 +114,23 @@ struct StepRecords {
         return found.values.sorted()
     }
 
+    /// Who is at a step now, and for how long; nil when nobody is: the lock of migrations is free.
+    func worker(at step: Int64) throws(Failure) -> String? {
+        try session.value(
+            """
+            SELECT format('for %s s, by %s (session %s from %s)', floor(extract(epoch FROM clock_timestamp() - s.started_at)),
+                s.asked_by, holder.pid, coalesce(host(a.client_addr), 'the server itself'))
+            FROM serin.migration_steps s, (\(DatabaseLock.holders(of: DatabaseLock.migrating))) holder
+                LEFT JOIN pg_stat_activity a ON a.pid = holder.pid
+            WHERE s.id = \(step) LIMIT 1
+            """)
+    }
+
+    /// Why a step was not finished; nil where nobody lived to say.
+    func reason(of step: Int64) throws(Failure) -> String? {
+        try session.value("SELECT error FROM serin.migration_steps WHERE id = \(step)")
+    }
+
     /// By which policy a step was taken here last; nil when none ever was.
     func policy() throws(Failure) -> String? {
         guard try knows("policy") else { return nil }

@@ -8,7 +8,8 @@ extension Subcommand {
         "migrate status", summary: "where a database is, and whether its schema is what its revisions made",
         details: """
             Exit 8 when it is not: the schema was changed by other means, an index is invalid, a run did not finish, or the revisions
-            of database and release do not fit. Revisions that are not applied yet are no fault.
+            of database and release do not fit. Revisions that are not applied yet are no fault, nor is a migration at work, which is
+            named with who runs it.
             """,
         examples: ["serin migrate status policy.yaml -o json"], interruption: .ends
     ) { input throws(UsageError) in
@@ -35,12 +36,16 @@ extension Subcommand {
         ]
         lines += (found.drift ?? []).map { "          " + plain($0) }
         lines += found.invalidIndexes.map { "invalid   index \(plain($0))" }
-        if let unfinished = found.unfinished { lines.append("unfinished \(unfinished): the next run settles what it left") }
+        if let running = found.running { lines.append("running   \(plain(running))") }
+        if let unfinished = found.unfinished {
+            lines.append("unfinished \(unfinished): \(found.reason.map { plain($0) } ?? "the next run settles what it left")")
+        }
         lines += found.fences.map { "FENCED    writes are kept away by \(plain($0.words))" }
         return lines + found.problems.map { "problem   \(plain($0.message))" }
     }
 
     private static func comparison(_ found: MigrationInspection) -> String {
+        guard found.running == nil else { return "not compared: a migration is at work" }
         guard let drift = found.drift else { return "not compared: Serin has not migrated it to here" }
         return drift.isEmpty ? "as the last run left it" : "changed since the last run:"
     }
