@@ -77,7 +77,7 @@ import Testing
         let failed = try await shop.serin("up")
         #expect(failed.status == .exited(1))
         #expect(failed.text.contains("division by zero"), "\(failed.text)")
-        #expect(try await shop.serin("down", "--to", "7").status == .exited(7))
+        #expect(try await shop.serin("down", "--to", "7").status == .exited(2))
         #expect(try await shop.serin("down", "--to", "base").status == .exited(0))
         #expect(try await shop.sql("SELECT to_regclass('orders')") == "")
         #expect(try await shop.serin("up", "--lock-timeout", "soon").status == .exited(2))
@@ -92,6 +92,77 @@ import Testing
         try shop.write("3_two", "SELECT 1", "SELECT 1")
         let heads = try await shop.serin("up")
         #expect(heads.status != .exited(0) && heads.text.contains("two heads"), "\(heads.text)")
+    }
+
+    /// The time that a command was given is over, and Ctrl-C; and what a look says meanwhile.
+    @Test func whoEndsAMigrationIsToldWhereTheDatabaseIs() async throws {
+        let shop = try await Shop()
+        defer { shop.close() }
+        #expect(try await shop.serin("up").status == .exited(0))
+        try shop.write(
+            "3_slow",
+            "ALTER TABLE orders ADD COLUMN x int;\n-- serin: class additive because it only waits\nSELECT pg_sleep(600)",
+            "ALTER TABLE orders DROP COLUMN x")
+        let words = "3 was ended before it was done: nothing of it is left, and the database is at 2"
+        let late = try await shop.serin("up", "--timeout", "4s")
+        #expect(late.status == .exited(124), "\(late.text)")
+        #expect(late.text.contains("given up after 4s") && late.text.contains(words), "\(late.text)")
+        #expect(late.text.contains("the same command begins there again"), "\(late.text)")
+        let afterwards = try await shop.serin("status")
+        #expect(afterwards.status == .exited(8) && afterwards.text.contains("unfinished 3: \(words)"), "\(afterwards.text)")
+        let run = try shop.start("up")
+        try await waitUntil("it is at work") {
+            try await shop.sql("SELECT count(*) FROM pg_stat_activity WHERE wait_event = 'PgSleep'") == "1"
+        }
+        let beside = try await shop.serin("status")
+        #expect(beside.status == .exited(0), "\(beside.text)")
+        #expect(beside.text.contains("running   3 up, for ") && beside.text.contains("by uid:"), "\(beside.text)")
+        #expect(beside.text.contains("database  2") && !beside.text.contains("unfinished"), "\(beside.text)")
+        #expect(try await shop.serin("status", "-o", "json", "-q").text.contains(#""running":"3 up, for "#))
+        run.signal(SIGINT)
+        try await waitUntil("it has ended") { !run.isRunning }
+        #expect(run.exitStatus == 130)
+        #expect(run.logTail().contains("interrupted by SIGINT") && run.logTail().contains(words), "\(run.logTail())")
+        #expect(try await shop.sql("SELECT version, dirty FROM schema_migrations") == "2|f")
+        for verb in [["plan"], ["status"], ["down", "--to", "1"]] {
+            let done = try await Program(
+                Scene.program(), shop.arguments(verb[0], verb.dropFirst() + ["--timeout", "1ms"]), environment: shop.environment,
+                deadline: .minutes(1)
+            ).run()
+            #expect(done.termination == .exited(124), "\(verb): \(done.text)")
+        }
+        #expect(try await shop.serin("status").text.contains("database  2"))
+    }
+
+    @Test func whatCannotBeMeantIsRefusedBeforeAnythingIsTouched() async throws {
+        let shop = try await Shop()
+        defer { shop.close() }
+        let file = shop.scratch.file("migrations/1_orders.up.sql")
+        let config = try shop.scratch.write("alembic.ini", "[alembic]\nscript_location = .\n")
+        let wrong: [(options: [String], words: String)] = [
+            (["--sql", "nowhere"], "cannot read the folder of migrations nowhere"),
+            (["--sql", file], "cannot read the folder of migrations \(file)"),
+            (["--sql", shop.folder, "--to", "99"], "has no revision '99'"),
+            (["--alembic", "nowhere.ini"], "nowhere.ini is not there"),
+            (["--alembic", shop.folder], "\(shop.folder) is a folder"),
+            (["--alembic", config, "--alembic-program", "/nowhere/alembic"], "/nowhere/alembic is no program"),
+            (["--sql", shop.folder, "--url-env", "ODD"], "the connection string of the database to migrate cannot be read"),
+            (["--sql", shop.folder, "--url-env", "UNSET"], "the environment variable UNSET is not set"),
+        ]
+        for (options, words) in wrong {
+            for verb in ["up", "down"] where verb == "up" || !options.contains("--to") {
+                var environment = shop.environment
+                environment["ODD"] = "mysql://shop"
+                let address = options.contains("--url-env") ? [] : ["--url-env", "SHOP"]
+                let place = verb == "down" ? ["--to", "base"] : []
+                let done = try await Program(
+                    Scene.program(), ["migrate", verb] + options + address + place, environment: environment,
+                    deadline: .minutes(1)
+                ).run()
+                #expect(done.termination == .exited(2) && done.text.contains(words), "\(verb) \(options): \(done.text)")
+            }
+        }
+        #expect(try await shop.sql("SELECT to_regnamespace('serin')") == "")
     }
 
     @Test func aBackfillRunsStopsAtAHaltAndIsAGate() async throws {
@@ -138,7 +209,17 @@ import Testing
         #expect(first.status == .exited(7) && first.text.contains("ERROR T01"), "\(first.text)")
         #expect(try await shop.sql(names) == "0")
         #expect(try await shop.sql("SELECT to_regclass('orders')") == "")
+        // Where it ran, and that nothing is left.
+        let place = "\(shop.cluster.primary.port)/serin_trace_"
+        #expect(
+            first.text.contains("\(place)") && first.text.contains("dropped at the end; it begins with nothing"), "\(first.text)")
+        #expect(first.text.contains("nothing is left of it"), "\(first.text)")
         try shop.write("3_hidden", "SELECT pg_sleep(600);", "SELECT 1;")
+        let late = try await lint("--timeout", "5s")
+        #expect(late.status == .exited(124), "\(late.text)")
+        #expect(late.text.contains("given up after 5s") && !late.text.contains("T01"), "\(late.text)")
+        #expect(late.text.contains("nothing is left of it"), "\(late.text)")
+        #expect(try await shop.sql(names) == "0")
         let run = try ServerProcess(
             Scene.program(), ["migrate", "lint", shop.folder, "--trace", "--scratch-env", "SHOP"], environment: shop.environment,
             log: shop.scratch.file("trace.log"))

@@ -31,6 +31,21 @@ struct AlembicTool: MigrationTool {
         do throws(ToolFailure) { return try program(arguments).run(call) } catch { throw error.failure }
     }
 
+    func checkFiles() throws(Failure) {
+        var isFolder = false
+        let file = config.hasPrefix("/") ? config : (directory.map { $0 + "/" } ?? "") + config
+        guard FileManager.default.fileExists(atPath: file, isDirectory: &isFolder), !isFolder else {
+            throw Failure(
+                .invalid, "\(config) is \(isFolder ? "a folder" : "not there"): there is no configuration of Alembic",
+                hint: "name the file, such as app/alembic.ini")
+        }
+        guard FileManager.default.isExecutableFile(atPath: path) else {
+            throw Failure(
+                .invalid, "\(program) is no program that can be started",
+                hint: "name Alembic's own, such as venv/bin/alembic: --alembic-program, or 'program' in the policy")
+        }
+    }
+
     func graph(_ call: ToolCall) throws(Failure) -> RevisionGraph {
         try AlembicHistory.graph(of: output(["history", "--verbose"], call))
     }

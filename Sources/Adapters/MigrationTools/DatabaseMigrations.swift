@@ -121,6 +121,24 @@ public struct DatabaseMigrations: Sendable {
         }
     }
 
+    /// Refuses what cannot be meant, before anything is touched: files that are not there, an address that cannot be read, a revision
+    /// that the release does not know.
+    ///
+    /// - Throws: `invalid`, or what `url` throws.
+    public func check(naming revision: RevisionID?) async throws(Failure) {
+        let database = try MigrationDatabase(url: url())
+        try tool.checkFiles()
+        guard let revision else { return }
+        try await onOwnThread { (stop) throws(Failure) in
+            let graph = try tool.graph(call(database, nil, stop, .minutes(1)))
+            guard graph.isComplete, !graph.revisions.contains(where: { $0.id == revision }) else { return }
+            throw Failure(
+                .invalid, "\(tool.name) has no revision '\(revision)'",
+                hint:
+                    "the last one is \(graph.revisions.last?.id.description ?? "none"); serin migrate plan lists what is pending")
+        }
+    }
+
     /// Reads where the database is and which heads the release has.
     public func state(deadline: Duration) async throws(Failure) -> SchemaState {
         let database = try MigrationDatabase(url: url())

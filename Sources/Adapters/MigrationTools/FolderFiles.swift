@@ -34,14 +34,18 @@ struct FolderFiles: Sendable {
     /// In the order of their numbers.
     let versions: [Version]
 
+    /// The names of a folder's entries.
+    static func entries(of path: String) throws(Failure) -> [String] {
+        do { return try FileManager.default.contentsOfDirectory(atPath: path).sorted() } catch {
+            throw Failure(.invalid, "cannot read the folder of migrations \(path)", hint: "name a folder of .sql files")
+        }
+    }
+
     /// Reads a folder.
     ///
     /// - Throws: `invalid` when it cannot be read, holds both customs, or a number twice.
     init(_ path: String) throws(Failure) {
-        let entries: [String]
-        do { entries = try FileManager.default.contentsOfDirectory(atPath: path).sorted() } catch {
-            throw Failure(.invalid, "cannot read the folder of migrations \(path)", hint: "name a folder of .sql files")
-        }
+        let entries = try FolderFiles.entries(of: path)
         let names = entries.filter { $0.hasSuffix(".sql") }
         if let other = FolderFiles.unread(entries, in: path) {
             throw Failure(

@@ -17,6 +17,8 @@ struct FolderTool: MigrationTool {
 
     var recordedAs: String { table }
 
+    func checkFiles() throws(Failure) { _ = try FolderFiles.entries(of: path) }
+
     func graph(_ call: ToolCall) throws(Failure) -> RevisionGraph {
         let versions = try FolderFiles(path).versions
         var revisions: [RevisionGraph.Revision] = []

@@ -111,6 +111,9 @@ protocol MigrationTool: Sendable {
     /// By what its steps are told from those of other tools in the same database: where it keeps where the database is.
     var recordedAs: String { get }
 
+    /// Refuses files that are not there, by their kind alone.
+    func checkFiles() throws(Failure)
+
     /// The revisions that the release brings.
     func graph(_ call: ToolCall) throws(Failure) -> RevisionGraph
 
@@ -134,6 +137,7 @@ protocol MigrationTool: Sendable {
 }
 
 extension MigrationTool {
+    func checkFiles() throws(Failure) {}
     func forget(_ step: RevisionStep, _ call: ToolCall) throws(Failure) {}
     func objection(to step: RevisionStep) -> Failure? { nil }
     func applied(_ graph: RevisionGraph, at current: [RevisionID], _ call: ToolCall) -> [MigrationScript] { [] }

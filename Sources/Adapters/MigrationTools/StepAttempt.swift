@@ -57,6 +57,8 @@ struct StepAttempt {
                 notes.append("what the try left is not settled yet, the next run does it: \(error.message)")
                 throw note(failure.failure, isSettled: false)
             }
+            // Nobody waited for it any more: that ended it, whatever the server says of it.
+            guard !run.call.stop.isRaised, run.call.end.left > .zero else { throw note(ended) }
             // Whatever ended it, nothing of it is left, and where the database is was read.
             var known = failure.failure
             if known.kind == .unknown { known.kind = .transient }
@@ -69,6 +71,15 @@ struct StepAttempt {
         do throws(Failure) { return try conclude(side) } catch {
             throw MigrationRunFailure(stage: .check, failure: error, report: nil)
         }
+    }
+
+    /// A step that was given up, and taken back.
+    private var ended: Failure {
+        let left = place == step.before ? "nothing of it is left, and " : ""
+        return Failure(
+            .transient,
+            "\(step.revision) was ended before it was done: \(left)the database is at \(SchemaState(current: place, heads: []).place)",
+            hint: "the same command begins there again")
     }
 
     /// Whether somebody else took the step while this run waited.

@@ -23,7 +23,7 @@ public enum ExitCode: Int32, Sendable, Hashable, CaseIterable {
     case verificationFailed = 8
     /// No controller answered: try again.
     case unreachable = 75
-    /// Stopped waiting; the rollout goes on.
+    /// The time of `--timeout` is over: a rollout goes on, a migration was ended.
     case timedOut = 124
     /// Interrupted; the rollout goes on.
     case interrupted = 130

@@ -52,7 +52,8 @@ struct LintArguments: Sendable {
 
     /// Judges the migrations of a policy.
     func lint(_ policy: MigrationPolicy, _ name: String, _ session: Session) async throws -> LintReport {
-        let given = try await session.assembly.migrationScripts.read(policy, applied, session.globals.timeout ?? .minutes(10))
+        let given = try await session.assembly.migrationScripts.read(
+            policy, applied, max(session.globals.timeout ?? .zero, .minutes(10)))
         var limited = self
         limited.settings.limit(by: policy)
         return try await limited.lint(given, name)

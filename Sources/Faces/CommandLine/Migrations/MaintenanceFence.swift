@@ -104,7 +104,11 @@ extension MigrateSession {
             return nil
         } catch {
             session.complain(error.description)
-            return error.kind == .conflict || error.kind == .unknown ? .refused : .unexpected
+            switch error.kind {
+            case .conflict, .unknown: return .refused
+            case .invalid: return .usage
+            case .denied, .throttled, .transient: return .unexpected
+            }
         }
     }
 }

@@ -63,7 +63,7 @@ struct TraceArguments: Sendable {
         var target = target
         if let backup { target.restored = try await restored(backup, session) }
         let traced = try await session.assembly.migrations.trace(policy, target).run(
-            after: arguments.applied, deadline: session.globals.timeout ?? .minutes(30)
+            after: arguments.applied, deadline: max(session.globals.timeout ?? .zero, .minutes(30))
         ) { session.note("trace: \(plain($0))") }
         for note in traced.notes { session.note("note: \(plain(note))") }
         var arguments = arguments

@@ -19,7 +19,7 @@ enum Help {
         lines += [
             "  3 failed and rolled back, 4 halted, 5 inconclusive, 6 rollback incomplete: act now, 7 refused, 8 verification failed,"
         ]
-        lines += ["  75 no controller answers, 124 stopped waiting, 130 interrupted (after the last two the rollout goes on)"]
+        lines += ["  75 no controller answers, 124 --timeout is over, 130 interrupted (after the last two a rollout goes on)"]
         lines += ["", "serin COMMAND --help tells more about a command."]
         return lines.joined(separator: "\n")
     }

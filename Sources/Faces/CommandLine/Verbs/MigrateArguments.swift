@@ -100,11 +100,14 @@ struct MigrateArguments: Sendable {
                 hint: "name a policy with 'migrations:', or give --alembic CONFIG or --sql DIR with --url-env NAME")
         }
         let reference = try database.reference(loaded)
+        do throws(Failure) { _ = try Secrets(environment: session.environment).read(reference) } catch {
+            throw UsageError(error.message, hint: error.hint)
+        }
         policy.database = reference
         policy.lockTimeout = lockTimeout ?? policy.lockTimeout
         policy.statementTimeout = statementTimeout ?? policy.statementTimeout
         policy.lockTries = tries ?? policy.lockTries
-        policy.deadline = session.globals.timeout ?? policy.deadline
+        policy.deadline = max(session.globals.timeout ?? .zero, policy.deadline)
         var options = DatabaseMigrations.Options()
         options.mostQueued = mostQueued ?? options.mostQueued
         return MigrationTarget(

@@ -34,7 +34,7 @@ extension Subcommand {
         return { session in
             let progress = MigrationProgressView(session)
             return try await MigrateSession.with(
-                session, arguments, accepting: accepts, progress: progress, restoring: restoring != nil
+                session, arguments, accepting: accepts, progress: progress, restoring: restoring != nil, to: revision
             ) { migrate in
                 defer { progress.end() }
                 guard migrate.target.release == nil || consent == nil && restoring == nil else { throw LoneConsent.notByPolicy }

@@ -32,7 +32,8 @@ extension Subcommand {
         let arguments = try MigrateArguments(&input)
         return { session in
             let progress = MigrationProgressView(session)
-            return try await MigrateSession.with(session, arguments, accepting: accepts, progress: progress) { migrate in
+            return try await MigrateSession.with(session, arguments, accepting: accepts, progress: progress, to: revision) {
+                migrate in
                 defer { progress.end() }
                 let release = migrate.target.release
                 guard !contracts || release?.policy.migrations?.contract != nil else { throw noContract }

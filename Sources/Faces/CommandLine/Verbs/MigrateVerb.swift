@@ -18,7 +18,7 @@ enum MigrateExit {
     static let notes = [
         "Exit codes: 0 done, 1 a revision failed, 2 usage or invalid policy, 7 refused: busy, several heads, an unknown revision or",
         "a schema that someone changed, 8 a check failed: the database is not where it should be, 75 the catalogue cannot be used",
-        "now, 130 interrupted",
+        "now, 124 the time of --timeout is over, 130 interrupted: in both cases a statement under way was ended in the database too",
     ]
 
     /// The code of a run that failed.
@@ -57,10 +57,12 @@ struct MigrateSession: Sendable {
 
     /// Opens the catalogue, whose leases are shared with backups, for a body.
     ///
-    /// - Parameter restoring: Whether rows come back from a backup.
+    /// - Parameters:
+    ///   - restoring: Whether rows come back from a backup.
+    ///   - wanted: The revision that the command line names; one that is not there is refused before anything is touched.
     static func with<Value>(
         _ session: Session, _ arguments: MigrateArguments, accepting: MigrateAcceptance? = nil,
-        progress: MigrationProgressView? = nil, restoring: Bool = false,
+        progress: MigrationProgressView? = nil, restoring: Bool = false, to wanted: RevisionID? = nil,
         _ body: (MigrateSession) async throws -> Value
     ) async throws -> Value {
         var target = try await arguments.target(session)
@@ -68,7 +70,10 @@ struct MigrateSession: Sendable {
         target.options.acceptsEdited = accepting?.edited ?? false
         target.options.leavesRows = restoring
         if let progress { target.options.progress = { progress.show($0) } }
-        return try await with(session, target, body)
+        return try await with(session, target) { migrate in
+            try await migrate.migrations.check(naming: wanted)
+            return try await body(migrate)
+        }
     }
 
     /// The same for a target.
@@ -101,7 +106,11 @@ struct MigrateSession: Sendable {
     /// Says why something failed.
     func say(_ error: MigrationRunFailure) -> ExitCode {
         session.data(MigrationText.document(error.report, error)) { _ in error.report.map(MigrationText.lines) ?? [] }
-        session.complain(error.description)
+        if Task.isCancelled, error.stage == .preflight {
+            session.complain("nothing more was begun, the same command goes on: \(error.failure.message)")
+        } else {
+            session.complain(error.description)
+        }
         return MigrateExit.code(of: error)
     }
 }
