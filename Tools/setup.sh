@@ -21,6 +21,14 @@ for package in $libraries $servers; do
     dpkg-query -W -f '${Status}' "$package" 2>/dev/null | grep -q '^install ok installed' || missing="$missing $package"
 done
 
+# A pg_dump and psql that what they restore can make run code are refused by Serin: an installed one of those is renewed.
+for version in 14.25 15.20 16.16 17.12 18.7; do
+    for package in "postgresql-${version%.*}" "postgresql-client-${version%.*}"; do
+        installed=$(dpkg-query -W -f '${Version}' "$package" 2>/dev/null) || continue
+        if [ -n "$installed" ] && dpkg --compare-versions "$installed" lt "$version"; then missing="$missing $package"; fi
+    done
+done
+
 if [ -n "$missing" ]; then
     echo "setup: installing$missing" >&2
     root=""
