@@ -13,7 +13,7 @@ struct DriverLoop {
         case watchJournal(batch: Int)
         /// Report after this pause, when the journal may be tried again.
         case retryJournal(Duration)
-        /// Take the watchdog's mark away: it is journaled, or older than the rollout.
+        /// Take the watchdog's mark away: its lowering is journaled, or it has none that could still come.
         case clearMark
         /// Report at this moment: a deadline passes, or something is to be tried again.
         case wake(at: Instant)
@@ -25,34 +25,6 @@ struct DriverLoop {
         case retry(Int, at: Instant)
         /// Read everything and report.
         case poll(TelemetryRequest, at: Instant)
-    }
-
-    /// What one event led to, until it is durable.
-    private struct Batch {
-        var number: Int
-        var drafts: [Draft]
-        var effects: [Effect]
-        var decidedAt: Instant
-        var status: RolloutStatus
-        var reply: RolloutDriver.CommandReply?
-        /// Commands that were refused for what is in it or before it.
-        var refusals: [(reply: RolloutDriver.CommandReply, refusal: Refusal)] = []
-        /// Whether the lowering in it went ahead of the journal.
-        var wentAhead = false
-        /// Whether the journal failed under it, so that nothing but a lowering may come out of it.
-        var isVoid = false
-
-        /// Whether it begins the rollout or takes note of the watchdog's mark: what the mark said is over then.
-        var settlesMark: Bool {
-            drafts.contains { draft in
-                switch draft.record {
-                case .event(.started): true
-                // A mark that was left after it was looked for stays for the next poll.
-                case .event(.takenOver(let takeover)): takeover.watchdogLowered
-                case .event, .effect, .opened, .created, .clockJumped: false
-                }
-            }
-        }
     }
 
     private unowned let driver: RolloutDriver
@@ -97,6 +69,8 @@ struct DriverLoop {
     private var wakeAt: Instant?
     /// When the halt arrived that has not led to 0 yet.
     private var haltArrived: Instant?
+    /// Since when the watchdog's mark is seen by each poll, with the weight as it is wanted.
+    private var markSince: Instant?
     /// By how much the computer's clock was ahead of the controller's when last looked at, in milliseconds.
     private var wallClockOffset: Int64
 
@@ -159,12 +133,16 @@ struct DriverLoop {
             isPolling = false
             // With the journal broken only lowering goes on: evidence that cannot be recorded decides nothing.
             guard !isJournalBroken, observation.at >= readFrom else { return [] }
-            let orders = ownLowering(observation, at: now) + handle(.observed(observation), at: now)
+            var orders = ownLowering(observation, at: now)
+            orders += handle(.observed(observation), findingMarkStale: isMarkStale(observation), at: now)
             if !isInCharge {
                 isInCharge = true
                 driver.watchdog.showLife(true)
             }
             return orders
+        case .markLookedAt(let isThere):
+            markSince = isThere ? markSince ?? now : nil
+            return []
         case .event(let event):
             if case .weightReported(let intent, let outcome) = event { weightEnded(intent, outcome, at: now) }
             if case .backupReleased = event { isReleasing = false }
@@ -212,8 +190,27 @@ struct DriverLoop {
             .takenOver(Takeover(traffic: observation.traffic, watchdogLowered: true, actions: [])), at: now)
     }
 
+    /// Whether a mark is there whose lowering does not come: it was left while this controller came or woke up, and would have a later
+    /// drift taken for Serin's own. The watchdog lowers within seconds of its mark, and ends when it sees another controller's handover.
+    private mutating func isMarkStale(_ observation: Observation) -> Bool {
+        guard let found = observation.traffic.reading?.weight, found >= rollout.machine.wanted, weightsUnderWay == 0,
+            waitingZero == nil
+        else {
+            markSince = nil
+            return false
+        }
+        guard let markSince, observation.at - markSince >= Self.markLife else { return false }
+        self.markSince = nil
+        return true
+    }
+
+    /// Longer than a watchdog that was dismissed takes from its mark to its lowering: each of its requests has three seconds.
+    private static let markLife = Duration.seconds(15)
+
     /// Lets the rollout handle an event and queues what it leads to.
-    mutating func handle(_ event: RolloutEvent, at now: Instant, reply: RolloutDriver.CommandReply? = nil) -> [Order] {
+    mutating func handle(
+        _ event: RolloutEvent, findingMarkStale: Bool = false, at now: Instant, reply: RolloutDriver.CommandReply? = nil
+    ) -> [Order] {
         let before = rollout
         let effects = rollout.handle(event, at: now)
         measure(event, effects, reply, at: now)
@@ -227,7 +224,9 @@ struct DriverLoop {
         if case .observed = event, before.machine.retreat == nil { driver.measures.judged(status.signals) }
         lastBatch += 1
         queue.append(
-            Batch(number: lastBatch, drafts: drafts, effects: effects, decidedAt: now, status: status, reply: reply))
+            Batch(
+                number: lastBatch, drafts: drafts, effects: effects, decidedAt: now, status: status, reply: reply,
+                findsMarkStale: findingMarkStale))
         var orders = append()
         if isJournalBroken {
             orders += goAhead(of: lastBatch, at: now) + [unrecorded(at: now)]

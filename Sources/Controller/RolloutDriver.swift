@@ -20,6 +20,8 @@ public final class RolloutDriver: Sendable {
         case retryDue(Int)
         case wake
         case pollDue
+        /// Whether the watchdog's mark is there, looked at before a poll.
+        case markLookedAt(isThere: Bool)
         case pulse
         case stop
     }
@@ -255,6 +257,7 @@ public final class RolloutDriver: Sendable {
             await clock.sleep(for: max(.zero, moment - clock.now()))
             outbox.yield(.retryDue(number))
         case .poll(let request, let time):
+            outbox.yield(.markLookedAt(isThere: watchdog.hasMark()))
             let observation = await runner.poll(request: request, at: time)
             measures.polled(observation, of: charter.policy.service, at: clock.now())
             outbox.yield(.event(.observed(observation)))

@@ -64,6 +64,45 @@ import Testing
         }
     }
 
+    @Test func aMarkWithoutALoweringIsTakenAwayOnceWhatShowsItIsRecorded() async throws {
+        try await atFirstStep { service in
+            let raises = service.balancer.state.withLock { $0.written.count }
+            // The watchdog of the controller before left it while this one came.
+            service.watchdogMark.withLock { $0 = true }
+            _ = service.pass(atMost: .seconds(10)) { false }
+            #expect(service.watchdogMark.withLock { $0 }, "its lowering may still come")
+            #expect(service.pass(atMost: .minutes(2)) { !service.watchdogMark.withLock { $0 } }, "the mark was not taken")
+            #expect(service.balancer.state.withLock { $0.written.count } == raises, "a step was entered again")
+            // What somebody else lowers now is theirs.
+            service.balancer.state.withLock { $0.weight = .zero }
+            #expect(service.pass(atMost: .minutes(1)) { service.status?.state.hasPrefix("held") == true })
+            #expect(service.weight == .zero)
+        }
+    }
+
+    @Test func aMarkThatIsSeenBeforeItsLoweringIsThereForTheLowering() async throws {
+        let first = try SimulatedService()
+        try await first.running {
+            _ = try await first.start(by: person)
+            #expect(first.pass(atMost: .minutes(5)) { first.status?.state.hasPrefix("baking") == true })
+        }
+        let second = try SimulatedService(store: first.store)
+        let weight = first.weight
+        second.balancer.state.withLock { $0.weight = weight }
+        second.clock.advance(to: first.clock.now())
+        second.watchdogMark.withLock { $0 = true }
+        _ = try await second.controller.recover()
+        try await second.running {
+            #expect(second.pass(atMost: .seconds(5)) { second.signs.withLock { $0 } > 0 })
+            #expect(second.watchdogMark.withLock { $0 }, "the mark was taken before its lowering")
+            second.balancer.state.withLock { $0.weight = .zero }
+            #expect(second.pass(atMost: .minutes(2)) { second.weight > .zero }, "Serin's own lowering was taken for drift")
+            #expect(second.pass(atMost: .seconds(5)) { !second.watchdogMark.withLock { $0 } }, "the mark was not taken")
+            let text = try await log(second)
+            #expect(text.contains("the watchdog had lowered the weight") && !text.contains("drift"), "\(text)")
+        }
+    }
+
     @Test func s5WhatWasReadBeforeAStandstillDecidesNothing() async throws {
         try await atFirstStep { service in
             // A poll whose answer comes only when the controller wakes up.
