@@ -17,12 +17,13 @@ public protocol AccessStore: Sendable {
     /// Entries of the log after a number in order, at most `limit`.
     func entries(after sequence: Int64, limit: Int) async throws(Failure) -> [AccessEntry]
 
-    /// Notes that a token was used. No part of the log, and allowed to be lost.
-    func noteUse(of token: String, at now: Instant) async throws(Failure)
+    /// Notes that a token was used, to within a minute. No part of the log, and allowed to be lost: whoever halts waits for no disk, so
+    /// it is written later and this never waits.
+    func noteUse(of token: String, at now: Instant)
 
-    /// When each token was last used, by its number.
+    /// When each token was last used, by its number, with what this store has not written yet.
     func uses() async throws(Failure) -> [String: Instant]
 
-    /// Ends the use.
+    /// Ends the use. What was noted is written first, where the disk takes it within a moment.
     func close() async
 }

@@ -131,7 +131,7 @@ import Testing
             let line = AccessLine(at: .init(millisecondsSince1970: 0), by: .uid(1), .tokenApproved(id: "t1"))
             return [AccessEntry(sequence: 1, line: line, hash: "")]
         }
-        func noteUse(of token: String, at now: Instant) async throws(Failure) { throw torn }
+        func noteUse(of token: String, at now: Instant) {}
         func uses() async throws(Failure) -> [String: Instant] { throw torn }
         func close() async {}
         private var torn: Failure { Failure(.transient, "disk I/O error") }
@@ -244,6 +244,40 @@ import Testing
             let agreed = try await daemon.ask("POST", "/v1/tokens/more:approve", as: "ben", "{}")
             #expect(agreed.status == 200, "\(agreed.text)")
             #expect(try await daemon.ask("GET", "/v1/rollouts", as: "more").status == 200)
+        }
+    }
+
+    @Test func aHaltByTokenWaitsForNobodyWhoWritesToTheTokens() async throws {
+        _ = try await serve { daemon in
+            let (file, marker) = (daemon.home.file("access.db"), daemon.home.file("locked"))
+            defer { unlink(marker) }
+            let blocker = try ServerProcess(
+                "/usr/bin/sqlite3", [file, "BEGIN EXCLUSIVE;", ".shell touch \(marker); exec sleep 300"],
+                log: daemon.home.file("sqlite.log"))
+            defer {
+                blocker.stop()
+                unlink(blocker.log)
+            }
+            try await waitUntil("the lock", within: .seconds(20)) { access(marker, F_OK) == 0 }
+            let clock = ContinuousClock()
+            let began = clock.now
+            // The first is the one whose use cannot be written.
+            #expect(try await daemon.ask("GET", "/v1/rollouts", as: "ben").status == 200)
+            let halted = try await daemon.ask("POST", "/v1/rollouts/checkout:halt", as: "anna", #"{"reason":"payments fail"}"#)
+            #expect(halted.status == 202, "\(halted.text)")
+            // The store waits 10 seconds for whoever writes.
+            #expect(clock.now - began < .seconds(8))
+            let command = daemon.program.operations.state.withLock { $0.commands.first }
+            #expect(command?.verb == .halt && command?.reason == "payments fail")
+            blocker.stop()
+            try await waitUntil("both uses in the file", within: .seconds(30)) {
+                let client = try Self.program(in: daemon.home)
+                #expect(await client.run("token", "list", "-o", "json") == .ok)
+                let tokens = try JSONValue(parsing: Array(client.takeOutput().utf8))["tokens"]?.items ?? []
+                // Anna's is written with the next use, or when the daemon ends.
+                _ = try await daemon.ask("GET", "/v1/rollouts", as: "eve")
+                return tokens.prefix(2).allSatisfy { $0["last_used"] != .null }
+            }
         }
     }
 

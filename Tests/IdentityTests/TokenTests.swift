@@ -139,6 +139,20 @@ private func refusal(_ desk: TokenDesk, _ text: String, at moment: Instant = now
         #expect(failure?.message.contains("do not hold together") == true)
     }
 
+    @Test func whatWasNotedIsWrittenAtTheEnd() async throws {
+        try await withDesk { desk, store, path in
+            let made = try await desk.create(order("ci"), by: anna, at: now)
+            for minute: Int64 in 0..<3 {
+                _ = try await desk.caller(bearing: reveal(made.text), people: try People([]), at: now + .minutes(minute))
+            }
+            await store.close()
+            let other = try await SQLiteAccess.open(path)
+            #expect(try await other.uses() == [made.record.id: now + .minutes(2)])
+            await other.close()
+            await #expect(throws: Failure.self) { try await store.state() }
+        }
+    }
+
     @Test(arguments: ["", "two words", String(repeating: "a", count: 101)])
     func aNameThatCannotBeShownIsRefused(_ name: String) async throws {
         try await withDesk { desk, _, _ in

@@ -40,27 +40,43 @@ final class AccessFile: @unchecked Sendable {
         PRAGMA user_version=\(schemaVersion);
         """
 
-    func open(busyMilliseconds: Int) throws(Failure) {
+    /// Opens the file, making its tables where there are none.
+    ///
+    /// - Parameter writes: Whether it is to be written to by this connection. One that only reads waits for no writer, and must be opened
+    ///   after one that writes.
+    func open(busyMilliseconds: Int, writes: Bool) throws(Failure) {
         try attempt("open") {
             let connection = try Connection(path: path, flags: SQLITE_OPEN_READWRITE)
             try connection.execute(
                 "PRAGMA busy_timeout=\(busyMilliseconds); PRAGMA trusted_schema=OFF; PRAGMA cell_size_check=ON")
             // Where the disk allows no such log, the file is as durable with SQLite's own.
-            _ = try connection.useWriteAheadLog(waiting: busyMilliseconds)
-            try connection.execute("PRAGMA synchronous=FULL")
-            try connection.transaction {
-                switch try connection.owner(ifOwn: AccessFile.applicationID) {
-                case .nobody: try connection.execute(AccessFile.schema)
-                case .own(AccessFile.schemaVersion): break
-                case .own, .other:
-                    throw Failure(
-                        .invalid, "cannot open the tokens \(path): it is another application's database, or of another version",
-                        hint: "use the version of Serin that wrote it, or a later one")
+            if writes {
+                _ = try connection.useWriteAheadLog(waiting: busyMilliseconds)
+                try connection.execute("PRAGMA synchronous=FULL")
+            } else {
+                try connection.execute("PRAGMA query_only=ON")
+            }
+            // One that has its tables is opened while another process writes.
+            if writes, try !hasTables(connection) {
+                try connection.transaction {
+                    if try !hasTables(connection) { try connection.execute(AccessFile.schema) }
                 }
             }
             identity = Connection.fileIdentity(path)
             self.connection = connection
             try refresh(connection)
+        }
+    }
+
+    /// Whether its tables were made. A file of somebody else's is an error.
+    private func hasTables(_ connection: Connection) throws -> Bool {
+        switch try connection.owner(ifOwn: AccessFile.applicationID) {
+        case .nobody: return false
+        case .own(AccessFile.schemaVersion): return true
+        case .own, .other:
+            throw Failure(
+                .invalid, "cannot open the tokens \(path): it is another application's database, or of another version",
+                hint: "use the version of Serin that wrote it, or a later one")
         }
     }
 
@@ -110,13 +126,18 @@ final class AccessFile: @unchecked Sendable {
         }
     }
 
-    func noteUse(of token: String, at now: Instant) throws(Failure) {
+    func note(_ uses: [String: Instant]) throws(Failure) {
         try using("write") { connection in
-            let upsert = try connection.prepare(
-                "INSERT INTO used VALUES(?1, ?2) ON CONFLICT(token) DO UPDATE SET at = max(at, excluded.at)")
-            try upsert.bind(1, text: Array(token.utf8))
-            try upsert.bind(2, now.millisecondsSince1970)
-            _ = try upsert.step()
+            try connection.transaction {
+                let upsert = try connection.prepare(
+                    "INSERT INTO used VALUES(?1, ?2) ON CONFLICT(token) DO UPDATE SET at = max(at, excluded.at)")
+                for (token, at) in uses {
+                    try upsert.bind(1, text: Array(token.utf8))
+                    try upsert.bind(2, at.millisecondsSince1970)
+                    _ = try upsert.step()
+                    upsert.reset()
+                }
+            }
         }
     }
 

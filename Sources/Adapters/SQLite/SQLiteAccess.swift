@@ -1,6 +1,7 @@
 internal import Glibc
 public import SerinAccess
 internal import SerinCrypto
+internal import SerinLocks
 public import SerinModel
 public import SerinPorts
 internal import SerinRecords
@@ -8,17 +9,52 @@ internal import SerinRecords
 /// Who may do what, in one SQLite file (WAL, `synchronous=FULL`) that several processes use at once: a token that the command line
 /// revokes is revoked for the daemon's next request.
 ///
-/// All of SQLite's work is done on a thread of the store's own, one call after the other.
+/// What is read is read on one connection and thread, what is written is written on others: a disk that takes no write, or another
+/// process that writes for long, keeps nobody's token from being known.
 public final class SQLiteAccess: AccessStore {
-    private let file: AccessFile
-    private let thread: StoreThread
+    /// One connection and the thread that all its work is done on, one call after the other.
+    private struct Side: Sendable {
+        let file: AccessFile
+        let thread: StoreThread
 
-    private init(file: AccessFile, thread: StoreThread) {
-        self.file = file
-        self.thread = thread
+        init(_ path: String) throws(Failure) {
+            guard let thread = StoreThread.start() else {
+                throw Failure(.transient, "cannot open the tokens \(path): the system has no thread to give")
+            }
+            self.thread = thread
+            file = AccessFile(path: path, chain: Chain(digest: SHA256.digestOrEmpty))
+        }
+
+        func perform<Answer: Sendable>(
+            _ body: @escaping @Sendable (AccessFile) throws(Failure) -> Answer
+        ) async throws(Failure) -> Answer {
+            let closed = Failure(.invalid, "cannot use the tokens \(file.path): they are closed")
+            let result: Result<Answer, Failure> = await thread.run(stopped: .failure(closed)) { [file] in
+                Result { () throws(Failure) in try body(file) }
+            }
+            return try result.get()
+        }
     }
 
-    deinit { thread.stop() }
+    /// How long an end waits for what is still to be written.
+    private static let closingPatience = Duration.seconds(2)
+
+    private let reading: Side
+    private let writing: Side
+    private let notes = Locked(UseNotes())
+
+    private init(_ path: String) throws(Failure) {
+        writing = try Side(path)
+        do throws(Failure) { reading = try Side(path) } catch {
+            writing.thread.stop()
+            throw error
+        }
+    }
+
+    deinit {
+        reading.thread.stop()
+        writing.thread.stop()
+    }
 
     /// The file under a state folder.
     public static func path(under root: String) -> String { root.hasSuffix("/") ? root + "access.db" : root + "/access.db" }
@@ -29,58 +65,77 @@ public final class SQLiteAccess: AccessStore {
     public static func open(_ path: String, patience: Duration = .seconds(10)) async throws(Failure) -> SQLiteAccess {
         // A file-size limit then fails the write instead of ending the process.
         signal(SIGXFSZ, SIG_IGN)
-        guard let thread = StoreThread.start() else {
-            throw Failure(.transient, "cannot open the tokens \(path): the system has no thread to give")
-        }
-        let store = SQLiteAccess(file: AccessFile(path: path, chain: Chain(digest: SHA256.digestOrEmpty)), thread: thread)
-        try await store.perform { file throws(Failure) in
+        let store = try SQLiteAccess(path)
+        let milliseconds = Int(clamping: patience.milliseconds)
+        try await store.writing.perform { file throws(Failure) in
             do throws(StoreError) { try makePrivateFile(path, called: "tokens") } catch {
                 throw Failure(.denied, error.description)
             }
-            try file.open(busyMilliseconds: Int(clamping: patience.milliseconds))
+            try file.open(busyMilliseconds: milliseconds, writes: true)
+        }
+        try await store.reading.perform { file throws(Failure) in
+            try file.open(busyMilliseconds: milliseconds, writes: false)
         }
         return store
-    }
-
-    private func perform<Answer: Sendable>(
-        _ body: @escaping @Sendable (AccessFile) throws(Failure) -> Answer
-    ) async throws(Failure) -> Answer {
-        let closed = Failure(.invalid, "cannot use the tokens \(file.path): they are closed")
-        let result: Result<Answer, Failure> = await thread.run(stopped: .failure(closed)) { [file] in
-            Result { () throws(Failure) in try body(file) }
-        }
-        return try result.get()
     }
 
     /// Appends a line.
     @discardableResult
     public func append(_ line: AccessLine) async throws(Failure) -> Int64 {
-        try await perform { file throws(Failure) in try file.append(line) }
+        try await writing.perform { file throws(Failure) in try file.append(line) }
     }
 
     /// What the log leads to.
     public func state() async throws(Failure) -> AccessState {
-        try await perform { file throws(Failure) in try file.state() }
+        try await reading.perform { file throws(Failure) in try file.state() }
     }
 
     /// Entries of the log after a number.
     public func entries(after sequence: Int64, limit: Int) async throws(Failure) -> [AccessEntry] {
-        try await perform { file throws(Failure) in try file.entries(after: sequence, limit: limit) }
+        try await reading.perform { file throws(Failure) in try file.entries(after: sequence, limit: limit) }
     }
 
-    /// Notes a use.
-    public func noteUse(of token: String, at now: Instant) async throws(Failure) {
-        try await perform { file throws(Failure) in try file.noteUse(of: token, at: now) }
+    /// Notes a use, which the writing thread writes when it comes to it.
+    public func noteUse(of token: String, at now: Instant) {
+        guard notes.withLock({ $0.note(token, at: now) }) else { return }
+        writing.thread.post { [file = writing.file, notes] in Self.write(notes, to: file) }
     }
 
     /// When each token was last used.
     public func uses() async throws(Failure) -> [String: Instant] {
-        try await perform { file throws(Failure) in try file.uses() }
+        let written = try await reading.perform { file throws(Failure) in try file.uses() }
+        return written.merging(notes.withLock { $0.latest }) { max($0, $1) }
     }
 
-    /// Closes the file once the calls before this one are done.
+    private static func write(_ notes: Locked<UseNotes>, to file: AccessFile) {
+        let uses = notes.withLock { $0.take() }
+        var isWritten = true
+        // When a token was last used is for people's interest: what cannot be written is tried again with the next use.
+        if !uses.isEmpty { do throws(Failure) { try file.note(uses) } catch { isWritten = false } }
+        notes.withLock { $0.ended(uses, isWritten: isWritten) }
+    }
+
+    /// Closes the file once the calls before this one are done, or the disk had a moment for them.
     public func close() async {
-        await thread.run(stopped: ()) { [file] in file.close() }
-        thread.stop()
+        let (ends, end) = AsyncStream.makeStream(of: Never.self)
+        // Whoever closes last folds the log into the file, so it is the one that writes.
+        let isOpen = reading.thread.post { [reading, writing, notes] in
+            reading.file.close()
+            writing.thread.post {
+                Self.write(notes, to: writing.file)
+                writing.file.close()
+                end.finish()
+            }
+            writing.thread.stop()
+        }
+        reading.thread.stop()
+        guard isOpen else { return }
+        await withTaskGroup(of: Void.self) { group in
+            group.addTask { for await _ in ends {} }
+            // An early end means that all was written.
+            group.addTask { try? await Task.sleep(for: .milliseconds(Self.closingPatience.milliseconds)) }
+            await group.next()
+            group.cancelAll()
+        }
     }
 }

@@ -23,17 +23,22 @@ final class StoreThread: Sendable {
         stopped: Answer, _ job: @escaping @Sendable () -> Answer, afterwards: @escaping @Sendable () -> Void = {}
     ) async -> Answer {
         await withCheckedContinuation { continuation in
-            let isStopped = queue.withLock { queue in
-                if !queue.isStopped {
-                    queue.jobs.append {
-                        continuation.resume(returning: job())
-                        afterwards()
-                    }
-                }
-                return queue.isStopped
+            let isTaken = post {
+                continuation.resume(returning: job())
+                afterwards()
             }
-            if isStopped { continuation.resume(returning: stopped) } else { wake.signal() }
+            if !isTaken { continuation.resume(returning: stopped) }
         }
+    }
+
+    /// Has a job done that nobody waits for; false once the thread was stopped.
+    @discardableResult func post(_ job: @escaping @Sendable () -> Void) -> Bool {
+        let isStopped = queue.withLock { queue in
+            if !queue.isStopped { queue.jobs.append(job) }
+            return queue.isStopped
+        }
+        if !isStopped { wake.signal() }
+        return !isStopped
     }
 
     /// Ends the thread once the jobs before this call are done.

@@ -27,8 +27,6 @@ public struct TokenDesk: Sendable {
 
     /// The longest life of a token.
     public static let longestLife = Duration.hours(366 * 24)
-    /// How exactly it is known when a token was last used.
-    static let useInterval = Duration.minutes(1)
 
     private let store: any AccessStore
 
@@ -110,20 +108,11 @@ public struct TokenDesk: Sendable {
             let told = "the token '\(record.name)' waits for a second person: serin token approve \(record.id)"
             throw .refused(told: told, detail: "\(record.id): \(told)")
         }
-        await noteUse(of: record.id, at: now)
+        store.noteUse(of: record.id, at: now)
         return Caller(
             people.principal(behind: record.owner),
             Grant(
                 roles: Set(record.roles), scopes: Set(record.scopes), projects: record.projects.map(Set.init),
                 isPerson: record.isPerson))
-    }
-
-    private func noteUse(of id: String, at now: Instant) async {
-        do throws(Failure) {
-            if let last = try await store.uses()[id], now - last < Self.useInterval { return }
-            try await store.noteUse(of: id, at: now)
-        } catch {
-            // When a token was last used is for people's interest; a full disk must keep nobody from halting.
-        }
     }
 }

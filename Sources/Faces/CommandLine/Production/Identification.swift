@@ -18,6 +18,7 @@ struct Identification: Sendable {
     /// How people sign in at issuers with a browser.
     private let flow: CodeFlow
     private let report: Throttled
+    private let store: (any AccessStore)?
 
     /// - Parameters:
     ///   - settings: What the configuration says, without a defect.
@@ -29,6 +30,7 @@ struct Identification: Sendable {
         _ settings: IdentitySettings, store: (any AccessStore)?, transport: Transport, othersMayStart: Bool = false,
         now: @escaping @Sendable () -> Instant, report: @escaping @Sendable (String) -> Void
     ) throws(Failure) {
+        self.store = store
         let rules = try LocalRules(settings)
         let webTokens = WebTokens(settings.issuers, transport: transport)
         self.report = Throttled(report, now: now)
@@ -55,6 +57,9 @@ struct Identification: Sendable {
 }
 
 extension Identification {
+    /// Ends the use of the tokens.
+    func close() async { await store?.close() }
+
     /// Ways to sign in at the issuers of whatever identification is present when somebody does.
     static func ways(_ present: @escaping @Sendable () -> Identification) -> SignInWays {
         SignInWays(
