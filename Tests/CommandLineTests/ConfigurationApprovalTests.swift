@@ -247,6 +247,48 @@ import Testing
         }
     }
 
+    @Test func anAdminSeesEveryTokenAndNoSecret() async throws {
+        _ = try await serve { daemon in
+            let client = try Self.program(in: daemon.home)
+            #expect(await client.run("token", "create", "ci", "--pipeline", "--scope", "backup:read", "--project", "shop") == .ok)
+            let secret = client.takeToken()
+            #expect(await client.run("token", "revoke", "ci", "--reason", "leaked") == .ok)
+            _ = client.takeOutput()
+            for person in ["ben", "eve"] { #expect(try await daemon.ask("GET", "/v1/tokens", as: person).status == 403) }
+            // A use is written a moment later.
+            try await waitUntil("anna's use") {
+                try await daemon.ask("GET", "/v1/tokens", as: "anna").document["tokens"]?.items?.first?["last_used"] != .null
+            }
+            let all = try await daemon.ask("GET", "/v1/tokens", as: "anna")
+            #expect(all.status == 200, "\(all.text)")
+            let tokens = try #require(all.document["tokens"]?.items)
+            #expect(tokens.map { $0["name"]?.text } == ["anna", "ben", "eve", "ci"] && all.document["next"] == .null)
+            #expect(tokens[0]["last_used"] != .null && tokens[1]["created_by"]?.text?.hasPrefix("uid:") == true, "\(all.text)")
+            let revoked = try #require(tokens.last)
+            #expect(revoked["state"]?.text == "revoked" && revoked["revoked"]?["reason"]?.text == "leaked", "\(all.text)")
+            #expect(revoked["prefix"]?.text.map { secret.hasPrefix($0) && $0.utf8.count == 15 } == true)
+            for text in [secret] + daemon.tokens.values { #expect(!all.text.contains(text.suffix(72))) }
+            #expect(!all.text.contains("hash"))
+            // The command line shows the same.
+            #expect(await client.run("token", "list", "--all", "-o", "json") == .ok)
+            let listed = try JSONValue(parsing: Array(client.takeOutput().utf8))
+            #expect(listed["tokens"]?.items?.last == revoked)
+            // Page by page.
+            var (names, cursor) = ([String](), "")
+            repeat {
+                let page = try await daemon.ask("GET", "/v1/tokens?limit=3\(cursor)", as: "anna").document
+                names += page["tokens"]?.items?.compactMap { $0["name"]?.text } ?? []
+                cursor = page["next"]?.text.map { "&cursor=\($0)" } ?? ""
+            } while !cursor.isEmpty && names.count < 10
+            #expect(names == ["anna", "ben", "eve", "ci"])
+            let valid = try await daemon.ask("GET", "/v1/tokens?state=valid&limit=3", as: "anna").document
+            #expect(valid["tokens"]?.items?.count == 3 && valid["next"] == .null)
+            for wrong in ["state=good", "cursor=00000000", "limit=0"] {
+                #expect(try await daemon.ask("GET", "/v1/tokens?\(wrong)", as: "anna").status == 400, "\(wrong)")
+            }
+        }
+    }
+
     @Test func aHaltByTokenWaitsForNobodyWhoWritesToTheTokens() async throws {
         _ = try await serve { daemon in
             let (file, marker) = (daemon.home.file("access.db"), daemon.home.file("locked"))

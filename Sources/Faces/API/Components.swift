@@ -37,7 +37,7 @@ enum Components {
     private static var othersSchemas: [Component] {
         [
             ("Problem", problem), ("Readiness", readiness), ("PolicyQuestion", policyQuestion),
-            ("PolicyProposal", policyProposal), ("Notifications", notifications),
+            ("PolicyProposal", policyProposal), ("Notifications", notifications), ("Token", token), ("Tokens", tokens),
             ("SimulationQuestion", simulationQuestion), ("BacktestQuestion", backtestQuestion),
         ]
     }
@@ -48,6 +48,25 @@ enum Components {
             ("BackupApproval", backupApproval), ("ApprovedBackup", approvedBackup), ("JobAnswer", jobAnswer), ("Backup", backup),
             ("Job", job), ("Backups", backups), ("Jobs", jobs),
         ]
+    }
+
+    private static var token: JSONValue {
+        Schema.object(
+            [
+                "id": Schema.text(), "prefix": Schema.text(), "name": Schema.text(), "owner": Schema.text(),
+                "person": Schema.flag,
+                "roles": Schema.list(Schema.text()), "scopes": Schema.list(Schema.text()),
+                "projects": Schema.list(Schema.text()), "created": Schema.time, "created_by": Schema.text(), "ends": Schema.time,
+                "last_used": Schema.nullable(Schema.time), "state": Schema.oneOf(TokenState.allCases.map(\.rawValue)),
+                "revoked": Schema.object(["at": Schema.time, "by": Schema.text(), "reason": Schema.text()]),
+            ], optional: ["projects", "revoked"])
+    }
+
+    private static var tokens: JSONValue {
+        Schema.object([
+            "schema": constant("serin.dev/tokens/v1"), "tokens": Schema.list(Schema.reference("Token")),
+            "next": Schema.nullable(Schema.text()),
+        ])
     }
 
     private static var backupApproval: JSONValue {

@@ -17,6 +17,10 @@ public protocol ConfigurationDesk: Sendable {
     /// Agrees to what was proposed, by the hash of the change; it is in force when this returns.
     func approve(plan: String?, by principal: Principal) async throws(OperationError) -> JSONValue
 
+    /// Every token that ever was, in the order they were made, as `serin token list --all` shows them: never a token, nor its hash. Each
+    /// has an `id`, and a `state`.
+    func tokens() async throws(OperationError) -> [JSONValue]
+
     /// Agrees to a token that waits for a second person.
     func approveToken(_ name: String, by principal: Principal) async throws(OperationError) -> JSONValue
 }
@@ -76,6 +80,7 @@ public struct ConfigurationAPI: Sendable {
                 let words = try Self.words(request)
                 return .json(200, try await desk.approve(plan: words.plan, by: try request.identified().principal))
             },
+            tokensRoute,
             Route(
                 "POST", "/v1/tokens/{name}:approve", summary: "agree to a token that waits for a second person",
                 access: .any(of: [.approver, .admin], person: true),
@@ -90,6 +95,46 @@ public struct ConfigurationAPI: Sendable {
         ]
     }
 
+    private var tokensRoute: Route {
+        Route(
+            "GET", "/v1/tokens", summary: "the tokens, whose they are and when they were last used; never the tokens themselves",
+            access: .any(of: [.admin]),
+            operation: Operation(
+                "listTokens", tag: "configuration",
+                parameters: [
+                    Operation.Parameter(
+                        "state", in: .query, "Only in this state.", schema: Schema.oneOf(TokenState.allCases.map(\.rawValue))),
+                    RolloutAPI.limitParameter(RolloutAPI.rolloutLimit),
+                    Operation.Parameter(
+                        "cursor", in: .query, "The `next` of the page before.", schema: Schema.text(pattern: "^[0-9a-f]{8}$")),
+                ],
+                answers: [200: .json("In the order they were made; revoked and ended ones, too.", Schema.reference("Tokens"))])
+        ) { request, _ in
+            let limit = try request.limit(most: RolloutAPI.rolloutLimit, otherwise: 100)
+            var tokens = try await desk.tokens()
+            if let cursor = request.parameter("cursor") {
+                guard let index = tokens.firstIndex(where: { $0["id"]?.text == cursor }) else {
+                    throw Problem(.malformed, "'cursor' is the 'next' of another page")
+                }
+                tokens.removeFirst(index + 1)
+            }
+            if let state = request.parameter("state") {
+                guard TokenState(rawValue: state) != nil else {
+                    throw Problem(
+                        .malformed, "'state' is one of \(TokenState.allCases.map(\.rawValue).joined(separator: ", "))")
+                }
+                tokens.removeAll { $0["state"]?.text != state }
+            }
+            let next = tokens.count > limit ? tokens[limit - 1]["id"] : nil
+            return .json(
+                200,
+                .object([
+                    "schema": .string("serin.dev/tokens/v1"), "tokens": .array(Array(tokens.prefix(limit))),
+                    "next": next ?? .null,
+                ]))
+        }
+    }
+
     private static func words(_ request: Request) throws -> CommandDocument {
         let words = request.body.isEmpty ? CommandDocument(reason: "") : try request.document(CommandDocument.decode)
         guard !words.security, words.reason.count <= 1000 else {
@@ -97,6 +142,18 @@ public struct ConfigurationAPI: Sendable {
         }
         return words
     }
+}
+
+/// What a token is at a moment.
+public enum TokenState: String, Sendable, Hashable, CaseIterable {
+    /// It gives what it says.
+    case valid
+    /// It gives nothing before a second person agrees to it.
+    case awaitingApproval = "awaiting approval"
+    /// Its time is over.
+    case ended
+    /// Somebody ended it before its time.
+    case revoked
 }
 
 /// A policy that somebody proposes.

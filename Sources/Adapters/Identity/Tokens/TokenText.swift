@@ -17,7 +17,7 @@ public struct TokenText: Sendable {
     /// A new token that nobody can predict.
     public static func random() throws(CryptoError) -> TokenText {
         let id = Hexadecimal.text(of: try randomBytes(4))
-        let text = prefix + id + "_" + Hexadecimal.text(of: try randomBytes(digitCount / 2))
+        let text = prefix(of: id) + Hexadecimal.text(of: try randomBytes(digitCount / 2))
         var bytes = Array((text + (try checksum(of: text))).utf8)
         return TokenText(id: id, secret: Secret(wiping: &bytes))
     }
@@ -46,6 +46,9 @@ public struct TokenText: Sendable {
         var bytes = Array(text.utf8)
         secret = Secret(wiping: &bytes)
     }
+
+    /// How the token of a number begins: what a scanner that found one knows of it, and no secret.
+    public static func prefix(of id: String) -> String { prefix + id + "_" }
 
     /// What is kept of it: SHA-256, lower-case hexadecimal.
     public func hash() throws(CryptoError) -> String {

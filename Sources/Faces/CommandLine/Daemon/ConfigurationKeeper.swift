@@ -378,6 +378,15 @@ extension ConfigurationKeeper: ConfigurationDesk {
         try await answering { try await alone { try await approve(plan, principal) } }
     }
 
+    func tokens() async throws(OperationError) -> [JSONValue] {
+        guard let store else { throw .unavailable("the tokens could not be opened") }
+        do throws(Failure) {
+            let uses = try await store.uses()
+            let now = session.now
+            return try await store.state().tokens.map { TokenView.document($0, lastUsed: uses[$0.record.id], at: now) }
+        } catch { throw OperationError(error) }
+    }
+
     func approveToken(_ name: String, by principal: Principal) async throws(OperationError) -> JSONValue {
         guard let store else { throw .unavailable("the tokens could not be opened") }
         let people = standing.withLock { $0.people }

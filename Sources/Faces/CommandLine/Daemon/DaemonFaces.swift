@@ -70,6 +70,7 @@ private struct Nobody: RolloutOperations, BackupDesk, ConfigurationDesk {
         policy _: String, file _: String, reason _: String, by _: Principal
     ) async throws(OperationError) -> JSONValue { throw nobody }
     func approve(plan _: String?, by _: Principal) async throws(OperationError) -> JSONValue { throw nobody }
+    func tokens() async throws(OperationError) -> [JSONValue] { throw nobody }
     func approveToken(_: String, by _: Principal) async throws(OperationError) -> JSONValue { throw nobody }
     func state() async throws(OperationError) -> CatalogueState { throw nobody }
     func jobs() async throws(OperationError) -> [BackupJob] { throw nobody }

@@ -74,7 +74,7 @@ extension Subcommand {
                 let now = session.now
                 let uses = try await store.uses()
                 let tokens = try await store.state().tokens.filter {
-                    isAll || $0.isValid(at: now) || $0.isAwaited && $0.revoked == nil
+                    isAll || [.valid, .awaitingApproval].contains(TokenView.state($0, at: now))
                 }
                 let document = JSONValue.object([
                     "schema": .string("serin.dev/tokens/v1"),
@@ -86,7 +86,7 @@ extension Subcommand {
                         let record = token.record
                         return [
                             .init(record.id), .init(record.name), .init("\(record.owner)"), .init(TokenView.gives(record)),
-                            .init(TokenView.state(token, at: now)), .init("\(record.expiresAt)"),
+                            .init(TokenView.state(token, at: now).rawValue), .init("\(record.expiresAt)"),
                             .init(uses[record.id].map { "\($0)" } ?? "never"),
                         ]
                     }
@@ -137,53 +137,5 @@ extension Subcommand {
         let identity = text[text.index(after: colon)...]
         guard colon > text.startIndex, !identity.isEmpty else { return nil }
         return Principal(channel: String(text[..<colon]), identity: String(identity))
-    }
-}
-
-/// How tokens are shown, never with the token itself.
-private enum TokenView {
-    /// What is known of a token.
-    static func members(_ record: TokenRecord) -> [JSONValue.Member] {
-        var members = [
-            JSONValue.Member("id", .string(record.id)), JSONValue.Member("name", .string(record.name)),
-            JSONValue.Member("owner", .string("\(record.owner)")), JSONValue.Member("person", .bool(record.isPerson)),
-            JSONValue.Member("roles", .array(record.roles.map { .string($0.rawValue) })),
-            JSONValue.Member("scopes", .array(record.scopes.map { .string($0.rawValue) })),
-            JSONValue.Member("ends", .string("\(record.expiresAt)")),
-        ]
-        if let projects = record.projects {
-            members.append(JSONValue.Member("projects", .array(projects.map { .string($0) })))
-        }
-        return members
-    }
-
-    static func document(_ token: AccessState.Token, lastUsed: Instant?, at now: Instant) -> JSONValue {
-        var members = members(token.record)
-        members += [
-            JSONValue.Member("state", .string(state(token, at: now))), JSONValue.Member("created", .string("\(token.createdAt)")),
-            JSONValue.Member("created_by", .string("\(token.createdBy)")),
-            JSONValue.Member("last_used", lastUsed.map { .string("\($0)") } ?? .null),
-        ]
-        if let revoked = token.revoked {
-            members.append(
-                JSONValue.Member(
-                    "revoked",
-                    .object([
-                        "at": .string("\(revoked.at)"), "by": .string("\(revoked.by)"), "reason": .string(revoked.reason),
-                    ])))
-        }
-        return .sortedObject(members)
-    }
-
-    static func gives(_ record: TokenRecord) -> String {
-        let rights = record.roles.map(\.rawValue) + record.scopes.map(\.rawValue)
-        let projects = record.projects.map { " in " + $0.joined(separator: ",") } ?? ""
-        return rights.joined(separator: ",") + projects + (record.isPerson ? "" : " (pipeline)")
-    }
-
-    static func state(_ token: AccessState.Token, at now: Instant) -> String {
-        if token.revoked != nil { return "revoked" }
-        if token.isAwaited { return "awaiting approval" }
-        return now < token.record.expiresAt ? "valid" : "ended"
     }
 }
