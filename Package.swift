@@ -114,7 +114,10 @@ let package = Package(
         // Real servers for tests, demo and bench: started on free loopback ports, stopped by pid.
         .target(
             name: "Testbed",
-            dependencies: ["SerinModel", "SerinLocks", "SerinProcesses", "SerinTransport", "CSerinProcess", "CLibPQ"],
+            dependencies: [
+                "SerinModel", "SerinLocks", "SerinProcesses", "SerinTransport", "SerinCrypto", "CSerinProcess", "CLibPQ",
+                "COpenSSL",
+            ],
             path: "Tests/Testbed",
             swiftSettings: strict),
         // A controller whose answers a test sets, for the faces.

@@ -1,6 +1,7 @@
 import SerinCrypto
 import SerinModel
 import SerinTransport
+import Testbed
 import Testing
 
 @testable import SerinIdentity

@@ -2,6 +2,7 @@ import FoundationEssentials
 import SerinCrypto
 import SerinModel
 import SerinTransport
+import Testbed
 import Testing
 
 @testable import SerinIdentity
@@ -81,9 +82,9 @@ private func refusal(_ text: String, by settings: IssuerSettings, at moment: Ins
         var settings = try issuer.get().settings()
         settings.algorithms = [.hs256]
         settings.keys = .secret(key)
-        let text = try token(claims(), header: ["alg": .string("HS256")]) { try HMACSHA256.code(for: $0, key: key) }
+        let text = try signedToken(claims(), header: ["alg": .string("HS256")]) { try HMACSHA256.code(for: $0, key: key) }
         #expect(try await judge(text, by: settings).grant.roles == [.approver])
-        let other = try token(claims(), header: ["alg": .string("HS256")]) { try HMACSHA256.code(for: $0, key: [1, 2, 3]) }
+        let other = try signedToken(claims(), header: ["alg": .string("HS256")]) { try HMACSHA256.code(for: $0, key: [1, 2, 3]) }
         #expect(try await refusal(other, by: settings).contains("signature"))
     }
 
@@ -91,14 +92,14 @@ private func refusal(_ text: String, by settings: IssuerSettings, at moment: Ins
 
     @Test(arguments: ["none", "None", "NONE", "nOnE", ""])
     func aTokenWithoutASignatureIsRefused(_ algorithm: String) async throws {
-        let text = token(claims(), header: ["alg": .string(algorithm)]) { _ in [] }
+        let text = signedToken(claims(), header: ["alg": .string(algorithm)]) { _ in [] }
         #expect(try await refusal(text, by: try issuer.get().settings()).contains("not accepted"))
     }
 
     @Test func aPublicKeyUsedAsASecretIsRefused() async throws {
         let issuer = try issuer.get()
         let pem = try issuer.rsa.pem()
-        let text = try token(claims(), header: ["alg": .string("HS256")]) { try HMACSHA256.code(for: $0, key: pem) }
+        let text = try signedToken(claims(), header: ["alg": .string("HS256")]) { try HMACSHA256.code(for: $0, key: pem) }
         #expect(try await refusal(text, by: try issuer.settings()).contains("not accepted"))
     }
 
@@ -149,7 +150,7 @@ private func refusal(_ text: String, by settings: IssuerSettings, at moment: Ins
     @Test(arguments: [0, 63, 64, 65, 70])
     func aSignatureOfP256OfAnotherFormIsRefused(_ count: Int) async throws {
         let issuer = try issuer.get()
-        let text = token(claims(), header: ["alg": .string("ES256")]) { _ in [UInt8](repeating: 0, count: count) }
+        let text = signedToken(claims(), header: ["alg": .string("ES256")]) { _ in [UInt8](repeating: 0, count: count) }
         #expect(try await refusal(text, by: try issuer.settings()).contains("no key"))
     }
 

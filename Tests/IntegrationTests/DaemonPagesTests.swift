@@ -25,17 +25,12 @@ extension Integration {
                 let made = try await scene.serin(
                     "token", "create", "night", "--owner", "uid:4711", "--role", "operator")
                 let token = try #require(made.text.firstMatch(of: /serin_\S+/)?.0, "\(made.text)")
-                let browser = try await Browser()
-                do {
+                try await Browser.open { browser in
                     let started = try await scene.serin(
                         "start", scene.policy, "--version", Stage.good, "--previous", Stage.old)
                     #expect(started.termination == .exited(0), "\(started.text)")
                     try await watch(scene, browser, "\(address)/rollouts/\(scene.service)", String(token))
-                } catch {
-                    await browser.quit()
-                    throw error
                 }
-                await browser.quit()
                 daemon.signal(SIGTERM)
                 #expect(try await scene.end(of: daemon) == 0, "\(scene.output())")
                 let log = try await scene.serin("log", scene.service)
@@ -50,9 +45,7 @@ extension Integration {
                     try await waitUntil(what, within: .seconds(60)) { try await browser.text(expression).contains(text) }
                 } catch { throw Failure(.transient, "\(error); it is: \(try await browser.text(expression))") }
             }
-            try await browser.open(page)
-            try await browser.type(token, into: "#token")
-            try await browser.click("main button[type=submit]")
+            try await browser.signIn(with: token, at: page)
             try await awaitText("a live page", "document.getElementById('live')?.textContent", "Live.")
             // Gone once the page is loaded anew: what follows comes by itself.
             try await browser.run("window.stayed = true")

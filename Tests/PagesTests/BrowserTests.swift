@@ -9,28 +9,29 @@ import Testing
 
 /// The pages in a real Chromium.
 @Suite(.serialized) struct BrowserTests {
-    /// A browser at a site, signed in.
+    /// A browser at a site that serves all the time, signed in.
     private func visit(
         _ sample: SampleRollout, token: String = TestTokens.operating, _ body: (Browser, TestSite) async throws -> Void
     ) async throws {
         let site = try TestSite(sample)
-        let browser = try await Browser()
-        do {
+        try await Browser.open { browser in
             try await site.serve {
-                try await browser.open(site.url + "/rollouts/checkout-01k5")
-                #expect(try await browser.text("location.pathname") == "/sign-in")
-                try await browser.type(token, into: "#token")
-                try await browser.click("main button[type=submit]")
-                try await waitUntil("the rollout's page", within: .seconds(60)) {
-                    try await browser.text("location.pathname") == "/rollouts/checkout-01k5"
-                }
+                try await signIn(browser, site, token)
                 try await body(browser, site)
             }
-        } catch {
-            await browser.quit()
-            throw error
         }
-        await browser.quit()
+    }
+
+    /// Comes to the sample's page by the sign-in.
+    private func signIn(_ browser: Browser, _ site: TestSite, _ token: String = TestTokens.operating) async throws {
+        let page = "/rollouts/checkout-01k5"
+        try await browser.open(site.url + page)
+        #expect(try await browser.text("location.pathname") == "/sign-in")
+        try await browser.signIn(with: token, at: site.url + page)
+        try await waitUntil("the rollout's page", within: .seconds(60)) {
+            guard try await browser.text("location.pathname") == page else { return false }
+            return try await browser.has("#halt-reason")
+        }
     }
 
     @Test func aHaltByTheKeyboardIsCarriedOutAndSeen() async throws {
@@ -71,12 +72,9 @@ import Testing
     @Test func aPageChangesWhileItIsOpenAndComesBackAfterABreak() async throws {
         let sample = try SampleRollout.make()
         let site = try TestSite(sample)
-        let browser = try await Browser()
-        do {
+        try await Browser.open { browser in
             try await site.serve {
-                try await browser.open(site.url + "/sign-in?to=/rollouts/checkout-01k5")
-                try await browser.type(TestTokens.operating, into: "#token")
-                try await browser.click("main button[type=submit]")
+                try await signIn(browser, site)
                 try await waitUntil("a live page", within: .seconds(60)) {
                     try await browser.text("document.getElementById('live').textContent") == "Live."
                 }
@@ -113,21 +111,14 @@ import Testing
                 }
                 #expect(try await browser.text("document.getElementById('halt')") == "null")
             }
-        } catch {
-            await browser.quit()
-            throw error
         }
-        await browser.quit()
     }
 
     @Test func aPageWhoseReaderWasSignedOutSaysSoAndThatAHaltWasNotDone() async throws {
         let site = try TestSite(try SampleRollout.make())
-        let browser = try await Browser()
-        do {
+        try await Browser.open { browser in
             try await site.serve {
-                try await browser.open(site.url + "/sign-in?to=/rollouts/checkout-01k5")
-                try await browser.type(TestTokens.operating, into: "#token")
-                try await browser.click("main button[type=submit]")
+                try await signIn(browser, site)
                 try await waitUntil("a live page", within: .seconds(60)) {
                     try await browser.text("document.getElementById('live').textContent") == "Live."
                 }
@@ -148,11 +139,7 @@ import Testing
                 try await waitUntil("the rollout's page again", within: .seconds(60)) { try await browser.has("#halt-reason") }
                 #expect(site.operations.state.withLock { $0.commands.isEmpty })
             }
-        } catch {
-            await browser.quit()
-            throw error
         }
-        await browser.quit()
     }
 
     @Test func aConnectionThatIsOpenAndSilentIsSaidToBeLost() async throws {
@@ -173,25 +160,17 @@ import Testing
 
     @Test func everythingWorksWithoutScripts() async throws {
         let site = try TestSite(try SampleRollout.make())
-        let browser = try await Browser()
-        do {
+        try await Browser.open { browser in
             try await site.serve {
                 try await browser.letScripts(false)
-                try await browser.open(site.url + "/rollouts/checkout-01k5")
-                try await browser.type(TestTokens.operating, into: "#token")
-                try await browser.click("main button[type=submit]")
-                try await waitUntil("the rollout's page", within: .seconds(60)) { try await browser.has("#halt-reason") }
+                try await signIn(browser, site)
                 try await browser.picture("without-scripts")
                 try await browser.type("no scripts here", into: "#halt-reason")
                 try await browser.click("#halt button")
                 try await waitUntil("the halt", within: .seconds(60)) { site.operations.state.withLock { !$0.commands.isEmpty } }
                 #expect(site.operations.state.withLock { $0.commands.first?.reason } == "no scripts here")
             }
-        } catch {
-            await browser.quit()
-            throw error
         }
-        await browser.quit()
     }
 
     @Test func hostileTextIsShownAndNotObeyed() async throws {

@@ -10,7 +10,7 @@ public final class Browser: Sendable {
     private let session: String
 
     /// Starts a browser without a window.
-    public init() async throws {
+    private init() async throws {
         for program in ["/usr/bin/chromium", "/usr/bin/chromedriver"] {
             guard FileManager.default.isExecutableFile(atPath: program) else {
                 throw Failure(.invalid, "there is no \(program)", hint: "run `make setup`")
@@ -48,12 +48,29 @@ public final class Browser: Sendable {
     }
 
     /// Ends the browser and its driver.
-    public func quit() async {
+    private func quit() async {
         // A browser that does not answer is ended with its driver's group.
         _ = try? await transport.send(HTTPRequest(method: "DELETE", url: session, timeout: .seconds(20)))
         driver.stop()
         transport.shutdown()
         scratch.remove()
+    }
+
+    /// Has a browser while the body runs.
+    public static func open(_ body: (Browser) async throws -> Void) async throws {
+        let browser = try await Browser()
+        do { try await body(browser) } catch {
+            await browser.quit()
+            throw error
+        }
+        await browser.quit()
+    }
+
+    /// Opens one of Serin's pages, which asks who one is, and says so with a token. What comes then has to be waited for.
+    public func signIn(with token: String, at page: String) async throws {
+        try await open(page)
+        try await type(token, into: "#token")
+        try await click("main button[type=submit]")
     }
 
     private static func post(_ transport: Transport, _ url: String, _ body: JSONValue) async throws -> JSONValue {

@@ -165,7 +165,7 @@ public final class CodeFlow: Sendable {
             claims["azp"] == nil || claims["azp"]?.text == signIn.clientID
         else { throw .refused("a token of '\(name)' that is for somebody else") }
         guard let nonce = claims["nonce"]?.text, areEqual(Array(nonce.utf8), Array(waiting.nonce.utf8)) else {
-            throw .refused("a token of '\(name)' that was made for another sign-in")
+            throw .refused(told: Self.over, detail: "a token of '\(name)' that was made for another sign-in")
         }
         _ = try await tokens.caller(bearing: text, people: .none, at: now())
         return (text, waiting.target)

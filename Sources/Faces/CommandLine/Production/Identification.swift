@@ -85,9 +85,11 @@ extension Identification {
     private func problem(of error: CredentialError) -> Problem {
         report.say("refused a sign-in: \(error)")
         switch error {
-        case .refused(let told, _): return Problem(.unidentified, told)
+        case .refused(let told, _): return Problem(.unidentified, told, hint: "the daemon's log says why")
         case .unavailable:
-            return Problem(.unavailable, "nobody can be signed in there at the moment", hint: "the daemon's log says why")
+            return Problem(
+                .unavailable, "nobody can be signed in there at the moment",
+                hint: "try again, or sign in with a token; the daemon's log says why")
         }
     }
 }

@@ -66,8 +66,9 @@ extension Pages {
             return PageAnswer.page(
                 page.markup, nonce: visit.nonce, headers: [forgetting, Request.Pair("Set-Cookie", cookie)])
         } catch let problem as Problem where problem.kind == .unidentified || problem.kind == .forbidden {
+            let words = [problem.detail, problem.hint].compactMap { $0 }.map { sentenceCase($0) + "." }
             return try signInPage(
-                request, target: Link(place: nil), complaint: sentenceCase(problem.detail) + ".", headers: [forgetting])
+                request, target: Link(place: nil), complaint: words.joined(separator: " "), headers: [forgetting])
         }
     }
 

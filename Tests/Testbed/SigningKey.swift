@@ -1,18 +1,22 @@
-import COpenSSL
-import SerinCrypto
-import SerinModel
+internal import COpenSSL
+internal import SerinCrypto
+public import SerinModel
 
 /// A private key made by OpenSSL, with which a test plays an issuer. Fails the test when OpenSSL does.
-final class SigningKey: @unchecked Sendable {
+public final class SigningKey: @unchecked Sendable {
     // Unchecked: the key is only read once it is made.
-    enum Kind { case rsa(bits: Int32), p256, p384, ed25519 }
+    /// Which kind of key.
+    public enum Kind: Sendable { case rsa(bits: Int32), p256, p384, ed25519 }
 
-    struct Broken: Error {}
+    /// OpenSSL would not.
+    public struct Broken: Error {}
 
     private let key: OpaquePointer
-    let kind: Kind
+    /// Which kind it is.
+    public let kind: Kind
 
-    init(_ kind: Kind) throws {
+    /// Makes a key.
+    public init(_ kind: Kind) throws {
         self.kind = kind
         let id =
             switch kind {
@@ -37,7 +41,7 @@ final class SigningKey: @unchecked Sendable {
     deinit { EVP_PKEY_free(key) }
 
     /// The algorithm's name in a token's header.
-    var algorithm: String {
+    public var algorithm: String {
         switch kind {
         case .rsa: "RS256"
         case .p256, .p384: "ES256"
@@ -46,7 +50,7 @@ final class SigningKey: @unchecked Sendable {
     }
 
     /// The public half in PEM.
-    func pem() throws -> [UInt8] {
+    public func pem() throws -> [UInt8] {
         guard let bio = BIO_new(BIO_s_mem()) else { throw Broken() }
         defer { BIO_free(bio) }
         guard PEM_write_bio_PUBKEY(bio, key) == 1 else { throw Broken() }
@@ -56,7 +60,7 @@ final class SigningKey: @unchecked Sendable {
     }
 
     /// A signature as JWS has it.
-    func signature(of message: [UInt8]) throws -> [UInt8] {
+    public func signature(of message: [UInt8]) throws -> [UInt8] {
         guard let context = EVP_MD_CTX_new() else { throw Broken() }
         defer { EVP_MD_CTX_free(context) }
         var digest = EVP_sha256()
@@ -84,7 +88,7 @@ final class SigningKey: @unchecked Sendable {
     }
 
     /// The public half as a key of a JWK Set.
-    func jwk(_ id: String?, _ more: KeyValuePairs<String, JSONValue> = [:]) throws -> JSONValue {
+    public func jwk(_ id: String?, _ more: KeyValuePairs<String, JSONValue> = [:]) throws -> JSONValue {
         var members: [JSONValue.Member] = more.map { JSONValue.Member($0.key, $0.value) }
         func add(_ name: String, _ value: String) { members.append(JSONValue.Member(name, .string(value))) }
         if let id { add("kid", id) }
@@ -119,13 +123,13 @@ final class SigningKey: @unchecked Sendable {
     }
 
     /// A signed token.
-    func token(_ claims: JSONValue, header: KeyValuePairs<String, JSONValue>) throws -> String {
-        try IdentityTests.token(claims, header: header) { try self.signature(of: $0) }
+    public func token(_ claims: JSONValue, header: KeyValuePairs<String, JSONValue>) throws -> String {
+        try signedToken(claims, header: header) { try self.signature(of: $0) }
     }
 }
 
 /// A token whose header and claims are as they are given, signed by the closure.
-func token(
+public func signedToken(
     _ claims: JSONValue, header: KeyValuePairs<String, JSONValue>, sign: ([UInt8]) throws -> [UInt8]
 ) rethrows -> String {
     let head = JSONValue.sortedObject(header.map { JSONValue.Member($0.key, $0.value) })
