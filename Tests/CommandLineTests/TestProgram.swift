@@ -45,6 +45,8 @@ final class TestProgram: Sendable {
     let contract = Locked<MigrationPolicy.Contract?>(nil)
     /// The policy that is read, where it matters which.
     let tried = Locked<Policy?>(nil)
+    /// Whether the past is read from that policy's Prometheus.
+    let readsPast = Locked(false)
     /// What keeps writes away by that policy.
     let maintenance = Locked<MigrationPolicy.Maintenance?>(nil)
     let hasJournal: Bool
@@ -193,10 +195,15 @@ final class TestProgram: Sendable {
                 return Forecast(
                     sentences: ["errors: at the present 50 req/s and 5% this takes 4.0 h"], warnings: ["thin traffic"])
             },
-            pastReadings: { _, _, range throws(OperationError) in
+            pastReadings: { policy, request, range throws(OperationError) in
+                if self.readsPast.withLock({ $0 }) {
+                    return try await Probing(environment: self.environment, output: Output { _, _ in })
+                        .past(policy, request, range)
+                }
                 let nothing = HistoryReading(
                     start: range.lowerBound, step: .seconds(60), series: [], scrapeInterval: nil, warnings: [])
-                return PastReadings(before: nothing, canary: nothing, control: nothing)
+                let cohort = PastReadings.Cohort(values: nothing, ages: nothing)
+                return PastReadings(before: nothing, canary: cohort, control: cohort)
             },
             openController: { service, _ throws(OperationError) in
                 if self.isLocked.withLock({ $0 }) { throw .refused(Refusal("another controller holds \(service)")) }

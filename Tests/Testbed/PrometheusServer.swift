@@ -31,6 +31,8 @@ public final class PrometheusServer: Sendable {
         public var remoteRead: String?
         /// The text of a web configuration file: TLS and basic authentication.
         public var webConfiguration: String?
+        /// What it kept before it starts, as OpenMetrics text with a time at each sample.
+        public var past: String?
         /// More command line arguments.
         public var arguments: [String] = []
 
@@ -97,7 +99,18 @@ public final class PrometheusServer: Sendable {
             arguments.append("--web.config.file=\(try folder.write("web.yml", web))")
         }
         self.arguments = arguments + settings.arguments
+        if let past = settings.past { try PrometheusServer.keep(past, in: folder) }
         running = Locked(try PrometheusServer.launch(self.arguments, folder))
+    }
+
+    /// Makes blocks of a past that nobody scraped, as Prometheus' own tool does.
+    private static func keep(_ past: String, in folder: Scratch) throws(Failure) {
+        let text = try folder.write("past.om", past)
+        let tool = try ServerProcess(
+            "/usr/bin/promtool", ["tsdb", "create-blocks-from", "openmetrics", text, folder.file("data")],
+            directory: folder.path, log: folder.file("promtool.log"))
+        while tool.isRunning { usleep(5_000) }
+        guard tool.exitStatus == 0 else { throw Failure(.invalid, "promtool: \(tool.logTail())") }
     }
 
     private static func launch(_ arguments: [String], _ folder: Scratch) throws(Failure) -> ServerProcess {

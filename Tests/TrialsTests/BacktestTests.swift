@@ -123,6 +123,9 @@ import Testing
                     }
                 }, scrapeInterval: nil, warnings: [])
         }
-        return PastReadings(before: try #require(before), canary: history("2"), control: history("1"))
+        let unknown = HistoryReading(start: first.evaluatedAt, step: .minutes(1), series: [], scrapeInterval: nil, warnings: [])
+        return PastReadings(
+            before: try #require(before), canary: .init(values: history("2"), ages: unknown),
+            control: .init(values: history("1"), ages: unknown))
     }
 }

@@ -82,6 +82,32 @@ extension PrometheusTelemetry {
         return HistoryReading(start: start, step: step, series: series, scrapeInterval: await interval, warnings: warnings)
     }
 
+    /// How old the oldest sample behind each value of such a history was at its edge, in seconds: Prometheus repeats a value for minutes
+    /// after its last sample. Of an expression nothing is known.
+    public func ages(
+        _ request: TelemetryRequest, of cohort: [Label], from start: Instant, to end: Instant, askedAt now: Instant,
+        deadline: Duration
+    ) async -> HistoryReading {
+        var asked = request
+        asked.queries = []
+        var places: [Int] = []
+        var warnings: [String] = []
+        for (place, query) in request.queries.enumerated() {
+            do throws(Failure) {
+                guard let text = try PromQL.ages(query, of: cohort) else { continue }
+                asked.queries.append(
+                    SeriesQuery(kind: .expression, metric: "time() - \(text)", matchers: [], groupedBy: query.groupedBy))
+                places.append(place)
+            } catch { warnings.append(error.message) }
+        }
+        var reading = await history(asked, of: [], from: start, to: end, askedAt: now, deadline: deadline)
+        var series = request.queries.map { _ in [HistoryRow]() }
+        for (place, rows) in zip(places, reading.series) { series[place] = rows }
+        reading.series = series
+        reading.warnings += warnings
+        return reading
+    }
+
     /// The server's own time and the usual time between samples, for those who compare clocks.
     public func clock(of request: TelemetryRequest, deadline: Duration) async throws(Failure) -> SourceClock {
         let stopwatch = Stopwatch()

@@ -16,8 +16,8 @@ enum PromQL {
     /// The query that reads the oldest sample time behind each value; nil for an expression, whose samples are not known.
     ///
     /// The value's own timestamp would be the evaluation time, whatever the age of the sample.
-    static func ages(_ query: SeriesQuery) throws(Failure) -> String? {
-        guard let selector = try oneSeriesSelector(query, of: []) else { return nil }
+    static func ages(_ query: SeriesQuery, of cohort: [Label] = []) throws(Failure) -> String? {
+        guard let selector = try oneSeriesSelector(query, of: cohort) else { return nil }
         return "min by (\(try names(query.groupedBy))) (timestamp(\(selector)))"
     }
 

@@ -153,8 +153,12 @@ struct Probing: Sendable {
             await telemetry.history(request, of: cohort, from: start, to: end, askedAt: now, deadline: .seconds(60))
         }
         let (start, end) = (range.lowerBound, range.upperBound)
-        async let canary = read(prometheus.canary, start, end)
-        async let control = read(prometheus.control, start, end)
+        let whole = { @Sendable (cohort: [Label]) async -> PastReadings.Cohort in
+            async let ages = telemetry.ages(request, of: cohort, from: start, to: end, askedAt: now, deadline: .seconds(60))
+            return PastReadings.Cohort(values: await read(cohort, start, end), ages: await ages)
+        }
+        async let canary = whole(prometheus.canary)
+        async let control = whole(prometheus.control)
         let before = await read(prometheus.control, start - .hours(6), start)
         return PastReadings(before: before, canary: await canary, control: await control)
     }

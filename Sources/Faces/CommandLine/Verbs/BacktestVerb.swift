@@ -83,15 +83,21 @@ extension Subcommand {
             }
             return (tried, past)
         }
-        for warning in past.warnings { session.note("warning: \(plain(warning))") }
+        var warnings = past.warnings
+        if let begin = tried.begin, begin - range.lowerBound > past.control.values.step {
+            warnings.append("nothing was kept of both cohorts before \(begin), and it is judged from there on")
+        }
+        for warning in warnings { session.note("warning: \(plain(warning))") }
         guard tried.polls > 0 else {
-            let words =
-                "\(loaded.prometheus) told nothing of the policy's cohorts from \(range.lowerBound) to \(range.upperBound)"
+            let cohorts =
+                past.canary.isEmpty == past.control.isEmpty
+                ? "the policy's cohorts" : past.canary.isEmpty ? "the canary" : "the control"
+            let words = "\(loaded.prometheus) told nothing of \(cohorts) from \(range.lowerBound) to \(range.upperBound)"
             throw past.warnings.isEmpty ? OperationError.notFound(words) : .unavailable(words)
         }
         session.data(
             TrialDocuments.encode(
-                tried, from: range.lowerBound, to: range.upperBound, hash: loaded.hash, warnings: past.warnings)
+                tried, from: range.lowerBound, to: range.upperBound, hash: loaded.hash, warnings: warnings)
         ) { style in
             lines(tried.verdicts, style)
                 + [""]
