@@ -61,6 +61,10 @@ import Testing
             try await waitUntil("the halt", within: .seconds(60)) {
                 try await browser.text("document.querySelector('h1').textContent").contains("Rolling back")
             }
+            // What would be refused is not offered any more.
+            #expect(
+                try await browser.text("document.querySelector('.others summary').textContent")
+                    == "Other actions: resume, roll back")
             let command = site.operations.state.withLock { $0.commands.first }
             #expect(command?.verb == .halt && command?.reason == "payments fail" && command?.by.identity == "ada")
             #expect(try await browser.text("document.querySelector('.why').textContent").contains("payments fail"))
@@ -223,6 +227,46 @@ import Testing
                 }
             }
             try await expectNoComplaint(browser)
+        }
+    }
+
+    @Test(arguments: [
+        ("under-way", SampleRollout.Halt.underWay, "not yet, the canary still receives 25%"), ("done", .done, "yes"),
+    ])
+    func aHaltTellsWhoAskedForItFromWhereWhenAndWhetherItIsSafe(
+        name: String, halt: SampleRollout.Halt, safety: String
+    ) async throws {
+        let site = try TestSite(try SampleRollout.make(halt: halt))
+        try await Browser.open { browser in
+            try await site.serve {
+                let page = site.url + "/rollouts/checkout-01k5"
+                try await browser.signIn(with: TestTokens.viewing, at: page)
+                try await waitUntil("the rollout's page", within: .seconds(60)) { try await browser.has(".safety") }
+                for (width, height, isPhone) in [(1280, 800, false), (390, 844, true)] {
+                    try await browser.resize(width, height, mobile: isPhone)
+                    try await browser.open(page)
+                    // Whatever is asked at night is answered without scrolling.
+                    let told = try await browser.text(
+                        "[...document.querySelectorAll('main h1, main p, main dd')].filter(e => "
+                            + "e.getClientRects().length && e.getBoundingClientRect().bottom <= \(height)).map(e => e.textContent).join(' | ')"
+                    )
+                    if halt == .underWay { #expect(told.contains("serin halt checkout-01k5"), "\(told)") }
+                    for words in ["slack:T1/U2", "(chat or webhook)", "01:10", "payments fail", safety] {
+                        #expect(told.contains(words), "\(words), \(width) wide: \(told)")
+                    }
+                    #expect(!told.contains("the load balancer's answer"), "\(told)")
+                    for scheme in ["light", "dark"] {
+                        try await browser.prefer(scheme)
+                        #expect(try await browser.text(contrastScript) == "", "\(scheme), \(width) wide")
+                        try await browser.picture("halt-\(name)-\(width)-\(scheme)")
+                    }
+                    try await browser.picture("halt-\(name)-\(width)-whole", whole: true)
+                }
+                try await browser.open(site.url + "/audit?q=halt")
+                #expect(try await browser.text("document.querySelector('.scroll').scrollLeft") == "0")
+                try await browser.picture("halt-\(name)-audit")
+                try await expectNoComplaint(browser)
+            }
         }
     }
 

@@ -17,8 +17,13 @@ struct SampleRollout {
     var status: RolloutStatus
     let entries: [Entry]
 
+    /// How far a halt has come.
+    enum Halt { case underWay, done }
+
+    static let halter = Principal(channel: "slack", identity: "T1/U2")
+
     /// The course, with a name for every signal that a test may choose.
-    static func make(signal: String = "errors", failing: Bool = false) throws -> SampleRollout {
+    static func make(signal: String = "errors", failing: Bool = false, halt: Halt? = nil) throws -> SampleRollout {
         var status = RolloutStatus.sample()
         status.startedAt = begin
         status.since = begin + .minutes(22)
@@ -33,7 +38,21 @@ struct SampleRollout {
             status.next = "weight 0 is asked for until it is read back"
             status.wantedWeight = .zero
         }
-        return SampleRollout(status: status, entries: try journal(status, signal, failing))
+        if let halt {
+            status.state = "rolling back"
+            status.since = begin + .minutes(40)
+            status.ending = .halted
+            status.cause = "halt by \(halter): payments fail"
+            status.next = "weight 0 is asked for until it is read back"
+            status.wantedWeight = .zero
+            if case .done = halt {
+                status.state = "rolled back"
+                status.observedWeight = .zero
+                status.isFinal = true
+                status.next = "nothing: the rollout is over"
+            }
+        }
+        return SampleRollout(status: status, entries: try journal(status, signal, failing, halt))
     }
 
     static func names(_ signal: String) -> [String] { [signal, "latency_p95", "latency_p99", "rate_limits", "auth_fail"] }
@@ -58,7 +77,9 @@ struct SampleRollout {
         return signal
     }
 
-    private static func journal(_ status: RolloutStatus, _ signal: String, _ failing: Bool) throws -> [Entry] {
+    private static func journal(
+        _ status: RolloutStatus, _ signal: String, _ failing: Bool, _ halt: Halt?
+    ) throws -> [Entry] {
         var records: [(Int, Record)] = [(0, .opened(epoch: 1, engine: "3")), (0, .created(charter(status, signal)))]
         func decide(_ minute: Int, _ topic: String, _ text: String, _ signals: [SignalAssessment] = []) {
             records.append((minute, .effect(.record(Decision(topic: topic, text: text, signals: signals)))))
@@ -105,6 +126,17 @@ struct SampleRollout {
                 40, "state", "baking step 2 → rolling back: \(status.cause); weight 0 is asked for until it is read back",
                 [assessment(signal, minute: 40, failing: true)])
             records.append((40, .effect(.setWeight(IntentID(40), .zero))))
+        }
+        if let halt {
+            records.append((40, .event(.commanded(Command(.halt, by: halter, reason: "payments fail")))))
+            decide(40, "command", "\(status.cause) → rolling back")
+            decide(40, "state", "baking step 2 → rolling back: \(status.cause); weight 0 is asked for until it is read back")
+            if case .done = halt {
+                try set(40, 0)
+                decide(40, "state", "rolling back → rolled back: the balancer shows 0% (canary 0)")
+            } else {
+                records.append((40, .effect(.setWeight(IntentID(40), .zero))))
+            }
         }
         return try records.enumerated().map { index, record in
             try entry(Int64(index + 1), index > 0 ? status.id : nil, begin + .minutes(Int64(record.0)), record.1)

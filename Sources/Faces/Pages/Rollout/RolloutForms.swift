@@ -31,9 +31,11 @@ struct RolloutForms {
 
     /// Everything else that may be asked, folded away.
     @MarkupBuilder var others: Markup {
+        // While everything is taken back, nothing is left to freeze or to give to everyone.
+        let isTakenBack = status.ending.map { $0 != .promoted } ?? false
         let offered: [(Command.Verb, String)] = [
             (.hold, "Hold"), (.resume, "Resume"), (.promote, "Promote"), (.rollback, "Roll back"),
-        ].filter { visit.verbs.contains($0.0) }
+        ].filter { visit.verbs.contains($0.0) && !(isTakenBack && [.hold, .promote].contains($0.0)) }
         if !offered.isEmpty {
             Tag.details(.class("others")) {
                 Tag.summary(text: "Other actions: \(offered.map { $0.1.lowercased() }.joined(separator: ", "))")

@@ -44,6 +44,16 @@ public struct RolloutHistory: Sendable, Hashable {
         public var text: String
     }
 
+    /// Somebody's halt.
+    public struct Halt: Sendable, Hashable {
+        /// When.
+        public var at: Instant
+        /// Where it came from.
+        public var source: Mark.Source
+        /// Who.
+        public var by: Principal
+    }
+
     /// The most that is kept of each kind; the newest stay.
     static let limit = 4000
     /// The most decisions that are kept; the newest stay.
@@ -67,6 +77,8 @@ public struct RolloutHistory: Sendable, Hashable {
     public private(set) var decisions: [LoggedDecision] = []
     /// Commands, and takeovers and doubts of the controller.
     public private(set) var marks: [Mark] = []
+    /// The first halt: what came after it, the load balancer's answer for one, is what it led to.
+    public private(set) var halt: Halt?
     /// Who or what led to the present state.
     public private(set) var decidedBy = "the controller"
     /// The last poll.
@@ -114,6 +126,9 @@ public struct RolloutHistory: Sendable, Hashable {
         switch event {
         case .commanded(let command):
             trigger = "\(command.by)"
+            if halt == nil, command.verb == .halt || command.verb == .haltForSecurity {
+                halt = Halt(at: now, source: .init(of: command.by), by: command.by)
+            }
             let why = command.reason.isEmpty ? "" : ": \(command.reason)"
             mark(.init(of: command.by), at: now, "\(command.verb.rawValue) by \(command.by)\(why)")
         case .weightReported(_, .confirmed(let reading)):

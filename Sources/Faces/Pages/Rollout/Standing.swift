@@ -47,7 +47,17 @@ struct Standing {
                 " "
                 ago(status.since, visit.now)
             }
-            fact("Decided by") { view.history.decidedBy }
+            if status.ending == .halted, let halt = view.history.halt {
+                fact("Halted by") {
+                    Tag.strong(text: "\(halt.by)")
+                    " (\(halt.source.word)) at "
+                    moment(halt.at)
+                    " "
+                    ago(halt.at, visit.now)
+                }
+            } else {
+                fact("Decided by") { view.history.decidedBy }
+            }
             if let charter = view.history.charter { fact("Started by") { charter.author.description } }
         }
     }

@@ -82,7 +82,7 @@ public struct AuditPage: Sendable {
                 Tag.table {
                     Tag.thead {
                         Tag.tr {
-                            for name in ["When", "Service", "Rollout", "From", "What"] {
+                            for name in ["When", "Service", "What", "From", "Rollout"] {
                                 Tag.th(Attribute(.scope, "col"), text: name)
                             }
                         }
@@ -97,14 +97,14 @@ public struct AuditPage: Sendable {
         Tag.tr {
             Tag.td { moment(line.at, withDate: true) }
             Tag.td(text: line.service)
-            Tag.td {
-                if let rollout = line.rollout { Tag.a(.href(Link("rollouts", rollout)), text: rollout) }
-            }
+            Tag.td(text: line.text)
             Tag.td {
                 MarkSymbol.icon(line.source)
                 line.source.word
             }
-            Tag.td(text: line.text)
+            Tag.td {
+                if let rollout = line.rollout { Tag.a(.href(Link("rollouts", rollout)), text: rollout) }
+            }
         }
     }
 }

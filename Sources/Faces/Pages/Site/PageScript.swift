@@ -161,7 +161,7 @@ let pageScript: StaticString = #"""
       localTimes(document);
       copies(document);
       // What is newest stands at the right.
-      for (const region of document.querySelectorAll(".scroll")) region.scrollLeft = region.scrollWidth;
+      for (const region of document.querySelectorAll("#timeline .scroll")) region.scrollLeft = region.scrollWidth;
       ages();
       setInterval(ages, 1000);
       if (document.body.dataset.stream && window.EventSource) connect();

@@ -82,7 +82,7 @@ let stylesheet: StaticString = """
     @media (max-width: 46rem) {
       html { font-size: 14px; } body { padding: 0 .7rem 2rem; } h1 { font-size: 1.35rem; } .account .quiet { display: none; }
       header.top { gap: .2rem 1rem; padding: .3rem 0; } nav { order: 1; flex-basis: 100%; } nav ul { justify-content: space-between; gap: .2rem .5rem; }
-      .banner { grid-template-columns: 1fr; gap: .5rem; } .halt { padding: .5rem; } .halt p { display: none; } .why { grid-template-columns: 1fr; gap: .4rem; padding: .5rem .7rem; }
+      .banner { grid-template-columns: 1fr; gap: .5rem; } .halt { padding: .5rem; } form.halt p { display: none; } .why { grid-template-columns: 1fr; gap: .4rem; padding: .5rem .7rem; }
       .facts { display: block; } .facts > div { display: flex; gap: .6rem; } .facts dt { flex: 0 0 6.2rem; } .facts dd { overflow-wrap: anywhere; }
       button.big { padding: .7rem; } .safety { margin: .4rem 0; padding: .4rem .6rem; }
       .signals, .signals tbody, .services, .services tbody { display: block; } .signals thead, .services thead { position: absolute; left: -99rem; }
