@@ -50,11 +50,14 @@ struct Runbook: Sendable {
             ])
         var book = Runbook(scratch: scratch, cluster: cluster, state: scratch.file("state"))
         try await book.server.sql(
-            "CREATE ROLE keeper LOGIN; GRANT pg_read_all_data TO keeper; CREATE ROLE restorer LOGIN CREATEDB")
-        try await book.server.sql("GRANT pg_signal_backend TO restorer")
-        try await book.server.sql("CREATE DATABASE checkout OWNER restorer")
+            "CREATE ROLE keeper LOGIN; GRANT pg_read_all_data TO keeper; CREATE ROLE app_owner; CREATE ROLE restorer LOGIN CREATEDB"
+        )
+        try await book.server.sql(
+            "GRANT app_owner TO restorer; CREATE ROLE swapper LOGIN CREATEDB; GRANT restorer, pg_signal_backend TO swapper")
+        try await book.server.sql("CREATE DATABASE checkout OWNER swapper")
         try await book.live(
             """
+            GRANT CREATE ON SCHEMA public TO app_owner; GRANT CONNECT ON DATABASE checkout TO restorer; SET ROLE app_owner;
             CREATE TABLE public.orders (id bigint GENERATED ALWAYS AS IDENTITY PRIMARY KEY, note text NOT NULL,
                 created_at timestamptz NOT NULL DEFAULT now());
             CREATE TABLE public.lines (order_id bigint REFERENCES public.orders, line int, PRIMARY KEY (order_id, line));
@@ -69,7 +72,8 @@ struct Runbook: Sendable {
         try scratch.write("etc/integrity.sql", "SELECT id FROM public.orders WHERE note = ''")
         book.variables = [
             "DATABASE_URL": book.server.url(user: "keeper", database: "checkout"),
-            "RESTORE_URL": book.server.url(user: "restorer", database: "checkout"), "ADMIN_URL": book.server.url(),
+            "RESTORE_URL": book.server.url(user: "restorer", database: "checkout"),
+            "SWAP_URL": book.server.url(user: "swapper", database: "checkout"), "ADMIN_URL": book.server.url(),
         ]
         try scratch.write("etc/backups/checkout.yaml", book.placed(plan(destinations, encryption, source)))
         try scratch.write(
@@ -97,6 +101,7 @@ struct Runbook: Sendable {
         retention: {keep_all: 30d}
         restore:
           url_env: RESTORE_URL
+          swap_url_env: SWAP_URL
           approvals: 1
           checks:
             tables: [public.orders]
@@ -121,7 +126,7 @@ struct Runbook: Sendable {
 
     /// Asks the live database.
     @discardableResult func live(_ sql: String) async throws -> String {
-        try await server.sql(sql, user: "restorer", database: "checkout")
+        try await server.sql(sql, user: "swapper", database: "checkout")
     }
 
     /// Runs shell text as a block is run.

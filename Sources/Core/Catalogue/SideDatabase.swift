@@ -40,6 +40,8 @@ public struct SideDatabase: Sendable, Hashable, Codable {
     public var isAltered: Bool
     /// How many of the target's notes of erasures, the oldest first, were applied to it; nil for none.
     public var erasures: Int?
+    /// What was found when it was filled, speaks against it for good, and cannot be looked at again; nil for nothing.
+    public var objection: String?
     /// Whether it was dropped.
     public var isDropped = false
 

@@ -146,6 +146,19 @@ struct BackupScene {
         RestoreSettings(url: server.url(user: user, database: "shop"), policy: policy, scratch: scratch.file("work"))
     }
 
+    /// Has two roles, as docs/RUNBOOKS.md makes them: one that restores and owns nothing, one that owns the live database and swaps.
+    func separate() async throws {
+        try await server.sql("CREATE ROLE swapper LOGIN CREATEDB; GRANT restorer, pg_signal_backend TO swapper")
+        try await server.sql("REVOKE pg_signal_backend FROM restorer; ALTER DATABASE shop OWNER TO swapper")
+    }
+
+    /// The settings of a plan with two roles.
+    func apart(_ policy: RestorePolicy = RestorePolicy()) -> RestoreSettings {
+        var settings = restoreSettings(policy)
+        settings.swapURL = server.url(user: "swapper", database: "shop")
+        return settings
+    }
+
     func restore(
         _ id: BackupID, _ source: any SerinBackups.BackupSource, _ settings: RestoreSettings? = nil, tables: [String] = [],
         scope: RestorePermit.Scope = .swap

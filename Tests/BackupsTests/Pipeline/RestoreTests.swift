@@ -16,7 +16,9 @@ import Testing
         let proof = scene.scratch.file("proof")
         let texts = ["SELECT 1;\n\\! touch \(proof)\n", "\\restrict abc\nSELECT 1;\n\\unrestrict abc\n\\! touch \(proof)\n"]
         for text in texts {
-            let source = TextSource(text: text + "-- PostgreSQL database dump complete\n", inner: try scene.source(.plain))
+            var source = TextSource(text: text + "-- PostgreSQL database dump complete\n", inner: try scene.source(.plain))
+            source.server = SourceFacts(version: "15")
+            source.server?.owners = [DumpOwner(role: "restorer")]
             let record = try await scene.backUp(source).record
             let failure = await #expect(throws: Failure.self) { _ = try await scene.restore(record.id, source) }
             #expect(failure?.message.contains("command to psql") == true, "\(String(describing: failure))")
@@ -58,7 +60,9 @@ import Testing
         source.server?.owners = [DumpOwner(role: "owner2")]
         let record = try await scene.backUp(source).record
         try await scene.server.sql("CREATE ROLE owner2; GRANT owner2 TO restorer")
-        let restored = try await scene.restore(record.id, source)
+        var policy = RestorePolicy()
+        policy.trust = ["owner2"]
+        let restored = try await scene.restore(record.id, source, scene.restoreSettings(policy))
         let came = try await scene.server.sql(
             "SELECT count(*), count(*) FILTER (WHERE came = 'done') FROM tried", database: restored.name)
         #expect(came == "8|0", "\(came)")

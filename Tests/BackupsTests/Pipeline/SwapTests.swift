@@ -231,7 +231,8 @@ import Testing
         let good = await look("restorer")
         #expect(
             good.map(\.name) == [
-                "restore rights", "swap rights", "restore roles", "restore extensions", "restore tool", "restore room",
+                "restore rights", "swap rights", "restore roles", "restore reach", "restore extensions", "restore tool",
+                "restore room",
             ])
         #expect(good.allSatisfy { $0.failure == nil && $0.remarks.isEmpty }, "\(good)")
         // A restore beside the live database needs no right to it.
@@ -240,8 +241,7 @@ import Testing
         let keeper = await look("keeper")
         #expect(keeper.first?.failure?.hint?.contains("ALTER ROLE \"keeper\" CREATEDB") == true, "\(keeper)")
         #expect(
-            keeper.first { $0.name == "swap rights" }?.failure?.hint?.contains(
-                "ALTER DATABASE \"shop\" OWNER TO \"keeper\"") == true)
+            keeper.first { $0.name == "swap rights" }?.failure?.hint?.contains("restore: {swap_url_env: NAME}") == true)
         // The very words with which a restore is refused.
         let superuser = try #require(await look("postgres").first?.failure)
         #expect(superuser.message.contains("superuser") && superuser.hint?.contains("restore: {url_env: NAME}") == true)

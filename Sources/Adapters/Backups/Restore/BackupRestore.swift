@@ -106,12 +106,14 @@ public struct BackupRestore: Sendable {
         let left = holder == nil ? [] : try await sweep(server, permit.by)
         let mark = String("\(id)".filter { $0 != "-" }.suffix(8))
         let (keepsOwners, isRehearsal) = (settings.keepsOwners && tables.isEmpty, settings.isRehearsal)
+        let (settings, sides) = (settings, isRehearsal ? [] : try await notes.databases())
         let name = try await onOwnThread { _ throws(Failure) in
             try server.refusePower()
             if keepsOwners { try server.checkRoles(record.facts?.server) }
+            try server.refuseReach(record.facts?.server, sides: sides)
             if tables.isEmpty { try server.checkPrerequisites(record.facts?.server) }
             let name = try server.freeName(beside: "restore", mark)
-            if !isRehearsal, try server.isThere(server.live) { try server.sweepMerges() }
+            if !isRehearsal, try server.isThere(server.live) { try RestoreServer.swapping(settings).sweepMerges() }
             return name
         }
         return try await reading.holding([id], as: name, for: settings.policy.deadline, by: permit.by) { () throws(Failure) in
@@ -199,9 +201,9 @@ public struct BackupRestore: Sendable {
         meter.begin("restore", total: Int64(fetched.facts.envelope.plainBytes))
         let (settings, identities) = (settings, reading.identities)
         var known = try await make(name, record, server, permit.by)
-        let findings: ConsumerFindings
+        let (findings, once): (ConsumerFindings, WrittenOnce)
         do throws(Failure) {
-            findings = try await onOwnThread { (stop) throws(Failure) in
+            (findings, once) = try await onOwnThread { (stop) throws(Failure) in
                 try BackupRestore.fill(name, fetched, identities, source, settings, server, tables, meter, stop)
             }
         } catch { throw await giveUp(known, server, error, permit.by) }
@@ -211,10 +213,26 @@ public struct BackupRestore: Sendable {
         var erasures: Int?
         if tables.isEmpty {
             meter.begin("check")
-            restored.checks += try await inspect(name, fetched.facts, server, permit.by, comparesRows: true)
+            restored.checks += try await inspect(name, fetched.facts, server, permit.by, comparesRows: true, once)
             let (finished, applied) = try await finishing(name, isMasked, server)
             restored.checks += finished
             erasures = applied
+        } else {
+            restored.checks.append(
+                try await onOwnThread { _ throws(Failure) in
+                    let session = try server.session(name, RestoreInspection.purpose)
+                    let rows = try PostgresInventory(session, patience: settings.policy.deadline).rows()
+                    return try once.look(session, rows)
+                })
+        }
+        if let trusted = fetched.facts.server?.owners?.map(\.role).filter({ settings.policy.trust.contains($0) }),
+            !trusted.isEmpty
+        {
+            restored.checks.append(
+                BackupCheck(
+                    "trust", passed: true,
+                    detail:
+                        "functions of \(trusted.joined(separator: ", ")) were trusted with whatever the role may that restores"))
         }
         reach(.checked)
         // What a drill makes is gone in a moment.
@@ -222,6 +240,7 @@ public struct BackupRestore: Sendable {
         var role = SideDatabase.Role.restored
         if isMasked { role = .masked } else if !tables.isEmpty { role = .tables } else if restored.part != nil { role = .part }
         (known.role, known.at, known.erasures) = (role, now(), erasures)
+        known.objection = restored.checks.first { $0.name == WrittenOnce.check && !$0.passed }?.detail
         known.isAltered = restored.checks.contains { $0.name == Erasure.check && $0.passed }
         try await notes.remember(known, by: permit.by)
         if tables.isEmpty, let begun = restored.reached.first?.at, let ended = restored.reached.last?.at {
@@ -274,7 +293,7 @@ public struct BackupRestore: Sendable {
     private static func fill(
         _ name: String, _ fetched: FetchedCopy, _ identities: [EnvelopeIdentity], _ source: any BackupSource,
         _ settings: RestoreSettings, _ server: RestoreServer, _ tables: [String], _ meter: ProgressMeter, _ stop: StopSignal
-    ) throws(Failure) -> ConsumerFindings {
+    ) throws(Failure) -> (ConsumerFindings, WrittenOnce) {
         // Single tables are there for their rows.
         let keepsOwners = settings.keepsOwners && tables.isEmpty
         let owners = keepsOwners ? fetched.facts.server?.owners ?? [] : []
@@ -289,6 +308,9 @@ public struct BackupRestore: Sendable {
         } else if let part {
             try server.makeSurroundings(of: part, in: name)
         }
+        let once = try WrittenOnce(
+            before: server.session(name), hasStrangers: server.strangers(fetched.facts.server)?.isEmpty != true,
+            isFromTemplate: settings.policy.template != nil, isParallel: settings.jobs > 1, patience: settings.policy.deadline)
         let restoration = try source.restoration(of: SourceProduct(fetched.facts), into: target, stop: stop)
         var findings = try fetched.feed(restoration, identities, meter)
         try server.endOwning(owners, in: name)
@@ -297,7 +319,7 @@ public struct BackupRestore: Sendable {
                 BackupCheck("owners", passed: true, detail: "everything belongs to the role that restored, without grants"))
         }
         try server.silence(name)
-        return findings
+        return (findings, once)
     }
 
     /// Looks again at a database that was restored before, as one that is about to go live.
@@ -313,15 +335,17 @@ public struct BackupRestore: Sendable {
         let record = try await reading.record(known.backup)
         guard let facts = record.facts else { throw Failure(.invalid, "backup \(record.id) was never stored") }
         ProgressMeter(progress).begin("check")
+        var checks = try await inspect(name, facts, server, permit.by, comparesRows: !known.isAltered)
+        if let objection = known.objection { checks.append(BackupCheck(WrittenOnce.check, passed: false, detail: objection)) }
         return RestoredDatabase(
-            backup: record.id, name: name, live: server.live, destination: "",
-            checks: try await inspect(name, facts, server, permit.by, comparesRows: !known.isAltered), evidence: [],
+            backup: record.id, name: name, live: server.live, destination: "", checks: checks, evidence: [],
             reached: [.init(mark: .checked, at: now())])
     }
 
     /// The checks on the restored database, of which each is a finding.
     private func inspect(
-        _ name: String, _ facts: BackupFacts, _ server: RestoreServer, _ principal: Principal, comparesRows: Bool
+        _ name: String, _ facts: BackupFacts, _ server: RestoreServer, _ principal: Principal, comparesRows: Bool,
+        _ once: WrittenOnce? = nil
     ) async throws(Failure) -> [BackupCheck] {
         var facts = facts
         if !comparesRows { facts.rows = nil }
@@ -330,7 +354,7 @@ public struct BackupRestore: Sendable {
             try RestoreInspection(
                 session: try server.session(name, RestoreInspection.purpose), facts: known, checks: settings.policy.checks,
                 statements: SQLScript(settings.integrity ?? "").statements, patience: settings.policy.deadline,
-                isRehearsal: settings.isRehearsal
+                isRehearsal: settings.isRehearsal, once: once
             ).run()
         }
         var checks = found.checks

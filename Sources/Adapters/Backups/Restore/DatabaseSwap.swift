@@ -116,7 +116,7 @@ public struct DatabaseSwap: Sendable {
         let settings = settings
         try await notes.leased(holder, by: principal) { () throws(Failure) in
             try await onOwnThread { _ throws(Failure) in
-                let server = try RestoreServer(settings)
+                let server = try RestoreServer.swapping(settings)
                 try server.reopen([server.live, incoming])
             }
         }
@@ -127,7 +127,7 @@ public struct DatabaseSwap: Sendable {
         let known = try await notes.databases()
         let settings = settings
         return try await onOwnThread { _ throws(Failure) in
-            let server = try RestoreServer(settings)
+            let server = try RestoreServer.swapping(settings)
             let present = try server.databases()
             guard let live = present.first(where: { $0.name == server.live }) else { return nil }
             // A swap that was killed earlier has noted the live one under the name that it was about to get. Only where what was
@@ -150,7 +150,7 @@ public struct DatabaseSwap: Sendable {
             }
             let settings = settings
             try await onOwnThread { _ throws(Failure) in
-                try RestoreServer(settings).reopen([placed.live, replaced.name])
+                try RestoreServer.swapping(settings).reopen([placed.live, replaced.name])
             }
             if let hook = settings.policy.resume { try await run(hook, "resume") }
             try await forget(placed, permit.by)
@@ -181,18 +181,22 @@ public struct DatabaseSwap: Sendable {
         in incoming: String, _ permit: RestorePermit, _ limit: Duration,
         _ compare: @escaping @Sendable (RestoreServer) throws(Failure) -> [String]
     ) async throws(Failure) -> Outcome {
-        let server = try RestoreServer(settings)
+        let settings = settings
+        let (filling, server) = try await onOwnThread { _ throws(Failure) in
+            (try RestoreServer(settings), try RestoreServer.swapping(settings))
+        }
         guard server.live == permit.database else {
             throw Failure(.denied, "the permit is for \(permit.database), not \(server.live)")
         }
         let mark = mark()
         var (name, number, remarks) = try await onOwnThread { _ throws(Failure) in
+            try server.expectSwapRights(incoming)
             try server.reopen([server.live, incoming])
             _ = try server.number(of: incoming)
             let remarks = try compare(server)
             return (try server.freeName(beside: "replaced", mark), try server.number(of: server.live), remarks)
         }
-        remarks += try await notes.erase(in: incoming, server, by: permit.by)
+        remarks += try await notes.erase(in: incoming, filling, by: permit.by)
         // Noted before it is done: whatever happens in between, the number says which database it is about.
         let known = SideDatabase(
             name: name, number: number, live: server.live, role: .replaced, backup: permit.backup, at: now(),
@@ -200,7 +204,7 @@ public struct DatabaseSwap: Sendable {
         try await notes.remember(known, by: permit.by)
         var outcome = try await quiesced { () throws(Failure) in
             // Who was noted meanwhile; and the last word stays the one about what is replaced.
-            let erased = try await notes.erase(in: incoming, server, by: permit.by)
+            let erased = try await notes.erase(in: incoming, filling, by: permit.by)
             if !erased.isEmpty { try await notes.remember(known, by: permit.by) }
             var outcome = try await rename(server, live: server.live, away: name, in: incoming, limit)
             outcome.remarks += erased
@@ -274,7 +278,7 @@ public struct DatabaseSwap: Sendable {
     private static func differences(_ session: Connection, _ live: String, _ incoming: String) throws(Failure) -> [String] {
         let rows = try session.rows(
             """
-            SELECT d.datname, pg_get_userbyid(d.datdba), d.datacl::text,
+            SELECT d.datname, pg_get_userbyid(d.datdba), (SELECT string_agg(a::text, ' ' ORDER BY a::text) FROM unnest(d.datacl) a),
                 (SELECT string_agg(s.setconfig::text, ' ') FROM pg_db_role_setting s WHERE s.setdatabase = d.oid)
             FROM pg_database d WHERE d.datname IN (\(sqlText(live)), \(sqlText(incoming)))
             """)

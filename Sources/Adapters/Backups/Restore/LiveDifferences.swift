@@ -11,6 +11,7 @@ internal import SerinModel
 /// Objects are told apart by their names, columns also by their types and routines by their sources. How a view, constraint or index is
 /// defined is not compared: the server words it otherwise after a restore though it is the same.
 struct LiveDifferences {
+    /// As the role that swaps.
     let server: RestoreServer
     let incoming: String
 
@@ -18,8 +19,11 @@ struct LiveDifferences {
 
     /// Carries over what can be, and finds the rest.
     func settle() throws(Failure) -> [String] {
+        // In what comes in everything runs as the role that restored it.
+        let (here, there) = (try server.session(live), try (server.filling ?? server).session(incoming))
+        // While that one still owns it; who the publications belong to may need the grants, so what failed is tried again.
+        _ = try publish(here, there)
         var differences = try carryOver()
-        let (here, there) = (try server.session(live), try server.session(incoming))
         differences += try publish(here, there)
         let owners = Set(try there.rows(Self.owners).compactMap { $0.first ?? nil })
         for look in Self.looks + [Self.columns, Self.objects, Self.sources] {

@@ -14,6 +14,8 @@ struct RestoreInspection {
     let patience: Duration
     /// Whether this is a drill's own server.
     let isRehearsal: Bool
+    /// What is known of a database that was filled just now; nil for one that others may have written to since.
+    var once: WrittenOnce?
 
     static let purpose = SessionPurpose(
         applicationName: "serin-restore",
@@ -27,6 +29,7 @@ struct RestoreInspection {
         var found: [BackupCheck] = []
         let counted = try PostgresInventory(session, patience: patience).rows()
         if let rows = facts.rows { found.append(compare(rows, counted)) }
+        if let once { found.append(try once.look(session, counted)) }
         for name in checks.tables {
             let table = PostgresSelection.Table(name)
             let count = counted[table.schema, table.name]

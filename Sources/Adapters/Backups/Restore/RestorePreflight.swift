@@ -9,13 +9,17 @@ internal import SerinProcesses
 public struct RestorePreflight: Sendable {
     private let settings: RestoreSettings
     private let last: BackupRecord?
+    private let sides: [SideDatabase]
 
     /// A preflight.
     ///
-    /// - Parameter last: The last dump that could be restored: its size and the version of its server are what a restore needs.
-    public init(_ settings: RestoreSettings, last: BackupRecord?) {
+    /// - Parameters:
+    ///   - last: The last dump that could be restored: its size and the version of its server are what a restore needs.
+    ///   - sides: What restores and swaps are known to have left beside the live database.
+    public init(_ settings: RestoreSettings, last: BackupRecord?, sides: [SideDatabase] = []) {
         self.settings = settings
         self.last = last
+        self.sides = sides
     }
 
     /// Looks at everything, whatever is found.
@@ -27,6 +31,7 @@ public struct RestorePreflight: Sendable {
                     finding("restore rights") { () throws(Failure) in try copy.rights() },
                     finding("swap rights", isRequired: false) { () throws(Failure) in try copy.swapRights() },
                     finding("restore roles") { () throws(Failure) in try copy.roles() },
+                    finding("restore reach") { () throws(Failure) in try copy.reach() },
                     finding("restore extensions") { () throws(Failure) in try copy.prerequisites() },
                     finding("restore tool") { () throws(Failure) in (try copy.tool(stop), []) },
                     finding("restore room") { () throws(Failure) in (try copy.room(), []) },
@@ -48,14 +53,14 @@ public struct RestorePreflight: Sendable {
         guard row[1] == "t" else {
             throw Failure(
                 .denied, "the role \(role) could not restore \(server.live): it may make no databases",
-                hint: "as a superuser: ALTER ROLE \(sqlName(role)) CREATEDB; or \(RestoreServer.otherRole(for: server.live))")
+                hint: "as a superuser: ALTER ROLE \(sqlName(role)) CREATEDB; or \(RestoreServer.otherRole)")
         }
         return ("\(role) may create databases", [])
     }
 
     /// Whether the role owns the live database, and may end the sessions of others.
     private func swapRights() throws(Failure) -> (detail: String, remarks: [String]) {
-        let server = try RestoreServer(settings)
+        let server = try RestoreServer.swapping(settings)
         let row = try server.maintenance.rows(
             """
             SELECT r.rolname, pg_has_role('pg_signal_backend'::name, 'USAGE'), pg_has_role(d.datdba, 'USAGE'), d.datallowconn
@@ -67,23 +72,52 @@ public struct RestorePreflight: Sendable {
         }
         let name = sqlName(role)
         let isThere = row[3] != nil
-        guard !isThere || row[2] == "t" else {
-            throw Failure(
-                .denied, "the role \(role) could not swap \(server.live): it does not own it",
-                hint: "as a superuser: ALTER DATABASE \(sqlName(server.live)) OWNER TO \(name); or "
-                    + RestoreServer.otherRole(for: server.live))
-        }
+        guard !isThere || row[2] == "t" else { throw server.notItsOwner(role) }
         var remarks: [String] = []
         if row[1] != "t" {
             remarks.append("a swap needs GRANT pg_signal_backend TO \(name) to end the sessions of other roles")
         }
         if !isThere { remarks.append("there is no database \(server.live) yet") }
+        if let filler = try server.blindFiller() {
+            remarks.append(
+                "a swap needs \(RestoreServer.grant(server.live, filler)): what comes in has the grants of the live one")
+        }
+        try remarks += missingRights(server, role)
         if row[3] == "f" {
             remarks.append(
                 "\(server.live) is closed to connections, as a swap that was killed leaves it: run the swap again, or "
                     + "ALTER DATABASE \(sqlName(server.live)) ALLOW_CONNECTIONS true")
         }
         return (isThere ? "\(role) may rename \(server.live)" : "nothing is there to be replaced", remarks)
+    }
+
+    /// What a role that swaps beside one that restores lacks.
+    private func missingRights(_ server: RestoreServer, _ role: String) throws(Failure) -> [String] {
+        guard let filling = try server.filling,
+            let filler = try filling.maintenance.value("SELECT current_user"),
+            let row = try server.maintenance.rows(
+                """
+                SELECT rolcreatedb OR rolsuper, pg_has_role((SELECT oid FROM pg_roles WHERE rolname = \(sqlText(filler))), 'USAGE')
+                FROM pg_roles WHERE rolname = current_user
+                """
+            ).first
+        else { return [] }
+        var remarks: [String] = []
+        if row.first != "t" { remarks.append("a swap needs ALTER ROLE \(sqlName(role)) CREATEDB") }
+        if row.last != "t" { remarks.append("a swap needs GRANT \(sqlName(filler)) TO \(sqlName(role))") }
+        return remarks
+    }
+
+    /// Whether functions of the last dump could do more as the role that restores than their owners may.
+    private func reach() throws(Failure) -> (detail: String, remarks: [String]) {
+        guard let facts = last?.facts?.server else { return ("no dump says who its functions belong to", []) }
+        let server = try RestoreServer(settings)
+        try server.refuseReach(facts, sides: sides)
+        let trusted = settings.policy.trust.filter { role in facts.owners?.contains { $0.role.isExactly(role) } ?? false }
+        return (
+            "no function of the last dump may more than its owner",
+            trusted.isEmpty ? [] : ["but those of \(trusted.joined(separator: ", ")), by restore.trust"]
+        )
     }
 
     /// Whether the server has the roles that the last dump names, and the role that restores can give objects to their owners.
@@ -105,13 +139,14 @@ public struct RestorePreflight: Sendable {
 
     /// The same for one backup, for a rehearsal to say.
     public func check(rolesOf record: BackupRecord) async -> BackupCheck {
-        let settings = settings
+        let (settings, sides) = (settings, sides)
         let name = "restore roles"
         do throws(Failure) {
             try await onOwnThread { _ throws(Failure) in
                 let server = try RestoreServer(settings)
                 try server.refusePower()
                 if settings.keepsOwners { try server.checkRoles(record.facts?.server) }
+                try server.refuseReach(record.facts?.server, sides: sides)
                 try server.checkPrerequisites(record.facts?.server)
             }
             return BackupCheck(name, passed: true, detail: "the server that restores go to has them")

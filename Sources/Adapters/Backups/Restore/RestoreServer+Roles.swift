@@ -10,10 +10,10 @@ extension RestoreServer {
     func refusePower() throws(Failure) {
         let rows = try maintenance.rows(
             """
-            SELECT current_user, rolname, rolname = current_user, rolsuper, rolcreaterole FROM pg_roles
-            WHERE pg_has_role(oid, 'MEMBER') AND (rolsuper OR rolcreaterole
+            SELECT session_user, rolname, rolname = session_user, rolsuper, rolcreaterole FROM pg_roles
+            WHERE pg_has_role(session_user, oid, 'MEMBER') AND (rolsuper OR rolcreaterole
                 OR rolname IN ('pg_execute_server_program', 'pg_read_server_files', 'pg_write_server_files'))
-            ORDER BY rolname <> current_user, rolname
+            ORDER BY rolname <> session_user, rolname
             """)
         guard let first = rows.first, first.count == 5, let me = first[0], let role = first[1] else { return }
         let power =
@@ -24,7 +24,7 @@ extension RestoreServer {
             .denied,
             "the role \(me) that restores is " + (first[2] == "t" ? power : "a member of \(role), \(power)")
                 + ": a dump may do whatever that one may",
-            hint: "\(RestoreServer.otherRole(for: live)) and has no more rights over the server")
+            hint: "\(RestoreServer.otherRole) and no more rights over the server")
     }
 
     /// - Throws: `denied` when the server lacks roles, or the role that restores cannot give objects to their owners: then the dump

@@ -10,6 +10,8 @@ struct RestoreServer: Sendable {
     let live: String
     let settings: RestoreSettings
     private let client: PostgresClient
+    /// The connection string of the role that restores, where this is another one.
+    private var fillingURL: String?
 
     static let purpose = SessionPurpose(
         applicationName: "serin-restore", setUp: "SET statement_timeout = 0; SET search_path = pg_catalog",
@@ -20,6 +22,39 @@ struct RestoreServer: Sendable {
         client = try PostgresClient(settings.url, settings.environment)
         live = client.database
     }
+
+    /// The same server as the role that owns the live database: for all that is done to this one, and to databases beside it from without.
+    /// Whatever runs in one that was restored runs as the role that restores.
+    ///
+    /// - Throws: `invalid` where the plan's two connection strings name two servers or databases.
+    static func swapping(_ settings: RestoreSettings) throws(Failure) -> RestoreServer {
+        let filling = try RestoreServer(settings)
+        guard let url = settings.swapURL else { return filling }
+        var own = settings
+        own.url = url
+        var server = try RestoreServer(own)
+        server.fillingURL = settings.url
+        guard filling.live == server.live, try filling.began() == server.began() else {
+            throw Failure(
+                .invalid,
+                "restore.url and restore.swap_url name two servers or databases: \(filling.client.name), and \(server.client.name)",
+                hint: "both name the live database, with two roles")
+        }
+        return server
+    }
+
+    /// The same server as the role that restores, where this is another one.
+    var filling: RestoreServer? {
+        get throws(Failure) {
+            guard let fillingURL else { return nil }
+            var own = settings
+            own.url = fillingURL
+            return try RestoreServer(own)
+        }
+    }
+
+    /// When the server was started, to the microsecond. It tells servers apart that are copies of one, and everybody may ask.
+    private func began() throws(Failure) -> String? { try maintenance.value("SELECT pg_postmaster_start_time()::timestamptz(6)") }
 
     /// A name of at most 63 bytes: `checkout_restore_1a2b3c4d`.
     func name(beside word: String, _ mark: some StringProtocol) -> String {
@@ -108,9 +143,7 @@ struct RestoreServer: Sendable {
     var maintenance: Connection { get throws(Failure) { try session(settings.maintenanceDatabase) } }
 
     /// What the plan names another role by.
-    static func otherRole(for live: String) -> String {
-        "name another role in the plan, as restore: {url_env: NAME}: one with CREATEDB that owns \(live)"
-    }
+    static let otherRole = "name another role in the plan, as restore: {url_env: NAME}: one with CREATEDB"
 
     /// Makes an empty database with the encoding and locale of the live one, where that exists.
     func make(_ name: String) throws(Failure) {

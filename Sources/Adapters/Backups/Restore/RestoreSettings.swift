@@ -9,6 +9,8 @@ public struct RestoreSettings: Sendable {
 
     /// The connection string of the role that restores; its database is the live one.
     public var url: String
+    /// The connection string of the role that owns the live database, for all that is done to this one; nil for the role that restores.
+    public var swapURL: String?
     /// The database that is connected to for making, renaming and dropping others.
     public var maintenanceDatabase: String
     /// What the plan says.

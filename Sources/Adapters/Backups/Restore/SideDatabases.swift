@@ -42,7 +42,7 @@ public struct SideDatabases: Sendable {
     public func liveNumber() async throws(Failure) -> String? {
         let settings = settings
         return try await onOwnThread { _ throws(Failure) in
-            let server = try RestoreServer(settings)
+            let server = try RestoreServer.swapping(settings)
             return try server.databases().first { $0.name == server.live }?.number
         }
     }
@@ -52,7 +52,7 @@ public struct SideDatabases: Sendable {
         let known = try await notes.databases()
         let settings = settings
         return try await onOwnThread { _ throws(Failure) in
-            let server = try RestoreServer(settings)
+            let server = try RestoreServer.swapping(settings)
             let found = try server.databases()
             let noted = known.compactMap { database in
                 found.first { $0.name == database.name && $0.number == database.number }
@@ -85,7 +85,7 @@ public struct SideDatabases: Sendable {
         let settings = settings
         // Without force: who connects meanwhile keeps it.
         try await onOwnThread { _ throws(Failure) in
-            let server = try RestoreServer(settings)
+            let server = try RestoreServer.swapping(settings)
             try server.dropUnused(name)
             guard try server.isThere(server.live) else { return }
             // What a merge from it that was killed has left.
@@ -101,7 +101,7 @@ public struct SideDatabases: Sendable {
     /// Removes what merges that were killed have left in the live database.
     public func sweepMerges() async throws(Failure) {
         let settings = settings
-        try await onOwnThread { _ throws(Failure) in try RestoreServer(settings).sweepMerges() }
+        try await onOwnThread { _ throws(Failure) in try RestoreServer.swapping(settings).sweepMerges() }
     }
 
     /// Drops the replaced ones whose time is over; asks the server only when there are any.

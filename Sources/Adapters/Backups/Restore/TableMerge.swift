@@ -73,12 +73,20 @@ public struct TableMerge: Sendable {
     public func merge(
         _ table: String, from name: String, agreed: Int64? = nil, permit: RestorePermit
     ) async throws(Failure) -> (plan: Plan, merged: Merged?) {
-        let server = try RestoreServer(settings)
+        let settings = settings
+        let (filling, server) = try await onOwnThread { _ throws(Failure) in
+            (try RestoreServer(settings), try RestoreServer.swapping(settings))
+        }
         guard let known = try await notes.databases().last(where: { $0.name == name }) else {
             throw Failure(
                 .denied, "\(name) is no database whose rows may go live", hint: "serin backup restored list shows those that are")
         }
         if known.role == .masked || known.role == .making { try known.expectRestored() }
+        if let objection = known.objection {
+            throw Failure(
+                .denied, "\(name) is not what was backed up, and nothing of it goes live: \(objection)",
+                hint: "restore an older backup, and find out whose function it was")
+        }
         try permit.allows(agreed == nil ? .beside : .merge, known.backup, server.live)
         if known.role == .tables, case let subjects = try await notes.erasures().subjects, !subjects.isEmpty {
             throw Failure(
@@ -86,9 +94,9 @@ public struct TableMerge: Sendable {
                 hint: "restore the backup again, whole: that erases them again")
         }
         return try await notes.leased(holder, by: permit.by) { () throws(Failure) in
-            let erased = known.role == .tables ? [] : try await notes.erase(in: name, server, by: permit.by)
+            let erased = known.role == .tables ? [] : try await notes.erase(in: name, filling, by: permit.by)
             var done = try await onOwnThread { (stop) throws(Failure) in
-                try TableMerge.work(PostgresSelection.Table(table), name, agreed, permit.room, server, stop)
+                try TableMerge.work(PostgresSelection.Table(table), name, agreed, permit.room, server, filling, stop)
             }
             done.plan.remarks = erased
             return done
@@ -97,7 +105,7 @@ public struct TableMerge: Sendable {
 
     private static func work(
         _ table: PostgresSelection.Table, _ name: String, _ agreed: Int64?, _ room: Int64, _ server: RestoreServer,
-        _ stop: StopSignal
+        _ filling: RestoreServer, _ stop: StopSignal
     ) throws(Failure) -> (plan: Plan, merged: Merged?) {
         let session = try server.session(server.live)
         guard try server.isAloneMerging(session) else {
@@ -108,9 +116,9 @@ public struct TableMerge: Sendable {
         do throws(Failure) {
             try server.dropMerges(session)
             try refuseForeignSchema(name, session)
-            let columns = try columns(session, try server.session(name), table, in: name)
+            let columns = try columns(session, try filling.session(name), table, in: name)
             let asked = "SELECT pg_table_size(\(sqlText(table.pattern))::regclass)"
-            let size = try server.session(name).value(asked).flatMap { Int64($0) } ?? .max
+            let size = try filling.session(name).value(asked).flatMap { Int64($0) } ?? .max
             guard size <= room else {
                 throw Failure(
                     .denied,
@@ -125,7 +133,7 @@ public struct TableMerge: Sendable {
                     + "COMMENT ON SCHEMA \(schema) IS \(sqlText(mark)); "
                     + "CREATE UNLOGGED TABLE \(side) AS SELECT \(list) FROM \(table.pattern) WITH NO DATA; COMMIT",
                 within: .minutes(1))
-            try copy(table, list, from: name, to: side, server.settings, stop)
+            try copy(table, list, from: name, of: filling.settings, to: side, of: server.settings, stop)
             let merge = MergeStatements(
                 session: session, live: table.pattern, side: side, columns: columns.all, key: columns.key,
                 patience: server.settings.policy.deadline)
@@ -197,16 +205,18 @@ public struct TableMerge: Sendable {
 
     /// One program writes what the other reads.
     private static func copy(
-        _ table: PostgresSelection.Table, _ columns: String, from database: String, to side: String,
-        _ settings: RestoreSettings, _ stop: StopSignal
+        _ table: PostgresSelection.Table, _ columns: String, from database: String, of filling: RestoreSettings,
+        to side: String, of settings: RestoreSettings, _ stop: StopSignal
     ) throws(Failure) {
         let live = try PostgresClient(settings.url, settings.environment)
-        let restored = try live.database(database)
+        let restored = try PostgresClient(filling.url, filling.environment).database(database)
         let common = ["--no-psqlrc", "--quiet", "--no-password", "--set=ON_ERROR_STOP=1"]
         let reader = try restored.start(
             restored.program("psql", common + ["--command=COPY \(table.pattern) (\(columns)) TO STDOUT"]), .reading, stop: stop)
         let writer = try live.start(
-            live.program("psql", common + ["--command=COPY \(side) (\(columns)) FROM STDIN"]), .writing, stop: stop)
+            live.program(
+                "psql", common + ["--command=SET search_path = pg_catalog", "--command=COPY \(side) (\(columns)) FROM STDIN"]),
+            .writing, stop: stop)
         try reader.readAll { (bytes) throws(Failure) in try writer.write(bytes) }
         try writer.finish()
     }

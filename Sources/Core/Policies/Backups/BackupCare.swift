@@ -119,6 +119,10 @@ public struct RestorePolicy: Sendable, Hashable, Codable {
     public var keepReplaced: Duration
     /// The connection of the role that restores; nil is the source's.
     public var url: SecretReference?
+    /// The connection of the role that swaps and owns the live database; nil is that of the role that restores.
+    public var swapURL: SecretReference?
+    /// Owners of what a dump holds whose functions may do whatever the role may that restores.
+    public var trust: [String] = []
     /// Stops what writes.
     public var quiesce: BackupHook?
     /// Starts it again.

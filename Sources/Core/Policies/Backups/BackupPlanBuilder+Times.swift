@@ -114,6 +114,8 @@ extension BackupPlanBuilder {
         }
         policy.keepReplaced = section.duration("keep_replaced") ?? policy.keepReplaced
         policy.url = secret("url", in: section)
+        policy.swapURL = secret("swap_url", in: section)
+        policy.trust = texts(section, "trust")
         policy.quiesce = section.section("quiesce").map { hook(from: $0) }
         policy.resume = section.section("resume").map { hook(from: $0) }
         policy.mask = section.section("mask").map { hook(from: $0) }

@@ -179,67 +179,80 @@ private let hookShape = Section(fields: [
 ])
 
 private let restoreShape = Section(
-    fields: secretFields("url", "the connection string of the role that restores") + [
-        Field(
-            "approvals", .integer(0...10), .derived("1, or the preset's"),
-            "how many people must approve that it takes a live database's place"),
-        Field("in_place", .flag, .fallback("false"), "refused: a live database is never overwritten, --swap takes its place"),
-        Field("keep_replaced", planTime, .fallback("7d"), "how long the database that was replaced is kept; prune drops it then"),
-        Field(
-            "self_service", .flag, .optional,
-            "refused: who may restore beside the live database is decided by tokens and keys, not by a plan"),
-        Field("quiesce", .section(hookShape), .optional, "stops what writes"),
-        Field("resume", .section(hookShape), .optional, "starts it again, in any case"),
-        Field(
-            "mask", .section(hookShape), .optional,
-            "masks a restored database for people who may not see the data (--masked); its connection is in the environment"),
-        Field(
-            "template", .text, .optional,
-            "the database that restores copy to begin with, in which a superuser made the extensions that only a superuser makes; "
-                + "archives only, and template0 without it"),
-        Field(
-            "erase_file", .path, .optional,
-            "a file of SQL that erases one subject, current_setting('serin.subject'): run for everybody who was ever erased, after "
-                + "each restore, and before a swap, an undoing and a merge for whoever was not yet; so it must be able to run twice. "
-                + "It is one transaction"),
-        Field(
-            "max_erased", .share(most: 1, canBeZero: true), .fallback("50%"),
-            "of a table's rows that erasing may take or overwrite, where these are more than one for each subject; more is undone, "
-                + "and the restore does not pass"),
-        Field("deadline", planTime, .fallback("4h"), "how long a restore may take"),
-        Field(
-            "checks",
-            .section(
-                Section(fields: [
-                    Field("tables", .list(.scalar(.backup(.table)), least: 1), .optional, "tables that must have rows"),
-                    Field(
-                        "recent",
-                        .list(
-                            .section(
-                                Section(fields: [
-                                    Field("table", .backup(.table), .required, "the table"),
-                                    Field("column", .backup(.identifier), .required, "the column that holds the time"),
-                                    Field(
-                                        "within", planTime, .fallback("24h"),
-                                        "how old the newest row may be at the backup's moment"),
-                                ])), least: 1), .optional, "tables that must have a recent row"),
-                    Field("foreign_keys", .flag, .fallback("true"), "whether every foreign key is searched for orphans"),
-                    Field("sql_file", .path, .optional, "a file of SQL, each statement of which must return no row"),
-                    Field(
-                        "timed",
-                        .list(
-                            .section(
-                                Section(fields: [
-                                    Field("name", .name, .required, "what its usual time is kept under"),
-                                    Field("sql", .text, .required, "the query; names with their schema"),
-                                ])), least: 1), .optional, "queries that may take twice as long as usual, no longer"),
-                    Field(
-                        "smoke", .list(.section(hookShape), least: 1), .optional,
-                        "programs that must exit with 0; {{url}} is the restored database, {{folder}} the restored folder"),
-                    Field(
-                        "probes", .list(.scalar(.url), least: 1), .optional, "addresses of the application that must answer 2xx"),
-                ])), .optional, "what must hold before the swap, and in drills"),
-    ], atMostOne: [secretKeys("url")])
+    fields: secretFields(
+        "url",
+        "the connection string of the role that restores; functions of a dump run as it, so it has CREATEDB and little else")
+        + secretFields(
+            "swap_url",
+            "the connection string of the role that swaps, takes swaps back, merges and drops: it owns the live database and is a "
+                + "member of the one that restores; without it that one does") + [
+            Field(
+                "trust", .list(.scalar(.anyText), least: 1), .optional,
+                "owners of objects in the database whose functions may do whatever the role may that restores; a restore is refused for "
+                    + "others that could so reach more than they have"),
+            Field(
+                "approvals", .integer(0...10), .derived("1, or the preset's"),
+                "how many people must approve that it takes a live database's place"),
+            Field("in_place", .flag, .fallback("false"), "refused: a live database is never overwritten, --swap takes its place"),
+            Field(
+                "keep_replaced", planTime, .fallback("7d"), "how long the database that was replaced is kept; prune drops it then"
+            ),
+            Field(
+                "self_service", .flag, .optional,
+                "refused: who may restore beside the live database is decided by tokens and keys, not by a plan"),
+            Field("quiesce", .section(hookShape), .optional, "stops what writes"),
+            Field("resume", .section(hookShape), .optional, "starts it again, in any case"),
+            Field(
+                "mask", .section(hookShape), .optional,
+                "masks a restored database for people who may not see the data (--masked); its connection is in the environment"),
+            Field(
+                "template", .text, .optional,
+                "the database that restores copy to begin with, in which a superuser made the extensions that only a superuser makes; "
+                    + "archives only, and template0 without it"),
+            Field(
+                "erase_file", .path, .optional,
+                "a file of SQL that erases one subject, current_setting('serin.subject'): run for everybody who was ever erased, after "
+                    + "each restore, and before a swap, an undoing and a merge for whoever was not yet; so it must be able to run twice. "
+                    + "It is one transaction"),
+            Field(
+                "max_erased", .share(most: 1, canBeZero: true), .fallback("50%"),
+                "of a table's rows that erasing may take or overwrite, where these are more than one for each subject; more is undone, "
+                    + "and the restore does not pass"),
+            Field("deadline", planTime, .fallback("4h"), "how long a restore may take"),
+            Field(
+                "checks",
+                .section(
+                    Section(fields: [
+                        Field("tables", .list(.scalar(.backup(.table)), least: 1), .optional, "tables that must have rows"),
+                        Field(
+                            "recent",
+                            .list(
+                                .section(
+                                    Section(fields: [
+                                        Field("table", .backup(.table), .required, "the table"),
+                                        Field("column", .backup(.identifier), .required, "the column that holds the time"),
+                                        Field(
+                                            "within", planTime, .fallback("24h"),
+                                            "how old the newest row may be at the backup's moment"),
+                                    ])), least: 1), .optional, "tables that must have a recent row"),
+                        Field("foreign_keys", .flag, .fallback("true"), "whether every foreign key is searched for orphans"),
+                        Field("sql_file", .path, .optional, "a file of SQL, each statement of which must return no row"),
+                        Field(
+                            "timed",
+                            .list(
+                                .section(
+                                    Section(fields: [
+                                        Field("name", .name, .required, "what its usual time is kept under"),
+                                        Field("sql", .text, .required, "the query; names with their schema"),
+                                    ])), least: 1), .optional, "queries that may take twice as long as usual, no longer"),
+                        Field(
+                            "smoke", .list(.section(hookShape), least: 1), .optional,
+                            "programs that must exit with 0; {{url}} is the restored database, {{folder}} the restored folder"),
+                        Field(
+                            "probes", .list(.scalar(.url), least: 1), .optional,
+                            "addresses of the application that must answer 2xx"),
+                    ])), .optional, "what must hold before the swap, and in drills"),
+        ], atMostOne: [secretKeys("url"), secretKeys("swap_url")])
 
 private let notifyShape = Section(fields: [
     Field(

@@ -81,6 +81,7 @@ struct TraceArguments: Sendable {
             throw UsageError("the plan of --from-backup makes no dumps of a database", hint: "--template takes any database")
         }
         loaded.plan.restore.url = target.server
+        loaded.plan.restore.swapURL = nil
         let (plan, wanted) = (loaded, cut.map { String(word[word.index(after: $0)...]) })
         return try await BackupSession.with(session) { backups in
             let record: BackupRecord

@@ -20,6 +20,7 @@ extension OpenedBackups {
             url = try secrets.read(source.url)
         }
         var settings = RestoreSettings(url: url, policy: plan.restore, scratch: scratch)
+        settings.swapURL = try plan.restore.swapURL.map { reference throws(Failure) in try secrets.read(reference) }
         if let deadline { settings.policy.deadline = deadline }
         if let file = plan.restore.checks.sqlFile { settings.integrity = try secrets.read(plansFile: file) }
         if let file = plan.restore.eraseFile { settings.erasure = try secrets.read(plansFile: file) }
@@ -65,7 +66,7 @@ extension OpenedBackups {
                 throw error.failure
             }
             let last = records.last { $0.kind == .logical && $0.state.isRestorable }
-            return await RestorePreflight(try databaseSettings(), last: last).look()
+            return await RestorePreflight(try databaseSettings(), last: last, sides: try await notedSides()).look()
         } catch { return [PreflightFinding("restore", failure: error)] }
     }
 
@@ -108,6 +109,13 @@ extension OpenedBackups {
         try await TableMerge(
             databaseSettings(), target: plan.target.description, catalogue: catalogue, holder: holder, now: Self.now
         ).merge(table, from: database, agreed: agreed, permit: permit)
+    }
+
+    /// What restores and swaps are known to have left.
+    private func notedSides() async throws(Failure) -> [SideDatabase] {
+        do throws(CatalogueStoreError) {
+            return SideDatabase.all(in: try await catalogue.notes(SideDatabase.topic, of: plan.target.description))
+        } catch { throw error.failure }
     }
 
     private func sides() throws(Failure) -> SideDatabases {
@@ -233,7 +241,7 @@ extension OpenedBackups {
             drill.erasure = restore.erasure
             drill.maximumErased = restore.policy.maximumErased
             if case .postgres = plan.source, plan.restore.url != nil {
-                let preflight = RestorePreflight(restore, last: nil)
+                let preflight = RestorePreflight(restore, last: nil, sides: try await notedSides())
                 drill.roles = { record in await preflight.check(rolesOf: record) }
             }
             let settings = restore

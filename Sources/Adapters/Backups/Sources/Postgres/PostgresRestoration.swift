@@ -214,8 +214,9 @@ final class FolderRestoration: PlainConsumer {
     }
 }
 
-/// Lets `psql` run SQL text, in one transaction, within a frame in which it takes no commands of its own. Where foreign keys may fail,
-/// each statement is taken back by itself.
+/// Lets `psql` run SQL text, within a frame in which it takes no commands of its own. Each statement is a transaction of its own, as
+/// `pg_restore` does it: what a function of the dump does to rows that are there already is then told apart. Where foreign keys may fail
+/// it goes on.
 final class TextRestoration: PlainConsumer {
     private let client: PostgresClient
     private let program: Program
@@ -242,8 +243,7 @@ final class TextRestoration: PlainConsumer {
         var program = client.program(
             "psql",
             [
-                "--no-psqlrc", "--quiet", "--no-password",
-                openKeys.isEmpty ? "--set=ON_ERROR_STOP=1" : "--set=ON_ERROR_ROLLBACK=on", "--single-transaction",
+                "--no-psqlrc", "--quiet", "--no-password", "--set=ON_ERROR_STOP=\(openKeys.isEmpty ? 1 : 0)",
                 "--output=/dev/null", "--dbname=\(client.databaseArgument)", "--file=-",
             ], deadline: target.deadline)
         program.outputLimit = 1 << 20

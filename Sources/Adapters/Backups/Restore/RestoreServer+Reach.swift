@@ -1,0 +1,121 @@
+internal import SerinCatalogue
+internal import SerinDatabase
+internal import SerinModel
+internal import SerinPolicies
+
+/// What functions of a dump could reach as the role that restores. It runs them while rows are filled in, behind a CHECK for example, and they
+/// may be of anybody who owns something in the database that was dumped. These block their thread.
+extension RestoreServer {
+    /// Owners of what a dump holds whose functions are not trusted: without the role that restores, superusers, and those of the plan.
+    ///
+    /// - Returns: nil where the dump does not say who its objects belong to.
+    func strangers(_ facts: SourceFacts?) throws(Failure) -> [String]? {
+        guard let owners = facts?.owners?.map(\.role) else { return nil }
+        let known = try maintenance.rows("SELECT rolname FROM pg_roles WHERE rolsuper OR rolname = session_user")
+            .compactMap { $0.first ?? nil }
+        let trusted = known + settings.policy.trust
+        return owners.filter { owner in !trusted.contains { $0.isExactly(owner) } }
+    }
+
+    /// - Parameter sides: What restores are known to have made beside the live database.
+    /// - Throws: `denied` when a function of the dump could do as the role that restores what its owner may not do: to other databases, to
+    ///   roles that log in, to sessions of others.
+    func refuseReach(_ facts: SourceFacts?, sides: [SideDatabase]) throws(Failure) {
+        let strangers = try strangers(facts)
+        guard strangers?.isEmpty != true else { return }
+        // What was live until a swap is somebody's data; the rest can be restored again.
+        let own = sides.filter { $0.role != .replaced }
+        let session = try maintenance
+        let found = try session.rows(
+            RestoreServer.reach(of: strangers ?? [""], without: own, isLater: session.version >= 160_000)
+        ).compactMap { row -> Reached? in
+            guard row.count == 4, let owner = row[0], let sort = row[1], let name = row[2], let me = row[3] else { return nil }
+            return Reached(owner: owner, sort: sort, name: name, me: me)
+        }
+        guard let me = found.first?.me else { return }
+        let owners = found.map(\.owner).reduce(into: [String]()) { list, name in
+            if list.last.map({ $0.isExactly(name) }) != true { list.append(name) }
+        }
+        let whose =
+            strangers == nil
+            ? "of the dump, which does not say who owns them," : "of \(owners.joined(separator: ", ")) in the dump"
+        var hints = [
+            "name the role that owns \(live) as restore.swap_url_env, and restore as one that has CREATEDB and owns nothing "
+                + "(docs/RUNBOOKS.md)"
+        ]
+        if found.allSatisfy({ $0.sort == "login" || $0.sort == "admin" }) {
+            hints.append("--no-owners with a role that is a member of none")
+        }
+        if strangers == nil {
+            hints.append("newer backups say who owns what")
+        } else {
+            hints.append("restore.trust: [\(owners.joined(separator: ", "))] where they may do all that anyway")
+        }
+        throw Failure(
+            .denied,
+            "a function \(whose) could act as \(me) while the rows are filled in, and \(me) may \(RestoreServer.words(found))",
+            hint: hints.joined(separator: "; or "))
+    }
+
+    /// One thing that the role that restores may do, and an owner may not.
+    private struct Reached {
+        var owner: String
+        var sort: String
+        var name: String
+        var me: String
+    }
+
+    /// Asks for what the role may do, once for each owner that may not. One that the server lacks may nothing.
+    private static func reach(of owners: [String], without sides: [SideDatabase], isLater: Bool) -> String {
+        // Since 16 a member may be one that neither inherits nor becomes the role.
+        func has(_ role: String) -> String {
+            isLater
+                ? "(pg_has_role(o.id, \(role), 'USAGE') OR pg_has_role(o.id, \(role), 'SET'))"
+                : "pg_has_role(o.id, \(role), 'MEMBER')"
+        }
+        let own = sides.map { " AND (d.oid::text, d.datname) <> (\(sqlText($0.number)), \(sqlText($0.name)))" }.joined()
+        return """
+            WITH mine AS (SELECT oid, rolname, rolcanlogin, rolreplication, rolname = session_user AS itself FROM pg_roles
+                WHERE pg_has_role(session_user, oid, 'MEMBER')),
+            owners AS (SELECT name, r.oid AS id FROM unnest(ARRAY[\(owners.map { sqlText($0) }.joined(separator: ", "))]::text[]) name
+                LEFT JOIN pg_roles r ON r.rolname = name),
+            reach AS (
+                SELECT 'database' AS sort, d.datname::text AS name, d.datdba AS role FROM pg_database d JOIN mine m ON m.oid = d.datdba
+                WHERE NOT d.datistemplate\(own)
+                UNION ALL SELECT 'login', rolname, oid FROM mine WHERE rolcanlogin AND NOT itself
+                UNION ALL SELECT 'admin', rolname, oid FROM mine
+                WHERE NOT itself AND pg_has_role(session_user, oid, 'MEMBER WITH ADMIN OPTION')
+                UNION ALL SELECT 'signal', rolname, oid FROM mine WHERE rolname = 'pg_signal_backend'
+                UNION ALL (SELECT 'replication', rolname, oid FROM mine WHERE rolreplication ORDER BY itself DESC, rolname LIMIT 1))
+            SELECT o.name, p.sort, p.name, session_user FROM owners o CROSS JOIN reach p
+            WHERE o.id IS NULL OR NOT CASE p.sort
+                WHEN 'admin' THEN pg_has_role(o.id, p.role, 'MEMBER WITH ADMIN OPTION')
+                WHEN 'replication' THEN EXISTS (SELECT FROM pg_roles r WHERE r.rolreplication AND \(has("r.oid")))
+                ELSE \(has("p.role")) END
+            ORDER BY 1, 2, 3
+            """
+    }
+
+    /// `rename and shut the database checkout, end the sessions of others`
+    private static func words(_ found: [Reached]) -> String {
+        func names(_ sort: String) -> [String] {
+            var names: [String] = []
+            for one in found where one.sort == sort && !names.contains(where: { $0.isExactly(one.name) }) {
+                names.append(one.name)
+            }
+            return names
+        }
+        func list(_ names: [String]) -> String { names.prefix(5).joined(separator: ", ") + (names.count > 5 ? ", …" : "") }
+        var words: [String] = []
+        if case let databases = names("database"), !databases.isEmpty {
+            words.append("rename and shut the database \(list(databases))")
+        }
+        if case let roles = names("login"), !roles.isEmpty {
+            words.append("act as \(list(roles)), and change how that one logs in")
+        }
+        if case let roles = names("admin"), !roles.isEmpty { words.append("make others members of \(list(roles))") }
+        if !names("signal").isEmpty { words.append("end the sessions of others") }
+        if !names("replication").isEmpty { words.append("make and drop replication slots") }
+        return words.joined(separator: "; and ")
+    }
+}
