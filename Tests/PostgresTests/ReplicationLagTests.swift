@@ -72,6 +72,14 @@ import Testing
     }
 
     @Test(arguments: [
+        ("too many connections for database \"shop\"", "ALTER DATABASE"), ("too many connections for role \"app\"", "ALTER ROLE"),
+        ("sorry, too many clients already", "max_connections"),
+    ])
+    func theLimitThatWasReachedIsNamed(_ words: String, _ hint: String) {
+        #expect(ServerMessage("FATAL:  53300: \(words)").hint(ofDenial: "")?.contains(hint) == true)
+    }
+
+    @Test(arguments: [
         (
             "connection to server failed: FATAL:  53300: sorry, too many clients already\nLOCATION:  InitProcess, proc.c:1",
             "53300"

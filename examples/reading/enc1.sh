@@ -7,6 +7,7 @@
 #
 # Needs a shell, openssl 3, and zstd or gzip. Nothing is decrypted before digest and MAC of the whole object are right.
 set -eu
+[ $# -eq 3 ] || { echo "usage: enc1.sh OBJECT MANIFEST KEY >plain" >&2; exit 2; }
 object=$1 manifest=$2 key=$3
 
 # One value of the manifest, which is JSON in one line; these names occur once.

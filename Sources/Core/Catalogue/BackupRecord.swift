@@ -27,6 +27,8 @@ public struct BackupRecord: Sendable, Hashable, Codable {
     public var failure: Failure?
     /// Whether its run was called off, and did not fail.
     public var wasInterrupted: Bool { state == .failed && failure == .runWasInterrupted }
+    /// Its state in a word for people: one whose run was called off is `interrupted`, and not `failed`.
+    public var stateWord: String { wasInterrupted ? "interrupted" : state.rawValue }
     /// When it failed or was quarantined.
     public var failedAt: Instant?
     /// What stays of it, once deleted.

@@ -43,7 +43,15 @@ public struct ServerMessage {
         case "28000": return "let this role in with a line in pg_hba.conf"
         case "42501": return denied
         case "3D000": return "name an existing database in the connection string"
-        case SQLState.tooManyConnections: return "every connection is taken: raise max_connections or use a pooler"
+        case SQLState.tooManyConnections:
+            // The server counts for itself, for each database and for each role, and says in words which it was.
+            if text.contains("connections for database") {
+                return "the limit of this database is reached: ALTER DATABASE … CONNECTION LIMIT raises it, or use a pooler"
+            }
+            if text.contains("connections for role") {
+                return "the limit of this role is reached: ALTER ROLE … CONNECTION LIMIT raises it, or use a pooler"
+            }
+            return "every connection is taken: raise max_connections or use a pooler"
         case "57P01": return "the server was being stopped, or an administrator ended the session"
         case "57P02": return "another process of the server died, and it ended every session"
         case "57P03": return "the server is starting or being stopped"

@@ -30,6 +30,13 @@ import Testing
         }
     }
 
+    @Test func whatIsMissingOnTheCommandLineIsSaid() async throws {
+        for arguments in ["", "object", "object manifest key more"] {
+            let done = try await run("$HERE/enc1.sh \(arguments)", in: "/tmp")
+            #expect(done.status == .exited(2) && done.text.contains("usage: enc1.sh OBJECT MANIFEST KEY"), "\(done)")
+        }
+    }
+
     @Test func aKeyFileWithACarriageReturnIsReadAsItWasWritten() async throws {
         let scene = try await BackupScene.start(isEmpty: true)
         defer { scene.end() }

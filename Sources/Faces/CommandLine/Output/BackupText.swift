@@ -32,7 +32,7 @@ enum BackupText {
                 Table.Cell("\(record.id)"), Table.Cell(record.order.target), Table.Cell(record.kind.rawValue),
                 Table.Cell("\(record.createdAt)"),
                 record.isFromTheFuture(at: now) ? Table.Cell("in the future", .red) : Table.Cell(length(now - record.createdAt)),
-                Table.Cell(record.size.map(size) ?? "-"), state(record.state),
+                Table.Cell(record.size.map(size) ?? "-"), state(record),
                 Table.Cell(record.copies.map { "\($0.destination):\($0.state.rawValue)" }.joined(separator: " ")),
             ])
         }
@@ -40,19 +40,20 @@ enum BackupText {
     }
 
     /// A state and its colour.
-    static func state(_ state: BackupState) -> Table.Cell {
-        switch state {
-        case .available, .verified, .drilled: Table.Cell(state.rawValue, .green)
-        case .running, .uploaded, .deleting: Table.Cell(state.rawValue, .yellow)
-        case .failed, .quarantined: Table.Cell(state.rawValue, .red)
-        case .deleted: Table.Cell(state.rawValue, .dim)
+    static func state(_ record: BackupRecord) -> Table.Cell {
+        let word = record.stateWord
+        return switch record.state {
+        case .available, .verified, .drilled: Table.Cell(word, .green)
+        case .running, .uploaded, .deleting: Table.Cell(word, .yellow)
+        case .failed, .quarantined: Table.Cell(word, record.wasInterrupted ? .yellow : .red)
+        case .deleted: Table.Cell(word, .dim)
         }
     }
 
     /// Everything about one backup, a fact a line.
     static func page(_ record: BackupRecord, at now: Instant) -> [String] {
         var facts: [(String, String?)] = [
-            ("backup", "\(record.id)"), ("state", record.state.rawValue),
+            ("backup", "\(record.id)"), ("state", record.stateWord),
             ("target", "\(record.order.target) of project \(record.order.project)"), ("kind", record.kind.rawValue),
             ("created", "\(record.createdAt) by \(record.order.createdBy), \(length(now - record.createdAt)) ago"),
             ("consistent at", "\(record.consistentAt)"), ("label", record.order.label), ("purpose", record.order.purpose),

@@ -65,12 +65,12 @@ public struct BackupsPage: Sendable {
     }
 
     private func row(_ record: BackupRecord) -> Markup {
-        let tone = tone(record.state)
+        let tone = record.wasInterrupted ? .warn : tone(record.state)
         return Tag.tr {
             Tag.th(Attribute(.scope, "row")) { Tag.code(text: "\(record.id)") }
             Tag.td(.class("tone-\(tone.rawValue)")) {
                 tone.icon
-                Tag.strong(text: record.state.rawValue)
+                Tag.strong(text: record.stateWord)
                 if let failure = record.failure { Tag.small(text: " \(failure)") }
             }
             Tag.td(text: record.kind.rawValue)
