@@ -111,6 +111,9 @@ private func plan(
         (plan(rest: "compression: {method: none, level: 3}"), "none has no level 3"),
         (plan(rest: "compression: {method: zstd, level: 12}"), "compression.level"),
         (plan(rest: "restore: {quiesce: {run: [stop]}}"), "quiesce and resume belong together"),
+        (plan(rest: "restore: {swap_url_env: A, swap_url_file: /b}"), "only one of"),
+        (plan(rest: "restore: {trust: []}"), "restore.trust"),
+        (plan(source: "files: {paths: [/etc]}", rest: "restore: {swap_url_env: A}"), "no live database that a role could swap"),
         (plan(rest: "restore: {self_service: false}"), "a plan does not decide who may restore"),
     ])
     func whatCannotWorkIsRefusedWithItsPlace(text: String, message: String) {
@@ -170,6 +173,12 @@ private func plan(
         // The preset's own values warn of nothing but times outside its windows.
         let plain = readPlan(plan(head: "preset: strictest"))
         #expect(plain.warnings.allSatisfy { $0.message.contains("outside the windows") }, "\(plain.warnings.map(\.description))")
+    }
+
+    @Test func aPlanNamesTheRoleThatSwapsAndOwnersWhoAreTrusted() throws {
+        let plan = try #require(readPlan(plan(rest: "restore: {url_env: A, swap_url_env: B, trust: [reporting]}")).plan)
+        #expect(plan.restore.url == .environment("A") && plan.restore.swapURL == .environment("B"))
+        #expect(plan.restore.trust == ["reporting"])
     }
 
     @Test func thePresetsDemandsReachTheSettingsOfDestinationsThatHaveThem() throws {

@@ -2,7 +2,6 @@ import SerinBackups
 import SerinCatalogue
 import SerinModel
 import SerinPolicies
-import SerinPorts
 import Testbed
 import Testing
 
@@ -86,7 +85,7 @@ import Testing
         try await scene.separate()
         let login = await #expect(throws: Failure.self) { _ = try await scene.restore(record.id, source, scene.apart()) }
         #expect(
-            login?.message.hasSuffix("restorer may act as clerk, and change how that one logs in") == true,
+            login?.message.hasSuffix("restorer may act as clerk, and change its password") == true,
             "\(String(describing: login))")
         #expect(login?.hint?.contains("--no-owners with a role") == true)
         try await scene.server.sql("REVOKE clerk FROM restorer; GRANT guest TO restorer WITH ADMIN OPTION")
@@ -252,8 +251,7 @@ import Testing
                 mixed?.kind == .invalid && mixed?.message.contains("name two servers or databases") == true,
                 "\(String(describing: mixed))")
         }
-        let noted = SideDatabase.all(in: try await scene.catalogue.notes(SideDatabase.topic, of: "shop"))
-        let found = await RestorePreflight(settings, last: record, sides: noted).look()
+        let found = await RestorePreflight(settings, last: record).look()
         #expect(found.allSatisfy { $0.failure == nil && $0.remarks.isEmpty }, "\(found)")
 
         // Who was let into the live database is let into the one that comes in, and only they.

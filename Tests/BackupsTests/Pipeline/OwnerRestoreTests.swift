@@ -2,7 +2,6 @@ import SerinBackups
 import SerinCatalogue
 import SerinModel
 import SerinPolicies
-import SerinPorts
 import SerinProcesses
 import Testbed
 import Testing
@@ -25,12 +24,8 @@ import Testing
     private static func drill(_ scene: BackupScene) throws -> BackupDrill {
         var settings = BackupDrill.Settings(
             DrillPolicy(.cron(try CronExpression("0 2 * * *"))), folder: scene.scratch.path)
-        settings.roles = { record in
-            // Without its notes the check fails, and so does the test.
-            let notes = (try? await scene.catalogue.notes(SideDatabase.topic, of: "shop")) ?? []
-            return await RestorePreflight(scene.restoreSettings(), last: nil, sides: SideDatabase.all(in: notes)).check(
-                rolesOf: record)
-        }
+        let preflight = RestorePreflight(scene.restoreSettings(), last: nil)
+        settings.roles = { record in await preflight.check(rolesOf: record) }
         return BackupDrill(
             scene.settings, settings, identities: [.keyFile(scene.keyFile)], catalogue: scene.catalogue, now: BackupScene.now)
     }

@@ -106,11 +106,11 @@ public struct BackupRestore: Sendable {
         let left = holder == nil ? [] : try await sweep(server, permit.by)
         let mark = String("\(id)".filter { $0 != "-" }.suffix(8))
         let (keepsOwners, isRehearsal) = (settings.keepsOwners && tables.isEmpty, settings.isRehearsal)
-        let (settings, sides) = (settings, isRehearsal ? [] : try await notes.databases())
+        let settings = settings
         let name = try await onOwnThread { _ throws(Failure) in
             try server.refusePower()
             if keepsOwners { try server.checkRoles(record.facts?.server) }
-            try server.refuseReach(record.facts?.server, sides: sides)
+            try server.refuseReach(record.facts?.server)
             if tables.isEmpty { try server.checkPrerequisites(record.facts?.server) }
             let name = try server.freeName(beside: "restore", mark)
             if !isRehearsal, try server.isThere(server.live) { try RestoreServer.swapping(settings).sweepMerges() }

@@ -122,6 +122,15 @@ public struct DatabaseSwap: Sendable {
         }
     }
 
+    /// Whether a swap would be refused for rights, so that nobody restores or approves for it in vain.
+    ///
+    /// - Parameter incoming: What is to be swapped in; nil for what is not made yet.
+    /// - Throws: `denied` when the role that swaps lacks one, `invalid` when it is one of another server or database.
+    public func expectRights(_ incoming: String?) async throws(Failure) {
+        let settings = settings
+        try await onOwnThread { _ throws(Failure) in try RestoreServer.swapping(settings).expectSwapRights(incoming) }
+    }
+
     /// The database that a swap has put in the live one's place though it was killed before it could say so; nil when there is none.
     public func unfinished() async throws(Failure) -> SideDatabase? {
         let known = try await notes.databases()
@@ -247,7 +256,8 @@ public struct DatabaseSwap: Sendable {
     /// Runs to its end even where the task was cancelled: who was stopped is started again.
     private func run(_ hook: BackupHook, _ word: String) async throws(Failure) {
         guard let path = hook.run.first else { throw Failure(.invalid, "\(word) names no program") }
-        let environment = try PostgresClient(settings.url, settings.environment).program(path, []).environment
+        let environment = try PostgresClient(settings.swapURL ?? settings.url, settings.environment).program(path, [])
+            .environment
         let program = Program(path, Array(hook.run.dropFirst()), environment: environment, deadline: hook.deadline)
         let result: Result<Void, Failure> = await withCheckedContinuation { continuation in
             onNewThread {

@@ -9,17 +9,13 @@ internal import SerinProcesses
 public struct RestorePreflight: Sendable {
     private let settings: RestoreSettings
     private let last: BackupRecord?
-    private let sides: [SideDatabase]
 
     /// A preflight.
     ///
-    /// - Parameters:
-    ///   - last: The last dump that could be restored: its size and the version of its server are what a restore needs.
-    ///   - sides: What restores and swaps are known to have left beside the live database.
-    public init(_ settings: RestoreSettings, last: BackupRecord?, sides: [SideDatabase] = []) {
+    /// - Parameter last: The last dump that could be restored: its size and the version of its server are what a restore needs.
+    public init(_ settings: RestoreSettings, last: BackupRecord?) {
         self.settings = settings
         self.last = last
-        self.sides = sides
     }
 
     /// Looks at everything, whatever is found.
@@ -112,7 +108,7 @@ public struct RestorePreflight: Sendable {
     private func reach() throws(Failure) -> (detail: String, remarks: [String]) {
         guard let facts = last?.facts?.server else { return ("no dump says who its functions belong to", []) }
         let server = try RestoreServer(settings)
-        try server.refuseReach(facts, sides: sides)
+        try server.refuseReach(facts)
         let trusted = settings.policy.trust.filter { role in facts.owners?.contains { $0.role.isExactly(role) } ?? false }
         return (
             "no function of the last dump may more than its owner",
@@ -133,20 +129,22 @@ public struct RestorePreflight: Sendable {
         let server = try RestoreServer(settings)
         guard let facts = last?.facts?.server else { return ("no dump says what it makes", []) }
         try server.checkPrerequisites(facts)
-        if facts.makesPrerequisites, try server.isThere(server.live) { try server.checkPrerequisites(server.current(facts)) }
+        if facts.makesPrerequisites, try server.isThere(server.live) {
+            try server.checkPrerequisites(RestoreServer.swapping(settings).current(facts))
+        }
         return ("the role that restores may make everything", [])
     }
 
     /// The same for one backup, for a rehearsal to say.
     public func check(rolesOf record: BackupRecord) async -> BackupCheck {
-        let (settings, sides) = (settings, sides)
+        let settings = settings
         let name = "restore roles"
         do throws(Failure) {
             try await onOwnThread { _ throws(Failure) in
                 let server = try RestoreServer(settings)
                 try server.refusePower()
                 if settings.keepsOwners { try server.checkRoles(record.facts?.server) }
-                try server.refuseReach(record.facts?.server, sides: sides)
+                try server.refuseReach(record.facts?.server)
                 try server.checkPrerequisites(record.facts?.server)
             }
             return BackupCheck(name, passed: true, detail: "the server that restores go to has them")

@@ -17,17 +17,14 @@ extension RestoreServer {
         return owners.filter { owner in !trusted.contains { $0.isExactly(owner) } }
     }
 
-    /// - Parameter sides: What restores are known to have made beside the live database.
     /// - Throws: `denied` when a function of the dump could do as the role that restores what its owner may not do: to other databases, to
     ///   roles that log in, to sessions of others.
-    func refuseReach(_ facts: SourceFacts?, sides: [SideDatabase]) throws(Failure) {
+    func refuseReach(_ facts: SourceFacts?) throws(Failure) {
         let strangers = try strangers(facts)
         guard strangers?.isEmpty != true else { return }
-        // What was live until a swap is somebody's data; the rest can be restored again.
-        let own = sides.filter { $0.role != .replaced }
         let session = try maintenance
         let found = try session.rows(
-            RestoreServer.reach(of: strangers ?? [""], without: own, isLater: session.version >= 160_000)
+            RestoreServer.reach(of: strangers ?? [""], isLater: session.version >= 160_000)
         ).compactMap { row -> Reached? in
             guard row.count == 4, let owner = row[0], let sort = row[1], let name = row[2], let me = row[3] else { return nil }
             return Reached(owner: owner, sort: sort, name: name, me: me)
@@ -66,14 +63,14 @@ extension RestoreServer {
     }
 
     /// Asks for what the role may do, once for each owner that may not. One that the server lacks may nothing.
-    private static func reach(of owners: [String], without sides: [SideDatabase], isLater: Bool) -> String {
+    private static func reach(of owners: [String], isLater: Bool) -> String {
         // Since 16 a member may be one that neither inherits nor becomes the role.
         func has(_ role: String) -> String {
             isLater
                 ? "(pg_has_role(o.id, \(role), 'USAGE') OR pg_has_role(o.id, \(role), 'SET'))"
                 : "pg_has_role(o.id, \(role), 'MEMBER')"
         }
-        let own = sides.map { " AND (d.oid::text, d.datname) <> (\(sqlText($0.number)), \(sqlText($0.name)))" }.joined()
+        // What restores have made beside live databases, of this plan and others, can be restored again.
         return """
             WITH mine AS (SELECT oid, rolname, rolcanlogin, rolreplication, rolname = session_user AS itself FROM pg_roles
                 WHERE pg_has_role(session_user, oid, 'MEMBER')),
@@ -81,7 +78,7 @@ extension RestoreServer {
                 LEFT JOIN pg_roles r ON r.rolname = name),
             reach AS (
                 SELECT 'database' AS sort, d.datname::text AS name, d.datdba AS role FROM pg_database d JOIN mine m ON m.oid = d.datdba
-                WHERE NOT d.datistemplate\(own)
+                WHERE NOT d.datistemplate AND NOT (m.itself AND d.datname ~ '_restore_[0-9a-z]{8}(_[0-9]+)?$')
                 UNION ALL SELECT 'login', rolname, oid FROM mine WHERE rolcanlogin AND NOT itself
                 UNION ALL SELECT 'admin', rolname, oid FROM mine
                 WHERE NOT itself AND pg_has_role(session_user, oid, 'MEMBER WITH ADMIN OPTION')
@@ -111,7 +108,7 @@ extension RestoreServer {
             words.append("rename and shut the database \(list(databases))")
         }
         if case let roles = names("login"), !roles.isEmpty {
-            words.append("act as \(list(roles)), and change how that one logs in")
+            words.append("act as \(list(roles)), and change \(roles.count == 1 ? "its password" : "their passwords")")
         }
         if case let roles = names("admin"), !roles.isEmpty { words.append("make others members of \(list(roles))") }
         if !names("signal").isEmpty { words.append("end the sessions of others") }

@@ -15,7 +15,7 @@ struct RestoreServer: Sendable {
 
     static let purpose = SessionPurpose(
         applicationName: "serin-restore", setUp: "SET statement_timeout = 0; SET search_path = pg_catalog",
-        deniedHint: "the role that restores needs CREATEDB, and must own the database that is replaced")
+        deniedHint: "the role that restores needs CREATEDB, and the one that swaps must own the database that is replaced")
 
     init(_ settings: RestoreSettings) throws(Failure) {
         self.settings = settings
@@ -37,7 +37,7 @@ struct RestoreServer: Sendable {
         guard filling.live == server.live, try filling.began() == server.began() else {
             throw Failure(
                 .invalid,
-                "restore.url and restore.swap_url name two servers or databases: \(filling.client.name), and \(server.client.name)",
+                "restore.url_env and restore.swap_url_env name two servers or databases: \(filling.client.name), and \(server.client.name)",
                 hint: "both name the live database, with two roles")
         }
         return server

@@ -26,6 +26,15 @@ extension BackupPlanBuilder {
         if (plan.restore.quiesce == nil) != (plan.restore.resume == nil), let section = root.section("restore") {
             complain(section.mark, "restore: quiesce and resume belong together", hint: "give both or none")
         }
+        if plan.restore.swapURL != nil, let section = root.section("restore") {
+            switch plan.source {
+            case .postgres: break
+            case .postgresPhysical, .redis, .files, .logs, .mongo, .clickhouse, .command:
+                complain(
+                    section.mark, "restore: \(plan.source.word) has no live database that a role could swap",
+                    hint: "remove swap_url_env; it goes with postgres")
+            }
+        }
         for kind in plan.schedules.map(\.kind) {
             guard let limit = plan.maximumAge(of: kind) else { continue }
             let longest = plan.schedules.filter { $0.kind == kind }.compactMap(\.trigger.longestGap).min()

@@ -66,7 +66,7 @@ extension OpenedBackups {
                 throw error.failure
             }
             let last = records.last { $0.kind == .logical && $0.state.isRestorable }
-            return await RestorePreflight(try databaseSettings(), last: last, sides: try await notedSides()).look()
+            return await RestorePreflight(try databaseSettings(), last: last).look()
         } catch { return [PreflightFinding("restore", failure: error)] }
     }
 
@@ -89,6 +89,8 @@ extension OpenedBackups {
             try databaseSettings(), target: plan.target.description, catalogue: catalogue, holder: holder, now: Self.now)
     }
 
+    func expectSwapRights(_ incoming: String?) async throws(Failure) { try await databaseSwap().expectRights(incoming) }
+
     func swap(_ restored: RestoredDatabase, permit: RestorePermit) async throws(Failure) -> DatabaseSwap.Outcome {
         try await databaseSwap().swap(restored, permit: permit)
     }
@@ -109,13 +111,6 @@ extension OpenedBackups {
         try await TableMerge(
             databaseSettings(), target: plan.target.description, catalogue: catalogue, holder: holder, now: Self.now
         ).merge(table, from: database, agreed: agreed, permit: permit)
-    }
-
-    /// What restores and swaps are known to have left.
-    private func notedSides() async throws(Failure) -> [SideDatabase] {
-        do throws(CatalogueStoreError) {
-            return SideDatabase.all(in: try await catalogue.notes(SideDatabase.topic, of: plan.target.description))
-        } catch { throw error.failure }
     }
 
     private func sides() throws(Failure) -> SideDatabases {
@@ -241,7 +236,7 @@ extension OpenedBackups {
             drill.erasure = restore.erasure
             drill.maximumErased = restore.policy.maximumErased
             if case .postgres = plan.source, plan.restore.url != nil {
-                let preflight = RestorePreflight(restore, last: nil, sides: try await notedSides())
+                let preflight = RestorePreflight(restore, last: nil)
                 drill.roles = { record in await preflight.check(rolesOf: record) }
             }
             let settings = restore

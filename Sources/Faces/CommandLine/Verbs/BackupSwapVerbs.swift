@@ -48,6 +48,7 @@ extension Subcommand {
                             : "'\(plain(name ?? ""))' is nothing that a restore left\nhint: serin backup restored list PLAN shows them"
                     )
                 }
+                if !isPlaced { try await work.expectSwapRights(known.name) }
                 let record = try await backups.record("\(known.backup)")
                 let isUndo = known.role == .replaced
                 // What was killed in the middle was approved before it began.

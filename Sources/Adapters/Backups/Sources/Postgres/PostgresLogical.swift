@@ -62,8 +62,8 @@ public struct PostgresLogical: BackupSource {
         }
         for schema in try PostgresInventory(session, patience: environment.deadline).leftMerges() {
             remarks.append(
-                "the schema \(schema) is of a merge that was killed, or still works, and is dumped with the rest; the role that restores "
-                    + "removes it at the next backup or restore, or by hand: DROP SCHEMA \(sqlName(schema)) CASCADE")
+                "the schema \(schema) is of a merge that was killed, or still works, and is dumped with the rest; it goes "
+                    + "with the next backup or restore, or by hand: DROP SCHEMA \(sqlName(schema)) CASCADE")
         }
         if let part = selection.part {
             remarks.append(
