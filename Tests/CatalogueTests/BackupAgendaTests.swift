@@ -75,6 +75,7 @@ import Testing
         let interrupted = try run(.runWasInterrupted)
         #expect(BackupJob(of: interrupted.record).state == .cancelled)
         #expect(BackupJob(of: interrupted.record).errorMessage == Failure.runWasInterrupted.message)
+        #expect(interrupted.record.stateWord == "interrupted")
         #expect(failures(interrupted.metrics).allSatisfy { $0 == "0" }, "\(interrupted.metrics)")
         #expect(interrupted.due == 1)
         let failed = try run(Failure(.transient, "dump: the server does not answer"))

@@ -87,7 +87,8 @@ import Testing
         #expect(
             login?.message.hasSuffix("restorer may act as clerk, and change its password") == true,
             "\(String(describing: login))")
-        #expect(login?.hint?.contains("--no-owners with a role") == true)
+        #expect(
+            login?.hint?.contains("--no-owners with a role") == true && login?.hint?.contains("take that from restorer") == true)
         try await scene.server.sql("REVOKE clerk FROM restorer; GRANT guest TO restorer WITH ADMIN OPTION")
         let admin = await #expect(throws: Failure.self) { _ = try await scene.restore(record.id, source, scene.apart()) }
         #expect(admin?.message.hasSuffix("restorer may make others members of guest") == true, "\(String(describing: admin))")
@@ -239,6 +240,9 @@ import Testing
             _ = try await scene.swap(scene.restoreSettings()).swap(restored, permit: permit)
         }
         #expect(alone?.kind == .denied && alone?.hint?.contains("swap_url_env") == true, "\(String(describing: alone))")
+        // Also before anybody restores or approves for it.
+        let early = await #expect(throws: Failure.self) { try await scene.swap(scene.restoreSettings()).expectRights(nil) }
+        #expect(early == alone)
         let told = await RestorePreflight(scene.restoreSettings(), last: record).look().first { $0.name == "swap rights" }
         #expect(told?.failure?.hint?.contains("swap_url_env") == true, "\(String(describing: told))")
         let (other, strange) = (try await BackupScene.start(isEmpty: true), scene.apart())

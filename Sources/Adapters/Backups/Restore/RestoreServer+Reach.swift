@@ -37,8 +37,10 @@ extension RestoreServer {
             strangers == nil
             ? "of the dump, which does not say who owns them," : "of \(owners.joined(separator: ", ")) in the dump"
         var hints = [
-            "name the role that owns \(live) as restore.swap_url_env, and restore as one that has CREATEDB and owns nothing "
-                + "(docs/RUNBOOKS.md)"
+            settings.swapURL == nil
+                ? "name the role that owns \(live) as restore.swap_url_env, and restore as one that has CREATEDB and owns nothing "
+                    + "(docs/RUNBOOKS.md)"
+                : "take that from \(me), which needs CREATEDB and to be a member of owners that do not log in (docs/RUNBOOKS.md)"
         ]
         if found.allSatisfy({ $0.sort == "login" || $0.sort == "admin" }) {
             hints.append("--no-owners with a role that is a member of none")
