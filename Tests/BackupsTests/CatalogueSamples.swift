@@ -89,6 +89,8 @@ struct Bucket: Sendable {
     }
 
     var reading: DestinationReading {
-        DestinationReading(destination: "bucket", list: { objects }, read: { key, _ in bytes[key] })
+        DestinationReading(
+            destination: "bucket", list: { objects }, read: { key, _ in bytes[key] },
+            head: { key in objects.first { $0.key == key } })
     }
 }

@@ -1,6 +1,7 @@
 import Glibc
 import SerinBackups
 import SerinCatalogue
+import SerinCrypto
 import SerinModel
 import SerinPolicies
 import SerinPorts
@@ -49,22 +50,28 @@ import Testing
             let read = try await verifier.verify(record.id, source: source, by: BackupScene.principal)
             #expect(read.result.passed, "\(read.result.checks)")
         }
+        let reading = DestinationReading(
+            destination: "bucket",
+            list: { () async throws(Failure) in try await bucket.list(prefix: "shop/manual", limit: 100).objects },
+            read: { (key, version) async throws(Failure) in try await bucket.read(key, version: version) },
+            head: { (key) async throws(Failure) in try await bucket.head(key, version: nil) })
+        let seal = ManifestSeal(settings.manifestKey)
+        // A listing tells neither versions nor locks, which is no difference: a catalogue that was lost comes back without faults.
+        let other = MemoryCatalogue(digest: SHA256.digestOrEmpty)
+        let report = try await CatalogueRebuild(other).run(
+            reading, of: "shop", authenticate: seal.code, at: BackupScene.now(), by: BackupScene.principal)
+        #expect(report.imported.contains(good.id) && report.imported.contains(next.id))
+        #expect(report.differences.filter(\.isFault) == [], "\(report.differences)")
         // A marker over the key, as a thief with the right to write would put it, hides nothing.
         let stored = try #require(good.copies.first)
         _ = try await moto.send("DELETE", "/backups/team/\(stored.key)")
         let again = try await verifier.verify(good.id, source: source, by: BackupScene.principal)
         #expect(again.result.checks.first { $0.name == "digest" }?.passed == true, "\(again.result.checks)")
-        // A comparison names what is hidden. A listing tells neither versions nor locks, which is no difference.
-        let reading = DestinationReading(
-            destination: "bucket",
-            list: { () async throws(Failure) in try await bucket.list(prefix: "shop/manual", limit: 100).objects },
-            read: { (key, version) async throws(Failure) in try await bucket.read(key, version: version) })
-        var contents = try await CatalogueSurvey(reading, authenticate: ManifestSeal(settings.manifestKey).code).contents()
+        // A comparison names what is hidden.
+        var contents = try await CatalogueSurvey(reading, authenticate: seal.code).contents()
         let state = try await scene.catalogue.state()
         #expect(!CatalogueCheck(state, against: contents).passed)
-        try await contents.complete(from: state, of: "shop") { (key) async throws(Failure) in
-            try await bucket.head(key, version: nil)
-        }
+        try await contents.complete(from: state, of: "shop", head: reading.head)
         let faults = CatalogueCheck(state, of: "shop", against: contents).differences.filter(\.isFault)
         #expect(faults == [.missing(good.id, stored.key)], "\(faults)")
     }

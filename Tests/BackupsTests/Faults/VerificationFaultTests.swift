@@ -105,7 +105,8 @@ import Testing
         let reading = DestinationReading(
             destination: "local",
             list: { () async throws(Failure) in try await folder.list(prefix: "shop/manual", limit: 100).objects },
-            read: { (key, version) async throws(Failure) in try await folder.read(key, version: version) })
+            read: { (key, version) async throws(Failure) in try await folder.read(key, version: version) },
+            head: { (key) async throws(Failure) in try await folder.head(key, version: nil) })
         let contents = try await CatalogueSurvey(reading, authenticate: ManifestSeal(scene.settings.manifestKey).code).contents()
         #expect(contents.manifests.map(\.manifest.order.id) == [stand.good.id])
         #expect(contents.unreadable.map(\.key) == [Manifest.key(beside: new)])

@@ -176,7 +176,8 @@ import Testing
             list: { () async throws(Failure) in
                 try await folder.list(prefix: "shop/manual", limit: 100).objects
             },
-            read: { (key, version) async throws(Failure) in try await folder.read(key, version: version) })
+            read: { (key, version) async throws(Failure) in try await folder.read(key, version: version) },
+            head: { (key) async throws(Failure) in try await folder.head(key, version: nil) })
         let contents = try await CatalogueSurvey(reading, authenticate: ManifestSeal(scene.settings.manifestKey).code).contents()
         return (CatalogueCheck(try await scene.catalogue.state(), against: contents), contents)
     }

@@ -38,7 +38,7 @@ public struct CatalogueRebuild: Sendable {
         former: [CatalogueSurvey.Authentication] = [], at now: Instant,
         by principal: Principal
     ) async throws(Failure) -> Report {
-        let contents = try await CatalogueSurvey(reading, authenticate: authenticate, former: former).contents()
+        var contents = try await CatalogueSurvey(reading, authenticate: authenticate, former: former).contents()
         var report = Report()
         do throws(CatalogueStoreError) {
             for event in try await store.state().imports(of: contents, at: now, by: principal) {
@@ -50,7 +50,14 @@ public struct CatalogueRebuild: Sendable {
                     report.refused.append(Refused(backup: event.backup, reason: refusal.description))
                 }
             }
-            report.differences = CatalogueCheck(try await store.state(), of: target, against: contents).differences
+            let state = try await store.state()
+            // A listing tells neither versions nor locks, which is no difference.
+            for target in target.map({ [$0] }) ?? Array(Set(state.records.map(\.order.target))) {
+                do throws(Failure) {
+                    try await contents.complete(from: state, of: target, head: reading.head)
+                } catch { throw .unavailable(error) }
+            }
+            report.differences = CatalogueCheck(state, of: target, against: contents).differences
         } catch { throw error.failure }
         return report
     }

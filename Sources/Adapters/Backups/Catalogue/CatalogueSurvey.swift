@@ -10,15 +10,19 @@ public struct DestinationReading: Sendable {
     public var list: @Sendable () async throws(Failure) -> [StoredObject]
     /// A small object's bytes in the version named; nil when there is none.
     public var read: @Sendable (ObjectKey, String?) async throws(Failure) -> [UInt8]?
+    /// What is known of one object, with its version and lock; nil when there is none.
+    public var head: @Sendable (ObjectKey) async throws(Failure) -> StoredObject?
 
     /// A way to read.
     public init(
         destination: String, list: @escaping @Sendable () async throws(Failure) -> [StoredObject],
-        read: @escaping @Sendable (ObjectKey, String?) async throws(Failure) -> [UInt8]?
+        read: @escaping @Sendable (ObjectKey, String?) async throws(Failure) -> [UInt8]?,
+        head: @escaping @Sendable (ObjectKey) async throws(Failure) -> StoredObject?
     ) {
         self.destination = destination
         self.list = list
         self.read = read
+        self.head = head
     }
 }
 

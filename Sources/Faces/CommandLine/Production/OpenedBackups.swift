@@ -415,19 +415,16 @@ struct OpenedBackups: BackupWork {
             list: { () throws(Failure) in try await place.destination.list(prefix: prefix, limit: 100_000).objects },
             read: { key, version throws(Failure) in
                 try await place.destination.read(key, version: version, limit: 16 << 20)
-            })
+            }, head: { key throws(Failure) in try await place.destination.head(key, version: nil) })
     }
 
     func contents(of destination: String) async throws(Failure) -> DestinationContents {
         let seal = try settings.seal
-        let survey = CatalogueSurvey(try reading(destination), authenticate: seal.code, former: seal.former)
-        var contents = try await survey.contents()
-        guard let place = places.first(where: { $0.name == destination }) else { return contents }
+        let reading = try reading(destination)
+        var contents = try await CatalogueSurvey(reading, authenticate: seal.code, former: seal.former).contents()
         let state: CatalogueState
         do throws(CatalogueStoreError) { state = try await catalogue.state() } catch { throw error.failure }
-        try await contents.complete(from: state, of: plan.target.description) { (key) async throws(Failure) in
-            try await place.destination.head(key, version: nil)
-        }
+        try await contents.complete(from: state, of: plan.target.description, head: reading.head)
         // Pointers to the newest belong to no backup of their own.
         let pointers = Set(
             BackupKind.allCases.map { "\(plan.target)/latest-\($0.rawValue).json" } + ["\(plan.target)/register.json"])
