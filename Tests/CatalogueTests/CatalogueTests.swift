@@ -94,6 +94,15 @@ import Testing
         }
     }
 
+    @Test func aBackupThatWasOnlyUnpackedIsNotDrilled() throws {
+        var drill = DrillResult(
+            id: "d", at: time + .hours(1), destination: "bucket", restored: true, checks: [BackupCheck("unpacked", passed: true)],
+            clock: DrillClock(declaredAt: time), recoveryPoint: nil)
+        drill.onlyUnpacked = true
+        #expect(drill.passed && !drill.isProof)
+        #expect(try apply(.drilled(drill), to: history(of: order(1, time), until: .verified))?.state == .verified)
+    }
+
     @Test func aHeldOrLockedBackupIsNotDeleted() throws {
         var events = history(of: order(1, time), until: .verified)
         #expect(try apply(.deleting(destination: "bucket", reason: "old"), to: events)?.state == .deleting)

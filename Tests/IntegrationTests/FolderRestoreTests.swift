@@ -100,5 +100,11 @@ import Testing
         let restored = await stage.run("restore", plan, "latest", "--into", back)
         #expect(restored.code == .ok, "\(restored.messages)")
         #expect(try text(back + "/file") == "content\n")
+        // Nobody here knows how to load what the program unpacks: that is said, and counts as nothing more.
+        let drill = await stage.run("drill", plan)
+        #expect(drill.code == .ok && drill.messages.contains("that it can be restored was not rehearsed"), "\(drill.messages)")
+        #expect(drill.output.contains("Unpacked into a folder; whether a server takes it was not rehearsed"), "\(drill.output)")
+        let listed = await stage.run("list").output
+        #expect(listed.contains("verified") && !listed.contains("drilled"), "\(listed)")
     }
 }

@@ -79,6 +79,8 @@ public struct DrillResult: Sendable, Hashable, Codable {
     public var destination: String
     /// Whether a database was restored at all. Without one a drill is never a success.
     public var restored: Bool
+    /// True when the backup was only unpacked, and nothing showed that a server takes it; nil when it was restored.
+    public var onlyUnpacked: Bool?
     /// What was checked.
     public var checks: [BackupCheck]
     /// The clock of its phases.
@@ -105,6 +107,9 @@ public struct DrillResult: Sendable, Hashable, Codable {
 
     /// Whether a database was restored, something was checked, and everything passed.
     public var passed: Bool { restored && !checks.isEmpty && checks.allSatisfy(\.passed) }
+
+    /// Whether it shows that the backup can be restored: unpacking one does not.
+    public var isProof: Bool { passed && onlyUnpacked != true }
 }
 
 /// What stays of a backup that was deleted.

@@ -71,7 +71,9 @@ public struct BackupMetrics: Sendable, Hashable {
         let kinds = BackupKind.allCases.filter { kind in
             kind == plan.source.defaultKind || plan.schedules.contains { $0.kind == kind } || records.contains { $0.kind == kind }
         }
-        if let drill = records.compactMap(\.drill).max(by: { ($0.at, $0.id) < ($1.at, $1.id) }), drill.restored {
+        if let drill = records.compactMap(\.drill).max(by: { ($0.at, $0.id) < ($1.at, $1.id) }), drill.restored,
+            drill.onlyUnpacked != true
+        {
             let labels = [("project", plan.project), ("database", plan.target.description)]
                 .map { "\($0.0)=\"\(escaped($0.1))\"" }.joined(separator: ",")
             if let lost = drill.recoveryPoint { set("serin_drill_rpo_seconds", labels, lost) }

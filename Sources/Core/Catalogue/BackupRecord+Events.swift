@@ -133,7 +133,7 @@ extension BackupRecord {
     private mutating func note(_ result: DrillResult) throws(CatalogueRefusal) {
         guard state.isVerified else { throw refusal("must be verified before it is drilled") }
         drill = result
-        if result.passed { try become(.drilled) }
+        if result.isProof { try become(.drilled) }
     }
 
     /// One bad copy leaves the backup good as long as another one is usable, or may turn out to be.

@@ -56,7 +56,9 @@ public struct DrillReport: Sendable, Hashable, Codable {
             "# Drill \(result.id): \(result.passed ? "passed" : "failed")", "",
             "- Target: \(target), backup `\(backup)` (\(kind.rawValue), \(size) bytes, of \(createdAt))",
             "- Chosen: \(selection); read from \(result.destination)",
-            "- Restored: \(result.restored ? "yes" : "no") into \(environment)",
+            result.onlyUnpacked == true
+                ? "- Unpacked into \(environment); whether a server takes it was not rehearsed"
+                : "- Restored: \(result.restored ? "yes" : "no") into \(environment)",
             "- Ended: \(result.at)", "- Recovery time: \(words(result.clock.recoveryTime, recoveryTimeTarget))",
             "- Recovery point: \(words(result.recoveryPoint, recoveryPointTarget))", "", "| Phase | Took | May take |",
             "|---|---|---|",

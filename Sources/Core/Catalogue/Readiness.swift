@@ -51,11 +51,14 @@ public struct Readiness: Sendable, Hashable {
             checks.append(BackupCheck("write-ahead log", passed: false, detail: "\(hole.words); \(RecoveryWindow.Gap.remedy)"))
         }
         let drill = records.compactMap(\.drill).filter { $0.at.isBelievable(at: now) }.max { ($0.at, $0.id) < ($1.at, $1.id) }
-        let isTested = drill.map { $0.passed && now - $0.at <= Readiness.quarter } ?? false
+        let isTested = drill.map { $0.isProof && now - $0.at <= Readiness.quarter } ?? false
         checks.append(
             BackupCheck(
                 "tested by a restore", passed: isTested,
-                detail: drill.map { "drill \($0.id) \($0.passed ? "passed" : "FAILED") at \($0.at)" } ?? "no drill was held"))
+                detail: drill.map {
+                    let end = $0.isProof ? "passed" : $0.passed ? "only unpacked it" : "FAILED"
+                    return "drill \($0.id) \(end) at \($0.at)"
+                } ?? "no drill was held"))
         let open = DrillItems(in: records, notes: notes)
         checks.append(
             BackupCheck(DrillItems.check, passed: open == nil, detail: open?.finding.detail ?? "none is open"))

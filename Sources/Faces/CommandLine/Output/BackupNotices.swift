@@ -134,10 +134,14 @@ struct BackupNotices {
         let measured = numbers.map { "\($0.0.split(separator: "_").joined(separator: " ")) \($0.1)" }
         return notification(
             isGood ? .drillPassed : .drillFailed, isGood && result.actionItems.isEmpty ? .info : .warning,
-            isGood ? "a restore was rehearsed" : "the rehearsal of a restore FAILED",
+            !isGood
+                ? "the rehearsal of a restore FAILED"
+                : result.isProof ? "a restore was rehearsed" : "a backup was unpacked; its restore was not rehearsed",
             ([
                 "drill \(result.id): backup \(report.backup) of \(target) "
-                    + (result.restored ? "was restored into \(report.environment)" : "was not restored")
+                    + (!result.restored
+                        ? "was not restored"
+                        : "was \(result.onlyUnpacked == true ? "only unpacked" : "restored") into \(report.environment)")
             ] + measured + bad
                 + result.actionItems.map { "to do: \($0)" }).joined(separator: "\n"),
             [("backup", "\(report.backup)"), ("drill", result.id)] + numbers, about: "drill \(target)", at: result.at)

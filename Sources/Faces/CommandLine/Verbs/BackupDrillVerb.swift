@@ -75,9 +75,12 @@ extension Subcommand {
                             + "\(report.result.id) --reason TEXT")
                 }
                 session.note(
-                    report.result.passed
+                    report.result.isProof
                         ? "\(report.backup) can be restored: rehearsed just now"
-                        : "the drill FAILED; \(report.backup) is not drilled")
+                        : report.result.passed
+                            ? "\(report.backup) could be unpacked; that it can be restored was not rehearsed, and it stays as it was: "
+                                + "a program under restore.checks.smoke can load the folder"
+                            : "the drill FAILED; \(report.backup) is not drilled")
                 return report.result.passed ? .ok : .verificationFailed
             }
         }
