@@ -275,6 +275,37 @@ import Testing
         #expect(try await merge().missing == 0)
     }
 
+    @Test func aMergeLeavesOutRowsWhoseParentsAreGoneAndNamesThem() async throws {
+        let scene = try await BackupScene.start(isEmpty: true)
+        defer { scene.end() }
+        try await scene.server.sql(
+            """
+            CREATE TABLE people (id int PRIMARY KEY);
+            CREATE TABLE notes (id int PRIMARY KEY, person int REFERENCES people, answers int REFERENCES notes);
+            INSERT INTO people VALUES (1), (2);
+            INSERT INTO notes VALUES (1, 1, NULL), (2, 2, NULL), (3, 1, 2), (4, 1, 1), (5, NULL, 3), (6, 1, NULL)
+            """, user: "restorer", database: "shop")
+        let source = try scene.source()
+        let record = try await scene.backUp(source).record
+        let restored = try await scene.restore(record.id, source)
+        try await scene.server.sql("DELETE FROM notes WHERE id < 6; DELETE FROM people WHERE id = 2", database: "shop")
+        let merge = TableMerge(
+            scene.restoreSettings(), target: "shop", catalogue: scene.catalogue, holder: BackupScene.holder, now: BackupScene.now)
+        let plan = try await merge.merge("public.notes", from: restored.name, permit: scene.permit(record.id, .beside)).plan
+        #expect(plan.missing == 5 && plan.conflicting == 0 && plan.orphaned == 3 && plan.added == 2)
+        // What answers a note that stays out stays out too.
+        #expect(plan.orphans == ["id=2", "id=3", "id=5"])
+        let done = try await merge.merge(
+            "public.notes", from: restored.name, agreed: plan.added, permit: scene.permit(record.id, .merge))
+        #expect(done.merged?.added == 2)
+        let ids = "SELECT string_agg(id::text, ',' ORDER BY id) FROM notes"
+        #expect(try await scene.server.sql(ids, database: "shop") == "1,4,6")
+        // With their parents the rest comes as well.
+        _ = try await merge.merge("public.people", from: restored.name, agreed: 1, permit: scene.permit(record.id, .merge))
+        _ = try await merge.merge("public.notes", from: restored.name, agreed: 3, permit: scene.permit(record.id, .merge))
+        #expect(try await scene.server.sql(ids, database: "shop") == "1,2,3,4,5,6")
+    }
+
     @Test func anErasureCountsOnceWhatItDoesNotTouch() async throws {
         let scene = try await BackupScene.start(isEmpty: true)
         defer { scene.end() }

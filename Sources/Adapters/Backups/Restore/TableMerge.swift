@@ -24,6 +24,10 @@ public struct TableMerge: Sendable {
         public var missing: Int64
         /// Of these, rows whose unique values a live row has by now: they stay out.
         public var conflicting: Int64
+        /// Of the others, rows that refer to one which is not in the live database: they stay out.
+        public var orphaned: Int64 = 0
+        /// The keys of the first of these, such as `id=7`.
+        public var orphans: [String] = []
         /// Rows that both have, and that differ: the live ones stay as they are.
         public var differing: Int64
         /// Columns that only one of both tables has: they are not carried over.
@@ -33,8 +37,11 @@ public struct TableMerge: Sendable {
         /// What was done to the other database before: who was erased.
         public var remarks: [String] = []
 
+        /// How many keys `orphans` holds at most.
+        static let orphansNamed = 5
+
         /// How many rows would be added.
-        public var added: Int64 { missing - conflicting }
+        public var added: Int64 { missing - conflicting - orphaned }
     }
 
     /// What was done.

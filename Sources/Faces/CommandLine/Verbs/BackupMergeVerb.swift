@@ -11,10 +11,11 @@ extension Subcommand {
         "backup merge", summary: "bring a table's lost rows back into the live database from one beside it",
         details: """
             Copies the table of a database that a restore or a swap left into a schema beside the live table and counts: which rows are
-            missing, which of them cannot come back because a live row has their unique values by now, and which differ. Without
+            missing, which of them cannot come back because a live row has their unique values by now or the rows that they refer to
+            are not live, and which differ. Without
             --confirm that is all, and the schema is removed again. With --confirm and the number of rows that were shown, the missing
             ones are added in one transaction and read back; rows that are there stay as they are. Never more rows than --rows.
-            Tables that others refer to come first. Triggers of the table run. Needs the plan's approvals.
+            Rows without what they refer to stay out, so tables that others refer to come first. Triggers of the table run. Needs the plan's approvals.
             """,
         examples: [
             "serin backup merge backups/checkout.yaml checkout_restore_5f0c1a2b public.orders",
@@ -80,6 +81,7 @@ private struct MergeOutput {
                 "schema": .string("serin.dev/backup-merge/v1"), "database": .string(live), "from": .string(plan.from),
                 "table": .string(plan.table), "key": .array(plan.key.map { .string($0) }), "rows_there": .integer(plan.restored),
                 "rows_live": .integer(plan.live), "missing": .integer(plan.missing), "conflicting": .integer(plan.conflicting),
+                "without_parent": .integer(plan.orphaned), "without_parent_first": .array(plan.orphans.map { .string($0) }),
                 "differing": .integer(plan.differing), "to_add": .integer(plan.added),
                 "columns_left_out": .array(plan.leftOut.map { .string($0) }), "statement": .string(plan.statement),
                 "added": merged.map { .integer($0.added) } ?? .null,
@@ -92,6 +94,7 @@ private struct MergeOutput {
                 (plan.live, "in \(live)", "stay as they are"),
                 (plan.added, "missing in \(live)", merged == nil ? "would be added" : "\(merged?.added ?? 0) were added"),
                 (plan.conflicting, "missing, but a live row has their unique values", "stay out"),
+                (plan.orphaned, "missing, but what they refer to is not in \(live)", "stay out"),
                 (plan.differing, "in both, and differ", "the live ones stay"),
             ] { table.rows.append([Table.Cell("\(count)"), Table.Cell(what), Table.Cell(then)]) }
             return table.lines(style)
@@ -100,10 +103,17 @@ private struct MergeOutput {
         if !plan.leftOut.isEmpty {
             session.note("note: only one of both tables has \(plain(plan.leftOut.joined(separator: ", "))), which is left out")
         }
+        if plan.orphaned > 0 {
+            let rest = plan.orphaned > Int64(plan.orphans.count) ? ", …" : ""
+            session.note(
+                "note: \(plan.orphaned) rows stay out, as what they refer to is not in \(live): "
+                    + "\(plain(plan.orphans.joined(separator: "; ")))\(rest); bring back the rows that they refer to first, then these"
+            )
+        }
         guard let merged else {
             session.note(
                 plan.added == 0
-                    ? "nothing is missing in \(live)"
+                    ? plan.missing == 0 ? "nothing is missing in \(live)" : "nothing that is missing in \(live) can come back"
                     : "nothing was changed; to add them:\n  serin backup merge \(plain(file)) \(plain(plan.from)) "
                         + "\(plain(plan.table)) --rows \(plan.added) --confirm \(live)")
             return
