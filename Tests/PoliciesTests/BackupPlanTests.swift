@@ -273,6 +273,23 @@ private func plan(
         #expect(warnings("[/usr/bin/tee, \"{{folder}}/it\"]").isEmpty)
     }
 
+    @Test func aDrillThatNobodyCouldHoldIsNotPlanned() throws {
+        for head in ["preset: saas-chat", ""] {
+            let reading = readPlan(
+                plan(head: head, source: "mongo: {url_env: U}", rest: head.isEmpty ? "drills: [{every: 24h}]" : ""))
+            #expect(try #require(reading.plan).drills.isEmpty)
+            #expect(reading.warnings.contains { $0.message.contains("drills: none can be held: a backup of MongoDB") })
+        }
+        #expect(!readPlan(plan(source: "mongo: {url_env: U}")).warnings.contains { $0.message.contains("drills") })
+    }
+
+    @Test func noPresetIsBlamedForItsOwnWindows() {
+        for preset in BackupPreset.Name.allCases {
+            let warnings = readPlan(plan(head: "preset: \(preset.rawValue)")).warnings
+            #expect(!warnings.contains { $0.message.contains("outside the windows") }, "\(warnings.map(\.message))")
+        }
+    }
+
     @Test func aPlanThatLeavesNoHourForItsBackupsIsWarnedOf() {
         func warnings(_ blackouts: String) -> [String] {
             let text = plan(rest: "schedules: [{every: 1h}]\nblackout: \(blackouts)")

@@ -79,44 +79,6 @@ import Testing
         #expect((product.evidence.first?.diagnostics.utf8.count ?? .max) < 20_000)
     }
 
-    @Test func mongoIsToldItsAddressInAFileAndItsArchiveMustEnd() async throws {
-        let fixture = try SourceFixture()
-        defer { fixture.scratch.remove() }
-        let record = fixture.scratch.file("said")
-        func stand(_ end: String) throws {
-            try fixture.stand(
-                in: "mongodump",
-                """
-                if [ "$1" = --version ]; then echo "mongodump version: 100.9.4"; exit 0; fi
-                echo "$@" > \(record); cat "${1#--config=}" >> \(record); stat -c %a "${1#--config=}" >> \(record)
-                printf '\\155\\342\\231\\201body\(end)'
-                """)
-        }
-        let source = try MongoBackupSource(
-            url: "mongodb://app:hunter2@db:27017/?ssl=true", database: "shop", environment: fixture.environment)
-        #expect(!source.name.contains("hunter2"))
-        try stand("\\377\\377\\377\\377")
-        let (bytes, product) = try await fixture.produce(source)
-        #expect(product.tool.version == "100.9.4")
-        let said = try await fixture.run("cat said")
-        let lines = said.split(separator: "\n")
-        #expect(lines.first?.contains("hunter2") == false && lines.first?.contains("--db=shop") == true)
-        #expect(lines.contains("uri: 'mongodb://app:hunter2@db:27017/?ssl=true'") && lines.last == "600")
-        let found = try await fixture.examine(source, bytes, product)
-        #expect(found.passed)
-        let cut = try await fixture.examine(source, Array(bytes.dropLast(2)), product)
-        #expect(!cut.passed)
-
-        // It exits 0 with half an archive, and with junk.
-        try stand("")
-        let half = await fixture.failure { _ = try await fixture.produce(source) }
-        #expect(half?.contains("does not end with its terminator") == true)
-        try fixture.stand(in: "mongodump", "if [ \"$1\" = --version ]; then echo 100.9.4; else echo junk; fi")
-        let junk = await fixture.failure { _ = try await fixture.produce(source) }
-        #expect(junk?.contains("does not begin like an archive") == true)
-        #expect(try await fixture.leftovers.isEmpty)
-    }
-
     @Test func clickhouseBackupIsPackedAndRemoved() async throws {
         let fixture = try SourceFixture()
         defer { fixture.scratch.remove() }
@@ -135,11 +97,30 @@ import Testing
             url: "/etc/clickhouse-backup/config.yml",
             ClickHouseSource(
                 url: .environment("X"), tool: .clickhouseBackup, databases: ["shop"], folder: folder),
-            transport: try Transport(), environment: fixture.environment)
+            of: try #require(ServiceName("shop")), transport: try Transport(), environment: fixture.environment)
         let (bytes, product) = try await fixture.produce(source)
         let found = try await fixture.examine(source, bytes, product)
         #expect(found.passed && found.checks.first?.detail == "1 files of 5 bytes")
-        #expect(try await fixture.run("ls store").isEmpty)
+        #expect(try await fixture.run("ls store").isEmpty && product.remarks.isEmpty)
+
+        // What a run of the target left goes with the next one; what is another's stays.
+        let random = String(repeating: "0a", count: 16)
+        for name in ["serin-shop-\(random)", "serin-shop-b-\(random)", "theirs"] { _ = fixture.folder("store/\(name)") }
+        _ = try await fixture.produce(source)
+        #expect(try await fixture.run("ls store") == "serin-shop-b-\(random)\ntheirs")
+        // What cannot be removed is said.
+        try fixture.stand(
+            in: "clickhouse-backup",
+            """
+            case "$*" in
+            --version) echo "Version: 2.5.20";;
+            *" create "*) mkdir \(folder)/$4; echo rows > \(folder)/$4/data;;
+            *) exit 2;;
+            esac
+            """)
+        let left = try await fixture.produce(source).product.remarks
+        #expect(left.count == 1 && left.first?.contains("\(folder)/serin-shop-") == true, "\(left)")
+        _ = try await fixture.run("rm -r store/*")
 
         // It reports success and leaves nothing.
         try fixture.stand(in: "clickhouse-backup", "[ \"$1\" = --version ] && echo 2.5.20; exit 0")
@@ -168,8 +149,8 @@ import Testing
         }
         let source = try ClickHouseBackupSource(
             url: server.url.replacing("http://", with: "http://app:hunter2@"),
-            ClickHouseSource(url: .environment("X"), databases: ["shop"], folder: folder), transport: try Transport(),
-            environment: fixture.environment)
+            ClickHouseSource(url: .environment("X"), databases: ["shop"], folder: folder),
+            of: try #require(ServiceName("shop")), transport: try Transport(), environment: fixture.environment)
         #expect(!source.name.contains("hunter2"))
         let (bytes, product) = try await fixture.produce(source)
         #expect(product.server?.version == "24.8.4.13")

@@ -126,7 +126,7 @@ struct PipelineRun: Sendable {
                 + confirmed.map { event(draft, .confirmed(destination: $0.place.name, $0.evidence)) }, draft, state)
         // From here on the backup is available, and nothing may fail the run.
         draft.enter(.latest, meter)
-        var remarks = preflight.findings.remarks + (facts.server?.undatedWords.map { [$0] } ?? [])
+        var remarks = preflight.findings.remarks + outcome.product.remarks + (facts.server?.undatedWords.map { [$0] } ?? [])
         for (place, copy, _) in confirmed {
             // The backup is good without it; who reads the pointer finds the one before.
             do throws(Failure) { try await manifests.point(at: copy, draft.order, at: place) } catch {

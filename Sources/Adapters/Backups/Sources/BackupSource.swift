@@ -124,12 +124,15 @@ public struct SourceProduct: Sendable, Hashable {
     public var rows: RowManifest?
     /// The tools that were run.
     public var evidence: [ToolEvidence]
+    /// What is not as it should be, but takes nothing from the backup.
+    public var remarks: [String]
 
     /// What is known.
     public init(
         tool: ToolFacts, server: SourceFacts? = nil, schemaRevision: String? = nil, rows: RowManifest? = nil,
-        evidence: [ToolEvidence] = []
+        evidence: [ToolEvidence] = [], remarks: [String] = []
     ) {
+        self.remarks = remarks
         self.tool = tool
         self.server = server
         self.schemaRevision = schemaRevision

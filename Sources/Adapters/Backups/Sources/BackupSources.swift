@@ -71,7 +71,8 @@ public enum BackupSources {
         case .mongo(let source):
             return try MongoBackupSource(url: secret(source.url), database: source.database, environment: environment)
         case .clickhouse(let source):
-            return try ClickHouseBackupSource(url: secret(source.url), source, transport: transport, environment: environment)
+            return try ClickHouseBackupSource(
+                url: secret(source.url), source, of: plan.target, transport: transport, environment: environment)
         case .command(let source): return try CommandBackupSource(source, environment: environment)
         }
     }

@@ -20,15 +20,17 @@ public struct ClickHouseBackupSource: BackupSource {
     private let source: ClickHouseSource
     private let transport: Transport
     private let folder: String
+    private let prefix: String
     private let environment: SourceEnvironment
 
     /// A source.
     ///
     /// - Parameters:
     ///   - url: `http://user:password@host:8123`, or for `clickhouse-backup` the path of its configuration.
+    ///   - target: Whose backups these are: by it the next run knows what one that was killed has left in the folder.
     ///   - transport: For the server's HTTP interface.
     public init(
-        url: String, _ source: ClickHouseSource, transport: Transport, environment: SourceEnvironment
+        url: String, _ source: ClickHouseSource, of target: ServiceName, transport: Transport, environment: SourceEnvironment
     ) throws(Failure) {
         guard let folder = source.folder else {
             throw Failure(.invalid, "clickhouse needs the folder that its backups are written into", hint: "set folder")
@@ -37,6 +39,7 @@ public struct ClickHouseBackupSource: BackupSource {
         self.source = source
         self.transport = transport
         self.folder = folder
+        prefix = "serin-\(target)-"
         self.environment = environment
         switch source.tool {
         case .sql: name = "clickhouse " + HTTPRequest(url: url, timeout: .zero).publicURL
@@ -49,6 +52,13 @@ public struct ClickHouseBackupSource: BackupSource {
         guard access(folder, R_OK | X_OK) == 0 else { throw problem("read", folder, errno) }
         switch source.tool {
         case .sql:
+            // The server makes a copy in it that is to be gone afterwards.
+            guard access(folder, W_OK) == 0 else {
+                var failure = problem("remove anything from", folder, errno)
+                failure.hint =
+                    "the server's copies would stay there and fill the disk: let the account of Serin write to the folder"
+                throw failure
+            }
             let version = try query("SELECT version()", stop)
             guard let major = Int(version.prefix { $0 != "." }), major >= 22 else {
                 throw Failure(
@@ -60,13 +70,52 @@ public struct ClickHouseBackupSource: BackupSource {
         }
     }
 
+    /// Removes what runs of this target left in the folder. One at a time works on a target, so none of it is in use.
+    ///
+    /// - Returns: What could not be removed.
+    private func sweep(_ stop: StopSignal) throws(Failure) -> [String] {
+        // What ends in more than a random name is another target's, whose name begins like this one.
+        let left = try nameBytes(in: Array(folder.utf8)).compactMap { String(validating: $0, as: UTF8.self) }.filter {
+            $0.hasPrefix(prefix) && !$0.dropFirst(prefix.count).contains("-")
+        }
+        return left.filter { !remove($0, stop) }.map { id in
+            "\(folder)/\(id) could not be removed and takes room: remove it, and let the account of Serin remove what the server "
+                + "writes there"
+        }
+    }
+
+    /// Whether a copy is gone.
+    private func remove(_ id: String, _ stop: StopSignal) -> Bool {
+        let place = "\(folder)/\(id)"
+        switch source.tool {
+        case .sql: removeTree(place)
+        case .clickhouseBackup:
+            // What it says of a copy that is gone is of no interest; of one that is not, that it is there.
+            _ = try? program.answer(["--config=\(url)", "delete", "local", id], deadline: .minutes(5), stop: stop)
+        }
+        var status = stat()
+        return lstat(place, &status) != 0 && errno == ENOENT
+    }
+
     /// Gives the backup, once its tools have found it whole.
     public func produce(to sink: ByteSink, stop: StopSignal) throws(Failure) -> SourceProduct {
-        let id = "serin-\(try randomName())"
+        let id = prefix + (try randomName())
+        // Left by runs that were killed, or could not remove it.
+        _ = try sweep(stop)
+        do throws(Failure) {
+            var product = try make(id, to: sink, stop)
+            product.remarks = try sweep(stop)
+            return product
+        } catch {
+            let left = remove(id, stop) ? "" : "; what it had written is left in \(folder)/\(id)"
+            throw Failure(error.kind, error.message + left, hint: error.hint, retryAfter: error.retryAfter)
+        }
+    }
+
+    private func make(_ id: String, to sink: ByteSink, _ stop: StopSignal) throws(Failure) -> SourceProduct {
         let place = "\(folder)/\(id)"
         switch source.tool {
         case .sql:
-            defer { removeTree(place) }
             let version = try query("SELECT version()", stop)
             try backUpBySQL(id, stop)
             try pack(place, to: sink, stop)
@@ -77,10 +126,6 @@ public struct ClickHouseBackupSource: BackupSource {
             let tables = source.databases.isEmpty ? [] : ["--tables=" + source.databases.map { "\($0).*" }.joined(separator: ",")]
             let made = try program.answer(
                 ["--config=\(url)", "create"] + tables + [id], deadline: environment.deadline, stop: stop)
-            // Whatever came of it, nothing of it stays; what it says about that is of no further interest.
-            defer {
-                _ = try? program.answer(["--config=\(url)", "delete", "local", id], deadline: .minutes(5), stop: stop)
-            }
             let evidence = try made.succeeded().evidence
             try pack(place, to: sink, stop)
             return SourceProduct(tool: facts, evidence: [evidence])

@@ -22,14 +22,10 @@ public struct MongoBackupSource: BackupSource {
     ///   - url: `mongodb://…` or `mongodb+srv://…`.
     ///   - database: Only this database; nil for all.
     public init(url: String, database: String? = nil, environment: SourceEnvironment) throws(Failure) {
-        guard url.hasPrefix("mongodb://") || url.hasPrefix("mongodb+srv://"), !url.contains(where: \.isNewline) else {
-            throw Failure(.invalid, "the address of MongoDB does not begin with mongodb:// or mongodb+srv://")
-        }
+        name = "mongodb " + (try MongoAddress(url).words)
         self.url = url
         self.database = database
         self.environment = environment
-        let host = url.drop { $0 != "/" }.drop { $0 == "/" }.prefix { $0 != "/" && $0 != "?" }
-        name = "mongodb " + (host.split(separator: "@").last.map(String.init) ?? "?")
     }
 
     private func tool(_ name: String, _ url: String) -> SourceTool {
@@ -62,21 +58,23 @@ public struct MongoBackupSource: BackupSource {
         let facts = try facts(stop)
         let place = try configuration(url)
         let arguments = ["--config=\(place.path)/tool.yaml", "--archive"] + (database.map { ["--db=\($0)"] } ?? [])
-        let marks = ArchiveMarks()
+        let archive = MongoArchive()
         let (_, evidence) = try stream(
             tool("mongodump", url), arguments, environment: environment,
             to: { (bytes) throws(Failure) in
-                marks.take(bytes)
+                archive.take(bytes)
                 try sink(bytes)
             }, stop: stop)
-        if let defect = marks.defect { throw Failure(.transient, "mongodump ended with status 0, but \(defect)") }
+        if let defect = archive.defect { throw Failure(.transient, "mongodump ended with status 0, but \(defect)") }
         return SourceProduct(tool: facts, evidence: [evidence])
     }
 
     /// Judges the bytes of a backup without a server.
-    public func examination(of tool: ToolFacts, stop: StopSignal) throws(Failure) -> any PlainConsumer { ArchiveMarks() }
+    public func examination(of tool: ToolFacts, stop: StopSignal) throws(Failure) -> any PlainConsumer { MongoArchive() }
 
-    /// Restores the bytes of a backup.
+    /// Restores the bytes of a backup, into a server that holds no collection.
+    ///
+    /// - Throws: `denied` when the server holds one, or does not say; then nothing was written to it.
     public func restoration(
         of product: SourceProduct, into target: RestoreTarget, stop: StopSignal
     ) throws(Failure) -> any PlainConsumer {
@@ -85,35 +83,42 @@ public struct MongoBackupSource: BackupSource {
         case .server(let address), .database(let address): url = address
         case .folder: throw Failure(.invalid, "an archive of mongodump is restored into an empty server")
         }
+        try expectEmpty(url, stop)
         let place = try configuration(url)
         return try ProgramConsumer(
             tool("mongorestore", url), ["--config=\(place.path)/tool.yaml", "--archive", "--stopOnError"], isExamination: false,
             deadline: target.deadline, stall: environment.stall, keeps: place, stop: stop)
     }
-}
 
-/// The marks of an archive of `mongodump` (the archive format of the MongoDB database tools): four bytes at its beginning, and
-/// the terminator at its end.
-final class ArchiveMarks: PlainConsumer {
-    private static let magic: [UInt8] = [0x6D, 0xE2, 0x99, 0x81]
-    private static let terminator = [UInt8](repeating: 0xFF, count: 4)
-    private var first: [UInt8] = []
-    private var last: [UInt8] = []
-
-    func take(_ bytes: UnsafeRawBufferPointer) {
-        if first.count < 4 { first += bytes.prefix(4 - first.count) }
-        last = (last + bytes.suffix(4)).suffix(4)
-    }
-
-    /// What is wrong; nil when nothing is.
-    var defect: String? {
-        if first != ArchiveMarks.magic { return "what it wrote does not begin like an archive" }
-        return last == ArchiveMarks.terminator ? nil : "the archive does not end with its terminator"
-    }
-
-    func write(_ bytes: UnsafeRawBufferPointer) throws(Failure) { take(bytes) }
-
-    func finish(comparing product: SourceProduct) throws(Failure) -> ConsumerFindings {
-        ConsumerFindings(checks: [BackupCheck("archive marks", passed: defect == nil, detail: defect ?? "both are there")])
+    /// Asks `mongodump`, which comes with `mongorestore`: what it would dump comes first in its archive.
+    private func expectEmpty(_ url: String, _ stop: StopSignal) throws(Failure) {
+        let server = "mongodb " + (try MongoAddress(url).words)
+        let place = try configuration(url)
+        let archive = MongoArchive()
+        var found: [MongoArchive.Namespace] = []
+        do throws(Failure) {
+            _ = try stream(
+                tool("mongodump", url), ["--config=\(place.path)/tool.yaml", "--archive"], environment: environment,
+                to: { (bytes) throws(Failure) in
+                    archive.take(bytes)
+                    guard archive.namesAll else { return }
+                    found = archive.promised.filter { !$0.isOfServer }
+                    // Enough is known: nobody needs the rest.
+                    if !found.isEmpty { throw Failure(.denied, "not empty") }
+                }, stop: stop)
+            if let defect = archive.defect { throw Failure(.unknown, "mongodump ended with status 0, but \(defect)") }
+        } catch {
+            guard !found.isEmpty else {
+                throw Failure(
+                    .denied, "whether \(server) is empty is not known, so nothing is restored into it: \(error.message)",
+                    hint:
+                        "mongodump must be there beside mongorestore, and the account there needs the roles backup and "
+                        + "restore")
+            }
+            let names = found.prefix(3).map(\.description).joined(separator: ", ") + (found.count > 3 ? ", …" : "")
+            throw Failure(
+                .denied, "\(server), which the plan restores to, is not empty: it holds \(found.count) collections, \(names)",
+                hint: "name an empty server in the plan, as restore: {url_env: NAME}")
+        }
     }
 }

@@ -34,7 +34,8 @@ struct BackupPlanBuilder {
         let destinations = root.map("destinations").compactMap { self.destination(from: $0) }
         let schedules = schedules(from: root, source: source)
         let windows = windows(from: root)
-        let drills = self.drills(from: root)
+        // Those that cannot be held are not begun either: the check says so.
+        let drills = self.drills(from: root).filter { _ in source?.drillRefusal == nil }
         let compression = root.section("compression").map { self.compression(from: $0) } ?? BackupPlan.Compression()
         let verify = verify(from: root.section("verify"))
         let restore = restore(from: root.section("restore"))

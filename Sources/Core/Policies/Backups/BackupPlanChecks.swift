@@ -7,8 +7,7 @@ extension BackupPlanBuilder {
         checkWindows(plan, root: root)
         checkRetention(plan, root: root)
         if let preset { checkStrength(plan, against: preset, root: root) }
-        if case .command(let source) = plan.source, !plan.drills.isEmpty, !source.restoresIntoFolder {
-            let refusal = source.refusal
+        if let refusal = plan.source.drillRefusal, root["drills"] != nil || preset?.drills.isEmpty == false {
             warn(
                 root.mark(of: root["drills"] == nil ? "source" : "drills"), "drills: none can be held: \(refusal.message)",
                 hint: refusal.hint)
@@ -68,6 +67,8 @@ extension BackupPlanBuilder {
     private mutating func checkWindows(_ plan: BackupPlan, root: ReadSection) {
         checkThatSomeTimeIsAllowed(plan, root: root)
         guard !plan.windows.allowed.isEmpty, plan.windows.mode == .warn else { return }
+        // The strictest preset has one practice's windows and others' times: nobody has to mend what the plan does not say.
+        guard root["schedules"] != nil || root["windows"] != nil else { return }
         let items = root.list("schedules")
         for (index, schedule) in plan.schedules.enumerated() {
             var outside: [String] = []

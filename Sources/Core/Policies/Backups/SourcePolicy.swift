@@ -52,6 +52,18 @@ public enum SourcePolicy: Sendable, Hashable, Codable {
         if case .postgresPhysical(let source) = self, case .receive = source.log { true } else { false }
     }
 
+    /// Why no drill can rehearse a restore of it; nil where one can.
+    public var drillRefusal: Failure? {
+        switch self {
+        case .command(let source): source.restoresIntoFolder ? nil : source.refusal
+        case .mongo:
+            Failure(
+                .invalid, "a backup of MongoDB is restored into a server, and none of its own can be made to rehearse on",
+                hint: "rehearse by hand, into an empty server that restore.url names: serin backup restore PLAN latest")
+        case .postgres, .postgresPhysical, .redis, .files, .logs, .clickhouse: nil
+        }
+    }
+
     /// The kinds that schedules may name: those that the source can make as it is set up.
     public var kinds: [BackupKind] {
         switch self {

@@ -110,14 +110,32 @@ struct RestoreOutput: Sendable {
             session.note("reached \(recovery.position): \(commit); the cluster now begins timeline \(recovery.timeline)")
             session.note(next(recovery.server, restored))
         } else {
-            // Of a program of the owner's nobody here knows what it touches.
-            let program = "what else the plan's restore program did is not known here"
-            let rest = restored.kind == .command ? program : "nothing that is live was touched"
+            let rest = Self.rest(of: restored.kind, inFolder: !restored.folder.isEmpty)
             session.note(
                 restored.passed
                     ? "restored into \(place) and checked; \(rest)"
                     : "restored into \(place), which did NOT pass its checks; \(rest)")
         }
+    }
+
+    /// What became of the places that a restore was not for, as far as it is known.
+    private static func rest(of kind: BackupKind, inFolder: Bool) -> String {
+        // Of a program of the owner's nobody here knows what it touches.
+        if kind == .command { return "what else the plan's restore program did is not known here" }
+        return inFolder ? "nothing that is live was touched" : "it held no collection before, and nothing else was written to"
+    }
+
+    /// What a restore that failed has left, as far as it is known.
+    ///
+    /// - Parameter folder: Nil for the server that the plan restores to.
+    static func untouched(by failure: Failure, _ kind: BackupKind, in folder: String?) -> String {
+        if let folder {
+            return "\(rest(of: kind, inFolder: true)); \(folder) is as it was"
+        }
+        // Refusals come before anything is written; of the rest it is not known how far it came.
+        return failure.kind == .denied
+            ? "nothing was written to the server that the plan restores to"
+            : "the server that the plan restores to may hold a part of it: look, and empty it before the next attempt"
     }
 
     private func next(_ server: RecoveryServer, _ restored: RestoredFolder) -> String {

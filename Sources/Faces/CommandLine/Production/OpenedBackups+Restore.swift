@@ -155,6 +155,11 @@ extension OpenedBackups {
     private func place(_ kind: BackupKind, _ folder: String?) throws(Failure) -> FolderRestore.Place {
         if let folder {
             if case .command(let source) = plan.source, !source.restoresIntoFolder { throw source.refusal }
+            if case .mongo = plan.source {
+                throw Failure(
+                    .denied, "an archive of mongodump is restored into an empty server, not into a folder",
+                    hint: "leave --into out, and name the server in the plan, as restore: {url_env: NAME}")
+            }
             return .folder(folder)
         }
         guard let own = plan.restore.url else {
@@ -167,10 +172,12 @@ extension OpenedBackups {
         let url = try secrets.read(own)
         switch plan.source {
         case .mongo(let source):
-            guard try secrets.read(source.url) != url else {
+            if let shared = try MongoAddress(url).shared(with: MongoAddress(secrets.read(source.url))) {
                 throw Failure(
-                    .denied, "the plan restores to the server that is backed up",
-                    hint: "name an empty one beside it, as restore: {url_env: NAME}")
+                    .denied, "the plan restores to \(shared), which belongs, or may belong, to what is backed up",
+                    hint:
+                        "name an empty server beside it, as restore: {url_env: NAME}, in the form in which source.mongo names its own"
+                )
             }
             return .server
         case .command: return .server
@@ -227,7 +234,7 @@ extension OpenedBackups {
         _ policy: DrillPolicy, _ backup: BackupID?, seed: UInt64?, by principal: Principal
     ) async throws(Failure) -> DrillReport {
         do throws(Failure) {
-            if case .command(let source) = plan.source, !source.restoresIntoFolder { throw source.refusal }
+            if let refusal = plan.source.drillRefusal { throw refusal }
             var restore = try restoreSettings(policy.deadline)
             restore.isRehearsal = true
             var drill = BackupDrill.Settings(

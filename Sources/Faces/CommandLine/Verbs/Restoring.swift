@@ -86,7 +86,7 @@ struct Restoring: Sendable {
             try await work.unpack(record, wish, by: principal)
         }
         progress.end()
-        return try finish(result)
+        return try finish(result, record.kind)
     }
 
     /// A cluster, recovered to the target.
@@ -105,7 +105,7 @@ struct Restoring: Sendable {
             try await work.recover(record, wish, to: cluster, by: principal)
         }
         progress.end()
-        return try finish(result)
+        return try finish(result, .baseFull)
     }
 
     private func refuseDatabaseWishes(_ kind: BackupKind) throws(UsageError) {
@@ -115,11 +115,10 @@ struct Restoring: Sendable {
         ] where isGiven { throw UsageError("\(name) is for dumps of databases, and this backup is a \(kind.rawValue) one") }
     }
 
-    private func finish(_ result: Result<RestoredFolder, Failure>) throws -> ExitCode {
+    private func finish(_ result: Result<RestoredFolder, Failure>, _ kind: BackupKind) throws -> ExitCode {
         switch result {
         case .failure(let failure):
-            let place = arguments.wish.folder.map { "; \($0) is as it was" } ?? ""
-            return backups.failed(failure, "nothing that is live was touched\(place)")
+            return backups.failed(failure, RestoreOutput.untouched(by: failure, kind, in: arguments.wish.folder))
         case .success(let restored):
             try RestoreOutput(session: session, plan: loaded.file).show(restored)
             return restored.passed ? .ok : .verificationFailed
