@@ -75,6 +75,17 @@ import Testing
         await store.close()
     }
 
+    @Test(.enabled(if: geteuid() == 0)) func aDiskWithoutRoomIsCalledThatWhenTheCatalogueIsOpened() async throws {
+        let folder = try Folder()
+        let script = """
+            mount -t tmpfs -o size=4m,mode=0777 serin \(folder.root) && \(try journalWriter()) catalogue \(folder.root) 100 5
+            cat /dev/zero > \(folder.root)/ballast 2>/dev/null
+            \(try journalWriter()) catalogue \(folder.root) 200 1
+            """
+        let output = try await run("unshare", ["--mount", "sh", "-c", script]).text
+        #expect(output.contains("no space is left on its disk"), "\(output.suffix(400))")
+    }
+
     @Test func theLogCanOnlyBeAppendedTo() async throws {
         let folder = try Folder()
         let store = try await open(folder)

@@ -220,6 +220,11 @@ final class CatalogueFile: @unchecked Sendable {
         case SQLITE_BUSY, SQLITE_LOCKED:
             return .unavailable(Failure(.transient, text, hint: "another process is writing to it for too long"))
         case SQLITE_FULL: return .unavailable(Failure(.transient, text, hint: "make room on the disk"))
+        // The files beside it need room even for reading, and SQLite calls that an error of the disk.
+        case SQLITE_IOERR where Connection.hasNoRoom(path):
+            return .unavailable(
+                Failure(
+                    isUnknown ? .unknown : .transient, "\(text): no space is left on its disk", hint: "make room on the disk"))
         case SQLITE_READONLY, SQLITE_PERM, SQLITE_AUTH, SQLITE_CANTOPEN:
             return .unavailable(Failure(.denied, text, hint: "the folder and the file must be writable for this user"))
         default: return .unavailable(Failure(isUnknown ? .unknown : .transient, text))

@@ -36,6 +36,15 @@ extension Connection {
         return application == applicationID ? .own(version: version) : .other(application: application)
     }
 
+    /// Whether the file system of a file has less room than the files beside it begin with.
+    static func hasNoRoom(_ path: String) -> Bool {
+        var status = statvfs()
+        guard statvfs(path, &status) == 0 else { return false }
+        // What is set aside for root is no room for others.
+        let blocks = geteuid() == 0 ? status.f_bfree : status.f_bavail
+        return UInt64(blocks) * UInt64(status.f_frsize) < 64 << 10
+    }
+
     /// Has changes written to a log beside the file first. False where the disk does not allow that.
     ///
     /// - Parameter milliseconds: How long it waits for another process, since SQLite does not wait by itself where two change a new

@@ -17,7 +17,7 @@ extension BackupPlace {
             for copy in known where try await destination.head(copy.key, version: copy.versionID) != nil { return }
         } catch {
             // A folder of this machine that was made and is not there, unlike one that was never made.
-            guard error.kind == .transient, !destination.traits.isOffsite else { throw error }
+            guard error.kind == .transient, destination is LocalFolder else { throw error }
             throw Failure(
                 .transient, error.message,
                 hint:
@@ -27,8 +27,13 @@ extension BackupPlace {
         throw Failure(
             .denied, "\(destination.name) has none of the newest copies that are known there, such as \(newest.key)",
             hint:
-                "is its disk mounted, and is it the right place? if they are lost for good, serin backup verify PLAN BACKUP --from "
+                "\(doubt) if they are lost for good, serin backup verify PLAN BACKUP --from "
                 + "\(name) tells the catalogue so for each of them")
+    }
+
+    /// What to look at where nothing is found.
+    private var doubt: String {
+        destination is LocalFolder ? "is its disk mounted, and is it the right place?" : "is it the right place?"
     }
 
     /// Refuses to conclude anything from an object that is not there, at a place that shows no sign of being the one where it was put:
@@ -45,7 +50,7 @@ extension BackupPlace {
             throw Failure(
                 .transient, "\(error.message), so that nothing is concluded from it",
                 hint:
-                    "is its disk mounted, and is it the right place? then a copy that was condemned meanwhile is good again as soon "
+                    "\(doubt) then a copy that was condemned meanwhile is good again as soon "
                     + "as serin backup verify PLAN \(record.id) has read it; where it is lost for good, serin backup verify PLAN "
                     + "\(record.id) --from \(name) says so")
         }

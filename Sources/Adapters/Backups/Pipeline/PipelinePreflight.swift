@@ -69,7 +69,13 @@ struct PipelinePreflight: Sendable {
             findings.all.append(
                 PreflightFinding(
                     "work folder", detail: isEnough ? room(free, needed) : "",
-                    failure: isEnough ? nil : tooSmall(settings.workFolder, free, needed)))
+                    failure: isEnough
+                        ? nil
+                        : tooSmall(
+                            settings.workFolder, free, needed,
+                            hint:
+                                "what is on its way to a destination is put together there: make room, or have the state folder on a "
+                                + "larger disk (--state)")))
         } catch { findings.all.append(PreflightFinding("work folder", failure: error)) }
         for place in settings.places { await look(at: place, needed, &findings) }
         return findings
@@ -80,7 +86,9 @@ struct PipelinePreflight: Sendable {
         do throws(Failure) {
             try await place.expectKnownCopies(of: "\(settings.target)", in: state)
             let facts = try await place.destination.probe()
-            if let free = facts.freeBytes, free < needed { throw tooSmall(place.destination.name, free, needed) }
+            if let free = facts.freeBytes, free < needed {
+                throw tooSmall(place.destination.name, free, needed, hint: "make room, or let retention remove what is old")
+            }
             if place.lock != nil, facts.objectLock == false {
                 throw Failure(.invalid, "\(place.name) locks no objects, and the plan asks for it")
             }
@@ -129,10 +137,8 @@ struct PipelinePreflight: Sendable {
         return before.map { saturatingSum([$0, $0 / 5]) } ?? probe?.sizeEstimate ?? 0
     }
 
-    private func tooSmall(_ place: String, _ free: Int64, _ needed: Int64) -> Failure {
-        Failure(
-            .denied, "\(place) has \(byteWords(free)) free, and the backup needs \(byteWords(needed))",
-            hint: "make room, or let retention remove what is old")
+    private func tooSmall(_ place: String, _ free: Int64, _ needed: Int64, hint: String) -> Failure {
+        Failure(.denied, "\(place) has \(byteWords(free)) free, and the backup needs \(byteWords(needed))", hint: hint)
     }
 
     /// Encrypts something with the very key: a certificate that has expired or a passphrase that is too short shows now.

@@ -12,10 +12,12 @@ extension Subcommand {
         details: """
             control_plane.backups, backup_tombstones, jobs and audit_log, with the views project_logs and config_change_history, become
             equal to the catalogue; missing tables are made. Run it after backups or on a timer: whatever a failed run left out the next
-            one brings. The plans give each backup its date of expiry.
+            one brings. The plans give each backup its date of expiry, and name the database where no option does.
             """,
-        examples: ["serin backup mirror --url-env CONTROL_PLANE_URL backups/checkout.yaml backups/redis.yaml"],
-        interruption: .ends
+        examples: [
+            "serin backup mirror backups/checkout.yaml",
+            "serin backup mirror --url-env CONTROL_PLANE_URL backups/checkout.yaml backups/redis.yaml",
+        ], interruption: .ends
     ) { input throws(UsageError) in
         let variable = try input.text("--url-env", value: "NAME", help: "the variable that holds the connection string")
         let file = try input.text("--url-file", value: "PATH", help: "the file that holds it")
@@ -28,12 +30,17 @@ extension Subcommand {
                 credential.map(SecretReference.credential),
             ]
             .compactMap { $0 }
-        guard given.count == 1 || input.isDescribing else {
+        guard given.count <= 1 || input.isDescribing else {
             throw UsageError("the database is named by one of --url-env, --url-file and --url-cred")
         }
         return { [files] session in
             let plans = try await PlanArgument.load(files, session).map(\.plan)
-            guard let reference = given.first else { return .usage }
+            let named = Set(plans.compactMap(\.mirror))
+            guard let reference = given.first ?? named.first, !given.isEmpty || named.count == 1 else {
+                throw UsageError(
+                    named.isEmpty ? "nothing names the database" : "the plans name different databases under mirror",
+                    hint: "one of --url-env, --url-file and --url-cred does; a plan's mirror does where it is the only one")
+            }
             let url = try Secrets(environment: session.environment).read(reference)
             return try await BackupSession.with(session) { backups in
                 let state = try await backups.state()

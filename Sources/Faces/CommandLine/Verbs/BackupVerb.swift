@@ -196,9 +196,14 @@ struct BackupSession: Sendable {
             }
             guard let newest = records.first(where: { $0.state.isRestorable && isWanted($0.kind) }) else {
                 let condemned = records.first { $0.state == .quarantined && isWanted($0.kind) }
+                // As those are that were imported: what a manifest says was not read.
+                let unread = records.filter { $0.state == .uploaded && isWanted($0.kind) }.count
+                let unreadWords =
+                    "; \(unread) are stored and were not read back\nhint: serin backup verify PLAN --due reads them; what is as it was "
+                    + "stored can be restored then"
                 throw OperationError.notFound(
                     "there is no backup\(target.map { " of \($0)" } ?? "") that could be restored"
-                        + (condemned.map { Self.words(ofCondemned: $0, at: destination) } ?? ""))
+                        + (condemned.map { Self.words(ofCondemned: $0, at: destination) } ?? (unread > 0 ? unreadWords : "")))
             }
             return newest
         }
