@@ -267,9 +267,19 @@ import Testing
         #expect(await program.run(["backup", "copy", program.policy(), "--missing", "latest"]) == .usage)
     }
 
+    @Test func whoAsksForTheLatestOfBackupsThatNobodyReadIsToldHowTheyAreRead() async throws {
+        let program = try TestProgram()
+        _ = try await program.backups.add(1, now() - .hours(1), isRead: false)
+        #expect(await program.run(["backup", "show", "latest"]) == .usage)
+        let said = program.messages.withLock { $0 }
+        #expect(
+            said.contains("1 are stored and were not read back") && said.contains("serin backup verify PLAN --due"), "\(said)")
+    }
+
     @Test func theMirrorIsNamedByOneReferenceAndNeverByItsText() async throws {
         let program = try TestProgram(environment: ["CONTROL": "host=/nowhere-at-all password=hunter2 dbname=c"])
         #expect(await program.run(["backup", "mirror", program.policy()]) == .usage)
+        #expect(program.messages.withLock { $0 }.contains("nothing names the database"))
         #expect(await program.run(["backup", "mirror", "--url-env", "A", "--url-file", "/b"]) == .usage)
         #expect(await program.run(["backup", "mirror", "--url-env", "NOT_THERE"]) == .refused)
         #expect(await program.run(["backup", "mirror", "--url-env", "CONTROL", program.policy()]) != .ok)

@@ -287,7 +287,7 @@ final class FakeBackups: BackupWork {
     @discardableResult
     func add(
         _ number: Int64, _ createdAt: Instant, purpose: String? = nil, kind: BackupKind = .logical,
-        rollout: RolloutID? = nil, target: String = FakeBackups.target, id: BackupID? = nil
+        rollout: RolloutID? = nil, target: String = FakeBackups.target, id: BackupID? = nil, isRead: Bool = true
     ) async throws -> BackupID {
         let id = id ?? BackupID(millisecondsSince1970: number, random: [UInt8(truncatingIfNeeded: number)])
         let order = BackupOrder(
@@ -301,10 +301,8 @@ final class FakeBackups: BackupWork {
                 storedSHA256: digest), tool: ToolFacts(name: "pg_dump", version: "15.10", format: "custom"))
         guard let key = ObjectKey("logical/\(id)") else { throw Failure(.invalid, "no key") }
         let copy = BackupCopy(destination: "local", key: key, storedAt: createdAt)
-        let changes: [CatalogueEvent.Change] = [
-            .begun(order), .stored(copy, facts),
-            .confirmed(destination: "local", CopyEvidence(size: 3000, sha256: digest)),
-        ]
+        var changes: [CatalogueEvent.Change] = [.begun(order), .stored(copy, facts)]
+        if isRead { changes.append(.confirmed(destination: "local", CopyEvidence(size: 3000, sha256: digest))) }
         try await catalogue.append(changes.map { CatalogueEvent(backup: id, at: createdAt, by: .serin, $0) })
         return id
     }
