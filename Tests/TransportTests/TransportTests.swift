@@ -73,6 +73,17 @@ func fault(_ transport: Transport, _ request: HTTPRequest) async -> Failure? {
         #expect(failure?.kind == .unknown)
     }
 
+    @Test func aNameThatDoesNotResolveSpoilsNoLaterRequest() async throws {
+        let server = try ScriptedServer { _ in [.http(200, "here")] }
+        defer { server.stop() }
+        for _ in 0..<3 {
+            let failure = await fault(transport, HTTPRequest(url: "http://x.invalid/", timeout: .seconds(20)))
+            #expect(failure?.kind == .transient)
+            let response = try await transport.send(HTTPRequest(url: server.url, timeout: .seconds(20)))
+            #expect(response.status == 200)
+        }
+    }
+
     @Test func noListenerIsTransientBecauseNothingWasSent() async throws {
         let failure = await fault(transport, HTTPRequest(url: "http://127.0.0.1:\(try freePort())", timeout: .seconds(20)))
         #expect(failure?.kind == .transient)

@@ -118,7 +118,7 @@ final class TransferLoop: Sendable {
         guard transfer.prepare(easy), curl_multi_add_handle(multi.handle, easy) == CURLM_OK else {
             curl_easy_cleanup(easy)
             transfer.release()
-            return transfer.completion(.failure(transfer.failure(.invalid, "libcurl refused the request")))
+            return transfer.completion(.failure(transfer.failure(.transient, "libcurl refused the request")))
         }
         work.active[transfer.id] = (easy, transfer)
     }
@@ -142,9 +142,15 @@ final class TransferLoop: Sendable {
     private func finish(_ id: UInt64, _ result: Result<HTTPResponse, Failure>, _ work: inout Work) {
         guard let entry = work.active.removeValue(forKey: id) else { return }
         curl_multi_remove_handle(multi.handle, entry.easy)
-        // Resetting drops credentials and buffers; the connection stays with the multi handle.
-        curl_easy_reset(entry.easy)
-        if work.idle.count < 32 { work.idle.append(entry.easy) } else { curl_easy_cleanup(entry.easy) }
+        // A handle whose exchange failed is not used again: after a name that did not resolve, libcurl 7.88 keeps its buffer, and
+        // refuses the next request's size for it.
+        if work.idle.count < 32, case .success = result {
+            // Resetting drops credentials and buffers; the connection stays with the multi handle.
+            curl_easy_reset(entry.easy)
+            work.idle.append(entry.easy)
+        } else {
+            curl_easy_cleanup(entry.easy)
+        }
         entry.transfer.release()
         entry.transfer.completion(result)
     }
