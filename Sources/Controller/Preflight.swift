@@ -144,12 +144,11 @@ public struct Preflight: Sendable {
     /// What is to be said of two clocks that are more than a scrape apart. Evidence is asked for at the source's own time, so it is not
     /// harmed; but one of the two computers tells people and other programs the wrong time.
     private func compareClocks(_ request: TelemetryRequest, deadline: Duration) async -> String? {
-        func wall() -> Instant { clock.now() + .milliseconds(clock.wallClockOffset()) }
-        let before = wall()
+        let before = clock.wall
         do throws(Failure) {
             let source = try await world.telemetry.clock(of: request, deadline: deadline)
             let isAhead = source.now > before
-            let apart = isAhead ? source.now - wall() : before - source.now
+            let apart = isAhead ? source.now - clock.wall : before - source.now
             guard apart > source.interval ?? .seconds(30) else { return nil }
             return "the clock of prometheus is \(apart) \(isAhead ? "ahead of" : "behind") this computer's: one of them is wrong"
         } catch {

@@ -11,3 +11,9 @@ public protocol Clock: Sendable {
     /// Returns after the time has passed, or early when the task is cancelled.
     func sleep(for duration: Duration) async
 }
+
+extension Clock {
+    /// The moment by the computer's clock as it is set now, for what is compared with the times that other computers write. It may
+    /// be earlier than an answer before.
+    public var wall: Instant { now() + .milliseconds(wallClockOffset()) }
+}

@@ -11,6 +11,7 @@ import Testing
 final class HandClock: Clock {
     private struct State: Sendable {
         var now: Instant
+        var offset: Int64 = 0
         var sleepers: [(id: Int, due: Instant, continuation: CheckedContinuation<Void, Never>)] = []
         var last = 0
     }
@@ -20,7 +21,10 @@ final class HandClock: Clock {
     init(_ moment: Instant = firstMoment) { state = Locked(State(now: moment)) }
 
     func now() -> Instant { state.withLock { $0.now } }
-    func wallClockOffset() -> Int64 { 0 }
+    func wallClockOffset() -> Int64 { state.withLock { $0.offset } }
+
+    /// Sets the computer's clock, not this one.
+    func setWallClock(ahead offset: Duration) { state.withLock { $0.offset = offset.milliseconds } }
 
     func sleep(for duration: Duration) async {
         let id = state.withLock { state in
@@ -64,13 +68,16 @@ let firstMoment = now
 
 /// A channel that notes what it is given and fails as a test says.
 final class NotedChannel: NotificationChannel {
-    private let state = Locked<(subjects: [String], failures: [Failure])>(([], []))
+    private let state = Locked<(subjects: [String], failures: [Failure], moments: [Instant])>(([], [], []))
 
+    /// What time it was said to be, each time.
+    var moments: [Instant] { state.withLock { $0.moments } }
     var subjects: [String] { state.withLock { $0.subjects } }
     func fail(_ failures: [Failure]) { state.withLock { $0.failures += failures } }
 
     func deliver(_ message: OutboundMessage, at now: Instant, through transport: Transport) async throws(Failure) {
         let failure: Failure? = state.withLock { state in
+            state.moments.append(now)
             if !state.failures.isEmpty { return state.failures.removeFirst() }
             state.subjects.append(message.notification.subject)
             return nil
@@ -128,6 +135,20 @@ final class NotedChannel: NotificationChannel {
         for _ in 0..<2 { #expect(await notifier.step(route) == .zero) }
         #expect(await notifier.step(route) == nil)
         #expect(channel.subjects == ["first", "second"])
+    }
+
+    @Test func whatIsSentCarriesTheTimeOfTheComputersClockAndWaitsByTheOther() async throws {
+        let notifier = try notifier(MemoryMessages())
+        let route = OutboxNotifier.Route(name: "chat", channel: channel)
+        channel.fail([Failure(.transient, "503")])
+        await notifier.notify(subject("first"))
+        clock.setWallClock(ahead: .hours(48))
+        #expect(await notifier.step(route) == .zero)
+        #expect(await notifier.step(route) == .seconds(2))
+        clock.advance(by: .seconds(2))
+        #expect(await notifier.step(route) == .zero)
+        #expect(channel.subjects == ["first"])
+        #expect(channel.moments == [now + .hours(48), now + .hours(48) + .seconds(2)])
     }
 
     @Test func whatIsRefusedIsGivenUpReportedAndSeen() async throws {

@@ -72,7 +72,7 @@ public struct TelegramPolling: Sendable {
             let request = HookRequest(headers: [], body: update.canonicalBytes)
             // It came over a connection that this side opened, to a name that its certificate proves.
             let message = VerifiedMessage(request: request, isReplayProof: false, fingerprint: "update:\(number)")
-            let receipt = await reception.receive(message, by: hook, at: clock.now(), orders: orders)
+            let receipt = await reception.receive(message, by: hook, at: clock.wall, orders: orders)
             report(.success(receipt))
             if receipt.result == "unavailable" {
                 throw Failure(.transient, "update \(number) of telegram could not be dealt with: \(receipt.detail)")

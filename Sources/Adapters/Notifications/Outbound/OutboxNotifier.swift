@@ -137,7 +137,7 @@ public final class OutboxNotifier: Notifier {
             guard let message = OutboundMessage(entry) else {
                 throw Failure(.invalid, "a stored message cannot be read")
             }
-            try await route.channel.deliver(message, at: clock.now(), through: transport)
+            try await route.channel.deliver(message, at: clock.wall, through: transport)
             entry.delivered(at: clock.now())
             report(.delivered(route: route.name))
         } catch {

@@ -50,12 +50,14 @@ struct DaemonRun: Sendable {
     private let manager: ServiceNotifier
     private let doors: DaemonDoors
     private let schedules = RunningParts<LoadedBackupPlan>()
+    private let clockWatch: ClockWatch
 
     init(_ session: Session, _ flags: Flags) {
         self.session = session
         self.flags = flags
         manager = ServiceNotifier(environment: session.environment)
         doors = DaemonDoors { session.note($0) }
+        clockWatch = ClockWatch(SystemClock()) { session.complain($0) }
     }
 
     /// Runs until a signal, or until rollouts cannot be driven any more.
@@ -135,8 +137,8 @@ struct DaemonRun: Sendable {
             throw error
         }
         let queue = BackupQueue(session, plans: prepared.plans)
-        let checks = { @Sendable [messages] in
-            await controller.readiness() + [keeper.readiness] + (await messages?.readiness() ?? [])
+        let checks = { @Sendable [messages, clockWatch] in
+            await controller.readiness() + [keeper.readiness, clockWatch.readiness] + (await messages?.readiness() ?? [])
         }
         var faces = DaemonFaces(
             controller.operations, session, backups: queue, configuration: keeper, checks: checks,
@@ -188,6 +190,9 @@ struct DaemonRun: Sendable {
             }
             group.addTask {
                 await schedules.run(); return nil
+            }
+            group.addTask {
+                await clockWatch.run(); return nil
             }
             group.addTask {
                 await opened.messages?.run(); return nil

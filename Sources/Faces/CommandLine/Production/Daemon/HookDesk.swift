@@ -58,13 +58,13 @@ final class HookDesk: HookOrders {
             method: request.method, headers: request.headers.map { HTTPHeader($0.name, $0.value) }, body: request.body)
         guard let member = members.withLock({ $0[name] }), member.hook.kind.rawValue == kind else {
             count("unknown", "unknown")
-            return response(InboundHook.answer(toStranger: hookRequest, kind: kind, at: clock.now()))
+            return response(InboundHook.answer(toStranger: hookRequest, kind: kind, at: clock.wall))
         }
         guard let orders = orders.withLock({ $0 }) else {
             count(kind, "unavailable")
             return response(HookAnswer(status: 503, headers: [HTTPHeader("Retry-After", "1")]))
         }
-        let receipt = await reception.receive(hookRequest, by: member.hook, at: clock.now(), orders: orders)
+        let receipt = await reception.receive(hookRequest, by: member.hook, at: clock.wall, orders: orders)
         note(receipt, of: member)
         return response(receipt.answer)
     }
