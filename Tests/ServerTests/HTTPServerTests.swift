@@ -184,6 +184,48 @@ private func isAsked() async throws {
             #expect(answered == 100)
             // One after the other they would take 30 s.
             #expect(clock.now - begun < .seconds(15))
+    @Test func whoDripsHeadersKeepsNobodyOut() async throws {
+        var limits = Limits()
+        limits.connections = 4
+        limits.header = .seconds(5)
+        try await TestServer(limits: limits, [echo]).serve { server async throws in
+            let slow = (0..<4).map { _ in server.connect() }
+            try #require(slow.allSatisfy { $0 >= 0 })
+            defer { for descriptor in slow { close(descriptor) } }
+            for descriptor in slow { #expect(send(descriptor, "POST /echo HTTP/1.1\r\nX-A: ", 24, 0) == 24) }
+            let dripping = Task {
+                while !Task.isCancelled {
+                    for descriptor in slow { _ = send(descriptor, "-", 1, Int32(MSG_NOSIGNAL)) }
+                    // sleeps: the pace of the drops
+                    try await Task.sleep(for: .milliseconds(100))
+                }
+            }
+            defer { dripping.cancel() }
+            // More than half of the places are taken, so each has a second.
+            let response = try await server.send("POST", "/echo", body: Array("halt".utf8))
+            #expect(text(response) == "halt")
+        }
+    }
+
+    @Test func aConnectionThatIsKeptMayBeSilentBetweenRequests() async throws {
+        var limits = Limits()
+        limits.header = .milliseconds(300)
+        try await TestServer(limits: limits, [whoAmI]).serve { server async throws in
+            let descriptor = server.connect()
+            try #require(descriptor >= 0)
+            defer { close(descriptor) }
+            let ask = "GET /me HTTP/1.1\r\nHost: serin\r\n\r\n"
+            for _ in 0..<2 {
+                #expect(send(descriptor, ask, ask.utf8.count, 0) == ask.utf8.count)
+                var bytes = [UInt8](repeating: 0, count: 4096)
+                let count = recv(descriptor, &bytes, bytes.count, 0)
+                #expect(String(decoding: bytes.prefix(max(0, count)), as: UTF8.self).hasPrefix("HTTP/1.1 "))
+                // sleeps: longer than a header may take
+                try await Task.sleep(for: .seconds(1))
+            }
+        }
+    }
+
         }
     }
 

@@ -91,7 +91,7 @@ final class Server: Sendable {
                     return .YES
                 }
                 return Unmanaged<Server>.fromOpaque(context).takeUnretainedValue().answer(connection, path: String(cString: url))
-            }, Unmanaged.passRetained(self).toOpaque(), nil, nil)
+            }, nil, nil, Unmanaged.passRetained(self).toOpaque())
     }
 
     private func answer(_ connection: OpaquePointer, path: String) -> MHD_Result {

@@ -17,6 +17,22 @@ final class Border: Sendable {
     /// The requests under way.
     private let live = Locked<[ObjectIdentifier: Exchange]>([:])
 
+    /// A connection of which no request is under way.
+    private struct Waiting: Sendable {
+        let socket: Int32
+        /// From when on the next header may be on its way.
+        let since: ContinuousClock.Instant
+    }
+
+    private struct Connections: Sendable {
+        /// How many there are, with those of which a request is under way.
+        var count = 0
+        /// By the address of libmicrohttpd's connection.
+        var waiting: [UInt: Waiting] = [:]
+    }
+
+    private let connections = Locked(Connections())
+
     init(
         limits: Limits, isEncrypted: Bool, submit: @escaping @Sendable (Exchange, Request) -> Bool
     ) {
@@ -31,17 +47,52 @@ final class Border: Sendable {
         for exchange in exchanges.values { exchange.abandon() }
     }
 
+    /// Notes that a connection begins, before anything is read from it.
+    nonisolated func open(_ connection: OpaquePointer) {
+        let waiting = Waiting(socket: serin_httpd_socket(connection), since: ContinuousClock().now)
+        connections.withLock { connections in
+            connections.count += 1
+            connections.waiting[UInt(bitPattern: connection)] = waiting
+        }
+    }
+
+    /// Notes that a connection is over, before its socket is closed.
+    nonisolated func close(_ connection: OpaquePointer) {
+        connections.withLock { connections in
+            connections.count -= 1
+            connections.waiting[UInt(bitPattern: connection)] = nil
+        }
+    }
+
+    /// Hangs up on connections whose header takes too long. Their threads see that and close them.
+    func closeLate(at now: ContinuousClock.Instant) {
+        connections.withLock { connections in
+            let isCrowded = connections.count > limits.connections / 2
+            let patience = limits.header.milliseconds / (isCrowded ? 5 : 1)
+            for waiting in connections.waiting.values where now - waiting.since > .milliseconds(patience) {
+                // Under the lock, so that the number is still this connection's.
+                shutdown(waiting.socket, Int32(SHUT_RDWR))
+            }
+        }
+    }
+
     /// Whether every answer was written.
     var isIdle: Bool { live.withLock { $0.isEmpty } }
 
-    /// Forgets an exchange that is over.
-    nonisolated func forget(_ exchange: Exchange) { live.withLock { $0[ObjectIdentifier(exchange)] = nil } }
+    /// Forgets an exchange that is over; its connection may be silent for a while before the next.
+    nonisolated func forget(_ exchange: Exchange, on connection: OpaquePointer) {
+        live.withLock { $0[ObjectIdentifier(exchange)] = nil }
+        let since = ContinuousClock().now + .milliseconds(limits.idle.milliseconds)
+        let waiting = Waiting(socket: serin_httpd_socket(connection), since: since)
+        connections.withLock { $0.waiting[UInt(bitPattern: connection)] = waiting }
+    }
 
     /// The exchange of a request whose header has arrived; nil when the connection must be closed.
     nonisolated func begin(_ connection: OpaquePointer, method: String, path: String) -> Exchange? {
         let fields = collect(connection, .HEADER_KIND)
         let query = collect(connection, .GET_ARGUMENT_KIND)
         guard let fields, let query, let peer = Peer(of: connection, isEncrypted: isEncrypted) else { return nil }
+        connections.withLock { _ = $0.waiting.removeValue(forKey: UInt(bitPattern: connection)) }
         let request = Request(method: method, path: path, query: query, headers: fields, peer: peer)
         let exchange = Exchange(connection: connection, request: request, limits: limits)
         live.withLock { $0[ObjectIdentifier(exchange)] = exchange }
@@ -123,10 +174,17 @@ let requestArrived: MHD_AccessHandlerCallback = { context, connection, url, meth
     return exchange.takeBody(UnsafeRawBufferPointer(start: body, count: size.pointee)) ? .YES : .NO
 }
 
-let requestCompleted: MHD_RequestCompletedCallback = { context, _, exchangeContext, _ in
-    guard let context, let exchangeContext, let known = exchangeContext.pointee else { return }
+/// Called first and last for a connection.
+let connectionChanged: MHD_NotifyConnectionCallback = { context, connection, _, change in
+    guard let context, let connection else { return }
+    let border = Unmanaged<Border>.fromOpaque(context).takeUnretainedValue()
+    if change == .CONNECTION_NOTIFY_STARTED { border.open(connection) } else { border.close(connection) }
+}
+
+let requestCompleted: MHD_RequestCompletedCallback = { context, connection, exchangeContext, _ in
+    guard let context, let connection, let exchangeContext, let known = exchangeContext.pointee else { return }
     exchangeContext.pointee = nil
     let exchange = Unmanaged<Exchange>.fromOpaque(known).takeRetainedValue()
     exchange.finished()
-    Unmanaged<Border>.fromOpaque(context).takeUnretainedValue().forget(exchange)
+    Unmanaged<Border>.fromOpaque(context).takeUnretainedValue().forget(exchange, on: connection)
 }

@@ -87,7 +87,7 @@ public final class HTTPServer: Sendable {
         settings.authorities = UnsafePointer(texts[2])
         let context = Unmanaged.passRetained(border)
         let daemon = serin_httpd_start(
-            settings, requestArrived, context.toOpaque(), requestCompleted, Unmanaged.passUnretained(border).toOpaque())
+            settings, requestArrived, requestCompleted, connectionChanged, context.toOpaque())
         guard let daemon else {
             context.release()
             for text in texts { free(text) }
@@ -111,6 +111,7 @@ public final class HTTPServer: Sendable {
         let (stops, stopped) = AsyncStream.makeStream(of: Void.self)
         await withTaskGroup(of: Void.self) { group in
             group.addTask { await self.serve(stopped) }
+            group.addTask { await self.closeLateConnections() }
             group.addTask {
                 for await _ in stops {}
                 // Cancelled, and so ended early, when every request is answered before the grace period is over.
@@ -137,6 +138,17 @@ public final class HTTPServer: Sendable {
             }
         }
         stopped.finish()
+    }
+
+    /// Closes connections whose requests never begin, until the task is cancelled: whoever sends a header byte by byte would keep
+    /// their places, and others out.
+    private func closeLateConnections() async {
+        while !Task.isCancelled {
+            let now = ContinuousClock().now
+            for door in doors { door.border.closeLate(at: now) }
+            // A cancelled pause ends the loop.
+            try? await Task.sleep(for: .milliseconds(min(500, max(10, limits.header.milliseconds / 10))))
+        }
     }
 
     private func answer(_ work: Work) async {

@@ -16,6 +16,9 @@ public struct Limits: Sendable, Hashable {
     public var streams: Int { connections * 5 / 8 }
     /// How long a connection may be silent, in whole seconds.
     public var idle = Duration.seconds(15)
+    /// How long a request's header may take to arrive, however steadily it does: from the connection on, or, on one that was used
+    /// before, from the end of the silence that it may keep. While more than half of all places are taken it is a fifth of that.
+    public var header = Duration.seconds(10)
     /// How long a request may take to arrive once its header is there.
     public var arrival = Duration.seconds(15)
     /// How many bytes of a growing answer wait for a slow peer.

@@ -22,8 +22,8 @@ struct serin_httpd_settings {
 };
 
 // Serves on a socket. Returns NULL when libmicrohttpd refuses.
-struct MHD_Daemon *serin_httpd_start(struct serin_httpd_settings settings, MHD_AccessHandlerCallback handler, void *handler_context,
-                                     MHD_RequestCompletedCallback completed, void *completed_context);
+struct MHD_Daemon *serin_httpd_start(struct serin_httpd_settings settings, MHD_AccessHandlerCallback handler,
+                                     MHD_RequestCompletedCallback completed, MHD_NotifyConnectionCallback connected, void *context);
 // The descriptor of a connection's socket, for its peer's credentials; -1 when there is none.
 int serin_httpd_socket(struct MHD_Connection *connection);
 // The user id of a unix socket's peer; returns 0, or -1 when the socket has none.
