@@ -62,6 +62,30 @@ import Testing
         }
     }
 
+    /// What the socket's group and folders need, and what the unit takes away in the order in which systemd reads it.
+    @Test(.enabled(if: FileManager.default.isExecutableFile(atPath: "/usr/bin/systemd-analyze")))
+    func theDaemonsUnitLetsItDoWhatTheShippedConfigurationAsksFor() async throws {
+        let configuration = try RequirementsTests.text("examples/daemon/serin.yaml")
+        #expect(configuration.contains("group: deploy"))
+        var sets: [String: Set<String>] = [:]
+        var name = ""
+        for line in try await analyze(["syscall-filter", "--no-pager"]).text.split(separator: "\n") {
+            if line.hasPrefix("@") { name = String(line) } else { sets[name, default: []].insert(line.trimming(" ")) }
+        }
+        func calls(of word: String) -> Set<String> {
+            word.hasPrefix("@") ? (sets[word] ?? []).reduce(into: []) { $0.formUnion(calls(of: $1)) } : [word]
+        }
+        #expect(calls(of: "@privileged").isSuperset(of: ["chown", "reboot"]))
+        var allowed: Set<String> = []
+        for line in try RequirementsTests.text("examples/systemd/serin.service").split(separator: "\n") {
+            guard let value = line.wholeMatch(of: /SystemCallFilter=(~?)(.*)/) else { continue }
+            let named = value.2.split(separator: " ").reduce(into: Set<String>()) { $0.formUnion(calls(of: String($1))) }
+            if value.1.isEmpty { allowed.formUnion(named) } else { allowed.subtract(named) }
+        }
+        #expect(allowed.isSuperset(of: ["chown", "chmod", "socket", "bind", "listen", "accept4", "execve", "kill"]))
+        #expect(allowed.isDisjoint(with: ["reboot", "mount", "setuid", "bpf", "init_module"]))
+    }
+
     @Test func everyCommandOfTheUnitsAndOfTheCronTableIsOneOfTheProgram() throws {
         var shell = ""
         for name in try names() {
