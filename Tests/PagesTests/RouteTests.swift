@@ -181,4 +181,24 @@ import Testing
         #expect(history.decidedBy == "the evidence: errors")
         #expect(history.head?.size == sample.entries.last?.sequence)
     }
+
+    /// What is read back afterwards, and polls on the way, only say that it was done.
+    @Test(arguments: ["watchdog", "slack"]) func anEndWasDecidedByWhoeverAskedForItAndNotByTheReadBack(channel: String) throws {
+        let sample = try SampleRollout.make()
+        var history = sample.history
+        var sequence = try #require(sample.entries.last).sequence
+        func take(_ record: Record) throws {
+            sequence += 1
+            history.take(try SampleRollout.entry(sequence, sample.status.id, SampleRollout.begin + .minutes(41), record))
+        }
+        func decide(_ text: String) throws { try take(.effect(.record(Decision(topic: "state", text: text)))) }
+        let command = Command(.halt, by: Principal(channel: channel, identity: "T1/U2"), reason: "payments fail")
+        try take(.event(.commanded(command)))
+        try decide("baking step 2 → rolling back: payments fail; weight 0 is asked for until it is read back")
+        try take(.event(.weightReported(IntentID(41), .confirmed(WeightReading(weight: .zero, raw: "canary 0")))))
+        try decide("rolling back → confirming 0: payments fail; weight 0 is read back once more")
+        try take(.event(.ticked))
+        try decide("confirming 0 → rolled back (halted): payments fail; nothing more to do")
+        #expect(history.decidedBy == "halt by \(channel):T1/U2")
+    }
 }

@@ -92,6 +92,8 @@ public struct RolloutHistory: Sendable, Hashable {
     public private(set) var isSucceeded = false
 
     private var trigger = "the controller"
+    /// Whether it is being taken back: what led to that stays what decided.
+    private var isTakenBack = false
 
     /// The history of a rollout of which nothing is known yet.
     public init(of rollout: RolloutID) { self.rollout = rollout }
@@ -125,14 +127,14 @@ public struct RolloutHistory: Sendable, Hashable {
     private mutating func take(_ event: RolloutEvent, at now: Instant) {
         switch event {
         case .commanded(let command):
-            trigger = "\(command.by)"
+            trigger = "\(command.verb.rawValue) by \(command.by)"
             if halt == nil, command.verb == .halt || command.verb == .haltForSecurity {
                 halt = Halt(at: now, source: .init(of: command.by), by: command.by)
             }
             let why = command.reason.isEmpty ? "" : ": \(command.reason)"
             mark(.init(of: command.by), at: now, "\(command.verb.rawValue) by \(command.by)\(why)")
         case .weightReported(_, .confirmed(let reading)):
-            trigger = "the load balancer's answer"
+            // What was asked for is there: that decides nothing.
             if let weight = reading.weight { observed.note(weight, at: now) }
         case .weightReported: trigger = "the load balancer's answer"
         case .preflightFinished(let report):
@@ -162,9 +164,10 @@ public struct RolloutHistory: Sendable, Hashable {
             if decision.topic == "verdict" {
                 evidence += decision.signals.map { EvidencePoint(at: now, signal: $0) }
                 evidence.removeFirst(max(0, evidence.count - Self.limit))
-            } else if decision.topic == "state" {
+            } else if decision.topic == "state", !isTakenBack {
                 let names = decision.signals.map(\.name).joined(separator: ", ")
                 decidedBy = names.isEmpty ? trigger : "the evidence: \(names)"
+                isTakenBack = decision.text.prefix { $0 != ":" && $0 != ";" }.hasSuffix("→ rolling back")
             }
         case .preflight, .readHistory, .takeBackup, .endBackup, .releaseBackup, .runAction, .migrate, .endMigration,
             .inspectSchema, .restore, .notify:
