@@ -114,6 +114,20 @@ private func judge(_ text: String, _ tokens: WebTokens, at moment: Instant = now
         guard case .unavailable = error else { throw Wrong() }
     }
 
+    @Test func theKeysThatWereFetchedOutlastANewConfigurationOfTheSameIssuer() async throws {
+        issuer.serveDiscovery()
+        let before = WebTokens([issuer.settings(.discovery)], transport: try Transport())
+        let text = try issuer.token(first, "a")
+        _ = try await judge(text, before)
+        issuer.answer("/keys", 503, "down")
+        var settings = issuer.settings(.discovery)
+        settings.name = "renamed"
+        _ = try await judge(text, WebTokens([settings], transport: try Transport(), previous: before))
+        // Elsewhere there may be other keys.
+        let elsewhere = WebTokens([issuer.settings()], transport: try Transport(), previous: before)
+        await #expect(throws: CredentialError.self) { try await judge(text, elsewhere) }
+    }
+
     @Test func anIssuerThatIsDownIsAskedSeldom() async throws {
         issuer.answer("/keys", 500, "down")
         let text = try issuer.token(first, "a")

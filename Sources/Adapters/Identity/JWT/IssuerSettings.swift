@@ -171,3 +171,15 @@ func mayFetch(_ url: String) -> Bool {
     let host = url.dropFirst(7).prefix { $0 != "/" && $0 != ":" && $0 != "?" && $0 != "#" && $0 != "@" }
     return (host == "127.0.0.1" || host == "localhost") && !url.contains("@")
 }
+
+extension IssuerSettings {
+    /// Whether its keys are fetched, and from where another's are.
+    func fetchesKeys(as other: IssuerSettings) -> Bool {
+        guard issuer == other.issuer, certificateAuthorityFile == other.certificateAuthorityFile else { return false }
+        switch (keys, other.keys) {
+        case (.discovery, .discovery): return true
+        case (.keySet(let url), .keySet(let address)): return url == address
+        case (.discovery, _), (.keySet, _), (.keys, _), (.secret, _): return false
+        }
+    }
+}

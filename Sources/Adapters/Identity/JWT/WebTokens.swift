@@ -12,9 +12,15 @@ public struct WebTokens: Sendable {
     private let issuers: [String: Issuer]
 
     /// A judge of tokens of some issuers, which have no defect. Nothing is fetched yet.
-    public init(_ issuers: [IssuerSettings], transport: Transport) {
-        var known: [String: Issuer] = [:]
+    ///
+    /// - Parameter previous: A judge before this one, whose fetched keys are kept where they are had from the same place.
+    public init(_ issuers: [IssuerSettings], transport: Transport, previous: WebTokens? = nil) {
+        var next: [String: Issuer] = [:]
         for settings in issuers {
+            if let known = previous?.issuers[settings.issuer], known.settings.fetchesKeys(as: settings) {
+                next[settings.issuer] = Issuer(settings: settings, keys: known.keys)
+                continue
+            }
             let fetch = KeyFetch(transport: transport, settings: settings)
             let keys: KeySetCache
             switch settings.keys {
@@ -23,9 +29,9 @@ public struct WebTokens: Sendable {
             case .keys(let fixed): keys = KeySetCache { KeySet(fixed) }
             case .secret: keys = KeySetCache { KeySet([]) }
             }
-            known[settings.issuer] = Issuer(settings: settings, keys: keys)
+            next[settings.issuer] = Issuer(settings: settings, keys: keys)
         }
-        self.issuers = known
+        self.issuers = next
     }
 
     /// Whether a text has the form of such a token, and not of another one.

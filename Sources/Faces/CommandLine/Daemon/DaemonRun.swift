@@ -122,7 +122,7 @@ struct DaemonRun: Sendable {
             messages = try await session.assembly.daemon.openMessages(session.state)
             try messages?.prepare(settings, of: prepared.files.identities.people)()
         }
-        let identification = try await identification(prepared, keeper)
+        let identification = try await identification(prepared, keeper, previous: nil)
         let present = Locked(identification)
         let (remote, local) = (
             ExchangedAuthenticator(identification.remote), ExchangedAuthenticator(identification.local)
@@ -168,10 +168,10 @@ struct DaemonRun: Sendable {
     }
 
     private func identification(
-        _ prepared: Prepared, _ keeper: ConfigurationKeeper
+        _ prepared: Prepared, _ keeper: ConfigurationKeeper, previous: Identification?
     ) async throws(Failure) -> Identification {
         let identification = try await Identification.opened(
-            prepared.files.identities, session, othersMayStart: prepared.files.groupMayStart)
+            prepared.files.identities, session, othersMayStart: prepared.files.groupMayStart, previous: previous)
         keeper.know(try People(prepared.files.identities.people))
         return identification
     }
@@ -297,7 +297,8 @@ struct DaemonRun: Sendable {
     /// Takes a configuration over. Whatever fails on the way leaves all as it was.
     private func use(_ prepared: Prepared, _ opened: Opened) async throws {
         let use = try opened.messages?.prepare(prepared.settings, of: prepared.files.identities.people)
-        let identification = try await identification(prepared, opened.keeper)
+        let identification = try await identification(
+            prepared, opened.keeper, previous: opened.identification.withLock { $0 })
         try await doors.open(prepared.places, router: opened.router, connections: prepared.settings.connections)
         use?()
         opened.remote.exchange(for: identification.remote)

@@ -17,6 +17,7 @@ struct Identification: Sendable {
     let local: any Authenticator
     /// How people sign in at issuers with a browser.
     private let flow: CodeFlow
+    private let webTokens: WebTokens
     private let report: Throttled
     private let store: (any AccessStore)?
 
@@ -25,14 +26,15 @@ struct Identification: Sendable {
     ///   - store: Where tokens are kept; nil when that could not be opened, and then nobody can tell whose one is.
     ///   - othersMayStart: Whether local users who may open the socket may do all that this process' user may, where no rule says
     ///     what they may.
+    ///   - previous: Whoever was believed until now; the keys of issuers that were fetched for it are kept.
     ///   - report: Takes why credentials were refused, for the log; at most once a second.
     init(
         _ settings: IdentitySettings, store: (any AccessStore)?, transport: Transport, othersMayStart: Bool = false,
-        now: @escaping @Sendable () -> Instant, report: @escaping @Sendable (String) -> Void
+        previous: Identification? = nil, now: @escaping @Sendable () -> Instant, report: @escaping @Sendable (String) -> Void
     ) throws(Failure) {
         self.store = store
         let rules = try LocalRules(settings)
-        let webTokens = WebTokens(settings.issuers, transport: transport)
+        webTokens = WebTokens(settings.issuers, transport: transport, previous: previous?.webTokens)
         self.report = Throttled(report, now: now)
         flow = CodeFlow(settings.issuers, transport: transport, tokens: webTokens, now: now)
         let bearers = BearerTokens(
@@ -44,14 +46,15 @@ struct Identification: Sendable {
 
     /// Opens the tokens of a state folder. When they cannot be read the controller still runs: whoever is on the machine can halt.
     static func opened(
-        _ settings: IdentitySettings, _ session: Session, othersMayStart: Bool
+        _ settings: IdentitySettings, _ session: Session, othersMayStart: Bool, previous: Identification?
     ) async throws(Failure) -> Identification {
         var store: (any AccessStore)?
         do throws(OperationError) { store = try await session.assembly.openAccess(session.state) } catch {
             session.complain("\(error); nobody can use a token until the daemon is started again")
         }
         return try Identification(
-            settings, store: store, transport: try Transport(), othersMayStart: othersMayStart, now: { session.now },
+            settings, store: store, transport: try Transport(), othersMayStart: othersMayStart, previous: previous,
+            now: { session.now },
             report: { session.note(plainLines($0)) })
     }
 }
