@@ -5,10 +5,13 @@
 #
 #   SERIN_URL      https://serin.example.com:8443, or http://serin with SERIN_SOCKET
 #   SERIN_TOKEN    a token of a viewer, or the pipeline's identity token; not needed over the socket
+#   SERIN_AUDIENCE in GitHub Actions with `id-token: write`, in place of SERIN_TOKEN: for whom identity tokens are (serin); they live
+#                  for five minutes, so each call has one of its own
 #   SERIN_SOCKET   the daemon's unix socket, in place of an address
 #   GATE_TIMEOUT   seconds to wait (5400)
 #
-# Ends with 0 when it may go on, with 1 when it must stop, with 124 when it is not decided in time, with 75 when nobody answers.
+# Ends with 0 when it may go on, with 1 when it must stop, with 7 when the daemon does not let this caller in, with 2 when the
+# question is wrong or there is no such rollout, with 124 when it is not decided in time, with 75 when nobody answers.
 set -eu
 rollout=$1
 version=${2:+&version=$(jq -rn --arg version "$2" '$version | @uri')}
@@ -17,17 +20,42 @@ end=$(($(date +%s) + ${GATE_TIMEOUT:-5400}))
 answer=$(mktemp)
 trap 'rm -f "$answer"' EXIT
 failures=0
+if [ -z "${SERIN_SOCKET:-}${SERIN_TOKEN:-}${ACTIONS_ID_TOKEN_REQUEST_TOKEN:-}" ]; then
+    echo "gate.sh: expected SERIN_SOCKET, SERIN_TOKEN, or GitHub's identity tokens (permissions: id-token: write)" >&2
+    exit 2
+fi
 
-ask() {
-    # The token stands in a header that curl reads from its standard input, never in the arguments.
-    if [ -n "${SERIN_SOCKET:-}" ]; then
-        curl -sS --max-time 60 --unix-socket "$SERIN_SOCKET" -o "$answer" -w '%{http_code}' "$1"
+# Tokens stand in a header that curl reads from its standard input, never in the arguments.
+token() {
+    if [ -n "${SERIN_TOKEN:-}" ]; then
+        printf %s "$SERIN_TOKEN"
     else
-        printf 'Authorization: Bearer %s' "$SERIN_TOKEN" | curl -sS --max-time 60 -H @- -o "$answer" -w '%{http_code}' "$1"
+        printf 'Authorization: Bearer %s' "$ACTIONS_ID_TOKEN_REQUEST_TOKEN" |
+            curl -sS --fail --max-time 30 -H @- "$ACTIONS_ID_TOKEN_REQUEST_URL&audience=${SERIN_AUDIENCE:-serin}" | jq -er .value
     fi
 }
 
+ask() {
+    if [ -n "${SERIN_SOCKET:-}" ]; then
+        curl -sS --max-time 60 --unix-socket "$SERIN_SOCKET" -o "$answer" -w '%{http_code}' "$1"
+    else
+        bearer=$(token) || return 1
+        printf 'Authorization: Bearer %s' "$bearer" | curl -sS --max-time 60 -H @- -o "$answer" -w '%{http_code}' "$1"
+    fi
+}
+
+# Why the daemon did not do it; a proxy in between says nothing that can be read.
+detail() { jq -r '.detail // "no reason was given"' "$answer" 2>/dev/null || echo "no reason was given"; }
+
+# What GitHub Actions shows at the run, on one line and without commands of its own.
+stop() {
+    echo "stop: $1"
+    [ "${GITHUB_ACTIONS:-}" != true ] || printf '::error title=Serin::%s\n' "$(printf '%s' "$1" | tr -d '\n\r' | sed 's/%/%25/g')"
+    exit "$2"
+}
+
 while [ "$(date +%s)" -lt "$end" ]; do
+    : >"$answer"
     code=$(ask "$url/v1/rollouts/$rollout/gate?wait=30s$version") || code=000
     case $code in
     200)
@@ -35,13 +63,10 @@ while [ "$(date +%s)" -lt "$end" ]; do
         exit 0
         ;;
     202) failures=0 ;;
-    409)
-        cause=$(jq -r 'if .rollout then "\(.rollout.state): \(.rollout.cause)" else .detail end' "$answer")
-        echo "stop: $cause"
-        # What GitHub Actions shows at the run, on one line and without commands of its own.
-        [ "${GITHUB_ACTIONS:-}" != true ] || printf '::error title=Serin::%s\n' "$(printf '%s' "$cause" | tr -d '\n\r' | sed 's/%/%25/g')"
-        exit 1
-        ;;
+    409) stop "$(jq -r 'if .rollout then "\(.rollout.state): \(.rollout.cause)" else .detail end' "$answer")" 1 ;;
+    # Asking again would be answered the same.
+    401 | 403) stop "refused ($code): $(detail)" 7 ;;
+    400 | 404 | 422) stop "wrong ($code): $(detail)" 2 ;;
     *)
         failures=$((failures + 1))
         echo "no answer ($code)" >&2
