@@ -142,7 +142,9 @@ public final class RolloutDriver: Sendable {
                     switch order {
                     case .effect(.notify(let notice), let at, _): deliver(notification(of: notice, at: at))
                     case .publish(let status, let replies):
+                        let before = board.status
                         board.show(status)
+                        if let progress = progress(from: before, at: clock.now()) { deliver(progress) }
                         for (reply, status) in replies { reply.answer(.success(status)) }
                     case .append, .watchJournal, .retryJournal, .clearMark, .wake, .effect, .retry, .poll:
                         group.addTask { await self.carryOut(order) }
@@ -165,6 +167,11 @@ public final class RolloutDriver: Sendable {
                 let orders = loop.take(input, at: clock.now())
                 if case .event(.observed) = input { measures.decided(since: began) }
                 start(orders)
+                if case .event(.started) = input {
+                    let words =
+                        "started by \(charter.author), after \(board.status.previous.isEmpty ? "nothing" : board.status.previous)"
+                    deliver(notification(.rolloutChanged, .info, "started", words, at: clock.now()))
+                }
                 if loop.isOver { break }
             }
             outbox.finish()
@@ -179,6 +186,25 @@ public final class RolloutDriver: Sendable {
     private func notification(of notice: Notice, at moment: Instant) -> Notification {
         let status = board.status
         let isGood = status.ending.map { $0 == .promoted } ?? true
+        return notification(
+            status.isFinal ? .rolloutEnded : .rolloutChanged, notice.isCall ? .critical : isGood ? .info : .warning, status.state,
+            notice.text, at: moment)
+    }
+
+    /// What those are told who follow every step, where the rollout itself has no notice; nil where it has, or nothing happened.
+    private func progress(from before: RolloutStatus, at moment: Instant) -> Notification? {
+        let status = board.status
+        guard status.state != before.state || status.step != before.step else { return nil }
+        let isResumed = status.state == "raising" && ["held", "awaiting approval"].contains(before.state)
+        guard isResumed || ["backing up", "migrating", "deploying", "baking"].contains(status.state) else { return nil }
+        let place = status.step > 0 ? "step \(status.step) of \(status.steps): " : ""
+        return notification(.rolloutProgressed, .info, status.state, "\(place)\(status.cause); \(status.next)", at: moment)
+    }
+
+    private func notification(
+        _ kind: Notification.Kind, _ severity: Notification.Severity, _ word: String, _ text: String, at moment: Instant
+    ) -> Notification {
+        let status = board.status
         var fields = [
             Notification.Field("rollout", "\(status.id)"), .init("service", "\(status.service)"),
             .init("version", status.version),
@@ -186,8 +212,7 @@ public final class RolloutDriver: Sendable {
         ]
         if let weight = status.observedWeight { fields.append(.init("weight", "\(weight)")) }
         return Notification(
-            status.isFinal ? .rolloutEnded : .rolloutChanged, notice.isCall ? .critical : isGood ? .info : .warning,
-            subject: "\(status.service) \(status.version): \(status.state)", text: notice.text, fields: fields,
+            kind, severity, subject: "\(status.service) \(status.version): \(word)", text: text, fields: fields,
             deduplicationKey: "rollout \(status.id)", at: moment)
     }
 

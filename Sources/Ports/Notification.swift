@@ -4,8 +4,10 @@ public import SerinModel
 public struct Notification: Sendable, Hashable {
     /// What it is about.
     public enum Kind: String, Sendable, Hashable, CaseIterable {
-        /// A rollout changed its state, or waits for somebody.
+        /// A rollout began, changed its state in a way that people should know of, or waits for somebody.
         case rolloutChanged = "rollout.changed"
+        /// A rollout went on by itself, such as to its next step.
+        case rolloutProgressed = "rollout.progressed"
         /// A rollout is over.
         case rolloutEnded = "rollout.ended"
         /// A backup begins.

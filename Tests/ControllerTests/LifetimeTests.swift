@@ -133,6 +133,25 @@ import Testing
         }
     }
 
+    @Test func theStartAndEachStepAreTold() async throws {
+        let service = try SimulatedService()
+        try await service.running {
+            _ = try await service.start(by: person)
+            #expect(service.pass(atMost: .minutes(10)) { service.weight > .zero })
+            #expect(
+                service.pass(atMost: .minutes(5)) {
+                    service.notifier.notices.withLock { $0.contains { $0.kind == .rolloutProgressed } }
+                })
+            let notices = service.notifier.notices.withLock { $0 }
+            let start = try #require(notices.first)
+            #expect(start.kind == .rolloutChanged && start.subject.hasSuffix(": started"), "\(start.subject)")
+            #expect(start.text == "started by uid:1000, after 1")
+            let step = try #require(notices.first { $0.kind == .rolloutProgressed })
+            #expect(step.severity == .info && step.text.hasPrefix("step 1 of "), "\(step.text)")
+            #expect(step.fields.contains { $0.name == "state" && $0.value == "baking" })
+        }
+    }
+
     @Test func s18TheNoticeOfTheEndOutlastsTheRollout() async throws {
         let service = try SimulatedService()
         let clock = service.clock

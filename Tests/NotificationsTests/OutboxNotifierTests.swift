@@ -178,6 +178,17 @@ final class NotedChannel: NotificationChannel {
         #expect(channel.subjects == ["backup"] && pager.subjects == ["call"])
     }
 
+    @Test func stepsGoToWhatFollowsThemAndToWhoeverAsks() async throws {
+        let repository = GitHubChannel(repository: "acme/api", token: secret("t"), environment: "production")
+        let step = notification(.rolloutProgressed)
+        let (asked, unasked) = (
+            OutboxNotifier.Route(name: "chat", channel: channel, kinds: [.rolloutProgressed]),
+            OutboxNotifier.Route(name: "chat", channel: channel)
+        )
+        #expect(asked.takes(step) && !unasked.takes(step) && unasked.takes(notification()))
+        #expect(OutboxNotifier.Route(name: "github", channel: repository).takes(step))
+    }
+
     @Test func aFullOutboxGivesUpTheOldestAndKeepsTheCalls() async throws {
         let outbox = MemoryMessages()
         let notifier = try notifier(outbox)

@@ -28,9 +28,9 @@ public struct CommandNotifier: Notifier {
         self.report = report
     }
 
-    /// Runs the program. What it is told is never in its arguments.
+    /// Runs the program, but not for each step of a rollout. What it is told is never in its arguments.
     public func notify(_ notification: Notification) async {
-        guard let path = command.first else { return }
+        guard let path = command.first, notification.kind != .rolloutProgressed else { return }
         let input = Array((notification.document.canonicalText + "\n").utf8)
         let program = Program(
             path, Array(command.dropFirst()), environment: environment, input: input, deadline: deadline, grace: .seconds(1),

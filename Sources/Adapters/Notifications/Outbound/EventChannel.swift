@@ -23,6 +23,9 @@ public struct EventChannel: NotificationChannel {
         self.environment = environment
     }
 
+    /// A program sorts out itself what it needs.
+    public var followsSteps: Bool { true }
+
     /// Sends the event. Anything but 2xx, also a redirection, is a failure.
     public func deliver(_ message: OutboundMessage, at now: Instant, through transport: Transport) async throws(Failure) {
         let body = event(message)

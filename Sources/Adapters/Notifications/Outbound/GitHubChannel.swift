@@ -25,6 +25,9 @@ public struct GitHubChannel: NotificationChannel {
         self.environment = environment
     }
 
+    /// A deployment and its states are shown as they go on.
+    public var followsSteps: Bool { true }
+
     /// Rollouts alone.
     public func takes(_ notification: Notification) -> Bool {
         notification.rollout != nil && notification.field("version") != nil

@@ -22,6 +22,9 @@ public struct GitLabChannel: NotificationChannel {
         self.token = token
     }
 
+    /// A deployment and its states are shown as they go on.
+    public var followsSteps: Bool { true }
+
     /// Rollouts alone.
     public func takes(_ notification: Notification) -> Bool {
         notification.rollout != nil && notification.field("version") != nil

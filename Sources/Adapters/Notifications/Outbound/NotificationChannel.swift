@@ -16,6 +16,9 @@ public protocol NotificationChannel: Sendable {
     /// Whether this notification means anything there.
     func takes(_ notification: Notification) -> Bool
 
+    /// Whether it shows every step of a rollout, unless its settings say otherwise.
+    var followsSteps: Bool { get }
+
     /// Sends a message once. Returns when the other side says that it has taken it, by whatever it says that with: a status of 200
     /// alone proves nothing at many of them.
     ///
@@ -26,6 +29,9 @@ public protocol NotificationChannel: Sendable {
 extension NotificationChannel {
     /// Everything, unless a channel says otherwise.
     public func takes(_ notification: Notification) -> Bool { true }
+
+    /// People are told what they should know of, and not of each step.
+    public var followsSteps: Bool { false }
 }
 
 /// The longest time that one exchange may take.
@@ -102,7 +108,10 @@ extension Notification {
     var rollout: String? { isAboutRollout ? field("rollout") : nil }
 
     /// Whether it is about a rollout.
-    var isAboutRollout: Bool { kind == .rolloutChanged || kind == .rolloutEnded }
+    var isAboutRollout: Bool { kind == .rolloutChanged || kind == .rolloutProgressed || kind == .rolloutEnded }
+
+    /// The rollout that goes on and can be halted.
+    var liveRollout: String? { kind == .rolloutEnded ? nil : rollout }
 
     /// Subject, text and facts as lines, for media without tables.
     var plainText: String {

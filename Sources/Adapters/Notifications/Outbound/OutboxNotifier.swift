@@ -14,7 +14,7 @@ public final class OutboxNotifier: Notifier {
         public var channel: any NotificationChannel
         /// What is less urgent is not told.
         public var atLeast: Notification.Severity
-        /// What it is told of; empty: everything.
+        /// What it is told of; empty: everything that the channel follows by itself.
         public var kinds: Set<Notification.Kind>
 
         /// A route.
@@ -32,7 +32,8 @@ public final class OutboxNotifier: Notifier {
         func takes(_ notification: Notification) -> Bool {
             let order = Notification.Severity.allCases
             let isUrgent = (order.firstIndex(of: notification.severity) ?? 0) >= (order.firstIndex(of: atLeast) ?? 0)
-            return isUrgent && (kinds.isEmpty || kinds.contains(notification.kind)) && channel.takes(notification)
+            let isUsual = notification.kind != .rolloutProgressed || channel.followsSteps
+            return isUrgent && (kinds.isEmpty ? isUsual : kinds.contains(notification.kind)) && channel.takes(notification)
         }
     }
 

@@ -94,7 +94,7 @@ public struct SlackChannel: NotificationChannel {
             let fields = notification.fields.prefix(10).map { plain("\($0.name)\n\($0.value)", limit: 2000) }
             blocks.append(.object(["type": .string("section"), "fields": .array(Array(fields))]))
         }
-        if notification.kind == .rolloutChanged, let rollout = notification.rollout {
+        if let rollout = notification.liveRollout {
             let button: JSONValue = .object([
                 "type": .string("button"), "style": .string("danger"), "action_id": .string("serin_halt"),
                 "value": .string(rollout), "text": plain("Halt", limit: 75),

@@ -39,7 +39,7 @@ public struct TelegramChannel: NotificationChannel {
             .init("disable_notification", .bool(notification.severity == .info)),
         ]
         // A button carries 64 bytes.
-        if notification.kind == .rolloutChanged, let rollout = notification.rollout, rollout.utf8.count <= 59 {
+        if let rollout = notification.liveRollout, rollout.utf8.count <= 59 {
             let button: JSONValue = .object(["text": .string("Halt"), "callback_data": .string("halt:\(rollout)")])
             parameters.append(.init("reply_markup", .object(["inline_keyboard": .array([.array([button])])])))
         }

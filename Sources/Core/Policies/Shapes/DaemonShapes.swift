@@ -96,14 +96,16 @@ private func routeShape(_ channels: [DriverSchema]) -> Section {
         fields: places + [
             Field("at_least", .word(["info", "warning", "critical"]), .fallback("info"), "what is less urgent is not told"),
             Field(
-                "on", .list(.scalar(.word(notificationKinds)), least: 1), .derived("all"),
-                "what it is told of"),
+                "on", .list(.scalar(.word(notificationKinds)), least: 1),
+                .derived("all but the steps of rollouts, which github, gitlab and webhook are told too"),
+                "what it is told of; rollout.progressed is each step and each going on"),
         ], exactlyOne: [places.map(\.key)])
 }
 
 /// What people can be told of, as notifications call it.
 let notificationKinds = [
-    "rollout.changed", "rollout.ended", "backup.begun", "backup.made", "backup.failed", "verification.failed", "backup.expiring",
+    "rollout.changed", "rollout.progressed", "rollout.ended", "backup.begun", "backup.made", "backup.failed",
+    "verification.failed", "backup.expiring",
     "prune.failed", "drill.passed", "drill.failed",
     "configuration.changed",
 ]

@@ -8,7 +8,8 @@ struct NoticeWriter: Notifier {
 
     func notify(_ notification: Notification) async {
         let isCall = notification.severity == .critical
-        guard isCall || !callsOnly else { return }
+        // The decisions tell of each step.
+        guard isCall || !callsOnly && notification.kind != .rolloutProgressed else { return }
         let rollout = notification.fields.first { $0.name == "rollout" }.map { "\($0.value): " } ?? ""
         line("\(isCall ? "ACT NOW " : "")\(rollout)\(plain(notification.text))", isKept: isCall)
     }
