@@ -146,9 +146,29 @@ private struct Someone: Authenticator {
         for query in [("service", "other"), ("state", "held"), ("cursor", "checkout:checkout-01k5")] {
             #expect(try StatusDocument.decodeList(json(await ask("GET", "/v1/rollouts", query: [query]))).isEmpty)
         }
-        for query in [("service", "/"), ("limit", "0"), ("limit", "501"), ("cursor", "x")] {
-            #expect(await ask("GET", "/v1/rollouts", query: [query]).status == 400)
+        for query in [("service", "/"), ("limit", "0"), ("limit", "501"), ("cursor", "x"), ("state", "bakign"), ("sate", "held")]
+        {
+            let response = await ask("GET", "/v1/rollouts", query: [query])
+            #expect(response.status == 400)
+            #expect(try json(response)["detail"]?.text?.contains("'\(query.0)'") ?? (query.0 == "cursor"), "\(query)")
         }
+        #expect(await ask("GET", "/v1/rollouts", query: [("limit", "1"), ("limit", "2")]).status == 400)
+    }
+
+    @Test func aHaltIsNotKeptOutByWhatNobodyReads() async {
+        #expect(await ask("POST", "/v1/rollouts/checkout:halt", query: [("reason", "x")]).status == 202)
+        #expect(await ask("POST", "/v1/rollouts/checkout:hold", query: [("reason", "x")]).status == 400)
+    }
+
+    @Test func aHeaderIsAskedForAsTheWholeWouldBe() async {
+        #expect(await ask("HEAD", "/v1/rollouts/checkout").status == 200)
+        #expect(await ask("HEAD", "/v1/rollouts/checkout:halt").status == 405)
+        #expect(fake.state.withLock { $0.commands.isEmpty })
+    }
+
+    @Test(arguments: ["/v1/rollouts/check\u{1}out", "/v1/rollouts/checkout\n", "/v1/rollouts/a\u{7F}"])
+    func aControlCharacterInAnAddressIsMalformed(path: String) async {
+        #expect(await ask("GET", path).status == 400)
     }
 
     @Test func theKeyOfARequestReachesTheController() async {

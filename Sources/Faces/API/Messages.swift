@@ -43,6 +43,12 @@ public struct Request: Sendable {
         self.peer = peer
     }
 
+    /// Whether path or query hold what no address of anything holds: line breaks, or a NUL, which the server passes on as U+0001.
+    var hasControlCharacters: Bool {
+        let parts = [path] + query.flatMap { [$0.name, $0.value] }
+        return parts.contains { $0.utf8.contains { $0 < 0x20 || $0 == 0x7F } }
+    }
+
     /// Who asks; nil on open routes.
     public var principal: Principal? { identity?.principal }
 

@@ -11,7 +11,7 @@ extension RolloutAPI {
                 "listRollouts", tag: "rollouts",
                 parameters: [
                     Operation.Parameter("service", in: .query, "Only of this service.", schema: Schema.name(limit: 63)),
-                    Operation.Parameter("state", in: .query, "Only in this state.", schema: Schema.text(limit: 64)),
+                    Operation.Parameter("state", in: .query, "Only in this state.", schema: Schema.oneOf(Self.states)),
                     Self.limitParameter(Self.rolloutLimit),
                     Operation.Parameter(
                         "cursor", in: .query, "The `next` of the page before.",
@@ -25,8 +25,8 @@ extension RolloutAPI {
                 return service
             }
             let state = request.parameter("state")
-            guard state.map({ $0.unicodeScalars.count <= 64 }) ?? true else {
-                throw Problem(.malformed, "'state' has at most 64 characters")
+            guard state.map(Self.states.contains) ?? true else {
+                throw Problem(.malformed, "'state' is one of \(Self.states.joined(separator: ", "))")
             }
             let all = try await operations.statuses().filter { status in
                 if let service, status.service != service { return false }
@@ -39,6 +39,12 @@ extension RolloutAPI {
             return .json(200, StatusDocument.encode(page, next: next))
         }
     }
+
+    /// Every word that a rollout's state may be.
+    static let states = [
+        "preflight", "awaiting approval", "backing up", "migrating", "deploying", "raising", "baking", "held", "promoting",
+        "rolling back", "rollback incomplete", "promoted", "passed", "rolled back", "refused",
+    ]
 
     static func limitParameter(_ most: Int) -> Operation.Parameter {
         Operation.Parameter("limit", in: .query, "At most so many.", schema: Schema.whole(1, most))

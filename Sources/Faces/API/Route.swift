@@ -48,6 +48,23 @@ public struct Route: Sendable {
         self.handler = handler
     }
 
+    /// Refuses a query that says what nobody reads: a name that is misspelt would silently ask for something else. A halt is not
+    /// kept out by that, nor are probes.
+    func check(_ query: [Request.Pair]) throws(Problem) {
+        guard let operation, allowance == .usual else { return }
+        let known = operation.parameters.filter { $0.place == .query }.map(\.name)
+        for (index, pair) in query.enumerated() {
+            guard known.contains(pair.name) else {
+                throw Problem(
+                    .malformed, "there is no parameter '\(pair.name)' here",
+                    hint: known.isEmpty ? "this takes no parameters" : "one of \(known.joined(separator: ", "))")
+            }
+            guard !query[..<index].contains(where: { $0.name == pair.name }) else {
+                throw Problem(.malformed, "the parameter '\(pair.name)' stands twice")
+            }
+        }
+    }
+
     /// The values of the pattern's names in a path; nil when the path does not match.
     func match(_ path: String) -> [String]? {
         let expected = pattern.split(separator: "/", omittingEmptySubsequences: false)

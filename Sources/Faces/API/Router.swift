@@ -28,6 +28,12 @@ public struct Router: Sendable {
     /// Answers a request: 404 when no route has its path, 405 when none has its method, 401, 403 and 429 when its route does not let
     /// it in.
     public func respond(to request: Request) async -> Response {
+        guard !request.hasControlCharacters else {
+            return Problem(.malformed, "the address contains a control character").response
+        }
+        var request = request
+        // The same answer, of which the server sends the header alone (RFC 9110, section 9.3.2).
+        if request.method == "HEAD" { request.method = "GET" }
         var allowed: Set<String> = []
         for route in routes {
             guard let values = route.match(request.path) else { continue }
@@ -37,7 +43,7 @@ public struct Router: Sendable {
                 traffic?.note(route, status: response.status, took: ContinuousClock().now - begun)
                 return response
             }
-            allowed.insert(route.method)
+            allowed.formUnion(route.method == "GET" ? ["GET", "HEAD"] : [route.method])
         }
         if allowed.isEmpty {
             return Problem(.notFound, "there is nothing at \(request.path)").response
@@ -61,6 +67,7 @@ public struct Router: Sendable {
         var request = request
         do {
             request.identity = try await admit(request, to: route)
+            try route.check(request.query)
             return try await route.handler(request, values)
         } catch {
             let problem = Problem(thrown: error)
