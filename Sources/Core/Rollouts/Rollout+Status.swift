@@ -100,7 +100,8 @@ extension Rollout {
     func next(at now: Instant) -> String {
         let timing = machine.plan.timing
         switch machine.state {
-        case .created, .preflight: return "preflight ends within \(left(.preflight, at: now))"
+        case .created: return "the preflight begins"
+        case .preflight: return "preflight ends within \(left(.preflight, at: now))"
         case .zeroing: return "weight 0 is written and read back"
         case .awaitingApproval:
             let how = awaitedPlan.map { " by its plan (serin approve \(charter.id) --plan \($0))" } ?? ""
