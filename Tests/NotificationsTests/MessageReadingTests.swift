@@ -290,7 +290,7 @@ import Testing
         let command = try #require(try gitHub(comment("/serin halt api\nplease", by: "MEMBER")).commands.first)
         #expect(command.verb == .halt && command.reason.isEmpty && command.replay.message == "comment:3")
         for association in ["NONE", "CONTRIBUTOR", "FIRST_TIME_CONTRIBUTOR", ""] {
-            #expect(try gitHub(comment("/serin halt api", by: association)).isIgnored)
+            #expect(try gitHub(comment("/serin halt api", by: association)).isOfStranger)
         }
         #expect(try gitHub(comment("let us /serin halt api", by: "OWNER")).isIgnored)
         #expect(try gitHub(comment("/serin halt api", by: "OWNER", action: "edited")).isIgnored)
@@ -306,7 +306,7 @@ import Testing
                 HookRequest(headers: [HTTPHeader("X-Gitlab-Token", "hush-hush")], body: Array(body.utf8)))
         }
         #expect(try reading(7).commands.first?.verb == .hold)
-        #expect(try reading(8).isIgnored)
+        #expect(try reading(8).isOfStranger)
     }
 
     @Test func aDocumentOfOnesOwnProgramIsRememberedLongOnlyWhenItsTimeIsSigned() throws {

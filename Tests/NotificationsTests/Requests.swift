@@ -76,6 +76,7 @@ extension HookReading {
     var unclearAnswer: String? { if case .unclear(_, let answer, _) = self { answer.text } else { nil } }
 
     var isIgnored: Bool { if case .ignored = self { true } else { false } }
+    var isOfStranger: Bool { if case .stranger = self { true } else { false } }
 }
 
 extension HookAnswer {

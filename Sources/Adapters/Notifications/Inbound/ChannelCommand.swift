@@ -103,6 +103,8 @@ public enum HookReading: Sendable, Hashable {
     case handshake(HookAnswer)
     /// Nothing for Serin: why, for the log, and the answer.
     case ignored(String, HookAnswer)
+    /// It asks for something, and comes from somebody who may ask for nothing here: who, for the log, and the answer.
+    case stranger(String, HookAnswer)
     /// It asks for something that is not clear. Nothing is done; the answer says what was understood, or what is to be sent later
     /// does, where the answer is not shown.
     case unclear(String, HookAnswer, later: ReplyForm.Later? = nil)

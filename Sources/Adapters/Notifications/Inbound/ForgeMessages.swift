@@ -17,7 +17,10 @@ extension InboundHook {
         else { return .ignored("no comment for Serin", HookAnswer(status: 200)) }
         // Anyone may comment on a public repository.
         let isMember = ["OWNER", "MEMBER", "COLLABORATOR"].contains(comment["author_association"]?.text ?? "")
-        guard isMember || people["\(user)"] != nil else { return .ignored("a comment of a stranger", HookAnswer(status: 200)) }
+        guard isMember || people["\(user)"] != nil else {
+            return .stranger(
+                "the comment's author \(user) is no member there and not named under people", HookAnswer(status: 200))
+        }
         let context = MessageContext(
             message: message, identity: "\(user)", place: value.at(pointer: "/repository/full_name")?.text,
             identifier: comment["id"]?.integer.map { "comment:\($0)" }, isUnique: true, reply: .machine)
@@ -30,7 +33,9 @@ extension InboundHook {
         guard value["object_kind"]?.text == "note", let note = value["object_attributes"], let text = note["note"]?.text,
             isCommand(text), note["action"]?.text ?? "create" == "create", let user = value.at(pointer: "/user/id")?.integer
         else { return .ignored("no comment for Serin", HookAnswer(status: 200)) }
-        guard people["\(user)"] != nil else { return .ignored("a comment of a stranger", HookAnswer(status: 200)) }
+        guard people["\(user)"] != nil else {
+            return .stranger("the comment's author \(user) is not named under people", HookAnswer(status: 200))
+        }
         let context = MessageContext(
             message: message, identity: "\(user)", place: value.at(pointer: "/project/path_with_namespace")?.text,
             identifier: note["id"]?.integer.map { "note:\($0)" }, isUnique: true, reply: .machine)

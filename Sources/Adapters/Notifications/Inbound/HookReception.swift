@@ -84,6 +84,7 @@ public struct HookReception: Sendable {
         switch hook.read(message, at: now) {
         case .handshake(let answer): return Receipt(answer: answer, result: "handshake", detail: "")
         case .ignored(let why, let answer): return Receipt(answer: answer, result: "ignored", detail: why)
+        case .stranger(let who, let answer): return Receipt(answer: answer, result: "forbidden", detail: who)
         case .unclear(let why, let answer, let later):
             return Receipt(answer: answer, later: later, result: "unclear", detail: why)
         case .commands(let commands, let unclear):

@@ -10,8 +10,10 @@ final class HookDesk: HookOrders {
     /// A hook with what it needs to answer later and to fetch.
     struct Member: Sendable {
         var hook: InboundHook
-        /// Posts what the answer itself cannot show; nil where the bot's token is not known.
+        /// Posts what the answer itself cannot show; nil where nothing is posted.
         var later: SlackChannel?
+        /// Whether it may write to a channel of its own accord. Slack's addresses of replies need no token.
+        var hasToken = false
         /// Fetches messages, where that is wanted.
         var polling: TelegramPolling?
     }
@@ -107,6 +109,7 @@ final class HookDesk: HookOrders {
         default: report("\(hook): \(receipt.result)\(receipt.detail.isEmpty ? "" : ": \(plain(receipt.detail))")")
         }
         guard let later = receipt.later, let channel = member.later else { return }
+        if case .slackMessage = later, !member.hasToken { return }
         afterwork.add { [transport, report] in
             do throws(Failure) { try await channel.send(later, through: transport) } catch {
                 report("\(hook): an answer was not delivered: \(error.message)")

@@ -90,7 +90,9 @@ final class OpenedMessages: DaemonMessages {
         }
         let token = try secret(bot)
         switch hook.kind {
-        case .slack: member.later = SlackChannel(.bot(token: token, channel: ""), api: own.api ?? "https://slack.com/api")
+        case .slack:
+            member.later = SlackChannel(.bot(token: token, channel: ""), api: own.api ?? "https://slack.com/api")
+            member.hasToken = true
         case .telegram where own.polls:
             member.polling = TelegramPolling(
                 hook: hook, token: token, api: own.api ?? "https://api.telegram.org", reception: reception, transport: transport,
