@@ -236,6 +236,14 @@ import Testing
             try await waitUntil("words about the secret") { program.messages.withLock { $0 }.contains("MISSING is not set") }
             let second = try await post(program, transport, "/hooks/alertmanager/alerts", alert(), [Self.bearer]).status
             #expect(second == 200)
+            // Who asks whether it is ready hears of it until the file is right.
+            func readiness() async throws -> String {
+                String(decoding: try await get(program, transport, "/readyz").body, as: UTF8.self)
+            }
+            try await waitUntil("words in the readiness") { try await readiness().contains("MISSING is not set") }
+            write("version: 1", to: file)
+            program.interrupt(SIGHUP)
+            try await waitUntil("readiness without words") { try await !readiness().contains("MISSING") }
         }
     }
 

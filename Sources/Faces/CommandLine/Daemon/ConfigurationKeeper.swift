@@ -27,6 +27,8 @@ final class ConfigurationKeeper: Sendable {
     private struct Standing: Sendable {
         /// Why the files are not in force; nil while they are.
         var complaint: String?
+        /// Why they could not be used when they were read last; nil when they could.
+        var fault: String?
         /// What the files change that nobody agreed to.
         var unapproved: ConfigurationChange?
         var people = People.none
@@ -84,6 +86,9 @@ final class ConfigurationKeeper: Sendable {
 
     /// The people by whom principals are compared, with every change of the configuration.
     func know(_ people: People) { standing.withLock { $0.people = people } }
+
+    /// Notes what is wrong with the files as they were read last; nil: nothing.
+    func note(fault: String?) { standing.withLock { $0.fault = fault } }
 
     /// Does something while nobody else changes the configuration.
     func alone<Value: Sendable>(_ body: () async throws -> Value) async throws -> Value {
@@ -318,7 +323,7 @@ final class ConfigurationKeeper: Sendable {
 
     /// Why the files are not in force, for those who ask whether the daemon is ready. It drives rollouts all the same.
     var readiness: ReadinessCheck {
-        ReadinessCheck("configuration", complaint: standing.withLock { $0.complaint }, isFatal: false)
+        ReadinessCheck("configuration", complaint: standing.withLock { $0.fault ?? $0.complaint }, isFatal: false)
     }
 
     /// For Prometheus, in its text format.
@@ -353,9 +358,22 @@ final class ConfigurationKeeper: Sendable {
     private func document() async throws -> JSONValue {
         guard let store else { throw OperationError.unavailable("what was agreed to cannot be read") }
         let state = try await store.state()
-        let (complaint, unapproved) = standing.withLock { ($0.complaint, $0.unapproved) }
+        let (complaint, unapproved) = standing.withLock { ($0.fault ?? $0.complaint, $0.unapproved) }
+        let proposal = state.proposal.flatMap { session.now < $0.endsAt && isCurrent($0, state) ? $0 : nil }
         return ConfigurationView.document(
-            state, entries: try await entries(), complaint: complaint, unapproved: unapproved, at: session.now)
+            state, proposal: proposal, entries: try await entries(), complaint: complaint, unapproved: unapproved)
+    }
+
+    /// Whether agreeing to what was proposed is still possible: the files say it, or the policy is at hand.
+    private func isCurrent(_ proposal: AccessState.Proposal, _ state: AccessState) -> Bool {
+        guard let present = state.configuration else { return false }
+        let (proposed, hands) = standing.withLock { ($0.proposed, $0.hands) }
+        if let proposed, proposed.plan == proposal.change.plan {
+            return Self.change(from: present, to: proposed.set) == proposal.change
+        }
+        // Files that cannot be read are nothing that could be agreed to.
+        guard let found = try? hands?.read() else { return false }
+        return Self.change(from: present, to: found.with(policies: present.set.policies)) == proposal.change
     }
 }
 

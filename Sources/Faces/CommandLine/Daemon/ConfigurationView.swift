@@ -7,10 +7,10 @@ internal import SerinPages
 /// How decisions of two people are shown: as a document, in lines for a terminal, and in the audit.
 enum ConfigurationView {
     static func document(
-        _ state: AccessState, entries: [AccessEntry], complaint: String?, unapproved: ConfigurationChange?, at now: Instant
+        _ state: AccessState, proposal: AccessState.Proposal?, entries: [AccessEntry], complaint: String?,
+        unapproved: ConfigurationChange?
     ) -> JSONValue {
-        let proposal = state.proposal.flatMap { now < $0.endsAt ? $0 : nil }
-        return .object([
+        .object([
             "schema": .string("serin.dev/configuration/v1"), "two_people": .bool(state.asksTwo),
             "complaint": complaint.map { .string($0) } ?? .null,
             "in_force": state.configuration.map { statement in

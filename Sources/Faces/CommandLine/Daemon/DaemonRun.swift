@@ -279,6 +279,7 @@ struct DaemonRun: Sendable {
         defer { manager.ready("driving rollouts in \(session.state.path)") }
         do {
             let found = try DaemonFiles.read(flags, session)
+            opened.keeper.note(fault: nil)
             let isInForce = try await opened.keeper.alone {
                 let chosen = await opened.keeper.choose(found.texts)
                 let isInForce = chosen == found.texts
@@ -291,6 +292,7 @@ struct DaemonRun: Sendable {
         } catch {
             session.complain("the configuration was read again and is wrong; the one before stays in force")
             if let error = error as? OperationError { _ = session.complain(error) } else { session.complain("\(error)") }
+            opened.keeper.note(fault: "the files are wrong, and what was in force before stays: \(error)")
         }
     }
 
