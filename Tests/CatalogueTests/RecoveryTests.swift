@@ -66,21 +66,61 @@ import Testing
         #expect(RecoveryWindow(of: records).latest == start + .hours(5))
     }
 
-    @Test func withoutAHistoryTheBranchIsTakenFromTheFirstFile() throws {
-        let reach = try #require(RecoveryWindow(of: try branched(history: nil)).reaches.first)
-        #expect(reach.timeline == 2)
-        #expect(reach.log == [11, 12, 14].map(identifier))
-        #expect(reach.latest == start + .hours(12))
+    @Test func aTimelineWithoutAHistoryIsNeitherFollowedNorAskedFor() throws {
+        let records = try branched(history: nil)
+        let window = RecoveryWindow(of: records)
+        let reach = try #require(window.reaches.first)
+        #expect(reach.timeline == 1 && reach.log == [11, 12, 13].map(identifier))
+        #expect(window.unknownTimelines == [2])
+        let late = #expect(throws: RecoveryRefusal.self) { try window.path(to: start + .hours(11)) }
+        #expect(late?.hint?.contains("00000002.history") == true)
+        #expect(#expect(throws: RecoveryRefusal.self) { try window.path(timeline: 2) }?.hint == late?.hint)
+        // The file may come later, and a base backup of the timeline has it.
+        var file = SourceFacts(version: "15", systemIdentifier: "7", timeline: 2)
+        file.history = [SourceFacts.TimelineEnd(timeline: 1, end: LogPosition(bytes: 250))]
+        #expect(RecoveryWindow(of: records, atHand: [file]).reaches.first?.log == [11, 12, 14].map(identifier))
+        var later = try base(2, hour: 11, stop: 260, timeline: 2)
+        later.facts?.server?.history = file.history
+        #expect(try RecoveryWindow(of: records + [later]).path(to: start + .hours(12), from: records[0]).timeline == 2)
+    }
+
+    @Test func twoTimelinesOfOneNumberAreNotMixed() throws {
+        let records = try branched() + [try log(15, from: 290, to: 500, until: 15, timeline: 2, history: [(1, 290)])]
+        let window = RecoveryWindow(of: records)
+        let reach = try #require(window.reaches.first)
+        #expect(reach.log == [11, 12, 15].map(identifier) && reach.end == LogPosition(bytes: 500))
+        let other = try #require(window.abandoned.first { $0.timeline == 2 })
+        #expect(other.log == [11, 12, 14].map(identifier) && other.end == LogPosition(bytes: 340))
+        // What does not say to which it belongs belongs to none.
+        let unclear = RecoveryWindow(of: records + [try log(16, from: 500, to: 600, until: 18, timeline: 2)])
+        #expect(unclear.reaches.first?.end == LogPosition(bytes: 500))
+    }
+
+    @Test func aMomentIsOfTheLineThatWasLiveThen() throws {
+        // The second timeline's first commit is of hour 11.
+        let window = RecoveryWindow(of: try branched())
+        #expect(try window.path(to: start + .hours(8)).timeline == 1)
+        #expect(try window.path(to: start + .hours(12)).timeline == 2)
+        #expect(try window.path(to: start + .hours(8), timeline: 2).timeline == 2)
+        // The old server went on beside the new one.
+        let beside = RecoveryWindow(of: try branched() + [try log(15, from: 400, to: 500, until: 14)])
+        #expect(try beside.path(to: start + .hours(11)).timeline == 2)
+        #expect(beside.timelines(at: start + .hours(11), beside: 2) == [1])
+        #expect(beside.timelines(at: start + .hours(8), beside: 1).isEmpty)
+        let late = #expect(throws: RecoveryRefusal.self) { try beside.path(to: start + .hours(13)) }
+        #expect(late?.hint?.contains("--timeline 1") == true)
+        #expect(try beside.path(to: start + .hours(13), timeline: 1).log == [11, 12, 13, 15].map(identifier))
     }
 
     @Test func aBaseFromBehindTheBranchStaysOnItsOwnTimeline() throws {
         let window = RecoveryWindow(of: try branched() + [try base(2, hour: 7, stop: 310)])
         #expect(window.reaches.map(\.timeline) == [2, 1])
         #expect(window.reaches.last?.log == [identifier(13)])
-        // The newest line leads, though the other base is nearer.
-        #expect(try window.path(to: start + .hours(8)).base == identifier(1))
+        // The newer line was not there yet.
+        #expect(try window.path(to: start + .hours(8)).base == identifier(2))
+        #expect(try window.path(to: start + .hours(12)).base == identifier(1))
         let own = try #require(try branched().first)
-        #expect(try window.path(to: start + .hours(8), from: own).timeline == 2)
+        #expect(try window.path(to: start + .hours(8), from: own).timeline == 1)
     }
 
     @Test func promotionsOfPromotionsAreFollowed() throws {
@@ -105,14 +145,16 @@ import Testing
     @Test func theWindowReachesFromTheBaseToTheEndOfTheLog() throws {
         let window = RecoveryWindow(of: [
             try base(1, hour: 0, stop: 100), try log(11, from: 90, to: 200, until: 3), try log(12, from: 200, to: 300, until: 6),
-            try log(13, from: 300, to: 400, until: 9, timeline: 2), try log(14, from: 50, to: 900, until: 20, system: "other"),
+            try log(13, from: 300, to: 400, until: 9, timeline: 2, history: [(1, 300)]),
+            try log(14, from: 50, to: 900, until: 20, system: "other"),
         ])
         #expect(window.earliest == start)
         #expect(window.latest == start + .hours(9))
         #expect(window.gaps.isEmpty)
         let path = try window.path(to: start + .hours(5))
         #expect(path.base == identifier(1))
-        #expect(path.log == [11, 12, 13].map(identifier))
+        #expect(path.log == [11, 12].map(identifier))
+        #expect(try window.path(to: start + .hours(9)).log == [11, 12, 13].map(identifier))
     }
 
     @Test func missingLogIsAGapThatNoTargetMayLieIn() throws {

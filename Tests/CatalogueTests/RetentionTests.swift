@@ -195,6 +195,39 @@ import Testing
         #expect(Set(deleted) == Set([0, 100, 1, 101, 3, 4].map(identifier)))
     }
 
+    /// Two bases in the window, log of each one's timeline, and which of them are kept for the point in time.
+    private func keptBases(history: [SourceFacts.TimelineEnd]?, end: UInt64 = 400) throws -> [BackupID] {
+        func facts(_ start: UInt64, _ stop: UInt64, _ timeline: Int, _ time: Instant) -> SourceFacts {
+            var facts = SourceFacts(
+                version: "15", systemIdentifier: "7", timeline: timeline, lsnStart: LogPosition(bytes: start),
+                lsnStop: LogPosition(bytes: stop), consistentAt: time)
+            if timeline > 1 { facts.history = history }
+            return facts
+        }
+        let time = now - .hours(5)
+        let records = [
+            try record(order(1, time, kind: .baseFull), server: facts(90, 100, 1, time)),
+            try record(order(11, time + .hours(1), kind: .walRange), .available, server: facts(90, 300, 1, time + .hours(1))),
+            try record(order(2, time + .hours(2), kind: .baseFull), server: facts(310, 320, 2, time + .hours(2))),
+            try record(order(12, time + .hours(3), kind: .walRange), .available, server: facts(240, end, 2, time + .hours(3))),
+            try record(order(3, time + .hours(4), kind: .baseFull), server: facts(410, 420, 2, time + .hours(4))),
+        ]
+        let rules = RetentionPlan(standard: RetentionPolicy(keepAll: .seconds(1), floor: 1), pointInTime: day)
+        return plan(RetentionPolicy(), records, plan: rules).entries.filter {
+            $0.kind == .baseFull && $0.reasons.contains(.pointInTime)
+        }
+        .map(\.backup)
+    }
+
+    @Test func aBaseThatTheLogOfTheOneBeforeDoesNotLeadToStays() throws {
+        let fork = [SourceFacts.TimelineEnd(timeline: 1, end: LogPosition(bytes: 250))]
+        #expect(try keptBases(history: fork, end: 500) == [1].map(identifier))
+        // Its timeline cannot be reached across where it began.
+        #expect(try keptBases(history: nil, end: 500) == [1, 2].map(identifier))
+        // Log is missing, or not stored yet.
+        #expect(try keptBases(history: fork, end: 405) == [1, 3].map(identifier))
+    }
+
     @Test func leftoversGoAndWhatIsWrongStaysAsEvidence() throws {
         var failed = try record(order(1, now - day * 9), .uploaded)
         (failed.state, failed.failedAt) = (.failed, now - day * 8)

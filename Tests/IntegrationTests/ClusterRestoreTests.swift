@@ -41,6 +41,23 @@ import Testing
             try await waitUntil("archiving of \(name)") { access("\(log)/\(name)", F_OK) == 0 }
         }
 
+        /// Puts a recovered cluster in the live one's place, as the runbook does.
+        func goLive(with folder: String) async throws {
+            cluster.primary.stop()
+            let script = "mv \(cluster.primary.data) \(folder).before && cp -a \(folder)/data \(cluster.primary.data)"
+            let moved = try await Program(
+                "/bin/sh", ["-c", script], environment: ["PATH": "/usr/bin:/bin"], deadline: .seconds(30)
+            ).run()
+            #expect(moved.termination == .exited(0), "\(moved.text)")
+            try await cluster.primary.start()
+        }
+
+        /// Recovers into a folder and leaves it stopped.
+        func recover(_ folder: String, _ arguments: String...) async -> RestoreStage.Answer {
+            let all = ["restore", plan] + (arguments.first == "--to" ? ["latest"] : []) + arguments
+            return await stage.run(all + ["--into", stage.scratch.file(folder), "-o", "json"])
+        }
+
         /// Restores into a new folder and asks the server that runs on in it.
         func count(_ arguments: String...) async throws -> (answer: RestoreStage.Answer, rows: String) {
             let folder = stage.scratch.file("r\(UInt32.random(in: 0..<100_000))")
@@ -168,6 +185,66 @@ import Testing
         let refused = await scene.stage.run("restore", scene.plan, "latest", "--into", long)
         #expect(refused.code != .ok && refused.messages.contains("too long for the socket"), "\(refused.messages)")
         #expect(access(long, F_OK) != 0)
+    }
+
+    @Test(.timeLimit(.minutes(6)))
+    func aRecoveredClusterThatGoesLiveKeepsEveryMomentAndEachRecoveryItsOwnTimeline() async throws {
+        let scene = try await start()
+        defer { scene.end() }
+        func make(_ kind: String...) async throws -> String {
+            let made = await scene.stage.run(["create", scene.plan, "-o", "json"] + kind)
+            #expect(made.code == .ok, "\(made.messages)")
+            return made.json?["backup"]?["order"]?["id"]?.text ?? ""
+        }
+        let first = try await make()
+        var moments: [String] = []
+        for _ in 0..<3 {
+            try await scene.sql("INSERT INTO beat DEFAULT VALUES")
+            moments.append(try await scene.moment())
+        }
+        try await scene.switchLog()
+        _ = try await make("--kind", "wal_range")
+
+        let recovered = await scene.recover("one", "--to", moments[0])
+        #expect(recovered.code == .ok, "\(recovered.messages)")
+        try await scene.goLive(with: scene.stage.scratch.file("one"))
+        try await waitUntil("the history of timeline 2") { access("\(scene.log)/00000002.history", F_OK) == 0 }
+        for _ in 0..<4 { try await scene.sql("INSERT INTO beat DEFAULT VALUES") }
+        _ = try await make()
+        let later = try await scene.moment()
+        try await scene.sql("INSERT INTO beat DEFAULT VALUES")
+        try await scene.switchLog()
+        _ = try await make("--kind", "wal_range")
+
+        // What was live at a moment is what comes back: before the recovery and behind it, and from the base before it too.
+        let before = try await scene.count("--to", moments[1])
+        #expect(before.rows == "2", "\(before.answer.messages)")
+        #expect(before.answer.json?["reached"]?["timeline"]?.integer == 3)
+        #expect(try await scene.count("--to", later).rows == "5")
+        let across = await scene.recover("across", first, "--to", later)
+        #expect(across.code == .ok && across.json?["reached"]?["timeline"]?.integer == 3, "\(across.messages)")
+        let other = await scene.recover("other", "--to", moments[2], "--timeline", "2")
+        #expect(other.code == .ok, "\(other.messages)")
+
+        // A second recovery of the first timeline goes live: its timeline is above all others, and its log is archived.
+        let second = await scene.recover("two", "--to", moments[1], "--timeline", "1")
+        #expect(second.code == .ok && second.json?["reached"]?["timeline"]?.integer == 3, "\(second.messages)")
+        try await scene.goLive(with: scene.stage.scratch.file("two"))
+        try await scene.switchLog()
+        #expect(access("\(scene.log)/00000003.history", F_OK) == 0)
+        let sound = await scene.stage.run("check", scene.plan)
+        #expect(sound.code == .ok, "\(sound.output)\(sound.messages)")
+
+        // A name that another server took stops the archive for good, which is no mere warning.
+        try await scene.sql("INSERT INTO beat DEFAULT VALUES")
+        let next = try await scene.sql("SELECT pg_walfile_name(pg_current_wal_lsn())")
+        try scene.stage.scratch.write("log/\(next)", "of another server")
+        try await scene.sql("SELECT pg_switch_wal()")
+        try await waitUntil("a failure of the archiver", within: .seconds(30)) {
+            try await scene.sql("SELECT last_failed_wal FROM pg_stat_archiver") == next
+        }
+        let stopped = await scene.stage.run("check", scene.plan)
+        #expect(stopped.code != .ok && stopped.output.contains("has a file of that name already"), "\(stopped.output)")
     }
 
     @Test func aDrillRecoversToTheEndOfTheLogAndLeavesNothing() async throws {

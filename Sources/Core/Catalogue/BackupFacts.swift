@@ -66,7 +66,7 @@ public struct SourceFacts: Sendable, Hashable, Codable {
     public var lsnStop: LogPosition?
     /// When the data was consistent: the moment of the snapshot, or of the last record of a range.
     public var consistentAt: Instant?
-    /// For a range of write-ahead log: the commit time of its first record.
+    /// For a range of write-ahead log: the time of its first commit that was made on its own timeline.
     public var firstCommitAt: Instant?
     /// The first and last file of a range of write-ahead log.
     public var firstSegment: String?
@@ -78,7 +78,8 @@ public struct SourceFacts: Sendable, Hashable, Codable {
     public var schemaSHA256: String?
     /// What a restore needs to find: extensions and schemas referred to, sorted.
     public var prerequisites: [String]
-    /// For a range of write-ahead log: the timelines before its own, the oldest first; nil when they were not recorded.
+    /// For a base backup and a range of write-ahead log: the timelines before its own, the oldest first; nil when they were not
+    /// recorded, and for the first one.
     public var history: [TimelineEnd]?
     /// For a dump: the part of the database that it holds; nil when it holds all of it, or nothing was recorded.
     public var part: DumpPart?

@@ -4,7 +4,8 @@ internal import SerinPolicies
 extension RetentionEvaluation {
     // MARK: Point in time
 
-    /// At each destination: the last base backup before the window, and all write-ahead log from its beginning on.
+    /// At each destination: the last base backup before the window, all write-ahead log from its beginning on, and every later base
+    /// that the log does not lead to, because it is missing, or of a timeline whose history is not stored or is another one.
     mutating func notePointInTime() {
         for destination in Set(nodes.compactMap { destination(of: $0) }).sorted() {
             let here = nodes.indices.filter { self.destination(of: nodes[$0]) == destination && isUsable(nodes[$0]) }
@@ -16,11 +17,29 @@ extension RetentionEvaluation {
                 for index in here where records[nodes[index].record].kind == .walRange { add(.pointInTime, to: index) }
                 continue
             }
-            if window != nil { add(.pointInTime, to: anchor) }
+            if window != nil {
+                add(.pointInTime, to: anchor)
+                keepUnreached(bases.drop { $0 != anchor }, anchor: anchor, here)
+            }
             let start = records[nodes[anchor].record].createdAt
             for index in here where records[nodes[index].record].kind == .walRange {
                 if records[nodes[index].record].consistentAt >= start { add(.pointInTime, to: index) }
             }
+        }
+    }
+
+    private mutating func keepUnreached(_ bases: some Sequence<Int>, anchor: Int, _ here: [Int]) {
+        let log = here.map { records[nodes[$0].record] }.filter { $0.kind == .walRange }
+        // Where the log is kept by its tool nothing is known of it.
+        guard !log.isEmpty else { return }
+        var kept = [records[nodes[anchor].record]]
+        var window = RecoveryWindow(of: log + kept)
+        for base in bases where base != anchor && records[nodes[base].record].facts?.server?.lsnStop != nil {
+            let record = records[nodes[base].record]
+            if kept.contains(where: { window.leads(from: $0.id, to: record) }) { continue }
+            add(.pointInTime, to: base)
+            kept.append(record)
+            window = RecoveryWindow(of: log + kept)
         }
     }
 

@@ -74,10 +74,11 @@ import Testing
         let last = try #require(outcome.lastCommit)
         #expect(last <= wanted)
         #expect(!outcome.checks.contains { !$0.passed })
-        // It can be written, and neither listens on a network nor archives.
+        // It can be written, and neither listens on a network nor archives; the history of its timeline waits for the live server.
         #expect(try await answer(outcome.server, "INSERT INTO beat DEFAULT VALUES RETURNING 1") == "1")
         #expect(try await answer(outcome.server, "SELECT current_setting('listen_addresses') = ''") == "t")
-        #expect(try await answer(outcome.server, "SHOW archive_mode") == "off")
+        #expect(try await answer(outcome.server, "SHOW archive_command") == "")
+        #expect(access("\(outcome.server.data)/pg_wal/archive_status/00000002.history.ready", F_OK) == 0)
         if fixture.account != nil {
             var status = stat()
             let code = stat("/proc/\(outcome.server.pid)", &status)

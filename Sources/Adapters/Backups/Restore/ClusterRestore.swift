@@ -121,6 +121,8 @@ public struct ClusterRestore: Sendable {
         var folder: String?
         var archive: PgBackRest?
         var stored: [SourceFacts] = []
+        /// The newest timeline of anything that is known.
+        var timeline = 1
     }
 
     private func records() async throws(Failure) -> [BackupRecord] {
@@ -172,7 +174,8 @@ public struct ClusterRestore: Sendable {
         _ wish: Wish, _ records: [BackupRecord]
     ) async throws(Failure) -> Supply {
         var supply = Supply(
-            stored: records.filter { $0.kind == .walRange && !$0.usableCopies.isEmpty }.compactMap(\.facts?.server))
+            stored: records.filter { $0.kind == .walRange && !$0.usableCopies.isEmpty }.compactMap(\.facts?.server),
+            timeline: records.compactMap(\.facts?.server?.timeline).max() ?? 1)
         let bases = records.filter { $0.kind.isPhysicalBase && $0.state.isRestorable }
         guard let newest = bases.max(by: { $0.consistentAt < $1.consistentAt })?.facts?.server else { return supply }
         let (policy, account, environment, deadline, now) = (
@@ -194,7 +197,9 @@ public struct ClusterRestore: Sendable {
                     return facts
                 }
             }
-        } else if wish.target != .base, let folder = policy.log.folder, access(folder, R_OK | X_OK) == 0 {
+        } else if let folder = policy.log.folder, access(folder, R_OK | X_OK) == 0 {
+            supply.timeline = max(supply.timeline, try LogFolder(folder).newestTimeline())
+            guard wish.target != .base else { return supply }
             supply.folder = folder
             let major = Int(newest.version.prefix { $0 != "." }) ?? 0
             supply.atHand = try await onOwnThread { (stop) throws(Failure) in
@@ -278,6 +283,12 @@ public struct ClusterRestore: Sendable {
         if target == .latest, let gap = reach.gap {
             restored.remarks.append("\(gap.words), and what was stored behind it was not recovered: \(RecoveryWindow.Gap.remedy)")
         }
+        if case .time(let moment) = target, job.supply.archive == nil, job.wish.timeline == nil {
+            for timeline in job.window.timelines(at: moment, beside: reach.timeline) {
+                restored.remarks.append(
+                    "timeline \(timeline) has another state of this moment: for that one, --timeline \(timeline)")
+            }
+        }
         func mark(_ mark: DrillClock.Mark) { restored.reached.append(.init(mark: mark, at: reading.now())) }
         mark(.located)
         let fetched = try await reading.fetch(record, job.destination, into: settings.scratch, meter)
@@ -301,12 +312,12 @@ public struct ClusterRestore: Sendable {
         }
         mark(.unpacked)
         let log: PointInTimeRestore.LogSupply =
-            job.supply.archive.map { .command($0.restoreCommand(for: data)) }
-            ?? (target == .base ? .none : .folder(job.wal))
+            job.supply.archive.map { .command($0.restoreCommand(for: data)) } ?? .folder(job.wal)
         let recovery = try PointInTimeRestore(
             data: data, place: server, record: record, window: job.window, target: target,
             timeline: job.supply.archive == nil ? reach.timeline : job.wish.timeline,
-            action: .promote, log: log, role: job.wish.role, account: account, toolFolders: settings.toolFolders,
+            action: .promote, log: log, newest: job.supply.timeline, role: job.wish.role, account: account,
+            toolFolders: settings.toolFolders,
             deadline: settings.policy.deadline)
         meter.begin(
             "recover",

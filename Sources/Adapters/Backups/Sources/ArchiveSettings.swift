@@ -7,6 +7,8 @@ public import SerinModel
 public struct ArchiveSettings: Sendable, Hashable {
     /// What was looked at, good and bad.
     public var checks: [BackupCheck]
+    /// Whether archiving has stopped until somebody acts: the server tries a file whose name is taken in the archive.
+    public var isStopped = false
 
     /// Asks a server.
     ///
@@ -49,10 +51,15 @@ public struct ArchiveSettings: Sendable, Hashable {
                 detail: seconds == 0
                     ? "0: a quiet server archives nothing" : "\(Duration.seconds(seconds)), at most \(archiveTimeout)"))
         let isFailing = row[4] != nil
-        checks.append(
-            BackupCheck(
-                "archiving works", passed: !isFailing,
-                detail: isFailing ? "it fails with \(row[5] ?? "a file"), \(row[4] ?? "?") times so far" : ""))
+        let file = row[5] ?? "a file"
+        var words = isFailing ? "it fails with \(file), \(row[4] ?? "?") times so far" : ""
+        if isFailing, let folder, access("\(folder)/\(file)", F_OK) == 0 {
+            isStopped = true
+            words +=
+                ": \(folder) has a file of that name already, of another server or timeline, and nothing behind it is archived; let this "
+                + "server archive into a folder of its own, name that one in the plan, and make a base backup"
+        }
+        checks.append(BackupCheck("archiving works", passed: !isFailing, detail: words))
         if let folder, let data = row[6], let problem = ArchiveSettings.sharedDevice(data, folder) {
             checks.append(BackupCheck("separate volume", passed: false, detail: problem))
         }

@@ -85,6 +85,7 @@ public struct BaseBackupSource: BackupSource {
         facts.lsnStart = base.start
         facts.lsnStop = base.stop
         facts.consistentAt = now
+        facts.history = try LogFolder(data + "/pg_wal").history(of: base.timeline)
         let size = control.segmentSize ?? LogSegment.usualSize
         facts.firstSegment = "\(LogSegment(timeline: base.timeline, holding: base.start, size: size))"
         facts.lastSegment = "\(LogSegment(timeline: base.timeline, holding: LogPosition(bytes: base.stop.bytes - 1), size: size))"

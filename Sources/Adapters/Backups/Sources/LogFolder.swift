@@ -90,8 +90,7 @@ public struct LogFolder: Sendable, Hashable {
     ///
     /// - Returns: Nil when there is no such file, which the first timeline never has.
     public func history(of timeline: Int) throws(Failure) -> [SourceFacts.TimelineEnd]? {
-        let digits = String(timeline, radix: 16, uppercase: true)
-        let file = "\(path)/" + String(repeating: "0", count: max(0, 8 - digits.count)) + digits + ".history"
+        let file = "\(path)/\(RecoveryWindow.historyName(timeline))"
         guard access(file, F_OK) == 0 else { return nil }
         // `1<TAB>0/3000000<TAB>reason` a line (PostgreSQL sources, timeline.c); comments begin with `#`.
         return String(decoding: try bytes(of: file, limit: 1 << 20), as: UTF8.self).split(whereSeparator: \.isNewline)
@@ -125,6 +124,7 @@ public struct LogFolder: Sendable, Hashable {
     /// The runs of files without a gap that are not among the stored ranges.
     func runs(beside stored: [SourceFacts]) throws(Failure) -> [[LogSegment]] {
         var runs: [[LogSegment]] = []
+        let stored = try alike(stored)
         for segment in try content().segments where !LogFolder.isStored(segment, in: stored) {
             if let last = runs.last?.last, last.next == segment {
                 runs[runs.count - 1].append(segment)
@@ -133,6 +133,23 @@ public struct LogFolder: Sendable, Hashable {
             }
         }
         return runs
+    }
+
+    /// The stored ranges that are not of another timeline of the same number.
+    private func alike(_ stored: [SourceFacts]) throws(Failure) -> [SourceFacts] {
+        var own: [Int: [SourceFacts.TimelineEnd]] = [:]
+        for timeline in Set(stored.compactMap(\.timeline)) { own[timeline] = try history(of: timeline) }
+        return stored.filter { range in
+            guard let theirs = range.history, let mine = range.timeline.flatMap({ own[$0] }) else { return true }
+            return theirs == mine
+        }
+    }
+
+    /// The newest timeline that a file here is of; 1 where there is none.
+    public func newestTimeline() throws(Failure) -> Int {
+        let content = try content()
+        let histories = content.histories.compactMap { Int($0.dropLast(".history".count), radix: 16) }
+        return ((content.segments + content.partial).map(\.timeline) + histories).max() ?? 1
     }
 
     private static func isStored(_ segment: LogSegment, in stored: [SourceFacts]) -> Bool {
@@ -148,9 +165,16 @@ public struct LogFolder: Sendable, Hashable {
     /// - Parameter stored: Ranges whose files come from elsewhere.
     public func stage(into target: String, beside stored: [SourceFacts] = []) throws(Failure) {
         let content = try content()
-        let new = content.segments.filter { !LogFolder.isStored($0, in: stored) }
+        let stored = try alike(stored)
+        // A timeline of the same number that began elsewhere is another one.
+        var others: Set<Int> = []
+        for timeline in Set((content.segments + content.partial).map(\.timeline)) {
+            let there = try LogFolder(target).history(of: timeline)
+            if let there, let here = try history(of: timeline), here != there { others.insert(timeline) }
+        }
+        let new = content.segments.filter { !LogFolder.isStored($0, in: stored) && !others.contains($0.timeline) }
         for name in new.map(\.description) + content.histories { try copy(name, to: name, in: target) }
-        for segment in content.partial where !content.segments.contains(segment) {
+        for segment in content.partial where !content.segments.contains(segment) && !others.contains(segment.timeline) {
             try copy("\(segment).partial", to: "\(segment)", in: target)
         }
     }

@@ -73,6 +73,15 @@ public struct LogRangeSource: BackupSource {
                 if let first { return (Array(run[first...]), true) }
             }
         }
+        if let timeline = after?.timeline, let known = after?.history, let here = try place.history(of: timeline), here != known {
+            throw Failure(
+                .invalid,
+                "\(name) is of another timeline \(timeline) than what is stored: this one began at \(here.last?.end.description ?? "?"), "
+                    + "that one at \(known.last?.end.description ?? "?")",
+                hint:
+                    "two restored servers went live with one timeline: restore again the one that is to be live, which begins a new "
+                    + "timeline, let it archive into a folder of its own, and make a base backup")
+        }
         let run = try place.run(after: after?.lsnStop.map(file), timeline: after?.timeline)
         guard !run.isEmpty else { throw Failure(.conflict, "\(name): there is no complete file since the last backup") }
         return (run, false)
@@ -90,18 +99,56 @@ public struct LogRangeSource: BackupSource {
         return product
     }
 
-    /// What a folder holds beside what is stored: each run of files without a gap, as a backup of it would say.
+    /// What a folder holds beside what is stored: each run of files without a gap, as a backup of it would say, and the file that was
+    /// being written, as far as it has commits.
     static func atHand(
         in folder: String, major: Int, beside stored: [SourceFacts], environment: SourceEnvironment, stop: StopSignal
     ) throws(Failure) -> [SourceFacts] {
-        guard let some = try LogFolder(folder).content().segments.first else { return [] }
-        let place = LogFolder(folder, segmentSize: try LogFolder(folder).origin(of: some).segmentSize)
+        let content = try LogFolder(folder).content()
+        let whole = content.segments.first
+        let size = try whole.map { (some) throws(Failure) in try LogFolder(folder).origin(of: some).segmentSize }
+        let place = LogFolder(folder, segmentSize: size ?? LogSegment.usualSize)
         let source = LogRangeSource(folder: folder, major: major, environment: environment)
         var found: [SourceFacts] = []
         for run in try place.runs(beside: stored) {
             if let facts = try source.read(run, since: nil, stop).server { found.append(facts) }
         }
+        for segment in try place.content().partial where !content.segments.contains(segment) {
+            if let facts = try source.readPartial(segment, stop) { found.append(facts) }
+        }
+        // A history may have come after the log that it explains was stored.
+        guard let whole else { return found }
+        let system = try place.origin(of: whole).systemIdentifier
+        for timeline in Set(stored.compactMap(\.timeline)) where timeline > 1 {
+            guard let history = try place.history(of: timeline) else { continue }
+            var facts = SourceFacts(version: "\(major)", systemIdentifier: system, timeline: timeline)
+            facts.history = history
+            found.append(facts)
+        }
         return found
+    }
+
+    /// What a file that was still being written leads to: its last commit. Nil when it has none.
+    private func readPartial(_ segment: LogSegment, _ stop: StopSignal) throws(Failure) -> SourceFacts? {
+        let place = try TemporaryFolder(in: environment.scratch)
+        let copy = "\(place.path)/\(segment)"
+        try copyFile("\(folder)/\(segment).partial", to: copy)
+        guard truncate(copy, off_t(segment.size)) == 0 else { throw problem("write", copy, errno) }
+        let tools = try PostgresTools(major: major, folders: environment.toolFolders)
+        // It ends with an error where the log ends, whatever it has printed before.
+        let dump = try tools.tool("pg_waldump").answer(
+            ["--path=\(place.path)", "--rmgr=Transaction", "\(segment)"], deadline: environment.deadline, limit: 1 << 30,
+            stop: stop)
+        let commits = LogRangeSource.commits(in: dump.text)
+        guard let last = commits.last else { return nil }
+        let history = try LogFolder(folder).history(of: segment.timeline)
+        var facts = SourceFacts(
+            version: "\(major)", systemIdentifier: try LogFolder(place.path).origin(of: segment).systemIdentifier,
+            timeline: segment.timeline, lsnStart: segment.start, lsnStop: last.position)
+        facts.firstCommitAt = commits.first { $0.position >= history?.last?.end ?? $0.position }?.moment
+        facts.history = history
+        facts.consistentAt = commits.map(\.moment).max()
+        return facts
     }
 
     private func read(_ run: [LogSegment], since: Instant?, _ stop: StopSignal) throws(Failure) -> SourceProduct {
@@ -118,29 +165,32 @@ public struct LogRangeSource: BackupSource {
             deadline: environment.deadline, limit: 1 << 30, stop: stop)
         // Of the last file only the record that goes on in the next one may be missing.
         if dump.status != 0, !LogRangeSource.isEndOfRange(dump.complaint, last) { _ = try dump.succeeded() }
+        let history = try place.history(of: first.timeline)
         let commits = LogRangeSource.commits(in: dump.text)
         var facts = SourceFacts(
             version: after?.version ?? "\(major)", systemIdentifier: origin.systemIdentifier, timeline: first.timeline,
             lsnStart: first.start, lsnStop: last.end)
         facts.firstSegment = "\(first)"
         facts.lastSegment = "\(last)"
-        facts.firstCommitAt = commits.first
-        facts.history = try place.history(of: first.timeline)
-        facts.consistentAt = commits.max() ?? since
+        // The first file of a timeline begins with what it has in common with the one before.
+        facts.firstCommitAt = commits.first { $0.position >= history?.last?.end ?? $0.position }?.moment
+        facts.history = history
+        facts.consistentAt = commits.map(\.moment).max() ?? since
         return SourceProduct(
             tool: ToolFacts(name: "pg_waldump", version: version, format: "tar"), server: facts, evidence: [dump.evidence])
     }
 
-    /// The times of the commits in what `pg_waldump` prints: `… desc: COMMIT 2026-11-21 13:27:38.123456 UTC; …`.
-    static func commits(in text: String) -> [Instant] {
+    /// The commits in what `pg_waldump` prints: `… lsn: 0/0188D1C8, prev …, desc: COMMIT 2026-11-21 13:27:38.123456 UTC; …`.
+    static func commits(in text: String) -> [(position: LogPosition, moment: Instant)] {
         text.split(whereSeparator: \.isNewline).compactMap { line in
-            guard let mark = line.firstRange(of: "desc: COMMIT ") ?? line.firstRange(of: "desc: COMMIT_PREPARED ") else {
-                return nil
-            }
+            guard let mark = line.firstRange(of: "desc: COMMIT ") ?? line.firstRange(of: "desc: COMMIT_PREPARED "),
+                let place = line.firstRange(of: "lsn: "),
+                let position = LogPosition(String(line[place.upperBound...].prefix { $0 != "," }))
+            else { return nil }
             let rest = line[mark.upperBound...].split(separator: " ")
             // A prepared commit names its transaction first.
             guard let day = rest.firstIndex(where: { CivilDate(String($0)) != nil }), day + 1 < rest.count else { return nil }
-            return Instant(postgres: "\(rest[day]) \(rest[day + 1])")
+            return Instant(postgres: "\(rest[day]) \(rest[day + 1])").map { (position, $0) }
         }
     }
 

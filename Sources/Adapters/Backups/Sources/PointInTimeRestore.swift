@@ -44,8 +44,6 @@ public struct PointInTimeRestore: Sendable {
         case folder(String)
         /// A `restore_command` of a tool, with `%f` and `%p`.
         case command(String)
-        /// Only what the base backup brings along.
-        case none
     }
 
     /// What was reached.
@@ -70,6 +68,7 @@ public struct PointInTimeRestore: Sendable {
     private let timeline: Int?
     private let action: Action
     private let log: LogSupply
+    private let newest: Int
     private let role: String
     private let tools: PostgresTools
     private let deadline: Duration
@@ -82,14 +81,17 @@ public struct PointInTimeRestore: Sendable {
     ///   - base: The facts of that base backup.
     ///   - window: What can be reached from this target's backups.
     ///   - record: The base backup.
-    ///   - timeline: The timeline to end on; nil for the newest one that the base leads to.
+    ///   - timeline: The timeline to end on; nil for the live one at a moment, else the newest one that the base leads to.
+    ///   - newest: The newest timeline that anything knows: the one that the recovery begins is above it. An archive that is asked by
+    ///     a command knows its own.
     ///   - role: A superuser of the cluster.
     ///   - account: The user that the server runs as, when the caller is root; it owns `data` and `place`.
     ///   - deadline: For the whole recovery.
     /// - Throws: When the moment cannot be reached. Nothing was touched then.
     public init(
         data: String, place: String, record: BackupRecord, window: RecoveryWindow, target: Target, timeline: Int? = nil,
-        action: Action = .promote, log: LogSupply, role: String = "postgres", account: String? = nil, toolFolders: [String] = [],
+        action: Action = .promote, log: LogSupply, newest: Int = 1, role: String = "postgres", account: String? = nil,
+        toolFolders: [String] = [],
         deadline: Duration
     ) throws(Failure) {
         guard let base = record.facts?.server, let major = Int(base.version.prefix { $0 != "." }) else {
@@ -116,6 +118,7 @@ public struct PointInTimeRestore: Sendable {
         self.timeline = timeline
         self.action = action
         self.log = log
+        self.newest = newest
         self.role = role
         self.deadline = deadline
         tools = try PostgresTools(major: major, folders: toolFolders, account: account)
@@ -180,13 +183,33 @@ public struct PointInTimeRestore: Sendable {
     private func restoreCommand() throws(Failure) -> String {
         switch log {
         case .command(let command): return command
-        case .none: return "/bin/false"
         case .folder(let folder):
             // The server hands the command to a shell.
             guard folder.utf8.allSatisfy({ $0 > 0x20 && $0 < 0x7F && !"'\"\\$`%;&|<>*?()".utf8.contains($0) }) else {
                 throw Failure(.invalid, "the folder \(folder) has a name that a shell would not take literally")
             }
+            try completeHistories(in: folder)
             return "cp \(folder)/%f %p"
+        }
+    }
+
+    /// Recovery asks for the history of its timeline, which may be known without its file: a base backup has it, or another server's
+    /// file has its name. A promotion begins the first timeline behind the recovered one that has no history: those that somebody began get one, or two
+    /// servers would write log under the same names. They are only asked whether they are there.
+    private func completeHistories(in folder: String) throws(Failure) {
+        if let history = reach.history, try LogFolder(folder).history(of: reach.timeline) != history {
+            let file = "\(folder)/\(RecoveryWindow.historyName(reach.timeline))"
+            unlink(file)
+            let lines = history.map { "\($0.timeline)\t\($0.end)\tas it was recorded\n" }.joined()
+            try write(lines, to: file, account: tools.account)
+        }
+        // Beyond so many something else is wrong.
+        for timeline in reach.timeline + 1..<min(max(newest, reach.timeline), reach.timeline + 10_000) + 1 {
+            let file = "\(folder)/\(RecoveryWindow.historyName(timeline))"
+            guard access(file, F_OK) != 0 else { continue }
+            try write(
+                "# timeline \(timeline) was begun by another server; its history is not stored\n", to: file,
+                account: tools.account)
         }
     }
 

@@ -26,15 +26,18 @@ public struct RecoveryServer: Sendable, Hashable {
     /// The file with what it printed.
     public var log: String { place + "/server.log" }
 
-    /// Starts a server. It listens on no network, archives nothing, loads no extension libraries and runs no subscriptions; the
-    /// settings that came with the data are kept beside but not read.
+    /// Starts a server. It listens on no network, archives nothing by itself, loads no extension libraries and runs no subscriptions;
+    /// the settings that came with the data are kept beside but not read.
     static func start(
         data: String, place: String, role: String, settings: [(name: String, value: String)], tools: PostgresTools
     ) throws(Failure) -> RecoveryServer {
         let fixed: [(name: String, value: String)] = [
             ("listen_addresses", ""), ("port", "\(port)"), ("unix_socket_directories", place),
             ("unix_socket_permissions", "0700"), ("hba_file", place + "/hba.conf"), ("ident_file", place + "/ident.conf"),
-            ("data_directory", data), ("external_pid_file", ""), ("shared_preload_libraries", ""), ("archive_mode", "off"),
+            ("data_directory", data), ("external_pid_file", ""), ("shared_preload_libraries", ""),
+            // Without a command nothing is archived, but the history of the timeline that a promotion begins, and its log, are marked:
+            // once the cluster is the live one its own command archives them. Without the history nothing is recovered across it.
+            ("archive_mode", "on"), ("archive_command", ""),
             ("max_logical_replication_workers", "0"), ("ssl", "off"), ("hot_standby", "on"), ("logging_collector", "off"),
             ("log_destination", "stderr"), ("log_timezone", "UTC"), ("timezone", "UTC"), ("lc_messages", "C"),
             ("log_min_messages", "warning"), ("log_line_prefix", "%m [%p] "), ("cluster_name", "serin-restore"),

@@ -78,7 +78,10 @@ extension OpenedBackups {
                 try ArchiveSettings(
                     url: url, slot: received, archiveTimeout: source.archiveTimeout, folder: source.log.folder)
             }
-            return found.checks.map { Probe($0.name, $0.passed ? .ok : .warning, $0.detail) }
+            return found.checks.map { check in
+                let isOver = found.isStopped && check.name == "archiving works"
+                return Probe(check.name, check.passed ? .ok : isOver ? .failed : .warning, check.detail)
+            }
         } catch { return [Probe("archive", .warning, error.message)] }
     }
 }
