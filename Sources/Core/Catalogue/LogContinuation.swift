@@ -4,6 +4,8 @@ public import SerinModel
 public struct LogContinuation: Sendable, Hashable {
     /// The facts of the newest good one; for write-ahead log, of the base backup where none of it is stored yet.
     public var newest: SourceFacts?
+    /// For write-ahead log: the newest base backup, from which it may go on where what was before is lost.
+    public var base: SourceFacts?
     /// Stored write-ahead log that is missing behind the newest base backup, so that what was stored later leads nowhere.
     public var gap: RecoveryWindow.Gap?
     /// The write-ahead log that is stored.
@@ -23,6 +25,7 @@ public struct LogContinuation: Sendable, Hashable {
             return
         }
         stored = own
+        base = usable.first { $0.kind.isPhysicalBase }?.facts?.server
         gap = RecoveryWindow(of: state.live(target: target)).hole
         newest =
             own.max { ($0.timeline ?? 1, $0.lsnStop?.bytes ?? 0) < ($1.timeline ?? 1, $1.lsnStop?.bytes ?? 0) }

@@ -28,8 +28,10 @@ import Testing
                 line(744, "COMMIT 2026-11-21 10:00:01.000000 UTC"), deletion(745, 16400), deletion(746, 16410),
                 deletion(745, 16400), line(746, "COMMIT 2026-11-21 10:04:59.999000 UTC"), deletion(745, 16410),
                 line(745, "COMMIT 2026-11-21 10:05:00.123456 UTC"),
+                // Rows of a catalogue are no user's.
+                deletion(747, 1249), line(747, "COMMIT 2026-11-21 10:05:01.000000 UTC"),
             ])
-        #expect(found.commits == 3 && found.deletions.map(\.transaction) == [746, 745])
+        #expect(found.commits == 4 && found.deletions.map(\.transaction) == [746, 745])
         let largest = try #require(found.largest)
         #expect(largest.transaction == 745 && largest.rows == 3)
         #expect(largest.tables == ["16384/16400": 2, "16384/16410": 1])

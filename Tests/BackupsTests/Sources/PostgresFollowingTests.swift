@@ -101,6 +101,13 @@ import Testing
         #expect(Set(archived.checks.filter { !$0.passed }.map(\.name)) == ["archive_mode", "archive_command", "archive_timeout"])
     }
 
+    @Test func whatOneReasonIsAndTheNextIsNot() {
+        func failing(_ words: String) -> LogFollower.Status { .failing(Failure(.transient, words)) }
+        #expect(failing("no answer after 3 s").isLike(failing("no answer after 12 s")))
+        #expect(!failing("no answer").isLike(failing("another cluster")))
+        #expect(!failing("no answer").isLike(.gap(Failure(.transient, "no answer"))))
+    }
+
     @Test func aFollowerWhoseLogIsGoneSaysSoAndGoesOnSaying() async throws {
         let fixture = try SourceFixture()
         defer { fixture.scratch.remove() }
@@ -127,14 +134,10 @@ import Testing
             #expect(isGap(), "\(follower.status)")
             return since.duration(to: .now) > .seconds(3)
         }
-        try follower.stop()
-        #expect(follower.status == .stopped)
-
-        // A new base begins a new log: with an empty folder and a new slot it follows again.
-        try await cluster.primary.sql("SELECT pg_drop_replication_slot('serin_log')")
-        let next = try LogFollower(
-            url: cluster.primary.url(), slot: "serin_log", folder: fixture.folder("next"), isSynchronous: false)
-        try next.start()
+        // A new base begins a new log: what was there is set aside, and with a new slot it follows again.
+        let aside = try #require(try follower.renew())
+        #expect(access("\(aside)/\(name)", F_OK) == 0 && access("\(log)/\(name)", F_OK) != 0)
+        let next = follower
         try await waitUntil("following (\(next.status))") {
             try await cluster.primary.sql("SELECT active FROM pg_replication_slots") == "t"
         }

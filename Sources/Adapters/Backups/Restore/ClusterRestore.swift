@@ -1,5 +1,6 @@
 internal import Glibc
 public import SerinCatalogue
+internal import SerinDatabase
 public import SerinModel
 public import SerinPolicies
 public import SerinPorts
@@ -274,21 +275,24 @@ public struct ClusterRestore: Sendable {
         }
     }
 
+    /// What to know about the line that was chosen.
+    private func remarks(on reach: RecoveryWindow.Reach, _ target: PointInTimeRestore.Target, _ job: Job) -> [String] {
+        if target == .latest, let gap = reach.gap {
+            return ["\(gap.words), and what was stored behind it was not recovered: \(RecoveryWindow.Gap.remedy)"]
+        }
+        guard case .time(let moment) = target, job.supply.archive == nil, job.wish.timeline == nil else { return [] }
+        return job.window.timelines(at: moment, beside: reach.timeline).map {
+            "timeline \($0) has another state of this moment: for that one, --timeline \($0)"
+        }
+    }
+
     private func perform(
         _ reach: RecoveryWindow.Reach, _ target: PointInTimeRestore.Target, _ job: Job,
         _ make: @escaping @Sendable (BackupKind) throws(Failure) -> any BackupSource, _ meter: ProgressMeter
     ) async throws(Failure) -> RestoredFolder {
         let record = try await reading.record(reach.base)
         var restored = RestoredFolder(backup: record.id, kind: record.kind, folder: job.place.path)
-        if target == .latest, let gap = reach.gap {
-            restored.remarks.append("\(gap.words), and what was stored behind it was not recovered: \(RecoveryWindow.Gap.remedy)")
-        }
-        if case .time(let moment) = target, job.supply.archive == nil, job.wish.timeline == nil {
-            for timeline in job.window.timelines(at: moment, beside: reach.timeline) {
-                restored.remarks.append(
-                    "timeline \(timeline) has another state of this moment: for that one, --timeline \(timeline)")
-            }
-        }
+        restored.remarks = remarks(on: reach, target, job)
         func mark(_ mark: DrillClock.Mark) { restored.reached.append(.init(mark: mark, at: reading.now())) }
         mark(.located)
         let fetched = try await reading.fetch(record, job.destination, into: settings.scratch, meter)
@@ -328,11 +332,15 @@ public struct ClusterRestore: Sendable {
             try recovery.run(stop: stop) { meter.note(Int64(clamping: $0.bytes > begin ? $0.bytes - begin : 0)) }
         }
         restored.recovery = outcome
+        if let remark = try outcome.server.ownSettings() { restored.remarks.append(remark) }
         restored.checks += outcome.checks
         mark(.consistent)
         meter.begin("check")
         let result: Result<[BackupCheck], Failure>
-        do throws(Failure) { result = .success(try await inspect(outcome.server, fetched.facts, job)) } catch {
+        do throws(Failure) {
+            let database = try await checkedDatabase(outcome.server, job.wish.database, &restored)
+            result = .success(try await inspect(outcome.server, database, fetched.facts, job))
+        } catch {
             result = .failure(error)
         }
         if !job.wish.keepsRunning || !result.isSuccess {
@@ -345,9 +353,32 @@ public struct ClusterRestore: Sendable {
         return restored
     }
 
-    /// The plan's checks, in its database.
-    private func inspect(_ server: RecoveryServer, _ facts: BackupFacts, _ job: Job) async throws(Failure) -> [BackupCheck] {
-        let (settings, url) = (settings, server.url(database: job.wish.database))
+    /// The database that is looked at: where the connection names only `postgres`, the largest of the users' own.
+    private func checkedDatabase(
+        _ server: RecoveryServer, _ database: String, _ restored: inout RestoredFolder
+    ) async throws(Failure) -> String {
+        guard database == "postgres" else { return database }
+        let names = try await onOwnThread { _ throws(Failure) in
+            try ask(server.url(), as: "the restored server") { (connection, limit) throws(DatabaseError) in
+                try connection.query(
+                    "SELECT datname FROM pg_database WHERE NOT datistemplate AND datallowconn AND datname <> 'postgres' "
+                        + "ORDER BY pg_database_size(oid) DESC", limit: limit
+                ).values.compactMap { $0.first ?? nil }
+            }
+        }
+        guard let largest = names.first else { return database }
+        let others = names.dropFirst().joined(separator: ", ")
+        restored.remarks.append(
+            "the connection names the database postgres: the checks looked at \(largest), the largest"
+                + (others.isEmpty ? "" : ", and not at \(others)"))
+        return largest
+    }
+
+    /// The plan's checks, in a database.
+    private func inspect(
+        _ server: RecoveryServer, _ database: String, _ facts: BackupFacts, _ job: Job
+    ) async throws(Failure) -> [BackupCheck] {
+        let (settings, url) = (settings, server.url(database: database))
         let found = try await onOwnThread { _ throws(Failure) in
             let client = try PostgresClient(url, settings.environment)
             return try RestoreInspection(
@@ -364,7 +395,7 @@ public struct ClusterRestore: Sendable {
         var side = settings
         side.url = url
         let smoke = try RestoreServer(side)
-        for hook in settings.policy.checks.smoke { checks.append(await smoke.run(hook, job.wish.database, as: "smoke")) }
+        for hook in settings.policy.checks.smoke { checks.append(await smoke.run(hook, database, as: "smoke")) }
         for address in settings.policy.checks.probes { checks.append(await settings.ask(address)) }
         return checks
     }

@@ -72,7 +72,9 @@ public struct ArchiveSettings: Sendable, Hashable {
     ///   - newest: When the newest piece came into the folder.
     static func receiving(_ slot: String, isActive: Bool?, newest: Instant?) -> BackupCheck {
         let last = newest.map { ", the newest of it is of \($0)" } ?? ", and none is here"
-        let who = "serin daemon --backup PLAN receives it as long as it runs"
+        let who =
+            "either no serin daemon --backup PLAN runs, which receives it, or it cannot follow: its log says why, and a gap needs a new "
+            + "base backup"
         let words =
             switch isActive {
             case true?: "by the slot \(slot)" + last

@@ -179,6 +179,27 @@ public struct LogFolder: Sendable, Hashable {
         }
     }
 
+    /// Moves files into a new folder `aside-1`, `aside-2`, … in this one, where nothing looks for them.
+    ///
+    /// - Returns: Its path; nil when there was nothing to move.
+    func setAside(_ isStale: (LogSegment) -> Bool) throws(Failure) -> String? {
+        let content = try content()
+        let stale =
+            content.segments.filter(isStale).map { "\($0)" } + content.partial.filter(isStale).map { "\($0).partial" }
+        guard !stale.isEmpty else { return nil }
+        var number = 1
+        while mkdir("\(path)/aside-\(number)", 0o700) != 0 {
+            guard errno == EEXIST, number < 1000 else { throw problem("make", "\(path)/aside-\(number)", errno) }
+            number += 1
+        }
+        let aside = "\(path)/aside-\(number)"
+        // The newest last: a receiver that begins meanwhile goes on from it and fails again.
+        for name in stale {
+            guard rename("\(path)/\(name)", "\(aside)/\(name)") == 0 else { throw problem("move", "\(path)/\(name)", errno) }
+        }
+        return aside
+    }
+
     /// Where the log says that something happened: the end of a transaction, or a restore point's name.
     ///
     /// - Parameter line: Whether a line of `pg_waldump` is the one that is looked for.

@@ -1,4 +1,5 @@
 internal import Glibc
+internal import SerinCatalogue
 internal import SerinDatabase
 internal import SerinLocks
 public import SerinModel
@@ -8,6 +9,9 @@ internal import SerinProcesses
 ///
 /// With a replication slot the server keeps what was not received; without one, or when the slot was lost, the follower may find
 /// that log is gone, which `pg_receivewal` only prints and then tries again for ever: that is found and said here.
+///
+/// It goes on from the newest file in its folder. After a recovery went live that may be one that the server never had: such files
+/// are moved into a folder `aside-1`, `aside-2`, … beside the others, and nothing is deleted.
 public final class LogFollower: Sendable {
     /// How it goes.
     public enum Status: Sendable, Hashable {
@@ -20,10 +24,14 @@ public final class LogFollower: Sendable {
         /// Log is gone from the server that was not received: nothing before a new base backup can be trusted to reach the present.
         case gap(Failure)
 
-        /// Whether it is of the same kind as another, whatever the words.
+        /// Whether it is of the same kind as another, and for the same reason, whatever the numbers in its words.
         public func isLike(_ other: Status) -> Bool {
-            switch (self, other) {
-            case (.stopped, .stopped), (.following, .following), (.failing, .failing), (.gap, .gap): true
+            func reason(_ failure: Failure) -> [Substring] {
+                failure.message.split(separator: " ").filter { word in !word.contains { $0.isNumber } }
+            }
+            return switch (self, other) {
+            case (.stopped, .stopped), (.following, .following): true
+            case (.failing(let one), .failing(let two)), (.gap(let one), .gap(let two)): reason(one) == reason(two)
             case (.stopped, _), (.following, _), (.failing, _), (.gap, _): false
             }
         }
@@ -87,7 +95,7 @@ public final class LogFollower: Sendable {
             while !stop.isRaised {
                 let began = ContinuousClock.now
                 do throws(Failure) {
-                    let tools = try LogFollower.prepare(url, slot, toolFolders, account)
+                    let tools = try LogFollower.prepare(url, slot, folder, toolFolders, account)
                     // After a failure it has to have run for a while: else a gap would look mended at each new try.
                     let trial = try StopSignal()
                     defer { trial.raise() }
@@ -95,7 +103,7 @@ public final class LogFollower: Sendable {
                     try LogFollower.follow(tools.tool("pg_receivewal"), arguments, stop)
                 } catch {
                     hasFailed = true
-                    self?.note(LogFollower.isGap(error) ? .gap(error) : .failing(error))
+                    self?.note(LogFollower.status(after: error, in: folder))
                 }
                 // What ran well for a while is tried again soon.
                 wait = ContinuousClock.now - began > .seconds(60) ? .milliseconds(500) : min(wait * 2, .seconds(15))
@@ -117,6 +125,24 @@ public final class LogFollower: Sendable {
             guard ContinuousClock.now < limit else { throw Failure(.transient, "pg_receivewal did not end within \(time)") }
             usleep(10_000)
         }
+    }
+
+    /// Begins anew where the server is now, once a base backup makes the log behind a gap unneeded: what the folder has is set aside,
+    /// and a slot that the server gave up is made again.
+    ///
+    /// - Returns: The folder with what was set aside; nil when there was nothing.
+    public func renew() throws(Failure) -> String? {
+        try stop()
+        let aside = try LogFolder(folder).setAside { _ in true }
+        try ask(url, as: "postgres " + (ConnectionText.name(url) ?? "?")) { (connection, limit) throws(DatabaseError) in
+            guard connection.version >= 130_000 else { return }
+            _ = try connection.query("SET default_transaction_read_only = off", limit: limit)
+            _ = try connection.query(
+                "SELECT pg_drop_replication_slot(slot_name) FROM pg_replication_slots WHERE slot_name = \(sqlText(slot)) "
+                    + "AND NOT active AND wal_status = 'lost'", limit: limit)
+        }
+        try start()
+        return aside
     }
 
     /// How many bytes of log a server has that a slot's receiver has not said to have: what would be lost with it, and what it keeps.
@@ -147,13 +173,51 @@ public final class LogFollower: Sendable {
     private static func isGap(_ failure: Failure) -> Bool {
         failure.message.contains("has already been removed") || failure.message.contains("cannot read from replication slot")
             || failure.message.contains("has been invalidated")
+            // Without a timeline of its own the server was set back: what it writes now is other log under the same names.
+            || failure.message.contains("is ahead of the WAL flush position")
+    }
+
+    /// What a failure means. Files that are not of the server's history are set aside, for with them it would fail for ever.
+    private static func status(after failure: Failure, in folder: String) -> Status {
+        guard let stale = stale(failure.message) else { return isGap(failure) ? .gap(failure) : .failing(failure) }
+        do throws(Failure) {
+            let aside = try LogFolder(folder).setAside { $0.timeline == stale.timeline && $0.end > stale.end }
+            guard let aside else { return .failing(failure) }
+            return .failing(
+                Failure(
+                    .transient,
+                    "the server left timeline \(stale.timeline) at \(stale.end): the files behind that were moved from \(folder) to "
+                        + "\(aside), nothing was deleted, and the log is followed from there",
+                    hint: "make a base backup now; what was moved leads to moments of the timeline that was left"))
+        } catch { return .failing(error) }
+    }
+
+    /// Which timeline the server left, and where, by what it answers (PostgreSQL sources, walsender.c, timeline.c, receivelog.c).
+    static func stale(_ message: String) -> (timeline: Int, end: LogPosition)? {
+        func word(after mark: String) -> String? {
+            message.firstRange(of: mark).map { range in
+                String(message[range.upperBound...].prefix { !$0.isWhitespace && $0 != ";" && $0 != "," })
+            }
+        }
+        if message.contains("is not in this server's history") {
+            if let fork = message.firstRange(of: "forked from timeline "),
+                let timeline = Int(message[fork.upperBound...].prefix { $0.isNumber }),
+                let place = message[fork.upperBound...].firstRange(of: " at "),
+                let end = LogPosition(String(message[place.upperBound...].prefix { $0.isHexDigit || $0 == "/" }))
+            {
+                return (timeline, end)
+            }
+            return word(after: "requested timeline ").flatMap { Int($0) }.map { ($0, LogPosition(bytes: 0)) }
+        }
+        guard message.contains("is not present in the server") else { return nil }
+        return word(after: "starting timeline ").flatMap { Int($0) }.map { ($0, LogPosition(bytes: 0)) }
     }
 
     /// Sees that the slot is there. Without `immediately reserve` the server would keep log only from the first connection on.
     private static func prepare(
-        _ url: String, _ slot: String, _ folders: [String], _ account: String?
+        _ url: String, _ slot: String, _ folder: String, _ folders: [String], _ account: String?
     ) throws(Failure) -> PostgresTools {
-        let version = try ask(url, as: "postgres " + (ConnectionText.name(url) ?? "?")) {
+        let (version, system) = try ask(url, as: "postgres " + (ConnectionText.name(url) ?? "?")) {
             (connection, limit) throws(DatabaseError) in
             _ = try connection.query("SET default_transaction_read_only = off", limit: limit)
             _ = try connection.query(
@@ -161,7 +225,17 @@ public final class LogFollower: Sendable {
                 SELECT pg_create_physical_replication_slot(\(sqlText(slot)), true) \
                 WHERE NOT EXISTS (SELECT FROM pg_replication_slots WHERE slot_name = \(sqlText(slot)))
                 """, limit: limit)
-            return connection.version
+            let system = try connection.query("SELECT system_identifier FROM pg_control_system()", limit: limit).first.first
+            return (connection.version, system ?? nil)
+        }
+        if let last = try LogFolder(folder).content().segments.last {
+            let known = try LogFolder(folder).origin(of: last).systemIdentifier
+            guard known == system else {
+                throw Failure(
+                    .invalid,
+                    "the server is another cluster (\(system ?? "?")) than the one whose log is in \(folder) (\(known))",
+                    hint: "name another folder in receivewal")
+            }
         }
         return try PostgresTools(major: version / 10_000, url: url, folders: folders, account: account)
     }

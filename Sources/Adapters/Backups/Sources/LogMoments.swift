@@ -6,7 +6,8 @@ public import SerinProcesses
 /// last moment before data was deleted.
 ///
 /// What `pg_waldump` prints is read line by line (PostgreSQL, pg_waldump): `DELETE` records of the heap are counted for their
-/// transaction, and a commit names its moment, its subtransactions, and the files that it drops, as `DROP` and `TRUNCATE` do.
+/// transaction, those of the system's catalogues are not, and a commit names its moment, its subtransactions, and the files that it
+/// drops, as `DROP` and `TRUNCATE` do.
 public struct LogMoments: Sendable, Hashable {
     /// One transaction.
     public struct Deletion: Sendable, Hashable {
@@ -47,9 +48,11 @@ public struct LogMoments: Sendable, Hashable {
         }
         let words = line[mark.upperBound...]
         if words.hasPrefix("DELETE") {
+            let table = LogMoments.table(words)
+            guard table.map({ !LogMoments.isCatalogue($0) }) ?? true else { return }
             var deletion = open[transaction] ?? Deletion(transaction: transaction, committedAt: span.lowerBound)
             deletion.rows += 1
-            if let table = LogMoments.table(words) { deletion.tables[table, default: 0] += 1 }
+            if let table { deletion.tables[table, default: 0] += 1 }
             open[transaction] = deletion
         } else if words.hasPrefix("COMMIT ") {
             commit(transaction, words.dropFirst("COMMIT ".count))
@@ -94,6 +97,11 @@ public struct LogMoments: Sendable, Hashable {
         guard let mark = words.firstRange(of: "rel ") else { return nil }
         let parts = words[mark.upperBound...].prefix { $0.isNumber || $0 == "/" }.split(separator: "/")
         return parts.count == 3 ? "\(parts[1])/\(parts[2])" : nil
+    }
+
+    /// Whether a file is one that the server itself began with: those of users have numbers from 16384 on.
+    private static func isCatalogue(_ table: String) -> Bool {
+        table.split(separator: "/").last.flatMap { Int($0) }.map { $0 < 16_384 } ?? false
     }
 
     /// What stands behind a word, up to the next semicolon.

@@ -82,7 +82,14 @@ public struct LogRangeSource: BackupSource {
                     "two restored servers went live with one timeline: restore again the one that is to be live, which begins a new "
                     + "timeline, let it archive into a folder of its own, and make a base backup")
         }
-        let run = try place.run(after: after?.lsnStop.map(file), timeline: after?.timeline)
+        let run: [LogSegment]
+        do throws(Failure) { run = try place.run(after: after?.lsnStop.map(file), timeline: after?.timeline) } catch {
+            // What is missing is lost; a newer base backup does not need it.
+            guard let base = continuation.base, let begin = base.lsnStop, let end = after?.lsnStop,
+                (base.timeline ?? 1, begin.bytes) > (after?.timeline ?? 1, end.bytes)
+            else { throw error }
+            run = try place.run(after: file(begin), timeline: base.timeline)
+        }
         guard !run.isEmpty else { throw Failure(.conflict, "\(name): there is no complete file since the last backup") }
         return (run, false)
     }

@@ -71,6 +71,19 @@ public struct RecoveryServer: Sendable, Hashable {
         try write("# the settings of the backup are in \(kept)\n", to: own, account: account)
     }
 
+    /// What to know about the settings that were set aside, which `ALTER SYSTEM` made; nil when there are none. Their values may be
+    /// secrets, so only their names are told.
+    func ownSettings() throws(Failure) -> String? {
+        let kept = data + "/postgresql.auto.conf.restored"
+        guard access(kept, F_OK) == 0 else { return nil }
+        let names = String(decoding: try bytes(of: kept, limit: 1 << 20), as: UTF8.self).split(whereSeparator: \.isNewline)
+            .map { $0.prefix { $0 != "=" && $0 != "#" }.trimmed }.filter { !$0.isEmpty }
+        guard !names.isEmpty else { return nil }
+        return
+            "the settings that ALTER SYSTEM made are in \(kept) and not in force: \(Set(names).sorted().joined(separator: ", ")); "
+            + "before it goes live take over those that it needs, archive_command above all"
+    }
+
     /// Whether its process is there.
     public var isRunning: Bool { kill(pid, 0) == 0 }
 

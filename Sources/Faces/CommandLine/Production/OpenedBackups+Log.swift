@@ -15,18 +15,49 @@ extension OpenedBackups {
         let follower = try LogFollower(
             url: try secrets.read(source.url), slot: slot, folder: folder, isSynchronous: isSynchronous)
         try follower.start()
-        var last = LogFollower.Status.stopped
+        // What was said since it last followed: each reason once.
+        var said: [LogFollower.Status] = []
+        var gapSince: Instant?
+        func say(_ status: LogFollower.Status) async {
+            await told(status)
+            if let notice = notices.log(status, at: Self.now()) { tell(.failure, notice) }
+        }
         while !Task.isCancelled {
             let status = follower.status
-            if !status.isLike(last) {
-                last = status
-                await told(status)
-                if let notice = notices.log(status, at: Self.now()) { tell(.failure, notice) }
+            if status == .following {
+                if said != [.following] { await say(status) }
+                (said, gapSince) = ([.following], nil)
+            } else if !said.contains(where: { status.isLike($0) }) {
+                said.append(status)
+                await say(status)
+            }
+            if case .gap = status {
+                let since = gapSince ?? Self.now()
+                gapSince = since
+                if let base = try await newestBase(), base.createdAt >= since {
+                    let aside = try await onOwnThread { _ throws(Failure) in try follower.renew() }
+                    let rest = aside.map { ": what was in \(folder) was moved to \($0), and nothing was deleted" } ?? ""
+                    await say(
+                        .failing(
+                            Failure(
+                                .transient,
+                                "log is lost up to backup \(base.id), and it is followed anew from where the server is now\(rest)"
+                            )))
+                    gapSince = nil
+                }
             }
             // A cancelled pause ends the loop.
             try? await Task.sleep(for: .seconds(1))
         }
         try await onOwnThread { _ throws(Failure) in try follower.stop() }
+    }
+
+    private func newestBase() async throws(Failure) -> BackupRecord? {
+        let records: [BackupRecord]
+        do throws(CatalogueStoreError) { records = try await catalogue.state().live(target: "\(plan.target)") } catch {
+            throw error.failure
+        }
+        return records.filter { $0.kind.isPhysicalBase && $0.state.isRestorable }.max { $0.createdAt < $1.createdAt }
     }
 
     func logLag() async throws(Failure) -> Int64? {

@@ -93,7 +93,9 @@ struct RestoreArguments: Sendable {
         }
         target = try input.option(
             "--to", value: "TARGET", help: PointInTimeRestore.Target.help, read: PointInTimeRestore.Target.init(argument:))
-        timeline = try input.option("--timeline", value: "N", help: "the timeline to end on (default: the newest)") {
+        timeline = try input.option(
+            "--timeline", value: "N", help: "the timeline to end on (default: the one live at a moment, else the newest)"
+        ) {
             Int($0).flatMap { $0 > 0 ? $0 : nil }
         }
         role = try input.text("--role", value: "NAME", help: "a superuser of the restored cluster (default: postgres)")
