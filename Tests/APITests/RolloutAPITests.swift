@@ -7,7 +7,6 @@ import SerinModel
 import SerinPolicies
 import SerinRecords
 import SerinRollouts
-import Synchronization
 import Testbed
 import Testing
 
@@ -232,7 +231,7 @@ import Testing
 }
 
 private final class CollectingSink: ResponseSink {
-    private let bytes = Mutex<[UInt8]>([])
+    private let bytes = Locked<[UInt8]>([])
     var text: String { String(decoding: bytes.withLock { $0 }, as: UTF8.self) }
 
     func send(_ more: [UInt8]) async -> Bool {

@@ -46,9 +46,8 @@ struct Stage: Sendable {
             try SteadyExporter(version: old, rate: most), try SteadyExporter(version: old, rate: most),
             try SteadyExporter(version: good, rate: rate), try SteadyExporter(version: bad, rate: rate, failing: 0.04), odd,
         ]
-        var promoted: [SteadyExporter] = []
-        for service in services {
-            promoted.append(try SteadyExporter(version: good, rate: 0, shownBy: mark(of: service, in: scratch)))
+        let promoted = try services.map {
+            try SteadyExporter(version: good, rate: 0, shownBy: mark(of: $0, in: scratch))
         }
         var settings = PrometheusServer.Settings()
         settings.scrapeInterval = .milliseconds(250)

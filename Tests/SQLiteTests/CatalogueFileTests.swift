@@ -64,8 +64,9 @@ import Testing
 
     @Test func aFullDiskRefusesAndLosesNothing() async throws {
         let folder = try Folder()
+        // ThreadSanitizer needs a file of 512 KiB to start a program.
         let output = try await run(
-            "prlimit", ["--fsize=400000", "--", try journalWriter(), "catalogue", folder.root, "100", "2000"],
+            "prlimit", ["--fsize=1000000", "--", try journalWriter(), "catalogue", folder.root, "100", "2000"],
             deadline: .seconds(120)
         ).text
         #expect(output.contains("failed cannot write the catalogue"), "\(output.suffix(300))")

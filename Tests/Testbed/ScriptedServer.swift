@@ -118,12 +118,12 @@ public final class ScriptedServer: Sendable {
 
     /// Closes every connection and stops listening.
     public func stop() {
-        let open: [Int32] = state.withLock { state in
+        state.withLock { state in
             state.isStopped = true
-            return state.open.values.sorted()
+            // Under the lock: a descriptor that left the list may be another file's by now.
+            for descriptor in state.open.values { shutdown(descriptor, Int32(SHUT_RDWR)) }
         }
         shutdown(listener, Int32(SHUT_RDWR))
-        for descriptor in open { shutdown(descriptor, Int32(SHUT_RDWR)) }
     }
 
     private var isStopped: Bool { state.withLock { $0.isStopped } }
