@@ -90,7 +90,8 @@ enum FuzzedParsers {
             precondition(body.count > kind.bodyLimit || kind == .discord, "a request that is signed rightly was refused")
             return
         }
-        guard case .commands(let commands) = hook.read(message, at: now) else { return }
+        guard case .commands(let commands, unclear: _) = hook.read(message, at: now) else { return }
+        precondition(!commands.isEmpty, "a message that asks for nothing was read as commands")
         for command in commands {
             // What must hold of every command, whatever was sent.
             precondition(command.reason.count <= 500 && !command.reason.utf8.contains { $0 < 0x20 })
