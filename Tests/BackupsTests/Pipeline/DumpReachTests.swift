@@ -223,6 +223,7 @@ import Testing
         defer { scene.end() }
         try await scene.separate()
         let server = scene.server
+        try await server.sql("ALTER TABLE accounts ADD ratio double precision DEFAULT 1234567.125", database: "shop")
         let source = try scene.source()
         let record = try await scene.backUp(source).record
         let (settings, permit) = (scene.apart(), scene.permit(record.id))
@@ -267,10 +268,15 @@ import Testing
         #expect(remarks?.contains { $0.contains("GRANT CONNECT") } == true)
         try await server.sql("GRANT CONNECT ON DATABASE shop TO restorer, keeper")
 
+        // How a role's sessions write times and numbers is its own affair.
+        try await server.sql(
+            "ALTER ROLE swapper SET timezone = 'Asia/Kathmandu'; ALTER ROLE swapper SET DateStyle = 'German'; "
+                + "ALTER ROLE restorer SET extra_float_digits = -14")
         let merge = TableMerge(
             settings, target: "shop", catalogue: scene.catalogue, holder: BackupScene.holder, now: BackupScene.now)
         let merged = try await merge.merge("public.accounts", from: restored.name, agreed: 10, permit: permit)
         #expect(merged.merged?.added == 10)
+        #expect(try await server.sql("SELECT DISTINCT ratio FROM accounts", database: "shop") == "1234567.125")
         #expect(try await live() == "swapper|100")
         try await server.sql("DELETE FROM accounts WHERE id <= 10", database: "shop")
 

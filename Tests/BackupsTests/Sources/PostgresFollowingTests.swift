@@ -162,6 +162,9 @@ import Testing
         let receipt = String(decoding: bytes, as: UTF8.self)
         #expect(receipt.contains("\"type\":\"base_incremental\"") && !receipt.contains("\"references\":[]"), "\(receipt)")
         #expect(try await fixture.examine(source, bytes, product).passed)
+        // pgBackRest tells in whole seconds when its backup ended.
+        let consistent = try #require(product.server?.consistentAt)
+        try await waitUntil("the moment at which the backup is consistent") { try await stand.moment() > consistent }
         try await cluster.primary.sql("INSERT INTO beat SELECT generate_series(501, 700)")
         let wanted = try await stand.moment()
         try await cluster.primary.sql("DELETE FROM beat")

@@ -54,7 +54,10 @@ struct RestoreServer: Sendable {
     }
 
     /// When the server was started, to the microsecond. It tells servers apart that are copies of one, and everybody may ask.
-    private func began() throws(Failure) -> String? { try maintenance.value("SELECT pg_postmaster_start_time()::timestamptz(6)") }
+    private func began() throws(Failure) -> String? {
+        // A number, because how a time is written is a setting of each role.
+        try maintenance.value("SELECT extract(epoch FROM pg_postmaster_start_time())")
+    }
 
     /// A name of at most 63 bytes: `checkout_restore_1a2b3c4d`.
     func name(beside word: String, _ mark: some StringProtocol) -> String {

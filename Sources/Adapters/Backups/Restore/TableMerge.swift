@@ -217,13 +217,15 @@ public struct TableMerge: Sendable {
     ) throws(Failure) {
         let live = try PostgresClient(settings.url, settings.environment)
         let restored = try PostgresClient(filling.url, filling.environment).database(database)
-        let common = ["--no-psqlrc", "--quiet", "--no-password", "--set=ON_ERROR_STOP=1"]
+        // How values are written is a setting of each role: without these, one could round them and the other read another day.
+        let common = ["--no-psqlrc", "--quiet", "--no-password", "--set=ON_ERROR_STOP=1"] + [
+            "search_path = pg_catalog", "client_encoding = 'UTF8'", "extra_float_digits = 3", "DateStyle = 'ISO, YMD'",
+            "IntervalStyle = 'postgres'", "bytea_output = 'hex'",
+        ].map { "--command=SET \($0)" }
         let reader = try restored.start(
             restored.program("psql", common + ["--command=COPY \(table.pattern) (\(columns)) TO STDOUT"]), .reading, stop: stop)
         let writer = try live.start(
-            live.program(
-                "psql", common + ["--command=SET search_path = pg_catalog", "--command=COPY \(side) (\(columns)) FROM STDIN"]),
-            .writing, stop: stop)
+            live.program("psql", common + ["--command=COPY \(side) (\(columns)) FROM STDIN"]), .writing, stop: stop)
         try reader.readAll { (bytes) throws(Failure) in try writer.write(bytes) }
         try writer.finish()
     }
