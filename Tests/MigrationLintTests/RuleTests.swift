@@ -27,6 +27,8 @@ struct RuleCase: Sendable, CustomTestStringConvertible {
     private static let table =
         "CREATE TABLE t (id bigint PRIMARY KEY, a int, b varchar(20), c text, n numeric(10,2), d timestamp, z timestamptz)"
 
+    private static let spans = "CREATE TABLE w (i interval, h interval hour, j json, k jsonb)"
+
     @Test(arguments: [
         RuleCase("DROP TABLE t", ["D01", "C01"]),
         RuleCase("ALTER TABLE t DROP COLUMN c", ["D01", "C01"]),
@@ -53,7 +55,18 @@ struct RuleCase: Sendable, CustomTestStringConvertible {
         RuleCase("ALTER TABLE t ALTER COLUMN id TYPE int", ["L02", "D02"], after: table),
         RuleCase("ALTER TABLE t ALTER COLUMN a TYPE bigint", ["L02"], after: table),
         RuleCase("ALTER TABLE t ALTER COLUMN z TYPE timestamptz(3)", ["L02", "D02"], after: table),
-        RuleCase("ALTER TABLE t ALTER COLUMN d TYPE timestamptz", ["L02"], after: table),
+        RuleCase("ALTER TABLE t ALTER COLUMN d TYPE timestamptz", ["L02", "D02"], after: table),
+        RuleCase("ALTER TABLE t ALTER COLUMN z TYPE timestamp", ["L02", "D02"], after: table),
+        RuleCase("ALTER TABLE t ALTER COLUMN z TYPE timestamp", [], after: table, settings: LintSettings(isUTC: true)),
+        RuleCase("ALTER TABLE w ALTER COLUMN i TYPE interval hour", ["L02", "D02"], after: spans),
+        RuleCase("ALTER TABLE w ALTER COLUMN i TYPE interval USING i::interval year", ["L02", "D02"], after: spans),
+        RuleCase("ALTER TABLE w ALTER COLUMN i TYPE interval day to second(6)", ["L02", "D02"], after: spans),
+        RuleCase("ALTER TABLE w ALTER COLUMN i TYPE interval(3)", ["L02", "D02"], after: spans),
+        RuleCase("ALTER TABLE w ALTER COLUMN i TYPE interval(6)", [], after: spans),
+        RuleCase("ALTER TABLE w ALTER COLUMN h TYPE interval", [], after: spans),
+        RuleCase("ALTER TABLE w ALTER COLUMN j TYPE jsonb", ["L02", "D02"], after: spans),
+        RuleCase("ALTER TABLE w ALTER COLUMN j TYPE text", ["L02"], after: spans),
+        RuleCase("ALTER TABLE w ALTER COLUMN k TYPE json", ["L02"], after: spans),
         RuleCase("ALTER TABLE t ALTER COLUMN d TYPE timestamptz", [], after: table, settings: LintSettings(isUTC: true)),
         RuleCase(
             "ALTER TABLE t ALTER COLUMN d TYPE timestamptz", ["L01"], after: table, "CREATE INDEX ON t (d)",

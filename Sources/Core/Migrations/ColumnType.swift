@@ -4,6 +4,8 @@ public struct ColumnType: Sendable, Hashable, CustomStringConvertible {
     public var name: String
     /// Length, precision and scale, when given.
     public var modifiers: [Int]
+    /// The fields of an interval that keeps only these, as `hour to minute`; nil is all of them.
+    public var fields: String?
     /// Whether it is an array of it.
     public var isArray: Bool
 
@@ -16,7 +18,8 @@ public struct ColumnType: Sendable, Hashable, CustomStringConvertible {
 
     /// As SQL writes it: `varchar(40)`.
     public var description: String {
-        name + (modifiers.isEmpty ? "" : "(\(modifiers.map { "\($0)" }.joined(separator: ",")))") + (isArray ? "[]" : "")
+        name + (fields.map { " " + $0 } ?? "")
+            + (modifiers.isEmpty ? "" : "(\(modifiers.map { "\($0)" }.joined(separator: ",")))") + (isArray ? "[]" : "")
     }
 
     /// Its name with the schema that the text gives.
@@ -73,10 +76,11 @@ public struct TypeChange: Sendable, Hashable {
     /// Whether values may be cut, rounded or refused.
     public var mayLose: Bool
 
-    /// What is known about a change. Without the old type the worst is assumed of what could be.
+    /// What is known about a change. Without the old type the worst is assumed of what could be. A time without a zone and one with it
+    /// are the same only in UTC: elsewhere one hour of a year is there twice, and one never.
     ///
     /// Which changes write no rows: PostgreSQL's `varchar_support`, `numeric_support`, `TemporalSimplify` and binary-coercible casts.
-    public init(from old: ColumnType?, to new: ColumnType, _ conversion: Conversion) {
+    public init(from old: ColumnType?, to new: ColumnType, _ conversion: Conversion, isUTC: Bool) {
         guard conversion == .byType, let old else {
             rewrite = .always
             mayLose = conversion == .expression || !TypeChange.isPlainText(new)
@@ -88,7 +92,9 @@ public struct TypeChange: Sendable, Hashable {
             return
         }
         rewrite = TypeChange.rewrite(old, new)
-        mayLose = TypeChange.mayLose(old, new)
+        mayLose =
+            TypeChange.mayLose(old, new)
+            || (!isUTC && old.name != new.name && !TypeChange.isPlainText(new) && [old.name, new.name].contains("timestamptz"))
     }
 
     private static let temporal = ["timestamp", "timestamptz", "time", "timetz", "interval"]
@@ -107,7 +113,7 @@ public struct TypeChange: Sendable, Hashable {
         if old.name == "varbit", new.name == "varbit" { return fits(old.modifiers.first, new.modifiers.first) ? .never : .always }
         if old.name == "numeric", new.name == "numeric" { return numericFits(old, new) ? .never : .always }
         if old.name == "cidr", new.name == "inet" { return .never }
-        guard temporal.contains(old.name), fits(precision(old), precision(new)) else { return .always }
+        guard temporal.contains(old.name), keeps(old, new) else { return .always }
         if old.name == new.name { return .never }
         let both = [old.name, new.name].sorted()
         return both == ["timestamp", "timestamptz"] && !old.isArray ? .unlessUTC : .always
@@ -125,16 +131,16 @@ public struct TypeChange: Sendable, Hashable {
         }
         if old.name == new.name {
             if old.name == "numeric" { return !numericFits(old, new) }
-            if temporal.contains(old.name) { return !fits(precision(old), precision(new)) }
+            if temporal.contains(old.name) { return !keeps(old, new) }
             return !fits(old.modifiers.first, new.modifiers.first)
         }
         let wider: [String: [String]] = [
             "int2": ["int4", "int8", "float4", "float8"], "int4": ["int8", "float8"], "float4": ["float8"],
-            "date": ["timestamp", "timestamptz"], "json": ["jsonb"], "jsonb": ["json"], "cidr": ["inet"],
+            "date": ["timestamp", "timestamptz"], "jsonb": ["json"], "cidr": ["inet"],
             "timestamp": ["timestamptz"], "timestamptz": ["timestamp"],
         ]
         guard wider[old.name]?.contains(new.name) == true else { return true }
-        return temporal.contains(old.name) && !fits(precision(old), precision(new))
+        return temporal.contains(old.name) && !keeps(old, new)
     }
 
     /// Whether a length may grow from one to the other; nil is without limit.
@@ -143,7 +149,10 @@ public struct TypeChange: Sendable, Hashable {
         return old.map { $0 <= new } ?? false
     }
 
-    private static func precision(_ type: ColumnType) -> Int? { type.modifiers.last ?? 6 }
+    /// Whether a time or an interval keeps its digits and its fields.
+    private static func keeps(_ old: ColumnType, _ new: ColumnType) -> Bool {
+        (new.fields == nil || new.fields == old.fields) && fits(old.modifiers.last ?? 6, new.modifiers.last ?? 6)
+    }
 
     private static func numericFits(_ old: ColumnType, _ new: ColumnType) -> Bool {
         guard let precision = new.modifiers.first else { return true }

@@ -142,7 +142,7 @@ extension Judge {
         guard !isNew(table), !made.contains(objectKey(.column, table, column)) else { return }
         taken.insert(comparable(objectKey(.column, table, column)))
         given.insert(comparable(objectKey(.column, table, column)))
-        let change = TypeChange(from: old, to: type, conversion)
+        let change = TypeChange(from: old, to: type, conversion, isUTC: settings.isUTC == true)
         let from = old.map { "from \($0) " } ?? ""
         let safe =
             "add a column \(quoted(column + "_new")) of type \(type), fill it in batches, switch over, drop the old one later"

@@ -10,8 +10,19 @@ enum ColumnTranslation {
         let name = names.joined(separator: ".")
         var modifiers = tree.list("typmods").compactMap { $0.constant.flatMap { Int($0) } }
         // The first of an interval's is the set of its fields.
-        if name == "interval" { modifiers = Array(modifiers.dropFirst()) }
-        return ColumnType(name, modifiers, isArray: tree["arrayBounds"] != nil)
+        let mask = name == "interval" ? modifiers.first : nil
+        if mask != nil { modifiers.removeFirst() }
+        var type = ColumnType(name, modifiers, isArray: tree["arrayBounds"] != nil)
+        type.fields = mask.flatMap(fields)
+        return type
+    }
+
+    /// The fields of an interval by their bits (`INTERVAL_MASK`); nil for all of them.
+    private static func fields(_ mask: Int) -> String? {
+        let bits = [("year", 2), ("month", 1), ("day", 3), ("hour", 10), ("minute", 11), ("second", 12)]
+        let names = bits.filter { mask & (1 << $0.1) != 0 }.map(\.0)
+        guard names.count < bits.count, let first = names.first, let last = names.last else { return nil }
+        return first == last ? first : "\(first) to \(last)"
     }
 
     static func column(_ tree: JSONValue) -> ColumnDefinition {
@@ -107,7 +118,8 @@ enum ColumnTranslation {
         if column(of: expression) == name { return .byType }
         guard let cast = expression.body(of: "TypeCast"), column(of: cast["arg"]) == name else { return .expression }
         let target = self.type(cast["typeName"])
-        return target.name == type.name && (target.modifiers.isEmpty || target.modifiers == type.modifiers)
+        return target.name == type.name && (target.fields == nil || target.fields == type.fields)
+            && (target.modifiers.isEmpty || target.modifiers == type.modifiers)
             ? .byType : .expression
     }
 }
