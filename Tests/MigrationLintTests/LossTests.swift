@@ -222,6 +222,48 @@ struct LossCase: Sendable, CustomTestStringConvertible {
     ])
     func onlyWhatSurelyWritesEveryColumnOfEveryRowBackIsAWayBack(_ test: LossCase) async { await check(test) }
 
+    private static let zeroed = "\(savedAll); UPDATE orders SET amount = 0"
+    private static let byID = "UPDATE orders SET amount = b.amount FROM b WHERE b.id = orders.id"
+    private static let uniqueID = "CREATE TABLE orders (id bigint CONSTRAINT own UNIQUE, amount int)"
+
+    @Test(arguments: [
+        LossCase(.destructive, zeroed, byID, after: "CREATE TABLE orders (id bigint, amount int)"),
+        LossCase(.destructive, zeroed, byID, after: "ALTER TABLE orders ADD COLUMN amount int"),
+        LossCase(.destructive, zeroed, byID, after: uniqueID),
+        LossCase(.reversible, zeroed, byID, after: uniqueID, "ALTER TABLE orders ALTER COLUMN id SET NOT NULL"),
+        LossCase(
+            .destructive, zeroed, byID, after: uniqueID, "ALTER TABLE orders ALTER COLUMN id SET NOT NULL",
+            "ALTER TABLE orders ALTER COLUMN id DROP NOT NULL"),
+        LossCase(.destructive, "ALTER TABLE orders DROP CONSTRAINT orders_pkey; \(zeroed)", byID),
+        LossCase(.destructive, "\(zeroed); ALTER TABLE orders DROP CONSTRAINT orders_pkey", byID),
+        LossCase(
+            .destructive, zeroed, byID, after: LossCase.orders, "ALTER INDEX orders_pkey RENAME TO pk",
+            "ALTER TABLE orders DROP CONSTRAINT pk"),
+        LossCase(
+            .destructive, zeroed, byID, after: LossCase.orders, "ALTER TABLE orders RENAME CONSTRAINT orders_pkey TO pk",
+            "ALTER TABLE orders DROP CONSTRAINT pk"),
+        LossCase(
+            .destructive, zeroed, byID, after: LossCase.orders, "ALTER TABLE orders DROP COLUMN id",
+            "ALTER TABLE orders ADD COLUMN id bigint"),
+        LossCase(
+            .reversible, zeroed, "UPDATE orders SET amount = b.amount FROM b WHERE b.number = orders.number",
+            after: LossCase.orders,
+            "ALTER TABLE orders RENAME COLUMN id TO number"),
+    ])
+    func aKeyIsWhatTheRevisionsShowToBeOne(_ test: LossCase) async { await check(test) }
+
+    @Test(arguments: [
+        LossCase(
+            .reversible, "\(savedAll); DELETE FROM orders WHERE amount < 5",
+            "INSERT INTO orders OVERRIDING SYSTEM VALUE SELECT * FROM b"),
+        LossCase(
+            .destructive, "\(savedAll); DELETE FROM orders WHERE amount < 5",
+            "INSERT INTO orders OVERRIDING USER VALUE SELECT * FROM b"),
+        LossCase(.destructive, "\(zeroed); ALTER TABLE b SET UNLOGGED", byID),
+        LossCase(.destructive, "\(savedAll); ALTER TABLE b SET UNLOGGED; UPDATE orders SET amount = 0", byID),
+    ])
+    func rowsComeBackWithTheirNumbersAndFromATableThatLasts(_ test: LossCase) async { await check(test) }
+
     @Test func whatAWayBackWritesOverIsSaid() async {
         let report = await revision(
             "\(Self.savedAll); UPDATE orders SET amount = 0",

@@ -104,7 +104,10 @@ extension Judge {
         lock(table, .accessExclusive)
         disturb(table, "loses the column \(quoted(column))")
         defer {
-            schema.change(table) { $0.columns[column] = nil }
+            schema.change(table) {
+                $0.columns[column] = nil
+                $0.uniques.removeAll { $0.columns.contains(column) }
+            }
             made.remove(made.placed(key))
             forward.made.remove(made.placed(key))
         }

@@ -43,6 +43,9 @@ extension Judge {
             flag(
                 .overwrites, isRestored ? .warning : nil,
                 "UPDATE overwrites \(columns) of \(table), and the old values are saved nowhere",
+                why: schema[table]?.keys.isEmpty == false
+                    ? nil
+                    : "the revisions show no primary key of \(table), so that nothing proves whose a saved value is",
                 safe:
                     "CREATE TABLE \(quoted(table.name + "_before")) AS SELECT <key>, \(columns) FROM \(table) first, in this revision"
             )
@@ -62,13 +65,14 @@ extension Judge {
     private mutating func save(_ change: DataChange, _ columns: [String]?, isMerge: Bool = false) -> Bool {
         guard direction == .up, !schema.viewNames.contains(change.table.full) else { return false }
         let table = made.placed(change.table)
-        let keys = schema[change.table]?.keys.first ?? ["id"]
+        let keys = schema[change.table]?.keys.first
         let place = copies.keys.sorted { "\($0)" < "\($1)" }.first { place in
             guard let saved = copies[place], !saved.isSpent, made.placed(saved.copy.source) == table else { return false }
             let copy = saved.copy
             let isWhole = copy.columns == nil
             let hasColumns =
                 columns.map { columns in
+                    guard let keys else { return false }
                     let held = copy.columns ?? columns + keys
                     return !columns.isEmpty && (columns + keys).allSatisfy(held.contains)
                         && !columns.contains(where: keys.contains)
@@ -106,11 +110,11 @@ extension Judge {
         if rows.inserts { forward.made.leadOthersBack(from: made.placed(rows.source)) }
         let copies = forward.copies.filter { $0.key.full == place }
         guard copies.values.contains(where: { $0.copy.source.full == rows.table.full }) else { return }
-        let keys = schema[rows.table]?.keys.first ?? ["id"]
+        let isByKey = schema[rows.table]?.keys.first.map { Set($0) == Set(rows.keys) } ?? false
         var found = restored[place] ?? RowsRestored()
-        proven = Set(rows.keys) == Set(keys) ? Set(rows.updates) : []
+        proven = isByKey ? Set(rows.updates) : []
         found.columns.formUnion(proven)
-        if rows.inserts, rows.keys.isEmpty || Set(rows.keys) == Set(keys) { found.hasRows = true }
+        if rows.inserts, rows.keys.isEmpty || isByKey { found.hasRows = true }
         restored[place] = found
     }
 

@@ -118,6 +118,7 @@ extension Judge {
         case .store(let what): store(table, what)
         case .setUnlogged:
             store(table, "SET UNLOGGED")
+            disturb(table, "is emptied by a crash")
             guard !isNew(table) else { break }
             phase(.contract)
             loses("every row of \(table) after a crash or on a standby", isOwn: hasOwnRows(table))

@@ -11,17 +11,28 @@ struct KnownSchema: Sendable {
         var references: RelationName
     }
 
+    struct Key: Sendable {
+        var name: String
+        var columns: [String]
+        var isPrimary: Bool
+    }
+
     struct Table: Sendable {
         var columns: [String: ColumnDefinition] = [:]
         /// The leading columns of its indexes and of its unique and primary keys.
         var indexed: [[String?]] = []
         var checks: [Check] = []
         var foreignKeys: [ForeignKey] = []
-        /// The columns of its primary and unique keys, the primary first.
-        var keys: [[String]] = []
+        /// Its primary and unique constraints, the primary first.
+        var uniques: [Key] = []
         var isPartitioned = false
         /// The partition that takes what no other takes.
         var defaultPartition: RelationName?
+
+        /// The columns of what tells every row from every other, the primary key first: what is unique may hold NULL many times.
+        var keys: [[String]] {
+            uniques.filter { $0.isPrimary || $0.columns.allSatisfy { columns[$0]?.isNotNull == true } }.map(\.columns)
+        }
     }
 
     private var tables: [RelationName: Table] = [:]
@@ -98,7 +109,8 @@ struct KnownSchema: Sendable {
                 $0.indexed.append(constraint.columns)
                 if !constraint.columns.isEmpty {
                     let isPrimary = constraint.kind == .primaryKey
-                    $0.keys.insert(constraint.columns, at: isPrimary ? 0 : $0.keys.count)
+                    $0.uniques.insert(
+                        Key(name: name, columns: constraint.columns, isPrimary: isPrimary), at: isPrimary ? 0 : $0.uniques.count)
                 }
                 if case .primaryKey = constraint.kind {
                     for column in constraint.columns { $0.columns[column]?.isNotNull = true }
@@ -127,6 +139,7 @@ struct KnownSchema: Sendable {
         change(table) {
             $0.checks.removeAll { $0.name == name }
             $0.foreignKeys.removeAll { $0.name == name }
+            $0.uniques.removeAll { $0.name == name }
         }
     }
 
@@ -152,14 +165,26 @@ struct KnownSchema: Sendable {
             let place = RelationName(schema: relation.schema, new).full
             tableOfIndex[place] = tableOfIndex.removeValue(forKey: relation.full)
             if plainIndexes.remove(relation.full) != nil { plainIndexes.insert(place) }
+            // The constraint that it belongs to goes by the same name.
+            if let table = tableOfIndex[place] { renameKey(of: table, from: relation.name, to: new) }
         case .column:
             change(relation) {
                 if var column = $0.columns.removeValue(forKey: old) {
                     column.name = new
                     $0.columns[new] = column
                 }
+                for index in $0.uniques.indices {
+                    $0.uniques[index].columns = $0.uniques[index].columns.map { $0 == old ? new : $0 }
+                }
             }
+        case .constraint: renameKey(of: relation, from: old, to: new)
         default: break
+        }
+    }
+
+    private mutating func renameKey(of table: RelationName, from old: String, to new: String) {
+        change(table) {
+            for index in $0.uniques.indices where $0.uniques[index].name == old { $0.uniques[index].name = new }
         }
     }
 }

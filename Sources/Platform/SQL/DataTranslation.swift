@@ -112,7 +112,9 @@ extension StatementTranslation {
     /// `INSERT INTO table SELECT * FROM source`, perhaps with `ON CONFLICT (key) DO UPDATE SET column = EXCLUDED.column` or
     /// `DO NOTHING`, and nothing else.
     private static func broughtBack(byInsert body: JSONValue, _ table: RelationName) -> RowsBrought? {
-        guard body["withClause"] == nil, let select = body["selectStmt"]?.body(of: "SelectStmt"),
+        // USER VALUE gives the rows new numbers.
+        guard body["withClause"] == nil, body["override"]?.text != "OVERRIDING_USER_VALUE",
+            let select = body["selectStmt"]?.body(of: "SelectStmt"),
             let copy = rowsAsTheyAre(select),
             copy.condition == nil
         else { return nil }
