@@ -264,6 +264,33 @@ struct LossCase: Sendable, CustomTestStringConvertible {
     ])
     func rowsComeBackWithTheirNumbersAndFromATableThatLasts(_ test: LossCase) async { await check(test) }
 
+    private static let fix =
+        "CREATE FUNCTION fix() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN NEW.amount := 0; RETURN NULL; END $$"
+
+    @Test(arguments: [
+        LossCase(.destructive, "CREATE RULE r AS ON INSERT TO orders DO INSTEAD NOTHING", "DROP RULE r ON orders"),
+        LossCase(.reversible, "CREATE RULE r AS ON INSERT TO orders DO ALSO NOTHING", "DROP RULE r ON orders"),
+        LossCase(
+            .additive, "CREATE TABLE n (id int); CREATE RULE r AS ON INSERT TO n DO INSTEAD NOTHING", "DROP TABLE n"),
+        LossCase(
+            .unclassified, "\(fix); CREATE TRIGGER t BEFORE INSERT ON orders FOR EACH ROW EXECUTE FUNCTION fix()",
+            "DROP TRIGGER t ON orders; DROP FUNCTION fix()"),
+        LossCase(
+            .reversible, "\(fix); CREATE TRIGGER t AFTER INSERT ON orders FOR EACH ROW EXECUTE FUNCTION fix()",
+            "DROP TRIGGER t ON orders; DROP FUNCTION fix()"),
+        LossCase(
+            .reversible, "\(fix); CREATE TRIGGER t BEFORE INSERT ON orders EXECUTE FUNCTION fix()",
+            "DROP TRIGGER t ON orders; DROP FUNCTION fix()"),
+        LossCase(
+            .reversible, "DROP TRIGGER t ON orders",
+            "CREATE TRIGGER t BEFORE INSERT ON orders FOR EACH ROW EXECUTE FUNCTION fix()", after: LossCase.orders, fix),
+        LossCase(
+            .unclassified,
+            "CREATE OR REPLACE FUNCTION fix() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN RETURN NULL; END $$",
+            "CREATE OR REPLACE FUNCTION fix() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN RETURN NEW; END $$"),
+    ])
+    func whatStandsInForTheWritesOfThePreviousVersionLosesThem(_ test: LossCase) async { await check(test) }
+
     @Test func whatAWayBackWritesOverIsSaid() async {
         let report = await revision(
             "\(Self.savedAll); UPDATE orders SET amount = 0",

@@ -240,7 +240,7 @@ extension Judge {
             replaces(key, "the function \(function.name) is replaced if it exists")
             depends("it may call the function \(function.name)")
         }
-        if function.isReplaced, function.isTrigger, !function.isQuiet, !isOwn(key) {
+        if function.isReplaced, function.isTrigger, direction == .up || !function.isQuiet, !isOwn(key) {
             unknown("the function \(function.name) may be that of triggers that are there, and what it does now may be anything")
         }
         if function.hasDefaults, direction == .up {
@@ -275,13 +275,19 @@ extension Judge {
         if !own.isEmpty { unknown("it calls \(own.joined(separator: ", ")), and the migrations make a function of that name") }
     }
 
-    mutating func createTrigger(_ name: String, _ table: RelationName, _ isReplaced: Bool, _ function: RelationName) {
+    mutating func createTrigger(
+        _ name: String, _ table: RelationName, _ isReplaced: Bool, _ function: RelationName, _ decides: Bool
+    ) {
         lock(table, .shareRowExclusive)
         phase(.expand)
         let key = objectKey(.trigger, table, name)
         let isQuiet = schema.functions[function.name] ?? function.isQuietTrigger
         if !isQuiet {
             unknown("the trigger \(quoted(name)) runs \(function) on every change of \(table), and that may do anything")
+        } else if decides, !function.isQuietTrigger, direction == .up, !isNew(table) {
+            unknown(
+                "the trigger \(quoted(name)) runs \(function) before \(table) is written, and what the previous version writes may be changed or thrown away"
+            )
         }
         if isReplaced {
             replaces(key, "the trigger \(quoted(name)) of \(table) is replaced if it exists", isOfNewTable: isNew(table))
@@ -291,7 +297,7 @@ extension Judge {
         if direction == .up, !isNew(table) { survival(.depends("its writes to \(table) run the trigger \(quoted(name))")) }
     }
 
-    mutating func createRule(_ name: String, _ table: RelationName, _ isReplaced: Bool) {
+    mutating func createRule(_ name: String, _ table: RelationName, _ isReplaced: Bool, _ isInstead: Bool) {
         lock(table, .accessExclusive)
         phase(.expand)
         let key = objectKey(.rule, table, name)
@@ -302,6 +308,11 @@ extension Judge {
         if !isReplaced { made.insert(key) }
         guard direction == .up, !isNew(table) else { return }
         survival(.depends("the rule \(quoted(name)) changes what it does to \(table)"))
+        if isInstead {
+            loses("what is written to \(table), in place of which the rule \(quoted(name)) does something else")
+            flag(
+                .destroys, "the rule \(quoted(name)) does something else INSTEAD of what the previous version writes to \(table)")
+        }
         made.leadOthersToAll()
     }
 

@@ -88,9 +88,9 @@ struct Judge {
         case .vacuum(let tables, let isFull): vacuum(tables, isFull)
         case .analyze(let tables): for table in tables { lock(table, .shareUpdateExclusive) }
         case .refresh(let view, let isConcurrent): refresh(view, isConcurrent)
-        case .createTrigger(let name, let table, let isReplaced, let function):
-            createTrigger(name, table, isReplaced, function)
-        case .createRule(let name, let table, let isReplaced): createRule(name, table, isReplaced)
+        case .createTrigger(let name, let table, let isReplaced, let function, let decides):
+            createTrigger(name, table, isReplaced, function, decides)
+        case .createRule(let name, let table, let isReplaced, let isInstead): createRule(name, table, isReplaced, isInstead)
         case .policy(let name, let table, let isChanged): policy(name, table, isChanged)
         case .createView(let view, let sources, let isReplaced, let takesAll): createView(view, sources, isReplaced, takesAll)
         case .addEnumValue(let type): addEnumValue(type)

@@ -78,10 +78,11 @@ public enum LintReference {
         new, and behind a view, a foreign table or a parent of other tables there may be anybody's rows. Rows count as saved before they are
         changed when `CREATE TABLE … AS SELECT` took all of them (or those of the same `WHERE`), with their key and the columns that change, into a
         permanent table that stays as it is, and the way back surely writes all of them back: every changed column `FROM` that table by the whole
-        key, or as an upsert of the key, deleted rows by `INSERT … SELECT *`, and no other condition. A new partition, heir, or target of a rule or
+        key, or as an upsert of the key, deleted rows by `INSERT … SELECT *`, and no other condition. A key is a primary key, or a unique constraint
+        of columns that are NOT NULL, that the revisions show: without one nothing proves whose a saved value is. A new partition, heir, or target of a rule or
         of a replaced view holds rows of the previous version, so dropping it loses them, unless they were put back before. A value counts as filled in, and not as changed, when the column is new in
         this revision, or in an earlier pending one and asked for `IS NULL`. Rows that the way forward put in by constants may be removed again by
-        the same values of a key.
+        the same values of a key. A rule `DO INSTEAD` on a table that was there loses what the previous version writes to it.
 
         What Serin does not know to be harmless is taken to be noticed by the version that runs: defaults, identities, owners, rights, roles,
         rules, row level security, sequences, unique indexes.
@@ -94,13 +95,16 @@ public enum LintReference {
         The revisions are read from the first one on, so types, checks, indexes and foreign keys of earlier revisions are known; `--applied` says
         which are applied already and are not judged. Tables that a revision makes itself are used by nobody: their locks do not count. What a text
         cannot say: DO, CALL, calls of functions that do not come with Postgres anywhere in a statement, triggers on functions whose text is not known
-        to be harmless, functions with EXECUTE, programs of Alembic that import or name more than its operations, SQLAlchemy and modules
+        to be harmless, or that decide what is written to a table that was there (BEFORE and INSTEAD OF, for each row: what they return and
+        assign takes the place of what the previous version writes), functions of triggers that are replaced, functions with EXECUTE, programs of Alembic that import or name more than its operations, SQLAlchemy and modules
         that know nothing of their surroundings, or that say `try`, and what the parser of version 15 refuses
         (from 16 on: apart from `ADD CONSTRAINT … NOT NULL … NOT VALID` of version 18, which is known). All of it is D04.
 
         A change of type writes no rows from `varchar(n)` to a longer one or `text`, for a `numeric` of more digits and the same scale, for a time of
         more digits, from `cidr` to `inet`, and between `timestamp` and `timestamptz` when the session's TimeZone is UTC (`--utc`). Without the old
-        type the worst is assumed.
+        type the worst is assumed. Values are lost when an interval is cut to some fields, when `json` becomes `jsonb` (its order and what it
+        holds twice), and when a date or a time gets or loses its zone, unless the TimeZone is known to be UTC: an hour is skipped or there twice
+        elsewhere.
 
         ## What is measured on a copy
 

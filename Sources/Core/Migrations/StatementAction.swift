@@ -28,10 +28,10 @@ public enum StatementAction: Sendable, Hashable {
     case analyze([RelationName])
     /// `REFRESH MATERIALIZED VIEW`
     case refresh(RelationName, concurrently: Bool)
-    /// `CREATE TRIGGER`, and the function that it runs.
-    case createTrigger(String, on: RelationName, isReplaced: Bool, runs: RelationName)
-    /// `CREATE RULE`
-    case createRule(String, on: RelationName, isReplaced: Bool)
+    /// `CREATE TRIGGER`, the function that it runs, and whether what that returns decides what is written.
+    case createTrigger(String, on: RelationName, isReplaced: Bool, runs: RelationName, decides: Bool)
+    /// `CREATE RULE`, and whether it stands in for what is written.
+    case createRule(String, on: RelationName, isReplaced: Bool, isInstead: Bool)
     /// `CREATE POLICY`, `ALTER POLICY`
     case policy(String, on: RelationName, isChanged: Bool)
     /// `CREATE VIEW`

@@ -57,12 +57,17 @@ enum StatementTranslation {
                 [
                     .createTrigger(
                         body["trigname"]?.text ?? "", on: $0, isReplaced: body.flag("replace"),
-                        runs: relationName(body.words("funcname")) ?? RelationName(""))
+                        runs: relationName(body.words("funcname")) ?? RelationName(""),
+                        // AFTER is none, BEFORE and INSTEAD OF have a bit each.
+                        decides: body.flag("row") && body["timing"]?.integer ?? 0 != 0)
                 ]
             }
         case "RuleStmt":
             body["relation"]?.relation.map {
-                [.createRule(body["rulename"]?.text ?? "", on: $0, isReplaced: body.flag("replace"))]
+                [
+                    .createRule(
+                        body["rulename"]?.text ?? "", on: $0, isReplaced: body.flag("replace"), isInstead: body.flag("instead"))
+                ]
             }
         case "CreatePolicyStmt", "AlterPolicyStmt":
             body["table"]?.relation.map {
