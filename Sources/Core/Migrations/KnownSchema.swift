@@ -39,6 +39,8 @@ struct KnownSchema: Sendable {
     private var tableOfIndex: [RelationName: RelationName] = [:]
     /// The indexes that refuse no rows.
     private var plainIndexes: Set<RelationName> = []
+    /// The columns of unique indexes, which a constraint may be made of.
+    private var uniqueIndexes: [RelationName: [String]] = [:]
     /// The types that were made, and whether their values are held against a condition.
     var types: [RelationName: Bool] = [:]
     /// The views that were made: what they show is not all there is of the rows behind them.
@@ -99,7 +101,9 @@ struct KnownSchema: Sendable {
     }
 
     mutating func add(_ constraint: ConstraintDefinition, to table: RelationName) {
-        let name = constraint.name ?? constraint.usualName(on: table)
+        let name = constraint.name ?? constraint.index ?? constraint.usualName(on: table)
+        let index = constraint.index.map { RelationName(schema: table.schema, $0).full }
+        let columns = index.map { uniqueIndexes[$0] ?? [] } ?? constraint.columns
         change(table) {
             switch constraint.kind {
             case .check(let column):
@@ -107,13 +111,13 @@ struct KnownSchema: Sendable {
             case .foreignKey(let target): $0.foreignKeys.append(ForeignKey(name: name, references: target))
             case .unique, .primaryKey:
                 $0.indexed.append(constraint.columns)
-                if !constraint.columns.isEmpty {
+                if !columns.isEmpty {
                     let isPrimary = constraint.kind == .primaryKey
                     $0.uniques.insert(
-                        Key(name: name, columns: constraint.columns, isPrimary: isPrimary), at: isPrimary ? 0 : $0.uniques.count)
+                        Key(name: name, columns: columns, isPrimary: isPrimary), at: isPrimary ? 0 : $0.uniques.count)
                 }
                 if case .primaryKey = constraint.kind {
-                    for column in constraint.columns { $0.columns[column]?.isNotNull = true }
+                    for column in columns { $0.columns[column]?.isNotNull = true }
                 }
             case .exclusion: $0.indexed.append([nil])
             }
@@ -126,7 +130,13 @@ struct KnownSchema: Sendable {
         guard let name = index.name else { return }
         let place = RelationName(schema: index.table.schema, name).full
         tableOfIndex[place] = index.table
-        if !index.isUnique, !index.ifNotExists { plainIndexes.insert(place) }
+        guard !index.ifNotExists else { return }
+        let columns = index.columns.compactMap(\.self)
+        if !index.isUnique {
+            plainIndexes.insert(place)
+        } else if columns.count == index.columns.count {
+            uniqueIndexes[place] = columns
+        }
     }
 
     mutating func validate(_ constraint: String, on table: RelationName) {
@@ -152,6 +162,7 @@ struct KnownSchema: Sendable {
         case .index:
             tableOfIndex[name.full] = nil
             plainIndexes.remove(name.full)
+            uniqueIndexes[name.full] = nil
         case .table, .view, .materializedView, .foreignTable: tables[name.full] = nil
         default: break
         }
@@ -165,6 +176,7 @@ struct KnownSchema: Sendable {
             let place = RelationName(schema: relation.schema, new).full
             tableOfIndex[place] = tableOfIndex.removeValue(forKey: relation.full)
             if plainIndexes.remove(relation.full) != nil { plainIndexes.insert(place) }
+            uniqueIndexes[place] = uniqueIndexes.removeValue(forKey: relation.full)
             // The constraint that it belongs to goes by the same name.
             if let table = tableOfIndex[place] { renameKey(of: table, from: relation.name, to: new) }
         case .column:
