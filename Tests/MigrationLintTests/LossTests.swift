@@ -235,6 +235,14 @@ struct LossCase: Sendable, CustomTestStringConvertible {
             .destructive, zeroed, byID, after: uniqueID, "ALTER TABLE orders ALTER COLUMN id SET NOT NULL",
             "ALTER TABLE orders ALTER COLUMN id DROP NOT NULL"),
         LossCase(.destructive, "ALTER TABLE orders DROP CONSTRAINT orders_pkey; \(zeroed)", byID),
+        LossCase(
+            .reversible, zeroed, byID, after: "CREATE TABLE orders (id bigint, amount int)",
+            "CREATE UNIQUE INDEX own ON orders (id)",
+            "ALTER TABLE orders ADD PRIMARY KEY USING INDEX own"),
+        LossCase(
+            .destructive, zeroed, byID, after: "CREATE TABLE orders (id bigint, amount int)",
+            "CREATE UNIQUE INDEX own ON orders (id)",
+            "ALTER TABLE orders ADD PRIMARY KEY USING INDEX own", "ALTER TABLE orders DROP CONSTRAINT own"),
         LossCase(.destructive, "\(zeroed); ALTER TABLE orders DROP CONSTRAINT orders_pkey", byID),
         LossCase(
             .destructive, zeroed, byID, after: LossCase.orders, "ALTER INDEX orders_pkey RENAME TO pk",
@@ -260,6 +268,10 @@ struct LossCase: Sendable, CustomTestStringConvertible {
             .destructive, "\(savedAll); DELETE FROM orders WHERE amount < 5",
             "INSERT INTO orders OVERRIDING USER VALUE SELECT * FROM b"),
         LossCase(.destructive, "\(zeroed); ALTER TABLE b SET UNLOGGED", byID),
+        LossCase(.destructive, zeroed, "CREATE RULE r AS ON UPDATE TO orders DO INSTEAD NOTHING; \(byID)"),
+        LossCase(
+            .destructive, zeroed,
+            "CREATE TRIGGER t BEFORE UPDATE ON orders FOR EACH ROW EXECUTE FUNCTION fix(); \(byID)", after: LossCase.orders, fix),
         LossCase(.destructive, "\(savedAll); ALTER TABLE b SET UNLOGGED; UPDATE orders SET amount = 0", byID),
     ])
     func rowsComeBackWithTheirNumbersAndFromATableThatLasts(_ test: LossCase) async { await check(test) }

@@ -292,6 +292,7 @@ extension Judge {
         if isReplaced {
             replaces(key, "the trigger \(quoted(name)) of \(table) is replaced if it exists", isOfNewTable: isNew(table))
         }
+        if decides { spoilCopies(of: table) }
         given.insert(comparable(key))
         if !isReplaced { made.insert(key) }
         if direction == .up, !isNew(table) { survival(.depends("its writes to \(table) run the trigger \(quoted(name))")) }
@@ -304,6 +305,7 @@ extension Judge {
         if isReplaced {
             replaces(key, "the rule \(quoted(name)) of \(table) is replaced if it exists", isOfNewTable: isNew(table))
         }
+        if isInstead { spoilCopies(of: table) }
         given.insert(comparable(key))
         if !isReplaced { made.insert(key) }
         guard direction == .up, !isNew(table) else { return }
@@ -314,6 +316,12 @@ extension Judge {
                 .destroys, "the rule \(quoted(name)) does something else INSTEAD of what the previous version writes to \(table)")
         }
         made.leadOthersToAll()
+    }
+
+    /// What is written back from here on may be thrown away or changed on its way.
+    private mutating func spoilCopies(of table: RelationName) {
+        guard direction == .down else { return }
+        for (place, saved) in forward.copies where saved.copy.source.full == table.full { spoiled.insert(place.full) }
     }
 
     mutating func policy(_ name: String, _ table: RelationName, _ isChanged: Bool) {
