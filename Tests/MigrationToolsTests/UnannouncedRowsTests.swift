@@ -110,6 +110,14 @@ struct UnannouncedRowsTests {
         #expect(try !objects("DELETE FROM old; ALTER TABLE old RENAME TO orders", to: "public.orders"))
         #expect(try !objects("UPDATE parent SET a = 1", to: "public.child"))
         #expect(try !objects("SELECT mend()", to: "public.orders"))
+        #expect(try !objects("SELECT \"Mend\"()", to: "public.orders"))
+        #expect(try objects("SELECT 1; SELECT count(*) FROM orders WHERE a IN (1, 2)", to: "public.orders"))
+        #expect(try objects("INSERT INTO currencies SELECT code FROM orders", to: "public.orders"))
+        #expect(try objects("INSERT INTO orders VALUES (1)", to: "public.orders"))
+        #expect(try !objects("INSERT INTO public.orders VALUES (1) ON CONFLICT (a) DO UPDATE SET a = 2", to: "public.orders"))
+        #expect(try objects("UPDATE customers SET a = o.a FROM orders o", to: "public.orders"))
+        #expect(try !objects("WITH x AS (DELETE FROM ONLY public.orders RETURNING a) SELECT a FROM x", to: "public.orders"))
+        #expect(try !objects("MERGE INTO orders USING b ON true WHEN MATCHED THEN DELETE", to: "public.orders"))
         #expect(try !objects("CREATE TRIGGER t AFTER INSERT ON a EXECUTE FUNCTION f(); INSERT INTO a VALUES (1)", to: "public.b"))
     }
 }
