@@ -38,7 +38,9 @@ extension Subcommand {
         lines += found.invalidIndexes.map { "invalid   index \(plain($0))" }
         if let running = found.running { lines.append("running   \(plain(running))") }
         if let unfinished = found.unfinished {
-            lines.append("unfinished \(unfinished): \(found.reason.map { plain($0) } ?? "the next run settles what it left")")
+            lines.append(
+                "unfinished \(unfinished): \(found.reason.map { plain($0) } ?? "the next run settles what it left, a rollout's once it is continued (serin run --continue)")"
+            )
         }
         lines += found.fences.map { "FENCED    writes are kept away by \(plain($0.words))" }
         return lines + found.problems.map { "problem   \(plain($0.message))" }
