@@ -262,6 +262,27 @@ import Testing
         #expect(try await tables("DELETE FROM orders") == [])
     }
 
+    @Test func rowsThatComeBackCountOnlyWhereNothingPassesTheirChangeOn() async throws {
+        let scene = try await scene()
+        try await scene.up()
+        try scene.kind.add(revision("0002", "DELETE FROM orders", "SELECT 1"), to: scene.folder)
+        func kind(_ restored: RestoredTables) async throws -> MigrationClass {
+            let release = ReleaseMigrations(try scene.migrations(), by: .serin) { found in
+                found.pending.map {
+                    ClassifiedRevision(planned: PlannedRevision(id: $0.id, kind: .reversible), restored: restored)
+                }
+            }
+            return try #require(try await release.plan(deadline: .seconds(30)).pending.first).kind
+        }
+        #expect(try await kind(RestoredTables(deleted: ["orders"], updated: ["orders"])) == .reversible)
+        try await scene.sql("CREATE TABLE lines (orders bigint REFERENCES orders ON DELETE CASCADE)")
+        #expect(try await kind(RestoredTables(deleted: ["orders"])) == .destructive)
+        #expect(try await kind(RestoredTables(updated: ["orders"])) == .reversible)
+        #expect(try await kind(RestoredTables(deleted: ["lines"])) == .reversible)
+        try await scene.sql("CREATE TRIGGER t AFTER UPDATE ON orders EXECUTE FUNCTION suppress_redundant_updates_trigger()")
+        #expect(try await kind(RestoredTables(updated: ["orders"])) == .destructive)
+    }
+
     @Test func whatIsAppliedAndTheServersVersionAreThereForTheJudgement() async throws {
         let scene = try await scene(count: 2)
         try await scene.up(to: "0001")

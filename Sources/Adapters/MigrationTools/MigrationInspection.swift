@@ -43,6 +43,8 @@ public struct MigrationInspection: Sendable {
     /// The relations whose changes reach further: through triggers, rules, foreign keys that pass changes on, or as they hold no
     /// rows of their own.
     public var reaching: Set<String> = []
+    /// Those of them of which not only a deletion reaches further.
+    public var reachingByUpdate: Set<String> = []
     /// Who may keep writes away now.
     public var fences: [FenceNote] = []
     /// The pending revisions from which no way leads back to where the database is, each with why.
@@ -144,7 +146,9 @@ struct MigrationInspector {
     }
 
     /// The relations of which a change reaches further.
-    static func reaching(_ session: Connection) throws(Failure) -> Set<String> {
+    ///
+    /// - Parameter byDelete: Whether foreign keys count that only pass deletions on.
+    static func reaching(_ session: Connection, byDelete: Bool = true) throws(Failure) -> Set<String> {
         Set(
             try session.rows(
                 """
@@ -154,7 +158,7 @@ struct MigrationInspector {
                         EXISTS (SELECT FROM pg_trigger t WHERE t.tgrelid = c.oid AND NOT t.tgisinternal)
                         OR EXISTS (SELECT FROM pg_rewrite r WHERE r.ev_class = c.oid)
                         OR EXISTS (SELECT FROM pg_constraint k WHERE k.contype = 'f' AND k.confrelid = c.oid
-                            AND (k.confdeltype NOT IN ('a', 'r') OR k.confupdtype NOT IN ('a', 'r')))))
+                            AND (\(byDelete) AND k.confdeltype NOT IN ('a', 'r') OR k.confupdtype NOT IN ('a', 'r')))))
                 """
             ).compactMap { $0.first ?? nil })
     }
@@ -242,6 +246,7 @@ struct MigrationInspector {
         }
         found.activity = try TableActivity.read(session, without: tool.ownTables)
         found.reaching = try MigrationInspector.reaching(session)
+        found.reachingByUpdate = try MigrationInspector.reaching(session, byDelete: false)
     }
 }
 

@@ -1,4 +1,4 @@
-internal import SerinMigrations
+public import SerinMigrations
 public import SerinModel
 public import SerinPorts
 public import SerinRollouts
@@ -13,11 +13,14 @@ public struct ClassifiedRevision: Sendable, Hashable {
     public var planned: PlannedRevision
     /// What people should know of its statements.
     public var findings: [String]
+    /// The tables whose rows it changes and brings back, by their names as SQL writes them, without schema.
+    public var restored: RestoredTables
 
     /// What is said of a revision.
-    public init(planned: PlannedRevision, findings: [String] = []) {
+    public init(planned: PlannedRevision, findings: [String] = [], restored: RestoredTables = RestoredTables()) {
         self.planned = planned
         self.findings = findings
+        self.restored = restored
     }
 }
 
@@ -70,6 +73,11 @@ public struct ReleaseMigrations: Migrations {
             isReachingFurther = isReachingFurther || revision.script.up.reachesFurther
             let isConfined = !planned.tables.contains { table in
                 found.reaching.contains { $0 == table || $0.hasSuffix(".\(table)") }
+            }
+            if !planned.kind.mayDestroy, let table = found.passingOn(classified.restored) {
+                planned.kind = .destructive
+                planned.reason =
+                    "changes rows of \(table), and a trigger, a rule or a foreign key there passes that on to rows that are saved nowhere"
             }
             // Nobody can then say which tables lose something.
             let isUnknown = planned.kind == .unclassified || isReachingFurther || !isConfined
@@ -158,6 +166,16 @@ public struct ReleaseMigrations: Migrations {
     private func outcome(_ failure: MigrationRunFailure) -> MigrationOutcome {
         guard failure.failure.kind != .unknown else { return .unknown(failure.failure) }
         return .failed(failure.failure, failure.report?.after)
+    }
+}
+
+extension MigrationInspection {
+    /// A table of which more changes than what a revision brings back; nil when there is none.
+    fileprivate func passingOn(_ tables: RestoredTables) -> String? {
+        func find(_ names: Set<String>, in relations: Set<String>) -> String? {
+            names.sorted().first { name in relations.contains { $0 == name || $0.hasSuffix(".\(name)") } }
+        }
+        return find(tables.deleted, in: reaching) ?? find(tables.updated, in: reachingByUpdate)
     }
 }
 

@@ -35,6 +35,9 @@ extension Judge {
         report.updates.append(table.full)
         let old = change.columns.filter { !isFill($0, change) }
         guard !old.isEmpty || change.columns.isEmpty else { return flagBigChange(change, "UPDATE") }
+        if old.isEmpty || old.contains(where: { mayBeReferenced($0, in: table) }) {
+            passOn(change, "UPDATE", by: \.passesUpdates)
+        }
         let columns = change.columns.map(quoted).joined(separator: ", ")
         let isRestored = restores(change, Set(old))
         if isRestored || !save(change, old) {
@@ -52,6 +55,31 @@ extension Judge {
         }
         survival(.depends("it reads \(columns) of \(table) as they were"))
         flagBigChange(change, "UPDATE")
+    }
+
+    /// A change is passed on to rows of other tables, of which no copy of this one knows.
+    private mutating func passOn(_ change: DataChange, _ verb: String, by isPassed: (KnownSchema.ForeignKey) -> Bool) {
+        let others = schema.reached(from: change.table, by: isPassed).filter { !isOwn(rowsOf: $0) }.map { table in
+            (table.schema == "public" ? RelationName(table.name) : table).description
+        }
+        guard !others.isEmpty else { return }
+        let names = others.joined(separator: ", ")
+        loses("rows of \(names), which foreign keys change with those of \(change.table)")
+        flag(
+            .overwrites,
+            "\(verb) of \(change.table) is passed on to rows of \(names) by foreign keys, and those are saved nowhere",
+            safe: "drop the foreign key first, change the rows of \(names) with a copy of their own, and add it again NOT VALID")
+    }
+
+    /// Whether all rows of a table that is known by its schema come from this revision.
+    private func isOwn(rowsOf table: RelationName) -> Bool {
+        let bare = RelationName(table.name)
+        return hasOwnRows(table) || table.schema == "public" && made.placed(bare).schema == nil && hasOwnRows(bare)
+    }
+
+    /// Whether a column may be one that foreign keys point to.
+    private func mayBeReferenced(_ column: String, in table: RelationName) -> Bool {
+        schema[table]?.keys.contains { $0.contains(column) } ?? true || schema.mayBeIndexed(column, in: table)
     }
 
     /// Whether a column has only values that nobody had written before.
@@ -141,6 +169,7 @@ extension Judge {
             loses("the rows of \(table)", isOwn: isUndone)
             flag(.destroys, isUndone ? .warning : nil, "DELETE without WHERE destroys every row of \(table)")
         }
+        passOn(change, "DELETE", by: \.passesDeletes)
         survival(.depends("the deleted rows of \(table) are gone"))
         flagBigChange(change, "DELETE")
     }
@@ -156,6 +185,7 @@ extension Judge {
                 .overwrites, hasOwnRows(change.table) ? .warning : nil,
                 "MERGE changes rows of \(change.table), and the old ones are saved nowhere")
         }
+        passOn(change, "MERGE") { $0.passesDeletes || $0.passesUpdates }
         survival(.depends("it reads rows of \(change.table) as they were"))
         flagBigChange(change, "MERGE")
     }

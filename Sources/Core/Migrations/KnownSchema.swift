@@ -9,6 +9,8 @@ struct KnownSchema: Sendable {
     struct ForeignKey: Sendable {
         var name: String
         var references: RelationName
+        var passesDeletes = false
+        var passesUpdates = false
     }
 
     struct Key: Sendable {
@@ -72,6 +74,21 @@ struct KnownSchema: Sendable {
         return known.indexed.contains { $0.contains { $0 == nil || $0 == column } }
     }
 
+    /// The tables whose rows change with those of a table, by foreign keys that pass a change on, and by those that point to them.
+    ///
+    /// - Parameter isFirst: Whether a foreign key passes on what is done to the table itself.
+    func reached(from table: RelationName, by isFirst: (ForeignKey) -> Bool) -> [RelationName] {
+        func pointing(to target: RelationName, _ passes: (ForeignKey) -> Bool) -> [RelationName] {
+            tables.filter { $0.value.foreignKeys.contains { $0.references.full == target && passes($0) } }.map(\.key)
+        }
+        var open = pointing(to: table.full, isFirst)
+        var found: Set<RelationName> = []
+        while let next = open.popLast() {
+            if found.insert(next).inserted { open += pointing(to: next) { $0.passesDeletes || $0.passesUpdates } }
+        }
+        return found.sorted { "\($0)" < "\($1)" }
+    }
+
     /// Whether values of a type may be held against a condition: a domain, or what nobody knows.
     func mayBeConstrained(_ type: ColumnType) -> Bool {
         if type.isArray || type.comesWithServer { return false }
@@ -108,7 +125,11 @@ struct KnownSchema: Sendable {
             switch constraint.kind {
             case .check(let column):
                 $0.checks.append(Check(name: name, notNullOf: column, isValid: !constraint.isNotValid))
-            case .foreignKey(let target): $0.foreignKeys.append(ForeignKey(name: name, references: target))
+            case .foreignKey(let target):
+                $0.foreignKeys.append(
+                    ForeignKey(
+                        name: name, references: target, passesDeletes: constraint.passesDeletes,
+                        passesUpdates: constraint.passesUpdates))
             case .unique, .primaryKey:
                 $0.indexed.append(constraint.columns)
                 if !columns.isEmpty {
@@ -171,7 +192,15 @@ struct KnownSchema: Sendable {
     mutating func rename(_ kind: ObjectKind, _ relation: RelationName, from old: String, to new: String) {
         switch kind {
         case .table, .view, .materializedView, .foreignTable:
-            tables[RelationName(schema: relation.schema, new).full] = tables.removeValue(forKey: relation.full)
+            let place = RelationName(schema: relation.schema, new).full
+            tables[place] = tables.removeValue(forKey: relation.full)
+            tables = tables.mapValues { table in
+                var table = table
+                for index in table.foreignKeys.indices where table.foreignKeys[index].references.full == relation.full {
+                    table.foreignKeys[index].references = place
+                }
+                return table
+            }
         case .index:
             let place = RelationName(schema: relation.schema, new).full
             tableOfIndex[place] = tableOfIndex.removeValue(forKey: relation.full)

@@ -91,6 +91,17 @@ public struct RevisionReport: Sendable, Hashable {
         return found.isEmpty ? nil : found.joined(separator: ", ")
     }
 
+    /// The tables whose rows it changes and brings back.
+    public var restoredTables: RestoredTables {
+        var tables = RestoredTables()
+        for save in up.saves {
+            if save.isForRows || save.isForMerge { tables.deleted.insert(quoted(save.table.name)) }
+            tables.updated.insert(quoted(save.table.name))
+        }
+        for table in down?.statements.flatMap(\.deletes) ?? [] { tables.deleted.insert(quoted(table.name)) }
+        return tables
+    }
+
     /// Everything found, forward first.
     public var findings: [LintFinding] { up.findings + (down?.findings ?? []) }
 }

@@ -66,8 +66,12 @@ public struct ConstraintDefinition: Sendable, Hashable {
     public var isNotValid: Bool
     /// The index that becomes the constraint's; nil when one is built.
     public var index: String?
+    /// Whether the rows that point to a row change when it is deleted.
+    public var passesDeletes = false
+    /// Whether the rows that point to a row change when its key does.
+    public var passesUpdates = false
     /// Whether a change of the row that is pointed to changes those that point to it.
-    public var cascades = false
+    public var cascades: Bool { passesDeletes || passesUpdates }
     /// The column that a check compares with constants, so that it refuses no row without it; nil when it does more.
     public var comparedColumn: String?
 

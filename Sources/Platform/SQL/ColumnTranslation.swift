@@ -85,7 +85,8 @@ enum ColumnTranslation {
             name: tree["conname"]?.text, kind, columns: columns, isNotValid: tree.flag("skip_validation"),
             index: tree["indexname"]?.text)
         // Nothing, a, r: the row that is pointed to is held.
-        constraint.cascades = ["fk_del_action", "fk_upd_action"].contains { ["c", "n", "d"].contains(tree[$0]?.text ?? "") }
+        constraint.passesDeletes = ["c", "n", "d"].contains(tree["fk_del_action"]?.text ?? "")
+        constraint.passesUpdates = ["c", "n", "d"].contains(tree["fk_upd_action"]?.text ?? "")
         constraint.comparedColumn = comparedColumn(tree["raw_expr"])
         return constraint
     }

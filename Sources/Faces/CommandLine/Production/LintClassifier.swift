@@ -27,7 +27,7 @@ extension Lint {
                     planned: planned,
                     findings: report.findings.filter(\.failsGate).map {
                         "\(revision.id): \($0.rule.rawValue) \($0.place.file):\($0.place.line): \($0.message)"
-                    })
+                    }, restored: report.restoredTables)
             }
         }
     }
