@@ -339,7 +339,7 @@ import Testing
         #expect(first.exitStatus == 0 && said.contains("serin is stopping"), "\(said)")
         for word in ["mounted", "given up after", "no backup of", "is empty"] { #expect(!said.contains(word), "\(said)") }
         #expect(access("\(folder)/told", F_OK) != 0, "nobody is called for that")
-        #expect(await run(state, "list", "--all").output.contains("failed"))
+        #expect(await run(state, "list", "--all").output.contains("interrupted"))
         #expect(await run(state, "show", try #require(await identifier(state))).output.contains("was interrupted"))
         #expect(await run(state, "metrics", plan).output.contains(/backup_failure_total\{.*\} 0\n/))
         // It is made as soon as somebody runs again, and the folder is as good as before.

@@ -218,6 +218,20 @@ import Testing
         #expect(trusted.checks.contains { $0.name == "written once" && $0.detail.hasPrefix("could not be looked at") })
     }
 
+    /// Who was let into the live database is let into the one that comes in, and only they.
+    private func letIn(
+        _ scene: BackupScene, _ restored: RestoredDatabase, _ permit: RestorePermit, _ record: BackupRecord
+    ) async throws {
+        let settings = scene.apart()
+        try await scene.server.sql("REVOKE CONNECT ON DATABASE shop FROM PUBLIC")
+        let blind = await #expect(throws: Failure.self) { _ = try await scene.swap(settings).swap(restored, permit: permit) }
+        #expect(
+            blind?.hint?.contains("GRANT CONNECT ON DATABASE \"shop\" TO \"restorer\"") == true, "\(String(describing: blind))")
+        let remarks = await RestorePreflight(settings, last: record).look().first { $0.name == "swap rights" }?.remarks
+        #expect(remarks?.contains { $0.contains("GRANT CONNECT") } == true)
+        try await scene.server.sql("GRANT CONNECT ON DATABASE shop TO restorer, keeper")
+    }
+
     @Test func twoRolesSwapUndoMergeAndDrop() async throws {
         let scene = try await Self.start([])
         defer { scene.end() }
@@ -259,15 +273,7 @@ import Testing
         let found = await RestorePreflight(settings, last: record).look()
         #expect(found.allSatisfy { $0.failure == nil && $0.remarks.isEmpty }, "\(found)")
 
-        // Who was let into the live database is let into the one that comes in, and only they.
-        try await server.sql("REVOKE CONNECT ON DATABASE shop FROM PUBLIC")
-        let blind = await #expect(throws: Failure.self) { _ = try await scene.swap(settings).swap(restored, permit: permit) }
-        #expect(
-            blind?.hint?.contains("GRANT CONNECT ON DATABASE \"shop\" TO \"restorer\"") == true, "\(String(describing: blind))")
-        let remarks = await RestorePreflight(settings, last: record).look().first { $0.name == "swap rights" }?.remarks
-        #expect(remarks?.contains { $0.contains("GRANT CONNECT") } == true)
-        try await server.sql("GRANT CONNECT ON DATABASE shop TO restorer, keeper")
-
+        try await letIn(scene, restored, permit, record)
         // How a role's sessions write times and numbers is its own affair.
         try await server.sql(
             "ALTER ROLE swapper SET timezone = 'Asia/Kathmandu'; ALTER ROLE swapper SET DateStyle = 'German'; "

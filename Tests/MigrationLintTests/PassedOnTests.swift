@@ -1,0 +1,49 @@
+import SerinModel
+import Testing
+
+@testable import SerinMigrations
+
+/// Foreign keys pass changes of rows on to rows of other tables, which nothing saves.
+@Suite struct PassedOnTests {
+    private static let lines = "CREATE TABLE lines (id int PRIMARY KEY, o bigint REFERENCES orders "
+    private static let savedFive = "CREATE TABLE b AS SELECT * FROM orders WHERE id > 5; DELETE FROM orders WHERE id > 5"
+    private static let fiveBack = "INSERT INTO orders SELECT * FROM b; DROP TABLE b"
+    private static let put = "INSERT INTO orders (id, status) VALUES (7, 'a')"
+    private static let takeBack = "DELETE FROM orders WHERE id = 7"
+
+    @Test(arguments: [
+        LossCase(.destructive, savedFive, fiveBack, after: LossCase.orders, lines + "ON DELETE CASCADE)"),
+        LossCase(.destructive, savedFive, fiveBack, after: LossCase.orders, lines + "ON DELETE SET NULL)"),
+        LossCase(.reversible, savedFive, fiveBack, after: LossCase.orders, lines + "ON UPDATE CASCADE)"),
+        LossCase(.reversible, savedFive, fiveBack, after: LossCase.orders, lines + ")"),
+        LossCase(
+            .destructive, savedFive, fiveBack, after: LossCase.orders.replacing("TABLE orders", with: "TABLE old"),
+            lines.replacing("orders", with: "old") + "ON DELETE CASCADE)", "ALTER TABLE old RENAME TO orders"),
+        LossCase(
+            .reversible, "ALTER TABLE lines DROP CONSTRAINT lines_o_fkey; " + savedFive,
+            fiveBack + "; ALTER TABLE lines ADD CONSTRAINT lines_o_fkey FOREIGN KEY (o) REFERENCES orders ON DELETE CASCADE",
+            after: LossCase.orders, lines + "ON DELETE CASCADE)"),
+        LossCase(.destructive, put, takeBack, after: LossCase.orders, lines + "ON DELETE CASCADE)"),
+        LossCase(.additive, put, takeBack, after: LossCase.orders, lines + ")"),
+        LossCase(.additive, put + "; " + lines + "ON DELETE CASCADE)", takeBack + "; DROP TABLE lines"),
+        LossCase(
+            .destructive, put, takeBack, after: LossCase.orders, "CREATE TABLE m (id bigint PRIMARY KEY REFERENCES orders)",
+            "ALTER TABLE m DROP CONSTRAINT m_id_fkey, ADD FOREIGN KEY (id) REFERENCES orders ON DELETE CASCADE"),
+        LossCase(
+            .destructive, "CREATE TABLE b AS SELECT id, email FROM orders; UPDATE orders SET email = 'x'",
+            "UPDATE orders SET email = b.email FROM b WHERE b.id = orders.id", after: LossCase.orders,
+            "CREATE UNIQUE INDEX e ON orders (email); CREATE TABLE f (e text REFERENCES orders (email) ON UPDATE CASCADE)"),
+        LossCase(
+            .reversible, "CREATE TABLE b AS SELECT id, amount FROM orders; UPDATE orders SET amount = 0",
+            "UPDATE orders SET amount = b.amount FROM b WHERE b.id = orders.id", after: LossCase.orders,
+            lines + "ON UPDATE CASCADE ON DELETE CASCADE)"),
+    ])
+    func whatForeignKeysPassOnIsSavedNowhere(_ test: LossCase) async { await check(test) }
+
+    @Test func theTableThatAChangeIsPassedOnToIsNamed() async {
+        let report = await revision(
+            Self.savedFive, down: Self.fiveBack, history: [LossCase.orders, Self.lines + "ON DELETE CASCADE)"])
+        #expect(report.reason.contains("rows of lines"), "\(report.reason)")
+        #expect(report.up.findings.contains { $0.rule == .overwrites && $0.failsGate && $0.message.contains("lines") })
+    }
+}
