@@ -218,10 +218,12 @@ public struct TableMerge: Sendable {
         let live = try PostgresClient(settings.url, settings.environment)
         let restored = try PostgresClient(filling.url, filling.environment).database(database)
         // How values are written is a setting of each role: without these, one could round them and the other read another day.
-        let common = ["--no-psqlrc", "--quiet", "--no-password", "--set=ON_ERROR_STOP=1"] + [
-            "search_path = pg_catalog", "client_encoding = 'UTF8'", "extra_float_digits = 3", "DateStyle = 'ISO, YMD'",
-            "IntervalStyle = 'postgres'", "bytea_output = 'hex'",
-        ].map { "--command=SET \($0)" }
+        let common =
+            ["--no-psqlrc", "--quiet", "--no-password", "--set=ON_ERROR_STOP=1"]
+            + [
+                "search_path = pg_catalog", "client_encoding = 'UTF8'", "extra_float_digits = 3", "DateStyle = 'ISO, YMD'",
+                "IntervalStyle = 'postgres'", "bytea_output = 'hex'",
+            ].map { "--command=SET \($0)" }
         let reader = try restored.start(
             restored.program("psql", common + ["--command=COPY \(table.pattern) (\(columns)) TO STDOUT"]), .reading, stop: stop)
         let writer = try live.start(
