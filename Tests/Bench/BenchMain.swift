@@ -6,7 +6,8 @@ internal import SerinModel
     static func main() async {
         if CommandLine.arguments.count == 4, CommandLine.arguments[1] == MessageFlood.word {
             let token = getenv("HOOK_TOKEN").map { String(cString: $0) } ?? ""
-            return await MessageFlood.send(MessageFlood.Rate(CommandLine.arguments[2]), to: CommandLine.arguments[3], token: token)
+            return await MessageFlood.send(
+                MessageFlood.Rate(CommandLine.arguments[2]), to: CommandLine.arguments[3], token: token)
         }
         var groups: [BenchGroup] = []
         for argument in CommandLine.arguments.dropFirst() {

@@ -82,7 +82,8 @@ struct MessageFlood {
             if next > clock.now { try? await clock.sleep(until: next, tolerance: .zero) }
             next += pause
             // One that is not answered is part of a flood, too.
-            _ = try? await transport.send(alert(of: DaemonRig.name(DaemonRig.services), asksHalt: false, at: address, token: token))
+            _ = try? await transport.send(
+                alert(of: DaemonRig.name(DaemonRig.services), asksHalt: false, at: address, token: token))
             sent.withLock { $0 += 1 }
         }
     }
@@ -93,7 +94,8 @@ struct MessageFlood {
         let body =
             #"{"version":"4","status":"firing","alerts":[{"status":"firing","labels":{"alertname":"Errors",\#(action)"service":"\#(service)"}}]}"#
         return HTTPRequest(
-            method: "POST", url: "\(address)/hooks/alertmanager/alerts", headers: [HTTPHeader("Authorization", "Bearer \(token)")],
+            method: "POST", url: "\(address)/hooks/alertmanager/alerts",
+            headers: [HTTPHeader("Authorization", "Bearer \(token)")],
             body: Array(body.utf8), timeout: .seconds(20))
     }
 }

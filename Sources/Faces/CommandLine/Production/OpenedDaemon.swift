@@ -121,8 +121,9 @@ final class OpenedDaemon: OpenedController, RolloutOperations {
 
     func run() async throws(Failure) {
         await withDiscardingTaskGroup { group in
-            for service in tried.withLock({ $0.sorted() }) { group.addTask { await self.reopen(service) } }
-            for await member in arrivals { group.addTask { await self.drive(member) } }
+            // Rollouts go before questions and messages, so that a flood of these does not hold up a halt.
+            for service in tried.withLock({ $0.sorted() }) { group.addTask(priority: .high) { await self.reopen(service) } }
+            for await member in arrivals { group.addTask(priority: .high) { await self.drive(member) } }
         }
     }
 
