@@ -156,7 +156,7 @@ final class FakeBackups: BackupWork {
             checks: checks.withLock { $0 }, evidence: [], reached: [])
     }
 
-    func expectSwapRights(_ incoming: String?) async throws(Failure) {}
+    func expectSwapRights(_ incoming: String?, of backup: BackupID?) async throws(Failure) {}
 
     func swap(_ restored: RestoredDatabase, permit: RestorePermit) async throws(Failure) -> DatabaseSwap.Outcome {
         permits.withLock { $0.append(permit) }

@@ -64,8 +64,9 @@ public protocol BackupWork: Sendable {
     func restore(_ record: BackupRecord, _ wish: RestoreWish, permit: RestorePermit) async throws(Failure) -> RestoredDatabase
     /// Looks again at a database that was restored before.
     func inspect(_ database: String, permit: RestorePermit) async throws(Failure) -> RestoredDatabase
-    /// Whether a swap of a database, nil for one that is not made yet, would be refused for rights.
-    func expectSwapRights(_ incoming: String?) async throws(Failure)
+    /// Whether a swap of a database, nil for one that is not made yet, would be refused for rights, or for the owners in the backup that
+    /// it is restored from; nil for one that was live.
+    func expectSwapRights(_ incoming: String?, of backup: BackupID?) async throws(Failure)
     /// Puts a restored database in the live one's place.
     func swap(_ restored: RestoredDatabase, permit: RestorePermit) async throws(Failure) -> DatabaseSwap.Outcome
     /// Puts a database back that a swap replaced.

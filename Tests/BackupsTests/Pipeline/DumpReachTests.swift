@@ -100,6 +100,28 @@ import Testing
         #expect(try await scene.server.sql("SELECT rolpassword IS NULL FROM pg_authid WHERE rolname = 'clerk'") == "t")
     }
 
+    @Test func aRoleWhoseSessionsAreAnotherOnesIsSaidToBe() async throws {
+        let scene = try await BackupScene.start(isEmpty: true)
+        defer { scene.end() }
+        try await scene.server.sql("CREATE TABLE t (id int PRIMARY KEY)", user: "restorer", database: "shop")
+        let source = try scene.source()
+        let record = try await scene.backUp(source).record
+        let restored = try await scene.restore(record.id, source)
+        try await scene.server.sql("CREATE ROLE app_owner; GRANT app_owner TO restorer; ALTER ROLE restorer SET role = app_owner")
+        let refused = await #expect(throws: Failure.self) { _ = try await scene.restore(record.id, source) }
+        #expect(
+            refused?.kind == .denied && refused?.message.contains("sessions of the role restorer act as app_owner") == true
+                && refused?.hint == "as a superuser: ALTER ROLE restorer RESET role", "\(String(describing: refused))")
+        let found = await RestorePreflight(scene.restoreSettings(), last: record).look()
+        for name in ["restore rights", "swap rights"] {
+            #expect(found.first { $0.name == name }?.failure?.message == refused?.message, "\(found)")
+        }
+        let swap = await #expect(throws: Failure.self) {
+            _ = try await scene.swap(scene.restoreSettings()).swap(restored, permit: scene.permit(record.id))
+        }
+        #expect(swap == refused)
+    }
+
     @Test func whoIsTrustedOrMayItAllAnywayIsRestored() async throws {
         let scene = try await Self.start([])
         defer { scene.end() }
@@ -220,16 +242,38 @@ import Testing
 
     /// Who was let into the live database is let into the one that comes in, and only they.
     private func letIn(
-        _ scene: BackupScene, _ restored: RestoredDatabase, _ permit: RestorePermit, _ record: BackupRecord
+        _ scene: BackupScene, _ restored: RestoredDatabase, _ settings: RestoreSettings, _ record: BackupRecord
     ) async throws {
-        let settings = scene.apart()
+        let permit = scene.permit(record.id)
         try await scene.server.sql("REVOKE CONNECT ON DATABASE shop FROM PUBLIC")
         let blind = await #expect(throws: Failure.self) { _ = try await scene.swap(settings).swap(restored, permit: permit) }
         #expect(
             blind?.hint?.contains("GRANT CONNECT ON DATABASE \"shop\" TO \"restorer\"") == true, "\(String(describing: blind))")
         let remarks = await RestorePreflight(settings, last: record).look().first { $0.name == "swap rights" }?.remarks
         #expect(remarks?.contains { $0.contains("GRANT CONNECT") } == true)
+        let merge = await #expect(throws: Failure.self) {
+            _ = try await TableMerge(
+                settings, target: "shop", catalogue: scene.catalogue, holder: BackupScene.holder, now: BackupScene.now
+            ).merge("public.accounts", from: restored.name, permit: permit)
+        }
+        #expect(merge?.hint?.contains("TO \"restorer\"") == true, "\(String(describing: merge))")
         try await scene.server.sql("GRANT CONNECT ON DATABASE shop TO restorer, keeper")
+    }
+
+    /// The two strings of a plan must name one database of one server.
+    private func refuseOthers(
+        _ scene: BackupScene, _ restored: RestoredDatabase, _ settings: RestoreSettings, _ permit: RestorePermit
+    ) async throws {
+        let other = try await BackupScene.start(isEmpty: true)
+        defer { other.end() }
+        for url in [scene.server.url(user: "swapper", database: "postgres"), other.server.url(user: "restorer", database: "shop")] {
+            var wrong = settings
+            wrong.swapURL = url
+            let mixed = await #expect(throws: Failure.self) { _ = try await scene.swap(wrong).swap(restored, permit: permit) }
+            #expect(
+                mixed?.kind == .invalid && mixed?.message.contains("name two servers or databases") == true,
+                "\(String(describing: mixed))")
+        }
     }
 
     @Test func twoRolesSwapUndoMergeAndDrop() async throws {
@@ -240,7 +284,9 @@ import Testing
         try await server.sql("ALTER TABLE accounts ADD ratio double precision DEFAULT 1234567.125", database: "shop")
         let source = try scene.source()
         let record = try await scene.backUp(source).record
-        let (settings, permit) = (scene.apart(), scene.permit(record.id))
+        var policy = RestorePolicy()
+        policy.trust = ["app_owner", "guest"]
+        let (settings, permit) = (scene.apart(policy), scene.permit(record.id))
         let restored = try await scene.restore(record.id, source, settings)
         #expect(restored.passed, "\(restored.checks)")
         func live() async throws -> String {
@@ -252,28 +298,22 @@ import Testing
 
         // Without the other role a swap is refused before anything is touched, and it must be one of the same database.
         let alone = await #expect(throws: Failure.self) {
-            _ = try await scene.swap(scene.restoreSettings()).swap(restored, permit: permit)
+            _ = try await scene.swap(scene.restoreSettings(policy)).swap(restored, permit: permit)
         }
         #expect(alone?.kind == .denied && alone?.hint?.contains("swap_url_env") == true, "\(String(describing: alone))")
         // Also before anybody restores or approves for it.
-        let early = await #expect(throws: Failure.self) { try await scene.swap(scene.restoreSettings()).expectRights(nil) }
+        let early = await #expect(throws: Failure.self) {
+            try await scene.swap(scene.restoreSettings()).expectRights(nil, of: record.id)
+        }
         #expect(early == alone)
         let told = await RestorePreflight(scene.restoreSettings(), last: record).look().first { $0.name == "swap rights" }
         #expect(told?.failure?.hint?.contains("swap_url_env") == true, "\(String(describing: told))")
-        let (other, strange) = (try await BackupScene.start(isEmpty: true), scene.apart())
-        defer { other.end() }
-        for url in [server.url(user: "swapper", database: "postgres"), other.server.url(user: "restorer", database: "shop")] {
-            var wrong = strange
-            wrong.swapURL = url
-            let mixed = await #expect(throws: Failure.self) { _ = try await scene.swap(wrong).swap(restored, permit: permit) }
-            #expect(
-                mixed?.kind == .invalid && mixed?.message.contains("name two servers or databases") == true,
-                "\(String(describing: mixed))")
-        }
+        try await refuseOthers(scene, restored, settings, permit)
         let found = await RestorePreflight(settings, last: record).look()
-        #expect(found.allSatisfy { $0.failure == nil && $0.remarks.isEmpty }, "\(found)")
+        #expect(found.allSatisfy { $0.failure == nil }, "\(found)")
+        #expect(found.flatMap(\.remarks) == ["but those of app_owner, guest, by restore.trust"], "\(found)")
 
-        try await letIn(scene, restored, permit, record)
+        try await letIn(scene, restored, settings, record)
         // How a role's sessions write times and numbers is its own affair.
         try await server.sql(
             "ALTER ROLE swapper SET timezone = 'Asia/Kathmandu'; ALTER ROLE swapper SET DateStyle = 'German'; "

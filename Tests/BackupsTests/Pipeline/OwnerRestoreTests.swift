@@ -111,14 +111,24 @@ import Testing
             "CREATE STATISTICS s ON id, note FROM stays; ALTER STATISTICS s OWNER TO",
             "CREATE COLLATION c FROM \"C\"; ALTER COLLATION c OWNER TO",
             "CREATE TEXT SEARCH DICTIONARY d (TEMPLATE = simple); ALTER TEXT SEARCH DICTIONARY d OWNER TO",
+            "CREATE LANGUAGE lang HANDLER plpgsql_call_handler; ALTER LANGUAGE lang OWNER TO",
+            "SELECT lo_create(4711); GRANT SELECT ON LARGE OBJECT 4711 TO keeper; ALTER LARGE OBJECT 4711 OWNER TO",
         ].enumerated() {
             try await scene.server.sql("CREATE ROLE own\(number)")
             try await scene.server.sql("\(made) own\(number)", database: "shop")
         }
         let later = try await scene.backUp(source).record
-        #expect(later.facts?.server?.owners?.map(\.role) == ["own0", "own1", "own2", "own3", "restorer"])
+        #expect(later.facts?.server?.owners?.map(\.role) == ["own0", "own1", "own2", "own3", "own4", "own5", "restorer"])
         let refused = await #expect(throws: Failure.self) { _ = try await scene.restore(later.id, source) }
-        #expect(refused?.message.contains("to their owners: own0, own1, own2, own3") == true, "\(String(describing: refused))")
+        // Who may not read one is told before a backup.
+        try await scene.server.sql("REVOKE SELECT ON LARGE OBJECT 4711 FROM keeper", database: "shop")
+        let unread = #expect(throws: Failure.self) { _ = try source.probe(stop: try StopSignal()) }
+        #expect(
+            unread?.kind == .denied && unread?.message.contains("large objects") == true
+                && unread?.message.hasSuffix(": 4711") == true, "\(String(describing: unread))")
+        #expect(
+            refused?.message.contains("to their owners: own0, own1, own2, own3, own4, own5") == true,
+            "\(String(describing: refused))")
     }
 
     @Test func aDumpInTextFormIsRehearsedWithItsRoles() async throws {

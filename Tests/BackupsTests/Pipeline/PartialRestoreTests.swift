@@ -103,9 +103,13 @@ import Testing
         try await scene.server.sql(
             """
             ALTER ROLE app IN DATABASE \(restored.name) SET statement_timeout = '7s';
-            SELECT pg_catalog.set_config('my.tenant', 'a''b', true); ALTER DATABASE \(restored.name) SET my.tenant FROM CURRENT
             """)
         let text = try #require(refused?.message)
+        // By itself, as psql runs it: what is set for a moment is still there.
+        let tenant = try #require(text.firstRange(of: "BEGIN; SELECT pg_catalog.set_config('my.tenant'"))
+        let commit = try #require(text[tenant.upperBound...].firstRange(of: "COMMIT"))
+        let script = try scene.scratch.write("tenant.sql", text[tenant.lowerBound..<commit.upperBound] + ";\n")
+        try await scene.run("psql", ["--no-psqlrc", "--username=postgres", "--dbname=postgres", "--file=\(script)"])
         let begin = try #require(text.firstRange(of: "CREATE PUBLICATION feed"))
         let end = try #require(text[begin.upperBound...].firstRange(of: "OWNER TO postgres"))
         try await scene.server.sql(String(text[begin.lowerBound..<end.upperBound]), database: restored.name)
@@ -141,8 +145,8 @@ import Testing
             """
             CREATE TYPE mood AS ENUM ('calm'); CREATE DOMAIN short AS varchar(9) CHECK (VALUE IN ('a', 'b'));
             CREATE TYPE pair AS (a int, b int);
-            CREATE TABLE goods (id serial PRIMARY KEY, n int GENERATED ALWAYS AS IDENTITY, word varchar(9) CHECK (word IN ('a', 'b')),
-                part int REFERENCES goods, UNIQUE (word, part));
+            CREATE TABLE goods (id serial PRIMARY KEY, n int GENERATED ALWAYS AS IDENTITY, word varchar(9) DEFAULT 'a' CHECK (word IN ('a', 'b')),
+                isit boolean GENERATED ALWAYS AS (word IN ('a', 'b')) STORED, till date DEFAULT CURRENT_DATE + (-1), part int REFERENCES goods, UNIQUE (word, part));
             CREATE TABLE days (day date) PARTITION BY RANGE (day); CREATE INDEX ON days (day);
             CREATE TABLE day1 PARTITION OF days FOR VALUES FROM ('2026-01-01') TO ('2026-01-02');
             CREATE FUNCTION price(int) RETURNS int LANGUAGE sql AS 'SELECT 1';
@@ -150,7 +154,8 @@ import Testing
             CREATE TRIGGER touched BEFORE UPDATE ON days FOR EACH ROW EXECUTE FUNCTION touch();
             CREATE VIEW seen AS SELECT id, word FROM goods WHERE word IN ('a', 'b'); CREATE MATERIALIZED VIEW kept AS SELECT 1 AS one;
             CREATE POLICY all_of_it ON goods USING (true);
-            CREATE STATISTICS both_of ON id, part FROM goods
+            CREATE STATISTICS both_of ON id, part FROM goods; GRANT SELECT, UPDATE ON goods TO keeper WITH GRANT OPTION;
+            GRANT UPDATE (id) ON goods TO keeper; REVOKE EXECUTE ON FUNCTION price(int) FROM PUBLIC; COMMENT ON DATABASE shop IS 'a shop'
             """, user: "restorer", database: "shop")
         let source = try scene.source()
         let record = try await scene.backUp(source).record
@@ -160,6 +165,8 @@ import Testing
         let swap = scene.swap(scene.restoreSettings())
         let first = try await swap.swap(restored, permit: permit)
         #expect(first.remarks.isEmpty, "a database that nobody changed lacks nothing: \(first.remarks)")
+        let comment = "SELECT shobj_description(oid, 'pg_database') FROM pg_database WHERE datname = 'shop'"
+        #expect(try await scene.server.sql(comment) == "a shop")
         _ = try await swap.undo(first.replaced, permit: permit)
 
         let next = try await scene.restore(record.id, source)
@@ -171,7 +178,9 @@ import Testing
             CREATE TRIGGER touched_too BEFORE UPDATE ON goods FOR EACH ROW EXECUTE FUNCTION touch();
             CREATE POLICY less ON goods USING (false); CREATE FUNCTION price(text) RETURNS int LANGUAGE sql AS 'SELECT 2';
             CREATE OR REPLACE FUNCTION price(int) RETURNS int LANGUAGE sql AS 'SELECT 3'; ALTER TYPE mood ADD VALUE 'wild';
-            CREATE TABLE whole (id serial PRIMARY KEY, note text)
+            CREATE TABLE whole (id serial PRIMARY KEY, note text); ALTER TABLE goods ALTER COLUMN word SET DEFAULT 'b';
+            ALTER TABLE goods ALTER COLUMN till DROP DEFAULT; GRANT INSERT ON goods TO keeper; GRANT USAGE ON TYPE pair TO keeper;
+            REVOKE UPDATE ON goods FROM keeper; GRANT UPDATE (id) ON goods TO keeper; REVOKE GRANT OPTION FOR SELECT ON goods FROM keeper
             """, user: "restorer", database: "shop")
         let refused = await #expect(throws: Failure.self) { _ = try await swap.swap(next, permit: permit) }
         #expect(refused?.kind == .denied)
@@ -181,6 +190,12 @@ import Testing
             "the sequence public.numbers", "the type public.later_pair", "the trigger touched_too on public.goods",
             "the policy less on public.goods", "the function public.price(pg_catalog.text)",
             "the function public.price(integer) as it is defined now", "the value 'wild' of the type public.mood",
+            "the default of the column public.goods.word as it is now: 'b'::",
+            "the default of the column public.goods.till as it is now, which is none",
+            "GRANT INSERT ON TABLE public.goods TO keeper", "GRANT USAGE ON TYPE public.pair TO keeper",
+            "REVOKE UPDATE ON TABLE public.goods FROM keeper",
+            "REVOKE GRANT OPTION FOR SELECT ON TABLE public.goods FROM keeper",
+            "REVOKE GRANT OPTION FOR UPDATE ON TABLE public.goods FROM keeper",
         ]
         for words in expected {
             #expect(refused?.message.contains("\n  \(words)") == true, "\(words): \(String(describing: refused))")

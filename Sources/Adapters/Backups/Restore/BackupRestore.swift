@@ -110,7 +110,7 @@ public struct BackupRestore: Sendable {
         let name = try await onOwnThread { _ throws(Failure) in
             try server.refusePower()
             if keepsOwners { try server.checkRoles(record.facts?.server) }
-            try server.refuseReach(record.facts?.server)
+            try server.refuseReach(record.facts?.server?.ownerNames)
             if tables.isEmpty { try server.checkPrerequisites(record.facts?.server) }
             let name = try server.freeName(beside: "restore", mark)
             if !isRehearsal, try server.isThere(server.live) { try RestoreServer.swapping(settings).sweepMerges() }
@@ -225,15 +225,9 @@ public struct BackupRestore: Sendable {
                     return try once.look(session, rows)
                 })
         }
-        if let trusted = fetched.facts.server?.owners?.map(\.role).filter({ settings.policy.trust.contains($0) }),
-            !trusted.isEmpty
-        {
-            restored.checks.append(
-                BackupCheck(
-                    "trust", passed: true,
-                    detail:
-                        "functions of \(trusted.joined(separator: ", ")) were trusted with whatever the role may that restores"))
-        }
+        // Of tables by themselves no function comes along, and what is masked or rehearsed goes live in no case.
+        restored.checks += try await trust(
+            fetched.facts.server, server, mayGoLive: tables.isEmpty && !isMasked && !settings.isRehearsal)
         reach(.checked)
         // What a drill makes is gone in a moment.
         guard !settings.isRehearsal else { return restored }
@@ -249,6 +243,23 @@ public struct BackupRestore: Sendable {
             try await notes.remember(timing, record.id, by: permit.by)
         }
         return restored
+    }
+
+    /// Whose functions were trusted, and whether some keep it from going live.
+    private func trust(
+        _ facts: SourceFacts?, _ server: RestoreServer, mayGoLive: Bool
+    ) async throws(Failure) -> [BackupCheck] {
+        var checks: [BackupCheck] = []
+        let trusted = (facts?.ownerNames ?? []).filter(settings.policy.trust.contains).joined(separator: ", ")
+        if !trusted.isEmpty {
+            checks.append(
+                BackupCheck(
+                    "trust", passed: true,
+                    detail: "functions of \(trusted) were trusted with whatever the role may that restores"))
+        }
+        guard mayGoLive else { return checks }
+        let mixed = try await onOwnThread { _ throws(Failure) in try server.mixedOwners(facts?.ownerNames) }
+        return checks + (mixed.map { [BackupCheck("for looking at", passed: true, detail: $0.words)] } ?? [])
     }
 
     /// What is left of a database that could not be filled would only be in the way.
@@ -309,7 +320,7 @@ public struct BackupRestore: Sendable {
             try server.makeSurroundings(of: part, in: name)
         }
         let once = try WrittenOnce(
-            before: server.session(name), hasStrangers: server.strangers(fetched.facts.server)?.isEmpty != true,
+            before: server.session(name), hasStrangers: server.strangers(fetched.facts.server?.ownerNames)?.isEmpty != true,
             isFromTemplate: settings.policy.template != nil, isParallel: settings.jobs > 1, patience: settings.policy.deadline)
         let restoration = try source.restoration(of: SourceProduct(fetched.facts), into: target, stop: stop)
         var findings = try fetched.feed(restoration, identities, meter)

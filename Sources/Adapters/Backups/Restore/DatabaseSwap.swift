@@ -64,6 +64,7 @@ public struct DatabaseSwap: Sendable {
         }
         let known = try await notes.databases().last { $0.name == restored.name }
         try known?.expectRestored()
+        try await refuseMixedOwners(of: restored.backup)
         return try await exchange(in: restored.name, permit, limit) { (server) throws(Failure) in
             try DatabaseSwap.settle(server, restored.name, isPart: known?.role == .part, agreed: permit.differences)
         }
@@ -124,11 +125,20 @@ public struct DatabaseSwap: Sendable {
 
     /// Whether a swap would be refused for rights, so that nobody restores or approves for it in vain.
     ///
-    /// - Parameter incoming: What is to be swapped in; nil for what is not made yet.
-    /// - Throws: `denied` when the role that swaps lacks one, `invalid` when it is one of another server or database.
-    public func expectRights(_ incoming: String?) async throws(Failure) {
+    /// - Parameters:
+    ///   - incoming: What is to be swapped in; nil for what is not made yet.
+    ///   - backup: What it was or is to be restored from; nil for what was live before.
+    /// - Throws: `denied` when the role that swaps lacks one, or owners in the backup could change what belongs to others; `invalid` when
+    ///   the role is one of another server or database.
+    public func expectRights(_ incoming: String?, of backup: BackupID?) async throws(Failure) {
         let settings = settings
         try await onOwnThread { _ throws(Failure) in try RestoreServer.swapping(settings).expectSwapRights(incoming) }
+        if let backup { try await refuseMixedOwners(of: backup) }
+    }
+
+    private func refuseMixedOwners(of backup: BackupID) async throws(Failure) {
+        let (settings, owners) = (settings, try await notes.owners(of: backup))
+        try await onOwnThread { _ throws(Failure) in try RestoreServer(settings).refuseMixedOwners(owners) }
     }
 
     /// The database that a swap has put in the live one's place though it was killed before it could say so; nil when there is none.
@@ -289,13 +299,14 @@ public struct DatabaseSwap: Sendable {
         let rows = try session.rows(
             """
             SELECT d.datname, pg_get_userbyid(d.datdba), (SELECT string_agg(a::text, ' ' ORDER BY a::text) FROM unnest(d.datacl) a),
-                (SELECT string_agg(s.setconfig::text, ' ') FROM pg_db_role_setting s WHERE s.setdatabase = d.oid)
+                (SELECT string_agg(s.setconfig::text, ' ') FROM pg_db_role_setting s WHERE s.setdatabase = d.oid),
+                shobj_description(d.oid, 'pg_database')
             FROM pg_database d WHERE d.datname IN (\(sqlText(live)), \(sqlText(incoming)))
             """)
         guard let old = rows.first(where: { $0.first == live }), let new = rows.first(where: { $0.first == incoming }),
-            old.count == 4, new.count == 4
+            old.count == 5, new.count == 5
         else { return [] }
-        return zip(["owner", "grants", "settings"], 1...3).compactMap { what, place in
+        return zip(["owner", "grants", "settings", "comment"], 1...4).compactMap { what, place in
             old[place] == new[place]
                 ? nil : "\(what) of the database: \(old[place] ?? "none") before, \(new[place] ?? "none") now"
         }

@@ -3,13 +3,14 @@ internal import SerinModel
 
 /// What a live database has that one which is to take its place lacks. Blocks its thread.
 ///
-/// A dump of one database holds none of what belongs to the database as a whole: its owner, grants and settings. They are carried
+/// A dump of one database holds none of what belongs to the database as a whole: its owner, grants, comment and settings. They are carried
 /// over before the databases change places, and publications, which no restore makes, are made again; what cannot be is a difference, as is every table, column and other object of a schema,
 /// publication, subscription and role that only the live one has. Nobody finds out afterwards: a swap needs the number of differences
 /// to be agreed to.
 ///
-/// Objects are told apart by their names, columns also by their types and routines by their sources. How a view, constraint or index is
-/// defined is not compared: the server words it otherwise after a restore though it is the same.
+/// Objects are told apart by their names, columns also by their types and defaults, routines by their sources; owners and rights are compared
+/// both ways, since a right that was taken from somebody would come back. How a view, constraint or index is defined is not compared: the
+/// server words it otherwise after a restore though it is the same.
 struct LiveDifferences {
     /// As the role that swaps.
     let server: RestoreServer
@@ -32,12 +33,81 @@ struct LiveDifferences {
                 // With a table that is missing goes what belongs to it.
                 .filter { found in !present.contains(found) && found.owner.map { owners.contains($0) } ?? true }.map(\.words)
         }
-        return differences
+        return try differences + rights(here, there)
     }
+
+    /// Owners and rights of what both have, as the statements that would settle them. Of a role that has nothing in the one that comes in
+    /// that alone is said.
+    private func rights(_ here: Connection, _ there: Connection) throws(Failure) -> [String] {
+        func read(_ session: Connection) throws(Failure) -> [Right] { try session.rows(Self.rights).compactMap { Right($0) } }
+        let (live, incoming) = (try read(here), try read(there))
+        let roles = Set(try there.rows(Self.roles).compactMap { $0.first ?? nil } + ["PUBLIC"])
+        func missing(_ wanted: [Right], in present: [Right]) -> [Right] {
+            let (known, objects) = (Set(present), Set(present.map(\.object)))
+            return wanted.filter { !known.contains($0) && objects.contains($0.object) && roles.contains($0.role) }
+        }
+        return missing(live, in: incoming).map(\.grant) + missing(incoming, in: live).compactMap(\.revoke)
+    }
+
+    /// That a role owns something, or has a right to it.
+    private struct Right: Hashable {
+        var object: String
+        var role: String
+        var grant: String
+        /// nil for what somebody owns.
+        var revoke: String?
+
+        init?(_ row: [String?]) {
+            guard row.count == 4, let object = row[0], let role = row[1], let grant = row[2] else { return nil }
+            (self.object, self.role, self.grant, revoke) = (object, role, grant, row[3])
+        }
+    }
+
+    /// Owners, and rights of others than these, as `Right` reads them. What belongs to an extension is left out.
+    private static let rights: String = {
+        func isOurs(_ catalogue: String) -> String {
+            """
+            NOT EXISTS (SELECT FROM pg_depend d WHERE d.classid = '\(catalogue)'::regclass AND d.objid = o.oid AND d.deptype = 'e')
+            """
+        }
+        let ours = "n.nspname !~ '^pg_' AND n.nspname <> 'information_schema'"
+        return """
+            WITH objects AS (
+                SELECT CASE o.relkind WHEN 'S' THEN 'SEQUENCE ' ELSE 'TABLE ' END || format('%I.%I', n.nspname, o.relname) AS name, '' AS part,
+                    o.relowner AS owner, o.relacl AS acl, CASE o.relkind WHEN 'S' THEN 's' ELSE 'r' END::"char" AS sort
+                FROM pg_class o JOIN pg_namespace n ON n.oid = o.relnamespace
+                WHERE o.relkind IN ('r', 'p', 'v', 'm', 'f', 'S') AND o.relpersistence <> 't' AND \(ours) AND \(isOurs("pg_class"))
+                    AND coalesce(obj_description(n.oid, 'pg_namespace'), '') <> \(sqlText(TableMerge.mark))
+                UNION ALL SELECT 'TABLE ' || format('%I.%I', n.nspname, o.relname), format(' (%I)', a.attname), NULL, a.attacl, 'c'
+                FROM pg_class o JOIN pg_namespace n ON n.oid = o.relnamespace JOIN pg_attribute a ON a.attrelid = o.oid
+                WHERE a.attacl IS NOT NULL AND NOT a.attisdropped AND \(ours) AND \(isOurs("pg_class"))
+                UNION ALL SELECT 'ROUTINE ' || (pg_identify_object('pg_proc'::regclass, o.oid, 0)).identity, '', o.proowner, o.proacl, 'f'
+                FROM pg_proc o JOIN pg_namespace n ON n.oid = o.pronamespace WHERE \(ours) AND \(isOurs("pg_proc"))
+                UNION ALL SELECT 'TYPE ' || format('%I.%I', n.nspname, o.typname), '', o.typowner, o.typacl, 'T'
+                FROM pg_type o JOIN pg_namespace n ON n.oid = o.typnamespace
+                WHERE \(ours) AND \(isOurs("pg_type")) AND NOT EXISTS (SELECT FROM pg_depend d
+                    WHERE d.classid = 'pg_type'::regclass AND d.objid = o.oid AND d.deptype = 'i')
+                UNION ALL SELECT 'SCHEMA ' || quote_ident(o.nspname), '', o.nspowner, o.nspacl, 'n' FROM pg_namespace o
+                WHERE o.nspname !~ '^pg_' AND o.nspname <> 'information_schema' AND \(isOurs("pg_namespace"))
+                    AND coalesce(obj_description(o.oid, 'pg_namespace'), '') <> \(sqlText(TableMerge.mark))),
+            granted AS (
+                SELECT o.name, a.privilege_type || o.part AS what, a.is_grantable,
+                    CASE WHEN a.grantee = 0 THEN 'PUBLIC' ELSE quote_ident(pg_get_userbyid(a.grantee)) END AS who
+                FROM objects o CROSS JOIN aclexplode(coalesce(o.acl, acldefault(o.sort, o.owner))) a
+                WHERE a.grantee IS DISTINCT FROM o.owner)
+            SELECT name, quote_ident(pg_get_userbyid(owner)), format('ALTER %s OWNER TO %I', name, pg_get_userbyid(owner)), NULL
+            FROM objects WHERE owner IS NOT NULL
+            UNION SELECT name, who, format('GRANT %s ON %s TO %s', what, name, who), format('REVOKE %s ON %s FROM %s', what, name, who)
+            FROM granted
+            UNION SELECT name, who, format('GRANT %s ON %s TO %s WITH GRANT OPTION', what, name, who),
+                format('REVOKE GRANT OPTION FOR %s ON %s FROM %s', what, name, who)
+            FROM granted WHERE is_grantable ORDER BY 3
+            """
+    }()
 
     /// One thing that a database has.
     private struct Found: Hashable {
-        /// What it is, in words.
+        /// What it is, in words. Where there is a version these do not tell it apart.
         var words: String
         /// The relation or routine that it belongs to; nil for what stands by itself.
         var owner: String?
@@ -50,6 +120,10 @@ struct LiveDifferences {
             owner = row.dropFirst().first ?? nil
             version = row.dropFirst(2).first ?? nil
         }
+
+        private var identity: [String?] { version == nil ? [words, owner] : [nil, owner, version] }
+        static func == (one: Found, other: Found) -> Bool { one.identity == other.identity }
+        func hash(into hasher: inout Hasher) { hasher.combine(identity) }
     }
 
     /// How many tables of its own the live database has.
@@ -76,27 +150,44 @@ struct LiveDifferences {
             'tables emptied', slot_name, slot_name)
         FROM pg_replication_slots WHERE database = current_database() AND NOT temporary ORDER BY 1
         """,
-        """
-        SELECT DISTINCT format('everything that belongs or is granted to the role %I', r.rolname) FROM pg_shdepend s
-        JOIN pg_roles r ON r.oid = s.refobjid JOIN pg_database d ON d.oid = s.dbid
-        WHERE d.datname = current_database() AND s.refclassid = 'pg_authid'::regclass AND s.deptype IN ('o', 'a') ORDER BY 1
-        """,
+        "SELECT 'everything that belongs or is granted to the role ' || name FROM (\(roles)) r ORDER BY 1",
     ]
 
-    /// The columns with their types, and where rows are secured.
+    /// Who owns something or is granted something.
+    private static let roles = """
+        SELECT DISTINCT quote_ident(r.rolname) AS name FROM pg_shdepend s
+        JOIN pg_roles r ON r.oid = s.refobjid JOIN pg_database d ON d.oid = s.dbid
+        WHERE d.datname = current_database() AND s.refclassid = 'pg_authid'::regclass AND s.deptype IN ('o', 'a')
+        """
+
+    /// The columns with their types and what they are without a value, and where rows are secured. Casts and brackets are no difference:
+    /// a restore may set them otherwise.
     private static let columns = """
         SELECT format('the column %I.%I.%I %s%s', n.nspname, c.relname, a.attname, format_type(a.atttypid, a.atttypmod),
-            CASE WHEN a.attnotnull THEN ' NOT NULL' END), format('%I.%I', n.nspname, c.relname)
+            CASE WHEN a.attnotnull THEN ' NOT NULL' END), format('%I.%I', n.nspname, c.relname), NULL
         FROM pg_attribute a JOIN pg_class c ON c.oid = a.attrelid JOIN pg_namespace n ON n.oid = c.relnamespace
         WHERE a.attnum > 0 AND NOT a.attisdropped AND c.relkind IN ('r', 'p', 'm', 'f', 'v') AND c.oid >= 16384
-        UNION ALL SELECT format('the row security of the table %I.%I', n.nspname, c.relname), format('%I.%I', n.nspname, c.relname)
+        UNION ALL SELECT format('the default of the column %I.%I.%I as it is now%s', n.nspname, c.relname, a.attname,
+            coalesce(': ' || left(pg_get_expr(e.adbin, e.adrelid), 80), ', which is none')), format('%I.%I.%I', n.nspname, c.relname, a.attname),
+            concat(a.attidentity, a.attgenerated, ' ', regexp_replace(pg_get_expr(e.adbin, e.adrelid), \(casts), '', 'g'))
+        FROM pg_attribute a JOIN pg_class c ON c.oid = a.attrelid JOIN pg_namespace n ON n.oid = c.relnamespace
+        LEFT JOIN pg_attrdef e ON e.adrelid = a.attrelid AND e.adnum = a.attnum
+        WHERE a.attnum > 0 AND NOT a.attisdropped AND c.relkind IN ('r', 'p', 'f') AND c.oid >= 16384
+        UNION ALL SELECT format('the row security of the table %I.%I', n.nspname, c.relname), format('%I.%I', n.nspname, c.relname), NULL
         FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace WHERE c.relrowsecurity
-        UNION ALL SELECT format('the value %L of the type %s', e.enumlabel, format_type(e.enumtypid, NULL)), format_type(e.enumtypid, NULL)
+        UNION ALL SELECT format('the value %L of the type %s', e.enumlabel, format_type(e.enumtypid, NULL)), format_type(e.enumtypid, NULL), NULL
         FROM pg_enum e ORDER BY 1
         """
 
+    private static let casts = sqlText(
+        #"::(character varying|bit varying|double precision|time(stamp)? with(out)? time zone|"?[\w.]+"?)(\(\d+(,\d+)?\))?(\[\])*|[() ]"#
+    )
+
     /// What may own something else.
     private static let owners = """
+        SELECT format('%I.%I.%I', n.nspname, c.relname, a.attname) FROM pg_attribute a JOIN pg_class c ON c.oid = a.attrelid
+        JOIN pg_namespace n ON n.oid = c.relnamespace
+        WHERE a.attnum > 0 AND NOT a.attisdropped AND c.relkind IN ('r', 'p', 'f') AND c.oid >= 16384 UNION ALL
         SELECT format('%I.%I', n.nspname, c.relname) FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace
         WHERE c.relkind IN ('r', 'p', 'm', 'f', 'v')
         UNION ALL SELECT (pg_identify_object('pg_proc'::regclass, oid, 0)).identity FROM pg_proc WHERE oid >= 16384
@@ -155,7 +246,9 @@ struct LiveDifferences {
         for read in [ownership, grants, settings] {
             for statement in try read(session) {
                 do throws(Failure) { _ = try session.rows(statement) } catch {
-                    refused.append("\(statement); (\(error.message))")
+                    // What is set for a moment must still be so when the next statement asks.
+                    let whole = statement.hasSuffix(" FROM CURRENT") ? "BEGIN; \(statement); COMMIT" : statement
+                    refused.append("\(whole); (\(error.message))")
                 }
             }
         }
@@ -210,7 +303,9 @@ struct LiveDifferences {
             """
             SELECT CASE WHEN o.datdba <> i.datdba THEN format('ALTER DATABASE %I OWNER TO %I', i.datname, pg_get_userbyid(o.datdba))
                 END, CASE WHEN o.datconnlimit <> i.datconnlimit
-                THEN format('ALTER DATABASE %I CONNECTION LIMIT %s', i.datname, o.datconnlimit) END
+                THEN format('ALTER DATABASE %I CONNECTION LIMIT %s', i.datname, o.datconnlimit) END,
+                CASE WHEN shobj_description(o.oid, 'pg_database') IS DISTINCT FROM shobj_description(i.oid, 'pg_database')
+                THEN format('COMMENT ON DATABASE %I IS %L', i.datname, shobj_description(o.oid, 'pg_database')) END
             FROM pg_database o, pg_database i WHERE o.datname = \(sqlText(live)) AND i.datname = \(sqlText(incoming))
             """
         ).first?.compactMap(\.self) ?? []

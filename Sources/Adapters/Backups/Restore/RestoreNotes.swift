@@ -12,6 +12,13 @@ struct RestoreNotes: Sendable {
     /// The databases that restores and swaps left.
     func databases() async throws(Failure) -> [SideDatabase] { SideDatabase.all(in: try await notes(SideDatabase.topic)) }
 
+    /// Who the objects of a dump belong to, as the catalogue knows it: what was restored from it could say something else by now.
+    func owners(of backup: BackupID) async throws(Failure) -> [String]? {
+        do throws(CatalogueStoreError) { return try await catalogue.state()[backup]?.facts?.server?.ownerNames } catch {
+            throw error.failure
+        }
+    }
+
     /// Remembers what became of a database.
     func remember(_ database: SideDatabase, by principal: Principal) async throws(Failure) {
         let note: AuditNote

@@ -57,6 +57,7 @@ public struct RestorePreflight: Sendable {
     /// Whether the role owns the live database, and may end the sessions of others.
     private func swapRights() throws(Failure) -> (detail: String, remarks: [String]) {
         let server = try RestoreServer.swapping(settings)
+        try server.refuseOtherRole()
         let row = try server.maintenance.rows(
             """
             SELECT r.rolname, pg_has_role('pg_signal_backend'::name, 'USAGE'), pg_has_role(d.datdba, 'USAGE'), d.datallowconn
@@ -108,12 +109,13 @@ public struct RestorePreflight: Sendable {
     private func reach() throws(Failure) -> (detail: String, remarks: [String]) {
         guard let facts = last?.facts?.server else { return ("no dump says who its functions belong to", []) }
         let server = try RestoreServer(settings)
-        try server.refuseReach(facts)
-        let trusted = settings.policy.trust.filter { role in facts.owners?.contains { $0.role.isExactly(role) } ?? false }
-        return (
-            "no function of the last dump may more than its owner",
-            trusted.isEmpty ? [] : ["but those of \(trusted.joined(separator: ", ")), by restore.trust"]
-        )
+        try server.refuseReach(facts.ownerNames)
+        let trusted = settings.policy.trust.filter { role in facts.ownerNames?.contains { $0.isExactly(role) } ?? false }
+        var remarks = trusted.isEmpty ? [] : ["but those of \(trusted.joined(separator: ", ")), by restore.trust"]
+        if let mixed = try server.mixedOwners(facts.ownerNames) {
+            remarks.append("a swap and a merge are refused: \(mixed.words)")
+        }
+        return ("no function of the last dump may more than its owner outside of its database", remarks)
     }
 
     /// Whether the server has the roles that the last dump names, and the role that restores can give objects to their owners.
@@ -140,18 +142,19 @@ public struct RestorePreflight: Sendable {
         let settings = settings
         let name = "restore roles"
         do throws(Failure) {
-            try await onOwnThread { _ throws(Failure) in
+            let mixed = try await onOwnThread { _ throws(Failure) in
                 let server = try RestoreServer(settings)
                 try server.refusePower()
                 if settings.keepsOwners { try server.checkRoles(record.facts?.server) }
-                try server.refuseReach(record.facts?.server)
+                let owners = record.facts?.server?.ownerNames
+                try server.refuseReach(owners)
                 try server.checkPrerequisites(record.facts?.server)
+                return try server.mixedOwners(owners)
             }
-            return BackupCheck(name, passed: true, detail: "the server that restores go to has them")
+            return BackupCheck(
+                name, passed: true, detail: "the server that restores go to has them" + (mixed.map { "; \($0.words)" } ?? ""))
         } catch {
-            guard error.kind != .denied else {
-                return BackupCheck(name, passed: false, detail: error.message + (error.hint.map { "; \($0)" } ?? ""))
-            }
+            guard error.kind != .denied else { return BackupCheck(name, passed: false, detail: error.words) }
             // A machine that is lost must not keep anybody from rehearsing.
             return BackupCheck(name, passed: true, detail: "not asked: \(error.message)")
         }
@@ -180,6 +183,11 @@ public struct RestorePreflight: Sendable {
         let plain = last?.facts.map { ", \(byteWords(Int64($0.envelope.plainBytes))) as a dump" } ?? ""
         return "\(byteWords(free)) free, \(byteWords(size)) needed here\(plain); the server needs room for a second database"
     }
+}
+
+extension Failure {
+    /// What happened and what to do about it, in one line.
+    var words: String { message + (hint.map { "; \($0)" } ?? "") }
 }
 
 /// What came of one look.

@@ -3,46 +3,52 @@ internal import SerinDatabase
 internal import SerinModel
 internal import SerinPolicies
 
-/// What functions of a dump could reach as the role that restores. It runs them while rows are filled in, behind a CHECK for example, and they
-/// may be of anybody who owns something in the database that was dumped. These block their thread.
+/// What functions of others could reach as the role that restores. It runs them while rows are filled in or merged, behind a CHECK for example,
+/// and they may be of anybody who owns something in the database that was dumped. These block their thread.
 extension RestoreServer {
-    /// Owners of what a dump holds whose functions are not trusted: without the role that restores, superusers, and those of the plan.
+    /// Whose functions the role that restores runs.
+    enum ForeignCode {
+        /// Those of a dump, while it is restored.
+        case dump
+        /// Those of the live database, while rows are merged into one of its tables.
+        case live
+    }
+
+    /// Owners whose functions are not trusted: without the role that restores, superusers, and those of the plan.
     ///
-    /// - Returns: nil where the dump does not say who its objects belong to.
-    func strangers(_ facts: SourceFacts?) throws(Failure) -> [String]? {
-        guard let owners = facts?.owners?.map(\.role) else { return nil }
+    /// - Parameter owners: nil where the dump does not say who its objects belong to.
+    /// - Returns: nil for the same.
+    func strangers(_ owners: [String]?) throws(Failure) -> [String]? {
+        guard let owners else { return nil }
         let known = try maintenance.rows("SELECT rolname FROM pg_roles WHERE rolsuper OR rolname = session_user")
             .compactMap { $0.first ?? nil }
         let trusted = known + settings.policy.trust
         return owners.filter { owner in !trusted.contains { $0.isExactly(owner) } }
     }
 
-    /// - Throws: `denied` when a function of the dump could do as the role that restores what its owner may not do: to other databases, to
-    ///   roles that log in, to sessions of others.
-    func refuseReach(_ facts: SourceFacts?) throws(Failure) {
-        let strangers = try strangers(facts)
+    /// - Throws: `denied` when a function could do as the role that restores what its owner may not do: to other databases, to roles that
+    ///   log in, to sessions of others.
+    func refuseReach(_ owners: [String]?, _ code: ForeignCode = .dump) throws(Failure) {
+        let strangers = try strangers(owners)
         guard strangers?.isEmpty != true else { return }
         let session = try maintenance
-        let found = try session.rows(
-            RestoreServer.reach(of: strangers ?? [""], isLater: session.version >= 160_000)
-        ).compactMap { row -> Reached? in
+        let found = try session.rows(reach(of: strangers ?? [""])).compactMap { row -> Reached? in
             guard row.count == 4, let owner = row[0], let sort = row[1], let name = row[2], let me = row[3] else { return nil }
             return Reached(owner: owner, sort: sort, name: name, me: me)
         }
         guard let me = found.first?.me else { return }
-        let owners = found.map(\.owner).reduce(into: [String]()) { list, name in
-            if list.last.map({ $0.isExactly(name) }) != true { list.append(name) }
-        }
+        let owners = RestoreServer.names(found.map(\.owner))
         let whose =
             strangers == nil
-            ? "of the dump, which does not say who owns them," : "of \(owners.joined(separator: ", ")) in the dump"
+            ? "of the dump, which does not say who owns them,"
+            : "of \(owners.joined(separator: ", ")) in \(code == .dump ? "the dump" : live)"
         var hints = [
             settings.swapURL == nil
                 ? "name the role that owns \(live) as restore.swap_url_env, and restore as one that has CREATEDB and owns nothing "
                     + "(docs/RUNBOOKS.md)"
                 : "take that from \(me), which needs CREATEDB and to be a member of owners that do not log in (docs/RUNBOOKS.md)"
         ]
-        if found.allSatisfy({ $0.sort == "login" || $0.sort == "admin" }) {
+        if code == .dump, found.allSatisfy({ $0.sort == "login" || $0.sort == "admin" }) {
             hints.append("--no-owners with a role that is a member of none")
         }
         if strangers == nil {
@@ -52,8 +58,24 @@ extension RestoreServer {
         }
         throw Failure(
             .denied,
-            "a function \(whose) could act as \(me) while the rows are filled in, and \(me) may \(RestoreServer.words(found))",
+            "a function \(whose) could act as \(me) while the rows are \(code == .dump ? "filled in" : "merged"), and \(me) may "
+                + RestoreServer.words(found),
             hint: hints.joined(separator: "; or "))
+    }
+
+    /// Each once.
+    static func names(_ names: [String]) -> [String] {
+        names.reduce(into: []) { list, name in
+            if !list.contains(where: { $0.isExactly(name) }) { list.append(name) }
+        }
+    }
+
+    /// Whether one role may act as another.
+    func mayAct(_ role: String, as other: String) throws(Failure) -> String {
+        // Since 16 a member may be one that neither inherits nor becomes the role.
+        try maintenance.version >= 160_000
+            ? "(pg_has_role(\(role), \(other), 'USAGE') OR pg_has_role(\(role), \(other), 'SET'))"
+            : "pg_has_role(\(role), \(other), 'MEMBER')"
     }
 
     /// One thing that the role that restores may do, and an owner may not.
@@ -65,13 +87,7 @@ extension RestoreServer {
     }
 
     /// Asks for what the role may do, once for each owner that may not. One that the server lacks may nothing.
-    private static func reach(of owners: [String], isLater: Bool) -> String {
-        // Since 16 a member may be one that neither inherits nor becomes the role.
-        func has(_ role: String) -> String {
-            isLater
-                ? "(pg_has_role(o.id, \(role), 'USAGE') OR pg_has_role(o.id, \(role), 'SET'))"
-                : "pg_has_role(o.id, \(role), 'MEMBER')"
-        }
+    private func reach(of owners: [String]) throws(Failure) -> String {
         // What restores have made beside live databases, of this plan and others, can be restored again.
         return """
             WITH mine AS (SELECT oid, rolname, rolcanlogin, rolreplication, rolname = session_user AS itself FROM pg_roles
@@ -89,21 +105,15 @@ extension RestoreServer {
             SELECT o.name, p.sort, p.name, session_user FROM owners o CROSS JOIN reach p
             WHERE o.id IS NULL OR NOT CASE p.sort
                 WHEN 'admin' THEN pg_has_role(o.id, p.role, 'MEMBER WITH ADMIN OPTION')
-                WHEN 'replication' THEN EXISTS (SELECT FROM pg_roles r WHERE r.rolreplication AND \(has("r.oid")))
-                ELSE \(has("p.role")) END
+                WHEN 'replication' THEN EXISTS (SELECT FROM pg_roles r WHERE r.rolreplication AND \(try mayAct("o.id", as: "r.oid")))
+                ELSE \(try mayAct("o.id", as: "p.role")) END
             ORDER BY 1, 2, 3
             """
     }
 
     /// `rename and shut the database checkout, end the sessions of others`
     private static func words(_ found: [Reached]) -> String {
-        func names(_ sort: String) -> [String] {
-            var names: [String] = []
-            for one in found where one.sort == sort && !names.contains(where: { $0.isExactly(one.name) }) {
-                names.append(one.name)
-            }
-            return names
-        }
+        func names(_ sort: String) -> [String] { RestoreServer.names(found.filter { $0.sort == sort }.map(\.name)) }
         func list(_ names: [String]) -> String { names.prefix(5).joined(separator: ", ") + (names.count > 5 ? ", …" : "") }
         var words: [String] = []
         if case let databases = names("database"), !databases.isEmpty {

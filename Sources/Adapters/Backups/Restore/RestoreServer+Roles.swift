@@ -8,6 +8,7 @@ extension RestoreServer {
     ///   role may that restores it. Before Postgres 16 who may make roles can give itself the right to run programs, and since then it can
     ///   still make one that logs in.
     func refusePower() throws(Failure) {
+        try refuseOtherRole()
         let rows = try maintenance.rows(
             """
             SELECT session_user, rolname, rolname = session_user, rolsuper, rolcreaterole FROM pg_roles
@@ -25,6 +26,28 @@ extension RestoreServer {
             "the role \(me) that restores is " + (first[2] == "t" ? power : "a member of \(role), \(power)")
                 + ": a dump may do whatever that one may",
             hint: "\(RestoreServer.otherRole) and no more rights over the server")
+    }
+
+    /// - Throws: `denied` when sessions of the role are those of another one from the beginning: what it may would then be asked of the one
+    ///   and done as the other.
+    func refuseOtherRole() throws(Failure) {
+        let session = try maintenance
+        let row = try session.rows("SELECT session_user, current_user").first
+        guard let row, row.count == 2, let me = row[0], let other = row[1], !me.isExactly(other) else { return }
+        let resets = try session.rows(
+            """
+            SELECT concat('ALTER ', CASE WHEN r.oid IS NOT NULL THEN 'ROLE ' || quote_ident(r.rolname)
+                WHEN d.oid IS NULL THEN 'ROLE ALL' ELSE 'DATABASE ' || quote_ident(d.datname) END,
+                CASE WHEN r.oid IS NOT NULL THEN ' IN DATABASE ' || quote_ident(d.datname) END, ' RESET role')
+            FROM pg_db_role_setting s LEFT JOIN pg_roles r ON r.oid = s.setrole LEFT JOIN pg_database d ON d.oid = s.setdatabase
+            WHERE (r.rolname = session_user OR s.setrole = 0) AND EXISTS (SELECT FROM unnest(s.setconfig) c WHERE c LIKE 'role=%')
+            ORDER BY 1
+            """
+        ).compactMap { $0.first ?? nil }
+        throw Failure(
+            .denied, "sessions of the role \(me) act as \(other) from their beginning, which is set somewhere",
+            hint: resets.isEmpty
+                ? "take role out of the options of the connection string" : "as a superuser: \(resets.joined(separator: "; "))")
     }
 
     /// - Throws: `denied` when the server lacks roles, or the role that restores cannot give objects to their owners: then the dump

@@ -9,6 +9,7 @@ extension RestoreServer {
     /// - Throws: `denied` when it may not rename the live database or the one that comes in, or the role that restores could not connect to
     ///   that any more once it has the owner and the grants of the live one.
     func expectSwapRights(_ incoming: String?) throws(Failure) {
+        try refuseOtherRole()
         let row = try maintenance.rows(
             """
             SELECT r.rolname, r.rolcreatedb OR r.rolsuper, pg_has_role(l.datdba, 'USAGE'), pg_has_role(i.datdba, 'USAGE'),

@@ -148,7 +148,8 @@ struct RestoreServer: Sendable {
     /// What the plan names another role by.
     static let otherRole = "name another role in the plan, as restore: {url_env: NAME}: one with CREATEDB"
 
-    /// Makes an empty database with the encoding and locale of the live one, where that exists.
+    /// Makes an empty database with the encoding and locale of the live one, where that exists. Nobody gets in but its owner: what others
+    /// could do in it would be done to what is restored. A swap gives it the grants of the live one.
     func make(_ name: String) throws(Failure) {
         let session = try maintenance
         let like = try session.rows(
@@ -156,9 +157,9 @@ struct RestoreServer: Sendable {
             SELECT pg_encoding_to_char(encoding), datcollate, datctype FROM pg_database WHERE datname = \(sqlText(live))
             """
         ).first
-        var options = ""
+        var options = " ALLOW_CONNECTIONS false"
         if let like, like.count == 3, let encoding = like[0], let collate = like[1], let type = like[2] {
-            options = " ENCODING \(sqlText(encoding)) LC_COLLATE \(sqlText(collate)) LC_CTYPE \(sqlText(type))"
+            options += " ENCODING \(sqlText(encoding)) LC_COLLATE \(sqlText(collate)) LC_CTYPE \(sqlText(type))"
         }
         let template = settings.policy.template ?? "template0"
         do throws(Failure) {
@@ -170,6 +171,13 @@ struct RestoreServer: Sendable {
                 "a template has the encoding and locale of \(live), nobody uses it, and a superuser has said ALTER DATABASE "
                 + "\(sqlName(template)) IS_TEMPLATE true"
             throw failure
+        }
+        do throws(Failure) {
+            _ = try session.rows("REVOKE CONNECT ON DATABASE \(sqlName(name)) FROM PUBLIC")
+            _ = try session.rows("ALTER DATABASE \(sqlName(name)) ALLOW_CONNECTIONS true")
+        } catch {
+            try drop(name)
+            throw error
         }
     }
 

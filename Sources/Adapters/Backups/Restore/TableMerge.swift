@@ -95,6 +95,13 @@ public struct TableMerge: Sendable {
                 hint: "restore an older backup, and find out whose function it was")
         }
         try permit.allows(agreed == nil ? .beside : .merge, known.backup, server.live)
+        // What was live before was filled by no dump, and tables by themselves without its functions.
+        let isOfDump = known.role != .replaced && known.role != .tables
+        let owners = isOfDump ? try await notes.owners(of: known.backup) : nil
+        try await onOwnThread { _ throws(Failure) in
+            if isOfDump { try filling.refuseMixedOwners(owners) }
+            try TableMerge.refuseCode(server, filling)
+        }
         if known.role == .tables, case let subjects = try await notes.erasures().subjects, !subjects.isEmpty {
             throw Failure(
                 .denied, "\(subjects.count) were erased who may still be in \(name), and a merge could bring them back",
@@ -110,6 +117,20 @@ public struct TableMerge: Sendable {
         }
     }
 
+    /// What stands behind the live table runs as the role that restores: triggers, policies, casts, defaults, and what these call in their
+    /// turn. So it may be of nobody who could then do more than he may.
+    private static func refuseCode(_ server: RestoreServer, _ filling: RestoreServer) throws(Failure) {
+        try filling.refusePower()
+        if let filler = try server.blindFiller() {
+            throw Failure(
+                .denied, "the role \(filler) that restores, and merges, may not connect to \(server.live)",
+                hint: "as the owner: \(RestoreServer.grant(server.live, filler))")
+        }
+        let owners = try server.liveOwners()
+        try filling.refuseReach(owners, .live)
+        try filling.refuseMixedOwners(owners, .live)
+    }
+
     private static func work(
         _ table: PostgresSelection.Table, _ name: String, _ agreed: Int64?, _ room: Int64, _ server: RestoreServer,
         _ filling: RestoreServer, _ stop: StopSignal
@@ -117,6 +138,11 @@ public struct TableMerge: Sendable {
         let session = try server.session(server.live)
         guard try server.isAloneMerging(session) else {
             throw Failure(.conflict, "another merge works on \(server.live)", hint: "wait for its end")
+        }
+        // As less: whatever runs behind the live table runs as the role that restores.
+        let worker = try filling.session(server.live)
+        guard let filler = try worker.value("SELECT session_user") else {
+            throw Failure(.invalid, "\(worker.name) does not say who restores")
         }
         let schema = sqlName(name)
         let result: Result<(plan: Plan, merged: Merged?), Failure>
@@ -136,15 +162,18 @@ public struct TableMerge: Sendable {
             let side = schema + "." + sqlName(table.name)
             let list = columns.all.map(sqlName).joined(separator: ", ")
             _ = try session.rows(
-                "BEGIN; CREATE SCHEMA \(schema); "
-                    + "COMMENT ON SCHEMA \(schema) IS \(sqlText(mark)); "
-                    + "CREATE UNLOGGED TABLE \(side) AS SELECT \(list) FROM \(table.pattern) WITH NO DATA; COMMIT",
-                within: .minutes(1))
-            try copy(table, list, from: name, of: filling.settings, to: side, of: server.settings, stop)
+                "BEGIN; CREATE SCHEMA \(schema) AUTHORIZATION \(sqlName(filler)); "
+                    + "COMMENT ON SCHEMA \(schema) IS \(sqlText(mark)); COMMIT", within: .minutes(1))
+            _ = try worker.rows(
+                "CREATE UNLOGGED TABLE \(side) AS SELECT \(list) FROM \(table.pattern) WITH NO DATA", within: .minutes(1))
+            try copy(table, list, from: name, to: side, of: filling.settings, stop)
             let merge = MergeStatements(
-                session: session, live: table.pattern, side: side, columns: columns.all, key: columns.key,
+                session: worker, live: table.pattern, side: side, columns: columns.all, key: columns.key,
                 patience: server.settings.policy.deadline)
+            // Whatever is written where only rows are counted is undone.
+            if agreed == nil { _ = try worker.rows("BEGIN") }
             var plan = try merge.plan(of: "\(table.schema).\(table.name)", from: name)
+            if agreed == nil { _ = try worker.rows("ROLLBACK") }
             plan.leftOut = columns.leftOut
             if let agreed, plan.added > agreed {
                 throw Failure(
@@ -152,7 +181,11 @@ public struct TableMerge: Sendable {
                     hint: "look at the plan again")
             }
             result = .success((plan, agreed == nil ? nil : try merge.apply(plan)))
-        } catch { result = .failure(error) }
+        } catch {
+            result = .failure(error)
+            // What it has open would stand in the way of what is dropped; a lost session has nothing open.
+            _ = try? worker.rows("ROLLBACK")
+        }
         do throws(Failure) { try server.dropMerges(session, from: name) } catch {
             // The session may be what failed. The next merge removes it.
             try? server.dropMerges(server.session(server.live), from: name)
@@ -212,11 +245,11 @@ public struct TableMerge: Sendable {
 
     /// One program writes what the other reads.
     private static func copy(
-        _ table: PostgresSelection.Table, _ columns: String, from database: String, of filling: RestoreSettings,
-        to side: String, of settings: RestoreSettings, _ stop: StopSignal
+        _ table: PostgresSelection.Table, _ columns: String, from database: String, to side: String,
+        of settings: RestoreSettings, _ stop: StopSignal
     ) throws(Failure) {
         let live = try PostgresClient(settings.url, settings.environment)
-        let restored = try PostgresClient(filling.url, filling.environment).database(database)
+        let restored = try live.database(database)
         // How values are written is a setting of each role: without these, one could round them and the other read another day.
         let common =
             ["--no-psqlrc", "--quiet", "--no-password", "--set=ON_ERROR_STOP=1"]

@@ -184,12 +184,13 @@ private let restoreShape = Section(
         "the connection string of the role that restores; functions of a dump run as it, so it has CREATEDB and little else")
         + secretFields(
             "swap_url",
-            "the connection string of the role that swaps, takes swaps back, merges and drops: it owns the live database and is a "
+            "the connection string of the role that swaps, takes swaps back and drops: it owns the live database and is a "
                 + "member of the one that restores; without it that one does") + [
             Field(
                 "trust", .list(.scalar(.anyText), least: 1), .optional,
                 "owners of objects in the database whose functions may do whatever the role may that restores; a restore is refused for "
-                    + "others that could so reach more than they have"),
+                    + "others that could so reach more than they have, and a swap or merge for others that could so reach what "
+                    + "belongs to another owner"),
             Field(
                 "approvals", .integer(0...10), .derived("1, or the preset's"),
                 "how many people must approve that it takes a live database's place"),

@@ -89,7 +89,9 @@ extension OpenedBackups {
             try databaseSettings(), target: plan.target.description, catalogue: catalogue, holder: holder, now: Self.now)
     }
 
-    func expectSwapRights(_ incoming: String?) async throws(Failure) { try await databaseSwap().expectRights(incoming) }
+    func expectSwapRights(_ incoming: String?, of backup: BackupID?) async throws(Failure) {
+        try await databaseSwap().expectRights(incoming, of: backup)
+    }
 
     func swap(_ restored: RestoredDatabase, permit: RestorePermit) async throws(Failure) -> DatabaseSwap.Outcome {
         try await databaseSwap().swap(restored, permit: permit)

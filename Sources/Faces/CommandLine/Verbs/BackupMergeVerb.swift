@@ -15,7 +15,9 @@ extension Subcommand {
             are not live, and which differ. Without
             --confirm that is all, and the schema is removed again. With --confirm and the number of rows that were shown, the missing
             ones are added in one transaction and read back; rows that are there stay as they are. Never more rows than --rows.
-            Rows without what they refer to stay out, so tables that others refer to come first. Triggers of the table run. Needs the plan's approvals.
+            Rows without what they refer to stay out, so tables that others refer to come first. Triggers and
+            policies of the table run as the role that restores; so where one owner in the backup or the live database may not act for
+            every other, a merge is refused unless restore.trust names him. Needs the plan's approvals.
             """,
         examples: [
             "serin backup merge backups/checkout.yaml checkout_restore_5f0c1a2b public.orders",

@@ -15,7 +15,8 @@ extension Subcommand {
             what was written meanwhile in its turn; so a second --undo takes the first one back. A swap that was killed is run again: it
             opens what it had closed, or says that it was done. Owner, grants, settings and publications of the live database are carried
             over first; what the live one has and the other lacks is named, with what there is to do about publications, subscriptions and
-            replication slots, and the swap refused until their number is agreed to. Needs --confirm and the plan's approvals, as a restore
+            replication slots, and the swap refused until their number is agreed to. Where one owner in the backup may not act for every
+            other, a function of his could have changed what is theirs: then the swap is refused unless restore.trust names him. Needs --confirm and the plan's approvals, as a restore
             with --swap does: of this operation, database, backup and plan, in the last 24 hours, and not used yet.
             """,
         examples: [
@@ -48,7 +49,7 @@ extension Subcommand {
                             : "'\(plain(name ?? ""))' is nothing that a restore left\nhint: serin backup restored list PLAN shows them"
                     )
                 }
-                if !isPlaced { try await work.expectSwapRights(known.name) }
+                if !isPlaced { try await work.expectSwapRights(known.name, of: known.role == .replaced ? nil : known.backup) }
                 let record = try await backups.record("\(known.backup)")
                 let isUndo = known.role == .replaced
                 // What was killed in the middle was approved before it began.

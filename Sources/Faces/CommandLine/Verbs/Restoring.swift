@@ -32,7 +32,7 @@ struct Restoring: Sendable {
         }
         let progress = BackupProgress(session)
         let work = try await work(progress)
-        if arguments.swap { try await work.expectSwapRights(nil) }
+        if arguments.swap { try await work.expectSwapRights(nil, of: record.id) }
         // Whoever confirms has seen before what it is and how long it takes.
         try await announce(record)
         let (granted, request) = try await backups.permit(

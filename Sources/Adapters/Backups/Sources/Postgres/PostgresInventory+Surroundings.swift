@@ -53,7 +53,18 @@ extension PostgresInventory {
                 WHERE \(catalogue == "pg_namespace" ? isUsual : "true") AND \(schemas) AND \(isDumped(catalogue, "o"))
                 """
         }
-        return ([tables] + others).joined(separator: "\n")
+        // What stands in no schema is in the dump of a whole database only.
+        guard selection.schemas.isEmpty else { return ([tables] + others).joined(separator: "\n") }
+        let unplaced = [
+            ("pg_language", "lanowner"), ("pg_foreign_data_wrapper", "fdwowner"), ("pg_foreign_server", "srvowner"),
+        ].map { catalogue, owner in
+            """
+            UNION ALL SELECT o.\(owner), NULL::oid FROM \(catalogue) o WHERE o.oid >= 16384 AND NOT EXISTS (
+                SELECT FROM pg_depend d WHERE d.classid = '\(catalogue)'::regclass AND d.objid = o.oid AND d.deptype IN ('e', 'i'))
+            """
+        }
+        let largeObjects = "UNION ALL SELECT DISTINCT lomowner, NULL::oid FROM pg_largeobject_metadata"
+        return ([tables] + others + unplaced + [largeObjects]).joined(separator: "\n")
     }
 
     private static let isOurs = "n.nspname !~ '^pg_' AND n.nspname <> 'information_schema'"

@@ -95,6 +95,7 @@ public struct PostgresLogical: BackupSource {
                 .denied, "the role may not read everything of \(name): \(refused.joined(separator: ", "))",
                 hint: "GRANT pg_read_all_data TO the role")
         }
+        if !selection.isPart { try checkLargeObjects(session) }
         let hidden = try session.rows(
             """
             SELECT format('%I.%I', n.nspname, c.relname) FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace
@@ -106,6 +107,26 @@ public struct PostgresLogical: BackupSource {
                 .denied, "row-level security hides rows of \(name) from the role: \(hidden.joined(separator: ", "))",
                 hint: "as a superuser: ALTER ROLE \(sqlName(try session.value("SELECT current_user") ?? "")) BYPASSRLS")
         }
+    }
+
+    /// The right to read all tables is none to read large objects, before Postgres 19.
+    private func checkLargeObjects(_ session: Connection) throws(Failure) {
+        let mayRead =
+            session.version >= 180_000
+            ? "has_largeobject_privilege(m.oid, 'SELECT')"
+            : """
+            (current_setting('lo_compat_privileges') = 'on' OR (SELECT rolsuper FROM pg_roles WHERE rolname = current_user)
+                OR pg_has_role(m.lomowner, 'USAGE') OR EXISTS (SELECT FROM aclexplode(m.lomacl) a WHERE a.privilege_type = 'SELECT'
+                    AND CASE WHEN a.grantee = 0 THEN true ELSE pg_has_role(a.grantee, 'USAGE') END))
+            """
+        let refused = try session.rows(
+            "SELECT m.oid, current_user FROM pg_largeobject_metadata m WHERE NOT \(mayRead) ORDER BY 1 LIMIT 5")
+        guard let role = refused.first?.last ?? nil else { return }
+        throw Failure(
+            .denied,
+            "the role may not read large objects of \(name): \(refused.compactMap { $0.first ?? nil }.joined(separator: ", "))",
+            hint: "as a superuser, in psql: SELECT format('GRANT SELECT ON LARGE OBJECT %s TO %I', oid, \(sqlText(role))) "
+                + "FROM pg_largeobject_metadata \\gexec; or dump the schemas that are wanted")
     }
 
     /// Dumps and counts in one snapshot.
