@@ -160,12 +160,19 @@ import Testing
         #expect(try await mayConnect(restored.name) == "f")
         try await scene.server.sql("CREATE TABLE public.mine (id int)", database: "shop")
         var permit = scene.permit(record.id)
+        // Nor after a swap that was refused.
+        let refused = await #expect(throws: Failure.self) { _ = try await scene.swap(settings).swap(restored, permit: permit) }
+        #expect(refused?.message.contains("the table public.mine") == true, "\(String(describing: refused))")
+        #expect(try await mayConnect(restored.name) == "f")
+        let again = try await BackupRestore(
+            scene.settings, settings, identities: [.keyFile(scene.keyFile)], catalogue: scene.catalogue,
+            holder: BackupScene.holder, now: BackupScene.now
+        ).inspect(restored.name, permit: permit)
+        #expect(again.passed, "\(again.checks)")
         permit.differences = 1
         let outcome = try await scene.swap(settings).swap(restored, permit: permit)
         #expect(outcome.remarks == ["agreed to be missing: the table public.mine"], "\(outcome)")
         #expect(try await mayConnect("shop") == "t")
-        // Of a superuser's table nothing comes back but to the role that restores.
-        try await scene.server.sql("GRANT SELECT ON public.mine TO keeper", database: outcome.replaced)
         #expect(try await merge(scene, settings).merge("public.users", from: outcome.replaced, permit: permit).plan.added == 0)
     }
 
@@ -195,6 +202,12 @@ import Testing
         let merged = try await merge(scene, settings).merge("public.users", from: restored.name, agreed: 3, permit: permit).merged
         #expect(merged?.added == 3)
         #expect(try await scene.server.sql(log, database: "shop") == "restorer policy, restorer trigger")
+        try await scene.server.sql("ALTER TABLE users OWNER TO postgres", database: "shop")
+        let denied = await #expect(throws: Failure.self) {
+            _ = try await merge(scene, settings).merge("public.users", from: restored.name, permit: permit)
+        }
+        #expect(denied?.hint?.contains("GRANT the owner of the table TO it") == true, "\(String(describing: denied))")
+        try await scene.server.sql("ALTER TABLE users OWNER TO app_owner", database: "shop")
         #expect(
             try await scene.server.sql("SELECT count(*) FROM pg_namespace WHERE nspname LIKE 'shop%'", database: "shop") == "0")
 

@@ -101,6 +101,7 @@ public struct DatabaseSwap: Sendable {
         }
         let found = try looks.settle()
         guard found.count <= agreed else {
+            try looks.shut()
             let words = found.prefix(20).map { "\n  \($0)" }.joined() + (found.count > 20 ? "\n  …" : "")
             throw Failure(
                 .denied,

@@ -36,6 +36,15 @@ struct LiveDifferences {
         return try differences + rights(here, there)
     }
 
+    /// Keeps others out again, until it goes live with the grants that it was given.
+    func shut() throws(Failure) {
+        let session = try server.maintenance
+        if let filler = try server.filling?.maintenance.value("SELECT session_user") {
+            _ = try session.rows(RestoreServer.grant(incoming, filler))
+        }
+        _ = try session.rows("REVOKE CONNECT ON DATABASE \(sqlName(incoming)) FROM PUBLIC")
+    }
+
     /// Owners and rights of what both have, as the statements that would settle them. Of a role that has nothing in the one that comes in
     /// that alone is said.
     private func rights(_ here: Connection, _ there: Connection) throws(Failure) -> [String] {

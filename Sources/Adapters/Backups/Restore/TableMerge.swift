@@ -55,6 +55,10 @@ public struct TableMerge: Sendable {
     /// What the schema of a merge bears as its comment, by which one is known that a merge which was killed has left.
     static let mark = "of serin backup merge; it may be dropped"
 
+    private static let purpose = SessionPurpose(
+        applicationName: RestoreServer.purpose.applicationName, setUp: RestoreServer.purpose.setUp,
+        deniedHint: "the role that restores writes what a merge adds: GRANT the owner of the table TO it")
+
     private let settings: RestoreSettings
     private let notes: RestoreNotes
     private let holder: LeaseHolder
@@ -140,7 +144,7 @@ public struct TableMerge: Sendable {
             throw Failure(.conflict, "another merge works on \(server.live)", hint: "wait for its end")
         }
         // As less: whatever runs behind the live table runs as the role that restores.
-        let worker = try filling.session(server.live)
+        let worker = try filling.session(server.live, purpose)
         guard let filler = try worker.value("SELECT session_user") else {
             throw Failure(.invalid, "\(worker.name) does not say who restores")
         }
