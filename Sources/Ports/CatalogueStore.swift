@@ -120,7 +120,7 @@ extension CatalogueStore {
                 case .stored, .confirmed, .verified, .drilled, .failed, .quarantined, .held, .released, .releasedHold, .warned,
                     .spared,
                     .rewrapped,
-                    .deleting, .deleted:
+                    .deleting, .notDeleted, .deleted:
                     break
                 }
             }

@@ -111,6 +111,28 @@ import Testing
         #expect(try await scene.state(0) == .deleted)
     }
 
+    @Test func aCopyWhoseDeletionIsRefusedIsWhatItWasAndIsTriedAgain() async throws {
+        let scene = try await Scene()
+        defer { scene.scratch.remove() }
+        scene.place.refusal.withLock { $0 = Failure(.denied, "a lock of the bucket's owner") }
+        let report = try await scene.prune()
+        #expect(report.deleted.isEmpty && report.failures.count == 5)
+        #expect(report.failures[0].failure.message == "a lock of the bucket's owner; it stays as it was")
+        let record = try #require(try await scene.catalogue.state()[scene.ids[0]])
+        #expect(record.state == .verified && record.usableCopies.count == 1 && record.tombstone == nil)
+        scene.place.refusal.withLock { $0 = nil }
+        #expect(try await scene.prune().deleted.count == 5)
+        #expect(try await scene.state(0) == .deleted)
+    }
+
+    @Test func aCopyThatIsGoneIsNotGivenBackWhenItsManifestIsRefused() async throws {
+        let scene = try await Scene()
+        defer { scene.scratch.remove() }
+        scene.place.keepsManifests.withLock { $0 = true }
+        #expect(try await scene.prune().failures.count == 5)
+        #expect(try await scene.state(0) == .deleting)
+    }
+
     @Test func aBackupThatIsHeldMeanwhileIsNotDeleted() async throws {
         let scene = try await Scene()
         defer { scene.scratch.remove() }
@@ -187,6 +209,8 @@ private struct Witness: BackupDestination {
     let inner: any BackupDestination
     let deleted = Locked<[String]>([])
     let isDeaf = Locked(false)
+    let refusal = Locked<Failure?>(nil)
+    let keepsManifests = Locked(false)
     let beforeDelete = Locked<(@Sendable () async -> Void)?>(nil)
 
     var name: String { inner.name }
@@ -203,6 +227,8 @@ private struct Witness: BackupDestination {
     func delete(_ key: ObjectKey, version: String?) async throws(Failure) {
         if let action = beforeDelete.withLock({ $0 }) { await action() }
         deleted.withLock { $0.append("\(key)") }
+        if let refusal = refusal.withLock({ $0 }) { throw refusal }
+        if keepsManifests.withLock({ $0 }), "\(key)".hasSuffix(".json") { throw Failure(.denied, "\(key) is locked") }
         if isDeaf.withLock({ $0 }) { throw Failure(.transient, "\(key) is still there after it was deleted") }
         try await inner.delete(key, version: version)
     }

@@ -165,6 +165,17 @@ import Testing
         #expect(BackupState.deleted.successors.isEmpty)
     }
 
+    @Test func whatTheDestinationDoesNotDeleteIsWhatItWas() throws {
+        var events = history(of: order(1, time), until: .verified)
+        let before = try CatalogueState(replaying: events).records[0]
+        let refusal = CatalogueEvent.Change.notDeleted(destination: "bucket", Failure(.denied, "it is locked"))
+        #expect(throws: CatalogueRefusal.self) { try apply(refusal, to: events, after: .hours(2)) }
+        for change in [CatalogueEvent.Change.deleting(destination: "bucket", reason: "old"), refusal] {
+            events.append(CatalogueEvent(backup: identifier(1), at: time + .hours(2), by: .uid(7), change))
+        }
+        #expect(try CatalogueState(replaying: events).records[0] == before)
+    }
+
     @Test func everyEventSurvivesTheCanonicalForm() throws {
         for event in history(of: order(1, time, rollout: RolloutID("checkout-1")), until: .verified) {
             let bytes = try CanonicalEncoder.bytes(of: event)

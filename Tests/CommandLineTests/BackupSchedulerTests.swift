@@ -10,9 +10,11 @@ import Testing
 /// A clock that a test moves.
 private final class HandClock: Clock {
     let time: Locked<Instant>
+    /// By how much the computer's clock was set since.
+    let step = Locked(Duration.zero)
     init(_ time: Instant) { self.time = Locked(time) }
     func now() -> Instant { time.withLock { $0 } }
-    func wallClockOffset() -> Int64 { 0 }
+    func wallClockOffset() -> Int64 { step.withLock { $0.milliseconds } }
     func sleep(for duration: Duration) async { time.withLock { $0 = $0 + duration } }
 }
 
@@ -44,6 +46,25 @@ private final class HandClock: Clock {
         clock.time.withLock { $0 = next }
         _ = await scheduler.tick()
         #expect(program.backups.made.withLock { $0.count } == 2)
+    }
+
+    @Test(arguments: [Duration.hours(2), .hours(-1)])
+    func afterTheClockIsSetABackupIsMadeOnceAndNotAtEachLook(step: Duration) async throws {
+        let program = try TestProgram()
+        let clock = HandClock(start)
+        let scheduler = try scheduler(program, clock)
+        try await program.backups.add(1, start)
+        clock.step.withLock { $0 = step }
+        clock.time.withLock { $0 = $0 + .hours(7) }
+        _ = await scheduler.tick()
+        #expect(program.backups.made.withLock { $0 } == [.logical])
+        // Whoever makes it reads the clock as it is set now.
+        try await program.backups.add(2, clock.wall)
+        for _ in 0..<5 {
+            clock.time.withLock { $0 = $0 + BackupScheduler.longestPause }
+            _ = await scheduler.tick()
+        }
+        #expect(program.backups.made.withLock { $0 } == [.logical])
     }
 
     @Test func aLookAtRetentionThatWaitsForAPersonIsNoRunToMeasureTheClockBy() async throws {

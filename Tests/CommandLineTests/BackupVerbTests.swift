@@ -50,6 +50,20 @@ import Testing
         #expect(await program.run(["backup", "show", "ffffffff"]) == .usage)
     }
 
+    @Test func theLatestIsTheDumpAndNotTheRolesThatGoWithIt() async throws {
+        let program = try TestProgram()
+        let roles = try await program.backups.add(3, now() - .hours(3), kind: .globals)
+        #expect(await program.run(["backup", "show", "latest"]) == .ok)
+        #expect(program.takeOutput().contains("\(roles)"))
+        let dump = try await program.backups.add(1, now() - .hours(2))
+        _ = try await program.backups.add(2, now() - .hours(1), kind: .globals)
+        #expect(await program.run(["backup", "show", "latest"]) == .ok)
+        #expect(program.takeOutput().contains("\(dump)"))
+        #expect(await program.run(["backup", "hold", "latest", "--legal", "--reason", "case 42"]) == .ok)
+        let held = try await program.backups.catalogue.state().records.filter { !$0.holds.isEmpty }.map(\.id)
+        #expect(held == [dump])
+    }
+
     @Test func aCheckSaysWhatAToolHasRemovedAndWhenThatIsNotKnown() async throws {
         let program = try TestProgram()
         let id = try await program.backups.add(1, now() - .hours(1))

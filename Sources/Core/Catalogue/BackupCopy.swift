@@ -55,6 +55,8 @@ public struct BackupCopy: Sendable, Hashable, Codable {
     public var lock: ObjectLock?
     /// How well it is known.
     public var state: State
+    /// What it was before its deletion was begun; nil while none is.
+    var stateBefore: State?
     /// When it was written.
     public var storedAt: Instant
     /// When it was read back.

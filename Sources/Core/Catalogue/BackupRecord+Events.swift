@@ -38,6 +38,7 @@ extension BackupRecord {
             facts?.envelope.keyIDs = keyIDs
             facts?.envelope.wrappedKey = wrappedKey
         case .deleting(let destination, let reason): try beginDeletion(destination, reason: reason, of: event)
+        case .notDeleted(let destination, _): try giveUpDeletion(destination)
         case .deleted(let destination): try endDeletion(destination, of: event)
         }
     }
@@ -165,14 +166,29 @@ extension BackupRecord {
             if let lock = copies[place].lock, event.at < lock.until {
                 throw refusal("is locked at \(destination) until \(lock.until)")
             }
+            copies[place].stateBefore = copies[place].state
             copies[place].state = .deleting
         } else if copies.contains(where: { $0.state != .deleted }) {
             throw refusal("has copies, which are deleted one by one")
         }
         if copies.allSatisfy({ $0.state == .deleting || $0.state == .deleted }) {
+            stateBefore = state
             try become(.deleting)
             tombstone = Tombstone(at: event.at, by: event.by, reason: reason)
         }
+    }
+
+    /// The copy is what it was; so is the backup, which had become one without copies.
+    private mutating func giveUpDeletion(_ destination: String) throws(CatalogueRefusal) {
+        let place = try self.place(of: destination)
+        guard copies[place].state == .deleting, let before = copies[place].stateBefore else {
+            throw refusal("has no deletion begun at \(destination)")
+        }
+        copies[place].state = before
+        copies[place].stateBefore = nil
+        if let before = stateBefore { state = before }
+        stateBefore = nil
+        tombstone = nil
     }
 
     private mutating func endDeletion(_ destination: String?, of event: CatalogueEvent) throws(CatalogueRefusal) {
@@ -180,9 +196,11 @@ extension BackupRecord {
             let place = try self.place(of: destination)
             guard copies[place].state == .deleting else { throw refusal("has no deletion begun at \(destination)") }
             copies[place].state = .deleted
+            copies[place].stateBefore = nil
         }
         guard copies.allSatisfy({ $0.state == .deleted }) else { return }
         try become(.deleted)
+        stateBefore = nil
         tombstone?.at = event.at
     }
 

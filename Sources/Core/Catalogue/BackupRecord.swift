@@ -9,6 +9,8 @@ public struct BackupRecord: Sendable, Hashable, Codable {
     public var facts: BackupFacts?
     /// How far it has come.
     public var state: BackupState
+    /// What it was before the deletion of its last copy was begun; nil while none is.
+    var stateBefore: BackupState?
     /// Its copies, one a destination, in the order in which they were stored.
     public var copies: [BackupCopy]
     /// Why it must not be deleted, in the order in which it was said.

@@ -32,6 +32,8 @@ public struct CatalogueEvent: Sendable, Hashable, Codable {
         case rewrapped(keyIDs: [String], wrappedKey: String)
         /// The deletion of the copy at a destination was begun; nil for a backup without copies.
         case deleting(destination: String?, reason: String)
+        /// A destination refused the deletion that was begun, and still has the copy as it was.
+        case notDeleted(destination: String, Failure)
         /// The absence of the copy at a destination was confirmed; nil for a backup without copies.
         case deleted(destination: String?)
         /// It was found at a destination, authenticated, and is known again from its manifest.

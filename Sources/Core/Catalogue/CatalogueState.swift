@@ -36,7 +36,7 @@ public struct CatalogueState: Sendable, Hashable {
             try take(manifest, of: event)
         case .stored, .confirmed, .verified, .drilled, .failed, .quarantined, .held, .released, .releasedHold, .warned, .spared,
             .rewrapped,
-            .deleting, .deleted:
+            .deleting, .notDeleted, .deleted:
             guard let place = places[event.backup] else { throw CatalogueRefusal("no backup \(event.backup) is known") }
             var record = records[place]
             try record.apply(event)

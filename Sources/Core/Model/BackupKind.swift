@@ -35,6 +35,16 @@ public enum BackupKind: String, Sendable, Hashable, Codable, CaseIterable, Compa
         }
     }
 
+    /// Whether it only goes with backups of other kinds, so that nobody means it who asks for the latest.
+    public var accompaniesOthers: Bool {
+        switch self {
+        case .globals, .walRange: true
+        case .logical, .baseFull, .baseIncremental, .baseDifferential, .redisRDB, .redisAOF, .files, .logs, .mongo, .clickhouse,
+            .command:
+            false
+        }
+    }
+
     /// In the order of the alphabet.
     public static func < (left: BackupKind, right: BackupKind) -> Bool { left.rawValue < right.rawValue }
 }

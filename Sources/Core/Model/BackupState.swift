@@ -3,7 +3,7 @@
 ///     running → uploaded → available → verified → drilled
 ///        ↘         ↘           ↘          ↘          ↘
 ///       failed   failed      quarantined (from any of them) → verified, after a complete read that agrees
-///        any but running and uploaded → deleting → deleted
+///        any but running and uploaded → deleting → deleted, or, where the destination refuses that, what it was before
 public enum BackupState: String, Sendable, Hashable, Codable, CaseIterable {
     /// Being made. Nothing may be restored from it.
     case running
@@ -40,7 +40,7 @@ public enum BackupState: String, Sendable, Hashable, Codable, CaseIterable {
         }
     }
 
-    /// The states that may follow this one.
+    /// The states that may follow this one, besides the one before a deletion that was refused.
     public var successors: [BackupState] {
         switch self {
         case .running: [.uploaded, .failed]

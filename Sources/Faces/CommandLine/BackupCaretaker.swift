@@ -12,6 +12,7 @@ internal import SerinSQLite
 struct BackupCaretaker {
     let backups: BackupSession
     let loaded: LoadedBackupPlan
+    /// Asked for the computer's time as it is set, as the schedules are.
     let clock: any Clock
 
     private var target: String { loaded.plan.target.description }
@@ -56,9 +57,9 @@ struct BackupCaretaker {
             let agenda = try await agenda(&notes)
             guard !agenda.copies.isEmpty || !agenda.drills.isEmpty else { return }
             let clock = clock
-            let keeper = LeaseKeeper(catalogue: backups.store, now: { clock.now() }, length: .seconds(60))
+            let keeper = LeaseKeeper(catalogue: backups.store, now: { clock.wall }, length: .seconds(60))
             let request = LeaseRequest(
-                target: "\(target)/care", holder: .current(purpose: "serin daemon"), by: .serin, at: clock.now())
+                target: "\(target)/care", holder: .current(purpose: "serin daemon"), by: .serin, at: clock.wall)
             do throws(Failure) {
                 try await keeper.hold(request) { _ throws(Failure) in try await carryOut(agenda) }
             } catch {
@@ -75,7 +76,7 @@ struct BackupCaretaker {
     private func agenda(_ notes: inout TargetNotes) async throws(Failure) -> CareAgenda {
         try await backups.read(&notes)
         return CareAgenda(
-            of: loaded.plan, try await backups.state().records, notes, at: clock.now(),
+            of: loaded.plan, try await backups.state().records, notes, at: clock.wall,
             offsets: backups.session.assembly.backups.offsets)
     }
 
@@ -90,9 +91,9 @@ struct BackupCaretaker {
         do throws(Failure) {
             let work = try await backups.work(loaded, "serin daemon")
             let outcome = try await work.verify(record, at: copy.destination, isRightPlace: false, by: .serin)
-            for warning in outcome.warnings { session.note("\(clock.now()) \(target): \(record.id): \(plain(warning))") }
+            for warning in outcome.warnings { session.note("\(clock.wall) \(target): \(record.id): \(plain(warning))") }
             if outcome.result.isProof {
-                session.note("\(clock.now()) \(target): \(record.id) at \(copy.destination) was read again and is good")
+                session.note("\(clock.wall) \(target): \(record.id) at \(copy.destination) was read again and is good")
             } else if !outcome.result.passed {
                 session.complain("backup \(record.id) of \(target) at \(copy.destination) is BAD; make a new one")
             }
@@ -100,7 +101,7 @@ struct BackupCaretaker {
             if Task.isCancelled { return }
             session.complain("backup \(record.id) of \(target) at \(copy.destination) could not be read: \(error)")
             try await backups.note(
-                CareAgenda.unreadTopic, target, record.id, "\(copy.destination): \(error.message)", at: clock.now())
+                CareAgenda.unreadTopic, target, record.id, "\(copy.destination): \(error.message)", at: clock.wall)
         }
     }
 
@@ -112,7 +113,7 @@ struct BackupCaretaker {
             let report = try await work.drill(drill, nil, seed: nil, by: .serin)
             words = "drill \(report.result.id) of backup \(report.backup) " + (report.result.passed ? "passed" : "FAILED")
             if report.result.passed {
-                session.note("\(clock.now()) \(target): \(words)")
+                session.note("\(clock.wall) \(target): \(words)")
             } else {
                 session.complain("\(target): \(words); serin backup show \(report.backup) tells why")
             }
@@ -121,6 +122,6 @@ struct BackupCaretaker {
             words = (error.kind == .transient ? CareAgenda.again : "not held: ") + error.message
             session.complain("no restore of \(target) could be rehearsed: \(error)")
         }
-        try await backups.note(drill.topic, target, nil, words, at: clock.now())
+        try await backups.note(drill.topic, target, nil, words, at: clock.wall)
     }
 }

@@ -16,6 +16,7 @@ struct BackupScheduler {
 
     let backups: BackupSession
     let loaded: LoadedBackupPlan
+    /// Asked for the computer's time as it is set: the times of backups are compared with it, which other programs make too.
     let clock: any Clock
     /// A number from 0 up to 1 for a text: its share of a schedule's jitter.
     let chance: @Sendable (String) -> Double
@@ -52,7 +53,7 @@ struct BackupScheduler {
         let session = backups.session
         let target = loaded.plan.target
         do throws(Failure) {
-            try await backups.closeDeadRuns(loaded, at: clock.now())
+            try await backups.closeDeadRuns(loaded, at: clock.wall)
             let agenda = try await agenda()
             if !agenda.due.isEmpty, let remark = agenda.remark { session.complain("\(target): \(remark)") }
             for item in agenda.due {
@@ -63,7 +64,7 @@ struct BackupScheduler {
             let prune = try await prune(&notes)
             let next = [try await self.agenda().next, prune].compactMap { $0 }.min()
             guard let next else { return BackupScheduler.longestPause }
-            return min(BackupScheduler.longestPause, max(.seconds(1), next - clock.now()))
+            return min(BackupScheduler.longestPause, max(.seconds(1), next - clock.wall))
         } catch {
             session.complain("the schedules of \(target) cannot be looked at: \(error)")
             return .minutes(1)
@@ -74,7 +75,7 @@ struct BackupScheduler {
         let session = backups.session
         let target = loaded.plan.target
         let missed = item.missed > 0 ? ", for \(item.missed) missed ones as well" : ""
-        session.note("\(clock.now()) \(target): \(item.kind.rawValue) is due\(missed)")
+        session.note("\(clock.wall) \(target): \(item.kind.rawValue) is due\(missed)")
         let request = BackupRequest(
             by: .serin, purpose: loaded.plan.purpose, label: item.label, tier: item.label ?? "scheduled")
         do throws(BackupRunFailure) {
@@ -83,17 +84,17 @@ struct BackupScheduler {
                 throw BackupRunFailure(.preflight, error)
             }
             let record = try await work.create(item.kind, request).record
-            session.note("\(clock.now()) \(target): \(record.id) is stored and read back")
+            session.note("\(clock.wall) \(target): \(record.id) is stored and read back")
         } catch {
             if Task.isCancelled {
                 session.note(
-                    "\(clock.now()) \(target): the \(item.kind.rawValue) backup was interrupted: serin is stopping, or the "
+                    "\(clock.wall) \(target): the \(item.kind.rawValue) backup was interrupted: serin is stopping, or the "
                         + "plan is no longer in force; it is made when the plan runs again")
                 return
             }
             if error.isNothing {
-                session.note("\(clock.now()) \(target): nothing to back up: \(error.failure.message)")
-                await backups.noteNothing(item.kind, target.description, error, at: clock.now())
+                session.note("\(clock.wall) \(target): nothing to back up: \(error.failure.message)")
+                await backups.noteNothing(item.kind, target.description, error, at: clock.wall)
             } else {
                 session.complain("no backup of \(target) was made: \(error)")
             }
@@ -109,10 +110,10 @@ struct BackupScheduler {
         let target = plan.target.description
         try await backups.read(&notes)
         let agenda = CareAgenda(
-            of: plan, try await backups.state().records, notes, at: clock.now(), offsets: backups.session.assembly.backups.offsets
+            of: plan, try await backups.state().records, notes, at: clock.wall, offsets: backups.session.assembly.backups.offsets
         )
         guard agenda.isPruneDue, !Task.isCancelled else { return plan.prunesInDaemon ? agenda.next : nil }
-        let now = clock.now()
+        let now = clock.wall
         do throws(Failure) {
             let done = try await backups.work(loaded, "serin daemon").prune(
                 lastRun: notes[CareAgenda.pruneTopic]?.at, agreed: false, by: .serin)
@@ -138,7 +139,7 @@ struct BackupScheduler {
         while !Task.isCancelled {
             do throws(Failure) {
                 try await backups.work(loaded, "serin daemon").beat()
-                if isBroken { backups.session.note("\(clock.now()) \(loaded.plan.target): the heartbeat is written again") }
+                if isBroken { backups.session.note("\(clock.wall) \(loaded.plan.target): the heartbeat is written again") }
                 isBroken = false
             } catch {
                 if !isBroken, !Task.isCancelled {
@@ -173,15 +174,15 @@ struct BackupScheduler {
         case .gap(let failure): words = "log is lost, a new base backup is needed: \(failure.message)"
         }
         if words == BackupMetrics.following {
-            backups.session.note("\(clock.now()) \(target): the write-ahead log is followed")
+            backups.session.note("\(clock.wall) \(target): the write-ahead log is followed")
         } else {
             backups.session.complain("the write-ahead log of \(target): \(words)")
         }
         // Whether it is followed also shows in the server's slot.
-        try? await backups.note(BackupMetrics.logTopic, target, nil, words, at: clock.now())
+        try? await backups.note(BackupMetrics.logTopic, target, nil, words, at: clock.wall)
     }
 
     private func agenda() async throws(Failure) -> BackupAgenda {
-        try await backups.agenda(of: loaded.plan, at: clock.now(), chance: chance)
+        try await backups.agenda(of: loaded.plan, at: clock.wall, chance: chance)
     }
 }

@@ -83,6 +83,8 @@ extension CatalogueEvent.Change {
         case .rewrapped(let keyIDs, _):
             ("info", "rewrapped", "opened by \(keyIDs.joined(separator: ", "))", "keys: \(keyIDs.joined(separator: ", "))")
         case .deleting(let destination, let reason): ("info", "deleting", "\(place(destination)): \(reason)", nil)
+        case .notDeleted(let destination, let failure):
+            ("warning", "not deleted", "\(place(destination)), and as it was: \(failure.message)", nil)
         case .deleted(let destination): ("info", "deleted", place(destination), nil)
         case .imported(let manifest): ("info", "imported", "from \(manifest.copy.reference)", nil)
         }

@@ -3,7 +3,8 @@ public import SerinModel
 public import SerinPorts
 
 /// Does what retention wants: warns, takes warnings back, and deletes. The catalogue knows of every deletion before it is begun, and
-/// a copy counts as deleted only once the destination no longer has it.
+/// a copy counts as deleted only once the destination no longer has it. One that the destination refuses to delete, because of a lock of
+/// its own or a right that is missing, is what it was before, and can be restored from.
 public struct BackupPruner: Sendable {
     /// What was done.
     public struct Report: Sendable, Hashable {
@@ -146,15 +147,35 @@ public struct BackupPruner: Sendable {
             try await append(entry, .deleting(destination: entry.destination, reason: reason), lease, principal)
         }
         if let place, let copy {
-            for copy in (copy.formers ?? []) + [copy] {
-                try await place.destination.delete(copy.key, version: copy.versionID)
-                // Last, so that a listing never shows a backup without its manifest.
-                if let key = Manifest.key(beside: copy.key), let manifest = try await place.destination.head(key, version: nil) {
-                    try await place.destination.delete(key, version: manifest.version)
+            do throws(Failure) {
+                for copy in (copy.formers ?? []) + [copy] {
+                    try await place.destination.delete(copy.key, version: copy.versionID)
+                    // Last, so that a listing never shows a backup without its manifest.
+                    if let key = Manifest.key(beside: copy.key),
+                        let manifest = try await place.destination.head(key, version: nil)
+                    {
+                        try await place.destination.delete(key, version: manifest.version)
+                    }
                 }
+            } catch {
+                guard try await isRefused(error, copy, place, size: record?.size) else { throw error }
+                try await append(entry, .notDeleted(destination: place.name, error), lease, principal)
+                throw Failure(error.kind, "\(error.message); it stays as it was", hint: error.hint)
             }
         }
         try await append(entry, .deleted(destination: entry.destination), lease, principal)
+    }
+
+    /// Whether a deletion was refused for good, and the copy is there as it was. What may still happen is not.
+    private func isRefused(
+        _ failure: Failure, _ copy: BackupCopy, _ place: BackupPlace, size: Int64?
+    ) async throws(Failure) -> Bool {
+        switch failure.kind {
+        case .throttled, .transient, .unknown: return false
+        case .invalid, .denied, .conflict: break
+        }
+        let found = try await place.destination.head(copy.key, version: copy.versionID)
+        return found.map { $0.size == size } ?? false
     }
 
     private func append(

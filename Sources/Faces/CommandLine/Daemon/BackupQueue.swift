@@ -78,7 +78,7 @@ actor BackupQueue: BackupDesk {
         // As above.
         let reads = try? await countReads()
         for loaded in plans {
-            metrics.add(loaded.plan, state, reads: reads, at: clock.now())
+            metrics.add(loaded.plan, state, reads: reads, at: clock.wall)
             // The server is asked once a minute, so that whoever scrapes waits for none.
             guard loaded.plan.source.receivesLog, let log = logs[loaded.plan.target], let store else { continue }
             // Notes that cannot be read say as little as none: it counts as not followed.
@@ -147,7 +147,7 @@ actor BackupQueue: BackupDesk {
         _ record: BackupRecord, request: String?, reason: String, by principal: Principal
     ) async throws(OperationError) -> ApprovedBackup {
         let approved = try await ChangeApprovals.approve(
-            ChangeSubject(record), code: request, reason: reason, by: principal, in: try await catalogue(), at: clock.now())
+            ChangeSubject(record), code: request, reason: reason, by: principal, in: try await catalogue(), at: clock.wall)
         return ApprovedBackup(record.id, approved.code, approved.words, by: principal)
     }
 
@@ -199,7 +199,7 @@ actor BackupQueue: BackupDesk {
         let store = try await catalogue()
         let random: [UInt8]
         do throws(CryptoError) { random = try randomBytes(10) } catch { throw .unavailable("\(error)") }
-        let now = clock.now()
+        let now = clock.wall
         let job = BackupJob(
             id: BackupID(millisecondsSince1970: now.millisecondsSince1970, random: random), type: type.rawValue,
             project: project, target: target, createdAt: now, createdBy: principal, backup: backup)
@@ -246,15 +246,15 @@ actor BackupQueue: BackupDesk {
         let store: any CatalogueStore
         do throws(OperationError) { store = try await catalogue() } catch { throw Failure(.transient, error.description) }
         do throws(CatalogueStoreError) {
-            _ = try await store.reapJobs(at: clock.now(), patience: Self.patience)
-            while !Task.isCancelled, let job = try await store.claimJob(for: .current(purpose: "serin daemon"), at: clock.now()) {
+            _ = try await store.reapJobs(at: clock.wall, patience: Self.patience)
+            while !Task.isCancelled, let job = try await store.claimJob(for: .current(purpose: "serin daemon"), at: clock.wall) {
                 let outcome = await perform(job, store)
                 let change: JobChange =
                     switch outcome {
                     case .success(let backup): .succeeded(backup)
                     case .failure(let failure): Task.isCancelled ? .cancelled("the daemon stopped") : .failed(failure.description)
                     }
-                try await store.changeJob(job.id, change, at: clock.now())
+                try await store.changeJob(job.id, change, at: clock.wall)
             }
         } catch { throw error.failure }
     }
@@ -275,13 +275,13 @@ actor BackupQueue: BackupDesk {
                     await clock.sleep(for: Self.heartbeat)
                     guard !Task.isCancelled else { return }
                     // The next one says it again.
-                    _ = try? await store.changeJob(job.id, .progressed(progress.withLock { $0 }), at: clock.now())
+                    _ = try? await store.changeJob(job.id, .progressed(progress.withLock { $0 }), at: clock.wall)
                 }
             }
             let result = await afterwork.beside { () async -> Result<BackupID?, Failure> in
                 do throws(Failure) {
                     let work = try await session.assembly.backups.open(loaded, session.state, store, options)
-                    return .success(try await Self.perform(job, type, loaded.plan, work, store, at: clock.now()))
+                    return .success(try await Self.perform(job, type, loaded.plan, work, store, at: clock.wall))
                 } catch { return .failure(error) }
             }
             group.cancelAll()

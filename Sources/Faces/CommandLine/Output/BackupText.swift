@@ -88,6 +88,15 @@ enum BackupText {
             facts.append(("check failed", "\(check.name): \(check.detail)"))
         }
         if let why = record.verification?.shortfall { facts.append(("not verified", why)) }
+        if let drill = record.drill {
+            let took = drill.clock.recoveryTime.map { ", the recovery took \(length($0))" } ?? ""
+            let lost = drill.recoveryPoint.map { ", \(length($0)) of changes would be lost" } ?? ""
+            facts.append(("drill", "\(drill.passed ? "passed" : "FAILED") at \(drill.at), as \(drill.id)\(took)\(lost)"))
+            for check in drill.checks where !check.passed {
+                facts.append(("drill's check", "\(check.name): \(check.detail)"))
+            }
+            for item in drill.actionItems { facts.append(("to be done", item)) }
+        }
         facts += [
             ("expires", record.expiresAt.map { "\($0)" }), ("failure", record.failure?.description),
             ("deleted", record.tombstone.map { "\($0.at) by \($0.by): \($0.reason)" }),

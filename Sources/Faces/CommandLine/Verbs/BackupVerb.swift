@@ -181,23 +181,27 @@ struct BackupSession: Sendable {
     ///
     /// - Parameters:
     ///   - destination: Whose copy is wanted, to say how one that was condemned is read again; nil for any.
-    ///   - kind: Which kinds `latest` may be.
+    ///   - kind: Which kinds `latest` may be; nil for any but those that go with others, where there are others.
     func record(
-        _ name: String, target: String? = nil, at destination: String? = nil, kind isWanted: (BackupKind) -> Bool = { _ in true }
+        _ name: String, target: String? = nil, at destination: String? = nil, kind: ((BackupKind) -> Bool)? = nil
     ) async throws -> BackupRecord {
         let records = try await state().history(BackupSelection(target: target), includingDead: true)
         if name == "latest" {
-            let targets = Set(records.filter { $0.state.isRestorable && isWanted($0.kind) }.map(\.order.target)).sorted()
+            let hasOthers = Set(records.filter { !$0.kind.accompaniesOthers }.map(\.order.target))
+            func isWanted(_ record: BackupRecord) -> Bool {
+                kind?(record.kind) ?? !(record.kind.accompaniesOthers && hasOthers.contains(record.order.target))
+            }
+            let targets = Set(records.filter { $0.state.isRestorable && isWanted($0) }.map(\.order.target)).sorted()
             guard targets.count <= 1 else {
                 throw OperationError.refused(
                     Refusal(
                         "'latest' could be of \(targets.map { plain($0) }.joined(separator: ", "))",
                         hint: "name the backup itself, or its target with --target"))
             }
-            guard let newest = records.first(where: { $0.state.isRestorable && isWanted($0.kind) }) else {
-                let condemned = records.first { $0.state == .quarantined && isWanted($0.kind) }
+            guard let newest = records.first(where: { $0.state.isRestorable && isWanted($0) }) else {
+                let condemned = records.first { $0.state == .quarantined && isWanted($0) }
                 // As those are that were imported: what a manifest says was not read.
-                let unread = records.filter { $0.state == .uploaded && isWanted($0.kind) }.count
+                let unread = records.filter { $0.state == .uploaded && isWanted($0) }.count
                 let unreadWords =
                     "; \(unread) are stored and were not read back\nhint: serin backup verify PLAN --due reads them; what is as it was "
                     + "stored can be restored then"
