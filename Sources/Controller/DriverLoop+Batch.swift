@@ -20,6 +20,14 @@ extension DriverLoop {
         /// Whether the watchdog's mark was seen to be without a lowering.
         var findsMarkStale = false
 
+        /// Whether it is the end of a takeover: the world was read, and what was found is recorded.
+        var isTakeover: Bool {
+            drafts.contains { draft in
+                if case .event(.takenOver) = draft.record { return true }
+                return false
+            }
+        }
+
         /// Whether it begins or ends the rollout, or takes note of what the watchdog's mark is there for: what the mark said is over then.
         var settlesMark: Bool {
             if findsMarkStale || status.isFinal { return true }

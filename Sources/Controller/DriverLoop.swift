@@ -28,11 +28,14 @@ struct DriverLoop {
     }
 
     private unowned let driver: RolloutDriver
-    private var rollout: Rollout
+    private(set) var rollout: Rollout
     private var queue: [Batch] = []
     /// How many batches of the queue are being appended.
     private var appending = 0
     private var lastBatch = 0
+    /// Whether the world is still being read for the takeover, and what waits for its end.
+    var isTakingOver: Bool
+    var heldBack: [Effect] = []
     private var isPolling = false
     /// Whether it began the rollout, or has finished a poll since it took it up: one that ends before is as good as none.
     private var isInCharge = false
@@ -77,6 +80,7 @@ struct DriverLoop {
     init(driver: RolloutDriver, rollout: Rollout) {
         self.driver = driver
         self.rollout = rollout
+        isTakingOver = driver.takesOver
         wallClockOffset = driver.clock.wallClockOffset()
         lastTaken = driver.clock.now()
         readFrom = lastTaken
@@ -284,6 +288,7 @@ struct DriverLoop {
     /// longer than its limits is begun anew beside it.
     private mutating func letOut(_ effect: Effect, decidedAt: Instant, at now: Instant) -> Order? {
         let request = rollout.telemetryRequest
+        guard !holdsBack(effect) else { return nil }
         guard case .setWeight(let intent, .zero) = effect else {
             return .effect(effect, decidedAt: decidedAt, request: request)
         }
@@ -375,11 +380,16 @@ struct DriverLoop {
         var replies: [(RolloutDriver.CommandReply, RolloutStatus)] = []
         for batch in done {
             if batch.settlesMark { orders.append(.clearMark) }
+            if batch.isTakeover {
+                let ended = endTakeover(at: now)
+                orders += ended.orders
+                dropped += ended.notBegun
+            }
             for effect in batch.effects where !(effect.isLowering && batch.wentAhead) {
                 if effect.isLowering || !batch.isVoid || isStillWanted(effect) {
                     guard let order = letOut(effect, decidedAt: batch.decidedAt, at: now) else { continue }
                     if effect.isLowering { lowerings.append(order) } else { orders.append(order) }
-                } else if let event = RolloutEvent.notBegun(effect) {
+                } else if let event = RolloutEvent.notBegun(effect, because: "the journal could not be written") {
                     dropped.append(event)
                 }
             }
@@ -467,23 +477,5 @@ struct DriverLoop {
         queue[index].wentAhead = true
         let batch = queue[index]
         return batch.effects.filter(\.isLowering).compactMap { letOut($0, decidedAt: batch.decidedAt, at: now) }
-    }
-}
-
-extension RolloutEvent {
-    /// An action or backup that was asked for and held back by a broken journal: the rollout must not wait for it.
-    fileprivate static func notBegun(_ effect: Effect) -> RolloutEvent? {
-        let words = "was not begun, because the journal could not be written"
-        switch effect {
-        case .runAction(let intent, let kind):
-            return .actionReported(intent, .failed(Failure(.transient, "the \(kind.words) \(words)"), output: ""))
-        case .restore(let intent, _, _):
-            return .actionReported(intent, .failed(Failure(.transient, "the restore \(words)"), output: ""))
-        case .migrate(let intent, _): return .migrationReported(intent, .failed(Failure(.transient, "it \(words)"), nil))
-        case .inspectSchema(let intent): return .schemaInspected(intent, .unknown(Failure(.transient, "it \(words)")))
-        case .takeBackup(let intent): return .backupReported(intent, .failed(Failure(.transient, "it \(words)")))
-        case .preflight, .readHistory, .setWeight, .lowerWeight, .endBackup, .endMigration, .releaseBackup, .record, .notify:
-            return nil
-        }
     }
 }

@@ -43,7 +43,7 @@ struct Recovery: Sendable {
     private func takeOver(_ replayed: Replayed<Rollout>, world: World) -> RolloutDriver {
         func driver(opening: @escaping @Sendable () async -> [RolloutEvent]) -> RolloutDriver {
             RolloutDriver(
-                rollout: replayed.machine, opening: opening, world: world, parts: parts)
+                rollout: replayed.machine, opening: opening, takesOver: replayed.hasBegun, world: world, parts: parts)
         }
         guard replayed.hasBegun else { return driver { [.started] } }
         let runner = EffectRunner(

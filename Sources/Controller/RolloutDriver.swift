@@ -62,6 +62,8 @@ public final class RolloutDriver: Sendable {
     private let initial: Rollout
     private let opening: @Sendable () async -> [RolloutEvent]
     private let openEffects: [Effect]
+    /// Whether a former controller has begun it, so that the opening reads the world before anything is done to it.
+    let takesOver: Bool
     private let inbox: AsyncStream<Input>
     private let outbox: AsyncStream<Input>.Continuation
 
@@ -70,15 +72,17 @@ public final class RolloutDriver: Sendable {
     /// - Parameters:
     ///   - rollout: Its state, as replayed from the journal.
     ///   - opening: Reads what has to be read and returns the events that begin or resume it: `started` or `takenOver`.
+    ///   - takesOver: Whether the opening takes it over from a former controller.
     ///   - openEffects: Journaled effects that were not answered before a stop and are asked for again.
     init(
-        rollout: Rollout, opening: @escaping @Sendable () async -> [RolloutEvent], openEffects: [Effect] = [], world: World,
-        parts: ServiceController.Parts
+        rollout: Rollout, opening: @escaping @Sendable () async -> [RolloutEvent], takesOver: Bool = false,
+        openEffects: [Effect] = [], world: World, parts: ServiceController.Parts
     ) {
         charter = rollout.charter
         initial = rollout
         self.opening = opening
         self.openEffects = openEffects
+        self.takesOver = takesOver
         store = parts.store
         clock = parts.clock
         limits = parts.limits

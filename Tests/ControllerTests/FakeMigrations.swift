@@ -28,10 +28,6 @@ final class FakeMigrations: Migrations {
         var moves: [String] = []
         var ended = 0
         var settled = 0
-        /// The next look at the schema takes until its end.
-        var lookGate: AsyncStream<Never>?
-        /// How many looks are under way: each holds what another would need.
-        var looking = 0
         /// How many moves are under way.
         var running = 0
         /// Whether the schema was read while a move was under way.
@@ -70,18 +66,10 @@ final class FakeMigrations: Migrations {
     }
 
     func settle(_ request: MigrationRequest, deadline: Duration) async throws(Failure) -> SchemaReport {
-        let (gate, isBusy) = state.withLock { state in
-            defer {
-                state.lookGate = nil
-                state.looking += 1
-            }
+        state.withLock { state in
             state.settled += 1
             if state.running > 0 { state.wasReadInBetween = true }
-            return (state.lookGate, state.looking > 0)
         }
-        defer { state.withLock { $0.looking -= 1 } }
-        if isBusy { throw Failure(.unknown, "held by another look") }
-        if let gate { for await _ in gate {} }
         return try read()
     }
 

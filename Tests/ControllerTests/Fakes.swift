@@ -156,19 +156,33 @@ final class FakeActions: Actions {
     let contexts = Locked<[ActionContext]>([])
     /// The programs that fail.
     let failing = Locked<[String]>([])
+    /// The programs whose check says no.
+    let undone = Locked<[String]>([])
+    /// Every run takes until its end.
+    let gate = Locked<AsyncStream<Never>?>(nil)
+    /// What is left of a former controller's action takes until its end to end.
+    let leftovers = Locked<AsyncStream<Never>?>(nil)
 
     func run(_ action: ActionPolicy, context: ActionContext) async -> ActionOutcome {
         ran.withLock { $0.append(context.key) }
         contexts.withLock { $0.append(context) }
         guard case .run(let words) = action.call, let name = words.first else { return .done(output: "") }
         names.withLock { $0.append(name) }
+        if let gate = gate.withLock({ $0 }) { for await _ in gate {} }
         if failing.withLock({ $0.contains(name) }) { return .failed(Failure(.invalid, "exit status 1"), output: "") }
         return .done(output: "")
     }
 
-    func endLeftovers(of context: ActionContext) async throws(Failure) {}
+    func endLeftovers(of context: ActionContext) async throws(Failure) {
+        if let leftovers = leftovers.withLock({ $0 }) { for await _ in leftovers {} }
+    }
 
-    func check(_ action: ActionPolicy, context: ActionContext) async -> ActionOutcome { .done(output: "") }
+    func check(_ action: ActionPolicy, context: ActionContext) async -> ActionOutcome {
+        guard case .run(let words) = action.call, let name = words.first, undone.withLock({ $0.contains(name) }) else {
+            return .done(output: "")
+        }
+        return .failed(Failure(.transient, "the check says no"), output: "")
+    }
 }
 
 /// Keeps what people were told.

@@ -367,8 +367,8 @@ import Testing
         return second
     }
 
-    /// A command is taken at once, also while a new controller still reads the world; the takeover then asks for the schema again.
-    @Test func aRollbackWhileAControllerTakesOverReadsTheSchemaOnceAtATime() async throws {
+    /// A command is taken at once, also while a new controller still reads the world; what it leads to waits for the end of that.
+    @Test func aRollbackWhileAControllerTakesOverReadsTheSchemaOnce() async throws {
         let policy = policy()
         let migrations = migrations(try revision("0002", .additive))
         migrations.state.withLock { state in
@@ -380,22 +380,56 @@ import Testing
             _ = try await first.start(by: author)
             #expect(first.pass(atMost: .hours(1)) { first.status?.isRollbackIncomplete == true })
         }
-        let (look, lookInlet) = AsyncStream.makeStream(of: Never.self)
-        let (reading, readingInlet) = AsyncStream.makeStream(of: Never.self)
-        migrations.state.withLock { ($0.readFailure, $0.lookGate) = (nil, look) }
+        let (reading, inlet) = AsyncStream.makeStream(of: Never.self)
+        migrations.state.withLock { ($0.readFailure, $0.settled) = (nil, 0) }
         let second = try await successor(of: first, policy)
         second.balancer.state.withLock { $0.readGate = reading }
         try await second.running {
-            #expect(second.pass(atMost: .seconds(1)) { second.balancer.state.withLock { $0.readGate == nil } })
             _ = await second.perform(Command(.rollback, by: ann, reason: "the database is back"))
-            #expect(second.pass(atMost: .seconds(1)) { migrations.state.withLock { $0.looking } == 1 })
-            readingInlet.finish()
+            _ = second.pass(atMost: .seconds(1)) { false }
+            #expect(migrations.state.withLock { $0.settled } == 0)
+            inlet.finish()
             #expect(ends(second, within: .minutes(10)))
             let log = try await log(second)
-            #expect(second.status?.ending == .failed && !log.contains("held by another look"), "\(log)")
+            #expect(second.status?.ending == .failed && migrations.state.withLock { $0.settled } == 1, "\(log)")
         }
-        lookInlet.finish()
         try await expectReplay(of: first.store, "taken over")
+    }
+
+    /// Each agreement is given while a new controller still reads the world.
+    @Test func l2WhatPeopleAgreeToWhileAControllerTakesOverIsDoneOnce() async throws {
+        let policy = policy { $0.destructive = .allow }
+        let first = try SimulatedService(policy: policy, migrations: migrations(try revision("0002", .destructive)))
+        try await first.running {
+            _ = try await first.start(by: author)
+            #expect(first.pass(atMost: .minutes(5)) { first.status?.state == "awaiting approval" })
+        }
+        var former = first
+        for deeds in [["fence", "unfence", "deploy", "rollback", "fence"], ["restore", "unfence"]] {
+            let next = try await successor(of: former, policy)
+            let (reading, inlet) = AsyncStream.makeStream(of: Never.self)
+            next.balancer.state.withLock { $0.readGate = reading }
+            try await next.running {
+                let plan = next.status?.approvalPlan
+                for person in [ann, bob] { _ = await next.perform(Command(.approve, by: person, reason: "", plan: plan)) }
+                _ = next.pass(atMost: .seconds(10)) { false }
+                #expect(next.actions.names.withLock { $0 }.isEmpty)
+                if deeds.last == "unfence" { next.migrations.state.withLock { $0.current = RevisionID("0001") } }
+                inlet.finish()
+                // The canary of the first fails as soon as it has traffic.
+                let hasGoneOn = next.pass(atMost: .hours(1)) {
+                    let asked = next.status?.approvalPlan
+                    return next.status?.isFinal == true || asked != nil && asked != plan
+                }
+                let said = try await log(next)
+                #expect(hasGoneOn && next.actions.names.withLock { $0 } == deeds, "\(said)")
+            }
+            former = next
+        }
+        #expect(first.backups.state.withLock { $0.asked } == 1)
+        #expect(moves(former) == ["up 0002"])
+        #expect(former.status?.ending == .failed)
+        try await expectReplay(of: first.store, "agreed to while taken over")
     }
 
     /// Lets the process make so many entries more; the next one is lost, and it decides nothing after.

@@ -263,8 +263,22 @@ struct TakeoverTests {
     @Test func anActionThatNobodyKnowsAboutHoldsAtZero() throws {
         var scene = try Scene()
         scene.toPromotion()
-        #expect(weights(scene.happens(takeover(.weight(try Scene.weight(25)), scene))) == [.zero])
+        let unknown = ActionOutcome.unknown(Failure(.unknown, "it has no check"))
+        #expect(weights(scene.happens(takeover(.weight(try Scene.weight(25)), scene, unknown))) == [.zero])
         #expect(scene.status.state == "held")
+    }
+
+    @Test func anActionThatTheNewControllerHasBegunItselfGoesOnWithItsWholeTime() throws {
+        var scene = try Scene()
+        scene.toPromotion()
+        let open = try #require(scene.rollout.machine.openAction)
+        scene.now = scene.now + .seconds(30)
+        #expect(actions(scene.happens(takeover(.weight(try Scene.weight(25)), scene))).isEmpty)
+        #expect(scene.rollout.machine.openAction == open)
+        let longest = try #require(scene.rollout.machine.plan.promote)
+        #expect(scene.rollout.machine.deadlines.due(.action) == scene.now + longest)
+        scene.act(.done(output: ""))
+        #expect(scene.state == .verifying(isUnseen: false))
     }
 
     @Test func theWatchOfTheFinalStepBeginsAgain() throws {

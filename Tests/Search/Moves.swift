@@ -109,7 +109,8 @@ extension World {
 
     private var crashMoves: [Move] {
         var moves: [Move] = []
-        for action in machine.openAction == nil && machine.openBackup == nil ? [TakenAction.unknown] : TakenAction.allCases {
+        let settled: [TakenAction?] = machine.openAction == nil && machine.openBackup == nil ? [] : TakenAction.allCases
+        for action in settled + [nil] {
             for read in [Move.Read.truth, .unreadable, .meaningless] {
                 moves.append(.crashed(read, watchdogLowered: false, action))
             }

@@ -93,8 +93,9 @@ extension World {
         case .passed(.backup): isBackupRunning = false
         case .crashed(_, _, let found):
             if before.machine.openBackup != nil, found == .done { isBackedUp = true }
-            isBackupRunning = false
             isWatchOver = false
+            guard found != nil || before.machine.openAction == nil && before.machine.openBackup == nil else { break }
+            isBackupRunning = false
             isActionRunning = false
             schema.isMoving = false
             if let kind = before.machine.openAction?.kind, found == .done { remember(done: kind) }
@@ -246,6 +247,8 @@ extension World {
             if promotes > 1 { throw Violation(promise: "S3", words: "promoted twice") }
         case .rollback:
             if case .commanded(.rollback, _) = move { return }
+            // Cut off, known not to be done, and nothing of it left.
+            if case .crashed(_, _, .failed) = move { return }
             if hasReverted { throw Violation(promise: "S3", words: "the rollback action was run again without a person") }
             hasReverted = true
             if balancer > .zero, before.faults.strangers == faults.strangers, before.faults.strangers == strangersAtFirst {

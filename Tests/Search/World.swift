@@ -208,7 +208,8 @@ enum Move: Hashable, CustomStringConvertible {
     case backedUp(BackupResult)
     case inspected(SchemaWay)
     case stranger(Weight)
-    case crashed(Read, watchdogLowered: Bool, TakenAction)
+    /// Nil where the new controller itself has begun what is under way.
+    case crashed(Read, watchdogLowered: Bool, TakenAction?)
     case doubted
 
     var description: String {
@@ -228,7 +229,7 @@ enum Move: Hashable, CustomStringConvertible {
         case .inspected(let way): "schema inspected: \(way)"
         case .stranger(let weight): "a stranger sets \(weight)"
         case .crashed(let read, let lowered, let action):
-            "crash and restart: weight read \(read.rawValue)\(lowered ? ", lowered by the watchdog" : ""), action \(action.rawValue)"
+            "crash and restart: weight read \(read.rawValue)\(lowered ? ", lowered by the watchdog" : ""), action \(action?.rawValue ?? "its own")"
         case .doubted: "doubt"
         }
     }

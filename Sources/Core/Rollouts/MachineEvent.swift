@@ -36,8 +36,10 @@ public enum MachineEvent: Sendable, Hashable {
     case schemaInspected(IntentID, SchemaWay)
     /// Someone asked for something.
     case commanded(Command.Verb, by: Principal)
-    /// A new controller took over: the weight it read, what became of the open action or backup, and for how long nobody looked.
-    case takenOver(ReadBack, watchdogLowered: Bool, action: TakenAction, away: Duration = .zero)
+    /// A new controller took over: the weight it read, what became of the action or backup that the former one had under way, and for
+    /// how long nobody looked. Nil for an action where none was, or where the new controller itself has begun the open one meanwhile:
+    /// its outcome is still to come.
+    case takenOver(ReadBack, watchdogLowered: Bool, action: TakenAction?, away: Duration = .zero)
     /// One of the controller's own promises does not hold.
     case doubted
 }
@@ -60,7 +62,7 @@ public enum TakenAction: String, Sendable, Hashable, CaseIterable {
     case done
     /// It failed.
     case failed
-    /// Nobody knows, or none was under way.
+    /// Nobody knows.
     case unknown
 }
 

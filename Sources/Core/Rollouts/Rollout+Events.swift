@@ -212,18 +212,21 @@ extension Rollout {
                 reason = "the \(kind) was done"
                 isRestored = open.kind == .restore
                 if isRestored { oweProbes() }
-            case .failed(let failure, _): reason = "the \(kind) was not done: \(failure.message)"
+            case .failed(let failure, _):
+                reason = "the \(kind) was not done: \(failure.message)" + (open.kind == .rollback ? "; it is begun again" : "")
             case .unknown(let failure): reason = "nobody knows how the \(kind) ended: \(failure.message)"
             }
             effects.append(.record(Decision(topic: "action", text: reason)))
             showOutput(of: outcome, kind: open.kind, into: &effects)
             if machine.isRefusing { reason = cause }
         }
-        var action: TakenAction =
+        // Without an outcome it is this controller's own, begun by a command that came before this.
+        var action: TakenAction? =
             switch outcome {
             case .done: .done
             case .failed: .failed
-            case .unknown, nil: .unknown
+            case .unknown: .unknown
+            case nil: nil
             }
         if machine.openBackup != nil, let outcome = takeover.backup {
             switch learn(outcome, into: &effects) {
@@ -232,8 +235,13 @@ extension Rollout {
             case .unknown: action = .unknown
             }
         }
-        if let outcome = takeover.migration, open?.kind == .migrate {
-            action = learn(outcome, of: .migrate, into: &effects)
+        if let outcome = takeover.migration, let kind = open?.kind {
+            switch kind {
+            case .migrate: action = learn(outcome, of: .migrate, into: &effects)
+            // What it came to is read again.
+            case .downgrade: action = .unknown
+            case .deploy, .promote, .rollback, .fence, .unfence, .restore: break
+            }
         }
         // At most one poll more than nobody looked for: the longest bake is lengthened, never shortened by it.
         let away = max(.zero, polledAt.map { now - $0 } ?? .zero)

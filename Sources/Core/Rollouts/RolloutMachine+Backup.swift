@@ -45,9 +45,10 @@ extension RolloutMachine {
 
     /// A new controller asked the catalogue. When it does not know, the backup is asked for again: there is one a rollout, however
     /// often it is asked for.
-    mutating func settleBackup(_ found: TakenAction, at now: Instant) {
+    mutating func settleBackup(_ found: TakenAction?, at now: Instant) {
         guard let intent = openBackup else { return }
         switch found {
+        case nil: if let longest = plan.backup { deadlines.arm(.backup, due: now + longest) }
         case .done: backupReported(intent, .verified, at: now)
         case .failed: backupReported(intent, .failed, at: now)
         case .unknown:

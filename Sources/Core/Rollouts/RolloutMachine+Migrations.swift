@@ -216,20 +216,21 @@ extension RolloutMachine {
     // MARK: A new controller
 
     /// Fences are conditions and asked for again; a migration is done when its end was read, and goes back otherwise.
-    mutating func settle(_ stage: MigrationStage, _ found: TakenAction, at now: Instant) {
+    mutating func settle(_ stage: MigrationStage, _ found: TakenAction?, at now: Instant) {
+        let isCutOff = found == .failed || found == .unknown
         switch stage {
-        case .applying: settle(found, at: now)
-        case .fencing where found != .done: askForFence(at: now) { .migrating(.fencing($0)) }
-        case .unfencing where found != .done: unfence(at: now) { .migrating(.unfencing($0)) }
+        case .fencing where isCutOff: askForFence(at: now) { .migrating(.fencing($0)) }
+        case .unfencing where isCutOff: unfence(at: now) { .migrating(.unfencing($0)) }
         case .resting: unfenceAgain(at: now)
-        case .fencing, .unfencing: settle(found, at: now)
+        case .applying, .fencing, .unfencing: settle(found, at: now)
         }
     }
 
     /// The schema is read again; only a restore is never begun anew without people.
-    mutating func settle(_ retreat: Retreat, _ stage: MendingStage, _ found: TakenAction, at now: Instant) {
+    mutating func settle(_ retreat: Retreat, _ stage: MendingStage, _ found: TakenAction?, at now: Instant) {
         switch stage {
         case .awaitingApproval: break
+        case .downgrading where found == nil, .fencing where found == nil, .unfencing where found == nil: settle(found, at: now)
         case .restoring: settle(found, at: now)
         case .inspecting, .downgrading, .fencing, .unfencing, .resting:
             noteFence(stage.action, isDone: found == .done)

@@ -3,7 +3,7 @@ internal import SerinPolicies
 
 // A new controller goes on: what the former one had under way is settled by what was read, never by guessing.
 extension RolloutMachine {
-    mutating func takenOver(_ read: ReadBack, watchdogLowered: Bool, action: TakenAction, at now: Instant) {
+    mutating func takenOver(_ read: ReadBack, watchdogLowered: Bool, action: TakenAction?, at now: Instant) {
         observed = read.weight
         allowsPromotion = false
         highShares = 0
@@ -23,8 +23,8 @@ extension RolloutMachine {
             deadlines.arm(.preflight, due: now + plan.timing.preflightDeadline)
             outbox.append(.preflight)
         case .backingUp: settleBackup(action, at: now)
-        case .lowering where openBackup != nil: settleBackup(action, at: now)
-        case .lowering: if openAction != nil { settle(action, at: now) } else { ask(.zero, at: now) }
+        case .lowering where action != nil && openBackup != nil: settleBackup(action, at: now)
+        case .lowering: if action != nil, openAction != nil { settle(action, at: now) } else { ask(.zero, at: now) }
         case .zeroing, .completing, .confirming: ask(.zero, at: now)
         case .readingHistory: readHistory(at: now)
         case .awaitingApproval(.start): break
@@ -42,14 +42,34 @@ extension RolloutMachine {
         }
     }
 
-    mutating func settle(_ action: TakenAction, at now: Instant) {
+    mutating func settle(_ action: TakenAction?, at now: Instant) {
         guard let open = openAction else { return }
-        if case .reverting = state { ask(.zero, at: now) }
+        if case .reverting(let retreat, _) = state {
+            ask(.zero, at: now)
+            // It was cut off and is known not to be done, and nothing of it is left: it is done again.
+            if action == .failed { return runAction(.rollback, lasting: plan.rollback, at: now) { .reverting(retreat, $0) } }
+        }
         switch action {
+        case nil: beginsNow(open, at: now)
         case .done: actionDone(open.intent, at: now)
         case .failed: actionFailed(open.intent, at: now)
         case .unknown: actionUnknown(open.intent, at: now)
         }
+    }
+
+    /// What this controller itself has begun waited until the world was read, and its time begins with it.
+    mutating func beginsNow(_ action: RunningAction, at now: Instant) {
+        if case .lowering = state { return }
+        let longest =
+            switch action.kind {
+            case .deploy: plan.deploy
+            case .promote: plan.promote
+            case .rollback: plan.rollback
+            case .migrate, .downgrade: plan.migration
+            case .fence, .unfence: plan.fence
+            case .restore: plan.restore
+            }
+        if let longest { deadlines.arm(.action, due: now + longest) }
     }
 
     private mutating func settle(_ read: ReadBack, _ watchdogLowered: Bool, at place: Place, now: Instant) {
