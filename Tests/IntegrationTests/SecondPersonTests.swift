@@ -32,6 +32,36 @@ extension Integration {
             }
         }
 
+        /// Somebody agrees while the daemon is down: not refused, but to be tried again, and then it counts.
+        @Test(.enabled("needs root, to act as two users") { geteuid() == 0 })
+        func anApprovalThatNobodyHearsIsToBeTriedAgain() async throws {
+            var policy = PolicyText()
+            policy.environment = "staging"
+            let overrides = ["bake=2s", "warmup=0s", "min_evidence=1s", "poll=500ms"].flatMap { ["--override", $0] }
+            policy.times = [:]
+            try await Scene.play(policy) { scene in
+                let daemon = ["daemon", "--socket-group", "nogroup"]
+                let first = try scene.start(daemon)
+                try await waitUntil("the daemon") { scene.output().contains("listening at") }
+                let start = ["start"] + scene.release(Stage.good).dropFirst() + overrides + ["--reason", "a hurry"]
+                #expect(try await scene.serin(start).termination == .exited(0))
+                let plan = try await scene.awaitedPlan()
+                first.signal(SIGKILL)
+                _ = try await scene.end(of: first)
+                let unheard = try await scene.other("approve", scene.service, "--plan", plan)
+                #expect(unheard.termination == .exited(75), "\(unheard.text)")
+                #expect(unheard.text.contains("daemon.sock"), "\(unheard.text)")
+                let next = try scene.start(daemon, log: "next.log")
+                try await waitUntil("the next daemon") { scene.output("next.log").contains("listening at") }
+                let heard = try await scene.other("approve", scene.service, "--plan", plan)
+                #expect(heard.termination == .exited(0), "\(heard.text)")
+                #expect(try await scene.serin("wait", scene.service).termination == .exited(0), "\(scene.output("next.log"))")
+                next.signal(SIGTERM)
+                #expect(try await scene.end(of: next) == 0)
+                try await JournalProof(of: scene).check(scene)
+            }
+        }
+
         @Test(.enabled("needs root, to act as two users") { geteuid() == 0 })
         func s19AMemberOfTheSocketsGroupHaltsTheRolloutAndNobodyElse() async throws {
             var policy = PolicyText()

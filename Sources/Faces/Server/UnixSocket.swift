@@ -65,6 +65,12 @@ public struct UnixSocket: Sendable, Hashable {
         return connectError(&address) == 0
     }
 
+    /// Whether whoever listened at a path is gone without removing it: it was killed.
+    public static func isAbandoned(_ path: String) -> Bool {
+        guard var address = try? Self.address(path) else { return false }
+        return connectError(&address) == ECONNREFUSED
+    }
+
     /// Why nobody can be asked at a path although someone may listen there: the owner of what this user may not pass; nil when the
     /// rights are not in the way.
     public static func deniedBy(_ path: String) -> UInt32? {

@@ -26,6 +26,8 @@ struct ControllerLocator: Sendable {
     /// The controller in charge of a rollout or service; nil when nobody answers.
     func controller(for name: String) throws(OperationError) -> RemoteController? {
         guard let socket = sockets(for: name).first(where: UnixSocket.answers) else {
+            // Behind the socket of a daemon that was killed nobody answers anyone, whatever rights there are.
+            guard !UnixSocket.isAbandoned(state.daemonSocket) else { return nil }
             for socket in sockets(for: name) { try refuseClosed(socket, "the controller of '\(name)'") }
             return nil
         }
@@ -38,7 +40,8 @@ struct ControllerLocator: Sendable {
         throw .refused(
             Refusal(
                 "you may not ask \(whom): \(socket) is closed to you and belongs to \(userName(owner))",
-                hint: "ask as that user, or start the controller with --socket-group GROUP"))
+                hint: "ask as that user, or start the controller with --socket-group GROUP"
+                    + (socket == state.daemonSocket ? "" : "; a daemon would answer at \(state.daemonSocket), and none does")))
     }
 
     /// The services that have a folder. Who may ask the daemon but not read the state folder is told of none.
