@@ -87,7 +87,11 @@ import Testing
         for file in ["3_bad.up.sql", "3_bad.down.sql"] { try FileManager.default.removeItem(atPath: "\(shop.folder)/\(file)") }
         let unknown = try await shop.serin("up")
         #expect(unknown.status == .exited(7) && unknown.text.contains("the release does not know"), "\(unknown.text)")
-        #expect(try await shop.serin("status").status == .exited(8))
+        let planned = try await shop.serin("plan")
+        #expect(planned.status == .exited(7) && !planned.text.contains("nothing to do"), "\(planned.text)")
+        #expect(planned.text.contains("nobody can tell what there is to do"), "\(planned.text)")
+        let lost = try await shop.serin("status")
+        #expect(lost.status == .exited(8) && lost.text.contains("pending   not known"), "\(lost.text)")
         try shop.write("3_one", "SELECT 1", "SELECT 1")
         try shop.write("3_two", "SELECT 1", "SELECT 1")
         let heads = try await shop.serin("up")

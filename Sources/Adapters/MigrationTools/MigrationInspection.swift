@@ -16,6 +16,10 @@ public struct MigrationInspection: Sendable {
     public var state: SchemaState
     /// What is not applied yet, the next one first; empty when `problems` say why nobody can tell.
     public var pending: [Pending] = []
+    /// Whether the tool could say where the database is; `state` has no revision of it where it could not.
+    public var isPlaceKnown = true
+    /// Whether anybody can tell what is not applied yet.
+    public var isPendingKnown = true
     /// What keeps a migration from being run now.
     public var problems: [Failure] = []
     /// What people should know.
@@ -77,6 +81,7 @@ struct MigrationInspector {
         var found = MigrationInspection(
             state: SchemaState(current: current, heads: graph.heads), schema: present.hash,
             database: session.identity)
+        (found.isPlaceKnown, found.isPendingKnown) = (problems.isEmpty, problems.isEmpty)
         found.serverVersion = session.version / 10_000
         do throws(Failure) {
             try graph.check(current)
@@ -96,7 +101,10 @@ struct MigrationInspector {
                 }
                 found.unreachable = graph.unreachable(found.pending.map(\.id), from: current)
             }
-        } catch { problems.append(error) }
+        } catch {
+            problems.append(error)
+            found.isPendingKnown = false
+        }
         if let objection = try MigrationInspector.objection(toWritingTo: session, call.database) { problems.append(objection) }
         found.problems = problems
         let edited = graph.edited(since: try StepRecords(session, of: tool.recordedAs).scripts())

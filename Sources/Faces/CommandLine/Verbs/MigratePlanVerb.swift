@@ -81,7 +81,10 @@ extension Subcommand {
     }
 
     private static func lines(_ found: MigrationInspection, showsSQL: Bool, _ style: Style) -> [String] {
-        guard !found.pending.isEmpty else { return ["at \(found.state.place): nothing to do"] }
+        guard !found.pending.isEmpty else {
+            let place = found.isPlaceKnown ? "at \(found.state.place)" : "nobody knows where it is"
+            return ["\(place): \(found.isPendingKnown ? "nothing to do" : "nobody can tell what there is to do")"]
+        }
         var table = Table(header: ["revision", "name", "up", "down"])
         for pending in found.pending {
             table.rows.append([

@@ -29,9 +29,11 @@ extension Subcommand {
 
     private static func lines(_ found: MigrationInspection) -> [String] {
         let heads = found.state.heads.map(\.description).joined(separator: ", ")
+        let pending = found.pending.isEmpty ? "nothing" : found.pending.map(\.id.description).joined(separator: ", ")
         var lines = [
-            "database  \(found.state.place)", "release   \(heads.isEmpty ? "no revisions" : heads)",
-            "pending   \(found.pending.isEmpty ? "nothing" : found.pending.map(\.id.description).joined(separator: ", "))",
+            "database  \(found.isPlaceKnown ? found.state.place : "not known")",
+            "release   \(heads.isEmpty ? "no revisions" : heads)",
+            "pending   \(found.isPendingKnown ? pending : "not known")",
             "schema    \(found.schema.prefix(12)), \(comparison(found))",
         ]
         lines += (found.drift ?? []).map { "          " + plain($0) }
