@@ -154,6 +154,19 @@ import Testing
             FileManager.default.contents(atPath: scratch.file("serin.log")).map { String(decoding: $0, as: UTF8.self) } ?? ""
         }
 
+        /// Runs the script itself, with a database that does not answer or without the programs that it asks.
+        func script(_ words: [String], answers: Bool, path: String? = nil) async throws -> Completion {
+            let port = answers ? cluster.primary.port : 1
+            let more = [
+                "PGHOST": "127.0.0.1", "PGPORT": "\(port)", "PGUSER": "postgres", "PGDATABASE": "postgres", "PGOPTIONS": "",
+            ]
+            return try await Program(
+                "/bin/sh", [scratch.file("\(example).sh")] + words,
+                environment: environment.merging(more.merging(path.map { ["PATH": $0] } ?? [:]) { $1 }) { $1 },
+                deadline: .minutes(1)
+            ).run()
+        }
+
         func sql(_ text: String) async throws -> String { try await cluster.primary.sql(text) }
 
         func close() {
@@ -168,6 +181,7 @@ import Testing
         let columns = "SELECT string_agg(column_name, ' ' ORDER BY 1) FROM information_schema.columns WHERE table_name = 'orders'"
         let first = try await application.serin("up")
         #expect(first.termination == .exited(0), "\(first.text)")
+        try await expectNoGuesses(application)
         try application.add(2, "ALTER TABLE orders ADD COLUMN note text", "ALTER TABLE orders DROP COLUMN note")
         let plan = try await application.serin("plan")
         #expect(plan.termination == .exited(example == .typeorm ? 7 : 0), "\(plan.text)")
@@ -201,6 +215,31 @@ import Testing
         let again = try await application.serin("up")
         #expect(again.termination == .exited(0), "\(again.text)")
         #expect(try await application.sql(columns) == "id note")
+    }
+
+    /// A database that does not answer is not one before its first revision, and files that are not there are not a release without any.
+    private func expectNoGuesses(_ application: Application) async throws {
+        let here = try await application.script(["current"], answers: true)
+        #expect(here.termination == .exited(0) && here.text.hasPrefix(application.example.revisions[0]), "\(here.text)")
+        let questions: [[String]] =
+            switch application.example {
+            case .django, .flyway: [["current"], ["sql"]]
+            case .prisma: [["current"], ["sql"], ["up", "x"], ["down", "base"]]
+            case .typeorm: [["current"], ["down", "base"]]
+            }
+        for words in questions {
+            let lost = try await application.script(words, answers: false)
+            #expect(lost.termination != .exited(0), "\(words): \(lost.text)")
+        }
+        guard application.example != .django else { return }
+        // Neither psql nor the tool is there.
+        let bare = application.scratch.file("bare")
+        try FileManager.default.createDirectory(atPath: bare, withIntermediateDirectories: true)
+        for name in ["dirname", "sed", "sort", "tail", "ls", "cat", "grep", "expr"] {
+            symlink("/usr/bin/\(name)", "\(bare)/\(name)")
+        }
+        let lost = try await application.script(["current"], answers: true, path: bare)
+        #expect(lost.termination != .exited(0), "\(lost.text)")
     }
 
     /// Somebody holds the table: the limits reach the tool, and what it left of its try does not disturb the next one.

@@ -2,11 +2,14 @@
 set -eu
 cd "$(dirname "$0")"
 APP=${APP:-shop}
-plan() { venv/bin/python manage.py showmigrations "$APP" --list; }
 case $1 in
-current) plan | sed -n 's/^ \[X\] \([^ ]*\).*/\1/p' | tail -1 ;;
-heads) plan | sed -n 's/^ \[[X ]\] \([^ ]*\).*/\1/p' | tail -1 ;;
+# Asked before it is read: what fails inside a pipe would look like an application without migrations.
+current | heads | sql) plan=$(venv/bin/python manage.py showmigrations "$APP" --list) ;;
+esac
+case $1 in
+current) echo "$plan" | sed -n 's/^ \[X\] \([^ ]*\).*/\1/p' | tail -1 ;;
+heads) echo "$plan" | sed -n 's/^ \[[X ]\] \([^ ]*\).*/\1/p' | tail -1 ;;
 up) venv/bin/python manage.py migrate "$APP" "$2" ;;
 down) [ "$2" = base ] && set -- down zero; venv/bin/python manage.py migrate "$APP" "$2" ;;
-sql) for name in $(plan | sed -n 's/^ \[ \] \([^ ]*\).*/\1/p'); do venv/bin/python manage.py sqlmigrate "$APP" "$name"; done ;;
+sql) for name in $(echo "$plan" | sed -n 's/^ \[ \] \([^ ]*\).*/\1/p'); do venv/bin/python manage.py sqlmigrate "$APP" "$name"; done ;;
 esac
