@@ -48,8 +48,10 @@ extension Integration {
                 SERIN_STATE='\(shop.scratch.file("state"))' '\(try Scene.program())' backup restore \\
                     '\(shop.scratch.file("plan.yaml"))' "$SERIN_BACKUP" --into "$place" --keep-running
                 ask() { psql -X -q -v ON_ERROR_STOP=1 '\(server.url())' -c "$1"; }
-                ask 'CREATE DATABASE before OWNER keeper'
                 pg_dump -h "$place/server" -U postgres --format=custom --file="$place/before.dump" \(database)
+                pg_restore --create --schema-only -f - "$place/before.dump" |
+                    sed -n 's/^\\(CREATE\\|ALTER\\|ALTER ROLE .* IN\\|REVOKE .* ON\\|GRANT .* ON\\) DATABASE \(database) /\\1 DATABASE before /p' |
+                    psql -X -q -v ON_ERROR_STOP=1 '\(server.url())'
                 pg_restore --exit-on-error --dbname='\(server.url(database: "before"))' "$place/before.dump"
                 kill -INT "$(head -n 1 "$place/data/postmaster.pid")"
                 ask 'ALTER DATABASE \(database) ALLOW_CONNECTIONS false'
@@ -69,6 +71,26 @@ extension Integration {
             }
         }
 
+        /// What belongs to the database itself, and to none of its tables, as it is now.
+        private func ofDatabase(_ shop: Shop) async throws -> String {
+            try await shop.sql(
+                """
+                SELECT pg_get_userbyid(datdba), datacl::text, datcollate, array_agg(s.setconfig::text ORDER BY s.setconfig::text)
+                FROM pg_database d LEFT JOIN pg_db_role_setting s ON s.setdatabase = d.oid
+                WHERE datname = current_database() GROUP BY 1, 2, 3
+                """)
+        }
+
+        /// Gives the database rights and settings of its own.
+        private func ownOfDatabase(_ shop: Shop) async throws -> String {
+            try await shop.sql(
+                "REVOKE CONNECT, TEMPORARY ON DATABASE \(shop.database) FROM PUBLIC; "
+                    + "GRANT CONNECT ON DATABASE \(shop.database) TO app; "
+                    + "ALTER DATABASE \(shop.database) SET search_path TO public, shared; "
+                    + "ALTER ROLE app IN DATABASE \(shop.database) SET statement_timeout TO '55s'")
+            return try await ofDatabase(shop)
+        }
+
         /// The restore works, or fails at first, and a person begins it again.
         @Test(arguments: [true, false]) func s3s6TheMomentBeforeTheMigrationComesBackAsThePlanSaidBeforehand(_ works: Bool)
             async throws
@@ -76,6 +98,7 @@ extension Integration {
             try await play { shop, scene in
                 try shop.add(
                     "0002_half", up: "DELETE FROM orders WHERE id % 2 = 0", down: "UPDATE orders SET amount = amount WHERE false")
+                let own = try await ownOfDatabase(shop)
                 let way = "restore the moment before the migration"
                 let said = "→ \(way): everything that was written since the migration began ("
                 let planned = try await scene.serin(
@@ -123,6 +146,7 @@ extension Integration {
                 let lost = Set(after).subtracting(try await shop.found(after))
                 #expect(!lost.isEmpty && lost.count <= told, "\(lost.count) of \(told)")
                 #expect(try await shop.sql("SELECT version FROM schema_migrations") == "1")
+                #expect(try await ofDatabase(shop) == own)
                 try await waitUntil("orders once writes are let in") { shop.acknowledged > after.count }
                 #expect(await scene.weight() == 0)
                 try await JournalProof(of: scene).check(scene)
