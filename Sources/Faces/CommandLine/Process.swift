@@ -1,11 +1,14 @@
 internal import Glibc
 internal import SerinAPI
+internal import SerinCrypto
 
 extension CommandLineProgram {
     /// Runs the program on this process' own arguments, environment, output and signals.
     ///
     /// - Returns: The status to exit with.
     public static func process(interruptions: AsyncStream<Int32>) async -> Int32 {
+        // Threads may still compute when the process exits.
+        keepOpenSSLToTheEnd()
         let environment = processEnvironment()
         let output = Output()
         let program = CommandLineProgram(
