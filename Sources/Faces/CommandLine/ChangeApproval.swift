@@ -173,7 +173,8 @@ struct ChangeApprovals: Sendable {
             throw .refused(
                 Refusal(
                     "\(principal) asked for it, so somebody else must approve: \(request.words)",
-                    hint: "another person runs the same command under a login of their own, without sudo"))
+                    hint: "another person runs the same command under a login of their own, "
+                        + (subject.backup == nil ? "by sudo where the state folder is another account's" : "without sudo")))
         }
         guard subject.backup != nil || !approvals.people(for: request, except: []).contains(principal) else {
             throw .refused(
