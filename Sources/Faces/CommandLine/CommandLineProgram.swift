@@ -86,7 +86,7 @@ public struct CommandLineProgram: Sendable {
                 state: StateRoot(option: globals.state, environment: environment, isRoot: geteuid() == 0), assembly: assembly,
                 interruptions: interruptions, endNow: endNow)
             let code = await session.perform(
-                action, interruption: verb.interruption, limit: Session.limit(of: verb, globals.timeout))
+                action, interruption: verb.interruption, limit: verb.endsWithTimeout ? globals.timeout : nil)
             return (code, verb.name)
         }
     }
@@ -95,19 +95,9 @@ public struct CommandLineProgram: Sendable {
 extension Session {
     /// Runs a verb and turns whatever it throws into words and an exit code.
     ///
-    /// When a verb is given up as if it had been interrupted, and with which exit code.
-    typealias Limit = (time: Duration, code: ExitCode)
-
-    /// The limit of a verb; nil where the verb itself knows of it.
-    fileprivate static func limit(of verb: Subcommand, _ timeout: Duration?) -> Limit? {
-        guard let timeout else { return nil }
-        if verb.name.hasPrefix("migrate ") { return (timeout, .timedOut) }
-        return verb.name.hasPrefix("backup ") ? (timeout, .unexpected) : nil
-    }
-
-    /// - Parameter limit: Nil where the verb itself knows of it.
+    /// - Parameter limit: When it is given up as if it had been interrupted; nil where the verb itself knows of its time.
     func perform(
-        _ action: @escaping Subcommand.Action, interruption: Subcommand.Interruption, limit: Limit? = nil
+        _ action: @escaping Subcommand.Action, interruption: Subcommand.Interruption, limit: Duration? = nil
     ) async -> ExitCode {
         do {
             switch interruption {
@@ -167,7 +157,7 @@ extension Session {
     }
 
     private func endingWhenInterrupted(
-        _ words: String, limit: Limit? = nil, _ action: @escaping Subcommand.Action
+        _ words: String, limit: Duration? = nil, _ action: @escaping Subcommand.Action
     ) async throws -> ExitCode {
         let (interruption, inlet) = AsyncStream.makeStream(of: Void.self)
         return try await withThrowingTaskGroup(of: ExitCode?.self) { group in
@@ -195,7 +185,7 @@ extension Session {
     }
 
     private func ending(
-        with interruption: AsyncStream<Void>, limit: Limit?, _ action: @escaping Subcommand.Action
+        with interruption: AsyncStream<Void>, limit: Duration?, _ action: @escaping Subcommand.Action
     ) async throws -> ExitCode {
         try await withThrowingTaskGroup(of: ExitCode?.self) { group in
             group.addTask { try await action(self) }
@@ -205,9 +195,9 @@ extension Session {
             }
             if let limit {
                 group.addTask {
-                    do { try await Task.sleep(for: .milliseconds(limit.time.milliseconds)) } catch { return nil }
-                    complain("given up after \(limit.time): --timeout")
-                    return limit.code
+                    do { try await Task.sleep(for: .milliseconds(limit.milliseconds)) } catch { return nil }
+                    complain("given up after \(limit): --timeout")
+                    return .timedOut
                 }
             }
             defer { group.cancelAll() }

@@ -37,6 +37,9 @@ struct Subcommand: Sendable {
         self.parse = parse
     }
 
+    /// Whether `--timeout` ends what it does, and not only a waiting that it knows of itself.
+    var endsWithTimeout: Bool { name.hasPrefix("backup ") || name.hasPrefix("migrate ") }
+
     /// What its closure asks for.
     func describe() -> [Parameter] {
         var input = Arguments(tokens: [], isDescribing: true)

@@ -45,6 +45,10 @@ extension Subcommand {
                 }
                 var code = ExitCode.ok
                 for item in items {
+                    guard !Task.isCancelled else {
+                        session.note("of what is due was not begun: \(item.kind.rawValue)")
+                        continue
+                    }
                     let request = BackupRequest(
                         by: backups.principal, purpose: purpose ?? loaded.plan.purpose, label: item.label ?? label, tags: tags,
                         tier: scheduled ? item.label ?? "scheduled" : "manual")

@@ -25,7 +25,8 @@ enum BackupExit {
     static let notes = [
         "Exit codes: 0 done, 1 the backup failed, 2 usage or invalid plan, 7 refused: busy, not ready, not approved or not",
         "supported yet, 8 a check failed: a copy, a restored database, or the catalogue against what is stored, 75 the catalogue",
-        "cannot be used now, 130 interrupted",
+        "cannot be used now, 124 the time of --timeout is over, 130 interrupted: in both cases what was under way was ended, and the",
+        "last lines say where that stands",
     ]
 
     /// The code of a backup that was not made. What is not ready or busy changed nothing and may be tried again.
