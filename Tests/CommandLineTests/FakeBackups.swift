@@ -77,14 +77,17 @@ final class FakeBackups: BackupWork {
                     throw .unavailable("\(error)")
                 }
             }, planSchema: { "{\"title\":\"plan\"}" },
-            openCatalogue: { _ throws(OperationError) in
-                if let failure = self.catalogueFailure.withLock({ $0 }) { throw failure }
-                return self.catalogue
-            },
+            openCatalogue: { _ throws(OperationError) in try self.opened() },
+            readCatalogue: { _ throws(OperationError) in try self.opened() },
             open: { _, _, _, options throws(Failure) in
                 options.progress(JobProgress(stage: "dump", done: 50, total: 100, rate: 10))
                 return self
             }, offsets: { _, _ in nil })
+    }
+
+    private func opened() throws(OperationError) -> any CatalogueStore {
+        if let failure = catalogueFailure.withLock({ $0 }) { throw failure }
+        return catalogue
     }
 
     func probes(for purpose: ProbePurpose) async -> [Probe] { [Probe("source", .failed, "no route to host")] }

@@ -49,6 +49,47 @@ extension Integration {
                 #expect(await scene.weight() == 0)
             }
         }
+
+        @Test(arguments: ["cat /dev/zero > $SERIN_STATE/ballast", "while touch $SERIN_STATE/ballast$i; do i=$((i+1)); done"])
+        func whoOnlyReadsNeedsNoRoom(fill: String) async throws {
+            try await Scene.play { scene in
+                for (name, text) in [("data", "orders"), ("key", String(repeating: "k", count: 44)), ("migrations/1_a.sql", "")] {
+                    if let slash = name.firstIndex(of: "/") { mkdir(scene.file(String(name[..<slash])), 0o700) }
+                    try Data(text.utf8).write(to: URL(filePath: scene.file(name)))
+                }
+                let plan = """
+                    version: 1
+                    target: shop
+                    source: {files: {paths: ["\(scene.file("data"))"]}}
+                    destinations: {local: {folder: {path: "\(scene.file("store"))"}}}
+                    encryption: {key_file: "\(scene.file("key"))"}
+                    retention: {keep_all: 14d}
+                    """
+                try Data(plan.utf8).write(to: URL(filePath: scene.file("plan.yaml")))
+                chmod(scene.file("key"), 0o600)
+                let program = try Scene.program()
+                // Nobody listens there: that is what is said, and not that the catalogue has no room.
+                let migrate = "migrate status --sql \(scene.file("migrations")) --url-env NOWHERE"
+                let readers = [
+                    "status", "status \(scene.service)", "log \(scene.service)", "why \(scene.service)", "verify",
+                    "backup list", "backup show latest --target shop", "backup stats", "backup expiring",
+                ]
+                let script = """
+                    export NOWHERE=postgresql://nobody@127.0.0.1:1/shop
+                    mkdir -p $SERIN_STATE && mount -t tmpfs -o size=24m,nr_inodes=200,mode=0700 serin $SERIN_STATE || exit 99
+                    \(program) \(scene.release(Stage.good).joined(separator: " ")); \(program) backup create \(scene.file("plan.yaml"))
+                    i=0; { \(fill); } 2>/dev/null
+                    \(readers.map { "\(program) \($0); echo \"'\($0)' ended with $?\"" }.joined(separator: "\n"))
+                    \(program) \(migrate)
+                    """
+                _ = try await scene.end(of: try scene.run(["unshare", "-rm", "sh", "-c", script]))
+                for reader in readers {
+                    #expect(scene.output().contains("'\(reader)' ended with 0"), "\(reader): \(scene.output())")
+                }
+                #expect(!scene.output().contains("the catalogue"), "\(scene.output())")
+                #expect(scene.output().contains("127.0.0.1:1"), "\(scene.output())")
+            }
+        }
     }
     /// The disk under the journal fails, so that nobody knows what was written.
     @Suite(.serialized) struct FailingDisks {

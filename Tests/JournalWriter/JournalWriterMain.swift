@@ -17,13 +17,14 @@ import SerinSQLite
             await write(root: arguments[1], count: Int(arguments[2]) ?? 0, size: Int(arguments[3]) ?? 0)
         case "catalogue" where arguments.count == 4:
             await writeCatalogue(root: arguments[1], from: Int64(arguments[2]) ?? 0, count: Int64(arguments[3]) ?? 0)
+        case "look" where arguments.count == 2: await readCatalogue(root: arguments[1])
         case "hold" where arguments.count == 2: await hold(root: arguments[1])
         case "verify" where arguments.count == 2: await verify(root: arguments[1])
         case "measure" where arguments.count == 2: await measure(root: arguments[1])
         case "measure": measure()
         default:
             say(
-                "usage: journal-writer write ROOT COUNT BYTES | catalogue ROOT FIRST COUNT | hold ROOT | verify ROOT | measure [ROOT]"
+                "usage: journal-writer write ROOT COUNT BYTES | catalogue ROOT FIRST COUNT | look ROOT | hold ROOT | verify ROOT | measure [ROOT]"
             )
             exit(2)
         }
@@ -85,6 +86,17 @@ import SerinSQLite
             }
             await store.close()
             say("done")
+        } catch {
+            say("failed \(error)")
+        }
+    }
+
+    /// Reads a catalogue and changes nothing.
+    static func readCatalogue(root: String) async {
+        do {
+            guard let store = try await SQLiteCatalogue.read(SQLiteCatalogue.path(under: root)) else { return say("nothing") }
+            say("looked \(try await store.state().records.count)")
+            await store.close()
         } catch {
             say("failed \(error)")
         }

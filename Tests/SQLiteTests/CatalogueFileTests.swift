@@ -87,6 +87,54 @@ import Testing
         #expect(output.contains("no space is left on its disk"), "\(output.suffix(400))")
     }
 
+    /// How the disk is left for whoever reads.
+    enum Ground: String, CaseIterable {
+        case full = "cat /dev/zero > $ROOT/ballast 2>/dev/null"
+        /// Two readers at once; each may need the file for itself.
+        case fullForTwo = "cat /dev/zero > $ROOT/ballast 2>/dev/null; $WRITER look $ROOT & $WRITER look $ROOT & wait"
+        /// Not even an empty file can be made.
+        case withoutNames = "i=0; while touch $ROOT/$i 2>/dev/null; do i=$((i+1)); done; cat /dev/zero > $ROOT/0 2>/dev/null"
+        case forReadingOnly = "mount -o remount,ro $ROOT"
+    }
+
+    @Test(.enabled(if: geteuid() == 0), arguments: Ground.allCases, [false, true])
+    func whereNothingCanBeWrittenItIsReadAllTheSame(ground: Ground, isKilled: Bool) async throws {
+        // What is left in a log can only be read where a lock can be had.
+        if ground == .forReadingOnly, isKilled { return }
+        let folder = try Folder()
+        let kill = "strace -D -f -qq -o /dev/null -e trace=pwrite64 -e inject=pwrite64:signal=KILL:when=40"
+        let script = """
+            export ROOT=\(folder.root) WRITER=\(try journalWriter())
+            mount -t tmpfs -o size=4m,nr_inodes=64,mode=0777 serin $ROOT
+            \(isKilled ? kill : "") $WRITER catalogue $ROOT 100 \(isKilled ? 1000 : 5)
+            rm -f $ROOT/catalogue.db-shm
+            \(ground.rawValue)
+            $WRITER look $ROOT; $WRITER look $ROOT
+            """
+        let output = try await run("unshare", ["--mount", "sh", "-c", script]).text
+        let acknowledged = numbers(after: "acked", in: output).max() ?? 0
+        #expect(acknowledged > 0 && output.contains("done") == !isKilled, "\(output)")
+        let looked = numbers(after: "looked", in: output)
+        #expect(looked.count == (ground == .fullForTwo ? 4 : 2), "\(output)")
+        #expect(looked.allSatisfy { (acknowledged...acknowledged + (isKilled ? 1 : 0)).contains($0) }, "\(output)")
+    }
+
+    @Test func whoeverOnlyReadsMakesNothingAndWritesNothing() async throws {
+        let folder = try Folder()
+        let path = SQLiteCatalogue.path(under: folder.root)
+        try write("", to: path)
+        #expect(try await SQLiteCatalogue.read(path) == nil)
+        #expect(size(of: path) == 0)
+        let writer = try await open(folder)
+        try await writer.append([Sample.begun(1)])
+        let reader = try #require(try await SQLiteCatalogue.read(path))
+        try await writer.append([Sample.begun(2)])
+        #expect(try await reader.state() == writer.state())
+        await #expect(throws: CatalogueStoreError.self) { try await reader.append([Sample.begun(3)]) }
+        await reader.close()
+        await writer.close()
+    }
+
     @Test func theLogCanOnlyBeAppendedTo() async throws {
         let folder = try Folder()
         let store = try await open(folder)

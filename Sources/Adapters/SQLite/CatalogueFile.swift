@@ -14,6 +14,8 @@ final class CatalogueFile: @unchecked Sendable {
 
     let path: String
     private var connection: Connection?
+    /// How long a reading waits for others; nil where the file is open for writing too.
+    private var readingPatience: Int?
     private(set) var log: CatalogueLog
     /// The file's device and inode when it was opened.
     private var identity: [UInt64] = []
@@ -52,6 +54,24 @@ final class CatalogueFile: @unchecked Sendable {
             throw error
         } catch {
             throw .unavailable(Failure(.transient, "cannot open the catalogue \(path): \(error)"))
+        }
+    }
+
+    /// Looks whether there is something to read, and lets nothing be written. False for a file that has nothing in it.
+    func openForReading(busyMilliseconds: Int) throws(CatalogueStoreError) -> Bool {
+        readingPatience = busyMilliseconds
+        writesRefused = "it is open for reading only"
+        do {
+            return try Connection.reading(path, busyMilliseconds: busyMilliseconds) { connection in
+                try refuseOthers(connection)
+                return try !isEmpty(connection)
+            }
+        } catch let error as SQLiteError {
+            throw failure(error, "read")
+        } catch let error as CatalogueStoreError {
+            throw error
+        } catch {
+            throw .unavailable(Failure(.transient, "cannot read the catalogue \(path): \(error)"))
         }
     }
 
@@ -100,7 +120,10 @@ final class CatalogueFile: @unchecked Sendable {
         PRAGMA user_version=\(schemaVersion);
         """
 
-    func close() { connection = nil }
+    func close() {
+        connection = nil
+        readingPatience = nil
+    }
 
     // MARK: Transactions
 
@@ -113,8 +136,14 @@ final class CatalogueFile: @unchecked Sendable {
 
     /// Reads with everything that others have committed.
     func reading<Value>(_ body: (Connection) throws -> Value) throws(CatalogueStoreError) -> Value {
-        guard let connection else { throw closed }
         do {
+            if let readingPatience {
+                return try Connection.reading(path, busyMilliseconds: readingPatience) { connection in
+                    try refresh(connection)
+                    return try body(connection)
+                }
+            }
+            guard let connection else { throw closed }
             try refresh(connection)
             return try body(connection)
         } catch let error as SQLiteError {
@@ -128,10 +157,10 @@ final class CatalogueFile: @unchecked Sendable {
 
     /// Runs a transaction with the right to write, after everything that others have committed. All of it becomes durable, or none.
     func writing<Value>(_ body: (Connection) throws -> Outcome<Value>) throws(CatalogueStoreError) -> Value {
-        guard let connection else { throw closed }
         if let writesRefused {
             throw .unavailable(Failure(.transient, "cannot write the catalogue \(path): \(writesRefused)"))
         }
+        guard let connection else { throw closed }
         guard Connection.fileIdentity(path) == identity else {
             throw .unavailable(
                 Failure(.conflict, "cannot write the catalogue \(path): the file was removed or replaced since it was opened"))

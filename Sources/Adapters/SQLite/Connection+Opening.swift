@@ -45,6 +45,39 @@ extension Connection {
         return UInt64(blocks) * UInt64(status.f_frsize) < 64 << 10
     }
 
+    /// Reads a database that others may write, also where nothing can be written: on a full disk, or on one for reading only.
+    ///
+    /// SQLite keeps the index of a write-ahead log in a file beside it. Where that cannot be made no other process has the file open, so it
+    /// can be had alone, with the index in memory. And where not even the log can be made, nobody can write to the file.
+    ///
+    /// - Parameters:
+    ///   - milliseconds: How long it waits for another process.
+    ///   - body: Is called again where the first way fails under it.
+    static func reading<Value>(
+        _ path: String, busyMilliseconds milliseconds: Int, _ body: (Connection) throws -> Value
+    ) throws -> Value {
+        func read(_ name: String, flags: Int32, mode: String) throws -> Value {
+            let connection = try Connection(path: name, flags: flags)
+            try connection.execute(
+                "PRAGMA locking_mode=\(mode); PRAGMA busy_timeout=\(milliseconds); PRAGMA trusted_schema=OFF; PRAGMA cell_size_check=ON; PRAGMA query_only=ON"
+            )
+            return try body(connection)
+        }
+        do { return try read(path, flags: SQLITE_OPEN_READWRITE, mode: "NORMAL") } catch let error as SQLiteError {
+            guard error.meansNoWriting else { throw error }
+            do { return try read(path, flags: SQLITE_OPEN_READWRITE, mode: "EXCLUSIVE") } catch let other as SQLiteError {
+                guard other.meansNoWriting, !hasLog(path) else { throw other.meansNoWriting ? error : other }
+                return try read(path.fixedDatabase, flags: SQLITE_OPEN_READONLY | SQLITE_OPEN_URI, mode: "NORMAL")
+            }
+        }
+    }
+
+    /// Whether a database has changes in its write-ahead log that may not be in the file.
+    static func hasLog(_ path: String) -> Bool {
+        var status = stat()
+        return stat(path + "-wal", &status) == 0 && status.st_size > 0
+    }
+
     /// Has changes written to a log beside the file first. False where the disk does not allow that.
     ///
     /// - Parameter milliseconds: How long it waits for another process, since SQLite does not wait by itself where two change a new

@@ -10,6 +10,9 @@ struct SQLiteError: Error {
     /// The primary result code.
     var primary: Int32 { code & 0xFF }
 
+    /// Whether a file could not be made or written, or not be locked for it.
+    var meansNoWriting: Bool { [SQLITE_IOERR, SQLITE_FULL, SQLITE_CANTOPEN, SQLITE_READONLY].contains(primary) }
+
     /// Whether the file is not what was written: no database, one whose pages make no sense, or one without our tables. A statement
     /// of ours that makes no sense to SQLite (`SQLITE_ERROR`) has no other cause.
     var meansDamage: Bool { [SQLITE_CORRUPT, SQLITE_NOTADB, SQLITE_ERROR].contains(primary) }

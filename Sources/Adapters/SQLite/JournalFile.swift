@@ -41,10 +41,13 @@ final class JournalFile: @unchecked Sendable {
     /// Connects for reading alone.
     func openForReading() throws(StoreError) {
         if isOnFixedGround {
-            try refuseUnfoldedLog()
-            try connect(to: path.fixedDatabase, flags: SQLITE_OPEN_READONLY | SQLITE_OPEN_URI, isWritable: false)
+            try connectToFixed()
         } else {
-            try connect(to: path, flags: SQLITE_OPEN_READWRITE, isWritable: false)
+            do throws(StoreError) { try connect(to: path, flags: SQLITE_OPEN_READWRITE, isWritable: false) } catch {
+                // On a disk so full that not even an empty log can be made, what was folded in can still be read.
+                guard case .unavailable = error, !Connection.hasLog(path) else { throw error }
+                try connectToFixed()
+            }
         }
         writesRefused = .unavailable("cannot append to the journal \(path): it is open for reading only")
         last = try readLast()
@@ -53,16 +56,17 @@ final class JournalFile: @unchecked Sendable {
     /// Whether SQLite could neither take its lock nor tidy up here: a disk for reading only, or somebody else's folder.
     private var isOnFixedGround: Bool { access(folder, W_OK) != 0 || access(path, W_OK) != 0 }
 
-    /// Refuses what cannot be read without a lock: what somebody is writing, and what was not folded into the file.
-    private func refuseUnfoldedLog() throws(StoreError) {
+    /// Connects without a lock. Refused for what somebody is writing, and for what was not folded into the file.
+    private func connectToFixed() throws(StoreError) {
         if ServiceLock.holder(ofFile: folder + "/lock") != nil {
             throw .locked("cannot open the journal \(path): \(holder) holds it")
         }
-        var status = stat()
-        guard stat(path + "-wal", &status) == 0, status.st_size > 0 else { return }
-        throw .unavailable(
-            "cannot read the journal \(path): its last entries are in \(path)-wal, and the folder cannot be written to fold them in\n"
-                + "hint: copy the folder to a writable place and name that with --state")
+        guard !Connection.hasLog(path) else {
+            throw .unavailable(
+                "cannot read the journal \(path): its last entries are in \(path)-wal, and the folder cannot be written to fold them in\n"
+                    + "hint: copy the folder to a writable place and name that with --state")
+        }
+        try connect(to: path.fixedDatabase, flags: SQLITE_OPEN_READONLY | SQLITE_OPEN_URI, isWritable: false)
     }
 
     private func connect(to name: String, flags: Int32, isWritable: Bool) throws(StoreError) {

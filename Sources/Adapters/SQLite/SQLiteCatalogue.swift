@@ -30,13 +30,7 @@ public final class SQLiteCatalogue: CatalogueStore {
     public static func open(_ path: String, patience: Duration = .seconds(10)) async throws(CatalogueStoreError)
         -> SQLiteCatalogue
     {
-        // A file-size limit then fails the write instead of ending the process.
-        signal(SIGXFSZ, SIG_IGN)
-        let file = CatalogueFile(path: path, chain: Chain(digest: SHA256.digestOrEmpty))
-        guard let thread = StoreThread.start() else {
-            throw .unavailable(Failure(.transient, "cannot open the catalogue \(path): the system has no thread to give"))
-        }
-        let catalogue = SQLiteCatalogue(file: file, thread: thread)
+        let catalogue = try start(path)
         do throws(CatalogueStoreError) {
             try await catalogue.perform { file throws(CatalogueStoreError) in
                 do throws(StoreError) { try makePrivateFile(path, called: "catalogue") } catch {
@@ -49,6 +43,39 @@ public final class SQLiteCatalogue: CatalogueStore {
             throw error
         }
         return catalogue
+    }
+
+    /// Opens a catalogue that is there for reading alone, also where nothing can be written. Nil where nothing is in it. It keeps nobody
+    /// from writing for longer than one call takes.
+    ///
+    /// - Parameters:
+    ///   - path: The file.
+    ///   - patience: How long to wait for another process that is writing.
+    public static func read(_ path: String, patience: Duration = .seconds(10)) async throws(CatalogueStoreError)
+        -> SQLiteCatalogue?
+    {
+        let catalogue = try start(path)
+        do throws(CatalogueStoreError) {
+            let hasEntries = try await catalogue.perform { file throws(CatalogueStoreError) in
+                try file.openForReading(busyMilliseconds: Int(clamping: patience.milliseconds))
+            }
+            if hasEntries { return catalogue }
+        } catch {
+            await catalogue.close()
+            throw error
+        }
+        await catalogue.close()
+        return nil
+    }
+
+    private static func start(_ path: String) throws(CatalogueStoreError) -> SQLiteCatalogue {
+        // A file-size limit then fails the write instead of ending the process.
+        signal(SIGXFSZ, SIG_IGN)
+        let file = CatalogueFile(path: path, chain: Chain(digest: SHA256.digestOrEmpty))
+        guard let thread = StoreThread.start() else {
+            throw .unavailable(Failure(.transient, "cannot open the catalogue \(path): the system has no thread to give"))
+        }
+        return SQLiteCatalogue(file: file, thread: thread)
     }
 
     private func perform<Answer: Sendable>(

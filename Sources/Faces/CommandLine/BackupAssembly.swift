@@ -188,6 +188,8 @@ public struct BackupAssembly: Sendable {
     public var planSchema: @Sendable () -> String
     /// Opens the catalogue of a state folder, making it when it is missing.
     public var openCatalogue: @Sendable (StateRoot) async throws(OperationError) -> any CatalogueStore
+    /// Opens the catalogue of a state folder for reading alone, also where nothing can be written; an empty one where there is none.
+    public var readCatalogue: @Sendable (StateRoot) async throws(OperationError) -> any CatalogueStore
     /// Puts a plan's own parts together. Contacts nothing.
     public var open:
         @Sendable (LoadedBackupPlan, StateRoot, any CatalogueStore, BackupWorkOptions) async throws(Failure) -> any BackupWork
@@ -199,6 +201,7 @@ public struct BackupAssembly: Sendable {
         readPlan: @escaping @Sendable (PolicySource) throws(OperationError) -> LoadedBackupPlan,
         planSchema: @escaping @Sendable () -> String,
         openCatalogue: @escaping @Sendable (StateRoot) async throws(OperationError) -> any CatalogueStore,
+        readCatalogue: @escaping @Sendable (StateRoot) async throws(OperationError) -> any CatalogueStore,
         open:
             @escaping @Sendable (LoadedBackupPlan, StateRoot, any CatalogueStore, BackupWorkOptions) async throws(Failure) ->
             any BackupWork,
@@ -207,6 +210,7 @@ public struct BackupAssembly: Sendable {
         self.readPlan = readPlan
         self.planSchema = planSchema
         self.openCatalogue = openCatalogue
+        self.readCatalogue = readCatalogue
         self.open = open
         self.offsets = offsets
     }

@@ -67,7 +67,10 @@ struct BackupLook: Sendable {
     }
 
     private func known(of plan: LoadedBackupPlan) async throws(Failure) -> [BackupRecord] {
-        let catalogue = try await known()
+        let catalogue: any CatalogueStore
+        do throws(OperationError) { catalogue = try await assembly.readCatalogue(state) } catch {
+            throw Failure(.transient, error.description)
+        }
         let found: Result<CatalogueState, CatalogueStoreError>
         do throws(CatalogueStoreError) { found = .success(try await catalogue.state()) } catch { found = .failure(error) }
         await catalogue.close()

@@ -162,6 +162,18 @@ extension Assembly {
                     } catch { throw error.failure }
                 } catch { throw closed(error) }
             },
+            readCatalogue: { state throws(OperationError) in
+                let path = SQLiteCatalogue.path(under: state.path)
+                guard Glibc.access(path, F_OK) == 0 || errno != ENOENT else {
+                    return MemoryCatalogue(digest: SHA256.digestOrEmpty)
+                }
+                do throws(Failure) {
+                    try state.create(letsRoot: true)
+                    do throws(CatalogueStoreError) {
+                        return try await SQLiteCatalogue.read(path) ?? MemoryCatalogue(digest: SHA256.digestOrEmpty)
+                    } catch { throw error.failure }
+                } catch { throw closed(error) }
+            },
             open: { loaded, state, catalogue, options throws(Failure) in
                 try OpenedBackups(
                     loaded, state: state, catalogue: catalogue, options: options, environment: environment, output: output)

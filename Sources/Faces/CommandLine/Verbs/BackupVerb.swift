@@ -48,7 +48,7 @@ struct BackupSession: Sendable {
 
     /// Opens the catalogue of the state folder for a body.
     ///
-    /// - Parameter reads: Whether it only reads, so that a folder that is not there is a mistake and is not made.
+    /// - Parameter reads: Whether it only reads, so that a folder that is not there is a mistake and is not made, and a full disk no hindrance.
     static func with<Value: Sendable>(
         _ session: Session, reads: Bool = false, _ body: (BackupSession) async throws -> Value
     ) async throws -> Value {
@@ -57,7 +57,8 @@ struct BackupSession: Sendable {
                 "there is no state folder \(session.state.path), so no backup was made with it\n"
                     + "hint: --state or SERIN_STATE names another; serin backup create PLAN makes the first backup")
         }
-        let store = try await session.assembly.backups.openCatalogue(session.state)
+        let assembly = session.assembly.backups
+        let store = try await reads ? assembly.readCatalogue(session.state) : assembly.openCatalogue(session.state)
         let afterwork = Afterwork()
         let result: Result<Value, any Error> = await afterwork.beside {
             do {

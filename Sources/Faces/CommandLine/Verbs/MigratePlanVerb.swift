@@ -16,7 +16,7 @@ extension Subcommand {
         let showsSQL = try input.flag("--show-sql", help: "the statements too")
         let arguments = try MigrateArguments(&input)
         return { session in
-            try await MigrateSession.with(session, arguments) { migrate in
+            try await MigrateSession.with(session, arguments, reads: true) { migrate in
                 let found = try await migrate.migrations.inspect(deadline: migrate.target.policy.deadline)
                 let release = ReleaseMigrations(
                     migrate.migrations, by: MigrateSession.principal, classify: Lint.classifier(migrate.target.policy))

@@ -15,7 +15,7 @@ extension Subcommand {
     ) { input throws(UsageError) in
         let arguments = try MigrateArguments(&input)
         return { session in
-            try await MigrateSession.with(session, arguments) { migrate in
+            try await MigrateSession.with(session, arguments, reads: true) { migrate in
                 let found = try await migrate.migrations.inspect(withScripts: false, deadline: migrate.target.policy.deadline)
                 session.data(MigrationText.plan(found, found.problems, showsSQL: false)) { _ in lines(found) }
                 for warning in found.warnings { session.note("warning: \(plain(warning))") }

@@ -58,11 +58,12 @@ struct MigrateSession: Sendable {
     /// Opens the catalogue, whose leases are shared with backups, for a body.
     ///
     /// - Parameters:
+    ///   - reads: Whether it only reads, so that a full disk is no hindrance.
     ///   - restoring: Whether rows come back from a backup.
     ///   - wanted: The revision that the command line names; one that is not there is refused before anything is touched.
     static func with<Value>(
         _ session: Session, _ arguments: MigrateArguments, accepting: MigrateAcceptance? = nil,
-        progress: MigrationProgressView? = nil, restoring: Bool = false, to wanted: RevisionID? = nil,
+        progress: MigrationProgressView? = nil, restoring: Bool = false, reads: Bool = false, to wanted: RevisionID? = nil,
         _ body: (MigrateSession) async throws -> Value
     ) async throws -> Value {
         var target = try await arguments.target(session)
@@ -70,7 +71,7 @@ struct MigrateSession: Sendable {
         target.options.acceptsEdited = accepting?.edited ?? false
         target.options.leavesRows = restoring
         if let progress { target.options.progress = { progress.show($0) } }
-        return try await with(session, target) { migrate in
+        return try await with(session, target, reads: reads) { migrate in
             try await migrate.migrations.check(naming: wanted)
             return try await body(migrate)
         }
@@ -78,9 +79,10 @@ struct MigrateSession: Sendable {
 
     /// The same for a target.
     static func with<Value>(
-        _ session: Session, _ target: MigrationTarget, _ body: (MigrateSession) async throws -> Value
+        _ session: Session, _ target: MigrationTarget, reads: Bool = false, _ body: (MigrateSession) async throws -> Value
     ) async throws -> Value {
-        let store = try await session.assembly.backups.openCatalogue(session.state)
+        let backups = session.assembly.backups
+        let store = try await reads ? backups.readCatalogue(session.state) : backups.openCatalogue(session.state)
         let result: Result<Value, any Error>
         do {
             let migrations = session.assembly.migrations.open(target, store, principal)

@@ -23,7 +23,7 @@ extension Subcommand {
             bundle.addMachine()
             await bundle.addRollouts()
             do throws(OperationError) {
-                let store = try await session.assembly.backups.openCatalogue(session.state)
+                let store = try await session.assembly.backups.readCatalogue(session.state)
                 await bundle.addBackups(store)
                 await store.close()
             } catch { session.complain("the catalogue of backups is left out: \(error)") }
