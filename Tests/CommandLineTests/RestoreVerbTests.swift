@@ -83,6 +83,38 @@ import Testing
         #expect(program.backups.sides.withLock { $0.count } == 2)
     }
 
+    @Test func theListOfRestoredDatabasesSaysWhichChecksFailed() async throws {
+        let program = try TestProgram()
+        let plan = program.policy()
+        let id = try await program.backups.add(1, now())
+        func side(_ name: String, _ failed: [BackupCheck]?, objection: String? = nil) -> SideDatabases.Entry {
+            var known = SideDatabase(name: name, number: name, live: "checkout", role: .restored, backup: id, at: now())
+            known.failed = failed
+            known.objection = objection
+            return SideDatabases.Entry(name: name, known: known, size: 5000, sessions: 0)
+        }
+        let rows = BackupCheck("rows", passed: false, detail: "public.orders: 9, expected 10")
+        program.backups.sides.withLock {
+            $0 = [
+                side("checkout_restore_1", [rows]), side("checkout_restore_2", []), side("checkout_restore_3", nil),
+                side("checkout_restore_4", nil, objection: "public.orders: 1 changed"),
+            ]
+        }
+        let list = ["backup", "restored", "list", plan]
+        #expect(await program.run(list) == .ok)
+        let lines = program.takeOutput().split(separator: "\n").dropFirst()
+        let expected = ["FAILED: rows", "passed", " - ", "FAILED: written once"]
+        #expect(lines.count == 4 && zip(lines, expected).allSatisfy { $0.contains($1) }, "\(lines)")
+        let messages = program.messages.withLock { $0 }
+        #expect(messages.contains("checkout_restore_1: rows: public.orders: 9, expected 10"), "\(messages)")
+        #expect(await program.run(list + ["-o", "json"]) == .ok)
+        let found = try JSONValue(parsing: Array(program.takeOutput().utf8))["databases"]?.items ?? []
+        #expect(found.first?["failed_checks"]?.items?.first?["name"]?.text == "rows")
+        #expect(found.dropFirst().first?["failed_checks"]?.items == [])
+        #expect(found.dropFirst(2).first?["failed_checks"] == .null)
+        #expect(found.last?["failed_checks"]?.items?.first?["detail"]?.text == "public.orders: 1 changed")
+    }
+
     @Test func whatAKilledSwapHasDoneIsFinishedAndNotDoneAgain() async throws {
         let program = try TestProgram()
         let plan = program.policy()

@@ -42,6 +42,8 @@ public struct SideDatabase: Sendable, Hashable, Codable {
     public var erasures: Int?
     /// What was found when it was filled, speaks against it for good, and cannot be looked at again; nil for nothing.
     public var objection: String?
+    /// The checks that failed when it was looked at last; nil where that was not noted.
+    public var failed: [BackupCheck]?
     /// Whether it was dropped.
     public var isDropped = false
 
@@ -60,6 +62,14 @@ public struct SideDatabase: Sendable, Hashable, Codable {
         self.isAltered = isAltered
         self.erasures = erasures
     }
+
+    /// The checks that speak against it; empty where all passed, nil where it was not looked at, or nobody noted what came of it.
+    public var failures: [BackupCheck]? {
+        failed ?? objection.map { [BackupCheck(SideDatabase.onlyOnce, passed: false, detail: $0)] }
+    }
+
+    /// The check that an objection comes of.
+    public static let onlyOnce = "written once"
 
     /// The topic of the notes.
     public static let topic = "database"
@@ -85,6 +95,13 @@ public struct SideDatabase: Sendable, Hashable, Codable {
             if !database.isDropped { known.append(database) }
         }
         return known
+    }
+
+    /// The checks that failed, as they are noted: a note has no room for all that may be found.
+    public static func failures(among checks: [BackupCheck]) -> [BackupCheck] {
+        checks.filter { !$0.passed }.prefix(20).map { check in
+            BackupCheck(check.name, passed: false, detail: String(check.detail.prefix(500)))
+        }
     }
 
     /// Those that may go now. Never the live one, whatever a note says.

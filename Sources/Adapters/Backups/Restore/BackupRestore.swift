@@ -235,6 +235,7 @@ public struct BackupRestore: Sendable {
         if isMasked { role = .masked } else if !tables.isEmpty { role = .tables } else if restored.part != nil { role = .part }
         (known.role, known.at, known.erasures) = (role, now(), erasures)
         known.objection = restored.checks.first { $0.name == WrittenOnce.check && !$0.passed }?.detail
+        known.failed = SideDatabase.failures(among: restored.checks)
         known.isAltered = restored.checks.contains { $0.name == Erasure.check && $0.passed }
         try await notes.remember(known, by: permit.by)
         if tables.isEmpty, let begun = restored.reached.first?.at, let ended = restored.reached.last?.at {
@@ -338,7 +339,7 @@ public struct BackupRestore: Sendable {
     /// - Throws: `denied` when it is not one that was restored whole.
     public func inspect(_ name: String, permit: RestorePermit) async throws(Failure) -> RestoredDatabase {
         let server = try RestoreServer(settings)
-        guard let known = try await notes.databases().last(where: { $0.name == name }) else {
+        guard var known = try await notes.databases().last(where: { $0.name == name }) else {
             throw Failure(.denied, "\(name) is no database that was restored", hint: "serin backup restored list shows them")
         }
         try known.expectRestored()
@@ -348,6 +349,11 @@ public struct BackupRestore: Sendable {
         ProgressMeter(progress).begin("check")
         var checks = try await inspect(name, facts, server, permit.by, comparesRows: !known.isAltered)
         if let objection = known.objection { checks.append(BackupCheck(WrittenOnce.check, passed: false, detail: objection)) }
+        let failed = SideDatabase.failures(among: checks)
+        if known.failed != failed {
+            known.failed = failed
+            try await notes.remember(known, by: permit.by)
+        }
         return RestoredDatabase(
             backup: record.id, name: name, live: server.live, destination: "", checks: checks, evidence: [],
             reached: [.init(mark: .checked, at: now())])

@@ -11,7 +11,7 @@ internal import SerinModel
 /// and a column that came later is marked. A restore makes all tables before it fills the first, and nothing but rows while it fills them.
 struct WrittenOnce {
     /// The check's name.
-    static let check = "written once"
+    static let check = SideDatabase.onlyOnce
 
     /// Whether the dump has functions of somebody whom nobody trusts; then not to know is no pass.
     let hasStrangers: Bool

@@ -113,10 +113,21 @@ extension Subcommand {
                                     "since": entry.known.map { .string("\($0.at)") } ?? .null,
                                     "kept_until": entry.known?.keepUntil.map { .string("\($0)") } ?? .null,
                                     "size": entry.size.map { .integer($0) } ?? .null, "sessions": .integer(Int64(entry.sessions)),
+                                    "failed_checks": entry.known?.failures.map { failed in
+                                        .array(
+                                            failed.map {
+                                                .object(["name": .string($0.name), "detail": .string($0.detail)])
+                                            })
+                                    } ?? .null,
                                 ])
                             }),
                     ])
                 ) { style in BackupText.table(entries).lines(style) }
+                for entry in entries {
+                    for check in entry.known?.failures ?? [] {
+                        session.complain("\(entry.name): \(check.name): \(plain(check.detail))")
+                    }
+                }
                 if entries.isEmpty { session.note("no database of a restore or swap is left") }
                 return .ok
             }
@@ -195,13 +206,16 @@ extension Subcommand {
 extension BackupText {
     /// The databases that restores and swaps left.
     static func table(_ entries: [SideDatabases.Entry]) -> Table {
-        var table = Table(header: ["DATABASE", "WHAT", "BACKUP", "SINCE", "SIZE", "SESSIONS", "KEPT UNTIL"])
+        var table = Table(header: ["DATABASE", "WHAT", "BACKUP", "SINCE", "SIZE", "SESSIONS", "CHECKS", "KEPT UNTIL"])
         for entry in entries {
+            let checks = entry.known?.failures.map { failed in
+                failed.isEmpty ? Table.Cell("passed") : Table.Cell("FAILED: \(failed.map(\.name).joined(separator: ", "))", .red)
+            }
             table.rows.append([
                 Table.Cell(entry.name), Table.Cell(entry.known?.role.rawValue ?? "unknown"),
                 Table.Cell(entry.known.map { String("\($0.backup)".suffix(8)) } ?? "-"),
                 Table.Cell(entry.known.map { "\($0.at)" } ?? "-"), Table.Cell(entry.size.map(size) ?? "-"),
-                Table.Cell("\(entry.sessions)"),
+                Table.Cell("\(entry.sessions)"), checks ?? Table.Cell("-"),
                 Table.Cell(entry.known?.keepUntil.map { "\($0)" } ?? (entry.known == nil ? "-" : "it is dropped")),
             ])
         }
