@@ -96,6 +96,15 @@ import Testing
         try await scene.server.sql("REVOKE ADMIN OPTION FOR guest FROM restorer")
         let restored = try await scene.restore(record.id, source, scene.apart())
         #expect(restored.passed, "\(restored.checks)")
+        // What was restored is the role's own, and under another name nobody can tell it from what somebody works with.
+        try await scene.server.sql("ALTER DATABASE \(restored.name) RENAME TO kept")
+        let leftover = await #expect(throws: Failure.self) { _ = try await scene.restore(record.id, source, scene.apart()) }
+        #expect(leftover?.message.contains("shut the database kept") == true, "\(String(describing: leftover))")
+        #expect(
+            leftover?.hint?.contains("DROP DATABASE \"kept\", or ALTER DATABASE \"kept\" OWNER TO another role") == true,
+            "\(String(describing: leftover?.hint))")
+        try await scene.server.sql("ALTER DATABASE kept OWNER TO keeper")
+        #expect(try await scene.restore(record.id, source, scene.apart()).passed)
         #expect(try await scene.server.sql("SELECT datallowconn FROM pg_database WHERE datname = 'shop'") == "t")
         #expect(try await scene.server.sql("SELECT rolpassword IS NULL FROM pg_authid WHERE rolname = 'clerk'") == "t")
     }
@@ -187,6 +196,10 @@ import Testing
                 found.map(\.name) == ["written once"] && found.first?.detail.contains(words) == true,
                 "\(words): \(restored.checks)")
             guard words.contains("1 changed") else { continue }
+            let listed = try await SideDatabases(
+                scene.apart(), target: "shop", catalogue: scene.catalogue, now: BackupScene.now
+            ).list().last
+            #expect(listed?.name == restored.name && listed?.known?.failures?.map(\.name) == ["written once"])
             // Not now, and not when it is looked at again.
             let permit = scene.permit(record.id)
             await #expect(throws: Failure.self) { _ = try await scene.swap(scene.apart()).swap(restored, permit: permit) }
