@@ -97,6 +97,11 @@ import Testing
         ] {
             let arguments = isUndo ? ["--undo"] : [try await site.restore()]
             try await site.kill(at: step, arguments)
+            let checked = await site.stage.run("check", site.plan)
+            let command = "serin backup swap \(site.plan) \(arguments[0]) --confirm shop"
+            // Before anything is closed nothing is to be settled.
+            #expect(checked.output.contains(command) == (step != "quiesce"), "\(step): \(checked.output)")
+            #expect(checked.code == (step == "rename" ? .refused : .ok), "\(step): \(checked.output)")
             let again = await site.stage.run(["swap", site.plan] + arguments + ["--confirm", "shop"])
             #expect(again.code == .ok, "\(step): \(again.messages)")
             #expect(again.messages.contains("ended before it could say so") == (step == "resume"), "\(again.messages)")
@@ -107,6 +112,27 @@ import Testing
             let hooks = try String(decoding: Data(contentsOf: URL(filePath: site.stage.scratch.file("hooks"))), as: UTF8.self)
             #expect(hooks.hasSuffix("resume\n"), "what was stopped runs again")
         }
+    }
+
+    @Test(.timeLimit(.minutes(5))) func aLiveDatabaseThatWasLeftClosedOrAwayIsNamedWithWhatOpensIt() async throws {
+        let site = try await Site()
+        defer { site.end() }
+        #expect(await site.stage.run("create", site.plan).code == .ok)
+        func check(_ words: String) async throws {
+            let found = await site.stage.run("check", site.plan)
+            #expect(found.code == .refused && found.output.contains(words), "\(found.output)")
+        }
+        try await site.cluster.primary.sql("ALTER DATABASE shop ALLOW_CONNECTIONS false")
+        try await check(#"ALTER DATABASE "shop" ALLOW_CONNECTIONS true opens it"#)
+        try await site.cluster.primary.sql("ALTER DATABASE shop ALLOW_CONNECTIONS true CONNECTION LIMIT 0")
+        try await check(#"ALTER DATABASE "shop" CONNECTION LIMIT -1"#)
+        try await site.cluster.primary.sql("ALTER DATABASE shop CONNECTION LIMIT -1")
+        let restored = try await site.restore()
+        try await site.kill(at: "quiesce", [restored])
+        try await site.cluster.primary.sql("ALTER DATABASE shop RENAME TO shop_away")
+        try await check(#"ALTER DATABASE "shop_away" RENAME TO "shop""#)
+        try await site.cluster.primary.sql("ALTER DATABASE shop_away RENAME TO shop")
+        #expect(await site.stage.run("check", site.plan).code == .ok)
     }
 
     @Test(.timeLimit(.minutes(5))) func aRestoreThatWasKilledBeforeItsDatabaseWasFilledIsSweptByTheNext() async throws {

@@ -31,8 +31,8 @@ public struct DatabaseSwap: Sendable {
         }
     }
 
-    private let settings: RestoreSettings
-    private let notes: RestoreNotes
+    let settings: RestoreSettings
+    let notes: RestoreNotes
     private let holder: LeaseHolder
     private let now: @Sendable () -> Instant
 

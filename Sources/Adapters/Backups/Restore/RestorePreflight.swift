@@ -80,11 +80,6 @@ public struct RestorePreflight: Sendable {
                 "a swap needs \(RestoreServer.grant(server.live, filler)): what comes in has the grants of the live one")
         }
         try remarks += missingRights(server, role)
-        if row[3] == "f" {
-            remarks.append(
-                "\(server.live) is closed to connections, as a swap that was killed leaves it: run the swap again, or "
-                    + "ALTER DATABASE \(sqlName(server.live)) ALLOW_CONNECTIONS true")
-        }
         return (isThere ? "\(role) may rename \(server.live)" : "nothing is there to be replaced", remarks)
     }
 

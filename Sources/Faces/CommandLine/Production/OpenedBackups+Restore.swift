@@ -6,6 +6,7 @@ internal import SerinModel
 internal import SerinPolicies
 internal import SerinPorts
 internal import SerinProcesses
+internal import SerinSQLite
 internal import SerinTransport
 
 extension OpenedBackups {
@@ -62,11 +63,22 @@ extension OpenedBackups {
         guard case .postgres = plan.source else { return [] }
         do throws(Failure) {
             let records: [BackupRecord]
-            do throws(CatalogueStoreError) { records = try await catalogue.state().live(target: plan.target.description) } catch {
-                throw error.failure
-            }
+            let lease: TargetLease?
+            do throws(CatalogueStoreError) {
+                records = try await catalogue.state().live(target: plan.target.description)
+                lease = try await catalogue.leases().first { $0.target == plan.target.description }
+            } catch { throw error.failure }
             let last = records.last { $0.kind == .logical && $0.state.isRestorable }
-            return await RestorePreflight(try databaseSettings(), last: last).look()
+            var findings = await RestorePreflight(try databaseSettings(), last: last).look()
+            // While a swap is at work both databases are closed as they must be.
+            if let lease, lease.reasonForTakeover(at: Self.now(), isAlive: lease.holder.isAlive) == nil {
+                let words = "not looked for while \(lease.holder) is at work"
+                findings.append(PreflightFinding(DatabaseSwap.finding, detail: words))
+            } else {
+                let swap = try databaseSwap()
+                findings.append(await swap.leftover(plan: shellWord(loaded.file)))
+            }
+            return findings
         } catch { return [PreflightFinding("restore", failure: error)] }
     }
 

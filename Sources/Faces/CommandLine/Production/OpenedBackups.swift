@@ -14,7 +14,7 @@ internal import SerinTransport
 /// A plan's source, destinations and keys, put together from the real parts. Keys that cannot be used fail what needs them, and are
 /// a finding of the probes.
 struct OpenedBackups: BackupWork {
-    private let loaded: LoadedBackupPlan
+    let loaded: LoadedBackupPlan
     private let keys: Result<BackupKeys, Failure>
     private let places: [BackupPlace]
     let catalogue: any CatalogueStore
