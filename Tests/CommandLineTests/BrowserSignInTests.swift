@@ -17,7 +17,7 @@ import Testing
         let provider = try IdentityProvider(client: "serin", secret: "s cret", subject: "u-17") { SystemClock().now() }
         defer { provider.stop() }
         let program = try TestProgram(environment: ["CORP_SECRET": "s cret"])
-        write(
+        program.write(
             """
             version: 1
             people: {anna: {is: ["corp:u-17"]}}
@@ -28,33 +28,14 @@ import Testing
                 algorithms: [EdDSA]
                 sign_in: {client_id: serin, secret_env: CORP_SECRET, scopes: [groups]}
                 rules: [{when: {sub: u-17}, roles: [operator], person: true}]
-            """, to: program.file("identities.yaml"))
-        let identities = program.file("identities.yaml")
-        write(
-            "version: 1\nidentities: \(identities)\nlisten: [{address: \"127.0.0.1:0\"}]", to: program.file("serin.yaml"))
-        async let code = program.run("daemon", "--config", program.file("serin.yaml"))
-        do {
-            let address = /listening at http:\/\/127\.0\.0\.1:(\d+)\n/
-            try await waitUntil("the daemon's address", within: .seconds(60)) {
-                program.messages.withLock { $0 }.firstMatch(of: address) != nil
-            }
-            let place = try #require(program.messages.withLock { $0 }.firstMatch(of: address)?.1)
+            """, to: "identities.yaml")
+        program.write(
+            "version: 1\nidentities: FOLDER/identities.yaml\nlisten: [{address: \"127.0.0.1:0\"}]", to: "serin.yaml")
+        try await RunningDaemon.run(program) { daemon in
             // Another name, so that the browser takes the issuer for another site, as it is in the world.
-            try await Browser.open { try await body($0, "http://localhost:\(place)", provider) }
-        } catch {
-            program.interrupt()
-            _ = await code
-            throw error
+            let site = "http://localhost:\(try await daemon.port())"
+            try await Browser.open { try await body($0, site, provider) }
         }
-        program.interrupt()
-        let ended = await code
-        #expect(ended == .ok, "\(program.messages.withLock { $0 })")
-    }
-
-    private func write(_ text: String, to file: String) {
-        let descriptor = open(file, O_WRONLY | O_CREAT | O_TRUNC, 0o600)
-        _ = Glibc.write(descriptor, text, text.utf8.count)
-        close(descriptor)
     }
 
     /// Goes from a page to the issuer's.

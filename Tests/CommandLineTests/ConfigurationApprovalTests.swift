@@ -27,61 +27,40 @@ import Testing
         """
 
     private struct Daemon {
-        /// Whose state folder and files are used.
-        var home: TestProgram
-        /// What runs the daemon.
-        var program: TestProgram
-        var transport: Transport
+        let running: RunningDaemon
         var tokens: [String: String]
+
+        var home: TestProgram { running.home }
+        var program: TestProgram { running.program }
 
         func ask(
             _ method: String, _ path: String, as person: String? = nil, _ body: String? = nil
         ) async throws -> (status: Int, document: JSONValue, text: String) {
-            var headers = [HTTPHeader("Content-Type", "application/json")]
-            if let token = person.flatMap({ tokens[$0] }) { headers.append(HTTPHeader("Authorization", "Bearer \(token)")) }
-            var request = HTTPRequest(
-                method: method, url: "http://serin" + path, headers: headers, body: body.map { Array($0.utf8) },
-                timeout: .seconds(20))
-            request.unixSocket = home.state.daemonSocket
-            let answer = try await transport.send(request)
+            let token = person.flatMap { tokens[$0] }.map { [HTTPHeader("Authorization", "Bearer \($0)")] }
+            let answer = try await running.send(method, path, token ?? [], body)
             let text = String(decoding: answer.body, as: UTF8.self)
             return (answer.status, (try? JSONValue(parsing: answer.body)) ?? .null, text)
         }
 
         /// Sends a form, and returns the status.
         func send(_ path: String, as person: String, _ form: String) async throws -> Int {
-            var request = HTTPRequest(
-                method: "POST", url: "http://serin" + path,
-                headers: [
-                    HTTPHeader("Content-Type", "application/x-www-form-urlencoded"),
-                    HTTPHeader("Authorization", "Bearer \(tokens[person] ?? "")"),
-                ], body: Array(form.utf8), timeout: .seconds(20))
-            request.unixSocket = home.state.daemonSocket
-            return try await transport.send(request).status
+            try await running.send(
+                "POST", path, [HTTPHeader("Authorization", "Bearer \(tokens[person] ?? "")")], form,
+                type: "application/x-www-form-urlencoded"
+            ).status
         }
 
         /// Whether the hook of the first configuration is there.
         func hasHook() async throws -> Bool {
-            var request = HTTPRequest(
-                method: "POST", url: "http://serin/hooks/alertmanager/alerts",
-                headers: [HTTPHeader("Authorization", "Bearer not-a-real-token")],
-                body: Array(#"{"version":"4","status":"resolved","alerts":[]}"#.utf8), timeout: .seconds(20))
-            request.unixSocket = home.state.daemonSocket
-            return try await transport.send(request).status != 401
+            try await running.send(
+                "POST", "/hooks/alertmanager/alerts", [HTTPHeader("Authorization", "Bearer not-a-real-token")],
+                #"{"version":"4","status":"resolved","alerts":[]}"#
+            ).status != 401
         }
 
-        func write(_ text: String, to name: String = "serin.yaml") {
-            ConfigurationApprovalTests.write(text, to: name, home)
-        }
+        func write(_ text: String, to name: String = "serin.yaml") { home.write(text, to: name) }
 
-        func said(_ words: String) -> Bool { program.messages.withLock { $0 }.contains(words) }
-    }
-
-    private static func write(_ text: String, to name: String, _ program: TestProgram) {
-        let descriptor = open(program.file(name), O_WRONLY | O_CREAT | O_TRUNC, 0o600)
-        let text = text.replacing("FOLDER", with: program.state.path)
-        _ = Glibc.write(descriptor, text, text.utf8.count)
-        close(descriptor)
+        func said(_ words: String) -> Bool { running.said(words) }
     }
 
     private static func program(in home: TestProgram) throws -> TestProgram {
@@ -92,12 +71,10 @@ import Testing
         in home: TestProgram? = nil, tokens: [String: String]? = nil, _ body: (Daemon) async throws -> Void
     ) async throws -> (TestProgram, [String: String]) {
         let home = try home ?? TestProgram()
-        // Programs of their own: the end of one ends what it listens to.
-        let program = try Self.program(in: home)
         var made = tokens ?? [:]
         if tokens == nil {
-            Self.write(Self.hooks, to: "serin.yaml", home)
-            Self.write(Self.people, to: "identities.yaml", home)
+            home.write(Self.hooks, to: "serin.yaml")
+            home.write(Self.people, to: "identities.yaml")
             for (person, user, role) in [
                 ("anna", "uid:4711", "admin"), ("ben", "uid:4712", "approver"), ("eve", "eve", "releaser"),
             ] {
@@ -106,17 +83,10 @@ import Testing
                 made[person] = client.takeToken()
             }
         }
-        let transport = try Transport()
-        async let code = program.run("daemon", "--config", home.file("serin.yaml"))
-        try await waitUntil("the daemon") { UnixSocket.answers(at: home.state.daemonSocket) }
-        do { try await body(Daemon(home: home, program: program, transport: transport, tokens: made)) } catch {
-            program.interrupt()
-            _ = await code
-            throw error
+        // A program of its own: the end of one ends what it listens to.
+        try await RunningDaemon.run(try Self.program(in: home), in: home) {
+            try await body(Daemon(running: $0, tokens: made))
         }
-        program.interrupt()
-        let ended = await code
-        #expect(ended == .ok, "\(program.messages.withLock { $0 })")
         return (home, made)
     }
 
@@ -209,7 +179,7 @@ import Testing
         let (home, tokens) = try await serve { daemon in
             #expect(daemon.said("from now on a second person agrees"))
         }
-        Self.write("version: 1", to: "serin.yaml", home)
+        home.write("version: 1", to: "serin.yaml")
         _ = try await serve(in: home, tokens: tokens) { daemon in
             #expect(daemon.said("no second person agreed"))
             let hasHook = try await daemon.hasHook()

@@ -28,51 +28,18 @@ import Testing
     /// Runs the daemon with a configuration while the body asks it.
     private func serve(
         _ text: String = DaemonConfigurationTests.hooks, before: (TestProgram) async throws -> Void = { _ in },
-        _ body: (TestProgram, Transport) async throws -> Void
+        _ body: (TestProgram, RunningDaemon) async throws -> Void
     ) async throws {
         let program = try TestProgram(environment: [
             "TOKEN": "not-a-real-token", "BASE64": "c2VjcmV0LXNlY3JldC1zZWNyZXQ=", "ADDRESS": Self.nobody,
         ])
         try await before(program)
-        let file = program.file("serin.yaml")
-        write(text.replacing("FOLDER", with: program.state.path), to: file)
-        let transport = try Transport()
-        async let code = program.run("daemon", "--config", file)
-        try await waitUntil("the daemon") { UnixSocket.answers(at: program.state.daemonSocket) }
-        do { try await body(program, transport) } catch {
-            program.interrupt()
-            _ = await code
-            throw error
-        }
-        program.interrupt()
-        let ended = await code
-        #expect(ended == .ok, "\(program.messages.withLock { $0 })")
-    }
-
-    private func write(_ text: String, to file: String) {
-        let descriptor = open(file, O_WRONLY | O_CREAT | O_TRUNC, 0o600)
-        _ = Glibc.write(descriptor, text, text.utf8.count)
-        close(descriptor)
-    }
-
-    private func post(
-        _ program: TestProgram, _ transport: Transport, _ path: String, _ body: String, _ headers: [HTTPHeader]
-    ) async throws -> HTTPResponse {
-        var request = HTTPRequest(
-            method: "POST", url: "http://serin" + path, headers: [HTTPHeader("Content-Type", "application/json")] + headers,
-            body: Array(body.utf8), timeout: .seconds(20))
-        request.unixSocket = program.state.daemonSocket
-        return try await transport.send(request)
+        program.write(text, to: "serin.yaml")
+        try await RunningDaemon.run(program) { try await body(program, $0) }
     }
 
     /// Nothing listens there.
     private static let nobody = "http://127.0.0.1:9/hook"
-
-    private func get(_ program: TestProgram, _ transport: Transport, _ path: String) async throws -> HTTPResponse {
-        var request = HTTPRequest(url: "http://localhost" + path, timeout: .seconds(20))
-        request.unixSocket = program.state.daemonSocket
-        return try await transport.send(request)
-    }
 
     private static let bearer = HTTPHeader("Authorization", "Bearer not-a-real-token")
 
@@ -81,9 +48,9 @@ import Testing
     }
 
     @Test func anAlertHaltsOnceHoweverOftenItIsDelivered() async throws {
-        try await serve { program, transport in
+        try await serve { program, daemon in
             for _ in 0..<3 {
-                let answer = try await post(program, transport, "/hooks/alertmanager/alerts", alert(), [Self.bearer])
+                let answer = try await daemon.send("POST", "/hooks/alertmanager/alerts", [Self.bearer], alert())
                 #expect(answer.status == 200, "\(String(decoding: answer.body, as: UTF8.self))")
             }
             let commands = program.operations.state.withLock { $0.commands }
@@ -94,13 +61,13 @@ import Testing
     }
 
     @Test func whoDoesNotProveItselfLearnsNothing() async throws {
-        try await serve { program, transport in
+        try await serve { program, daemon in
             let wrong = HTTPHeader("Authorization", "Bearer another")
             for (path, header) in [
                 ("/hooks/alertmanager/alerts", wrong), ("/hooks/alertmanager/none", Self.bearer),
                 ("/hooks/slack/alerts", Self.bearer), ("/hooks/slack/chat", Self.bearer),
             ] {
-                let answer = try await post(program, transport, path, alert(), [header])
+                let answer = try await daemon.send("POST", path, [header], alert())
                 #expect(answer.status == 401, "\(path)")
             }
             #expect(program.operations.state.withLock { $0.commands.isEmpty })
@@ -108,12 +75,12 @@ import Testing
     }
 
     @Test func whatCouldNotBeMadeDurableIsAskedForAgainAndThenDone() async throws {
-        try await serve { program, transport in
+        try await serve { program, daemon in
             program.operations.state.withLock { $0.failure = .unavailable("the journal's disk is full") }
-            let refused = try await post(program, transport, "/hooks/alertmanager/alerts", alert(), [Self.bearer]).status
+            let refused = try await daemon.send("POST", "/hooks/alertmanager/alerts", [Self.bearer], alert()).status
             #expect(refused == 503)
             program.operations.state.withLock { $0.failure = nil }
-            let taken = try await post(program, transport, "/hooks/alertmanager/alerts", alert(), [Self.bearer]).status
+            let taken = try await daemon.send("POST", "/hooks/alertmanager/alerts", [Self.bearer], alert()).status
             #expect(taken == 200)
             let count = program.operations.state.withLock { $0.commands.count }
             #expect(count == 1)
@@ -121,17 +88,17 @@ import Testing
     }
 
     @Test func aPersonInTheChatIsKnownByNameAndAnsweredInWords() async throws {
-        try await serve { program, transport in
+        try await serve { program, daemon in
             let body = "command=%2Fserin&text=halt+checkout+payments+fail&user_id=U1&team_id=T0&trigger_id=1"
             let now = SystemClock().now().millisecondsSince1970 / 1000
             var key = Array("not-a-real-token".utf8)
             let code = try HMACSHA256.code(for: Array("v0:\(now):\(body)".utf8), key: Secret(wiping: &key))
-            let answer = try await post(
-                program, transport, "/hooks/slack/chat", body,
+            let answer = try await daemon.send(
+                "POST", "/hooks/slack/chat",
                 [
                     HTTPHeader("X-Slack-Request-Timestamp", "\(now)"),
                     HTTPHeader("X-Slack-Signature", "v0=" + Hexadecimal.text(of: code)),
-                ])
+                ], body)
             #expect(answer.status == 200)
             #expect(String(decoding: answer.body, as: UTF8.self).contains("halt of checkout"))
             let command = try #require(program.operations.state.withLock { $0.commands.first })
@@ -154,20 +121,20 @@ import Testing
             identities: FOLDER/identities.yaml
             hooks: {chat: {kind: slack, secret_env: TOKEN, services: [checkout], people: PEOPLE}}
             """
-        let named: (TestProgram) async throws -> Void = { program in write(people, to: program.file("identities.yaml")) }
-        try await serve(text.replacing("PEOPLE", with: "{T0/U3: eve}"), before: named) { program, transport in
+        let named: (TestProgram) async throws -> Void = { program in program.write(people, to: "identities.yaml") }
+        try await serve(text.replacing("PEOPLE", with: "{T0/U3: eve}"), before: named) { program, daemon in
             func say(_ words: String, as user: String) async throws -> String {
                 let words = words.replacing(" ", with: "+")
                 let body = "command=%2Fserin&text=\(words)&user_id=\(user)&team_id=T0&trigger_id=1"
                 let now = SystemClock().now().millisecondsSince1970 / 1000
                 var key = Array("not-a-real-token".utf8)
                 let code = try HMACSHA256.code(for: Array("v0:\(now):\(body)".utf8), key: Secret(wiping: &key))
-                let answer = try await post(
-                    program, transport, "/hooks/slack/chat", body,
+                let answer = try await daemon.send(
+                    "POST", "/hooks/slack/chat",
                     [
                         HTTPHeader("X-Slack-Request-Timestamp", "\(now)"),
                         HTTPHeader("X-Slack-Signature", "v0=" + Hexadecimal.text(of: code)),
-                    ])
+                    ], body)
                 return String(decoding: answer.body, as: UTF8.self)
             }
             #expect(try await say("approve checkout", as: "U1").contains("needs the role approver"))
@@ -181,15 +148,15 @@ import Testing
             #expect(commands.map(\.by.description) == ["person:anna", "person:ben", "person:eve", "slack:T0/U9"])
             // One identity is not two people, or one could agree to what the other started.
             let changed = text.replacing("PEOPLE", with: "{T0/U2: anna}").replacing("FOLDER", with: program.state.path)
-            write(changed, to: program.file("serin.yaml"))
+            program.write(changed, to: "serin.yaml")
             program.interrupt(SIGHUP)
             try await waitUntil("words about it") { program.messages.withLock { $0 }.contains("no second person agreed") }
-            let proposed = try await post(program, transport, "/v1/configuration:propose", "{}", [])
+            let proposed = try await daemon.send("POST", "/v1/configuration:propose", [], "{}")
             let said = String(decoding: proposed.body, as: UTF8.self)
             #expect(said.contains("slack:T0/U2 is anna there and ben in the file of identities"), "\(said)")
             // Nor is one person two, by another spelling.
-            write(changed.replacing("T0/U2: anna", with: "T0/U3: Eve"), to: program.file("serin.yaml"))
-            let misspelt = try await post(program, transport, "/v1/configuration:propose", "{}", [])
+            program.write(changed.replacing("T0/U2: anna", with: "T0/U3: Eve"), to: "serin.yaml")
+            let misspelt = try await daemon.send("POST", "/v1/configuration:propose", [], "{}")
             let words = String(decoding: misspelt.body, as: UTF8.self)
             #expect(words.contains("T0/U3 is Eve there, whom the file of identities does not know"), "\(words)")
         }
@@ -220,76 +187,75 @@ import Testing
 
     @Test func aWrongConfigurationEndsTheStartAndChangesNothingAtAReload() async throws {
         let program = try TestProgram()
-        write("version: 1\nhoks: {}", to: program.file("serin.yaml"))
+        program.write("version: 1\nhoks: {}", to: "serin.yaml")
         #expect(await program.run("daemon", "--config", program.file("serin.yaml")) == .usage)
         #expect(program.messages.withLock { $0 }.contains("serin.yaml:2:1: unknown key 'hoks'"))
-        try await serve { program, transport in
-            let file = program.file("serin.yaml")
-            write("version: 1\nhoks: {}", to: file)
+        try await serve { program, daemon in
+            program.write("version: 1\nhoks: {}", to: "serin.yaml")
             program.interrupt(SIGHUP)
             try await waitUntil("words about it") { program.messages.withLock { $0 }.contains("the one before stays in force") }
-            let first = try await post(program, transport, "/hooks/alertmanager/alerts", alert(), [Self.bearer]).status
+            let first = try await daemon.send("POST", "/hooks/alertmanager/alerts", [Self.bearer], alert()).status
             #expect(first == 200)
             // A secret that is missing is found before anything is exchanged, too.
-            write("version: 1\nhooks: {other: {kind: alertmanager, secret_env: MISSING}}", to: file)
+            program.write("version: 1\nhooks: {other: {kind: alertmanager, secret_env: MISSING}}", to: "serin.yaml")
             program.interrupt(SIGHUP)
             try await waitUntil("words about the secret") { program.messages.withLock { $0 }.contains("MISSING is not set") }
-            let second = try await post(program, transport, "/hooks/alertmanager/alerts", alert(), [Self.bearer]).status
+            let second = try await daemon.send("POST", "/hooks/alertmanager/alerts", [Self.bearer], alert()).status
             #expect(second == 200)
             // Who asks whether it is ready hears of it until the file is right.
             func readiness() async throws -> String {
-                String(decoding: try await get(program, transport, "/readyz").body, as: UTF8.self)
+                String(decoding: try await daemon.send("GET", "/readyz").body, as: UTF8.self)
             }
             try await waitUntil("words in the readiness") { try await readiness().contains("MISSING is not set") }
-            write("version: 1", to: file)
+            program.write("version: 1", to: "serin.yaml")
             program.interrupt(SIGHUP)
             try await waitUntil("readiness without words") { try await !readiness().contains("MISSING") }
         }
     }
 
     @Test func aRightConfigurationIsTakenOverWithItsAddresses() async throws {
-        try await serve { program, transport in
+        try await serve { program, daemon in
             let taken = try TCPSocket(listeningAt: "127.0.0.1:0")
-            write(
+            program.write(
                 """
                 version: 1
                 listen: [{address: "127.0.0.1:0"}]
                 hooks: {alerts: {kind: alertmanager, secret_env: TOKEN, services: [checkout]}}
-                """, to: program.file("serin.yaml"))
+                """, to: "serin.yaml")
             program.interrupt(SIGHUP)
             try await waitUntil("the reload") { program.messages.withLock { $0 }.contains("is in force") }
             let said = program.messages.withLock { $0 }
             let addresses = said.split(separator: "\n").compactMap { $0.wholeMatch(of: /listening at (http:.*)/)?.1 }
             let address = try #require(addresses.last)
-            let answer = try await transport.send(
+            let answer = try await daemon.transport.send(
                 HTTPRequest(
                     method: "POST", url: "\(address)/hooks/alertmanager/alerts", headers: [Self.bearer],
                     body: Array(alert().utf8), timeout: .seconds(20)))
             #expect(answer.status == 200)
-            #expect(try await post(program, transport, "/hooks/hmac/mine", "{}", []).status == 401, "it is gone")
+            #expect(try await daemon.send("POST", "/hooks/hmac/mine", [], "{}").status == 401, "it is gone")
             // Over the address nobody is anybody yet.
-            let list = try await transport.send(HTTPRequest(url: "\(address)/v1/rollouts", timeout: .seconds(20)))
+            let list = try await daemon.transport.send(HTTPRequest(url: "\(address)/v1/rollouts", timeout: .seconds(20)))
             #expect(list.status == 401)
             // An address that is taken leaves everything as it was.
-            write("version: 1\nlisten: [{address: \"\(taken.address)\"}]", to: program.file("serin.yaml"))
+            program.write("version: 1\nlisten: [{address: \"\(taken.address)\"}]", to: "serin.yaml")
             program.interrupt(SIGHUP)
             try await waitUntil("words about the address") { program.messages.withLock { $0 }.contains("in use") }
-            let third = try await post(program, transport, "/hooks/alertmanager/alerts", alert(), [Self.bearer]).status
+            let third = try await daemon.send("POST", "/hooks/alertmanager/alerts", [Self.bearer], alert()).status
             #expect(third == 200)
         }
     }
 
     @Test func everyMetricOfRulesAndDashboardIsWritten() async throws {
-        try await serve { program, transport in
+        try await serve { program, daemon in
             // What was never asked has no count yet.
-            _ = try await post(program, transport, "/hooks/alertmanager/alerts", alert(), [Self.bearer])
+            _ = try await daemon.send("POST", "/hooks/alertmanager/alerts", [Self.bearer], alert())
             let service = try #require(ServiceName("checkout"))
             program.operations.state.withLock { state in
                 state.measurements.verdicts[.init("errors", .pass)] = 1
                 state.measurements.evidenceAges[service] = .seconds(5)
                 state.measurements.isInCharge[service] = true
             }
-            let written = String(decoding: try await get(program, transport, "/metrics").body, as: UTF8.self)
+            let written = String(decoding: try await daemon.send("GET", "/metrics").body, as: UTF8.self)
             for file in ["serin-rules.yaml", "serin-dashboard.json"] {
                 let text = try RequirementsTests.text("examples/monitoring/\(file)")
                 let names = Set(text.split { !($0.isLetter || $0.isNumber || $0 == "_") }.filter { $0.hasPrefix("serin_") })
@@ -320,17 +286,17 @@ import Testing
             await messages.notifier.notify(self.notification("checkout 2.4.0: rolled back"))
             await messages.close()
         }
-        try await serve(text, before: told) { program, transport in
+        try await serve(text, before: told) { program, daemon in
             try await waitUntil("a try that failed") {
-                String(decoding: try await get(program, transport, "/readyz").body, as: UTF8.self)
+                String(decoding: try await daemon.send("GET", "/readyz").body, as: UTF8.self)
                     .contains("1 notification waits, the oldest since 20")
             }
-            let ready = try await get(program, transport, "/readyz")
+            let ready = try await daemon.send("GET", "/readyz")
             #expect(ready.status == 200)
             let checks = try #require(try JSONValue(parsing: ready.body)["checks"]?.items)
             let check = try #require(checks.first { $0["name"]?.text == "notifications to team" })
             #expect(check["ok"] == .bool(false) && check["undelivered"]?["waiting"]?.integer == 1)
-            let page = try await get(program, transport, "/health")
+            let page = try await daemon.send("GET", "/health")
             let shown = String(decoding: page.body, as: UTF8.self)
             #expect(page.status == 200 && shown.contains("notifications to team"), "\(shown)")
             #expect(shown.contains("1 notification waits, the oldest since 20"), "\(shown)")

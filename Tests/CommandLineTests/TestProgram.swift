@@ -91,11 +91,8 @@ final class TestProgram: Sendable {
 
     /// Writes a policy and returns its path.
     func policy(_ text: String = "version: 1") -> String {
-        let path = file("policy.yaml")
-        let descriptor = open(path, O_WRONLY | O_CREAT | O_TRUNC, 0o600)
-        write(descriptor, text, text.utf8.count)
-        close(descriptor)
-        return path
+        write(text, to: "policy.yaml")
+        return file("policy.yaml")
     }
 
     func interrupt(_ signal: Int32 = SIGINT) { signalInlet.yield(signal) }
