@@ -274,6 +274,20 @@ import Testing
         #expect(failed?.message == "s3://b lists the same page again and again")
     }
 
+    @Test func aListThatIsCutOffIsNotTakenForAllOfIt() async throws {
+        defer { scratch.remove() }
+        let object = "<Contents><Key>p/a</Key><Size>1</Size></Contents>"
+        for token in ["", "<NextContinuationToken/>"] {
+            let store = try StandInStore { _, _, _ in
+                [.http(200, "<R><IsTruncated>true</IsTruncated>\(token)\(object)</R>", type: "application/xml")]
+            }
+            defer { store.stop() }
+            let destination = try destination(store)
+            let failed = await failure { () throws(Failure) in _ = try await destination.list(prefix: "", limit: 10) }
+            #expect(failed?.message == "s3://b lists a part only, and does not say how to ask for the rest")
+        }
+    }
+
     @Test func plainHTTPIsForLoopbackAndOnlyWhenAskedFor() throws {
         defer { scratch.remove() }
         for (endpoint, plain) in [

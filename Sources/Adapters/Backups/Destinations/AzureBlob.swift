@@ -232,11 +232,11 @@ struct AzureBlob: BackupDestination {
     private func list(_ start: String, _ limit: Int, uncommitted: Bool) async throws(Failure) -> Listing {
         var objects: [StoredObject] = []
         var foreign: [String] = []
-        var marker = ""
+        var marker: String?
         repeat {
             var query = [HTTPHeader("restype", "container"), HTTPHeader("comp", "list"), HTTPHeader("prefix", prefix + start)]
             if uncommitted { query.append(HTTPHeader("include", "uncommittedblobs")) }
-            if !marker.isEmpty { query.append(HTTPHeader("marker", marker)) }
+            if let marker { query.append(HTTPHeader("marker", marker)) }
             let page = try await environment.retries.run { _ throws(Failure) in
                 let answer = try await exchange.send("GET", nil, query: query)
                 guard answer.failureClass(ofWrite: true) == nil, let root = XMLElement.root(of: answer.body) else {
@@ -244,26 +244,20 @@ struct AzureBlob: BackupDestination {
                 }
                 return root
             }
-            for blob in page["Blobs"]?.all("Blob") ?? [] {
-                let full = blob["Name"]?.text ?? ""
-                let properties = blob["Properties"]
-                guard full.hasPrefix(prefix), let key = ObjectKey(String(full.dropFirst(prefix.count))) else {
-                    foreign.append(full)
-                    continue
-                }
-                objects.append(
-                    StoredObject(
-                        key: key, size: Int64(properties?["Content-Length"]?.text ?? "") ?? 0, etag: properties?["Etag"]?.text,
-                        storageClass: properties?["AccessTier"]?.text,
-                        modified: properties?["Last-Modified"].flatMap { moment(http: $0.text) }))
+            let prefix = prefix
+            let listed = ListedPage(container: page) { full in
+                full.hasPrefix(prefix) ? ObjectKey(String(full.dropFirst(prefix.count))) : nil
             }
+            objects += listed.objects
+            foreign += listed.foreign
             guard objects.count <= limit else {
                 throw Failure(.invalid, "there are more than \(limit) objects at \(name) that begin with '\(start)'")
             }
-            let next = page["NextMarker"]?.text ?? ""
-            guard next.isEmpty || next != marker else { throw Failure(.invalid, "\(name) lists the same page again and again") }
-            marker = next
-        } while !marker.isEmpty
+            guard listed.next != marker || listed.next == nil else {
+                throw Failure(.invalid, "\(name) lists the same page again and again")
+            }
+            marker = listed.next
+        } while marker != nil
         return Listing(objects: objects, foreign: foreign)
     }
 

@@ -77,25 +77,20 @@ struct ObjectStore: BackupDestination {
         repeat {
             var query = [HTTPHeader("list-type", "2"), HTTPHeader("prefix", settings.full(prefix))]
             if let token { query.append(HTTPHeader("continuation-token", token)) }
-            let page = try await document("GET", nil, query: query)
-            for entry in page.all("Contents") {
-                let full = entry["Key"]?.text ?? ""
-                guard let key = settings.key(of: full), let size = Int64(entry["Size"]?.text ?? "") else {
-                    foreign.append(full)
-                    continue
-                }
-                objects.append(
-                    StoredObject(
-                        key: key, size: size, version: entry["Generation"]?.text, etag: entry["ETag"]?.text,
-                        storageClass: entry["StorageClass"]?.text,
-                        modified: entry["LastModified"].flatMap { moment(rfc3339: $0.text) }))
-                guard objects.count <= limit else {
-                    throw Failure(.invalid, "there are more than \(limit) objects at \(name) that begin with '\(prefix)'")
-                }
+            let page = ListedPage(bucket: try await document("GET", nil, query: query), key: settings.key(of:))
+            objects += page.objects
+            foreign += page.foreign
+            guard objects.count <= limit else {
+                throw Failure(.invalid, "there are more than \(limit) objects at \(name) that begin with '\(prefix)'")
             }
-            let next = page["NextContinuationToken"]?.text
-            guard next != token || next == nil else { throw Failure(.invalid, "\(name) lists the same page again and again") }
-            token = page["IsTruncated"]?.text == "true" ? next : nil
+            // What is not listed would count as lost.
+            guard !page.isCutOff else {
+                throw Failure(.invalid, "\(name) lists a part only, and does not say how to ask for the rest")
+            }
+            guard page.next != token || page.next == nil else {
+                throw Failure(.invalid, "\(name) lists the same page again and again")
+            }
+            token = page.next
         } while token != nil
         return Listing(objects: objects, foreign: foreign)
     }

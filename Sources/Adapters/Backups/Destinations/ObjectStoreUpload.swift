@@ -153,18 +153,10 @@ extension ObjectStore {
         var marker: [HTTPHeader] = []
         while true {
             let query = [HTTPHeader("uploads", ""), HTTPHeader("prefix", settings.full(""))] + marker
-            let page = try await document("GET", nil, query: query)
-            for upload in page.all("Upload") {
-                guard let full = upload["Key"]?.text, let id = upload["UploadId"]?.text, let key = settings.key(of: full) else {
-                    continue
-                }
-                found.append(
-                    PendingUpload(key: key, reference: id, started: upload["Initiated"].flatMap { moment(rfc3339: $0.text) }))
-            }
-            guard page["IsTruncated"]?.text == "true", let key = page["NextKeyMarker"]?.text, found.count < 10_000 else {
-                return found
-            }
-            let next = [HTTPHeader("key-marker", key), HTTPHeader("upload-id-marker", page["NextUploadIdMarker"]?.text ?? "")]
+            let page = UploadPage(try await document("GET", nil, query: query), key: settings.key(of:))
+            found += page.uploads
+            guard let place = page.next, found.count < 10_000 else { return found }
+            let next = [HTTPHeader("key-marker", place.key), HTTPHeader("upload-id-marker", place.upload)]
             guard next != marker else { throw Failure(.invalid, "\(name) lists the same page again and again") }
             marker = next
         }
