@@ -13,8 +13,8 @@ let strict: [SwiftSetting] =
         .enableUpcomingFeature("NonisolatedNonsendingByDefault"),
         .treatAllWarnings(as: .error),
     ]
-    // So that the fuzzer sees which branches an input takes.
-    + (fuzzer == nil ? [] : [.unsafeFlags(["-sanitize=fuzzer"])])
+    // So that the fuzzer sees which branches an input takes, and reaches parsers that are nobody else's business.
+    + (fuzzer == nil ? [] : [.unsafeFlags(["-sanitize=fuzzer", "-enable-testing"])])
 
 /// A library room of the house: `Serin` + the folder's last part.
 func room(_ path: String, _ dependencies: [String], c: [String] = []) -> Target {
@@ -251,7 +251,10 @@ if let fuzzer {
         .executableTarget(
             name: "serin-fuzz",
             dependencies: [
-                "CFuzzDriver", "SerinModel", "SerinCrypto", "SerinTransport", "SerinNotifications", "SerinPrometheus",
+                "CFuzzDriver", "SerinModel", "SerinPolicies", "SerinCatalogue", "SerinController", "SerinCrypto",
+                "SerinTransport",
+                "SerinYAML", "SerinNotifications", "SerinPrometheus", "SerinIdentity", "SerinBackups", "SerinTraffic", "SerinAPI",
+                "SerinPages",
             ],
             path: "Tests/Fuzz/Parsers", swiftSettings: strict,
             linkerSettings: [.unsafeFlags(["-use-ld=lld", fuzzer]), .linkedLibrary("stdc++")]),

@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
 # Runs a fuzzer for every parser that faces the network, or for those named: fuzz.sh [PARSER...]. FUZZ_SECONDS each, 60 by default.
-# The inputs that it collects, and what breaks a parser, stay in build/fuzz.
+# It begins with what is in Tests/Fuzz/Seeds. The inputs that it collects, and what breaks a parser, stay in build/fuzz.
 set -euo pipefail
 cd "$(dirname "$0")/.."
 swift=${SWIFT:-swift}
@@ -17,9 +17,12 @@ failed=()
 for parser in "${parsers[@]}"; do
     corpus=build/fuzz/corpus/$parser
     mkdir -p "$corpus"
+    seeds=("Tests/Fuzz/Seeds/$parser")
+    [ "$parser" != request-policy ] || seeds=(policies backups)
+    [ -d "${seeds[0]}" ] || seeds=()
     log=build/fuzz/$parser.log
     if "$program" "$parser" -max_total_time="${FUZZ_SECONDS:-60}" -max_len=8192 -timeout=5 -rss_limit_mb=1024 \
-        -dict=Tests/Fuzz/words.dict -artifact_prefix="build/fuzz/$parser-" "$corpus" >"$log" 2>&1; then
+        -dict=Tests/Fuzz/words.dict -artifact_prefix="build/fuzz/$parser-" "$corpus" "${seeds[@]}" >"$log" 2>&1; then
         echo "fuzz: $parser: $(grep -E '^Done ' "$log" | tail -1)"
     else
         failed+=("$parser")

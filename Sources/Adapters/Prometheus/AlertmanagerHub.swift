@@ -41,8 +41,8 @@ public final class AlertmanagerHub: Sendable {
         }
     }
 
-    private static func alerts(_ result: Result<HTTPResponse, Failure>, of server: QueryServer) -> Result<[ManagedAlert], Failure>
-    {
+    /// Reads what came back.
+    static func alerts(_ result: Result<HTTPResponse, Failure>, of server: QueryServer) -> Result<[ManagedAlert], Failure> {
         let response: HTTPResponse
         switch result {
         case .failure(let failure): return .failure(server.named(failure))

@@ -16,12 +16,12 @@ enum FuzzedParsers {
             ("hook-headers", { headers($0) }), ("json", { json($0) }), ("prometheus", { prometheus($0) }),
             ("encodings", { encodings($0) }),
         ]
-        return hooks + others
+        return hooks + others + FuzzedCredentials.parsers + FuzzedAnswers.parsers + FuzzedRequests.parsers
     }()
 
     /// A moment that signed examples are near to.
-    private static let now = Instant(millisecondsSince1970: 1_795_230_000_000)
-    private static let key = Array("0123456789abcdef0123456789abcdef".utf8)
+    static let now = Instant(millisecondsSince1970: 1_795_230_000_000)
+    static let key = Array("0123456789abcdef0123456789abcdef".utf8)
 
     private static func secret(_ text: String) -> Secret {
         var bytes = Array(text.utf8)
