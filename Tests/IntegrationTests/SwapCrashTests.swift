@@ -2,6 +2,7 @@ import FoundationEssentials
 import Glibc
 import SerinAPI
 import SerinModel
+import SerinProcesses
 import Testbed
 import Testing
 
@@ -133,6 +134,35 @@ import Testing
         try await check(#"ALTER DATABASE "shop_away" RENAME TO "shop""#)
         try await site.cluster.primary.sql("ALTER DATABASE shop_away RENAME TO shop")
         #expect(await site.stage.run("check", site.plan).code == .ok)
+    }
+
+    /// The tools of the server stand still.
+    @Test(.timeLimit(.minutes(5))) func whatIsGivenUpSaysWhereThingsStand() async throws {
+        let site = try await Site()
+        defer { site.end() }
+        let scratch = site.stage.scratch
+        #expect(await site.stage.run("create", site.plan).code == .ok)
+        mkdir(scratch.file("tools"), 0o755)
+        for tool in ["pg_restore", "pg_dump"] {
+            let text = "#!/bin/sh\n[ \"$1\" = --version ] && exec /usr/bin/\(tool) --version\nexec sleep 300\n"
+            try scratch.write("tools/\(tool)", text, mode: 0o755)
+        }
+        var environment = site.stage.environment
+        environment["SERIN_STATE"] = scratch.file("state")
+        environment["PATH"] = "\(scratch.file("tools")):/usr/bin:/bin:/usr/sbin:/sbin"
+        for (arguments, words) in [
+            (["restore", site.plan, "latest"], "which was being made, is gone again"),
+            (["create", site.plan], "older backups are untouched"),
+        ] {
+            let given = try await Program(
+                try Scene.program(), ["backup"] + arguments + ["--timeout", "6s"], environment: environment, deadline: .minutes(1)
+            ).run()
+            #expect(given.termination == .exited(124), "\(given.text)")
+            #expect(given.text.contains("given up after 6s") && given.text.contains(words), "\(given.text)")
+        }
+        let left = await site.stage.run("restored", "list", site.plan, "-o", "json").json?["databases"]?.items ?? []
+        #expect(left.isEmpty, "\(left)")
+        #expect(await site.stage.run("list", "--all").output.contains("interrupted"))
     }
 
     @Test(.timeLimit(.minutes(5))) func aRestoreThatWasKilledBeforeItsDatabaseWasFilledIsSweptByTheNext() async throws {
