@@ -48,16 +48,11 @@ extension RestoreServer {
                     + "(docs/RUNBOOKS.md)"
                 : "take that from \(me), which needs CREATEDB and to be a member of owners that do not log in (docs/RUNBOOKS.md)"
         ]
-        var others: [String] = []
-        for one in found
-        where one.sort == "database" && !one.name.isExactly(live) && !others.contains(where: { $0.isExactly(one.name) }) {
-            others.append(one.name)
-        }
+        let others = RestoreServer.names(found.filter { $0.sort == "database" && !$0.name.isExactly(live) }.map(\.name))
         if !others.isEmpty {
             hints.append(
-                "what a restore left under another name may go: "
-                    + others.prefix(5).map { "DROP DATABASE \(sqlName($0))" }.joined(separator: "; ")
-                    + ", or ALTER DATABASE \(sqlName(others[0])) OWNER TO another role, of which \(me) is no member")
+                "look at \(others.prefix(5).joined(separator: ", ")): drop what a restore left under another name, and give the rest to a "
+                    + "role of which \(me) is no member: ALTER DATABASE \(sqlName(others[0])) OWNER TO …")
         }
         if code == .dump, found.allSatisfy({ $0.sort == "login" || $0.sort == "admin" }) {
             hints.append("--no-owners with a role that is a member of none")
