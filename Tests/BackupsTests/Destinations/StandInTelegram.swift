@@ -18,6 +18,10 @@ final class StandInTelegram: Sendable {
 
     static let token = "123456:AAsecretsecret"
     let state = Locked(State())
+    /// What another machine does right after a document was put in the place of another.
+    let afterEdit = Locked<@Sendable (inout State) -> Void>({ _ in })
+    /// What another machine does right after a document was sent.
+    let afterSend = Locked<@Sendable (inout State) -> Void>({ _ in })
     private let server = Locked<ScriptedServer?>(nil)
 
     init(fault: @escaping Fault = { _, _ in nil }) throws {
@@ -34,6 +38,11 @@ final class StandInTelegram: Sendable {
         server.withLock { $0 = started }
     }
 
+    /// The pinned document.
+    var directory: [UInt8]? {
+        state.withLock { state in state.pinned.flatMap { state.messages[$0] }.flatMap { state.files[$0] } }
+    }
+
     var url: String { server.withLock { $0 }?.url ?? "" }
     func stop() { server.withLock { $0 }?.stop() }
 
@@ -48,7 +57,9 @@ final class StandInTelegram: Sendable {
     private func answer(_ method: String, _ fields: [String: [UInt8]]) -> ScriptedServer.Step {
         func text(_ name: String) -> String { String(decoding: fields[name] ?? [], as: UTF8.self) }
         return state.withLock { state in
-            guard method == "getFile" || text("chat_id") == "-100" else { return refusal(400, "Bad Request: chat not found") }
+            guard method == "getFile" || ["-100", "@backups"].contains(text("chat_id")) else {
+                return refusal(400, "Bad Request: chat not found")
+            }
             let number = Int(text("message_id")) ?? -1
             switch method {
             case "sendDocument", "editMessageMedia":
@@ -57,6 +68,7 @@ final class StandInTelegram: Sendable {
                 state.files[file] = fields["document"] ?? []
                 let message = method == "sendDocument" ? state.count : number
                 state.messages[message] = file
+                (method == "sendDocument" ? afterSend : afterEdit).withLock { $0 }(&state)
                 return ok(#"{"message_id":\#(message),"document":{"file_id":"\#(file)"}}"#)
             case "pinChatMessage":
                 state.pinned = number

@@ -27,6 +27,96 @@ import Testing
         #expect(bot.state.withLock { $0.messages.count } == 1, "only the directory is left")
     }
 
+    @Test func aProbeLeavesTheDirectoryAsItIs() async throws {
+        defer { scratch.remove() }
+        let bot = try StandInTelegram()
+        defer { bot.stop() }
+        let destination = try chat(bot)
+        _ = try await destination.probe()
+        bot.state.withLock { $0.calls = [] }
+        _ = try await destination.probe()
+        #expect(bot.state.withLock { !$0.calls.contains("editMessageMedia") && !$0.calls.contains("pinChatMessage") })
+        #expect(bot.state.withLock { $0.messages.count } == 1)
+    }
+
+    @Test func targetsThatShareAChatLoseNothingOfEachOther() async throws {
+        defer { scratch.remove() }
+        let bot = try StandInTelegram()
+        defer { bot.stop() }
+        // One of them calls the chat by another name of it.
+        let destinations = [try chat(bot), try chat(bot, ["chat": "@backups"]), try chat(bot)]
+        let contract = DestinationContract(destination: destinations[0], scratch: scratch)
+        let uploads = try (0..<3).map { try contract.makeUpload("target-\($0)/object", contract.bytes(200_000)) }
+        let register = try #require(ObjectKey("shared/register.json"))
+        try await withThrowingTaskGroup(of: Void.self) { group in
+            for (destination, upload) in zip(destinations, uploads) {
+                group.addTask {
+                    for turn in 0..<3 { _ = try await destination.replace(register, with: [UInt8(turn)]) }
+                    _ = try await destination.put(upload)
+                    _ = try await destination.probe()
+                }
+            }
+            try await group.waitForAll()
+        }
+        let listed = try await destinations[0].list(prefix: "", limit: 100).objects.map(\.key)
+        #expect(Set(listed) == Set(uploads.map(\.key) + [register]))
+        for upload in uploads {
+            #expect(try await destinations[0].get(upload.key, version: nil, to: nil, limit: upload.size).sha256 == upload.sha256)
+        }
+        // The directory, four parts of each, the register.
+        #expect(bot.state.withLock { $0.messages.count } == 1 + 3 * 4 + 1)
+    }
+
+    @Test func aChangeThatAnotherMachineOverwroteIsMadeAgain() async throws {
+        defer { scratch.remove() }
+        let before = Locked<[UInt8]?>(nil)
+        let bot = try StandInTelegram()
+        defer { bot.stop() }
+        let destination = try chat(bot)
+        let contract = DestinationContract(destination: destination, scratch: scratch)
+        let first = try contract.makeUpload("first", contract.bytes(10))
+        _ = try await destination.put(first)
+        before.withLock { $0 = bot.directory }
+        // The other one read the directory before the next change, and writes it after that.
+        bot.afterEdit.withLock { after in
+            after = { state in
+                guard
+                    let bytes = before.withLock({ bytes in
+                        defer { bytes = nil }; return bytes
+                    })
+                else { return }
+                state.files[state.pinned.flatMap { state.messages[$0] } ?? ""] = bytes
+            }
+        }
+        let second = try contract.makeUpload("second", contract.bytes(10))
+        _ = try await destination.put(second)
+        #expect(before.withLock { $0 } == nil)
+        #expect(try await destination.list(prefix: "", limit: 9).objects.map(\.key) == [first.key, second.key])
+    }
+
+    @Test func twoMachinesThatBeginAChatTogetherShareOneDirectory() async throws {
+        defer { scratch.remove() }
+        let bot = try StandInTelegram()
+        defer { bot.stop() }
+        let mine = try chat(bot)
+        let other = Locked(true)
+        bot.afterSend.withLock { after in
+            after = { state in
+                guard
+                    other.withLock({ isFirst in
+                        defer { isFirst = false }; return isFirst
+                    })
+                else { return }
+                state.files["theirs"] = Array(#"{"objects":[],"serin-directory":1}"#.utf8)
+                state.messages[900] = "theirs"
+                state.pinned = 900
+            }
+        }
+        _ = try await mine.probe()
+        #expect(bot.state.withLock { $0.pinned } == 900)
+        #expect(bot.state.withLock { $0.messages.keys.sorted() } == [900])
+    }
+
     @Test func whatIsNotEncryptedIsRefused() async throws {
         defer { scratch.remove() }
         let bot = try StandInTelegram()

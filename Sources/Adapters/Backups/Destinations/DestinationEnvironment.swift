@@ -15,16 +15,21 @@ public struct DestinationEnvironment: Sendable {
     public var now: @Sendable () -> Instant
     /// How failures that pass are met.
     public var retries: RetryPolicy
+    /// The folder of the locks by which processes of this machine take turns.
+    public var lockFolder: String
 
     /// Everything a destination may use.
+    ///
+    /// - Parameter lockFolder: Nil: the system's temporary folder.
     public init(
-        transport: Transport, retries: RetryPolicy = RetryPolicy(), now: @escaping @Sendable () -> Instant,
-        secret: @escaping SecretReader
+        transport: Transport, retries: RetryPolicy = RetryPolicy(), lockFolder: String? = nil,
+        now: @escaping @Sendable () -> Instant, secret: @escaping SecretReader
     ) {
         self.transport = transport
         self.secret = secret
         self.now = now
         self.retries = retries
+        self.lockFolder = lockFolder ?? TemporaryFile.folder
     }
 }
 

@@ -9,7 +9,7 @@ func systemWords() -> String { String(cString: strerror(errno)) }
 /// Files in the system's temporary folder, whose names bear the mark of the process that made them.
 enum TemporaryFile {
     private static let prefix = "serin-"
-    private static var folder: String { getenv("TMPDIR").map { String(cString: $0) } ?? "/tmp" }
+    static var folder: String { getenv("TMPDIR").map { String(cString: $0) } ?? "/tmp" }
 
     /// A name that nobody else has.
     static func path() throws(Failure) -> String {

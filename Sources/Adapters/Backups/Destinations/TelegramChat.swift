@@ -7,8 +7,9 @@ internal import SerinTransport
 
 /// A chat of Telegram, written by a bot. Objects go in parts, and only encrypted: a chat is no vault.
 ///
-/// The pinned message of the chat is the directory of all objects. One writer at a time: the lease of the target sees to it. Deleting
-/// takes messages out of the chat; whether Telegram erases the bytes is its own affair.
+/// The pinned message of the chat is the directory of all objects. Targets may share a chat: whoever changes the directory holds the
+/// lock of its bot, reads it again, changes its own entry alone and looks whether that is what stands there now. Deleting takes
+/// messages out of the chat; whether Telegram erases the bytes is its own affair.
 struct TelegramChat: BackupDestination {
     static let definition = DestinationDefinition(schema: schema) { settings throws(Failure) in
         let settings = try Settings(DriverValues(settings, schema: schema))
@@ -74,10 +75,10 @@ struct TelegramChat: BackupDestination {
     }
 
     func probe() async throws(Failure) -> DestinationFacts {
-        var directory = try await load()
-        try await save(&directory)
-        guard try await load() == directory else {
-            throw Failure(.invalid, "the directory of \(name) reads back differently from what was written")
+        if try await load().message == nil {
+            try await change { _ in }
+        } else {
+            try await probeByMessage()
         }
         var facts = DestinationFacts(isWritable: true)
         facts.versioning = false
@@ -85,15 +86,39 @@ struct TelegramChat: BackupDestination {
         return facts
     }
 
+    /// Sends a small document, reads it and takes it away: the directory is written only for what it is to hold.
+    private func probeByMessage() async throws(Failure) {
+        let probe = try ProbeObject(at: environment.now())
+        let sent = try await environment.retries.run { _ throws(Failure) in
+            try await bot.send([.bytes(probe.bytes)], name: "serin-probe", caption: "\(probe.key)")
+        }
+        let read: Downloaded
+        do throws(Failure) {
+            read = try await environment.retries.run { _ throws(Failure) in
+                try await bot.download(sent.file, to: nil, limit: 1 << 10)
+            }
+        } catch {
+            // The failure to read it is what is told.
+            try? await delete(message: sent.message)
+            throw error
+        }
+        try await delete(message: sent.message)
+        guard Hexadecimal.text(of: read.sha256) == (try digest(of: probe.bytes)) else {
+            throw Failure(.invalid, "what was sent to \(name) reads back differently")
+        }
+    }
+
     func put(_ upload: Upload) async throws(Failure) -> StoredObject {
         try refuseUnfit(upload)
-        var directory = try await load()
-        if let entry = directory[upload.key], entry.isComplete {
-            if entry.size == upload.size, entry.sha256 == upload.sha256 { return entry.stored }
-            throw Failure(.conflict, "cannot store \(upload.key) at \(name): the key holds another object of \(entry.size) bytes")
+        if let entry = try await load()[upload.key] {
+            if entry.isComplete {
+                if entry.size == upload.size, entry.sha256 == upload.sha256 { return entry.stored }
+                throw Failure(
+                    .conflict, "cannot store \(upload.key) at \(name): the key holds another object of \(entry.size) bytes")
+            }
+            // What an earlier try sent is dropped: its parts may be of another file.
+            try await drop(entry)
         }
-        // What an earlier try sent is dropped: its parts may be of another file.
-        try await drop(upload.key, &directory)
         var entry = TelegramDirectory.Entry(
             key: upload.key, size: upload.size, sha256: upload.sha256, modified: environment.now(), isComplete: false)
         do throws(Failure) {
@@ -106,17 +131,14 @@ struct TelegramChat: BackupDestination {
                     [.file(path: upload.file, offset: offset, count: count)], count, sum, to: &entry,
                     caption: "\(upload.key) part \(entry.parts.count + 1)")
                 // Written after every part: what a killed upload leaves behind is then known.
-                directory[upload.key] = entry
-                try await save(&directory)
+                try await write(entry)
                 offset += count
             }
             entry.isComplete = true
-            directory[upload.key] = entry
-            try await save(&directory)
+            try await write(entry)
         } catch {
-            directory[upload.key] = entry
             // What cannot be removed now, `pending` names later.
-            try? await drop(upload.key, &directory)
+            try? await drop(entry)
             throw error
         }
         guard let stored = try await head(upload.key, version: nil) else { throw missing(upload.key, nil) }
@@ -171,8 +193,7 @@ struct TelegramChat: BackupDestination {
     }
 
     func delete(_ key: ObjectKey, version: String?) async throws(Failure) {
-        var directory = try await load()
-        try await drop(key, &directory)
+        if let entry = try await load()[key] { try await drop(entry) }
         if try await load()[key] != nil {
             throw Failure(.transient, "\(key) is still at \(name) after it was deleted")
         }
@@ -185,34 +206,55 @@ struct TelegramChat: BackupDestination {
     }
 
     func abort(_ upload: PendingUpload) async throws(Failure) {
-        var directory = try await load()
-        guard let key = upload.key, let entry = directory[key], !entry.isComplete else { return }
-        try await drop(key, &directory)
+        guard let key = upload.key, let entry = try await load()[key], !entry.isComplete else { return }
+        try await drop(entry)
     }
 
     func replace(_ key: ObjectKey, with bytes: [UInt8]) async throws(Failure) -> StoredObject {
-        var directory = try await load()
-        let old = directory[key]
         let sum = try digest(of: bytes)
         var entry = TelegramDirectory.Entry(
             key: key, size: Int64(bytes.count), sha256: sum, modified: environment.now(), isComplete: true)
         try await add([.bytes(bytes)], entry.size, sum, to: &entry, caption: "\(key)")
-        directory[key] = entry
-        try await save(&directory)
-        for part in old?.parts ?? [] {
-            try await environment.retries.run { _ throws(Failure) in try await bot.delete(part.message) }
+        let written = entry
+        var replaced: Set<Int64> = []
+        try await change { directory in
+            replaced.formUnion(directory[key]?.parts.map(\.message) ?? [])
+            directory[key] = written
         }
+        for message in replaced.subtracting(entry.parts.map(\.message)) { try await delete(message: message) }
         return entry.stored
     }
 
     /// Removes the messages of an object, then its entry.
-    private func drop(_ key: ObjectKey, _ directory: inout TelegramDirectory) async throws(Failure) {
-        guard let entry = directory[key] else { return }
-        for part in entry.parts {
-            try await environment.retries.run { _ throws(Failure) in try await bot.delete(part.message) }
+    private func drop(_ entry: TelegramDirectory.Entry) async throws(Failure) {
+        for part in entry.parts { try await delete(message: part.message) }
+        try await change { $0[entry.key] = nil }
+    }
+
+    private func write(_ entry: TelegramDirectory.Entry) async throws(Failure) {
+        try await change { $0[entry.key] = entry }
+    }
+
+    private func delete(message: Int64) async throws(Failure) {
+        try await environment.retries.run { _ throws(Failure) in try await bot.delete(message) }
+    }
+
+    /// Changes the directory as it stands there now, under the lock of the bot, and looks whether the change is there afterwards:
+    /// another machine knows nothing of the lock. The change may be made several times.
+    private func change(_ edit: (inout TelegramDirectory) -> Void) async throws(Failure) {
+        let lock = try await DirectoryLock.taken(
+            in: environment.lockFolder, name: "telegram-\(try await bot.number())", for: "the directory of \(name)")
+        defer { lock.release() }
+        try await environment.retries.agreeing(
+            "the directory of \(name) reads back differently from what was written, as if another machine wrote it too"
+        ) { () throws(Failure) -> Void? in
+            var directory = try await load()
+            let before = directory
+            edit(&directory)
+            if directory == before, directory.message != nil { return () }
+            guard try await save(&directory) else { return nil }
+            return try await load() == directory ? () : nil
         }
-        directory[key] = nil
-        try await save(&directory)
     }
 
     private func load() async throws(Failure) -> TelegramDirectory {
@@ -231,18 +273,26 @@ struct TelegramChat: BackupDestination {
         }
     }
 
-    private func save(_ directory: inout TelegramDirectory) async throws(Failure) {
+    /// False when somebody else pinned a first directory in the meantime.
+    private func save(_ directory: inout TelegramDirectory) async throws(Failure) -> Bool {
         let bytes = directory.bytes
         guard bytes.count <= 19 << 20 else { throw Failure(.invalid, "the directory of \(name) has grown over 19 MiB") }
         if let message = directory.message {
-            return try await environment.retries.run { _ throws(Failure) in
+            try await environment.retries.run { _ throws(Failure) in
                 try await bot.edit(message, bytes, name: "serin-directory.json")
             }
+            return true
         }
         let sent = try await environment.retries.run { _ throws(Failure) in
             try await bot.send([.bytes(bytes)], name: "serin-directory.json", caption: "directory of backups; keep it pinned")
         }
+        let pinned = try await environment.retries.run { _ throws(Failure) in try await bot.pinned()?.message }
+        guard pinned == nil else {
+            try await delete(message: sent.message)
+            return false
+        }
         try await environment.retries.run { _ throws(Failure) in try await bot.pin(sent.message) }
         directory.message = sent.message
+        return true
     }
 }

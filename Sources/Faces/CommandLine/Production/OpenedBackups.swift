@@ -53,7 +53,8 @@ struct OpenedBackups: BackupWork {
             try Self.refuseForeign(path)
         }
         let plan = loaded.plan
-        let destinations = DestinationEnvironment(transport: transport, now: Self.now) { reference throws(Failure) in
+        let destinations = DestinationEnvironment(transport: transport, lockFolder: folder, now: Self.now) {
+            reference throws(Failure) in
             try secrets.read(reference)
         }
         var places: [BackupPlace] = []
