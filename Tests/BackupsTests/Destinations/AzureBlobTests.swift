@@ -31,6 +31,67 @@ import Testing
         #expect(try await contract.destination.list(prefix: "serin-probe", limit: 9).objects == [])
     }
 
+    @Test func aContainerWithVersionsKeepsToTheContractAndNothingIsLeft() async throws {
+        defer { scratch.remove() }
+        let store = try StandInBlobs()
+        defer { store.stop() }
+        store.state.withLock { $0.hasVersions = true }
+        var contract = DestinationContract(destination: try container(store), scratch: scratch)
+        contract.longSize = 200_000
+        try await contract.check()
+        #expect(try await contract.destination.probe().versioning == true)
+        store.state.withLock { $0.blocks["half"] = ["x": [1, 2, 3]] }
+        for upload in try await contract.destination.pending() { try await contract.destination.abort(upload) }
+        let left = store.state.withLock { state in state.previous.filter { !$0.value.isEmpty }.keys.sorted() + state.blobs.keys }
+        #expect(left == ["contract/latest"], "the version that a pointer replaced")
+        #expect(store.state.withLock { $0.blocks.isEmpty })
+    }
+
+    @Test func aPreviousVersionIsDeletedAndTheCurrentOneStays() async throws {
+        defer { scratch.remove() }
+        let store = try StandInBlobs()
+        defer { store.stop() }
+        store.state.withLock { $0.hasVersions = true }
+        let destination = try container(store)
+        let key = try #require(ObjectKey("pointer"))
+        let first = try await destination.replace(key, with: [1])
+        let second = try await destination.replace(key, with: [2])
+        try await destination.delete(key, version: first.version)
+        #expect(try await destination.head(key, version: first.version) == nil)
+        #expect(try await destination.head(key, version: nil) == second)
+    }
+
+    @Test func aLockedObjectIsRefusedAndNotHidden() async throws {
+        defer { scratch.remove() }
+        let store = try StandInBlobs()
+        defer { store.stop() }
+        store.state.withLock { $0.hasVersions = true }
+        let destination = try container(store)
+        let contract = DestinationContract(destination: destination, scratch: scratch)
+        var upload = try contract.makeUpload("object", contract.bytes(10))
+        upload.lock = ObjectLock(mode: .governance, until: Instant(millisecondsSince1970: 4_000_000_000_000))
+        let stored = try await destination.put(upload)
+        for version in [stored.version, nil] {
+            let refused = await failure { () throws(Failure) in try await destination.delete(upload.key, version: version) }
+            #expect(refused?.kind == .denied && refused?.message.contains("is locked until") == true)
+        }
+        #expect(try await destination.head(upload.key, version: nil) == stored)
+    }
+
+    @Test func aMissingContainerIsNoMissingObject() async throws {
+        defer { scratch.remove() }
+        let store = try StandInBlobs()
+        defer { store.stop() }
+        let destination = try container(store)
+        let key = try #require(ObjectKey("object"))
+        _ = try await destination.replace(key, with: [1])
+        store.state.withLock { $0.hasContainer = false }
+        let looked = await failure { () throws(Failure) in _ = try await destination.head(key, version: nil) }
+        #expect(looked?.message.contains("404 ContainerNotFound") == true)
+        let deleted = await failure { () throws(Failure) in try await destination.delete(key, version: nil) }
+        #expect(deleted?.message.contains("404 ContainerNotFound") == true)
+    }
+
     @Test func aLockIsSentAndLookedAt() async throws {
         defer { scratch.remove() }
         let store = try StandInBlobs()

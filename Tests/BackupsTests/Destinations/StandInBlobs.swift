@@ -3,15 +3,26 @@ import SerinLocks
 import SerinModel
 import Testbed
 
-/// A container that follows the documented protocol of Azure's Blob service, in memory. It checks that a signature is there, not what it is.
+/// A container that follows the documented protocol of Azure's Blob service, in memory, with or without versions. It checks that a
+/// signature is there, not what it is.
 final class StandInBlobs: Sendable {
     struct Blob: Sendable {
         var bytes: [UInt8]
         var headers: [String]
+        var version: String?
+
+        var isLocked: Bool { headers.contains { $0.hasPrefix("x-ms-immutability-policy-mode") } }
+        /// What the service answers with it.
+        var answered: [String] { headers + (version.map { ["x-ms-version-id: \($0)"] } ?? []) }
     }
 
     struct State: Sendable {
+        var hasContainer = true
+        var hasVersions = false
+        /// The current ones.
         var blobs: [String: Blob] = [:]
+        /// Those that are no longer current.
+        var previous: [String: [Blob]] = [:]
         var blocks: [String: [String: [UInt8]]] = [:]
         var count = 0
     }
@@ -34,25 +45,49 @@ final class StandInBlobs: Sendable {
         let name = StandInStore.path(request)
         let query = StandInStore.query(request)
         return state.withLock { state in
+            guard state.hasContainer else { return error(404, "ContainerNotFound", of: request) }
             if name.isEmpty {
                 if request.method == "HEAD" { return .text("HTTP/1.1 200 OK\r\nContent-Length: 0\r\n\r\n") }
                 return .http(200, Self.list(state, query), type: "application/xml")
             }
             switch request.method {
             case "PUT": return put(&state, name, query, request)
-            case "DELETE":
-                guard state.blobs.removeValue(forKey: name) != nil else { return error(404, "BlobNotFound") }
-                return .http(202, "")
+            case "DELETE": return delete(&state, name, Self.version(query), request)
             case _:
-                guard let blob = state.blobs[name] else {
-                    return request.method == "HEAD"
-                        ? .text("HTTP/1.1 404 Not Found\r\nContent-Length: 0\r\n\r\n") : error(404, "BlobNotFound")
+                let all = (state.previous[name] ?? []) + (state.blobs[name].map { [$0] } ?? [])
+                let version = Self.version(query)
+                guard let blob = version == nil ? state.blobs[name] : all.first(where: { $0.version == version }) else {
+                    return error(404, "BlobNotFound", of: request)
                 }
-                if request.method == "GET" { return .http(200, bytes: blob.bytes, headers: blob.headers) }
-                let lines = ["HTTP/1.1 200 OK", "Content-Length: \(blob.bytes.count)"] + blob.headers
+                if request.method == "GET" { return .http(200, bytes: blob.bytes, headers: blob.answered) }
+                let lines = ["HTTP/1.1 200 OK", "Content-Length: \(blob.bytes.count)"] + blob.answered
                 return .text(lines.joined(separator: "\r\n") + "\r\n\r\n")
             }
         }
+    }
+
+    private static func version(_ query: [String: String]) -> String? { query["versionid"]?.replacing("%3A", with: ":") }
+
+    private func delete(
+        _ state: inout State, _ name: String, _ version: String?, _ request: ScriptedServer.Request
+    ) -> ScriptedServer.Step {
+        let current = state.blobs[name]
+        guard let version else {
+            guard let current else { return error(404, "BlobNotFound") }
+            if let wanted = request.header("If-Match"), !current.headers.contains("ETag: \(wanted)") {
+                return error(412, "ConditionNotMet")
+            }
+            state.blobs[name] = nil
+            if current.version != nil { state.previous[name, default: []].append(current) }
+            return .http(202, "")
+        }
+        if current?.version == version { return error(403, "OperationNotAllowedOnRootBlob") }
+        guard let index = state.previous[name]?.firstIndex(where: { $0.version == version }) else {
+            return error(404, "BlobNotFound")
+        }
+        if state.previous[name]?[index].isLocked == true { return error(409, "BlobImmutableDueToPolicy") }
+        state.previous[name]?.remove(at: index)
+        return .http(202, "")
     }
 
     private func put(
@@ -76,8 +111,11 @@ final class StandInBlobs: Sendable {
         let kept = request.headers.filter {
             $0.hasPrefix("x-ms-meta-") || $0.hasPrefix("x-ms-immutability-") || $0.hasPrefix("x-ms-access-tier")
         }
-        state.blobs[name] = Blob(bytes: bytes, headers: kept + ["ETag: \"\(state.count)\""])
-        return .http(201, "", headers: ["ETag: \"\(state.count)\""])
+        if let replaced = state.blobs[name], replaced.version != nil { state.previous[name, default: []].append(replaced) }
+        let version = state.hasVersions ? "2026-11-22T10:00:00.\(1_000_000 + state.count)Z" : nil
+        let blob = Blob(bytes: bytes, headers: kept + ["ETag: \"\(state.count)\""], version: version)
+        state.blobs[name] = blob
+        return .http(201, "", headers: blob.answered)
     }
 
     private static func list(_ state: State, _ query: [String: String]) -> String {
@@ -92,7 +130,12 @@ final class StandInBlobs: Sendable {
         return "\u{FEFF}<R><Blobs>\(entries.joined())</Blobs><NextMarker>\(more)</NextMarker></R>"
     }
 
-    private func error(_ status: Int, _ code: String) -> ScriptedServer.Step {
-        .http(status, "<Error><Code>\(code)</Code></Error>", type: "application/xml", headers: ["x-ms-error-code: \(code)"])
+    /// An answer to a look has no body.
+    private func error(_ status: Int, _ code: String, of request: ScriptedServer.Request? = nil) -> ScriptedServer.Step {
+        if request?.method == "HEAD" {
+            return .text("HTTP/1.1 \(status) Scripted\r\nContent-Length: 0\r\nx-ms-error-code: \(code)\r\n\r\n")
+        }
+        return .http(
+            status, "<Error><Code>\(code)</Code></Error>", type: "application/xml", headers: ["x-ms-error-code: \(code)"])
     }
 }

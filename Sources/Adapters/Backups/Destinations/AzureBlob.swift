@@ -185,27 +185,47 @@ struct AzureBlob: BackupDestination {
     }
 
     func head(_ key: ObjectKey, version: String?) async throws(Failure) -> StoredObject? {
+        guard let answer = try await look(key, version) else { return nil }
+        guard let size = answer.header("Content-Length").flatMap({ Int64($0) }) else {
+            throw exchange.refusal("HEAD", "\(key)", answer)
+        }
+        var stored = StoredObject(key: key, size: size)
+        stored.version = answer.header("x-ms-version-id")
+        stored.etag = answer.header("ETag")
+        stored.sha256 = answer.header("x-ms-meta-serin_sha256")
+        stored.storageClass = answer.header("x-ms-access-tier")
+        stored.encryption = answer.header("x-ms-encryption-scope")
+        stored.modified = answer.header("Last-Modified").flatMap { moment(http: $0) }
+        stored.lock = lock(answer)
+        return stored
+    }
+
+    /// What the service says of an object; nil when there is none.
+    private func look(_ key: ObjectKey, _ version: String?) async throws(Failure) -> HTTPResponse? {
         try await environment.retries.run { _ throws(Failure) in
             let answer = try await exchange.send("HEAD", prefix + key.description, query: versionQuery(version))
-            if answer.status == 404 { return nil }
-            guard answer.failureClass(ofWrite: true) == nil, let size = answer.header("Content-Length").flatMap({ Int64($0) })
-            else {
-                throw exchange.refusal("HEAD", "\(key)", answer)
+            if answer.status == 404 {
+                try await expectContainer(answer)
+                return nil
             }
-            var stored = StoredObject(key: key, size: size)
-            stored.version = answer.header("x-ms-version-id")
-            stored.etag = answer.header("ETag")
-            stored.sha256 = answer.header("x-ms-meta-serin_sha256")
-            stored.storageClass = answer.header("x-ms-access-tier")
-            stored.encryption = answer.header("x-ms-encryption-scope")
-            stored.modified = answer.header("Last-Modified").flatMap { moment(http: $0) }
-            if let mode = answer.header("x-ms-immutability-policy-mode"),
-                let until = answer.header("x-ms-immutability-policy-until-date").flatMap({ moment(http: $0) })
-            {
-                stored.lock = ObjectLock(mode: mode.lowercased() == "locked" ? .compliance : .governance, until: until)
-            }
-            return stored
+            guard answer.failureClass(ofWrite: true) == nil else { throw exchange.refusal("HEAD", "\(key)", answer) }
+            return answer
         }
+    }
+
+    private func lock(_ answer: HTTPResponse) -> ObjectLock? {
+        guard let mode = answer.header("x-ms-immutability-policy-mode"),
+            let until = answer.header("x-ms-immutability-policy-until-date").flatMap({ moment(http: $0) })
+        else { return nil }
+        return ObjectLock(mode: mode.lowercased() == "locked" ? .compliance : .governance, until: until)
+    }
+
+    /// Where there is no container every object is answered as missing, which says nothing about those that were stored.
+    private func expectContainer(_ answer: HTTPResponse) async throws(Failure) {
+        if answer.header("x-ms-error-code") == "BlobNotFound" { return }
+        let query = [HTTPHeader("restype", "container"), HTTPHeader("comp", "list"), HTTPHeader("maxresults", "1")]
+        let found = try await exchange.send("GET", nil, query: query)
+        guard found.status != 404 else { throw exchange.refusal("list", "the container", found) }
     }
 
     func get(_ key: ObjectKey, version: String?, to path: String?, limit: Int64) async throws(Failure) -> FetchedObject {
@@ -261,15 +281,37 @@ struct AzureBlob: BackupDestination {
         return Listing(objects: objects, foreign: foreign)
     }
 
+    /// The current version cannot be deleted by its name: without a name it becomes one that is no longer current, which can be.
     func delete(_ key: ObjectKey, version: String?) async throws(Failure) {
+        let current = try await look(key, nil)
+        let named = version ?? current?.header("x-ms-version-id")
+        if let current, named == current.header("x-ms-version-id") {
+            // One that is locked would be hidden by the first step and kept by the second.
+            if let lock = lock(current), lock.until > environment.now() {
+                throw Failure(.denied, "cannot DELETE \(key) at \(name): it is locked until \(lock.until)")
+            }
+            guard current.header("x-ms-legal-hold") != "true" else {
+                throw Failure(.denied, "cannot DELETE \(key) at \(name): it is under legal hold")
+            }
+            let condition = current.header("ETag").map { [HTTPHeader("If-Match", $0)] } ?? []
+            // When another object has come in its place in the meantime, the condition fails, and this version is not current.
+            try await sendDelete(key, version: nil, condition, passing: named == nil ? [404] : [404, 412])
+        }
+        if let named { try await sendDelete(key, version: named, [], passing: [404]) }
+        if try await look(key, named) != nil {
+            throw Failure(.transient, "\(key) is still at \(name) after it was deleted")
+        }
+    }
+
+    private func sendDelete(
+        _ key: ObjectKey, version: String?, _ condition: [HTTPHeader], passing: Set<Int>
+    ) async throws(Failure) {
         try await environment.retries.run { _ throws(Failure) in
-            let answer = try await exchange.send("DELETE", prefix + key.description, query: versionQuery(version))
-            guard answer.failureClass(ofWrite: true) == nil || answer.status == 404 else {
+            let answer = try await exchange.send(
+                "DELETE", prefix + key.description, query: versionQuery(version), headers: condition)
+            guard answer.failureClass(ofWrite: true) == nil || passing.contains(answer.status) else {
                 throw exchange.refusal("DELETE", "\(key)", answer)
             }
-        }
-        if try await head(key, version: version) != nil {
-            throw Failure(.transient, "\(key) is still at \(name) after it was deleted")
         }
     }
 

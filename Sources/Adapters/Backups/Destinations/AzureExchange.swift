@@ -59,7 +59,8 @@ struct AzureExchange: Sendable {
         func value(_ name: String) -> String { headers.first { $0.name.lowercased() == name.lowercased() }?.value ?? "" }
         // The order is fixed; a length of nothing is written as nothing.
         let fixed = [
-            method, "", "", length == 0 ? "" : "\(length)", "", value("Content-Type"), "", "", "", value("If-None-Match"), "", "",
+            method, "", "", length == 0 ? "" : "\(length)", "", value("Content-Type"), "", "", value("If-Match"),
+            value("If-None-Match"), "", "",
         ]
         let named = headers.filter { $0.name.lowercased().hasPrefix("x-ms-") }
             .map { ($0.name.lowercased(), $0.value) }.sorted { $0.0 < $1.0 }.map { "\($0.0):\($0.1)" }
