@@ -22,6 +22,28 @@ import Testing
         return try makeDestination("s3", fixed.merging(settings) { $1 }, secrets: secrets(moto), now: now)
     }
 
+    @Test func archivesAreRefusedBecauseWhatIsStoredIsReadBack() async throws {
+        let keys = ["access_key_env": "K", "secret_key_env": "K", "bucket": "b"]
+        let container = ["account": "acc", "container": "c", "key_env": "K"]
+        for (driver, settings) in [
+            ("s3", ["storage_class": "GLACIER"]), ("s3", ["storage_class": "DEEP_ARCHIVE"]), ("azure", ["tier": "Archive"]),
+        ] {
+            let fixed = driver == "s3" ? keys : container
+            do {
+                _ = try makeDestination(driver, fixed.merging(settings) { one, _ in one })
+                Issue.record("\(settings) was taken")
+            } catch let refused as Failure {
+                #expect(refused.kind == .invalid && refused.message.contains("is read back at once"), "\(refused)")
+            }
+        }
+        _ = try makeDestination("gcs", keys.merging(["storage_class": "ARCHIVE"]) { one, _ in one })
+        _ = try makeDestination("s3", keys.merging(["storage_class": "GLACIER_IR"]) { one, _ in one })
+        _ = try makeDestination("azure", container.merging(["tier": "Cold"]) { one, _ in one })
+        #expect(throws: Failure.self) {
+            _ = try makeDestination("azure", container.merging(["tier": "Lukewarm"]) { one, _ in one })
+        }
+    }
+
     @Test func bucketsWithAndWithoutVersionsKeepToTheContract() async throws {
         let scratch = try Scratch("serin-s3")
         defer { scratch.remove() }

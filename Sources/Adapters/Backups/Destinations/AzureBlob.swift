@@ -18,7 +18,9 @@ struct AzureBlob: BackupDestination {
             DriverSchema.Field("container", .name, help: "the container"),
             DriverSchema.Field("prefix", .text, help: "what stands before every key", isRequired: false),
             DriverSchema.Field("endpoint", .url, help: "another address than Azure's own", isRequired: false),
-            DriverSchema.Field("tier", .oneOf(["Hot", "Cool", "Cold", "Archive"]), help: "the access tier", isRequired: false),
+            DriverSchema.Field(
+                "tier", .name, help: "the access tier: Hot, Cool or Cold; not Archive, as what is stored is read back",
+                isRequired: false),
             DriverSchema.Field(
                 "part_size", .bytes, help: "longer objects go in blocks of this size", isRequired: false, fallback: "64MiB"),
             DriverSchema.Field("max_object", .bytes, help: "the longest object stored", isRequired: false),
@@ -50,6 +52,14 @@ struct AzureBlob: BackupDestination {
             partSize = values.bytes("part_size") ?? (64 << 20)
             guard (1...4000 << 20).contains(partSize) else { throw Failure(.invalid, "setting 'part_size': at most 4000MiB") }
             tier = values["tier"]
+            guard tier != "Archive" else {
+                throw Failure(
+                    .invalid, "setting 'tier': what is stored is read back at once, and an archive takes hours for that",
+                    hint: "use Hot, Cool or Cold, and let a rule of the container archive later what need not be read again")
+            }
+            guard tier.map({ ["Hot", "Cool", "Cold"].contains($0) }) ?? true else {
+                throw Failure(.invalid, "setting 'tier': expected one of Hot, Cool, Cold")
+            }
             place = try HTTPPlace(values["endpoint"] ?? "https://\(account).blob.core.windows.net", values)
             switch (try values.secret("key"), try values.secret("sas")) {
             case (let shared?, nil): key = .shared(shared)

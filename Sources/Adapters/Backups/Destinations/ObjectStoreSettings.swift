@@ -80,7 +80,16 @@ struct ObjectStoreSettings: Sendable {
 
     private static func headers(_ values: DriverValues, _ dialect: ObjectStoreDialect) throws(Failure) -> [HTTPHeader] {
         var headers: [HTTPHeader] = []
-        if let storage = values["storage_class"] { headers.append(HTTPHeader(dialect.prefix + "storage-class", storage)) }
+        if let storage = values["storage_class"] {
+            // Those of S3 that are read only after a request to restore them. Google reads all of its own at once.
+            guard !dialect.hasParts || !["GLACIER", "DEEP_ARCHIVE"].contains(storage) else {
+                throw Failure(
+                    .invalid,
+                    "setting 'storage_class': what is stored is read back at once, and \(storage) takes hours for that",
+                    hint: "use a class that is read at once, such as STANDARD_IA or GLACIER_IR")
+            }
+            headers.append(HTTPHeader(dialect.prefix + "storage-class", storage))
+        }
         if let tags = values["tags"] {
             let pairs = tags.split(separator: ",").map { $0.split(separator: "=", maxSplits: 1).map(String.init) }
             guard pairs.allSatisfy({ $0.count == 2 }) else {
@@ -162,7 +171,9 @@ extension ObjectStore {
         [
             DriverSchema.Field("bucket", .name, help: "the bucket"),
             DriverSchema.Field("prefix", .text, help: "what stands before every key", isRequired: false),
-            DriverSchema.Field("storage_class", .name, help: "the class of storage, such as STANDARD_IA", isRequired: false),
+            DriverSchema.Field(
+                "storage_class", .name, help: "the class of storage, such as STANDARD_IA; one that is read without a wait",
+                isRequired: false),
             DriverSchema.Field("kms_key", .text, help: "the key that encrypts at rest", isRequired: false),
             DriverSchema.Field("max_object", .bytes, help: "the longest object stored", isRequired: false),
         ] + DriverValues.secretFields("access_key", help: "the access key")
