@@ -205,6 +205,11 @@ import Testing
         #expect(throws: Failure.self) {
             _ = try makeDestination("telegram", ["chat": "-1", "token_env": "T", "part_size": "20MiB"])
         }
+        for api in ["https://api.telegram.org/", "https://API.telegram.org", "https://api.telegram.org:443"] {
+            #expect(throws: Failure.self) {
+                _ = try makeDestination("telegram", ["chat": "-1", "token_env": "T", "api": api, "part_size": "30MiB"])
+            }
+        }
         _ = try makeDestination("telegram", ["chat": "-1", "token_env": "T"])
         _ = try makeDestination(
             "telegram", ["chat": "@x", "token_env": "T", "api": "https://bots.example.org", "part_size": "1900MiB"])

@@ -47,7 +47,8 @@ struct TelegramChat: BackupDestination {
             }
             self.token = token
             let api = try values.required("api")
-            let isHosted = api.hasSuffix("//api.telegram.org")
+            place = try HTTPPlace(api, values)
+            let isHosted = place.authority.lowercased() == "api.telegram.org"
             partSize = values.bytes("part_size") ?? (19 << 20)
             let most: Int64 = isHosted ? 20_000_000 : 1900 << 20
             guard (1...most).contains(partSize) else {
@@ -55,7 +56,6 @@ struct TelegramChat: BackupDestination {
                     .invalid, "setting 'part_size': \(partSize) bytes, at most \(most) can be read back",
                     hint: isHosted ? "a Bot API server of your own (api:) takes up to 1900MiB" : nil)
             }
-            place = try HTTPPlace(api, values)
             traits = DestinationTraits(
                 isOffsite: true, requiresEncryption: true, objectLimit: values.bytes("max_object"))
         }
