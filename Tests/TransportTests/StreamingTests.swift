@@ -84,6 +84,19 @@ import Testing
         #expect(failure?.message.hasSuffix("slower than 100 bytes a second for 1s") == true)
     }
 
+    @Test func anExchangeThatItsTimeoutEndsIsNotCalledSlow() async throws {
+        defer { scratch.remove() }
+        let server = try ScriptedServer { _ in [.text("HTTP/1.1 200 OK\r\nContent-Length: 10\r\n\r\nhalf"), .hang] }
+        defer { server.stop() }
+        for lasting in [Duration.minutes(1), .seconds(1)] {
+            var request = HTTPRequest(url: server.url, timeout: .seconds(1))
+            request.stall = StallLimit(bytesPerSecond: 1, lasting: lasting)
+            let failure = await fault(transport, request)
+            #expect(failure?.kind == .unknown)
+            #expect(failure?.message.hasSuffix("no complete answer within 1s") == true, "\(failure?.message ?? "")")
+        }
+    }
+
     @Test func aBodyIsSentAgainFromItsStartWhenAKeptConnectionTurnsOutClosed() async throws {
         defer { scratch.remove() }
         // The first connection is kept after one answer, and is closed when the next request was read from it.

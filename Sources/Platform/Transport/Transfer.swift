@@ -302,7 +302,9 @@ extension Transfer {
     }
 
     private func timeoutWords(_ easy: UnsafeMutableRawPointer) -> String {
-        guard let stall = request.stall, serin_curl_total_milliseconds(easy) < request.timeout.milliseconds else {
+        // A time that is over is measured as up to a moment less.
+        let passed = serin_curl_total_milliseconds(easy) + 500
+        guard let stall = request.stall, passed >= stall.lasting.milliseconds, passed < request.timeout.milliseconds else {
             return "no complete answer within \(request.timeout)"
         }
         return "slower than \(stall.bytesPerSecond) bytes a second for \(stall.lasting)"
