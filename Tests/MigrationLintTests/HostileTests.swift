@@ -21,9 +21,10 @@ import Testing
         #expect(list.statements.last?.line == count)
         #expect(
             list.statements.last?.actions == [
+                .calls([":="]),
                 .insert(
                     RelationName("t"), from: [],
-                    rows: [["a": "1", "b": "some words that fill the line up to a hundred bytes or so, as in a real one"]])
+                    rows: [["a": "1", "b": "some words that fill the line up to a hundred bytes or so, as in a real one"]]),
             ])
     }
 

@@ -258,6 +258,19 @@ import Testing
         #expect(try await tables("DELETE FROM orders") == [])
         try await scene.sql("DROP TABLE lines")
         #expect(try await tables("DELETE FROM orders") == ["orders"])
+        // What an heir passes on is passed on where its parent is changed, and quotes are no part of a name.
+        try await scene.sql(
+            "CREATE TABLE heir () INHERITS (orders); CREATE RULE r AS ON DELETE TO heir DO ALSO NOTIFY x")
+        #expect(try await tables("DELETE FROM orders") == [])
+        try await scene.sql(
+            "DROP TABLE heir; CREATE TABLE \"order\" (id int); CREATE RULE r AS ON DELETE TO \"order\" DO ALSO NOTIFY x")
+        for (name, isConfined) in [("order", false), ("public.\"order\"", false), ("app.order", true), ("orders", true)] {
+            let release = ReleaseMigrations(try scene.migrations(), by: .serin) { found in
+                found.pending.map { ClassifiedRevision(planned: PlannedRevision(id: $0.id, kind: .destructive, tables: [name])) }
+            }
+            let plan = try await release.plan(deadline: .seconds(30))
+            #expect(plan.pending.first?.tables == (isConfined ? [name] : []), "\(name)")
+        }
         try await scene.sql("CREATE RULE gone AS ON DELETE TO orders DO INSTEAD NOTHING")
         #expect(try await tables("DELETE FROM orders") == [])
     }
@@ -274,13 +287,69 @@ import Testing
             }
             return try #require(try await release.plan(deadline: .seconds(30)).pending.first).kind
         }
-        #expect(try await kind(RestoredTables(deleted: ["orders"], updated: ["orders"])) == .reversible)
+        #expect(try await kind(RestoredTables(deleted: ["orders"], updated: ["orders": ["amount"]])) == .reversible)
         try await scene.sql("CREATE TABLE lines (orders bigint REFERENCES orders ON DELETE CASCADE)")
         #expect(try await kind(RestoredTables(deleted: ["orders"])) == .destructive)
-        #expect(try await kind(RestoredTables(updated: ["orders"])) == .reversible)
+        #expect(try await kind(RestoredTables(updated: ["orders": ["amount"]])) == .reversible)
         #expect(try await kind(RestoredTables(deleted: ["lines"])) == .reversible)
-        try await scene.sql("CREATE TRIGGER t AFTER UPDATE ON orders EXECUTE FUNCTION suppress_redundant_updates_trigger()")
-        #expect(try await kind(RestoredTables(updated: ["orders"])) == .destructive)
+        let trigger = "ON orders EXECUTE FUNCTION suppress_redundant_updates_trigger()"
+        try await scene.sql("CREATE TRIGGER t AFTER DELETE OR TRUNCATE \(trigger)")
+        try await scene.sql("CREATE TRIGGER u AFTER UPDATE OF id \(trigger)")
+        try await scene.sql("CREATE TABLE keys (orders bigint REFERENCES orders ON UPDATE CASCADE)")
+        #expect(try await kind(RestoredTables(updated: ["orders": ["amount"]])) == .reversible)
+        #expect(try await kind(RestoredTables(updated: ["orders": ["id"]])) == .destructive)
+        #expect(try await kind(RestoredTables(updated: ["orders": []])) == .destructive)
+        try await scene.sql("CREATE TRIGGER v AFTER UPDATE \(trigger)")
+        #expect(try await kind(RestoredTables(updated: ["orders": ["amount"]])) == .destructive)
+    }
+
+    @Test func aPlanSaysWhatPassesAChangeOnAndWhatToDo() async throws {
+        let scene = try await scene()
+        try await scene.up()
+        try await scene.sql(
+            "CREATE TRIGGER audit AFTER UPDATE ON orders EXECUTE FUNCTION suppress_redundant_updates_trigger()")
+        try scene.kind.add(revision("0002", "UPDATE orders SET amount = 0", "SELECT 1"), to: scene.folder)
+        let release = ReleaseMigrations(try scene.migrations(), by: .serin) { found in
+            found.pending.map {
+                ClassifiedRevision(
+                    planned: PlannedRevision(id: $0.id, kind: .reversible),
+                    restored: RestoredTables(updated: ["orders": ["amount"]]))
+            }
+        }
+        let reason = try #require(try await release.plan(deadline: .seconds(30)).pending.first).reason
+        #expect(
+            reason.contains("the trigger audit of public.orders") && reason.contains("drop it in a release before"), "\(reason)")
+    }
+
+    @Test(arguments: [ToolKind.pairs, .alembic]) func theZoneOfSessionsThatSerinOpensItselfIsKnown(_ kind: ToolKind) async throws
+    {
+        let scene = try await scene(kind)
+        func zone() async throws -> Bool? { try await scene.migrations().inspect(deadline: .seconds(60)).isUTC }
+        for (name, isUTC) in [("UTC", true), ("Europe/Berlin", false)] {
+            try await scene.sql(
+                "DO $$ BEGIN EXECUTE format('ALTER DATABASE %I SET TimeZone = ''\(name)''', current_database()); END $$")
+            let expected = kind == .alembic ? nil : isUTC
+            #expect(try await zone() == expected, "\(name)")
+        }
+    }
+
+    @Test func codeOfTheServersOwnThatNoStatementCallsByNameIsFound() async throws {
+        let scene = try await scene()
+        try await scene.up()
+        try await scene.sql(
+            """
+            CREATE FUNCTION wipe(o orders) RETURNS int LANGUAGE sql AS 'SELECT 1';
+            CREATE FUNCTION plain(i int) RETURNS int LANGUAGE sql AS 'SELECT 1';
+            CREATE FUNCTION same(a int, b int) RETURNS boolean LANGUAGE sql AS 'SELECT true';
+            CREATE OPERATOR === (LEFTARG = int, RIGHTARG = int, FUNCTION = same);
+            CREATE TYPE mood AS ENUM ('a');
+            CREATE DOMAIN pos AS int CHECK (VALUE > 0); CREATE DOMAIN whole AS int;
+            CREATE FUNCTION asMood(i int) RETURNS mood LANGUAGE sql AS 'SELECT ''a''::mood';
+            CREATE CAST (int AS mood) WITH FUNCTION asMood(int) AS ASSIGNMENT
+            """)
+        let code = try #require(try await scene.migrations().inspect(deadline: .seconds(30)).code)
+        #expect(code.calls == ["wipe", "===", "::mood", ":="])
+        #expect(code.types.isSuperset(of: ["mood", "whole", "orders"]) && !code.types.contains("pos"), "\(code.types)")
     }
 
     @Test func whatIsAppliedAndTheServersVersionAreThereForTheJudgement() async throws {

@@ -13,6 +13,7 @@ struct FolderTool: MigrationTool {
     let table: String
 
     var name: String { path }
+    var usesOwnSessions: Bool { true }
     var ownTables: [String] { [table.split(separator: ".").last.map(String.init) ?? table] }
 
     var recordedAs: String { table }

@@ -44,11 +44,12 @@ public struct MigrationInspection: Sendable {
     public var applied: [MigrationScript] = []
     /// The server's major version.
     public var serverVersion = 15
-    /// The relations whose changes reach further: through triggers, rules, foreign keys that pass changes on, or as they hold no
-    /// rows of their own.
-    public var reaching: Set<String> = []
-    /// Those of them of which not only a deletion reaches further.
-    public var reachingByUpdate: Set<String> = []
+    /// What passes changes of rows on to others.
+    public var passing: [PassedChange] = []
+    /// The code of the server that statements run without calling it by name; nil when nobody looked.
+    public var code: ServerCode?
+    /// Whether the sessions that migrate have `TimeZone` set to UTC; nil where the tool opens them itself.
+    public var isUTC: Bool?
     /// Who may keep writes away now.
     public var fences: [FenceNote] = []
     /// The pending revisions from which no way leads back to where the database is, each with why.
@@ -83,6 +84,8 @@ struct MigrationInspector {
             database: session.identity)
         (found.isPlaceKnown, found.isPendingKnown) = (problems.isEmpty, problems.isEmpty)
         found.serverVersion = session.version / 10_000
+        found.isUTC = try isUTC(session)
+        found.code = try ServerCode.read(session)
         do throws(Failure) {
             try graph.check(current)
             if problems.isEmpty, let head = try graph.oneHead() {
@@ -134,6 +137,8 @@ struct MigrationInspector {
         var found = MigrationInspection(
             state: SchemaState(current: current, heads: graph.heads), schema: "", database: session.identity)
         found.serverVersion = session.version / 10_000
+        found.isUTC = try isUTC(session)
+        found.code = try ServerCode.read(session)
         found.applied = back.isEmpty ? [] : tool.applied(graph, at: current, call)
         found.pending = back.map { revision in
             let script = tool.script(revision, call)
@@ -153,22 +158,12 @@ struct MigrationInspector {
         return Failure(.conflict, "\(database.name) \(what): nothing can be migrated there", hint: "name the primary's address")
     }
 
-    /// The relations of which a change reaches further.
-    ///
-    /// - Parameter byDelete: Whether foreign keys count that only pass deletions on.
-    static func reaching(_ session: Connection, byDelete: Bool = true) throws(Failure) -> Set<String> {
-        Set(
-            try session.rows(
-                """
-                SELECT c.oid::regclass::text FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace
-                WHERE n.nspname NOT IN ('pg_catalog', 'information_schema', 'serin') AND n.nspname !~ '^pg_t' AND (
-                    c.relkind IN ('v', 'f') OR c.relkind IN ('r', 'p') AND (
-                        EXISTS (SELECT FROM pg_trigger t WHERE t.tgrelid = c.oid AND NOT t.tgisinternal)
-                        OR EXISTS (SELECT FROM pg_rewrite r WHERE r.ev_class = c.oid)
-                        OR EXISTS (SELECT FROM pg_constraint k WHERE k.contype = 'f' AND k.confrelid = c.oid
-                            AND (\(byDelete) AND k.confdeltype NOT IN ('a', 'r') OR k.confupdtype NOT IN ('a', 'r')))))
-                """
-            ).compactMap { $0.first ?? nil })
+    /// Whether times get and lose their zones in UTC where this runs what it is given: the session's own zone is that of its start,
+    /// which other sessions of the same role have too, unless a tool sets another.
+    private func isUTC(_ session: Connection) throws(Failure) -> Bool? {
+        guard tool.usesOwnSessions else { return nil }
+        let zone = try session.value("SELECT reset_val FROM pg_settings WHERE name = 'TimeZone'")
+        return ["UTC", "Etc/UTC", "GMT", "Etc/GMT"].contains(zone ?? "")
     }
 
     private func compare(
@@ -253,8 +248,7 @@ struct MigrationInspector {
             )
         }
         found.activity = try TableActivity.read(session, without: tool.ownTables)
-        found.reaching = try MigrationInspector.reaching(session)
-        found.reachingByUpdate = try MigrationInspector.reaching(session, byDelete: false)
+        found.passing = try PassedChange.read(session)
     }
 }
 

@@ -110,6 +110,8 @@ protocol MigrationTool: Sendable {
     var ownTables: [String] { get }
     /// By what its steps are told from those of other tools in the same database: where it keeps where the database is.
     var recordedAs: String { get }
+    /// Whether Serin's own sessions run what it migrates, so that they have the settings with which a session starts.
+    var usesOwnSessions: Bool { get }
 
     /// Refuses files that are not there, by their kind alone.
     func checkFiles() throws(Failure)
@@ -151,5 +153,6 @@ extension MigrationTool {
 }
 
 extension MigrationTool {
+    var usesOwnSessions: Bool { false }
     var recordedAs: String { ownTables.sorted().joined(separator: " ") }
 }

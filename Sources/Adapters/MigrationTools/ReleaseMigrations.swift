@@ -13,7 +13,7 @@ public struct ClassifiedRevision: Sendable, Hashable {
     public var planned: PlannedRevision
     /// What people should know of its statements.
     public var findings: [String]
-    /// The tables whose rows it changes and brings back, by their names as SQL writes them, without schema.
+    /// The tables whose rows it changes, and either brings back or is believed to lose nothing of.
     public var restored: RestoredTables
 
     /// What is said of a revision.
@@ -72,12 +72,14 @@ public struct ReleaseMigrations: Migrations {
             var planned = classified.planned
             isReachingFurther = isReachingFurther || revision.script.up.reachesFurther
             let isConfined = !planned.tables.contains { table in
-                found.reaching.contains { $0 == table || $0.hasSuffix(".\(table)") }
+                let name = RelationName(parsing: table)
+                return found.passing.contains { $0.relation.mayBe(name) }
             }
-            if !planned.kind.mayDestroy, let table = found.passingOn(classified.restored) {
+            if !planned.kind.mayDestroy, let what = found.passingOn(classified.restored) {
                 planned.kind = .destructive
                 planned.reason =
-                    "changes rows of \(table), and a trigger, a rule or a foreign key there passes that on to rows that are saved nowhere"
+                    "changes rows, and \(what) may pass that on or change more of them, which is saved nowhere: drop it in a release before"
+                    + " and make it again in one behind, or let people agree and a backup be made"
             }
             // Nobody can then say which tables lose something.
             let isUnknown = planned.kind == .unclassified || isReachingFurther || !isConfined
@@ -170,12 +172,12 @@ public struct ReleaseMigrations: Migrations {
 }
 
 extension MigrationInspection {
-    /// A table of which more changes than what a revision brings back; nil when there is none.
+    /// By what more changes than what a revision brings back; nil when there is nothing.
     fileprivate func passingOn(_ tables: RestoredTables) -> String? {
-        func find(_ names: Set<String>, in relations: Set<String>) -> String? {
-            names.sorted().first { name in relations.contains { $0 == name || $0.hasSuffix(".\(name)") } }
-        }
-        return find(tables.deleted, in: reaching) ?? find(tables.updated, in: reachingByUpdate)
+        passing.first { change in
+            tables.deleted.contains(change.relation.name)
+                || tables.updated.contains { change.passesOn(update: $0.key, of: $0.value) }
+        }?.what
     }
 }
 

@@ -30,7 +30,7 @@ enum UnannouncedRows {
         }
         // Triggers, rules, foreign keys and heirs carry what is written there to other tables.
         if !written.isEmpty {
-            let reaching = try MigrationInspector.reaching(session).union(parents(session))
+            let reaching = try PassedChange.read(session).map { "\($0.relation)" } + parents(session)
             guard !side.reachesFurther, !reaching.contains(where: { table in written.contains { isTable(table, $0) } }) else {
                 return nil
             }

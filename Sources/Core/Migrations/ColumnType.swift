@@ -23,13 +23,13 @@ public struct ColumnType: Sendable, Hashable, CustomStringConvertible {
     }
 
     /// Its name with the schema that the text gives.
-    var relation: RelationName {
+    public var relation: RelationName {
         let words = name.split(separator: ".", omittingEmptySubsequences: false).map(String.init)
         return RelationName(schema: words.count > 1 ? words[words.count - 2] : nil, words.last ?? "")
     }
 
     /// Whether it comes with Postgres or with an extension that everybody uses, so that it is no domain with a condition.
-    var comesWithServer: Bool { isSerial || ColumnType.served.contains(name) }
+    public var comesWithServer: Bool { isSerial || ColumnType.served.contains(name) }
 
     private static let served: Set<String> = [
         "int2", "int4", "int8", "float4", "float8", "numeric", "money", "bool", "text", "varchar", "bpchar", "char", "name",
@@ -42,7 +42,8 @@ public struct ColumnType: Sendable, Hashable, CustomStringConvertible {
         "txid_snapshot",
         "pg_snapshot", "int4range", "int8range", "numrange", "tsrange", "tstzrange", "daterange", "int4multirange",
         "int8multirange", "nummultirange", "tsmultirange", "tstzmultirange", "datemultirange", "citext", "hstore", "ltree",
-        "geometry", "geography", "vector", "halfvec", "cube",
+        "geometry", "geography", "vector", "halfvec", "cube", "sparsevec", "box2d", "box3d", "lquery", "ltxtquery", "regconfig",
+        "regdictionary", "regoper", "regoperator", "regprocedure", "regcollation", "refcursor", "record", "aclitem",
     ]
 
     /// Whether a column of it gets its values from a new sequence.

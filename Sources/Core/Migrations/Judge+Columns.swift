@@ -6,8 +6,10 @@ extension Judge {
         lock(table, .accessExclusive)
         phase(.expand)
         let key = objectKey(.column, table, column.name)
-        given.insert(comparable(key))
+        // In the way back an empty column is not the one that was renamed.
+        if direction == .up { given.insert(comparable(key)) }
         if !ifNotExists { made.insert(key) }
+        leadOthers(toColumn: column.name, of: table)
         flagRewriteByDefault(column, of: table, name)
         if column.isNotNull, column.isWithoutValue {
             breaks(
@@ -49,7 +51,13 @@ extension Judge {
                 safe: "CREATE OR REPLACE VIEW \(view) with the columns by name")
         }
         // One that may be there already may look otherwise.
-        if !ifNotExists { schema.add(column, to: table) }
+        if !ifNotExists { schema.add(column, to: table) } else { schema.change(table) { $0.isWhole = false } }
+    }
+
+    /// What the previous version writes to a column that was there, and is called otherwise now, reaches the one that has its name.
+    mutating func leadOthers(toColumn column: String, of table: RelationName) {
+        let key = objectKey(.column, table, column)
+        if direction == .up, taken.contains(comparable(key)) { made.leadOthers(to: made.placed(key)) }
     }
 
     /// A condition of a new column that rows without it may not meet.
@@ -111,10 +119,16 @@ extension Judge {
             made.remove(made.placed(key))
             forward.made.remove(made.placed(key))
         }
+        let takesOthers = direction == .down && forward.made.takesOthers(made.placed(key))
         guard !isNew(table) else { return }
         phase(.contract)
         if made.contains(key) { return }
-        loses("the values of \(name)", isOwn: isOwn(key))
+        loses("the values of \(name)", isOwn: isOwn(key) && !takesOthers)
+        if takesOthers {
+            flag(
+                .destroys, "the column \(name) is dropped, and what the previous version wrote meanwhile may be in it",
+                safe: "a column of another name, which the previous version does not write")
+        }
         guard !isOwn(key) else { return }
         flag(
             .destroys, "the column \(name) is dropped\(cascades ? ", and what depends on it" : "")",
@@ -145,16 +159,16 @@ extension Judge {
         guard !isNew(table), !made.contains(objectKey(.column, table, column)) else { return }
         taken.insert(comparable(objectKey(.column, table, column)))
         given.insert(comparable(objectKey(.column, table, column)))
-        let change = TypeChange(from: old, to: type, conversion, isUTC: settings.isUTC == true)
+        let change = TypeChange(from: old, to: type, conversion, isUTC: isUTC == true)
         let from = old.map { "from \($0) " } ?? ""
         let safe =
             "add a column \(quoted(column + "_new")) of type \(type), fill it in batches, switch over, drop the old one later"
-        let isRewritten = change.rewrite == .always || (change.rewrite == .unlessUTC && settings.isUTC != true)
+        let isRewritten = change.rewrite == .always || (change.rewrite == .unlessUTC && isUTC != true)
         if isRewritten {
             rewrites(table)
             let cause =
                 change.rewrite == .unlessUTC
-                ? " unless the session's TimeZone is UTC\(settings.isUTC == nil ? ", which is not known" : "")"
+                ? " unless the session's TimeZone is UTC\(isUTC == nil ? ", which is not known" : "")"
                 : old == nil ? " unless its old type, which is not known here, needs none" : ""
             flagRewrite(of: table, "changing \(name) \(from)to \(type) writes every row of \(table) anew\(cause)", safe: safe)
         }
@@ -172,6 +186,7 @@ extension Judge {
         } else {
             phase(.expand)
         }
+        if isRebuilt { depends("it may rely on the order of \(name), and on which of its values are the same") }
         if isRewritten || change.mayLose || change.rewrite == .unlessUTC {
             survival(.depends("it reads \(name) as \(old.map(String.init(describing:)) ?? "another type")"))
         }
@@ -198,6 +213,7 @@ extension Judge {
         let name = "\(table).\(quoted(column))"
         lock(table, .accessExclusive)
         defer { schema.change(table) { $0.columns[column]?.isNotNull = true } }
+        alters("NOT NULL of \(quoted(column))", of: table, isOwn: isOwnColumn(column, of: table))
         guard !isNew(table) else { return }
         phase(.contract)
         if direction == .up { survival(.depends("it may write NULL into \(name)")) }

@@ -7,6 +7,15 @@ extension Judge {
         // A name that the server is to choose is only known when nothing has it.
         if constraint.name != nil { made.insert(objectKey(.constraint, table, name)) }
         phase(isNew(table) ? .expand : .contract)
+        given.insert(NewObjects.Key(kind: .other, relation: table.full, name: "constraints"))
+        // It goes with any column that it is about.
+        let goesWithOwn = constraint.checked.union(constraint.columns).contains { isOwnColumn($0, of: table) }
+        if direction == .up { alters(dropOf(constraint), of: table, isOwn: isNew(table) || goesWithOwn) }
+        // The index becomes the constraint's, and goes with it.
+        if let index = constraint.index {
+            let name = RelationName(schema: table.schema, index).full
+            taken.remove(NewObjects.Key(kind: .other, relation: name, name: "unique index"))
+        }
         if direction == .up, !isNew(table) { survival(.depends("it may write rows that \(quoted(name)) refuses")) }
         switch constraint.kind {
         case .check:
@@ -28,6 +37,11 @@ extension Judge {
             }
         }
         if constraint.isNotValid { transaction.unvalidated.insert(objectKey(.constraint, table, name)) }
+    }
+
+    /// What the way back of a constraint takes away: one that the server names is any.
+    private func dropOf(_ constraint: ConstraintDefinition) -> String {
+        constraint.name.map { "constraint \(quoted($0))" } ?? "the new constraint"
     }
 
     /// Flags a constraint that every row is held against.
@@ -117,6 +131,17 @@ extension Judge {
         if schema.table(ofIndex: index) != nil { lock(index, .accessExclusive) }
         schema.dropConstraint(name, on: table)
         phase(.expand)
+        if direction == .up, !isOwn(objectKey(.constraint, table, name)) {
+            alters("constraints", of: table, isOwn: isNew(table))
+        }
+        for part in ["constraint \(quoted(name))", "the new constraint"] { alters(part, of: table, isOwn: true) }
+        if cascades, !isNew(table), !isOwn(objectKey(.constraint, table, name)) {
+            if direction == .up { loses("the foreign keys that point to what \(quoted(name)) says") }
+            flag(
+                .destroys, direction == .up ? nil : .warning,
+                "CASCADE drops whatever depends on \(quoted(name)) of \(table), which the text does not say",
+                safe: "name what is to go; without CASCADE the server refuses when something else depends on it")
+        }
         replaces(
             objectKey(.constraint, table, name),
             "the constraint \(quoted(name)) of \(table) is dropped\(cascades ? ", and what depends on it" : "")",

@@ -33,6 +33,10 @@ extension Judge {
         guard changeRows(change) else { return }
         let table = change.table
         report.updates.append(table.full)
+        report.updatedColumns.formUnion(change.columns)
+        runTriggers(of: change, "UPDATE") {
+            $0.isOfUpdates && ($0.columns.isEmpty || !$0.columns.isDisjoint(with: change.columns))
+        }
         let old = change.columns.filter { !isFill($0, change) }
         guard !old.isEmpty || change.columns.isEmpty else { return flagBigChange(change, "UPDATE") }
         if old.isEmpty || old.contains(where: { mayBeReferenced($0, in: table) }) {
@@ -40,17 +44,17 @@ extension Judge {
         }
         let columns = change.columns.map(quoted).joined(separator: ", ")
         let isRestored = restores(change, Set(old))
+        let open = openCopy(of: change)
         if isRestored || !save(change, old) {
             loses("the old values of \(columns.isEmpty ? "columns" : columns) in \(table)", isOwn: isRestored)
             if isRestored { report.overwritten.append("\(columns) of \(table)") }
             flag(
                 .overwrites, isRestored ? .warning : nil,
-                "UPDATE overwrites \(columns) of \(table), and the old values are saved nowhere",
-                why: schema[table]?.keys.isEmpty == false
+                "UPDATE overwrites \(columns) of \(table), and the old values are saved \(open.map { "only as they were when nobody kept others from writing: what commits between \($0) and this is nowhere" } ?? "nowhere")",
+                why: open != nil || schema[table]?.keys.isEmpty == false
                     ? nil
                     : "the revisions show no primary key of \(table), so that nothing proves whose a saved value is",
-                safe:
-                    "CREATE TABLE \(quoted(table.name + "_before")) AS SELECT <key>, \(columns) FROM \(table) first, in this revision"
+                safe: savedForm(table, "<key>, \(columns)")
             )
         }
         survival(.depends("it reads \(columns) of \(table) as they were"))
@@ -71,6 +75,19 @@ extension Judge {
             safe: "drop the foreign key first, change the rows of \(names) with a copy of their own, and add it again NOT VALID")
     }
 
+    /// Triggers that the revisions made see the change, and change more than the statement says.
+    private mutating func runTriggers(
+        of change: DataChange, _ verb: String, by isRun: (KnownSchema.Trigger) -> Bool
+    ) {
+        let names = (schema[change.table]?.triggers ?? [:]).filter { isRun($0.value) }.keys.sorted().map(quoted)
+        guard !names.isEmpty else { return }
+        let words = names.joined(separator: ", ")
+        loses("what \(verb) of \(change.table) makes the trigger \(words) change")
+        flag(
+            .overwrites, "\(verb) of \(change.table) runs the trigger \(words), and what that changes is saved nowhere",
+            safe: "drop the trigger in a release before, and make it again in one behind")
+    }
+
     /// Whether all rows of a table that is known by its schema come from this revision.
     private func isOwn(rowsOf table: RelationName) -> Bool {
         let bare = RelationName(table.name)
@@ -88,14 +105,32 @@ extension Judge {
         return isOwn(key) || (pendingColumns.contains(comparable(key)) && change.columnsThatAreNull.contains(column))
     }
 
+    /// How rows are saved so that none is missed.
+    private func savedForm(_ table: RelationName, _ columns: String, where condition: String = "") -> String {
+        "LOCK TABLE \(table) IN SHARE ROW EXCLUSIVE MODE; CREATE TABLE \(quoted(table.name + "_before")) AS SELECT \(columns) FROM \(table)\(condition) first, in \(transaction.isOpen ? "this transaction" : "one transaction with it (BEGIN; … COMMIT)")"
+    }
+
+    /// A copy of the table that was made while others could write to it, or in another transaction.
+    private func openCopy(of change: DataChange) -> RelationName? {
+        let table = made.placed(change.table)
+        return copies.filter { made.placed($0.value.copy.source) == table && !isStill($0.value) }.keys.min {
+            "\($0)" < "\($1)"
+        }
+    }
+
+    /// Whether nobody else has written to what was copied since.
+    private func isStill(_ saved: SavedRows) -> Bool { transaction.isOpen && saved.transaction == transaction.number }
+
     /// Whether the old rows stand in a table that this direction made of them and that stays: the same rows or all, with their key and
-    /// every column that changes.
+    /// every column that changes, and nobody else wrote in between.
     private mutating func save(_ change: DataChange, _ columns: [String]?, isMerge: Bool = false) -> Bool {
         guard direction == .up, !schema.viewNames.contains(change.table.full) else { return false }
         let table = made.placed(change.table)
         let keys = schema[change.table]?.keys.first
         let place = copies.keys.sorted { "\($0)" < "\($1)" }.first { place in
-            guard let saved = copies[place], !saved.isSpent, made.placed(saved.copy.source) == table else { return false }
+            guard let saved = copies[place], !saved.isSpent, isStill(saved), made.placed(saved.copy.source) == table else {
+                return false
+            }
             let copy = saved.copy
             let isWhole = copy.columns == nil
             let hasColumns =
@@ -135,14 +170,19 @@ extension Judge {
         let place = made.placed(rows.source).full
         proven = []
         guard direction == .down, !spoiled.contains(place) else { return }
-        if rows.inserts { forward.made.leadOthersBack(from: made.placed(rows.source)) }
+        // All of them, into a table that stays, and nobody writes more of them.
+        if rows.inserts, !rows.skips, rows.updates.isEmpty, !hasOwnRows(rows.table),
+            apart.contains(place) || transaction.still.contains(place)
+        {
+            forward.made.leadOthersBack(from: made.placed(rows.source))
+        }
         let copies = forward.copies.filter { $0.key.full == place }
         guard copies.values.contains(where: { $0.copy.source.full == rows.table.full }) else { return }
         let isByKey = schema[rows.table]?.keys.first.map { Set($0) == Set(rows.keys) } ?? false
         var found = restored[place] ?? RowsRestored()
         proven = isByKey ? Set(rows.updates) : []
         found.columns.formUnion(proven)
-        if rows.inserts, rows.keys.isEmpty || isByKey { found.hasRows = true }
+        if rows.inserts, rows.keys.isEmpty && !rows.skips || isByKey { found.hasRows = true }
         restored[place] = found
     }
 
@@ -163,13 +203,17 @@ extension Judge {
         if !isUndone, change.hasCondition, !save(change, nil) {
             loses("the deleted rows of \(table)")
             flag(
-                .overwrites, "DELETE removes rows of \(table), which are saved nowhere",
-                safe: "CREATE TABLE \(quoted(table.name + "_before")) AS SELECT * FROM \(table) WHERE … first, in this revision")
+                .overwrites,
+                "DELETE removes rows of \(table), which are saved \(openCopy(of: change).map { "only as they were when nobody kept others from writing: what commits between \($0) and this is nowhere" } ?? "nowhere")",
+                safe: savedForm(table, "*", where: " WHERE …"))
         } else if !change.hasCondition {
             loses("the rows of \(table)", isOwn: isUndone)
             flag(.destroys, isUndone ? .warning : nil, "DELETE without WHERE destroys every row of \(table)")
         }
         passOn(change, "DELETE", by: \.passesDeletes)
+        // What was deleted comes back as new rows.
+        let comesBack = direction == .up
+        runTriggers(of: change, "DELETE") { $0.isOfDeletes || $0.isOfInserts && comesBack }
         survival(.depends("the deleted rows of \(table) are gone"))
         flagBigChange(change, "DELETE")
     }
@@ -186,6 +230,7 @@ extension Judge {
                 "MERGE changes rows of \(change.table), and the old ones are saved nowhere")
         }
         passOn(change, "MERGE") { $0.passesDeletes || $0.passesUpdates }
+        runTriggers(of: change, "MERGE") { _ in true }
         survival(.depends("it reads rows of \(change.table) as they were"))
         flagBigChange(change, "MERGE")
     }
@@ -233,13 +278,30 @@ extension Judge {
             safe: "REFRESH MATERIALIZED VIEW CONCURRENTLY \(view), which needs a unique index on it")
     }
 
-    mutating func lockTables(_ tables: [RelationName], _ mode: TableLock) {
-        for table in tables { lock(table, mode) }
-        guard tables.contains(where: { !isNew($0) }) else { return }
+    mutating func lockTables(_ tables: [RelationName], _ mode: TableLock, withoutHeirs heirless: [RelationName]) {
+        for table in tables {
+            lock(table, mode)
+            if mode.blocksWrites, !heirless.contains(table) { transaction.stop(made.placed(table).full) }
+        }
+        let others = tables.filter { !isNew($0) && !isCopiedLater($0) }
+        guard !others.isEmpty else { return }
         flag(
             .partitionOrLock, mode.blocksWrites ? .error : .warning,
-            "LOCK TABLE takes \(mode.name) on \(tables.map { "\($0)" }.joined(separator: ", ")) until the transaction ends",
+            "LOCK TABLE takes \(mode.name) on \(others.map { "\($0)" }.joined(separator: ", ")) until the transaction ends",
             safe: "leave locking to the statements; one statement a transaction needs no LOCK TABLE")
+    }
+
+    /// Whether rows of a table are saved or written back further on in this transaction, for which nobody may write meanwhile.
+    private func isCopiedLater(_ table: RelationName) -> Bool {
+        for action in upcoming.flatMap(\.actions) {
+            switch action {
+            case .commit, .rollback: return false
+            case .createTableAs(let query): if query.copy?.source.full == table.full { return true }
+            case .bringsBack(let rows): if rows.source.full == table.full { return true }
+            default: continue
+            }
+        }
+        return false
     }
 }
 

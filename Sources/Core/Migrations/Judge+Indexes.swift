@@ -7,8 +7,14 @@ extension Judge {
         lock(table, index.isConcurrent ? .shareUpdateExclusive : .share)
         schema.add(index)
         phase(.expand)
-        if let name = index.name, !index.ifNotExists {
-            made.insert(objectKey(.index, RelationName(schema: table.schema, name)))
+        if let name = index.name {
+            let key = objectKey(.index, RelationName(schema: table.schema, name))
+            given.insert(comparable(key))
+            if !index.ifNotExists { made.insert(key) }
+        }
+        let goesWithOwn = index.columns.contains { $0.map { isOwnColumn($0, of: table) } ?? false }
+        if index.isUnique, direction == .up, !isNew(table), !goesWithOwn {
+            alters("unique index", of: index.name.map { RelationName(schema: table.schema, $0) } ?? RelationName(""))
         }
         if index.isUnique, direction == .up, !isNew(table) {
             survival(.depends("it may write rows to \(table) that the unique index\(name) refuses"))
@@ -58,9 +64,11 @@ extension Judge {
             made.remove(made.placed(objectKey(.index, index)))
         }
         phase(.expand)
+        for name in [index, RelationName("")] { alters("unique index", of: name, isOwn: true) }
         if made.contains(objectKey(.index, index)) || table.map(isNew) == true { return }
         if !isPlain, direction == .up {
             phase(.contract)
+            takes(objectKey(.index, index))
             depends("the index \(index) may be unique: ON CONFLICT needs it, and double rows are refused by it")
         }
         if isConcurrent {

@@ -23,6 +23,8 @@ extension Judge {
             guard let table = order.table else { break }
             lock(table, .accessExclusive)
             for name in order.names {
+                schema.change(table) { $0.triggers[name.name] = nil }
+                if direction == .down { alters("\(order.kind.rawValue) \(name)", of: table) }
                 dropDefinition(
                     objectKey(order.kind, table, name.name), "the \(order.kind.rawValue) \(name) of \(table)",
                     isOfOwnTable: hasOwnRows(table))
@@ -95,7 +97,7 @@ extension Judge {
             flag(
                 .destroys, "\(name) is dropped, and what the previous version wrote meanwhile may be in it",
                 safe:
-                    "ALTER TABLE … DETACH PARTITION \(name); INSERT INTO the table SELECT * FROM \(name); then DROP; or leave it where it is"
+                    "put them back where they were meant for: detach or rename \(name), INSERT INTO the other table SELECT * FROM \(name), then DROP; or leave it where it is"
             )
         }
         guard !isOwn(key) else { return }
@@ -129,8 +131,15 @@ extension Judge {
 
     mutating func rename(_ kind: ObjectKind, _ relation: RelationName?, _ old: String, _ new: String) {
         guard let relation else {
+            if kind == .type {
+                let words = old.split(separator: ".").map(String.init)
+                schema.rename(.type, RelationName(schema: words.count > 1 ? words[0] : nil, words.last ?? ""), from: old, to: new)
+            }
             phase(.contract)
             breaks(false, "it may use \(old)", "the \(kind.rawValue) \(old) is renamed to \(new)")
+            let last = old.split(separator: ".").last.map(String.init) ?? old
+            taken.insert(NewObjects.Key(kind: .other, relation: RelationName(""), name: "name \(last)"))
+            given.insert(NewObjects.Key(kind: .other, relation: RelationName(""), name: "name \(new)"))
             // Names may mean other things from now on.
             takeBack()
             forward.made.clear()
@@ -143,11 +152,15 @@ extension Judge {
             lock(relation, .shareUpdateExclusive)
             renameNew(.index, relation, old, new)
             phase(isNewIndex ? .expand : .contract)
+            takes(objectKey(.index, relation))
+            given.insert(comparable(objectKey(.index, RelationName(schema: relation.schema, new))))
             if !isNewIndex { depends("it may name the index \(relation), or the constraint of that name") }
             return
         case .constraint:
             alterQuickly(relation, isNew(relation) ? .expand : .contract)
             renameNew(.constraint, relation, old, new)
+            alters("name \(quoted(old))", of: relation, isOwn: isNew(relation))
+            given.insert(NewObjects.Key(kind: .other, relation: relation.full, name: "name \(quoted(new))"))
             if !isNew(relation) { depends("it may name \(quoted(old)) of \(relation)") }
             return
         default: break
@@ -156,9 +169,18 @@ extension Judge {
         let isNewThing = isNew(relation) || made.contains(objectKey(.column, relation, old))
         disturb(relation, "is renamed")
         let target = kind == .column ? relation : RelationName(schema: relation.schema, new)
+        if !isNewThing, direction == .up, taken.contains(comparable(objectKey(kind, target, kind == .column ? new : ""))) {
+            loses("what is written to \(quoted(new)) by whoever means the one that had this name")
+        }
         takes(objectKey(kind, relation, kind == .column ? old : ""))
         renameNew(kind, relation, old, new)
         given.insert(comparable(objectKey(kind, target, kind == .column ? new : "")))
+        if kind == .column {
+            if isNewThing { leadOthers(toColumn: new, of: relation) }
+        } else {
+            apart.insert(made.placed(target).full)
+            if isNewThing, isTaken(target) { leadOthers(to: target) }
+        }
         guard !isNewThing else { return }
         phase(.contract)
         switch kind {
@@ -219,13 +241,14 @@ extension Judge {
 
     mutating func createView(_ view: RelationName, _ sources: [RelationName], _ isReplaced: Bool, _ takesAll: Bool) {
         for source in sources { lock(source, .accessShare) }
+        // Whoever wrote to what had its name writes through it.
+        if isTaken(view) { leadOthers(through: sources) }
         if isReplaced {
             let key = objectKey(.view, view)
             replaces(key, "the view \(view) is replaced if it exists")
             if !isOwn(key) {
                 depends("it may read the view \(view)")
-                // And may write through it.
-                for source in sources where isNew(source) { leadOthers(to: source) }
+                leadOthers(through: sources)
             }
             lock(view, .accessExclusive)
         }
@@ -234,68 +257,13 @@ extension Judge {
         if takesAll { schema.add(view: view, ofAllColumnsOf: sources) }
     }
 
-    mutating func createFunction(_ function: FunctionDefinition) {
-        let key = objectKey(.function, function.name, function.arguments)
-        if function.isReplaced, !isOwn(key) {
-            replaces(key, "the function \(function.name) is replaced if it exists")
-            depends("it may call the function \(function.name)")
+    /// What the previous version writes to a view that has another text now reaches what it is made of.
+    mutating func leadOthers(through sources: [RelationName]) {
+        guard direction == .up else { return }
+        for source in sources where isNew(source) {
+            // Of another view nobody knows where that leads.
+            if schema.viewNames.contains(source.full) { made.leadOthersToAll() } else { leadOthers(to: source) }
         }
-        if function.isReplaced, function.isTrigger, direction == .up || !function.isQuiet, !isOwn(key) {
-            unknown("the function \(function.name) may be that of triggers that are there, and what it does now may be anything")
-        }
-        if function.hasDefaults, direction == .up {
-            let isAnother = schema.functions[function.name.name] != nil
-            if isAnother { depends("its calls of \(function.name) may mean this one as well, and fail") }
-            flag(
-                .breaksPrevious, .warning,
-                "\(function.name) can be called with fewer arguments: a call that means another function of that name is no longer unique",
-                why: "the server refuses a call that may mean two functions", safe: "another name, or no DEFAULT")
-        }
-        schema.functions[function.name.name] = function.isQuiet && schema.functions[function.name.name] != false
-        if function.isSecurityDefiner, !function.setsSearchPath {
-            flag(
-                .security, "the function \(function.name) is SECURITY DEFINER without a search path of its own",
-                why: "whoever can make objects earlier in the search path runs code with its owner's rights",
-                safe: "add SET search_path = pg_catalog, pg_temp, and name other schemas in its body")
-        }
-        if !["sql", "plpgsql", "internal"].contains(function.language) {
-            flag(
-                .security,
-                "the function \(function.name) is written in \(function.language)\(function.language.hasSuffix("u") || function.language == "c" ? ", which is not trusted" : "")"
-            )
-        }
-        given.insert(comparable(key))
-        if !function.isReplaced { made.insert(key) }
-        phase(.expand)
-    }
-
-    /// Functions that come with Postgres, if nothing else has their names.
-    mutating func calls(_ functions: [String]) {
-        let own = functions.filter { schema.functions[$0] != nil }
-        if !own.isEmpty { unknown("it calls \(own.joined(separator: ", ")), and the migrations make a function of that name") }
-    }
-
-    mutating func createTrigger(
-        _ name: String, _ table: RelationName, _ isReplaced: Bool, _ function: RelationName, _ decides: Bool
-    ) {
-        lock(table, .shareRowExclusive)
-        phase(.expand)
-        let key = objectKey(.trigger, table, name)
-        let isQuiet = schema.functions[function.name] ?? function.isQuietTrigger
-        if !isQuiet {
-            unknown("the trigger \(quoted(name)) runs \(function) on every change of \(table), and that may do anything")
-        } else if decides, !function.isQuietTrigger, direction == .up, !isNew(table) {
-            unknown(
-                "the trigger \(quoted(name)) runs \(function) before \(table) is written, and what the previous version writes may be changed or thrown away"
-            )
-        }
-        if isReplaced {
-            replaces(key, "the trigger \(quoted(name)) of \(table) is replaced if it exists", isOfNewTable: isNew(table))
-        }
-        if decides { spoilCopies(of: table) }
-        given.insert(comparable(key))
-        if !isReplaced { made.insert(key) }
-        if direction == .up, !isNew(table) { survival(.depends("its writes to \(table) run the trigger \(quoted(name))")) }
     }
 
     mutating func createRule(_ name: String, _ table: RelationName, _ isReplaced: Bool, _ isInstead: Bool) {
@@ -306,6 +274,7 @@ extension Judge {
             replaces(key, "the rule \(quoted(name)) of \(table) is replaced if it exists", isOfNewTable: isNew(table))
         }
         if isInstead { spoilCopies(of: table) }
+        alters("rule \(quoted(name))", of: table, isOwn: isNew(table))
         given.insert(comparable(key))
         if !isReplaced { made.insert(key) }
         guard direction == .up, !isNew(table) else { return }
@@ -319,7 +288,7 @@ extension Judge {
     }
 
     /// What is written back from here on may be thrown away or changed on its way.
-    private mutating func spoilCopies(of table: RelationName) {
+    mutating func spoilCopies(of table: RelationName) {
         guard direction == .down else { return }
         for (place, saved) in forward.copies where saved.copy.source.full == table.full { spoiled.insert(place.full) }
     }
@@ -327,6 +296,7 @@ extension Judge {
     mutating func policy(_ name: String, _ table: RelationName, _ isChanged: Bool) {
         alterQuickly(table, .expand)
         let key = objectKey(.policy, table, name)
+        alters("policy \(quoted(name))", of: table, isOwn: isNew(table))
         if isChanged { replaces(key, "the policy \(quoted(name)) of \(table) is changed", isOfNewTable: isNew(table)) }
         given.insert(comparable(key))
         if !isChanged { made.insert(key) }
@@ -335,7 +305,10 @@ extension Judge {
 
     mutating func addEnumValue(_ type: String) {
         phase(.expand)
-        if direction == .up { survival(.depends("it may read a value of \(type) that it does not know")) }
+        guard direction == .up, !isOwn(objectKey(.type, ColumnType(type).relation)) else { return }
+        survival(.depends("it may read a value of \(type) that it does not know"))
+        // A value never goes again.
+        taken.insert(NewObjects.Key(kind: .other, relation: ColumnType(type).relation.full, name: "values"))
     }
 
     mutating func renameEnumValue(_ type: String, _ old: String, _ new: String) {
@@ -353,19 +326,41 @@ extension Judge {
                     : made.contains(objectKey(kind, name))
             }
         phase(isOwn ? .expand : .contract)
+        for name in names { alters(what, of: name, isOwn: isOwn) }
+        alters(what, of: RelationName(""), isOwn: isOwn || !names.isEmpty)
         if !isOwn { depends("it may rely on what this changes: \(what)") }
     }
 
-    mutating func alterSequence(_ sequence: RelationName, _ what: String?) {
+    /// What an earlier statement unsettled is given back.
+    mutating func settles(_ what: String, _ names: [RelationName]) {
+        for name in names + [RelationName("")] { alters(what, of: name, isOwn: true) }
+        phase(.expand)
+    }
+
+    mutating func alterSequence(_ sequence: RelationName, _ what: String?, restarts: Bool) {
         lock(sequence, .shareRowExclusive)
+        if restarts { return self.restarts("\(sequence)", isOwn: isOwn(objectKey(.sequence, sequence))) }
         guard let what, !isNew(sequence) else { return phase(.expand) }
         phase(.contract)
+        alters("numbers", of: sequence)
         depends("\(what) changes the numbers that it gets from \(sequence)")
+    }
+
+    /// A sequence forgets how far it was.
+    mutating func restarts(_ sequence: String, isOwn: Bool) {
+        phase(isOwn ? .expand : .contract)
+        guard !isOwn else { return }
+        loses("how far \(sequence) was")
+        depends("numbers of \(sequence) are given twice")
+        flag(
+            .overwrites, "\(sequence) is set to another number: those behind it are given again, or never",
+            safe: "SELECT setval('…', (SELECT max(<key>) FROM <table>))")
     }
 
     mutating func constrainDomain(_ domain: String, _ isNotValid: Bool) {
         phase(.contract)
         schema.types[ColumnType(domain).relation.full] = true
+        alters("conditions", of: ColumnType(domain).relation)
         if direction == .up { survival(.depends("it may write values that the domain \(domain) refuses")) }
         guard !isNotValid else { return }
         flag(
@@ -373,13 +368,5 @@ extension Judge {
             safe:
                 "ALTER DOMAIN \(domain) ADD CONSTRAINT … NOT VALID; then ALTER DOMAIN \(domain) VALIDATE CONSTRAINT … in a transaction of its own"
         )
-    }
-}
-
-extension RelationName {
-    /// Whether it is a trigger function of Postgres itself that only changes the row at hand.
-    fileprivate var isQuietTrigger: Bool {
-        (schema ?? "pg_catalog") == "pg_catalog"
-            && ["suppress_redundant_updates_trigger", "tsvector_update_trigger", "tsvector_update_trigger_column"].contains(name)
     }
 }

@@ -2,7 +2,8 @@ internal import SerinModel
 
 extension Judge {
     mutating func createTable(_ table: TableDefinition) {
-        given.insert(comparable(objectKey(.table, table.name)))
+        // In the way back an empty table is not the one that was renamed.
+        if direction == .up { given.insert(comparable(objectKey(.table, table.name))) }
         phase(.expand)
         // Whatever may be there already is none of this revision's, and what it looks like is not known.
         if table.ifNotExists { return reachParents(of: table) }
@@ -11,7 +12,11 @@ extension Judge {
             made.insert(table: table.name, isTemporary: table.isTemporary, ownsRows: !table.isForeign)
         }
         if table.isTemporary { return }
+        if isTaken(table.name) { leadOthers(to: table.name) }
+        // Under another search path it is a table of that name somewhere else.
+        guard table.name.schema != nil || made.placed(table.name) == table.name else { return reachParents(of: table) }
         schema[table.name] = KnownSchema.Table(isPartitioned: table.isPartitioned)
+        schema.change(table.name) { $0.isWhole = table.isWhole }
         for column in table.columns {
             schema.add(column, to: table.name)
             for constraint in column.constraints { reference(constraint, from: table.name) }
@@ -31,6 +36,7 @@ extension Judge {
 
     /// The tables that a new one becomes a part of.
     private mutating func reachParents(of table: TableDefinition) {
+        for parent in table.parents + [table.partitionOf].compactMap(\.self) { schema.change(parent) { $0.hasHeirs = true } }
         if let parent = table.partitionOf {
             lock(parent, .accessExclusive)
             lockDefaultPartition(of: parent)
@@ -52,18 +58,30 @@ extension Judge {
 
     /// A new foreign key of a new table stops writers of the table that it points to.
     private mutating func reference(_ constraint: ConstraintDefinition, from table: RelationName) {
-        if case .foreignKey(let target) = constraint.kind { lock(target, .shareRowExclusive) }
+        guard case .foreignKey(let target) = constraint.kind else { return }
+        lock(target, .shareRowExclusive)
+        guard direction == .up, isNew(table), !isNew(target), !constraint.passesDeletes else { return }
+        flag(
+            .breaksPrevious, .warning,
+            "a row of \(target) that \(table) points to cannot be deleted any more",
+            why: "the previous version may delete such a row",
+            safe: "ON DELETE CASCADE or SET NULL, or no foreign key until the previous version is gone")
     }
 
     mutating func createTable(_ query: TableQuery) {
         for source in query.sources { lock(source, .accessShare) }
-        given.insert(comparable(objectKey(.table, query.name)))
+        if direction == .up { given.insert(comparable(objectKey(.table, query.name))) }
         phase(.expand)
         guard !query.ifNotExists else { return }
         made.insert(table: query.name, isTemporary: query.isTemporary, ownsRows: true)
+        if !query.isTemporary, isTaken(query.name) { leadOthers(to: query.name) }
         guard let copy = query.copy, !query.isTemporary, !made.isTemporary(copy.source) else { return }
-        copies[made.placed(query.name)] = SavedRows(copy: copy)
+        let isStill = transaction.still.contains(made.placed(copy.source).full)
+        copies[made.placed(query.name)] = SavedRows(copy: copy, transaction: isStill ? transaction.number : nil)
     }
+
+    /// Whether something of this name was there, and is called otherwise now or gone: whoever used it uses what has its name now.
+    func isTaken(_ table: RelationName) -> Bool { taken.contains(comparable(objectKey(.table, table))) }
 
     /// What the previous version writes to a table that was there reaches this one.
     mutating func leadOthers(to table: RelationName) { if direction == .up { made.leadOthers(to: made.placed(table)) } }
@@ -84,36 +102,14 @@ extension Judge {
         case .changeType(let column, let type, let conversion, let collation):
             changeType(column, of: table, to: type, conversion, collation: collation)
         case .setNotNull(let column): setNotNull(column, of: table)
-        case .dropNotNull(let column):
-            alterQuickly(table, .expand)
-            survival(.depends("it may read NULL in \(table).\(quoted(column))"))
-            schema.change(table) { $0.columns[column]?.isNotNull = false }
-        case .setDefault(let column):
-            let isKnown = isNewColumn(column, of: table)
-            alterQuickly(table, isKnown ? .expand : .contract)
-            if !isKnown { depends("the rows that it inserts without \(table).\(quoted(column)) get another value") }
-        case .dropDefault(let column):
-            alterQuickly(table, .contract)
-            breaks(
-                isNewColumn(column, of: table),
-                "it may insert rows without \(table).\(quoted(column)), whose default is gone",
-                "the default of \(table).\(quoted(column)) is dropped")
-        case .addIdentity(let column):
-            alterQuickly(table, isNew(table) ? .expand : .contract)
-            if !isNew(table) { depends("it may write \(table).\(quoted(column)), which gets numbers of its own") }
-        case .changeIdentity(let column, let what):
-            alterQuickly(table, isNew(table) ? .expand : .contract)
-            breaks(
-                isNew(table), "it inserts rows that get their numbers from \(table).\(quoted(column))",
-                "\(what) of \(table).\(quoted(column))")
-        case .dropExpression(let column):
-            alterQuickly(table, .contract)
-            if !isNew(table) { depends("it reads \(table).\(quoted(column)), which is computed no more") }
+        case .dropNotNull, .setDefault, .dropDefault, .addIdentity, .restartIdentity, .changeIdentity, .dropExpression:
+            alterColumn(of: table, change)
         case .addConstraint(let constraint): addConstraint(constraint, to: table)
         case .validate(let constraint): validate(constraint, of: table)
         case .dropConstraint(let name, let cascades): dropConstraint(name, of: table, cascades)
         case .alterConstraint(let name):
             alterQuickly(table, .contract)
+            alters("constraint \(quoted(name))", of: table, isOwn: isNew(table))
             if !isNew(table) { depends("it may rely on when \(quoted(name)) is checked") }
         case .store(let what): store(table, what)
         case .setUnlogged:
@@ -132,10 +128,12 @@ extension Judge {
         case .setProperty: alterQuickly(table, .expand)
         case .setBehaviour(let what):
             alterQuickly(table, isNew(table) ? .expand : .contract)
+            alters(what, of: table, isOwn: isNew(table))
             if !isNew(table) { depends("it may rely on what \(what) changes of \(table)") }
         case .switchTrigger(let what):
             lock(table, .shareRowExclusive)
             phase(.migrate)
+            alters("switched triggers", of: table, isOwn: isNew(table))
             if !isNew(table) { survival(.depends("it may rely on triggers of \(table): \(what)")) }
         case .rowSecurity(let isEnabled): switchRowSecurity(of: table, isEnabled)
         case .attach(let partition, let isDefault): attach(partition, to: table, isDefault)
@@ -145,8 +143,49 @@ extension Judge {
         }
     }
 
+    /// What a column may hold, and where its values come from.
+    private mutating func alterColumn(of table: RelationName, _ change: TableChange) {
+        switch change {
+        case .dropNotNull(let column):
+            alterQuickly(table, .expand)
+            survival(.depends("it may read NULL in \(table).\(quoted(column))"))
+            alters("NOT NULL of \(quoted(column))", of: table, isOwn: isOwnColumn(column, of: table))
+            schema.change(table) { $0.columns[column]?.isNotNull = false }
+        case .setDefault(let column):
+            let isKnown = isNewColumn(column, of: table)
+            alters("default of \(quoted(column))", of: table, isOwn: isOwnColumn(column, of: table))
+            alterQuickly(table, isKnown ? .expand : .contract)
+            if !isKnown { depends("the rows that it inserts without \(table).\(quoted(column)) get another value") }
+        case .dropDefault(let column):
+            alterQuickly(table, .contract)
+            alters("default of \(quoted(column))", of: table, isOwn: isOwnColumn(column, of: table))
+            breaks(
+                isNew(table)
+                    || isNewColumn(column, of: table) && schema[table]?.columns[column].map { !$0.isNotNull } ?? false,
+                "it may insert rows without \(table).\(quoted(column)), whose default is gone",
+                "the default of \(table).\(quoted(column)) is dropped")
+        case .addIdentity(let column):
+            alterQuickly(table, isNew(table) ? .expand : .contract)
+            alters("identity of \(quoted(column))", of: table, isOwn: isOwnColumn(column, of: table))
+            if !isNew(table) { depends("it may write \(table).\(quoted(column)), which gets numbers of its own") }
+        case .restartIdentity(let column): restarts("\(table).\(quoted(column))", isOwn: isOwnColumn(column, of: table))
+        case .changeIdentity(let column, let what):
+            alterQuickly(table, isNew(table) ? .expand : .contract)
+            alters("identity of \(quoted(column))", of: table, isOwn: isOwnColumn(column, of: table))
+            breaks(
+                isNew(table), "it inserts rows that get their numbers from \(table).\(quoted(column))",
+                "\(what) of \(table).\(quoted(column))")
+        case .dropExpression(let column):
+            alterQuickly(table, .contract)
+            alters("expression of \(quoted(column))", of: table, isOwn: isOwnColumn(column, of: table))
+            if !isNew(table) { depends("it reads \(table).\(quoted(column)), which is computed no more") }
+        default: break
+        }
+    }
+
     private mutating func switchRowSecurity(of table: RelationName, _ isEnabled: Bool) {
         alterQuickly(table, isNew(table) ? .expand : .contract)
+        alters("row level security", of: table, isOwn: isNew(table))
         guard !isNew(table) else { return }
         if isEnabled {
             depends("row level security may hide rows of \(table) from it")
@@ -160,6 +199,9 @@ extension Judge {
         lock(table, .accessExclusive)
         lock(parent, .shareUpdateExclusive)
         phase(isNew(table) ? .expand : .contract)
+        schema.change(parent) { $0.hasHeirs = true }
+        alters("heir \(table)", of: parent, isOwn: isNew(table))
+        if isLeft { apart.insert(made.placed(table).full) }
         if isNew(table), !isLeft, !isNew(parent) { leadOthers(to: table) }
         guard !isNew(table) else { return }
         if !isLeft { shareRows(of: parent) }
@@ -170,6 +212,11 @@ extension Judge {
     func isNewColumn(_ column: String, of table: RelationName) -> Bool {
         let key = objectKey(.column, table, column)
         return isNew(table) || isOwn(key) || pendingColumns.contains(comparable(key))
+    }
+
+    /// Whether this revision added a column, or its table.
+    func isOwnColumn(_ column: String, of table: RelationName) -> Bool {
+        isNew(table) || isOwn(objectKey(.column, table, column))
     }
 
     /// Rows that were there before can be reached through a table of this revision.
@@ -257,6 +304,8 @@ extension Judge {
         lockDefaultPartition(of: table)
         if isDefault { schema.change(table) { $0.defaultPartition = partition } }
         phase(.expand)
+        schema.change(table) { $0.hasHeirs = true }
+        alters("partition \(partition)", of: table, isOwn: isNew(partition) || isOwn(objectKey(.table, partition)))
         if isNew(partition), !isNew(table) { leadOthers(to: partition) }
         guard !isNew(partition) else { return }
         if isNew(table) { shareRows(of: table) }
@@ -272,6 +321,8 @@ extension Judge {
 
     private mutating func detach(_ partition: RelationName, from table: RelationName, _ isConcurrent: Bool) {
         phase(.contract)
+        alters("partition \(partition)", of: table, isOwn: isNew(partition) || isOwn(objectKey(.table, partition)))
+        apart.insert(made.placed(partition).full)
         if !isNew(partition) { depends("rows of \(partition) are no longer in \(table)") }
         lock(partition, .accessExclusive)
         lock(table, isConcurrent ? .shareUpdateExclusive : .accessExclusive)

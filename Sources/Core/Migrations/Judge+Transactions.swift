@@ -16,6 +16,10 @@ struct TransactionState {
     private(set) var held: [RelationName] = []
     /// The tables whose writers wait for it.
     private(set) var blocked: [RelationName] = []
+    /// The tables, with all that belongs to them, into which nobody else writes until it ends.
+    private(set) var still: Set<RelationName> = []
+    /// Which transaction it is.
+    private(set) var number = 0
     /// Constraints that were added in it without a look at the rows.
     var unvalidated: Set<NewObjects.Key> = []
 
@@ -50,15 +54,26 @@ struct TransactionState {
         }
     }
 
-    mutating func begin() { kind = .ofText }
+    mutating func begin() {
+        kind = .ofText
+        number += 1
+    }
 
     /// What is left when it ends; after the tool itself ended its own, nothing.
     mutating func end(isOfTool: Bool = false) {
         kind = kind == .ofText && !isOfTool ? Self.outer(wrapping, statements) : .none
         held = []
         blocked = []
+        still = []
         unvalidated = []
+        number += 1
     }
+
+    /// Locks behind a savepoint are gone, or names mean other tables.
+    mutating func forgetLocks() { still = [] }
+
+    /// Nobody else writes into a table until it ends.
+    mutating func stop(_ table: RelationName) { if isOpen { still.insert(table) } }
 
     /// Notes which locks a statement leaves behind.
     mutating func hold(_ report: StatementReport) {
@@ -78,7 +93,16 @@ extension Judge {
         // What the tool wrote itself is in order.
         if text.isGenerated, action == .begin { return transaction.begin() }
         if action == .commit || action == .rollback { made.endLocalNaming() }
-        if action == .rollback || action == .savepoint(isTakenBack: true) { takeBack() }
+        if action == .rollback || action == .savepoint(isTakenBack: true) {
+            takeBack()
+            transaction.forgetLocks()
+            // What was set is perhaps not set any more.
+            if isUTC != settings.isUTC { isUTC = nil }
+        }
+        if action == .commit || action == .rollback, let zone = zoneBefore {
+            isUTC = zone
+            zoneBefore = nil
+        }
         if text.isGenerated, action == .commit || action == .rollback { return transaction.end(isOfTool: true) }
         switch action {
         case .begin:
@@ -152,13 +176,17 @@ extension Judge {
             if !["on", "utf8", "utf-8", "unicode"].contains(value?.lowercased() ?? "") {
                 unknown("\(parameter) decides where the texts that follow end")
             }
+        case "timezone": setZone(value, isLocal)
         case "search_path", "role", "session_authorization":
             made.setNaming(parameter, value, isLocal: isLocal)
+            transaction.forgetLocks()
             if parameter == "search_path", let value, value.contains("pg_catalog"), !value.hasPrefix("pg_catalog") {
                 unknown("with pg_catalog behind other schemas, functions and operators may be other than those of Postgres")
             }
         case "all" where value == nil:
             for name in ["search_path", "role", "session_authorization"] { made.setNaming(name, nil, isLocal: false) }
+            transaction.forgetLocks()
+            setZone(nil, false)
             flag(.noTimeout, "RESET ALL takes back lock_timeout and statement_timeout")
         case "session_replication_role":
             phase(.migrate)
@@ -167,6 +195,13 @@ extension Judge {
                 why: "rows that break them stay unseen", safe: "leave it alone")
         default: break
         }
+    }
+
+    /// The zone by which times get and lose theirs; nil is that of the session's start.
+    private mutating func setZone(_ value: String?, _ isLocal: Bool) {
+        if isLocal, zoneBefore == nil { zoneBefore = .some(isUTC) }
+        let names: Set<String> = ["utc", "etc/utc", "gmt", "etc/gmt", "uct", "etc/uct", "zulu", "etc/zulu", "universal"]
+        isUTC = value.map { names.contains($0.lowercased()) } ?? settings.isUTC
     }
 
     /// A limit for waiting or working: none at all, or one that is longer than what the policy allows, is found.

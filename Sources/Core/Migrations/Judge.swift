@@ -30,6 +30,13 @@ struct Judge {
     var proven: Set<String> = []
     /// The tables that the way back has changed, so that what they hold is not what was saved.
     var spoiled: Set<RelationName> = []
+    /// The tables that the way back has cut off from whoever writes.
+    var apart: Set<RelationName> = []
+    /// Whether times get and lose their zones in UTC now, and before a setting that ends with the transaction; nil when nobody knows.
+    var isUTC: Bool?
+    var zoneBefore: Bool??
+    /// The statements behind the present one.
+    private(set) var upcoming: ArraySlice<SQLStatement> = []
     /// The leading columns of the indexes that the text makes anywhere: a foreign key may stand before its index.
     let indexes: [RelationName: [[String?]]]
     var transaction: TransactionState
@@ -49,6 +56,7 @@ struct Judge {
         self.schema = schema
         self.forward = forward
         self.pendingColumns = pendingColumns
+        isUTC = settings.isUTC
         indexes = list.indexes
         transaction = TransactionState(text.wrapping, statements: list.statements.count { !$0.actions.isEmpty })
         report = StatementReport(place: LintPlace(file: text.file, line: text.line, column: 1), text: "")
@@ -58,13 +66,18 @@ struct Judge {
     /// Judges every statement.
     mutating func judge(_ list: StatementList) {
         readFileAnnotations(list)
-        for statement in list.statements {
+        for (index, statement) in list.statements.enumerated() {
+            upcoming = list.statements[(index + 1)...]
             report = StatementReport(place: place(line: statement.line, column: statement.column), text: statement.text)
             let first = findings.count
             let before = transaction
             for action in statement.actions { judge(action) }
             if before.isOpen, transaction.isOpen { flagWorkUnderLock(before) }
             transaction.hold(report)
+            // Nobody writes to what has no parts of its own and is locked whole.
+            for lock in report.locks where !text.isGenerated && lock.mode.blocksReads && schema[lock.relation]?.isAlone == true {
+                transaction.stop(made.placed(lock.relation).full)
+            }
             apply(statement.comments, to: first)
             statements.append(report)
         }
@@ -88,8 +101,7 @@ struct Judge {
         case .vacuum(let tables, let isFull): vacuum(tables, isFull)
         case .analyze(let tables): for table in tables { lock(table, .shareUpdateExclusive) }
         case .refresh(let view, let isConcurrent): refresh(view, isConcurrent)
-        case .createTrigger(let name, let table, let isReplaced, let function, let decides):
-            createTrigger(name, table, isReplaced, function, decides)
+        case .createTrigger(let trigger): createTrigger(trigger)
         case .createRule(let name, let table, let isReplaced, let isInstead): createRule(name, table, isReplaced, isInstead)
         case .policy(let name, let table, let isChanged): policy(name, table, isChanged)
         case .createView(let view, let sources, let isReplaced, let takesAll): createView(view, sources, isReplaced, takesAll)
@@ -97,7 +109,7 @@ struct Judge {
         case .renameEnumValue(let type, let old, let new): renameEnumValue(type, old, new)
         case .constrainDomain(let domain, let isNotValid): constrainDomain(domain, isNotValid)
         case .comment(let relation): if let relation { lock(relation, .shareUpdateExclusive) }
-        case .lock(let tables, let mode): lockTables(tables, mode)
+        case .lock(let tables, let mode, let heirless): lockTables(tables, mode, withoutHeirs: heirless)
         case .insert(let table, let sources, let rows): insert(table, sources, rows)
         case .bringsBack(let rows): bringBack(rows)
         case .update(let change):
@@ -108,16 +120,22 @@ struct Judge {
         case .select(let tables, let locksRows): for table in tables { lock(table, locksRows ? .rowShare : .accessShare) }
         case .opaque(let what): unknown(what)
         case .calls(let functions): calls(functions)
+        case .casts(let types): casts(types)
+        case .attributes(let attributes): readAttributes(attributes)
+        case .makesCode(let name): schema.functions[name] = false
         case .createFunction(let function): createFunction(function)
         case .set(let parameter, let value, let isLocal): set(parameter, value, isLocal)
         case .discardTemporary: made.clearTemporary()
         case .begin, .commit, .rollback, .savepoint, .metaCommand: control(action)
         case .security(let what): flag(.security, what)
         case .unsettles(let what, let kind, let names): unsettles(what, kind, names)
-        case .alterSequence(let sequence, let what): alterSequence(sequence, what)
+        case .settles(let what, let names): settles(what, names)
+        case .alterSequence(let sequence, let what, let restarts): alterSequence(sequence, what, restarts: restarts)
         case .create(let kind, let name, let isCertain): make(kind, name, isCertain: isCertain)
         case .createType(let type, let isConstrained):
             schema.types[type.full] = isConstrained
+            // What its condition calls is called by whoever casts to it.
+            if isConstrained, report.mystery != nil { schema.strangeTypes.insert(type.full) }
             make(.type, type)
         case .needs(let version, let what): needs(version, what)
         case .harmless: break
@@ -231,6 +249,13 @@ struct Judge {
         if !isOwn(key), key.kind != .constraint { taken.insert(comparable(key)) }
     }
 
+    /// A part of a relation is otherwise than before: the way back is one that does something to it again.
+    mutating func alters(_ part: String, of relation: RelationName, isOwn: Bool = false) {
+        let key = NewObjects.Key(kind: .other, relation: relation.full, name: part)
+        given.insert(key)
+        if !isOwn { taken.insert(key) }
+    }
+
     /// What was done is undone: nothing that it made is certain.
     mutating func takeBack() {
         made.clear()
@@ -262,6 +287,8 @@ struct Forward: Sendable {
 /// A table that holds rows of another one as they were.
 struct SavedRows: Sendable {
     var copy: TableCopy
+    /// The transaction in which nobody else writes into the table that was copied; nil when there is none.
+    var transaction: Int?
     /// The columns whose old values are nowhere else.
     var columns: Set<String> = []
     /// Whether something relies on it.

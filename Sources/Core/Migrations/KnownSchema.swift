@@ -13,6 +13,15 @@ struct KnownSchema: Sendable {
         var passesUpdates = false
     }
 
+    /// A trigger that may change more than what is written.
+    struct Trigger: Sendable {
+        var isOfInserts: Bool
+        var isOfUpdates: Bool
+        var isOfDeletes: Bool
+        /// The columns of which one must be changed; empty when any will do.
+        var columns: Set<String>
+    }
+
     struct Key: Sendable {
         var name: String
         var columns: [String]
@@ -25,9 +34,17 @@ struct KnownSchema: Sendable {
         var indexed: [[String?]] = []
         var checks: [Check] = []
         var foreignKeys: [ForeignKey] = []
+        /// Its triggers, by their names.
+        var triggers: [String: Trigger] = [:]
         /// Its primary and unique constraints, the primary first.
         var uniques: [Key] = []
         var isPartitioned = false
+        /// Whether the revisions show all of its columns.
+        var isWhole = false
+        /// Whether rows of other tables may be among its own.
+        var hasHeirs = false
+        /// Whether the revisions made it, with no partition and no heir.
+        var isAlone: Bool { isWhole && !isPartitioned && !hasHeirs }
         /// The partition that takes what no other takes.
         var defaultPartition: RelationName?
 
@@ -45,9 +62,11 @@ struct KnownSchema: Sendable {
     private var uniqueIndexes: [RelationName: [String]] = [:]
     /// The types that were made, and whether their values are held against a condition.
     var types: [RelationName: Bool] = [:]
+    /// Those whose condition calls what nobody knows.
+    var strangeTypes: Set<RelationName> = []
     /// The views that were made: what they show is not all there is of the rows behind them.
     var viewNames: Set<RelationName> = []
-    /// The functions that were made, by their bare names, and whether all of that name write nothing and call nothing unknown.
+    /// The functions, operators and casts that were made, by their bare names, and whether all of that name write nothing and call nothing unknown.
     var functions: [String: Bool] = [:]
     private var viewsOfAllColumns: [RelationName: [RelationName]] = [:]
 
@@ -93,6 +112,14 @@ struct KnownSchema: Sendable {
     func mayBeConstrained(_ type: ColumnType) -> Bool {
         if type.isArray || type.comesWithServer { return false }
         return types[type.relation.full] ?? true
+    }
+
+    /// Whether nothing unknown is called to make a value one of a type.
+    func isQuiet(_ type: ColumnType) -> Bool {
+        let name = type.relation.full
+        guard !strangeTypes.contains(name) else { return false }
+        return type.comesWithServer || types[name] != nil || tables[name]?.isWhole == true
+            || type.name.hasPrefix("_") && isQuiet(ColumnType(String(type.name.dropFirst())))
     }
 
     /// The views made with `SELECT *` of a table.
@@ -194,6 +221,7 @@ struct KnownSchema: Sendable {
         case .table, .view, .materializedView, .foreignTable:
             let place = RelationName(schema: relation.schema, new).full
             tables[place] = tables.removeValue(forKey: relation.full)
+            if viewNames.remove(relation.full) != nil { viewNames.insert(place) }
             tables = tables.mapValues { table in
                 var table = table
                 for index in table.foreignKeys.indices where table.foreignKeys[index].references.full == relation.full {
@@ -219,6 +247,10 @@ struct KnownSchema: Sendable {
                 }
             }
         case .constraint: renameKey(of: relation, from: old, to: new)
+        case .type:
+            let place = RelationName(schema: relation.schema, new).full
+            types[place] = types.removeValue(forKey: relation.full)
+            if strangeTypes.remove(relation.full) != nil { strangeTypes.insert(place) }
         default: break
         }
     }
@@ -226,6 +258,7 @@ struct KnownSchema: Sendable {
     private mutating func renameKey(of table: RelationName, from old: String, to new: String) {
         change(table) {
             for index in $0.uniques.indices where $0.uniques[index].name == old { $0.uniques[index].name = new }
+            if let trigger = $0.triggers.removeValue(forKey: old) { $0.triggers[new] = trigger }
         }
     }
 }

@@ -72,17 +72,23 @@ public enum LintReference {
 
         The way back counts too. What it loses of anything that the way forward is not known to have made makes the revision destructive, and
         what nobody can say of it unclassified. A way back that changes nothing, or does not bring back what was dropped, replaced or renamed, is
-        none. What is lost by itself when the revision is taken back, as what was written to a new column, is listed and makes it no worse.
+        none; nor is one that does nothing about what the previous version may notice: a constraint, NOT NULL, a default, an identity, rights, a
+        trigger, a policy. A column or table that is made anew is not the one that was renamed, and a value of an enum stays. What is lost by itself when the revision is taken back, as what was written to a new column, is listed and makes it no worse.
 
         Made by the revision is only what cannot have been there before: `IF NOT EXISTS` and `OR REPLACE` prove nothing, a rename makes nothing
         new, and behind a view, a foreign table or a parent of other tables there may be anybody's rows. Rows count as saved before they are
         changed when `CREATE TABLE … AS SELECT` took all of them (or those of the same `WHERE`), with their key and the columns that change, into a
-        permanent table that stays as it is, and the way back surely writes all of them back: every changed column `FROM` that table by the whole
+        permanent table that stays as it is, nobody else could write from before the copy until the change (`LOCK TABLE … IN SHARE ROW EXCLUSIVE
+        MODE`, or what takes ACCESS EXCLUSIVE, in the same transaction: what commits between the two is in neither), and the way back surely writes all of them back: every changed column `FROM` that table by the whole
         key, or as an upsert of the key, deleted rows by `INSERT … SELECT *`, and no other condition. A key is a primary key, or a unique constraint
-        of columns that are NOT NULL, that the revisions show: without one nothing proves whose a saved value is. A new partition, heir, or target of a rule or
-        of a replaced view holds rows of the previous version, so dropping it loses them, unless they were put back before. A value counts as filled in, and not as changed, when the column is new in
+        of columns that are NOT NULL, that the revisions show: without one nothing proves whose a saved value is. A new partition, heir, target of a rule or
+        of a replaced view, a table or column that has the name of one that was renamed or moved away, and any new table beside a function that has
+        another body now, hold what the previous version writes, so dropping them loses it, unless the rows were put back first, from a table that
+        nobody writes to any more (detached, renamed or locked). A value counts as filled in, and not as changed, when the column is new in
         this revision, or in an earlier pending one and asked for `IS NULL`. Rows that the way forward put in by constants may be removed again by
-        the same values of a key. A rule `DO INSTEAD` on a table that was there loses what the previous version writes to it.
+        the same values of a key. A rule `DO INSTEAD` on a table that was there loses what the previous version writes to it, and `tsvector_update_trigger`
+        what it writes to the column that is computed. What a trigger of an earlier revision changes beside a change of rows is saved nowhere,
+        unless it runs behind the change and writes nothing. A sequence that is set to a fixed number forgets how far it was.
 
         What Serin does not know to be harmless is taken to be noticed by the version that runs: defaults, identities, owners, rights, roles,
         rules, row level security, sequences, unique indexes.
@@ -95,7 +101,9 @@ public enum LintReference {
         The revisions are read from the first one on, so types, checks, indexes and foreign keys of earlier revisions are known; `--applied` says
         which are applied already and are not judged. Tables that a revision makes itself are used by nobody: their locks do not count. What a text
         cannot say: DO, CALL, calls of functions that do not come with Postgres anywhere in a statement, triggers on functions whose text is not known
-        to be harmless, or that decide what is written to a table that was there (BEFORE and INSTEAD OF, for each row: what they return and
+        to be harmless, operators, classes of operators and types of casts that neither come with Postgres nor with the revisions, what is read of
+        a row and is none of its columns (`row.name` may call a function), operators, casts and functions that the revisions make themselves,
+        triggers that decide what is written to a table that was there (BEFORE and INSTEAD OF, for each row: what they return and
         assign takes the place of what the previous version writes), functions of triggers that are replaced, functions with EXECUTE, programs of Alembic that import or name more than its operations, SQLAlchemy and modules
         that know nothing of their surroundings, or that say `try`, and what the parser of version 15 refuses
         (from 16 on: apart from `ADD CONSTRAINT … NOT NULL … NOT VALID` of version 18, which is known). All of it is D04.
@@ -104,7 +112,16 @@ public enum LintReference {
         more digits, from `cidr` to `inet`, and between `timestamp` and `timestamptz` when the session's TimeZone is UTC (`--utc`). Without the old
         type the worst is assumed. Values are lost when an interval is cut to some fields, when `json` becomes `jsonb` (its order and what it
         holds twice), and when a date or a time gets or loses its zone, unless the TimeZone is known to be UTC: an hour is skipped or there twice
-        elsewhere.
+        elsewhere. What the text sets (`SET TIME ZONE`) counts more than `--utc`.
+
+        ## What a rollout knows beside the text
+
+        `serin migrate plan` and a rollout's preflight look at the database as well. Where Serin's own sessions run the SQL (folders of files) their
+        TimeZone is known; Alembic and other programs open sessions of their own, so the worse is assumed. Operators, casts and functions of a
+        row that the server has of its own are held against those that the text uses. A revision that changes rows of a table, or puts some
+        back, is destructive where a trigger, a rule or a foreign key there passes that on or changes more; the reason names it. One that
+        does not run then is none: a trigger for deletions or for other columns, a foreign key that only passes on a change of other
+        columns.
 
         ## What is measured on a copy
 

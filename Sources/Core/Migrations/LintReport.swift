@@ -16,6 +16,8 @@ public struct StatementReport: Sendable, Hashable {
     public var rebuilds: [RelationName] = []
     /// The tables that were there before and whose rows it changes, as far as its text says.
     public var updates: [RelationName] = []
+    /// Which columns of theirs.
+    public var updatedColumns: Set<String> = []
     /// The tables that were there before and whose rows it removes, as far as its text says.
     public var deletes: [RelationName] = []
     /// What is lost by it.
@@ -91,14 +93,18 @@ public struct RevisionReport: Sendable, Hashable {
         return found.isEmpty ? nil : found.joined(separator: ", ")
     }
 
-    /// The tables whose rows it changes and brings back.
+    /// The tables whose rows it changes.
     public var restoredTables: RestoredTables {
         var tables = RestoredTables()
-        for save in up.saves {
-            if save.isForRows || save.isForMerge { tables.deleted.insert(quoted(save.table.name)) }
-            tables.updated.insert(quoted(save.table.name))
+        for save in up.saves where save.isForRows || save.isForMerge { tables.deleted.insert(save.table.name) }
+        for statement in up.statements {
+            for table in statement.updates {
+                let columns = statement.updatedColumns
+                let known = tables.updated[table.name]
+                tables.updated[table.name] = columns.isEmpty || known == [] ? [] : columns.union(known ?? [])
+            }
         }
-        for table in down?.statements.flatMap(\.deletes) ?? [] { tables.deleted.insert(quoted(table.name)) }
+        for table in down?.statements.flatMap(\.deletes) ?? [] { tables.deleted.insert(table.name) }
         return tables
     }
 

@@ -64,9 +64,10 @@ public enum LintRule: String, Sendable, Hashable, CaseIterable {
             "data is destroyed: DROP TABLE, COLUMN, SCHEMA, DATABASE, TYPE or MATERIALIZED VIEW, TRUNCATE, DELETE without WHERE, SET UNLOGGED, DROP … CASCADE"
         case .narrows:
             "values may be cut, rounded or change meaning: a narrower type, a conversion by an expression, a renamed enum value"
-        case .overwrites: "existing values are overwritten, or rows deleted, and the old ones saved nowhere"
+        case .overwrites:
+            "existing values are overwritten, or rows deleted, and the old ones saved nowhere, or by a copy that others could write beside"
         case .unknown:
-            "nobody can say what it does without running it: DO, dynamic SQL, calls of functions anywhere in a statement, triggers that run such, what the parser refuses, SQL that cannot be generated offline"
+            "nobody can say what it does without running it: DO, dynamic SQL, calls of functions anywhere in a statement, operators, casts and parts of rows that may be such, triggers that run such, what the parser refuses, SQL that cannot be generated offline"
         case .replaces: "a view, function, trigger, rule, sequence, policy or constraint is dropped or replaced"
         case .indexBlocks:
             "an index is built, dropped or rebuilt without CONCURRENTLY on a table in use, by a change of collation too, or with it inside a transaction"
@@ -133,7 +134,8 @@ public enum LintRule: String, Sendable, Hashable, CaseIterable {
         case .destroys: "take it out of use in one release and drop it in a later one, after a verified backup"
         case .narrows:
             "add a new column, fill it in batches, check it, move the application over, and drop the old one in a later release"
-        case .overwrites: "write to a new column, or save what is overwritten first: CREATE TABLE … AS SELECT key, old value"
+        case .overwrites:
+            "write to a new column, or save what is overwritten first: LOCK TABLE … IN SHARE ROW EXCLUSIVE MODE and CREATE TABLE … AS SELECT key, old value, in one transaction with the change"
         case .unknown: "write plain SQL, or say what it does: -- serin: class additive because …"
         case .replaces: "create the new one under another name, and drop the old one in a later release"
         case .indexBlocks: "CREATE INDEX CONCURRENTLY, alone and outside a transaction"

@@ -25,6 +25,8 @@ public struct LintSettings: Sendable, Hashable {
         self.wantsWayBack = wantsWayBack
     }
 
+    /// The code of the server that statements run without naming it as a call; nil when nobody looked.
+    public var server: ServerCode?
     /// The longest that a statement may wait for a lock by its own word, in milliseconds.
     public var lockTimeout: Int64 = 2000
     /// The longest that a statement may take by its own word, in milliseconds.
@@ -33,4 +35,19 @@ public struct LintSettings: Sendable, Hashable {
     func isSmall(_ table: RelationName) -> Bool { rowCount(table).map { $0 <= smallTable } ?? false }
 
     func rowCount(_ table: RelationName) -> Int? { rows[table.name] ?? rows["\(table)"] ?? rows["\(table.full)"] }
+}
+
+/// The code of a server that comes neither with Postgres nor with an extension, and that statements run without calling it by name.
+public struct ServerCode: Sendable, Hashable {
+    /// Functions of one row, which are read like a column; operators; `::name` for casts to a type, and `:=` when some apply by
+    /// themselves.
+    public var calls: Set<String>
+    /// The types, without schema, of which a value is made without running any: enums and the like, but no domain with a condition.
+    public var types: Set<String>
+
+    /// Code.
+    public init(calls: Set<String> = [], types: Set<String> = []) {
+        self.calls = calls
+        self.types = types
+    }
 }

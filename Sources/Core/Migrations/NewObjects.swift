@@ -10,14 +10,19 @@ struct NewObjects: Sendable {
         var name: String
 
         /// Such as `column public.orders.amount`.
-        var words: String { "\(kind.rawValue) \(relation)" + (name.isEmpty ? "" : ".\(quoted(name))") }
+        var words: String {
+            if kind == .other, !name.isEmpty { return relation.name.isEmpty ? name : "\(name) of \(relation)" }
+            return "\(kind.rawValue) \(relation)" + (name.isEmpty ? "" : ".\(quoted(name))")
+        }
     }
 
     private(set) var keys: Set<Key> = []
     /// The tables whose rows all come from this direction.
     private var withRows: Set<RelationName> = []
-    /// The tables into which writes go that are not meant for them by name: those of the previous version.
-    private var taking: Set<RelationName> = []
+    /// The tables and columns into which writes go that are not meant for them: those of the previous version.
+    private var taking: Set<Key> = []
+    /// Whether such writes may reach whatever table is new.
+    private var isTakingAll = false
     private var temporary: Set<String> = []
     /// What decides the meaning of a name without schema, when it is not as it was at the start.
     private var naming: [String: String] = [:]
@@ -45,16 +50,25 @@ struct NewObjects: Sendable {
     func holdsRows(of placed: RelationName) -> Bool { withRows.contains(placed) }
 
     /// Whether the previous version's rows may be in a relation, by the names of whoever asks.
-    func takesOthers(_ placed: RelationName) -> Bool { taking.contains(placed) }
+    func takesOthers(_ placed: RelationName) -> Bool { takesOthers(objectKey(.table, placed)) }
+
+    /// Whether the previous version's values may be in a column.
+    func takesOthers(_ placed: Key) -> Bool { taking.contains(placed) }
 
     /// The previous version's writes reach a relation from now on.
-    mutating func leadOthers(to placed: RelationName) { taking.insert(placed) }
+    mutating func leadOthers(to placed: RelationName) { leadOthers(to: objectKey(.table, placed)) }
 
-    /// They reach each table that is new.
-    mutating func leadOthersToAll() { taking.formUnion(keys.filter { $0.kind == .table }.map(\.relation)) }
+    /// They reach a table or a column from now on.
+    mutating func leadOthers(to placed: Key) { taking.insert(placed) }
+
+    /// They reach each table that is new, or will be.
+    mutating func leadOthersToAll() {
+        taking.formUnion(keys.filter { $0.kind == .table })
+        isTakingAll = true
+    }
 
     /// What they wrote was moved to where it was meant for.
-    mutating func leadOthersBack(from placed: RelationName) { taking.remove(placed) }
+    mutating func leadOthersBack(from placed: RelationName) { taking.remove(objectKey(.table, placed)) }
 
     func isTemporary(_ relation: RelationName) -> Bool { placed(relation).schema == "pg_temp" }
 
@@ -67,6 +81,7 @@ struct NewObjects: Sendable {
         let place = isTemporary ? RelationName(schema: "pg_temp", table.name) : placed(table)
         keys.insert(objectKey(.table, place))
         if ownsRows { withRows.insert(place) }
+        if isTakingAll, !isTemporary { taking.insert(objectKey(.table, place)) }
     }
 
     /// Others' rows can be reached through a relation from now on.
@@ -84,7 +99,7 @@ struct NewObjects: Sendable {
     mutating func forget(_ relation: RelationName) {
         keys = keys.filter { $0.relation != relation }
         withRows.remove(relation)
-        taking.remove(relation)
+        taking = taking.filter { $0.relation != relation }
         if relation.schema == "pg_temp" { temporary.remove(relation.name) }
     }
 
@@ -92,12 +107,12 @@ struct NewObjects: Sendable {
     mutating func rename(_ old: RelationName, to name: String) {
         let new = RelationName(schema: old.schema, name)
         let (isNew, hasRows) = (keys.contains(objectKey(.table, old)), withRows.contains(old))
-        let isTaking = taking.contains(old)
+        let taken = taking.filter { $0.relation == old }
         forget(old)
         forget(new)
         guard isNew else { return }
         insert(table: new, isTemporary: old.schema == "pg_temp", ownsRows: hasRows)
-        if isTaking { taking.insert(new) }
+        taking.formUnion(taken.map { Key(kind: $0.kind, relation: new, name: $0.name) })
     }
 
     /// Part of a relation has another name.
@@ -105,6 +120,7 @@ struct NewObjects: Sendable {
         let isNew = keys.remove(objectKey(kind, relation, old)) != nil
         keys.remove(objectKey(kind, relation, new))
         if isNew { keys.insert(objectKey(kind, relation, new)) }
+        if taking.remove(objectKey(kind, relation, old)) != nil { taking.insert(objectKey(kind, relation, new)) }
     }
 
     /// Nothing of it is certain any more.

@@ -77,9 +77,10 @@ struct RevisionSummary {
         }
         // A program that a comment vouches for may bring back anything.
         if !down.statements.contains(where: { $0.declared != nil }),
-            let missing = up.taken.subtracting(down.given).map(\.words).min()
+            let missing = up.taken.subtracting(down.given).min(by: { $0.words < $1.words })
         {
-            return (.unclassified, why + "; and the way back does not bring back the \(missing)")
+            let verb = missing.kind == .other && !missing.name.isEmpty ? "does nothing about" : "does not bring back"
+            return (.unclassified, why + "; and the way back \(verb) the \(missing.words)")
         }
         return (.reversible, why)
     }

@@ -28,8 +28,8 @@ public enum StatementAction: Sendable, Hashable {
     case analyze([RelationName])
     /// `REFRESH MATERIALIZED VIEW`
     case refresh(RelationName, concurrently: Bool)
-    /// `CREATE TRIGGER`, the function that it runs, and whether what that returns decides what is written.
-    case createTrigger(String, on: RelationName, isReplaced: Bool, runs: RelationName, decides: Bool)
+    /// `CREATE TRIGGER`
+    case createTrigger(TriggerDefinition)
     /// `CREATE RULE`, and whether it stands in for what is written.
     case createRule(String, on: RelationName, isReplaced: Bool, isInstead: Bool)
     /// `CREATE POLICY`, `ALTER POLICY`
@@ -44,8 +44,8 @@ public enum StatementAction: Sendable, Hashable {
     case constrainDomain(String, isNotValid: Bool)
     /// `COMMENT ON`; nil when it is about no relation.
     case comment(RelationName?)
-    /// `LOCK TABLE`
-    case lock([RelationName], TableLock)
+    /// `LOCK TABLE`; those of which what belongs to them is not locked with them: `ONLY`.
+    case lock([RelationName], TableLock, withoutHeirs: [RelationName] = [])
     /// `INSERT`, `COPY … FROM`; the tables that are read, and the rows by their columns when the text says all of them.
     case insert(RelationName, from: [RelationName], rows: [[String: String]] = [])
     /// An `UPDATE` or `INSERT` that follows takes its values as they are from one other table.
@@ -60,8 +60,15 @@ public enum StatementAction: Sendable, Hashable {
     case select([RelationName], locksRows: Bool)
     /// A function is called, or code is run, that may do anything.
     case opaque(String)
-    /// Functions of Postgres are called, unless something else has their names.
+    /// Functions and operators of Postgres are called, unless something else has their names; `::int4` is a cast, `:=` any that applies
+    /// by itself.
     case calls([String])
+    /// Values are made ones of types that are not the parser's own.
+    case casts([ColumnType])
+    /// Parts of rows are read, each of which may be a function that is called so.
+    case attributes([RowAttribute])
+    /// It makes an operator, an aggregate or a cast, by the name that calls have.
+    case makesCode(String)
     /// `CREATE FUNCTION`, `CREATE PROCEDURE`
     case createFunction(FunctionDefinition)
     /// `SET`, `RESET`, `set_config`; the value is nil for `RESET` and `DEFAULT`.
@@ -78,8 +85,11 @@ public enum StatementAction: Sendable, Hashable {
     case security(String)
     /// What is not known to be harmless to whoever uses these now; in words. No names: nobody can say what.
     case unsettles(String, of: ObjectKind, [RelationName])
-    /// `ALTER SEQUENCE`, `setval`; what of it changes the numbers that are given, nil when nothing.
-    case alterSequence(RelationName, String?)
+    /// The other direction of `unsettles`: rights that are given, roles that are made.
+    case settles(String, [RelationName])
+    /// `ALTER SEQUENCE`, `setval`; what of it changes the numbers that are given, nil when nothing, and whether it forgets how far they
+    /// were.
+    case alterSequence(RelationName, String?, restarts: Bool)
     /// It makes something that locks no table; certain when it cannot be there already.
     case create(ObjectKind, RelationName, isCertain: Bool = true)
     /// `CREATE TYPE`, `CREATE DOMAIN`; whether its values are held against a condition.
@@ -122,6 +132,8 @@ public struct TableDefinition: Sendable, Hashable {
     public var dropsOnCommit = false
     /// Whether its rows are elsewhere.
     public var isForeign = false
+    /// Whether the text says all of its columns.
+    public var isWhole = false
 
     /// A table.
     public init(
@@ -286,16 +298,20 @@ public struct RowsBrought: Sendable, Hashable {
     public var keys: [String]
     /// Whether whole rows come in that are not there.
     public var inserts: Bool
+    /// Whether rows that clash with others are left out.
+    public var skips: Bool
 
     /// Rows.
     public init(
-        _ table: RelationName, from source: RelationName, updates: [String] = [], by keys: [String] = [], inserts: Bool = false
+        _ table: RelationName, from source: RelationName, updates: [String] = [], by keys: [String] = [], inserts: Bool = false,
+        skips: Bool = false
     ) {
         self.table = table
         self.source = source
         self.updates = updates
         self.keys = keys
         self.inserts = inserts
+        self.skips = skips
     }
 }
 
@@ -329,5 +345,57 @@ public struct FunctionDefinition: Sendable, Hashable {
         self.language = language
         self.isSecurityDefiner = isSecurityDefiner
         self.setsSearchPath = setsSearchPath
+    }
+}
+
+/// `CREATE TRIGGER`.
+public struct TriggerDefinition: Sendable, Hashable {
+    /// Its name.
+    public var name: String
+    /// The table.
+    public var table: RelationName
+    /// The function that it runs.
+    public var function: RelationName
+    /// What it gives that function.
+    public var arguments: [String]
+    /// Whether it takes the place of one that is there.
+    public var isReplaced: Bool
+    /// Whether what the function returns decides what is written.
+    public var decides: Bool
+    /// Whether it runs when rows come in.
+    public var isOfInserts = true
+    /// Whether it runs when rows are changed.
+    public var isOfUpdates = true
+    /// Whether it runs when rows are deleted.
+    public var isOfDeletes = true
+    /// The columns of which one must be changed; empty when any will do.
+    public var columns: Set<String> = []
+
+    /// A trigger.
+    public init(
+        _ name: String, on table: RelationName, runs function: RelationName, with arguments: [String] = [],
+        isReplaced: Bool = false,
+        decides: Bool = false
+    ) {
+        self.name = name
+        self.table = table
+        self.function = function
+        self.arguments = arguments
+        self.isReplaced = isReplaced
+        self.decides = decides
+    }
+}
+
+/// `row.name`: a column, or a function of the row.
+public struct RowAttribute: Sendable, Hashable {
+    /// The tables that the row may be of; nil when the text does not say.
+    public var tables: [RelationName]?
+    /// What is read of it.
+    public var name: String
+
+    /// A part of a row.
+    public init(_ name: String, of tables: [RelationName]?) {
+        self.name = name
+        self.tables = tables
     }
 }

@@ -72,6 +72,8 @@ public struct ConstraintDefinition: Sendable, Hashable {
     public var passesUpdates = false
     /// Whether a change of the row that is pointed to changes those that point to it.
     public var cascades: Bool { passesDeletes || passesUpdates }
+    /// The columns that a check reads.
+    public var checked: Set<String> = []
     /// The column that a check compares with constants, so that it refuses no row without it; nil when it does more.
     public var comparedColumn: String?
 
@@ -103,7 +105,9 @@ public enum TableChange: Sendable, Hashable {
     case dropDefault(String)
     /// `ALTER COLUMN … ADD GENERATED … AS IDENTITY`
     case addIdentity(String)
-    /// `ALTER COLUMN … SET GENERATED`, `RESTART` and `DROP IDENTITY`: what, in words.
+    /// `ALTER COLUMN … RESTART`
+    case restartIdentity(String)
+    /// `ALTER COLUMN … SET GENERATED` and `DROP IDENTITY`: what, in words.
     case changeIdentity(String, String)
     /// `ALTER COLUMN … DROP EXPRESSION`
     case dropExpression(String)

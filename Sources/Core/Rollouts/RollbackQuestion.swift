@@ -143,7 +143,8 @@ public struct RollbackQuestion: Sendable, Hashable {
     private func overwritten(by applied: [PlannedRevision]) -> String {
         let found = applied.compactMap(\.overwritten)
         return found.isEmpty
-            ? "" : ", but what was written since to \(found.joined(separator: ", ")) gets the values from before the migration"
+            ? ""
+            : ", but \(found.joined(separator: ", ")) gets the values that the migration saved, over whatever was written there since it did"
     }
 
     private func destructive(_ applied: [PlannedRevision], _ worst: MigrationClass) -> RollbackPlan {

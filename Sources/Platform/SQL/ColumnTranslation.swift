@@ -88,6 +88,7 @@ enum ColumnTranslation {
         constraint.passesDeletes = ["c", "n", "d"].contains(tree["fk_del_action"]?.text ?? "")
         constraint.passesUpdates = ["c", "n", "d"].contains(tree["fk_upd_action"]?.text ?? "")
         constraint.comparedColumn = comparedColumn(tree["raw_expr"])
+        tree["raw_expr"]?.visit { if let name = column(of: $0) { constraint.checked.insert(name) } }
         return constraint
     }
 
@@ -166,6 +167,38 @@ enum KnownFunctions {
         "set_masklen", "box", "circle", "line", "lseg", "path", "polygon", "area", "center", "tsvector_to_array", "unaccent",
         "similarity", "digest", "hmac", "hstore", "st_makepoint", "st_setsrid", "st_geomfromtext", "st_transform",
         "hashtextextended",
+    ]
+
+    /// The operators that come with Postgres, and those of the extensions that everybody uses.
+    static let operators: Set<String> = [
+        "+", "-", "*", "/", "%", "^", "|/", "||/", "@", "&", "|", "#", "~", "<<", ">>", "=", "<>", "!=", "<", ">", "<=", ">=",
+        "||",
+        "~~", "~~*", "!~~", "!~~*", "~*", "!~", "!~*", "^@", "@>", "<@", "?", "?|", "?&", "->", "->>", "#>", "#>>", "#-", "@?",
+        "@@",
+        "@@@", "&&", "&<", "&>", "&<|", "|&>", "<<|", "|>>", "##", "<->", "?#", "?-", "?-|", "?||", "~=", "<^", ">^", "-|-",
+        "<<=",
+        ">>=", "@-@", "!!", "~<~", "~<=~", "~>~", "~>=~", "*=", "*<>", "*<", "*>", "*<=", "*>=", "<%", "%>", "<<%", "%>>", "<<->",
+        "<->>", "<<<->", "<->>>", "<#>", "<=>", "<+>", "<~>", "<%>", "#=", "%%", "%#", "^?", "^<@", "^@>", "?<@", "?@>", "?~",
+        "?@",
+        "^~", "^@", "<<#>>", "&&&", "|=|", "~~=",
+    ]
+
+    /// The classes of operators that an index is told to use.
+    static let operatorClasses: Set<String> = [
+        "text_ops", "varchar_ops", "bpchar_ops", "text_pattern_ops", "varchar_pattern_ops", "bpchar_pattern_ops", "name_ops",
+        "int2_ops", "int4_ops", "int8_ops", "float4_ops", "float8_ops", "numeric_ops", "bool_ops", "bytea_ops", "uuid_ops",
+        "date_ops", "time_ops", "timetz_ops", "timestamp_ops", "timestamptz_ops", "interval_ops", "enum_ops", "array_ops",
+        "range_ops", "multirange_ops", "inet_ops", "cidr_ops", "macaddr_ops", "jsonb_ops", "jsonb_path_ops", "tsvector_ops",
+        "tsquery_ops", "record_ops", "record_image_ops", "oid_ops", "bit_ops", "varbit_ops", "money_ops", "box_ops", "point_ops",
+        "poly_ops", "circle_ops", "quad_point_ops", "kd_point_ops", "network_ops", "int4_minmax_ops", "int8_minmax_ops",
+        "timestamp_minmax_ops", "timestamptz_minmax_ops", "date_minmax_ops", "text_minmax_ops", "int4_bloom_ops",
+        "int8_bloom_ops",
+        "int4_minmax_multi_ops", "int8_minmax_multi_ops", "timestamptz_minmax_multi_ops", "gin_trgm_ops", "gist_trgm_ops",
+        "gist_text_ops", "gist_int4_ops", "gist_int8_ops", "gist_uuid_ops", "gist_date_ops", "gist_timestamp_ops",
+        "gist_timestamptz_ops", "gist_inet_ops", "gin_hstore_ops", "gist_hstore_ops", "gist_ltree_ops", "citext_ops",
+        "citext_pattern_ops", "gin__int_ops", "gist__int_ops", "gist__intbig_ops", "gist_geometry_ops_2d", "gist_geometry_ops_nd",
+        "vector_l2_ops", "vector_ip_ops", "vector_cosine_ops", "vector_l1_ops", "halfvec_l2_ops", "halfvec_ip_ops",
+        "halfvec_cosine_ops", "sparsevec_l2_ops", "bit_hamming_ops", "bit_jaccard_ops",
     ]
 
     /// Those that a statement may call without changing anything that matters here.

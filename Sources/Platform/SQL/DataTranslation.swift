@@ -128,7 +128,7 @@ extension StatementTranslation {
         guard conflict["whereClause"] == nil, infer?["whereClause"] == nil, infer?["conname"] == nil else { return nil }
         let keys = (infer?.list("indexElems") ?? []).compactMap { $0.body(of: "IndexElem")?["name"]?.text }
         guard conflict["action"]?.text == "ONCONFLICT_UPDATE" else {
-            return RowsBrought(table, from: copy.source, by: keys, inserts: isWhole)
+            return RowsBrought(table, from: copy.source, by: keys, inserts: isWhole, skips: true)
         }
         let updates = conflict.list("targetList").compactMap { $0.body(of: "ResTarget") }.compactMap { target in
             target["name"]?.text.flatMap { name in
@@ -172,7 +172,8 @@ extension StatementTranslation {
         body.visit { part in
             guard part["funcformat"] != nil, part.words("funcname").last == "setval" else { return }
             let name = part.list("args").first?.constant.map { $0.split(separator: ".").map(String.init) } ?? []
-            found.append(.alterSequence(relationName(name) ?? RelationName("a sequence"), "setval"))
+            let isFixed = part.list("args").dropFirst().first?.constant != nil
+            found.append(.alterSequence(relationName(name) ?? RelationName("a sequence"), "setval", restarts: isFixed))
         }
         return found
     }

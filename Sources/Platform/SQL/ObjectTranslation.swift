@@ -53,9 +53,9 @@ enum ObjectTranslation {
 
     /// `GRANT` and `REVOKE`
     static func rights(_ tree: JSONValue) -> [StatementAction] {
-        guard !tree.flag("is_grant") else { return [.security("rights are granted")] }
         let isListed = tree["targtype"]?.text == "ACL_TARGET_OBJECT"
         let names = isListed ? tree.list("objects").compactMap { $0.relation ?? relationName(words($0)) } : []
+        guard !tree.flag("is_grant") else { return [.security("rights are granted"), .settles("REVOKE", names)] }
         return [.security("rights are taken away"), .unsettles("REVOKE", of: kind(tree["objtype"]?.text), names)]
     }
 

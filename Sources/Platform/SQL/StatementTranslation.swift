@@ -8,7 +8,7 @@ enum StatementTranslation {
         let own = data(kind, body) ?? table(kind, body) ?? object(kind, body) ?? session(kind, body) ?? rest(kind, body)
         // The body of a function is not run when it is made; the parts of a schema are statements of their own.
         guard kind != "CreateFunctionStmt", kind != "CreateSchemaStmt" else { return own }
-        return nested(body) + settings(body) + calls(body) + own
+        return nested(body) + settings(body) + calls(body) + ImplicitCalls.actions(kind, body) + own
     }
 
     /// Changes of data anywhere inside: in a `WITH`, a rule, a `COPY`.
@@ -48,20 +48,14 @@ enum StatementTranslation {
             [
                 .lock(
                     body.list("relations").compactMap(\.relation),
-                    TableLock(rawValue: Int(body["mode"]?.integer ?? 8)) ?? .accessExclusive)
+                    TableLock(rawValue: Int(body["mode"]?.integer ?? 8)) ?? .accessExclusive,
+                    withoutHeirs: body.list("relations").filter { $0.body(of: "RangeVar")?.flag("inh") != true }
+                        .compactMap(\.relation))
             ]
         case "RefreshMatViewStmt":
             body["relation"]?.relation.map { [.refresh($0, concurrently: body.flag("concurrent"))] }
         case "CreateTrigStmt":
-            body["relation"]?.relation.map {
-                [
-                    .createTrigger(
-                        body["trigname"]?.text ?? "", on: $0, isReplaced: body.flag("replace"),
-                        runs: relationName(body.words("funcname")) ?? RelationName(""),
-                        // AFTER is none, BEFORE and INSTEAD OF have a bit each.
-                        decides: body.flag("row") && body["timing"]?.integer ?? 0 != 0)
-                ]
-            }
+            body["relation"]?.relation.map { [.createTrigger(trigger(body, on: $0))] }
         case "RuleStmt":
             body["relation"]?.relation.map {
                 [
@@ -77,6 +71,21 @@ enum StatementTranslation {
             body.list("relations").compactMap(\.relation).map { .alterTable($0, [.setParameters("CREATE STATISTICS")]) }
         default: nil
         }
+    }
+
+    private static func trigger(_ body: JSONValue, on table: RelationName) -> TriggerDefinition {
+        var trigger = TriggerDefinition(
+            body["trigname"]?.text ?? "", on: table, runs: relationName(body.words("funcname")) ?? RelationName(""),
+            with: body.words("args"), isReplaced: body.flag("replace"),
+            // AFTER is none, BEFORE and INSTEAD OF have a bit each.
+            decides: body.flag("row") && body["timing"]?.integer ?? 0 != 0)
+        // Bits of pg_trigger.tgtype: 4 is INSERT, 8 DELETE, 16 UPDATE.
+        let events = body["events"]?.integer ?? 28
+        trigger.isOfInserts = events & 4 != 0
+        trigger.isOfUpdates = events & 16 != 0
+        trigger.isOfDeletes = events & 8 != 0
+        if !trigger.isOfInserts { trigger.columns = Set(body.words("columns")) }
+        return trigger
     }
 
     private static func vacuum(_ body: JSONValue) -> [StatementAction] {
@@ -106,7 +115,8 @@ enum StatementTranslation {
         case "CommentStmt": ObjectTranslation.comment(body)
         case "CreateFunctionStmt": ObjectTranslation.function(body)
         case "ViewStmt": view(body)
-        case "AlterSeqStmt": body["sequence"]?.relation.map { [.alterSequence($0, sequenceChange(body))] }
+        case "AlterSeqStmt":
+            body["sequence"]?.relation.map { [.alterSequence($0, sequenceChange(body), restarts: restarts(body))] }
         case "AlterEnumStmt":
             body["oldVal"]?.text.map {
                 [.renameEnumValue(type: body.words("typeName").joined(separator: "."), from: $0, to: body["newVal"]?.text ?? "")]
@@ -129,6 +139,7 @@ enum StatementTranslation {
             "CreateTransformStmt",
             "CreateEventTrigStmt", "AlterEventTrigStmt", "CreateAmStmt":
             [.opaque("\(kind) makes code that other statements run without naming it")]
+                + ImplicitCalls.made(kind, body).map { .makesCode($0) }
         default: nil
         }
     }
@@ -161,13 +172,22 @@ enum StatementTranslation {
         return changed.isEmpty ? nil : "ALTER SEQUENCE … \(changed.joined(separator: ", ").uppercased())"
     }
 
+    /// Whether `ALTER SEQUENCE` forgets how far the sequence was.
+    private static func restarts(_ body: JSONValue) -> Bool {
+        body.list("options").contains { $0.body(of: "DefElem")?["defname"]?.text == "restart" }
+    }
+
     private static func domain(_ body: JSONValue) -> [StatementAction] {
         let name = body.words("typeName").joined(separator: ".")
         switch body["subtype"]?.text {
         case "C":
             return [.constrainDomain(name, isNotValid: body["def"]?.body(of: "Constraint")?.flag("skip_validation") ?? false)]
         case "O": return [.constrainDomain(name, isNotValid: false)]
-        case "X": return [.drop(DropOrder(.constraint, [RelationName(body["name"]?.text ?? "")]))]
+        case "X":
+            return [
+                .drop(DropOrder(.constraint, [RelationName(body["name"]?.text ?? "")])),
+                .settles("conditions", relationName(body.words("typeName")).map { [$0] } ?? []),
+            ]
         case "V": return [.constrainDomain(name, isNotValid: true)]
         default: return [.unsettles("ALTER DOMAIN \(name)", of: .type, relationName(body.words("typeName")).map { [$0] } ?? [])]
         }
@@ -221,8 +241,10 @@ enum StatementTranslation {
         case "GrantStmt", "GrantRoleStmt": ObjectTranslation.rights(body)
         case "AlterDefaultPrivilegesStmt":
             [.security("default rights are changed")]
-                + (body["action"]?.flag("is_grant") == true ? [] : [.unsettles("default rights are taken away", of: .other, [])])
-        case "CreateRoleStmt": [.security("a role is made")]
+                + (body["action"]?.flag("is_grant") == true
+                    ? [.settles("default rights are taken away", [])]
+                    : [.unsettles("default rights are taken away", of: .other, [])])
+        case "CreateRoleStmt": [.security("a role is made"), .settles("a role is changed or dropped", [])]
         case "CreateExtensionStmt":
             [
                 .create(

@@ -9,6 +9,7 @@ enum TableTranslation {
         table.isTemporary = tree["relation"]?["relpersistence"]?.text == "t" || name.schema == "pg_temp"
         table.isForeign = isForeign
         table.dropsOnCommit = tree["oncommit"]?.text == "ONCOMMIT_DROP"
+        table.isWhole = tree["ofTypename"] == nil && tree.list("inhRelations").isEmpty && !isForeign
         table.isDefaultPartition = tree["partbound"]?.flag("is_default") ?? false
         var actions: [StatementAction] = []
         for element in tree.list("tableElts") {
@@ -19,6 +20,7 @@ enum TableTranslation {
                     table.constraints.append(constraint)
                 }
             case "TableLikeClause":
+                table.isWhole = false
                 if let source = element.node?.body["relation"]?.relation { actions.append(.select([source], locksRows: false)) }
             default: break
             }
@@ -35,7 +37,7 @@ enum TableTranslation {
         let changes = tree.list("cmds").compactMap { $0.body(of: "AlterTableCmd") }.map { command -> TableChange in
             let change = change(command, isIndex: kind == "OBJECT_INDEX")
             // What sets how a table is kept sets how a view reads.
-            if case .setParameters(let what) = change, kind == "OBJECT_VIEW" { return .setBehaviour(what) }
+            if case .setParameters = change, kind == "OBJECT_VIEW" { return .setBehaviour("options") }
             return change
         }
         return [.alterTable(relation, changes)]
@@ -60,6 +62,8 @@ enum TableTranslation {
         case "AT_ColumnDefault":
             return ColumnTranslation.isNull(tree["def"]) ? .dropDefault(name) : .setDefault(name)
         case "AT_AddIdentity": return .addIdentity(name)
+        case "AT_SetIdentity" where tree.list("def").contains { $0.body(of: "DefElem")?["defname"]?.text == "restart" }:
+            return .restartIdentity(name)
         case "AT_SetIdentity": return .changeIdentity(name, "a change of the identity")
         case "AT_DropIdentity": return .changeIdentity(name, "the end of the identity")
         case "AT_DropExpression": return .dropExpression(name)

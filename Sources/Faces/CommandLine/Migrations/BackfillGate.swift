@@ -29,12 +29,14 @@ struct BackfillGate: Sendable {
                 case .update(let change):
                     !change.columns.isEmpty && change.columns.allSatisfy(change.columnsThatAreNull.contains)
                 case .insert, .bringsBack, .select, .calls, .harmless: true
+                case .casts(let types): types.allSatisfy(\.comesWithServer)
+                case .attributes(let attributes): attributes.allSatisfy { $0.tables != nil }
                 case .createTable, .createTableAs, .alterTable, .createIndex, .drop, .dropWhole, .truncate, .rename, .move,
                     .reindex,
                     .cluster, .vacuum, .analyze, .refresh, .createTrigger, .createRule, .policy, .createView, .addEnumValue,
                     .renameEnumValue, .constrainDomain, .comment, .lock, .delete, .merge, .opaque, .createFunction, .set, .begin,
-                    .commit, .rollback, .savepoint, .security, .unsettles, .alterSequence, .create, .createType,
-                    .discardTemporary,
+                    .commit, .rollback, .savepoint, .security, .unsettles, .settles, .alterSequence, .create, .createType,
+                    .makesCode, .discardTemporary,
                     .needs, .metaCommand, .unknown, .unparsable:
                     false
                 }

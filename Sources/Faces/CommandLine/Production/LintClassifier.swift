@@ -5,8 +5,8 @@ internal import SerinPolicies
 internal import SerinSQL
 
 extension Lint {
-    /// Judges the pending revisions of a rollout behind those that are applied, for the server's own version. A session of the controller's has TimeZone UTC only when the server says so, which is
-    /// not asked here: the worse is assumed.
+    /// Judges the pending revisions of a rollout behind those that are applied, for the server's own version, its own code, and the
+    /// TimeZone of the sessions that migrate: where a tool opens them itself, nobody knows it, and the worse is assumed.
     ///
     /// - Parameter policy: How long statements may wait and work.
     static func classifier(_ policy: MigrationPolicy) -> RevisionClassifier {
@@ -14,6 +14,8 @@ extension Lint {
             var settings = LintSettings()
             settings.limit(by: policy)
             let versions = LintSettings.knownVersions
+            settings.isUTC = found.isUTC
+            settings.server = found.code
             settings.version = min(max(found.serverVersion, versions.lowerBound), versions.upperBound)
             let read = await StatementReader().read(
                 found.applied + found.pending.map(\.script), applied: found.applied.count, version: settings.version)
