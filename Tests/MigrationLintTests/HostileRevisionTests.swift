@@ -275,6 +275,51 @@ import Testing
     ])
     func whatLooksHarmlessIsJudgedByWhatIsLeftOnTheWayBack(_ test: LossCase) async { await check(test) }
 
+    private static let saved = "\(copy); \(zero)"
+
+    @Test(arguments: [
+        LossCase(.reversible, saved, byID),
+        LossCase(.destructive, "\(copy); INSERT INTO b VALUES (1, 2); \(zero)", byID),
+        LossCase(.destructive, "\(saved); COPY b FROM '/tmp/x'", byID),
+        LossCase(.destructive, "\(saved); ALTER TABLE b ENABLE ROW LEVEL SECURITY; ALTER TABLE b FORCE ROW LEVEL SECURITY", byID),
+        LossCase(
+            .destructive, "\(saved); CREATE POLICY p ON orders USING (id > 5)", "\(byID); DROP POLICY p ON orders"),
+        LossCase(.destructive, saved, "CREATE POLICY p ON orders USING (false); \(byID); DROP POLICY p ON orders"),
+        LossCase(.destructive, saved, byID.replacing("UPDATE orders", with: "UPDATE ONLY orders")),
+        LossCase(
+            .destructive, saved,
+            "ALTER TABLE orders RENAME TO o; CREATE TABLE orders (id bigint, amount int); \(byID); DROP TABLE orders; ALTER TABLE o RENAME TO orders"
+        ),
+        LossCase(.destructive, saved, "CREATE TEMP TABLE orders (id bigint, amount int); \(byID)"),
+        LossCase(.destructive, saved, "CREATE TEMP TABLE b (id bigint, amount int); \(byID)"),
+        LossCase(.destructive, saved, "SET search_path = other; \(byID)"),
+        LossCase(.destructive, saved, "ALTER TABLE b ALTER COLUMN amount TYPE smallint USING 0; \(byID)"),
+        LossCase(.destructive, "\(saved); UPDATE orders SET id = id + 1000000", byID),
+        LossCase(
+            .destructive, "\(saved); CREATE RULE r AS ON UPDATE TO orders DO INSTEAD NOTHING", "\(byID); DROP RULE r ON orders"),
+        LossCase(
+            .destructive, "CREATE TABLE b AS SELECT * FROM orders; DELETE FROM orders WHERE amount < 5",
+            "INSERT INTO orders SELECT * FROM b; DROP TABLE b", after: heirs),
+    ])
+    func aCopyCountsOnlyAsLongAsAllOfItComesBackToWhereItWas(_ test: LossCase) async { await check(test.locked) }
+
+    @Test(arguments: [
+        LossCase(
+            .destructive, "ALTER SCHEMA public RENAME TO old; CREATE SCHEMA public; CREATE TABLE orders (id int)",
+            "DROP SCHEMA public CASCADE; ALTER SCHEMA old RENAME TO public"),
+        LossCase(
+            .destructive, "CREATE SCHEMA s; CREATE TABLE s.orders (id int); ALTER ROLE app SET search_path = s, public",
+            "ALTER ROLE app RESET search_path; DROP SCHEMA s CASCADE"),
+        LossCase(
+            .destructive,
+            "CREATE TABLE n (id int); CREATE VIEW w AS SELECT * FROM n; ALTER TABLE orders RENAME TO o; ALTER VIEW w RENAME TO orders",
+            "ALTER VIEW orders RENAME TO w; ALTER TABLE o RENAME TO orders; DROP VIEW w; DROP TABLE n"),
+        LossCase(.reversible, "REFRESH MATERIALIZED VIEW m WITH NO DATA", "REFRESH MATERIALIZED VIEW m"),
+        LossCase(.unclassified, "REFRESH MATERIALIZED VIEW m WITH NO DATA", unrelated),
+        LossCase(.additive, "REFRESH MATERIALIZED VIEW m", "REFRESH MATERIALIZED VIEW m"),
+    ])
+    func namesThatMeanAnotherThingLeadWritesElsewhere(_ test: LossCase) async { await check(test) }
+
     @Test func aRowThatANewTablePointsToMayBeOneThatThePreviousVersionDeletes() async {
         func isSaid(_ action: String) async -> Bool {
             let up = "CREATE TABLE lines (id int PRIMARY KEY REFERENCES orders \(action))"

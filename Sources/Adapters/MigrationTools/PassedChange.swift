@@ -42,6 +42,9 @@ public struct PassedChange: Sendable, Hashable {
                 FROM pg_class c JOIN pg_constraint k ON k.confrelid = c.oid AND k.contype = 'f'
                 WHERE k.confdeltype NOT IN ('a', 'r') OR k.confupdtype NOT IN ('a', 'r')
                 UNION ALL
+                SELECT c.oid, format('the heir %s of %s', i.inhrelid::regclass, c.oid::regclass), false, '{}'
+                FROM pg_class c JOIN pg_inherits i ON i.inhparent = c.oid WHERE c.relkind = 'r'
+                UNION ALL
                 SELECT c.oid, format('%s, whose rows are elsewhere,', c.oid::regclass), true, '{}'
                 FROM pg_class c WHERE c.relkind IN ('v', 'f')
             ), above AS (

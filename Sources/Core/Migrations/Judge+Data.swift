@@ -24,7 +24,7 @@ extension Judge {
     mutating func insert(_ table: RelationName, _ sources: [RelationName], _ rows: [[String: String]]) {
         lock(table, .rowExclusive)
         for source in sources { lock(source, .accessShare) }
-        if direction == .down { spoiled.insert(made.placed(table).full) }
+        disturb(table, "gets other rows")
         inserted[made.placed(table), default: []] += rows
         if !made.ownsRows(of: table) { phase(.migrate) }
     }
@@ -125,6 +125,8 @@ extension Judge {
     /// every column that changes, and nobody else wrote in between.
     private mutating func save(_ change: DataChange, _ columns: [String]?, isMerge: Bool = false) -> Bool {
         guard direction == .up, !schema.viewNames.contains(change.table.full) else { return false }
+        // Rows of an heir come back into its parent, without the columns that only the heir has.
+        if columns == nil, let known = schema[change.table], known.hasHeirs, !known.isPartitioned { return false }
         let table = made.placed(change.table)
         let keys = schema[change.table]?.keys.first
         let place = copies.keys.sorted { "\($0)" < "\($1)" }.first { place in
@@ -169,7 +171,9 @@ extension Judge {
     mutating func bringBack(_ rows: RowsBrought) {
         let place = made.placed(rows.source).full
         proven = []
-        guard direction == .down, !spoiled.contains(place) else { return }
+        // A table that this way back made, or called so, is another one.
+        let target = made.placed(rows.table).full
+        guard direction == .down, !spoiled.contains(place), !isNew(rows.table) else { return }
         // All of them, into a table that stays, and nobody writes more of them.
         if rows.inserts, !rows.skips, rows.updates.isEmpty, !hasOwnRows(rows.table),
             apart.contains(place) || transaction.still.contains(place)
@@ -177,7 +181,7 @@ extension Judge {
             forward.made.leadOthersBack(from: made.placed(rows.source))
         }
         let copies = forward.copies.filter { $0.key.full == place }
-        guard copies.values.contains(where: { $0.copy.source.full == rows.table.full }) else { return }
+        guard !apart.contains(target), copies.values.contains(where: { $0.copy.source.full == rows.table.full }) else { return }
         let isByKey = schema[rows.table]?.keys.first.map { Set($0) == Set(rows.keys) } ?? false
         var found = restored[place] ?? RowsRestored()
         proven = isByKey ? Set(rows.updates) : []

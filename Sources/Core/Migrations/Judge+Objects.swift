@@ -108,6 +108,10 @@ extension Judge {
     }
 
     private mutating func dropForGood(_ kind: ObjectKind, _ names: [RelationName]) {
+        for name in names where direction == .down && kind == .schema && forward.made.takesOthers(inSchema: name.name) {
+            loses("what the previous version wrote to tables of the schema \(name)")
+            flag(.destroys, "the schema \(name) is dropped, and what the previous version wrote meanwhile may be in it")
+        }
         for name in names where !isOwn(objectKey(kind, name)) {
             loses("the \(kind.rawValue) \(name)")
             flag(.destroys, "the \(kind.rawValue) \(name) is dropped")
@@ -135,6 +139,8 @@ extension Judge {
                 let words = old.split(separator: ".").map(String.init)
                 schema.rename(.type, RelationName(schema: words.count > 1 ? words[0] : nil, words.last ?? ""), from: old, to: new)
             }
+            // Whoever names the schema means another one, and what it will hold.
+            if kind == .schema, direction == .up { made.leadOthersToAll() }
             phase(.contract)
             breaks(false, "it may use \(old)", "the \(kind.rawValue) \(old) is renamed to \(new)")
             let last = old.split(separator: ".").last.map(String.init) ?? old
@@ -179,7 +185,10 @@ extension Judge {
             if isNewThing { leadOthers(toColumn: new, of: relation) }
         } else {
             apart.insert(made.placed(target).full)
-            if isNewThing, isTaken(target) { leadOthers(to: target) }
+            if isNewThing, isTaken(target) {
+                // Of a view nobody knows where that leads.
+                if schema.viewNames.contains(relation.full) { made.leadOthersToAll() } else { leadOthers(to: target) }
+            }
         }
         guard !isNewThing else { return }
         phase(.contract)
@@ -297,6 +306,7 @@ extension Judge {
         alterQuickly(table, .expand)
         let key = objectKey(.policy, table, name)
         alters("policy \(quoted(name))", of: table, isOwn: isNew(table))
+        hides(table)
         if isChanged { replaces(key, "the policy \(quoted(name)) of \(table) is changed", isOfNewTable: isNew(table)) }
         given.insert(comparable(key))
         if !isChanged { made.insert(key) }
@@ -327,6 +337,8 @@ extension Judge {
             }
         phase(isOwn ? .expand : .contract)
         for name in names { alters(what, of: name, isOwn: isOwn) }
+        // Names may mean tables of another schema from now on.
+        if direction == .up, what.hasSuffix(" … SET") { made.leadOthersToAll() }
         alters(what, of: RelationName(""), isOwn: isOwn || !names.isEmpty)
         if !isOwn { depends("it may rely on what this changes: \(what)") }
     }

@@ -186,6 +186,7 @@ extension Judge {
     private mutating func switchRowSecurity(of table: RelationName, _ isEnabled: Bool) {
         alterQuickly(table, isNew(table) ? .expand : .contract)
         alters("row level security", of: table, isOwn: isNew(table))
+        if isEnabled { hides(table) }
         guard !isNew(table) else { return }
         if isEnabled {
             depends("row level security may hide rows of \(table) from it")
@@ -193,6 +194,15 @@ extension Judge {
             depends("row level security hid rows of \(table) from it")
             flag(.security, "row level security of \(table) is taken off: whoever may read it sees every row")
         }
+    }
+
+    /// Rows may not be seen by whoever writes them back.
+    mutating func hides(_ table: RelationName) {
+        disturb(table, "may hide rows")
+        spoilCopies(of: table)
+        let place = made.placed(table)
+        guard copies.values.contains(where: { $0.isUsed && made.placed($0.copy.source) == place }) else { return }
+        loses("rows of \(table) that are hidden from the way back")
     }
 
     private mutating func inherit(_ table: RelationName, _ parent: RelationName, _ isLeft: Bool) {

@@ -55,6 +55,11 @@ struct NewObjects: Sendable {
     /// Whether the previous version's values may be in a column.
     func takesOthers(_ placed: Key) -> Bool { taking.contains(placed) }
 
+    /// Whether the previous version's rows may be in a table of a schema.
+    func takesOthers(inSchema schema: String) -> Bool {
+        taking.contains { $0.kind == .table && ($0.relation.schema ?? "public") == schema }
+    }
+
     /// The previous version's writes reach a relation from now on.
     mutating func leadOthers(to placed: RelationName) { leadOthers(to: objectKey(.table, placed)) }
 

@@ -80,7 +80,7 @@ extension StatementTranslation {
 
     /// `UPDATE table SET column = source.column FROM source WHERE table.key = source.key`, and nothing else.
     private static func broughtBack(byUpdate body: JSONValue) -> RowsBrought? {
-        guard let target = body["relation"], let table = target.relation, body["withClause"] == nil,
+        guard let target = body["relation"], let table = target.relation, target.flag("inh"), body["withClause"] == nil,
             body.list("fromClause").count == 1, let range = body.list("fromClause").first?.body(of: "RangeVar"),
             let source = range.relation, let condition = body["whereClause"]
         else { return nil }

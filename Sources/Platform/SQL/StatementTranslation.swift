@@ -53,7 +53,13 @@ enum StatementTranslation {
                         .compactMap(\.relation))
             ]
         case "RefreshMatViewStmt":
-            body["relation"]?.relation.map { [.refresh($0, concurrently: body.flag("concurrent"))] }
+            body["relation"]?.relation.map { view in
+                let what = "REFRESH … WITH NO DATA"
+                return [
+                    .refresh(view, concurrently: body.flag("concurrent")),
+                    body.flag("skipData") ? .unsettles(what, of: .materializedView, [view]) : .settles(what, [view]),
+                ]
+            }
         case "CreateTrigStmt":
             body["relation"]?.relation.map { [.createTrigger(trigger(body, on: $0))] }
         case "RuleStmt":
