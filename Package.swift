@@ -83,7 +83,7 @@ let package = Package(
         room("Platform/Crypto", [], c: ["COpenSSL"]),
         room("Platform/Compression", ["Model"], c: ["CZstd", "CZlib"]),
         room("Platform/Database", ["Model", "Locks"], c: ["CLibPQ"]),
-        room("Platform/SQL", ["Model", "Migrations"], c: ["CPgQuery"]),
+        room("Platform/SQL", ["Model", "Migrations", "Locks"], c: ["CPgQuery"]),
         room("Platform/YAML", ["Model", "Policies"], c: ["CYAML"]),
 
         // Adapters: each knows Ports, Core's values, Platform and its C library.

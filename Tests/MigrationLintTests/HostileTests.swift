@@ -1,3 +1,4 @@
+import Glibc
 import SerinMigrations
 import SerinSQL
 import Testing
@@ -59,6 +60,14 @@ import Testing
     func deepNestingIsRefusedWithoutHarm(_ chain: Chain) async {
         let isRefused = isRefused(await statements(chain.sql))
         #expect(isRefused)
+    }
+
+    /// Each thread on which the parser runs takes a key for good, of which a process has about a thousand.
+    @Test func textsWithoutEndLeaveRoomForOtherLibraries() async {
+        for _ in 0..<1100 { _ = await statements("SELECT 1") }
+        var key = pthread_key_t()
+        #expect(pthread_key_create(&key, nil) == 0)
+        pthread_key_delete(key)
     }
 
     @Test func bytesThatAreNoTextAreRefused() async {

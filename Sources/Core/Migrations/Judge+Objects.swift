@@ -134,23 +134,7 @@ extension Judge {
     }
 
     mutating func rename(_ kind: ObjectKind, _ relation: RelationName?, _ old: String, _ new: String) {
-        guard let relation else {
-            if kind == .type {
-                let words = old.split(separator: ".").map(String.init)
-                schema.rename(.type, RelationName(schema: words.count > 1 ? words[0] : nil, words.last ?? ""), from: old, to: new)
-            }
-            // Whoever names the schema means another one, and what it will hold.
-            if kind == .schema, direction == .up { made.leadOthersToAll() }
-            phase(.contract)
-            breaks(false, "it may use \(old)", "the \(kind.rawValue) \(old) is renamed to \(new)")
-            let last = old.split(separator: ".").last.map(String.init) ?? old
-            taken.insert(NewObjects.Key(kind: .other, relation: RelationName(""), name: "name \(last)"))
-            given.insert(NewObjects.Key(kind: .other, relation: RelationName(""), name: "name \(new)"))
-            // Names may mean other things from now on.
-            takeBack()
-            forward.made.clear()
-            return
-        }
+        guard let relation else { return renameElsewhere(kind, old, new) }
         defer { schema.rename(kind, relation, from: old, to: new) }
         switch kind {
         case .index:
@@ -207,6 +191,24 @@ extension Judge {
                     "rename, and make a view \(relation) over \(quoted(new)) in the same transaction; drop the view in a later release"
             )
         }
+    }
+
+    /// Something that is no relation has another name: a type, a function, a schema.
+    private mutating func renameElsewhere(_ kind: ObjectKind, _ old: String, _ new: String) {
+        if kind == .type {
+            let words = old.split(separator: ".").map(String.init)
+            schema.rename(.type, RelationName(schema: words.count > 1 ? words[0] : nil, words.last ?? ""), from: old, to: new)
+        }
+        // Whoever names the schema means another one, and what it will hold.
+        if kind == .schema, direction == .up { made.leadOthersToAll() }
+        phase(.contract)
+        breaks(false, "it may use \(old)", "the \(kind.rawValue) \(old) is renamed to \(new)")
+        let last = old.split(separator: ".").last.map(String.init) ?? old
+        taken.insert(NewObjects.Key(kind: .other, relation: RelationName(""), name: "name \(last)"))
+        given.insert(NewObjects.Key(kind: .other, relation: RelationName(""), name: "name \(new)"))
+        // Names may mean other things from now on.
+        takeBack()
+        forward.made.clear()
     }
 
     /// What has another name is as new as it was.

@@ -10,7 +10,7 @@ struct SQLParseError: Error {
     var position: Int?
 }
 
-/// Postgres' own parser (version 15), as libpg_query offers it. Call it on a thread with a deep stack: see `onDeepThread`.
+/// Postgres' own parser (version 15), as libpg_query offers it. Call it on the thread with a deep stack: see `DeepThread`.
 struct SQLParser {
     let limits: SQLLimits
 
@@ -56,36 +56,4 @@ extension SQLParser {
         defer { pg_query_free_split_result(result) }
         return result.error == nil ? Int(result.n_stmts) : nil
     }
-}
-
-/// Runs a body on a thread of its own with a stack of so many bytes; nil when the system has no room for one.
-///
-/// The parser recurses on the C stack for every operator of a chain; a cooperative thread's stack would not do. Only what is used of
-/// the stack takes memory.
-nonisolated func onDeepThread<Value: Sendable>(stack: Int, _ body: @escaping @Sendable () -> Value) async -> Value? {
-    return await withCheckedContinuation { (continuation: CheckedContinuation<Value?, Never>) in
-        var attributes = pthread_attr_t()
-        var thread = pthread_t()
-        let box = Unmanaged.passRetained(ThreadBody { continuation.resume(returning: body()) })
-        pthread_attr_init(&attributes)
-        defer { pthread_attr_destroy(&attributes) }
-        pthread_attr_setdetachstate(&attributes, Int32(PTHREAD_CREATE_DETACHED))
-        pthread_attr_setstacksize(&attributes, stack)
-        let code = pthread_create(
-            &thread, &attributes,
-            { context in
-                guard let context else { return nil }
-                Unmanaged<ThreadBody>.fromOpaque(context).takeRetainedValue().body()
-                return nil
-            }, box.toOpaque())
-        if code != 0 {
-            box.release()
-            continuation.resume(returning: nil)
-        }
-    }
-}
-
-private final class ThreadBody: Sendable {
-    let body: @Sendable () -> Void
-    init(_ body: @escaping @Sendable () -> Void) { self.body = body }
 }

@@ -38,7 +38,7 @@ public struct StatementReader: Sendable {
             return StatementList(statements: [SQLStatement(line: 1, column: 1, text: "", actions: [.unparsable(complaint)])])
         }
         let limits = limits
-        let list = await onDeepThread(stack: limits.stack) { StatementReading(sql, limits, version).list() }
+        let list = await DeepThread.shared.run(stack: limits.stack) { StatementReading(sql, limits, version).list() }
         return list
             ?? StatementList(statements: [
                 SQLStatement(line: 1, column: 1, text: "", actions: [.unparsable("the system has no room for the parser")])
