@@ -21,7 +21,7 @@ import Testing
                 return [.http(isAsked ? 200 : 400, #"{"value":"identity-\#(request.connection)"}"#)]
             }
             let isLast = request.header("authorization") == "Bearer identity-2"
-            return [.http(isLast ? 200 : 202, #"{"rollout":{"state":"promoted"}}"#)]
+            return [.http(isLast ? 200 : 202, Self.word(isLast ? "promote" : "undecided"))]
         }
         defer { server.stop() }
         let done = try await gate([
@@ -40,6 +40,43 @@ import Testing
         let done = try await gate(["SERIN_URL": server.url, "SERIN_TOKEN": "x", "GITHUB_ACTIONS": "true"])
         #expect(done.termination == .exited(exit) && done.text.contains("(\(status)): the token has expired"), "\(done.text)")
         #expect(done.text.contains("::error title=Serin::") && server.requests.count == 1)
+    }
+
+    /// What a gate says.
+    private static func word(_ decision: String, version: String = "2.4.0") -> String {
+        #"{"schema":"serin.dev/gate/v1","decision":"\#(decision)","rollout":{"version":"\#(version)","state":"promoted"}}"#
+    }
+
+    @Test(arguments: [
+        "<html>please sign in</html>", "[]", "", #"{"decision":"promote"}"#, word("stop"), word("promote", version: "2.3.9"),
+        word("promote") + word("promote"), "[1]" + word("promote"), word("promote") + "<p>",
+    ]) func onlyAGatesOwnWordOpensTheGate(body: String) async throws {
+        let server = try ScriptedServer { _ in [.http(200, body)] }
+        defer { server.stop() }
+        let done = try await gate(["SERIN_URL": server.url, "SERIN_TOKEN": "x", "GATE_AWAY": "1s"])
+        #expect(done.termination == .exited(75) && done.text.contains("no answer of a gate (200)"), "\(done.text)")
+        #expect(!done.text.contains("go on") && !done.text.contains("jq:"), "\(done.text)")
+    }
+
+    @Test func whatAProxyRefusesStopsWithoutAReason() async throws {
+        let server = try ScriptedServer { _ in [.http(409, "<html>conflict</html>")] }
+        defer { server.stop() }
+        let done = try await gate(["SERIN_URL": server.url, "SERIN_TOKEN": "x"])
+        #expect(done.termination == .exited(1) && done.text.contains("refused (409): no reason was given"), "\(done.text)")
+    }
+
+    @Test(arguments: ["1", "1s"]) func itWaitsAsLongAsItIsTold(limit: String) async throws {
+        let server = try ScriptedServer { _ in [.http(202, Self.word("undecided"))] }
+        defer { server.stop() }
+        // A slash at the end of the address does no harm.
+        let done = try await gate(["SERIN_URL": server.url + "/", "SERIN_TOKEN": "x", "GATE_TIMEOUT": limit])
+        #expect(done.termination == .exited(124), "\(done.text)")
+        #expect(server.requests.first?.target.hasPrefix("/v1/rollouts/checkout/gate?") == true)
+    }
+
+    @Test func aLengthOfTimeThatIsNoneIsAWrongQuestion() async throws {
+        let done = try await gate(["SERIN_URL": "http://127.0.0.1:1", "SERIN_TOKEN": "x", "GATE_TIMEOUT": "soon"])
+        #expect(done.termination == .exited(2) && done.text.contains("GATE_TIMEOUT, found 'soon'"), "\(done.text)")
     }
 
     @Test func withoutAnyCredentialsItSaysWhatItNeeds() async throws {

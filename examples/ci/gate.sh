@@ -8,18 +8,46 @@
 #   SERIN_AUDIENCE in GitHub Actions with `id-token: write`, in place of SERIN_TOKEN: for whom identity tokens are (serin); they live
 #                  for five minutes, so each call has one of its own
 #   SERIN_SOCKET   the daemon's unix socket, in place of an address
-#   GATE_TIMEOUT   seconds to wait (5400)
+#   GATE_TIMEOUT   how long to wait (90m); also GATE_AWAY, how long nobody may answer (5m): 90m, 2h, 300s, or a number of seconds
 #
 # Ends with 0 when it may go on, with 1 when it must stop, with 7 when the daemon does not let this caller in, with 2 when the
 # question is wrong or there is no such rollout, with 124 when it is not decided in time, with 75 when nobody answers.
+# It goes on for nothing but a gate's own word: what a proxy or a login page says with 200 is no answer.
 set -eu
+if [ $# -lt 1 ] || [ -z "$1" ]; then
+    echo "gate.sh: expected a rollout or a service: gate.sh ROLLOUT [VERSION]" >&2
+    exit 2
+fi
 rollout=$1
-version=${2:+&version=$(jq -rn --arg version "$2" '$version | @uri')}
+released=${2:-}
+version=${released:+&version=$(jq -rn --arg version "$released" '$version | @uri')}
 url=${SERIN_URL:-http://serin}
-end=$(($(date +%s) + ${GATE_TIMEOUT:-5400}))
+url=${url%/}
+
+# A length of time in seconds.
+seconds() {
+    number=${2%[smh]}
+    case $number in
+    '' | *[!0-9]* | ???????*)
+        echo "gate.sh: expected a length of time like 90m, 2h or 300s in $1, found '$2'" >&2
+        return 2
+        ;;
+    esac
+    # Without leading zeros, which mean octal digits to a shell.
+    number=$(expr "$number" + 0) || [ "$number" = 0 ]
+    case $2 in
+    *h) echo $((number * 3600)) ;;
+    *m) echo $((number * 60)) ;;
+    *) echo "$number" ;;
+    esac
+}
+
+timeout=$(seconds GATE_TIMEOUT "${GATE_TIMEOUT:-90m}") || exit 2
+patience=$(seconds GATE_AWAY "${GATE_AWAY:-5m}") || exit 2
+end=$(($(date +%s) + timeout))
 answer=$(mktemp)
 trap 'rm -f "$answer"' EXIT
-failures=0
+heard=$(date +%s)
 if [ -z "${SERIN_SOCKET:-}${SERIN_TOKEN:-}${ACTIONS_ID_TOKEN_REQUEST_TOKEN:-}" ]; then
     echo "gate.sh: expected SERIN_SOCKET, SERIN_TOKEN, or GitHub's identity tokens (permissions: id-token: write)" >&2
     exit 2
@@ -44,6 +72,12 @@ ask() {
     fi
 }
 
+# What the gate decided; nothing unless it is the word of a gate, about the version that is released.
+decision() {
+    jq -ers --arg version "$released" 'select(length == 1) | .[0] | select(.schema == "serin.dev/gate/v1"
+        and ($version == "" or .rollout.version == $version)) | .decision' "$answer" 2>/dev/null || echo none
+}
+
 # Why the daemon did not do it; a proxy in between says nothing that can be read.
 detail() { jq -r '.detail // "no reason was given"' "$answer" 2>/dev/null || echo "no reason was given"; }
 
@@ -57,20 +91,21 @@ stop() {
 while [ "$(date +%s)" -lt "$end" ]; do
     : >"$answer"
     code=$(ask "$url/v1/rollouts/$rollout/gate?wait=30s$version") || code=000
-    case $code in
-    200)
+    case $code:$(decision) in
+    200:promote)
         echo "go on: $(jq -r '.rollout.state' "$answer")"
         exit 0
         ;;
-    202) failures=0 ;;
-    409) stop "$(jq -r 'if .rollout then "\(.rollout.state): \(.rollout.cause)" else .detail end' "$answer")" 1 ;;
+    202:undecided) heard=$(date +%s) ;;
+    409:stop) stop "$(jq -r '"\(.rollout.state): \(.rollout.cause)"' "$answer")" 1 ;;
+    # On doubt a pipeline does not go on.
+    409:*) stop "refused (409): $(detail)" 1 ;;
     # Asking again would be answered the same.
-    401 | 403) stop "refused ($code): $(detail)" 7 ;;
-    400 | 404 | 422) stop "wrong ($code): $(detail)" 2 ;;
+    401:* | 403:*) stop "refused ($code): $(detail)" 7 ;;
+    400:* | 404:* | 422:*) stop "wrong ($code): $(detail)" 2 ;;
     *)
-        failures=$((failures + 1))
-        echo "no answer ($code)" >&2
-        [ "$failures" -lt 10 ] || exit 75
+        echo "no answer of a gate ($code)" >&2
+        [ $(($(date +%s) - heard)) -lt "$patience" ] || exit 75
         sleep 3
         ;;
     esac
