@@ -25,6 +25,11 @@ public struct JournalReader: Sendable {
         }
     }
 
+    /// Whether the store has entries of a rollout.
+    func contains(_ id: RolloutID) async throws(OperationError) -> Bool {
+        try await !entries(after: 0, rollout: id, limit: 1).isEmpty
+    }
+
     /// Entries after a number as they are stored, of one rollout or of all, at most `limit`.
     public func entries(after sequence: Int64, rollout: RolloutID? = nil, limit: Int) async throws(OperationError) -> [Entry] {
         do throws(StoreError) {

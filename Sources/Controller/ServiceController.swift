@@ -58,8 +58,10 @@ public final class ServiceController: RolloutOperations {
     fileprivate struct State: Sendable {
         /// Those that have not ended, oldest first; the last may be live.
         var drivers: [RolloutDriver] = []
-        /// Finished rollouts, oldest first.
+        /// Rollouts that ended here, and the last one of the controller before, oldest first: at most `kept`.
         var finished: [RolloutStatus] = []
+        /// Others that ended, as the journal had them when they were asked for, oldest asked first: at most `kept`.
+        var recalled: [RolloutStatus] = []
         /// Shows the last finished rollout to those who wait for the next one, and then that one.
         var successor: StatusBoard?
         /// Why nothing can be recorded any more before the journal is opened again.
@@ -69,6 +71,9 @@ public final class ServiceController: RolloutOperations {
         var isStarting = false
         var isStopping = false
     }
+
+    /// How many statuses of what is over stay in memory; the journal has them all.
+    private static let kept = 16
 
     /// The service it is in charge of.
     public let service: ServiceName
@@ -123,7 +128,7 @@ public final class ServiceController: RolloutOperations {
         state.withLock { state in
             state.drivers.removeAll { $0 === driver }
             if let ending = status.ending { state.endings[ending, default: 0] += 1 }
-            state.finished.append(status)
+            state.finished = (state.finished + [status]).suffix(Self.kept)
         }
     }
 
@@ -183,13 +188,41 @@ public final class ServiceController: RolloutOperations {
         latest.map { [$0] } ?? []
     }
 
-    /// One rollout by its identifier or the service's name.
+    /// One rollout by its identifier or the service's name; one that ended long ago, or under an earlier controller, is rebuilt from
+    /// the journal.
     public func status(of name: String) async throws(OperationError) -> RolloutStatus {
-        if let driver = driver(named: name) { return driver.board.status }
-        let finished = state.withLock { state in state.finished.last { $0.id.description == name || name == service.description }
+        if let known = known(name) { return known }
+        let replayed = try await JournalReader(parts.store).rollout(try await past(name))
+        let status = replayed.machine.status(at: replayed.lastAt)
+        guard status.isFinal else {
+            // Created between the two looks.
+            if let known = known(name) { return known }
+            throw .unavailable("rollout \(status.id) is not in anyone's charge yet; ask again")
         }
-        guard let finished else { throw .notFound("there is no rollout '\(name)' of service '\(service)'") }
-        return finished
+        state.withLock { state in
+            guard !state.recalled.contains(where: { $0.id == status.id }) else { return }
+            state.recalled = (state.recalled + [status]).suffix(Self.kept)
+        }
+        return status
+    }
+
+    /// What is known of a rollout without the journal.
+    private func known(_ name: String) -> RolloutStatus? {
+        state.withLock { state in
+            if let driver = state.drivers.last(where: { $0.charter.id.description == name || name == service.description }) {
+                return driver.board.status
+            }
+            return state.finished.last { $0.id.description == name || name == service.description }
+                ?? state.recalled.last { $0.id.description == name }
+        }
+    }
+
+    /// A rollout that only the journal knows.
+    private func past(_ name: String) async throws(OperationError) -> RolloutID {
+        guard let id = RolloutID(name), try await JournalReader(parts.store).contains(id) else {
+            throw .notFound("there is no rollout '\(name)' of service '\(service)'")
+        }
+        return id
     }
 
     /// Asks something of the live rollout.
@@ -203,7 +236,9 @@ public final class ServiceController: RolloutOperations {
 
     /// The decisions of a rollout after an entry's number.
     public func decisions(of name: String, after sequence: Int64, limit: Int) async throws(OperationError) -> [LoggedDecision] {
-        let id = try await status(of: name).id
+        // By name alone: the log of a rollout that this build cannot replay can still be read.
+        let id: RolloutID
+        if let known = known(name) { id = known.id } else { id = try await past(name) }
         return try await JournalReader(parts.store).decisions(of: id, after: sequence, limit: limit)
     }
 

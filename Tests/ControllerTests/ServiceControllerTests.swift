@@ -66,6 +66,46 @@ import Testing
         }
     }
 
+    @Test func whatEndedUnderAnEarlierControllerIsStillAnswered() async throws {
+        let service = try SimulatedService()
+        let old = try await service.running {
+            var ended: [RolloutStatus] = []
+            for _ in 0..<2 {
+                service.clock.advance(to: service.clock.now() + .seconds(1))
+                let id = try await service.start(by: person).id
+                _ = await service.perform(Command(.halt, by: person, reason: ""))
+                #expect(service.pass(atMost: .minutes(10)) { isOver(service) })
+                ended.append(try await service.controller.status(of: id.description))
+            }
+            return ended
+        }
+        let next = try SimulatedService(store: service.store)
+        next.clock.advance(to: service.clock.now() + .seconds(1))
+        try await next.controller.recover()
+        try await next.running {
+            let live = try await next.start(by: person)
+            for status in old {
+                let name = status.id.description
+                let answer = try await next.controller.status(of: name)
+                #expect(answer == status)
+                #expect(try await next.controller.status(of: name) == status, "and once more")
+                #expect(try await next.controller.decisions(of: name, after: 0, limit: 1000).count > 2)
+                let changed = try await next.controller.statusChange(of: name, from: nil, timeout: .seconds(5))
+                #expect(changed == status)
+                let error = await #expect(throws: OperationError.self) {
+                    try await next.controller.perform(Command(.halt, by: person, reason: ""), on: name)
+                }
+                #expect(error?.description.contains("has ended") == true)
+            }
+            #expect(try await next.controller.status(of: SimulatedService.name).id == live.id)
+            #expect(try await next.controller.statuses().map(\.id) == [live.id], "only the last is listed")
+            for name in ["checkout-0", "checkout-none", "other", "not a name"] {
+                let error = await #expect(throws: OperationError.self) { try await next.controller.status(of: name) }
+                #expect(error == .notFound("there is no rollout '\(name)' of service 'checkout'"))
+            }
+        }
+    }
+
     @Test func aReleaseThatFailsThreePercentIsTakenBack() async throws {
         let service = try SimulatedService()
         service.telemetry.state.withLock { $0.canaryFailPermille = 30 }
