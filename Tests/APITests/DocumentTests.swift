@@ -55,6 +55,14 @@ import Testing
         #expect(try StartDocument.decode(StartDocument.encode(request)) == request)
     }
 
+    @Test func aReasonThatIsTooLongLosesItsEndAndRefusesNothing() throws {
+        let long = String(repeating: "é", count: 1001)
+        let kept = try CommandDocument.decode(.object(["reason": .string(long)])).reason
+        #expect(kept.count == 1000 && kept.hasSuffix("é…"))
+        #expect(CommandDocument(reason: long).reason == kept)
+        #expect(CommandDocument(reason: String(long.dropLast())).reason == String(long.dropLast()))
+    }
+
     @Test func anUnknownMemberIsNamed() {
         let document = JSONValue.object(["reason": .string("x"), "reasn": .string("y")])
         let error = #expect(throws: DocumentError.self) { try CommandDocument.decode(document) }

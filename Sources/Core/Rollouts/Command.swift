@@ -36,6 +36,14 @@ public struct Command: Sendable, Hashable, Codable {
         self.reason = reason
         self.plan = plan
     }
+
+    /// The most characters of a reason that are kept.
+    public static let reasonLimit = 1000
+
+    /// A reason as it is kept. A longer one loses its end: nothing is refused for what it says of itself, least of all a halt.
+    public static func kept(_ reason: String) -> String {
+        reason.utf8.count <= reasonLimit || reason.count <= reasonLimit ? reason : reason.prefix(reasonLimit - 1) + "…"
+    }
 }
 
 /// Why a command is not accepted; nothing changed.

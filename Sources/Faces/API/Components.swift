@@ -94,7 +94,7 @@ enum Components {
     private static var command: JSONValue {
         Schema.object(
             [
-                "reason": Schema.nullable(Schema.text(limit: 1000)), "security": Schema.nullable(Schema.flag),
+                "reason": Schema.nullable(Schema.text()), "security": Schema.nullable(Schema.flag),
                 "plan": Schema.nullable(Schema.text(limit: 64)),
             ], optional: ["reason", "security", "plan"], isClosed: true)
     }

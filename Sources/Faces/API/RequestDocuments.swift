@@ -39,7 +39,7 @@ public enum StartDocument {
 
 /// The JSON document that goes with a command: `{"reason": "…", "security": true, "plan": "3f9ac0d21b77"}`, all optional.
 public struct CommandDocument: Sendable, Hashable {
-    /// Why; may be empty. At most 1,000 characters.
+    /// Why; may be empty. Of a text that is longer than 1,000 characters the beginning.
     public var reason: String
     /// Whether a halt is for a security reason.
     public var security: Bool
@@ -48,7 +48,7 @@ public struct CommandDocument: Sendable, Hashable {
 
     /// The words that go with a command.
     public init(reason: String, security: Bool = false, plan: String? = nil) {
-        self.reason = reason
+        self.reason = Command.kept(reason)
         self.security = security
         self.plan = plan
     }
@@ -65,7 +65,6 @@ public struct CommandDocument: Sendable, Hashable {
         let reader = try DocumentReader(value, name: "request")
         try reader.allowOnly(["reason", "security", "plan"])
         let reason = try reader.optional("reason", "a text") { $0.text } ?? ""
-        guard reason.count <= 1000 else { throw reader.wrong("reason", "at most 1000 characters") }
         let plan = try reader.optional("plan", "a text") { $0.text }
         guard plan.map({ $0.utf8.count <= 64 }) ?? true else { throw reader.wrong("plan", "at most 64 characters") }
         return CommandDocument(

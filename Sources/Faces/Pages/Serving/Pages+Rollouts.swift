@@ -63,8 +63,7 @@ extension Pages {
             )
         }
         let form = FormBody(request.body)
-        let reason = form["reason"] ?? ""
-        guard reason.count <= 1000 else { throw Problem(.malformed, "a reason has at most 1000 characters") }
+        let reason = Command.kept(form["reason"] ?? "")
         let isSecurity = verb == .halt && form["security"] == "yes"
         let status = try await sources.operations.perform(
             Command(
