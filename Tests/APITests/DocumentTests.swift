@@ -15,6 +15,12 @@ import Testing
             at: Instant(millisecondsSince1970: 1_772_325_000_250))
         status.observedWeight = nil
         status.awaitedApproval = "step 3"
+        var counts = CohortCounts()
+        (counts.canaryEvents, counts.canaryExposure) = (9, 899)
+        status.intervals = [
+            ComputedInterval(
+                signal: "errors", at: status.since, ratio: nil, interval: Interval(low: 0.14, high: .infinity), counts: counts)
+        ]
         (status.fence, status.isCodeBack, status.isRestoring) = (.closed, true, true)
         let bytes = StatusDocument.encode(status).canonicalBytes
         #expect(try StatusDocument.decode(JSONValue(parsing: bytes)) == status)

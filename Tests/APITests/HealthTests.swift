@@ -3,6 +3,7 @@ import SerinAPI
 import SerinController
 import SerinLocks
 import SerinModel
+import SerinRollouts
 import SerinVerdicts
 import Testing
 
@@ -45,6 +46,24 @@ import Testing
         ] {
             #expect(text.contains(line + "\n"), "\(line)")
         }
+    }
+
+    @Test func theBoundsOfALiveRolloutsRatioAreThereBetweenTwoComputations() async throws {
+        fake.state.withLock { state in
+            for index in state.status.signals.indices { state.status.signals[index].interval = nil }
+            state.status.intervals = [
+                ComputedInterval(
+                    signal: "errors", at: state.status.since, ratio: 1.5, interval: Interval(low: 0.5, high: 2.5),
+                    counts: CohortCounts())
+            ]
+        }
+        let metrics = Request(method: "GET", path: "/metrics")
+        let text = String(decoding: await health().respond(to: metrics).bytes ?? [], as: UTF8.self)
+        #expect(text.contains("serin_signal_ratio_lower{service=\"checkout\",signal=\"errors\"} 0.5\n"))
+        #expect(text.contains("serin_signal_ratio_upper{service=\"checkout\",signal=\"errors\"} 2.5\n"))
+        fake.state.withLock { $0.status.isFinal = true }
+        let after = String(decoding: await health().respond(to: metrics).bytes ?? [], as: UTF8.self)
+        #expect(!after.contains("serin_signal_ratio_lower{"))
     }
 
     @Test func whatPeopleWereNotToldIsShownAndKeepsNobodyFromBeingReady() async throws {

@@ -106,6 +106,26 @@ import Testing
         }
     }
 
+    @Test func theIntervalStaysBesideWhatItWasComputedFrom() async throws {
+        let service = try SimulatedService()
+        try await service.running {
+            _ = try await service.start(by: person)
+            var computed: ComputedInterval?
+            #expect(
+                service.pass(atMost: .minutes(10)) {
+                    guard let status = service.status, let signal = status.signals.first else { return false }
+                    computed = status.interval(of: signal.name)
+                    return signal.interval == nil && computed.map { !$0.isOf(signal) } ?? false
+                })
+            let kept = try #require(computed)
+            let signal = try #require(service.status?.signals.first)
+            #expect(kept.counts.canaryExposure < signal.counts.canaryExposure)
+            #expect(service.clock.now() - kept.at < .minutes(1), "no older than the last line of the log")
+            #expect(EvidenceNumbers.ratio(of: signal, computed: kept).contains("] of "))
+            #expect(service.pass(atMost: .minutes(2)) { service.status?.interval(of: signal.name)?.at ?? kept.at > kept.at })
+        }
+    }
+
     @Test func aReleaseThatFailsThreePercentIsTakenBack() async throws {
         let service = try SimulatedService()
         service.telemetry.state.withLock { $0.canaryFailPermille = 30 }

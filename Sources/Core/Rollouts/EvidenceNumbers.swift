@@ -34,6 +34,15 @@ public enum EvidenceNumbers {
         return Numbers.fixed(ratio, decimals: 2) + (bounds ?? "")
     }
 
+    /// A ratio, and the interval as last computed: in one when it is of the same numbers, else with what it is of and when that was:
+    /// `0.99; 1.00 [0.14–3.49] of 9/899 at 10:32:15`.
+    public static func ratio(of signal: SignalAssessment, computed: ComputedInterval?) -> String {
+        guard let computed, signal.interval == nil else { return ratio(signal.ratio, signal.interval) }
+        if computed.isOf(signal) { return ratio(signal.ratio, computed.interval) }
+        return
+            "\(ratio(signal.ratio, nil)); \(ratio(computed.ratio, computed.interval)) \(computed.base) at \(computed.at.timeOfDay)"
+    }
+
     /// Why a signal's verdict is what it is, with what else is to be known of it.
     public static func why(_ signal: SignalAssessment) -> String {
         var marks: [String] = []

@@ -55,6 +55,7 @@ extension Rollout {
         if case .held = machine.state { isHeld = true }
         let isWritten = isComparing && exposedSince != nil && log.isDue(assessment, isHeld: isHeld, at: now)
         self.assessment = isWritten ? shown() : assessment
+        if isWritten { keepIntervals(at: now) }
         polledAt = now
         let wasCollecting = machine.isCollecting
         let step = machine.entered
@@ -84,6 +85,17 @@ extension Rollout {
         apply(.polled(found), at: now, into: &effects)
         if machine.ending == nil, isWritten, let written = self.assessment {
             effects += log.record(written, weight: machine.inForce, next: consequence, at: now)
+        }
+    }
+
+    /// Keeps the intervals that were just computed beside what they were computed from.
+    private mutating func keepIntervals(at now: Instant) {
+        for signal in assessment?.signals ?? [] {
+            guard let interval = signal.interval else { continue }
+            intervals.removeAll { $0.signal == signal.name }
+            intervals.append(
+                ComputedInterval(
+                    signal: signal.name, at: now, ratio: signal.ratio, interval: interval, counts: signal.counts))
         }
     }
 

@@ -28,6 +28,8 @@ public struct Rollout: Sendable, Hashable {
     var log: VerdictLog
     /// The latest assessment.
     var assessment: Assessment?
+    /// The interval of each signal that has one, as last computed.
+    var intervals: [ComputedInterval] = []
     /// The summary of the latest poll.
     var findings: PollFindings?
     /// What went wrong at the latest poll.

@@ -37,6 +37,8 @@ public struct RolloutStatus: Sendable, Hashable, Codable {
     public var bake: Duration
     /// The latest assessment of each signal.
     public var signals: [SignalAssessment]
+    /// The interval of each signal's ratio as last computed, with its time and base; of signals that have one.
+    public var intervals: [ComputedInterval]
     /// What waits for approval and by whom it may not be given; nil when nothing waits.
     public var awaitedApproval: String?
     /// The plan that an approval has to name, by the first digits of its hash; nil where none has to.
@@ -77,7 +79,7 @@ public struct RolloutStatus: Sendable, Hashable, Codable {
         isWatched: Bool = true, approvalPlan: String? = nil, approvalLines: [String] = [], wayBack: [String] = [],
         fence: RolloutMachine.Fence = .open, isCodeBack: Bool = false, isRestoring: Bool = false,
         unconfirmedZero: UnconfirmedZero? = nil,
-        isRecorded: Bool = true
+        isRecorded: Bool = true, intervals: [ComputedInterval] = []
     ) {
         self.id = id
         self.service = service
@@ -110,5 +112,9 @@ public struct RolloutStatus: Sendable, Hashable, Codable {
         self.isRestoring = isRestoring
         self.unconfirmedZero = unconfirmedZero
         self.isRecorded = isRecorded
+        self.intervals = intervals
     }
+
+    /// The interval of a signal's ratio as last computed; nil when it never was.
+    public func interval(of signal: String) -> ComputedInterval? { intervals.first { $0.signal == signal } }
 }

@@ -22,7 +22,7 @@ enum Components {
     private static var rolloutsSchemas: [Component] {
         [
             ("Start", start), ("Command", command), ("Rollout", rollout), ("Rollouts", rollouts), ("Gate", gate),
-            ("Signal", signal),
+            ("Signal", signal), ("ComputedInterval", computedInterval),
         ]
     }
 
@@ -109,6 +109,7 @@ enum Components {
             "exit_code": Schema.nullable(Schema.integer), "step": Schema.integer, "steps": Schema.integer,
             "weight": Schema.object(["wanted": weight, "observed": Schema.nullable(weight)]),
             "baked": Schema.text(), "bake": Schema.text(), "signals": Schema.list(Schema.reference("Signal")),
+            "intervals": Schema.list(Schema.reference("ComputedInterval")),
             "restore_point": Schema.nullable(
                 Schema.object(["backup": Schema.text(), "state": Schema.text(), "at": Schema.time])),
             "awaited_approval": Schema.nullable(Schema.text()), "approval_plan": Schema.nullable(Schema.text()),
@@ -136,16 +137,24 @@ enum Components {
         ])
     }
 
+    private static var cohort: JSONValue { Schema.object(["events": Schema.number, "exposure": Schema.number]) }
+
+    private static var bounds: JSONValue { Schema.object(["low": Schema.number, "high": Schema.number]) }
+
+    private static var computedInterval: JSONValue {
+        Schema.object([
+            "signal": Schema.text(), "at": Schema.time, "canary": cohort, "control": cohort,
+            "ratio": Schema.nullable(Schema.number), "interval": bounds,
+        ])
+    }
+
     private static var signal: JSONValue {
         Schema.object([
             "name": Schema.text(), "verdict": Schema.text(), "reason": Schema.text(),
             "absence": Schema.nullable(Schema.text()), "absent_cohort": Schema.nullable(Schema.text()),
             "report_only": Schema.flag, "security": Schema.flag, "beyond_hard_limit": Schema.flag,
             "control_beyond_hard_limit": Schema.flag,
-            "canary": Schema.object(["events": Schema.number, "exposure": Schema.number]),
-            "control": Schema.object(["events": Schema.number, "exposure": Schema.number]),
-            "ratio": Schema.nullable(Schema.number),
-            "interval": Schema.nullable(Schema.object(["low": Schema.number, "high": Schema.number])),
+            "canary": cohort, "control": cohort, "ratio": Schema.nullable(Schema.number), "interval": Schema.nullable(bounds),
             "boundary": Schema.number, "log_e_fail": Schema.number, "log_e_pass": Schema.number, "phi": Schema.number,
             "noise": Schema.text(), "onset": Schema.nullable(Schema.time),
         ])

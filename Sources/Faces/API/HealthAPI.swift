@@ -173,8 +173,18 @@ struct RolloutMetrics {
             }
         }
         text.add("serin_signal_ratio", .gauge, "Canary over control, of live rollouts.", samples(\.ratio))
-        text.add("serin_signal_ratio_lower", .gauge, "The lower end of the ratio's interval.", samples { $0.interval?.low })
-        text.add("serin_signal_ratio_upper", .gauge, "The upper end of the ratio's interval.", samples { $0.interval?.high })
+        func bounds(_ value: (Interval) -> Double) -> [MetricText.Sample] {
+            latest.filter { !$0.isFinal }.flatMap { status in
+                status.intervals.map {
+                    MetricText.Sample(
+                        value($0.interval), [("service", status.service.description), ("signal", $0.signal)])
+                }
+            }
+        }
+        text.add(
+            "serin_signal_ratio_lower", .gauge, "The lower end of the ratio's interval, computed once a minute.", bounds(\.low))
+        text.add(
+            "serin_signal_ratio_upper", .gauge, "The upper end of the ratio's interval, computed once a minute.", bounds(\.high))
         text.add(
             "serin_signal_verdict", .gauge, "1 for the present verdict on a signal of a live rollout.",
             latest.filter { !$0.isFinal }.flatMap { status in

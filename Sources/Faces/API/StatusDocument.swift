@@ -10,7 +10,17 @@ public enum StatusDocument {
 
     /// The document of a status.
     public static func encode(_ status: RolloutStatus) -> JSONValue {
+        // By themselves: in one expression the compiler would not find their types in time.
         let unconfirmedZero: JSONValue = status.unconfirmedZero.map { zeroDocument($0) } ?? .null
+        let signals: [JSONValue] = status.signals.map { SignalDocument.encode($0) }
+        let intervals: [JSONValue] = status.intervals.map { SignalDocument.encodeInterval($0) }
+        let restorePoint: JSONValue = status.restorePoint.map { document($0) } ?? .null
+        let exitCode: JSONValue = ExitCode(status).map { .integer($0.rawValue) } ?? .null
+        let ending: JSONValue = status.ending.map { .string($0.rawValue) } ?? .null
+        let awaited: JSONValue = status.awaitedApproval.map { .string($0) } ?? .null
+        let plan: JSONValue = status.approvalPlan.map { .string($0) } ?? .null
+        let planLines: [JSONValue] = status.approvalLines.map { .string($0) }
+        let wayBack: [JSONValue] = status.wayBack.map { .string($0) }
         return .object([
             "schema": .string(schema),
             "id": .string(status.id.description),
@@ -25,8 +35,8 @@ public enum StatusDocument {
             "security_halt": .bool(status.isSecurityHalt),
             "watched": .bool(status.isWatched),
             "recorded": .bool(status.isRecorded),
-            "ending": status.ending.map { .string($0.rawValue) } ?? .null,
-            "exit_code": ExitCode(status).map { .integer($0.rawValue) } ?? .null,
+            "ending": ending,
+            "exit_code": exitCode,
             "step": .integer(status.step),
             "steps": .integer(status.steps),
             "weight": .object([
@@ -35,12 +45,13 @@ public enum StatusDocument {
             ]),
             "baked": .string(status.baked.description),
             "bake": .string(status.bake.description),
-            "signals": .array(status.signals.map(SignalDocument.encode)),
-            "restore_point": status.restorePoint.map(document) ?? .null,
-            "awaited_approval": status.awaitedApproval.map { .string($0) } ?? .null,
-            "approval_plan": status.approvalPlan.map { .string($0) } ?? .null,
-            "approval_lines": .array(status.approvalLines.map { .string($0) }),
-            "way_back": .array(status.wayBack.map { .string($0) }),
+            "signals": .array(signals),
+            "intervals": .array(intervals),
+            "restore_point": restorePoint,
+            "awaited_approval": awaited,
+            "approval_plan": plan,
+            "approval_lines": .array(planLines),
+            "way_back": .array(wayBack),
             "writes": .string(status.fence.rawValue),
             "code_back": .bool(status.isCodeBack),
             "restoring": .bool(status.isRestoring),
@@ -67,6 +78,10 @@ public enum StatusDocument {
         let weight = try DocumentReader(value["weight"] ?? .null, name: "weight")
         var signals: [SignalAssessment] = []
         for item in try reader.get("signals", "a list", { $0.items }) { signals.append(try SignalDocument.decode(item)) }
+        var intervals: [ComputedInterval] = []
+        for item in try reader.optional("intervals", "a list", { $0.items }) ?? [] {
+            intervals.append(try SignalDocument.decodeInterval(item))
+        }
         return RolloutStatus(
             id: try reader.get("id", "a rollout") { $0.text.flatMap { RolloutID($0) } },
             service: try reader.get("service", "a service") { $0.text.flatMap { ServiceName($0) } },
@@ -90,7 +105,7 @@ public enum StatusDocument {
                 $0.text.flatMap(RolloutMachine.Fence.init(rawValue:))
             } ?? .open, isCodeBack: try reader.flag("code_back"), isRestoring: try reader.flag("restoring"),
             unconfirmedZero: try reader.optional("unconfirmed_zero", "the tries for weight 0", unconfirmedZero),
-            isRecorded: try reader.flag("recorded"))
+            isRecorded: try reader.flag("recorded"), intervals: intervals)
     }
 
     private static func zeroDocument(_ zero: UnconfirmedZero) -> JSONValue {

@@ -73,7 +73,8 @@ enum JUnitReport {
             lines.append("  <testcase classname=\"\(escaped(status.service.description))\" name=\"\(escaped(signal.name))\">")
             let reason = escaped(signal.reason)
             if signal.verdict == .fail, !signal.isReportOnly {
-                lines.append("    <failure message=\"\(reason)\">\(escaped(evidence(signal)))</failure>")
+                lines.append(
+                    "    <failure message=\"\(reason)\">\(escaped(evidence(signal, status.interval(of: signal.name))))</failure>")
             } else if signal.verdict != .pass {
                 lines.append("    <skipped message=\"\(escaped(signal.verdict.rawValue)): \(reason)\"/>")
             }
@@ -82,11 +83,11 @@ enum JUnitReport {
         return (lines + ["</testsuite>"]).joined(separator: "\n") + "\n"
     }
 
-    private static func evidence(_ signal: SignalAssessment) -> String {
+    private static func evidence(_ signal: SignalAssessment, _ computed: ComputedInterval?) -> String {
         let canary = EvidenceNumbers.share(signal.counts.canaryEvents, of: signal.counts.canaryExposure)
         let control = EvidenceNumbers.share(signal.counts.controlEvents, of: signal.counts.controlExposure)
         return
-            "canary \(canary) control \(control), ratio \(EvidenceNumbers.ratio(signal.ratio, signal.interval)) beyond \(Numbers.fixed(signal.boundary, decimals: 2))"
+            "canary \(canary) control \(control), ratio \(EvidenceNumbers.ratio(of: signal, computed: computed)) beyond \(Numbers.fixed(signal.boundary, decimals: 2))"
     }
 
     static func escaped(_ text: String) -> String {
@@ -111,7 +112,7 @@ enum GitHubReport {
             "\(cell(status.cause))", "", "Exit \(code.rawValue). Safe now: \(cell(Explanation.safety(status))).", "",
         ]
         if !status.signals.isEmpty {
-            let table = StatusView.signalTable(status.signals)
+            let table = StatusView.signalTable(status)
             lines += [
                 "| " + table.header.joined(separator: " | ") + " |", "|" + String(repeating: " --- |", count: table.header.count),
             ]

@@ -64,7 +64,7 @@ enum StatusView {
         if let backup = status.restorePoint { lines.append("  restore  \(backup.words)") }
         if let awaited = status.awaitedApproval { lines.append("  waits    \(plain(awaited))") }
         if let fence = Explanation.fence(status) { lines.append("  " + style.paint(plain(fence), .red)) }
-        if !status.signals.isEmpty { lines += signalTable(status.signals).lines(style).map { "  " + $0 } }
+        if !status.signals.isEmpty { lines += signalTable(status).lines(style).map { "  " + $0 } }
         return lines.map { clipped($0, to: width) }
     }
 
@@ -75,15 +75,15 @@ enum StatusView {
     }
 
     /// Every signal: canary, control, ratio and interval against the boundary, verdict and reason.
-    static func signalTable(_ signals: [SignalAssessment]) -> Table {
+    static func signalTable(_ status: RolloutStatus) -> Table {
         var table = Table(header: ["SIGNAL", "VERDICT", "CANARY", "CONTROL", "RATIO", "BEYOND", "WHY"])
-        for signal in signals {
+        for signal in status.signals {
             let verdict = signal.verdict == .fail ? "FAIL" : signal.verdict.rawValue
             table.rows.append([
                 Table.Cell(signal.name), Table.Cell(verdict, colour(signal.verdict)),
                 Table.Cell(EvidenceNumbers.share(signal.counts.canaryEvents, of: signal.counts.canaryExposure)),
                 Table.Cell(EvidenceNumbers.share(signal.counts.controlEvents, of: signal.counts.controlExposure)),
-                Table.Cell(EvidenceNumbers.ratio(signal.ratio, signal.interval)),
+                Table.Cell(EvidenceNumbers.ratio(of: signal, computed: status.interval(of: signal.name))),
                 Table.Cell(Numbers.fixed(signal.boundary, decimals: 2)),
                 Table.Cell(EvidenceNumbers.why(signal)),
             ])

@@ -44,7 +44,7 @@ enum WhyPage {
         }
         if !status.signals.isEmpty {
             lines += ["", style.paint("Signals", .bold)]
-            lines += StatusView.signalTable(status.signals).lines(style).map { "  " + $0 }
+            lines += StatusView.signalTable(status).lines(style).map { "  " + $0 }
             lines += noise(status.signals)
         }
         if !decisions.isEmpty {

@@ -190,13 +190,6 @@ extension [RolloutHistory.WeightPoint] {
     }
 }
 
-extension RolloutHistory {
-    /// The last assessment of a signal that was written down with its interval.
-    public func lastWritten(_ name: String) -> EvidencePoint? {
-        evidence.last { $0.signal.name == name && $0.signal.interval != nil }
-    }
-}
-
 extension RolloutHistory.Mark.Source {
     /// Where a principal's requests come from.
     public init(of principal: Principal) {

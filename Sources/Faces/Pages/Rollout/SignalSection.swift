@@ -47,8 +47,7 @@ struct SignalSection {
 
     @MarkupBuilder private func row(_ signal: SignalAssessment) -> Markup {
         let counts = signal.counts
-        // Between two lines of the log the interval is not computed; the last one written stands in.
-        let written = signal.interval == nil ? view.history.lastWritten(signal.name)?.signal : signal
+        let computed = view.status.interval(of: signal.name)
         Tag.tr(Attribute(.role, "row"), .class("verdict-\(signal.verdict.rawValue)")) {
             Tag.th(Attribute(.scope, "row"), Attribute(.role, "rowheader"), text: signal.name)
             cell("verdict") {
@@ -65,11 +64,11 @@ struct SignalSection {
             }
             cell("number") {
                 label("ratio")
-                EvidenceNumbers.ratio(written?.ratio ?? signal.ratio, written?.interval)
+                ratio(signal, computed)
             }
             cell("drawing") {
-                if let ratio = written?.ratio ?? signal.ratio {
-                    RatioBar(ratio: ratio, interval: written?.interval, boundary: signal.boundary).markup
+                if let ratio = computed.map(\.ratio) ?? signal.ratio {
+                    RatioBar(ratio: ratio, interval: computed?.interval ?? signal.interval, boundary: signal.boundary).markup
                 } else {
                     "-"
                 }
@@ -81,6 +80,19 @@ struct SignalSection {
         }
         Tag.tr(Attribute(.role, "row"), .class("reason")) {
             Tag.td(Attribute(.role, "cell"), Attribute(.colspan, "8"), text: EvidenceNumbers.why(signal))
+        }
+    }
+
+    /// The ratio of the counts beside it, and below it the interval with what it was computed from, when that is older.
+    @MarkupBuilder private func ratio(_ signal: SignalAssessment, _ computed: ComputedInterval?) -> Markup {
+        if let computed, !computed.isOf(signal) {
+            EvidenceNumbers.ratio(signal.ratio, nil)
+            Tag.span(.class("base quiet")) {
+                "\(EvidenceNumbers.ratio(computed.ratio, computed.interval)) \(computed.base), "
+                ago(computed.at, visit.now)
+            }
+        } else {
+            EvidenceNumbers.ratio(signal.ratio, computed?.interval ?? signal.interval)
         }
     }
 
