@@ -84,7 +84,7 @@ public struct Explanation: Sendable {
 
 extension RolloutStatus {
     /// What came of the tries for weight 0, once there were so many that a person has to act; nil before, and when it is over.
-    var pressingZero: String? {
+    public var pressingZero: String? {
         guard !isFinal, let zero = unconfirmedZero, zero.tries > 3 || isRollbackIncomplete else { return nil }
         return zero.words
     }

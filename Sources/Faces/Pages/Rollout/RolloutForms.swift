@@ -31,11 +31,9 @@ struct RolloutForms {
 
     /// Everything else that may be asked, folded away.
     @MarkupBuilder var others: Markup {
-        // While everything is taken back, nothing is left to freeze or to give to everyone.
-        let isTakenBack = status.ending.map { $0 != .promoted } ?? false
         let offered: [(Command.Verb, String)] = [
             (.hold, "Hold"), (.resume, "Resume"), (.promote, "Promote"), (.rollback, "Roll back"),
-        ].filter { visit.verbs.contains($0.0) && !(isTakenBack && [.hold, .promote].contains($0.0)) }
+        ].filter { visit.verbs.contains($0.0) && mayHelp($0.0) }
         if !offered.isEmpty {
             Tag.details(.class("others")) {
                 Tag.summary(text: "Other actions: \(offered.map { $0.1.lowercased() }.joined(separator: ", "))")
@@ -49,6 +47,17 @@ struct RolloutForms {
                     }
                 }
             }
+        }
+    }
+
+    /// Whether a verb may still change something. While everything is taken back, nothing is left to freeze or to give to everyone; to
+    /// try again, or to say that it is done, is for a way back that stopped, and to keep the schema as it is for one that asks.
+    private func mayHelp(_ verb: Command.Verb) -> Bool {
+        guard status.ending.map({ $0 != .promoted }) ?? false else { return true }
+        switch verb {
+        case .resume: return status.isRollbackIncomplete || status.awaitedApproval != nil
+        case .rollback: return status.isRollbackIncomplete
+        case .hold, .promote, .halt, .haltForSecurity, .approve: return false
         }
     }
 

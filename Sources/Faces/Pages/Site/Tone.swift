@@ -1,3 +1,4 @@
+internal import SerinAPI
 internal import SerinModel
 public import SerinRollouts
 
@@ -29,20 +30,19 @@ public enum Tone: String, Sendable, Hashable, CaseIterable {
 }
 
 extension RolloutStatus {
-    /// How the rollout itself goes.
+    /// How the rollout itself goes. One that failed and is taken back is nothing to act on: that is kept for what is.
     public var tone: Tone {
-        if isRollbackIncomplete { return .bad }
+        if isRollbackIncomplete || pressingZero != nil { return .bad }
         switch ending {
         case .promoted: return .good
-        case .failed, .halted: return .bad
-        case .inconclusive, .refused: return .warn
+        case .failed, .halted, .inconclusive, .refused: return .warn
         case nil: return awaitedApproval == nil && state != "held" ? .busy : .warn
         }
     }
 
-    /// How safe users are from the canary.
+    /// How safe users are from the canary; bad wherever the words say to act now.
     public var safetyTone: Tone {
-        if isRollbackIncomplete { return .bad }
+        if isRollbackIncomplete || pressingZero != nil { return .bad }
         if isFinal, ending == .promoted { return .good }
         guard let observed = observedWeight else { return .bad }
         if observed == .zero { return .good }
