@@ -4,6 +4,7 @@ import SerinLocks
 import SerinModel
 import SerinRecords
 import SerinRollouts
+import SerinVerdicts
 import Testbed
 import Testing
 
@@ -227,6 +228,41 @@ import Testing
                 }
             }
             try await expectNoComplaint(browser)
+        }
+    }
+
+    @Test func anApprovalAndAnOlderIntervalFitOnAPhone() async throws {
+        try await visit(try SampleRollout.make()) { browser, site in
+            let hash = String(repeating: "3f9ac0d21b77e4a5", count: 4)
+            site.status { status in
+                status.state = "awaiting approval"
+                status.awaitedApproval = "plan 3f9ac0d21b77, step 50%: anyone but uid:1000"
+                status.approvalPlan = "3f9ac0d21b77"
+                status.approvalLines = ["checkout 1.9.0 over 1.8.3, started by uid:1000", "the policy \(hash)"]
+                status.intervals = status.signals.compactMap { signal in
+                    signal.interval.map {
+                        var counts = signal.counts
+                        counts.canaryExposure -= 1002
+                        return ComputedInterval(
+                            signal: signal.name, at: SampleRollout.begin + .minutes(40), ratio: 1.1, interval: $0,
+                            counts: counts)
+                    }
+                }
+                for index in status.signals.indices { status.signals[index].interval = nil }
+            }
+            for (width, height, isPhone) in [(1280, 800, false), (390, 844, true)] {
+                try await browser.resize(width, height, mobile: isPhone)
+                try await browser.open(site.url + "/rollouts/checkout-01k5")
+                let overflow = "document.documentElement.scrollWidth - document.documentElement.clientWidth"
+                #expect(try await browser.text(overflow) == "0", "\(width) wide")
+                #expect(try await browser.text("window.innerWidth") == "\(width)")
+                #expect(try await browser.text(contrastScript) == "", "\(width) wide")
+                try await browser.picture("approval-\(width)", whole: true)
+            }
+            try await expectNoComplaint(browser)
+            try await browser.open(site.url + "/no/such/page")
+            #expect(try await browser.text("document.querySelector('main h1').textContent.trim()") == "Nothing is there")
+            try await browser.picture("unknown-390")
         }
     }
 

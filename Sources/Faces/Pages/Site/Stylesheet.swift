@@ -51,7 +51,7 @@ let stylesheet: StaticString = """
     .why { display: grid; grid-template-columns: 1fr 1fr; gap: 1rem; background: var(--surface); border-radius: .4rem; padding: .6rem .9rem; }
     .why p { overflow-wrap: anywhere; } .others { margin-top: .5rem; } summary { cursor: pointer; color: var(--link); }
     .approval { border-left: 8px solid var(--warn); background: var(--warn-ground); padding: .6rem .9rem; border-radius: 0 .4rem .4rem 0; }
-    .approval form { max-width: 34rem; } .approval p, .approval .field label { color: var(--ink); }
+    .approval form { max-width: 34rem; } .approval p, .approval li, .approval .field label { color: var(--ink); overflow-wrap: anywhere; }
     table { border-collapse: collapse; width: 100%; } th, td { text-align: left; padding: .28rem .55rem; vertical-align: middle; }
     thead th { color: var(--quiet); font-weight: 500; font-size: .85rem; border-bottom: 1px solid var(--line); }
     tbody tr { border-top: 1px solid var(--line); } tr.reason { border-top: 0; } tr.reason td { padding-top: 0; color: var(--quiet); font-size: .88rem; overflow-wrap: anywhere; }
