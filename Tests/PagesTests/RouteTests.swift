@@ -5,6 +5,7 @@ import SerinModel
 import SerinPages
 import SerinRecords
 import SerinRollouts
+import SerinVerdicts
 import Testing
 
 /// The pages as routes, without a browser.
@@ -53,6 +54,73 @@ import Testing
                 headers: [.init("Host", "127.0.0.1"), .init("Accept", "text/html")], peer: Peer(address: "127.0.0.1")))
         #expect(String(decoding: form.bytes ?? [], as: UTF8.self).contains("Not done: the halt."))
         #expect(site.operations.state.withLock { $0.commands.isEmpty })
+    }
+
+    @Test func whatGoesWrongIsAPageForABrowser() async throws {
+        let site = try TestSite(try SampleRollout.make())
+        let cookie = try await signIn(site)
+        let answers = [
+            (404, request("GET", "/no/such/page", [cookie])), (404, request("GET", "/favicon.ico")),
+            (405, request("POST", "/backups", [cookie])), (404, request("GET", "/rollouts/other", [cookie])),
+            (403, request("POST", "/rollouts/checkout/halt", body: "form_token=old", [cookie])),
+            (403, request("POST", "/sign-in", body: "form_token=old&token=x")),
+        ]
+        for (status, request) in answers {
+            let answer = await site.router.respond(to: request)
+            #expect(answer.status == status, "\(request.path)")
+            #expect(answer.header("Content-Type")?.hasPrefix("text/html") == true, "\(request.path)")
+            #expect(String(decoding: answer.bytes ?? [], as: UTF8.self).contains("<h1"), "\(request.path)")
+        }
+        // Programs read the problem document, and below /v1/ everyone does.
+        var program = request("GET", "/no/such/page")
+        program.headers = [Request.Pair("Host", "127.0.0.1"), Request.Pair("Accept", "*/*")]
+        for request in [program, request("GET", "/v1/no-such-thing", [cookie])] {
+            #expect(await site.router.respond(to: request).header("Content-Type") == "application/problem+json")
+        }
+    }
+
+    @Test func whatIsToBeActedUponLooksWorseThanWhatIsSafe() throws {
+        var pressing = RolloutStatus.sample()
+        (pressing.state, pressing.ending, pressing.wantedWeight) = ("rolling back", .failed, .zero)
+        #expect(pressing.tone == .warn && pressing.safetyTone == .warn, "it is being lowered")
+        let at = pressing.since
+        pressing.unconfirmedZero = UnconfirmedZero(since: at, tries: 9, failedAt: at, reason: "connection refused")
+        #expect(pressing.tone == .bad && pressing.safetyTone == .bad)
+        var safe = RolloutStatus.sample(state: "rolled back", isFinal: true, ending: .halted)
+        safe.observedWeight = .zero
+        #expect(safe.tone == .warn && safe.safetyTone == .good)
+    }
+
+    @Test func whatWouldBeRefusedIsNotOffered() async throws {
+        let site = try TestSite(try SampleRollout.make(halt: .underWay))
+        let cookie = try await signIn(site)
+        func page() async -> String {
+            String(
+                decoding: await site.router.respond(to: request("GET", "/rollouts/checkout", [cookie])).bytes ?? [], as: UTF8.self
+            )
+        }
+        #expect(await !page().contains("Other actions"))
+        site.status { $0.isRollbackIncomplete = true }
+        #expect(await page().contains("Other actions: resume, roll back"))
+    }
+
+    @Test func theRatioOfThePollStandsAboveTheOlderIntervalAndItsBase() async throws {
+        let site = try TestSite(try SampleRollout.make())
+        let cookie = try await signIn(site)
+        site.status { status in
+            var counts = CohortCounts()
+            (counts.canaryEvents, counts.canaryExposure) = (9, 899)
+            for index in status.signals.indices { status.signals[index].interval = nil }
+            status.intervals = [
+                ComputedInterval(
+                    signal: "errors", at: SampleRollout.begin + .minutes(41) - .seconds(42), ratio: 1.1,
+                    interval: Interval(low: 0.14, high: 3.49), counts: counts)
+            ]
+        }
+        let answer = await site.router.respond(to: request("GET", "/rollouts/checkout", [cookie]))
+        let page = String(decoding: answer.bytes ?? [], as: UTF8.self)
+        #expect(page.contains("1.00<span class=\"base quiet\">1.10 [0.14–3.49] of 9/899, <span class=\"ago\""))
+        #expect(page.contains(">42s ago<"))
     }
 
     @Test func aWrongTokenOpensNoSession() async throws {
@@ -155,6 +223,12 @@ import Testing
         #expect(own.status == 303)
         let command = site.operations.state.withLock { $0.commands.first }
         #expect(command?.verb == .haltForSecurity && command?.reason == "a b!")
+        let long = String(repeating: "x", count: 2000)
+        #expect(
+            await site.router.respond(
+                to: request("POST", "/rollouts/checkout/halt", body: "form_token=\(form)&reason=\(long)", [cookie])
+            ).status == 303)
+        #expect(site.operations.state.withLock { $0.commands.last?.reason.count } == 1000)
     }
 
     @Test func whoMayOnlyLookIsOfferedNothingAndRefused() async throws {

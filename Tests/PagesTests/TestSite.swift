@@ -56,7 +56,9 @@ final class TestSite: Sendable {
                             "traffic: weight 0, read back", "code: /usr/bin/deploy --version 1.8.3", "schema: keep the schema",
                         ])
                 }, decided: decided, signIn: signIn, checks: { checks }), sessions: sessions)
-        router = Router(RolloutAPI(operations).routes + pages.routes, authenticator: Authenticators([sessions, tokens]))
+        router = Router(
+            RolloutAPI(operations).routes + pages.routes, authenticator: Authenticators([sessions, tokens]),
+            onUnknown: pages.unknown)
     }
 
     var url: String { "http://127.0.0.1:\(port.withLock { $0 })" }

@@ -7,6 +7,10 @@ public struct Router: Sendable {
     private let authenticator: any Authenticator
     private let limiter: RateLimiter
     private let traffic: RequestMetrics?
+    private let onUnknown: UnknownAnswer
+
+    /// Answers a request that no route takes in another form than the problem's own; nil leaves it at that.
+    public typealias UnknownAnswer = @Sendable (Problem, Request) -> Response?
 
     /// A router of routes; the first that matches answers.
     ///
@@ -15,14 +19,16 @@ public struct Router: Sendable {
     ///   - authenticator: What finds out who asks.
     ///   - limiter: What keeps floods out.
     ///   - traffic: Told of every request that has a route.
+    ///   - onUnknown: What those are answered with that have none.
     public init(
         _ routes: [Route], authenticator: any Authenticator = SocketPeers(), limiter: RateLimiter = RateLimiter(),
-        traffic: RequestMetrics? = nil
+        traffic: RequestMetrics? = nil, onUnknown: @escaping UnknownAnswer = { _, _ in nil }
     ) {
         self.routes = routes
         self.authenticator = authenticator
         self.limiter = limiter
         self.traffic = traffic
+        self.onUnknown = onUnknown
     }
 
     /// Answers a request: 404 when no route has its path, 405 when none has its method, 401, 403 and 429 when its route does not let
@@ -46,10 +52,12 @@ public struct Router: Sendable {
             allowed.formUnion(route.method == "GET" ? ["GET", "HEAD"] : [route.method])
         }
         if allowed.isEmpty {
-            return Problem(.notFound, "there is nothing at \(request.path)").response
+            let problem = Problem(.notFound, "there is nothing at \(request.path)")
+            return onUnknown(problem, request) ?? problem.response
         }
         let methods = allowed.sorted().joined(separator: ", ")
-        var response = Problem(.methodNotAllowed, "\(request.path) accepts \(methods), not \(request.method)").response
+        let problem = Problem(.methodNotAllowed, "\(request.path) accepts \(methods), not \(request.method)")
+        var response = onUnknown(problem, request) ?? problem.response
         response.headers.append(Request.Pair("Allow", methods))
         return response
     }

@@ -36,7 +36,9 @@ extension DaemonFaces {
                     return HealthPage.Check(check.name, tone, check.complaint ?? "as it should be")
                 }
             }, stateFolder: shellWord(session.state.path), hosts: Set(hosts.map { $0.lowercased() }))
-        others += Pages(sources, sessions: sessions).routes
+        let pages = Pages(sources, sessions: sessions)
+        others += pages.routes
+        onUnknown = pages.unknown
         authenticators.append(sessions)
     }
 }

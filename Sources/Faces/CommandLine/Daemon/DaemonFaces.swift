@@ -13,6 +13,8 @@ struct DaemonFaces {
     var authenticators: [any Authenticator]
     /// Routes of other faces: hooks, pages.
     var others: [Route] = []
+    /// What those are answered with who ask for what is not there.
+    var onUnknown: Router.UnknownAnswer = { _, _ in nil }
     private let traffic = RequestMetrics()
     private let limiter = RateLimiter()
 
@@ -46,7 +48,8 @@ struct DaemonFaces {
     /// What answers.
     var router: Router {
         Router(
-            documented + others, authenticator: Authenticators(authenticators), limiter: limiter, traffic: traffic)
+            documented + others, authenticator: Authenticators(authenticators), limiter: limiter, traffic: traffic,
+            onUnknown: onUnknown)
     }
 }
 

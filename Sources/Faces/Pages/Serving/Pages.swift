@@ -98,6 +98,13 @@ public struct Pages: Sendable {
         }
     }
 
+    /// What a browser is shown that asks for what is not there; programs, and everyone below `/v1/`, read the problem document.
+    public func unknown(_ problem: Problem, _ request: Request) -> Response? {
+        guard !request.path.hasPrefix("/v1/") else { return nil }
+        do throws(Problem) { try checkHost(request) } catch { return error.response }
+        return answer(problem, request)
+    }
+
     /// A problem as a page; who is not known yet is led to the sign-in.
     private func answer(_ problem: Problem, _ request: Request) -> Response {
         if problem.kind == .unidentified, request.header("Accept")?.contains("text/event-stream") != true {
