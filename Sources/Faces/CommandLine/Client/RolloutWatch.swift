@@ -28,7 +28,8 @@ struct RolloutWatch {
         deadline = timeout.map { ContinuousClock().now + .milliseconds($0.milliseconds) }
     }
 
-    /// Returns when the rollout has an exit code, when `isEnough` says so (exit 0), or when the deadline is over (exit 124).
+    /// Returns when the rollout has an exit code, when `isEnough` says so (exit 0), when the deadline is over (exit 124), or when the
+    /// controller has not answered for long after it once did (exit 75).
     func run(
         after sequence: Int64, until isEnough: (RolloutStatus) -> Bool = { _ in false }
     ) async throws(OperationError) -> Result {
@@ -53,7 +54,11 @@ struct RolloutWatch {
                 if isEnough(status) { return Result(status: status, code: .ok) }
                 if let deadline, ContinuousClock().now >= deadline { return Result(status: status, code: .timedOut) }
             } catch {
-                guard case .unavailable(let text) = error, seen != nil, failures < retries, !Task.isCancelled else { throw error }
+                guard case .unavailable(let text) = error, let known = seen, !Task.isCancelled else { throw error }
+                guard failures < retries else {
+                    session.complain(plainLines(text))
+                    return Result(status: known, code: .unreachable)
+                }
                 failures += 1
                 if failures == 1 { session.note("serin: \(plain(text)); trying again") }
                 if let deadline, let seen, ContinuousClock().now >= deadline { return Result(status: seen, code: .timedOut) }
