@@ -83,7 +83,7 @@ struct Plan: Sendable {
             stages.append(
                 step.weight == .all
                     ? "step \(index + 1): 100%\(approval), entered only when every signal passes; watched for \(policy.timing.watch)"
-                    : "step \(index + 1): \(step.weight)\(approval); warm-up \(policy.timing.warmup), then \(stepFor) of healthy time"
+                    : "step \(index + 1): \(step.weight)\(approval); warm-up \(policy.timing.warmup), then \(Numbers.time(stepFor)) of healthy time"
             )
         }
         stages.append("promote: " + (policy.promote.map(words) ?? "left to the pipeline") + ", then weight 0")

@@ -18,6 +18,8 @@ struct Timeline {
     private static let ceiling = 30.0
     private static let floor = 170.0
     private static let laneHeight = 18.0
+    /// How far names have to be from each other to be read.
+    private static let nameHeight = 13.0
 
     /// The course of a rollout up to a moment.
     init(_ history: RolloutHistory, status: RolloutStatus, now: Instant) {
@@ -68,9 +70,11 @@ struct Timeline {
             Tag.line(
                 .class("grid"), Attribute(.x1, axis.left), Attribute(.x2, axis.right), Attribute(.y1, height(weight)),
                 Attribute(.y2, height(weight)))
-            Tag.text(
-                .class("tick"), Attribute(.x, axis.left - 8), Attribute(.y, height(weight) + 4), Attribute(.textAnchor, "end"),
-                text: weight.description)
+            if named.contains(weight) {
+                Tag.text(
+                    .class("tick"), Attribute(.x, axis.left - 8), Attribute(.y, height(weight) + 4),
+                    Attribute(.textAnchor, "end"), text: weight.description)
+            }
         }
         for tick in axis.ticks {
             Tag.line(
@@ -80,6 +84,15 @@ struct Timeline {
                 .class("tick"), Attribute(.x, axis.place(tick)), Attribute(.y, Self.floor + 17),
                 Attribute(.textAnchor, "middle"), text: String(tick.timeOfDay.prefix(5)))
         }
+    }
+
+    /// The weights that are named at their lines: 0, the top, and from there down those whose names do not lie on each other.
+    private var named: [Weight] {
+        var named = [Weight.zero, top]
+        for weight in Set(steps).sorted(by: >) where named.allSatisfy({ abs(height($0) - height(weight)) >= Self.nameHeight }) {
+            named.append(weight)
+        }
+        return named
     }
 
     /// The path of a weight: level until the next change, then straight up or down.
