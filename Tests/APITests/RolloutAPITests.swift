@@ -26,6 +26,25 @@ import Testing
 
     private func json(_ response: Response) throws -> JSONValue { try JSONValue(parsing: response.bytes ?? []) }
 
+    @Test func whoeverFollowsFromBeyondTheEndIsToldSo() async throws {
+        fake.state.withLock { state in
+            state.entries = [
+                Entry(
+                    sequence: 7, epoch: 1, rollout: nil, at: Instant(millisecondsSince1970: 1), body: [], previous: Chain.genesis,
+                    hash: Array(0..<32))
+            ]
+            state.status.isFinal = true
+        }
+        func follow(_ last: String) async -> Response {
+            await ask(
+                "GET", "/v1/rollouts/checkout/log", headers: [("Accept", "text/event-stream"), ("Last-Event-ID", last)])
+        }
+        let beyond = await follow("8")
+        #expect(beyond.status == 400)
+        #expect(try json(beyond)["detail"]?.text == "entry 8 is beyond the end of the journal, which has 7")
+        #expect(await follow("7").status == 200)
+    }
+
     @Test func theJournalIsReadInPagesAsItIsStored() async throws {
         let body = Array(repeating: UInt8(ascii: "x"), count: 200 << 10)
         let entries = (1...200).map { number in

@@ -130,6 +130,8 @@ private struct Someone: Authenticator {
         fake.state.withLock { $0.status.baked = $0.status.baked + .seconds(1) }
         #expect(await ask("GET", "/v1/rollouts/checkout", headers: [("If-None-Match", seen)]).status == 200)
         #expect(await ask("POST", "/v1/rollouts/checkout:promote", headers: [("If-Match", seen)]).status == 202)
+        let weak = await ask("POST", "/v1/rollouts/checkout:promote", headers: [("If-Match", "W/" + seen)])
+        #expect(weak.status == 412, "a weak tag says nothing that a command could depend on")
         fake.state.withLock { $0.status.step = 3 }
         let refused = await ask("POST", "/v1/rollouts/checkout:promote", headers: [("If-Match", seen)])
         #expect(refused.status == 412)

@@ -9,20 +9,23 @@ enum ETag {
     /// The tag with its quotes.
     static func text(_ status: RolloutStatus) -> String { "\"\(revision(status))-\(StatusDocument.token(status))\"" }
 
-    /// The tags in a header field.
-    static func list(_ field: String) -> [String] {
+    /// The tags in `If-None-Match`, where a weak one is as good.
+    static func list(_ field: String) -> [String] { tags(field).map { $0.hasPrefix("W/") ? String($0.dropFirst(2)) : $0 } }
+
+    /// The tags in a header field, as they stand.
+    private static func tags(_ field: String) -> [String] {
         field.split(separator: ",").map { part in
             var tag = part[...]
             while tag.first == " " || tag.first == "\t" { tag.removeFirst() }
             while tag.last == " " || tag.last == "\t" { tag.removeLast() }
-            return String(tag.hasPrefix("W/") ? tag.dropFirst(2) : tag)
+            return String(tag)
         }
     }
 
-    /// Fails unless one of the tags in `If-Match` has the rollout's revision, or is `*`.
+    /// Fails unless one of the tags in `If-Match` has the rollout's revision, or is `*`. A weak tag is never one (RFC 9110, section 13.1.1).
     static func require(_ field: String, _ status: RolloutStatus) throws(Problem) {
         let revision = "\"\(revision(status))-"
-        guard list(field).contains(where: { $0 == "*" || $0.hasPrefix(revision) }) else {
+        guard tags(field).contains(where: { $0 == "*" || $0.hasPrefix(revision) }) else {
             throw Problem(
                 .preconditionFailed, "rollout \(status.id) has changed: it is \(status.state), step \(status.step)",
                 hint: "read it again, and decide again")

@@ -47,6 +47,15 @@ extension RolloutAPI {
         }
         let first = try await operations.decisions(of: names[0], after: after, limit: limit)
         let isFollowing = format == .events || follow == "true"
+        if isFollowing, first.isEmpty, after > 0 {
+            let service = try await operations.status(of: names[0]).service
+            // What follows would be passed over in silence until the journal is as long as that.
+            if let head = try await operations.head(of: service), after > head.sequence {
+                throw Problem(
+                    .malformed, "entry \(after) is beyond the end of the journal, which has \(head.sequence)",
+                    hint: "follow from the beginning, without 'after' or Last-Event-ID: the number is of another journal")
+            }
+        }
         if format == .document { return .json(200, DecisionDocument.encode(first, after: after)) }
         let headers = [Request.Pair("Content-Type", format.mediaType), Request.Pair("Cache-Control", "no-store")]
         guard isFollowing else {
