@@ -156,7 +156,8 @@ struct DaemonRun: Sendable {
             let socket = try UnixSocket(listeningAt: session.state.daemonSocket, group: group)
             var limits = Limits()
             limits.connections = settings.connections
-            let server = try HTTPServer(listeners: [.unix(socket)] + listeners, router: faces.router, limits: limits)
+            let server = try HTTPServer(
+                listeners: [.unix(socket)] + listeners, router: faces.router, limits: limits)
             return Opened(
                 controller: controller, messages: messages, queue: queue, remote: remote, local: local, identification: present,
                 router: faces.router, server: server, keeper: keeper)
@@ -276,7 +277,8 @@ struct DaemonRun: Sendable {
     /// Takes over the configuration as it is now. When anything is wrong with it the one before stays in force, and that is said.
     private func reload(_ opened: Opened) async {
         manager.reloading()
-        defer { manager.ready("driving rollouts in \(session.state.path)") }
+        var fault = ""
+        defer { manager.ready("\(fault)driving rollouts in \(session.state.path)") }
         do {
             let found = try DaemonFiles.read(flags, session)
             opened.keeper.note(fault: nil)
@@ -291,6 +293,7 @@ struct DaemonRun: Sendable {
             session.note("the configuration was read again and is in force")
         } catch {
             session.complain("the configuration was read again and is wrong; the one before stays in force")
+            fault = "the configuration is wrong, and the one before is in force; "
             if let error = error as? OperationError { _ = session.complain(error) } else { session.complain("\(error)") }
             opened.keeper.note(fault: "the files are wrong, and what was in force before stays: \(error)")
         }
