@@ -238,7 +238,8 @@ let package = Package(
                 "SerinController", "SerinAPI", "SerinPages", "SerinServer", "SerinTransport", "SerinCrypto", "SerinLocks",
                 "FakeController", "Testbed",
             ]),
-        tests("ServerTests", ["SerinModel", "SerinAPI", "SerinServer", "SerinTransport", "SerinProcesses", "Testbed"]),
+        tests(
+            "ServerTests", ["SerinModel", "SerinAPI", "SerinServer", "SerinTransport", "SerinProcesses", "SerinLocks", "Testbed"]),
         tests("CommandLineTests", everything.map { "Serin" + $0 } + ["SerinCommandLine", "FakeController", "Testbed"]),
         tests("IntegrationTests", everything.map { "Serin" + $0 } + ["SerinCommandLine", "Testbed"]),
     ],

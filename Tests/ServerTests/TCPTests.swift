@@ -1,5 +1,6 @@
 import FoundationEssentials
 import SerinAPI
+import SerinLocks
 import SerinModel
 import SerinProcesses
 import SerinServer
@@ -80,13 +81,15 @@ private struct Certificates {
 }
 
 /// Serves on a port of the loopback address while a body runs.
-private func serve(tls: TLS? = nil, _ body: (_ url: String) async throws -> Void) async throws {
+private func serve(
+    tls: TLS? = nil, report: @escaping @Sendable (String) -> Void = { _ in }, _ body: (_ url: String) async throws -> Void
+) async throws {
     let scratch = try Scratch("serin-tcp")
     defer { scratch.remove() }
     let listeners: [Listener] = [
         .unix(try UnixSocket(listeningAt: scratch.file("s.sock"))), .tcp(try TCPSocket(listeningAt: "0"), tls: tls),
     ]
-    let server = try HTTPServer(listeners: listeners, router: Router([peer, echo, ticks]))
+    let server = try HTTPServer(listeners: listeners, router: Router([peer, echo, ticks]), report: report)
     try await withThrowingTaskGroup(of: Void.self) { group in
         group.addTask { await server.run() }
         do { try await body(listeners[1].place) } catch {
@@ -123,7 +126,8 @@ private func curl(_ arguments: String...) async throws -> (code: Int32, JSONValu
     @Test func aClientCertificateIdentifiesItsHolder() async throws {
         let made = try await Certificates()
         defer { made.scratch.remove() }
-        try await serve(tls: try made.tls) { url in
+        let said = Locked<[String]>([])
+        try await serve(tls: try made.tls, report: { line in said.withLock { $0.append(line) } }) { url in
             #expect(url.hasPrefix("https://127.0.0.1:"))
             let trust = ["--cacert", made.scratch.file("own.crt")]
             let (code, peer) = try await curl(
@@ -146,6 +150,11 @@ private func curl(_ arguments: String...) async throws -> (code: Int32, JSONValu
                     made.scratch.file("\(name).key"), "\(url)/peer")
                 #expect(refused != 0, "\(name)")
             }
+            // Said once a minute, so that whoever comes again and again fills no log.
+            #expect(
+                said.withLock { $0 } == [
+                    "127.0.0.1 showed a certificate that is of no authority that is known here: the connection was closed"
+                ])
             // TLS 1.1 is no more.
             #expect(try await curl(trust[0], trust[1], "--tls-max", "1.1", "\(url)/peer").code != 0)
         }

@@ -75,7 +75,10 @@ int serin_httpd_certificate(struct MHD_Connection *connection, uint8_t fingerpri
     if (chain == NULL || count == 0) return 0;
     gnutls_typed_vdata_st purpose = {GNUTLS_DT_KEY_PURPOSE_OID, (unsigned char *)GNUTLS_KP_TLS_WWW_CLIENT, 0};
     unsigned status = ~0u;
-    if (gnutls_certificate_verify_peers(session, &purpose, 1, &status) != 0 || status != 0) return -1;
+    if (gnutls_certificate_verify_peers(session, &purpose, 1, &status) != 0) return -1;
+    if (status & GNUTLS_CERT_SIGNER_NOT_FOUND) return -3;
+    if (status & GNUTLS_CERT_EXPIRED) return -2;
+    if (status != 0) return -1;
     gnutls_x509_crt_t certificate;
     if (gnutls_x509_crt_init(&certificate) != 0) return -1;
     size_t digest = 32;

@@ -14,6 +14,10 @@ final class Border: Sendable {
     let isEncrypted: Bool
     /// Takes a complete request over; false when the server no longer answers.
     let submit: @Sendable (Exchange, Request) -> Bool
+    /// Told of peers that are disconnected for what they showed.
+    private let report: @Sendable (String) -> Void
+    /// When that was last said: whoever comes again and again fills no log.
+    private let reportedAt = Locked<ContinuousClock.Instant?>(nil)
     /// The requests under way.
     private let live = Locked<[ObjectIdentifier: Exchange]>([:])
 
@@ -34,8 +38,10 @@ final class Border: Sendable {
     private let connections = Locked(Connections())
 
     init(
-        limits: Limits, isEncrypted: Bool, submit: @escaping @Sendable (Exchange, Request) -> Bool
+        limits: Limits, isEncrypted: Bool, report: @escaping @Sendable (String) -> Void,
+        submit: @escaping @Sendable (Exchange, Request) -> Bool
     ) {
+        self.report = report
         self.limits = limits
         self.isEncrypted = isEncrypted
         self.submit = submit
@@ -91,12 +97,28 @@ final class Border: Sendable {
     nonisolated func begin(_ connection: OpaquePointer, method: String, path: String) -> Exchange? {
         let fields = collect(connection, .HEADER_KIND)
         let query = collect(connection, .GET_ARGUMENT_KIND)
-        guard let fields, let query, let peer = Peer(of: connection, isEncrypted: isEncrypted) else { return nil }
+        guard let fields, let query, let peer = peer(of: connection) else { return nil }
         connections.withLock { _ = $0.waiting.removeValue(forKey: UInt(bitPattern: connection)) }
         let request = Request(method: method, path: path, query: query, headers: fields, peer: peer)
         let exchange = Exchange(connection: connection, request: request, limits: limits)
         live.withLock { $0[ObjectIdentifier(exchange)] = exchange }
         return exchange
+    }
+
+    /// Who is at the other end; nil when it must be disconnected. That is said once a minute at the most.
+    private nonisolated func peer(of connection: OpaquePointer) -> Peer? {
+        do throws(Failure) {
+            return try Peer(of: connection, isEncrypted: isEncrypted)
+        } catch {
+            let now = ContinuousClock().now
+            let isDue = reportedAt.withLock { last in
+                if let said = last, now - said < .seconds(60) { return false }
+                last = now
+                return true
+            }
+            if isDue { report(error.message) }
+            return nil
+        }
     }
 
     private final class Collection {

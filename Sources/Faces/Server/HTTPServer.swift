@@ -42,12 +42,16 @@ public final class HTTPServer: Sendable {
     ///   - listeners: Where; the server closes them, and removes the files of sockets, when it stops.
     ///   - router: What answers.
     ///   - limits: What each of the listeners accepts.
-    public init(listeners: [Listener], router: Router, limits: Limits = Limits()) throws(Failure) {
+    ///   - report: Told of peers that are disconnected for the certificate that they showed, on a thread that must not wait.
+    public init(
+        listeners: [Listener], router: Router, limits: Limits = Limits(),
+        report: @escaping @Sendable (String) -> Void = { _ in }
+    ) throws(Failure) {
         // Bounded by the connections, which hold one request each.
         let (events, inlet) = AsyncStream.makeStream(of: Event.self, bufferingPolicy: .unbounded)
         var doors: [Door] = []
         for (index, listener) in listeners.enumerated() {
-            guard let door = Self.open(listener, limits, inlet) else {
+            guard let door = Self.open(listener, limits, report, inlet) else {
                 for door in doors { Self.close(door) }
                 for rest in listeners[index...] { rest.abandon() }
                 throw Failure(.transient, "cannot serve at \(listener.place): libmicrohttpd did not start")
@@ -66,8 +70,11 @@ public final class HTTPServer: Sendable {
         try self.init(listeners: [.unix(socket)], router: router, limits: limits)
     }
 
-    private static func open(_ listener: Listener, _ limits: Limits, _ inlet: AsyncStream<Event>.Continuation) -> Door? {
-        let border = Border(limits: limits, isEncrypted: listener.tls != nil) { exchange, request in
+    private static func open(
+        _ listener: Listener, _ limits: Limits, _ report: @escaping @Sendable (String) -> Void,
+        _ inlet: AsyncStream<Event>.Continuation
+    ) -> Door? {
+        let border = Border(limits: limits, isEncrypted: listener.tls != nil, report: report) { exchange, request in
             if case .enqueued = inlet.yield(.work(Work(exchange: exchange, request: request))) { return true }
             return false
         }

@@ -3,8 +3,10 @@ internal import SerinAPI
 internal import SerinModel
 
 extension Peer {
-    /// The other end of a connection; nil when it showed a certificate that is not good, and must be disconnected.
-    init?(of connection: OpaquePointer, isEncrypted: Bool) {
+    /// The other end of a connection.
+    ///
+    /// - Throws: Why the certificate that it showed is not good: it must be disconnected.
+    init(of connection: OpaquePointer, isEncrypted: Bool) throws(Failure) {
         self.init(isEncrypted: isEncrypted)
         var uid: UInt32 = 0
         if serin_peer_uid(serin_httpd_socket(connection), &uid) == 0 {
@@ -23,7 +25,15 @@ extension Peer {
             code = serin_httpd_certificate(connection, &fingerprint, buffer, capacity, &names, names.count)
             return code == 1
         }
-        guard code >= 0 else { return nil }
+        guard code >= 0 else {
+            let reason =
+                switch code {
+                case -2: "has expired"
+                case -3: "is of no authority that is known here"
+                default: "is not valid for a client, or not yet"
+                }
+            throw Failure(.invalid, "\(address ?? "a client") showed a certificate that \(reason): the connection was closed")
+        }
         guard code == 1, let subject else { return }
         certificate = Certificate(
             subject: subject, fingerprint: fingerprint.map { Self.hexadecimal($0) }.joined(),

@@ -33,7 +33,8 @@ int serin_peer_groups(int descriptor, uint32_t *groups, int capacity);
 // The numeric address of a TCP peer; returns 0, or -1 when it has none.
 int serin_httpd_address(struct MHD_Connection *connection, char *address, size_t capacity);
 // A client's certificate: its SHA-256, its subject (RFC 4514), and its alternative names, one a line as `dns:…`.
-// Returns 1 for a valid one, 0 when none was sent, -1 when it is not valid or does not fit.
+// Returns 1 for a valid one, 0 when none was sent, -1 when it is not valid or does not fit, -2 when it
+// has expired, -3 when no known authority signed it.
 int serin_httpd_certificate(struct MHD_Connection *connection, uint8_t fingerprint[32], char *subject, size_t subject_capacity,
                             char *names, size_t names_capacity);
 // Checks that a certificate and its key are readable and belong together, and that the authorities are readable; the error's text,

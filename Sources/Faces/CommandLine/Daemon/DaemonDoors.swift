@@ -88,7 +88,7 @@ struct DaemonDoors: Sendable {
         let listener = Listener.tcp(try TCPSocket(listeningAt: place.address), tls: place.tls)
         var limits = Limits()
         limits.connections = connections
-        let server = try HTTPServer(listeners: [listener], router: router, limits: limits)
+        let server = try HTTPServer(listeners: [listener], router: router, limits: limits, report: say)
         say("listening at \(listener.place)")
         return server
     }

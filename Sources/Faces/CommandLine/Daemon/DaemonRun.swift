@@ -157,7 +157,8 @@ struct DaemonRun: Sendable {
             var limits = Limits()
             limits.connections = settings.connections
             let server = try HTTPServer(
-                listeners: [.unix(socket)] + listeners, router: faces.router, limits: limits)
+                listeners: [.unix(socket)] + listeners, router: faces.router, limits: limits,
+                report: { [session] in session.note($0) })
             return Opened(
                 controller: controller, messages: messages, queue: queue, remote: remote, local: local, identification: present,
                 router: faces.router, server: server, keeper: keeper)
