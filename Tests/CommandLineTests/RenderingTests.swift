@@ -14,7 +14,7 @@ import Testing
 
     @Test func aChangeIsOneLine() {
         let line = StatusView.line(.sample(), at: Instant(millisecondsSince1970: 1_772_325_735_000))
-        #expect(line == "00:42:15Z checkout-01k5 baking step 2 of 3, weight 25%, healthy 12m 5s of 30m: step 2 entered")
+        #expect(line == "00:42:15Z checkout-01k5 baking step 2 of 3, weight 25%, baked 12m 5s of 30m: step 2 entered")
     }
 
     @Test func theBlockSaysWhereItStandsAndWhatIsNext() {
@@ -25,7 +25,7 @@ import Testing
             StatusView.block(status, style: .none, width: 200).joined(separator: "\n") == """
                 checkout 1.9.0 (was 1.8.3)  baking  step 2 of 3
                   weight   25% wanted, 0% observed
-                  healthy  [########------------] 12m 5s of 30m
+                  bake     [########------------] 12m 5s of 30m
                   why      step 2 entered
                   next     step 3 at 00:52:15Z
                   waits    step 3
@@ -57,7 +57,7 @@ import Testing
                 safe now  not yet, the canary still receives 25%
                 weight    wanted 0%, observed 25%
                 since     2026-03-01T00:42:15Z, begun 2026-03-01T00:30:00Z
-                progress  step 2 of 3, healthy 12m 5s of 30m
+                progress  step 2 of 3, baked 12m 5s of 30m
 
                 Why
                   step 2 entered

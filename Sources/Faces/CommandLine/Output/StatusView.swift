@@ -38,7 +38,7 @@ enum StatusView {
         var parts = [time.timeOfDay, status.id.description, status.state]
         if let fence = Explanation.fence(status) { parts.append(fence + ",") }
         if status.step > 0 { parts.append(step(status) + ",") }
-        parts.append("weight \(weight(status)), healthy \(Numbers.time(status.baked)) of \(Numbers.time(status.bake))")
+        parts.append("weight \(weight(status)), baked \(Numbers.time(status.baked)) of \(Numbers.time(status.bake))")
         return plain(parts.joined(separator: " ") + (status.cause.isEmpty ? "" : ": " + status.cause))
     }
 
@@ -57,7 +57,7 @@ enum StatusView {
         var lines = [
             "\(style.paint(release, .bold))  \(style.paint(plain(status.state), colour(status)))  \(step(status))",
             "  weight   \(weight(status))",
-            "  healthy  \(bar(status.baked, of: status.bake)) \(Numbers.time(status.baked)) of \(Numbers.time(status.bake))",
+            "  bake     \(bar(status.baked, of: status.bake)) \(Numbers.time(status.baked)) of \(Numbers.time(status.bake))",
             "  why      \(plain(status.cause))",
             "  next     \(plain(status.next))",
         ]
@@ -99,7 +99,7 @@ enum StatusView {
 
     /// One row a rollout.
     static func table(_ statuses: [RolloutStatus]) -> Table {
-        var table = Table(header: ["ROLLOUT", "VERSION", "STATE", "STEP", "WEIGHT", "HEALTHY", "WHY"])
+        var table = Table(header: ["ROLLOUT", "VERSION", "STATE", "STEP", "WEIGHT", "BAKED", "WHY"])
         for status in statuses {
             table.rows.append([
                 Table.Cell(status.id.description), Table.Cell(status.version), Table.Cell(status.state, colour(status)),

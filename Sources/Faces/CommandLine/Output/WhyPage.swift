@@ -24,7 +24,7 @@ enum WhyPage {
         if let backup = status.restorePoint { lines.append("restore   \(backup.words)") }
         if status.step > 0 {
             lines.append(
-                "progress  \(StatusView.step(status)), healthy \(Numbers.time(status.baked)) of \(Numbers.time(status.bake))")
+                "progress  \(StatusView.step(status)), baked \(Numbers.time(status.baked)) of \(Numbers.time(status.bake))")
         }
         lines += ["", style.paint("Why", .bold), "  \(plain(status.cause))"]
         lines += ["", style.paint("What happens next", .bold), "  \(plain(status.next))"]

@@ -36,11 +36,11 @@ struct Standing {
                     text: status.observedWeight?.description ?? "unknown")
                 " observed"
             }
-            fact("Healthy time") {
+            fact("Bake") {
                 Tag.span(text: "\(Numbers.time(status.baked)) of \(Numbers.time(status.bake))")
                 Tag.progress(
                     Attribute(.max, "\(max(1, status.bake.milliseconds))"),
-                    Attribute(.value, "\(min(status.baked, status.bake).milliseconds)"), .label("Healthy time"))
+                    Attribute(.value, "\(min(status.baked, status.bake).milliseconds)"), .label("Bake"))
             }
             fact("Since") {
                 moment(status.since)

@@ -51,7 +51,7 @@ public struct ServicesPage: Sendable {
         Tag.table(.class("services"), Attribute(.role, "table")) {
             Tag.thead(Attribute(.role, "rowgroup")) {
                 Tag.tr(Attribute(.role, "row")) {
-                    for name in ["Service", "State", "Safe now?", "Weight", "Healthy", "Since"] {
+                    for name in ["Service", "State", "Safe now?", "Weight", "Bake", "Since"] {
                         Tag.th(Attribute(.scope, "col"), Attribute(.role, "columnheader"), text: name)
                     }
                 }
@@ -93,7 +93,7 @@ public struct ServicesPage: Sendable {
                 status.observedWeight?.description ?? "unknown"
             }
             cell("") {
-                Tag.span(.class("narrow"), text: "healthy ")
+                Tag.span(.class("narrow"), text: "bake ")
                 "\(Numbers.time(status.baked)) of \(Numbers.time(status.bake))"
             }
             cell("") {
