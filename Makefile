@@ -47,14 +47,9 @@ bench: setup
 soak: setup
 	Tools/soak.sh
 
-# Whole rollouts have deadlines that a watched program does not always keep.
-tsan = --sanitize=thread -Xswiftc -DSERIN_TSAN --scratch-path build/tsan
-asan = --sanitize=address --scratch-path build/asan
+# Watched by both, or as SANITIZE="address CryptoTests" says. Reports stay in build/sanitize.
 sanitize: setup
-	$(SWIFT) $(DEBUG) --build-tests $(tsan)
-	$(SWIFT) test --skip-build --no-parallel $(tsan) --skip IntegrationTests
-	$(SWIFT) $(DEBUG) --build-tests $(asan)
-	ASAN_OPTIONS=detect_leaks=0 $(SWIFT) test --skip-build --no-parallel $(asan) --skip IntegrationTests
+	Tools/sanitize.sh $(SANITIZE)
 
 # Every parser that faces the network, FUZZ_SECONDS each (FUZZ="hook-slack json" for some). What breaks one stays in build/fuzz.
 fuzz: setup

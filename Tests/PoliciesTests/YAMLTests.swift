@@ -1,3 +1,4 @@
+import Glibc
 import SerinPolicies
 import SerinYAML
 import Testing
@@ -79,8 +80,10 @@ import Testing
     ])
     func aDocumentAtTheByteLimitTakesNoTimeOutOfProportion(piece: String) {
         let text = String(repeating: piece, count: (1 << 20) / piece.utf8.count)
-        let clock = ContinuousClock()
-        let time = clock.measure { _ = readYAML(Array(text.utf8), file: "p.yaml") }
+        // Of the processor, not of the wall: what else the machine runs does not count.
+        let start = processorTime()
+        _ = readYAML(Array(text.utf8), file: "p.yaml")
+        let time = processorTime() - start
         #expect(time < .seconds(10), "\(piece): \(time)")
     }
 
@@ -176,4 +179,11 @@ import Testing
             #expect(reading.node != nil || !reading.diagnostics.isEmpty)
         }
     }
+}
+
+/// What this thread has had of the processor.
+private func processorTime() -> Duration {
+    var time = timespec()
+    clock_gettime(CLOCK_THREAD_CPUTIME_ID, &time)
+    return .seconds(time.tv_sec) + .nanoseconds(time.tv_nsec)
 }
