@@ -111,6 +111,8 @@ final class TestProgram: Sendable {
         let program = CommandLineProgram(
             assembly: assembly, console: console, environment: environment.merging(["SERIN_STATE": state.path]) { old, _ in old },
             interruptions: signals, endNow: { code in self.endings.withLock { $0.append(code) } })
+        // The rule holds its daemon, which holds this.
+        defer { if arguments.contains("daemon") { startRule.withLock { $0 = nil } } }
         return await program.run(arguments)
     }
 

@@ -71,7 +71,11 @@ final class ConfigurationKeeper: Sendable {
         return keeper
     }
 
-    func close() async { await store?.close() }
+    func close() async {
+        // The hands hold the daemon, and the daemon holds this: neither would ever go.
+        standing.withLock { $0.hands = nil }
+        await store?.close()
+    }
 
     /// What the daemon does for it from now on. What was found wrong at the start is told now that people can be told.
     func begin(_ hands: Hands) async {
