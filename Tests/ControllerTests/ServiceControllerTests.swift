@@ -7,6 +7,7 @@ import SerinPolicies
 import SerinPorts
 import SerinRecords
 import SerinRollouts
+import SerinVerdicts
 import Testing
 
 @Suite struct ServiceControllerTests {
