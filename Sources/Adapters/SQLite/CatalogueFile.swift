@@ -255,7 +255,13 @@ final class CatalogueFile: @unchecked Sendable {
                 Failure(
                     isUnknown ? .unknown : .transient, "\(text): no space is left on its disk", hint: "make room on the disk"))
         case SQLITE_READONLY, SQLITE_PERM, SQLITE_AUTH, SQLITE_CANTOPEN:
-            return .unavailable(Failure(.denied, text, hint: "the folder and the file must be writable for this user"))
+            let hint =
+                readingPatience == nil
+                ? "the folder and the file must be writable for this user"
+                : Connection.hasLog(path)
+                    ? "its last entries are in \(path)-wal: copy the folder to a writable place, and name that with --state"
+                    : "the file must be readable for this user"
+            return .unavailable(Failure(.denied, text, hint: hint))
         default: return .unavailable(Failure(isUnknown ? .unknown : .transient, text))
         }
     }

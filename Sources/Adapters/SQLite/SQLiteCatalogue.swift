@@ -54,6 +54,9 @@ public final class SQLiteCatalogue: CatalogueStore {
     public static func read(_ path: String, patience: Duration = .seconds(10)) async throws(CatalogueStoreError)
         -> SQLiteCatalogue?
     {
+        if access(path, R_OK) != 0, let refusal = othersFile(path, called: "catalogue") {
+            throw .unavailable(Failure(.denied, refusal.description))
+        }
         let catalogue = try start(path)
         do throws(CatalogueStoreError) {
             let hasEntries = try await catalogue.perform { file throws(CatalogueStoreError) in

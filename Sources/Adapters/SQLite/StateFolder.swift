@@ -74,10 +74,15 @@ func makePrivateFile(_ path: String, called name: String) throws(StoreError) {
         }
     } else if errno != EEXIST || chmod(path, 0o600) != 0 {
         let words = systemMessage()
-        guard let user = stranger(owning: path) else {
-            throw .unavailable("cannot make the \(name) \(path), or close it to others: \(words)")
-        }
-        throw .unavailable(
+        throw othersFile(path, called: name)
+            ?? .unavailable("cannot make the \(name) \(path), or close it to others: \(words)")
+    }
+}
+
+/// What is said of a file that belongs to another user; nil where it does not.
+func othersFile(_ path: String, called name: String) -> StoreError? {
+    stranger(owning: path).map { user in
+        .unavailable(
             "cannot use the \(name) \(path): it belongs to \(userName(user)), and this is \(userName(geteuid()))\n"
                 + "hint: run it as \(userName(user)), or name another state folder with --state or SERIN_STATE")
     }
