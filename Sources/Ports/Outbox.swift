@@ -20,6 +20,9 @@ public protocol Outbox: Sendable {
     /// Messages that were given up, the latest first, at most so many.
     func dead(limit: Int) async throws(Failure) -> [OutboxEntry]
 
+    /// The calls that a destination took and that are not forgotten yet, the latest first, at most so many.
+    func deliveredCalls(to destination: String, limit: Int) async throws(Failure) -> [OutboxEntry]
+
     /// Forgets what was delivered or given up before a moment.
     func forget(before moment: Instant) async throws(Failure)
 }
@@ -62,10 +65,15 @@ public struct OutboxEntry: Sendable, Hashable {
     public static let patienceWithConflicts = Duration.minutes(10)
     /// The longest first pause after a failure.
     public static let firstPause = Duration.seconds(2)
-    /// The longest pause.
+    /// The longest pause, and the longest that a call waits because the other side asks for it.
     public static let longestPause = Duration.minutes(5)
+    /// The longest that another message waits because the other side asks for it.
+    public static let longestRequestedPause = Duration.hours(1)
     /// How many messages may wait for one destination.
     public static let limit = 1000
+
+    /// Whether both are the same message on the same way, wherever each stands.
+    public func isSame(as other: OutboxEntry) -> Bool { id == other.id && destination == other.destination }
 
     /// A message that waits.
     public init(id: String, destination: String, isCall: Bool, payload: [UInt8], at now: Instant) {
@@ -132,6 +140,7 @@ public struct OutboxEntry: Sendable, Hashable {
             ? OutboxEntry.longestPause.milliseconds : OutboxEntry.firstPause.milliseconds << Int64(min(max(attempts, 1) - 1, 20))
         let ceiling = min(doubled, OutboxEntry.longestPause.milliseconds)
         let pause = Duration(milliseconds: ceiling / 2 + Int64(Double(ceiling - ceiling / 2) * (unit > 0 ? min(unit, 1) : 0)))
-        return max(pause, reason.retryAfter ?? .zero)
+        let limit = isCall ? OutboxEntry.longestPause : OutboxEntry.longestRequestedPause
+        return max(pause, min(reason.retryAfter ?? .zero, limit))
     }
 }

@@ -58,12 +58,14 @@ actor MemoryMessages: Inbox, Outbox {
         Array(sent.filter { $0.state == .dead }.reversed().prefix(limit))
     }
 
+    /// Calls that were delivered.
+    func deliveredCalls(to destination: String, limit: Int) async throws(Failure) -> [OutboxEntry] {
+        let calls = sent.filter { $0.destination == destination && $0.state == .delivered && $0.isCall }
+        return Array(calls.reversed().prefix(limit))
+    }
+
     /// Forgets what is over.
     func forget(before moment: Instant) async throws(Failure) {
         sent.removeAll { $0.state != .waiting && $0.nextAt < moment }
     }
-}
-
-extension OutboxEntry {
-    fileprivate func isSame(as other: OutboxEntry) -> Bool { id == other.id && destination == other.destination }
 }

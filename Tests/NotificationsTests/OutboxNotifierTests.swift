@@ -212,6 +212,110 @@ final class NotedChannel: NotificationChannel {
         #expect(reports.withLock { $0 }.count == 2)
     }
 
+    @Test func aCallThatCannotBeWrittenIsSentOnceAndWrittenLater() async throws {
+        let disk = FullDisk()
+        let outbox = SteadyOutbox(disk)
+        let notifier = try notifier(outbox)
+        let route = OutboxNotifier.Route(name: "chat", channel: channel)
+        channel.fail([Failure(.transient, "503")])
+        await notifier.notify(subject("news"))
+        await notifier.notify(subject("call", .critical))
+        #expect(await outbox.trouble?.message == "disk full")
+        #expect(try await outbox.waitingCount(for: "chat") == 1)
+        _ = await notifier.step(route)
+        #expect(try await outbox.waiting(for: "chat", limit: 5).map(\.failure) == ["503"])
+        clock.advance(by: .seconds(2))
+        _ = await notifier.step(route)
+        #expect(channel.subjects == ["call"])
+        #expect(await notifier.step(route) == nil)
+        #expect(try await outbox.waitingCount(for: "chat") == 0)
+        disk.hasRoom.withLock { $0 = true }
+        #expect(await notifier.step(route) == nil)
+        #expect(await outbox.trouble == nil)
+        #expect(try await disk.messages.deliveredCalls(to: "chat", limit: 5).map(\.attempts) == [2])
+        #expect(channel.subjects == ["call"])
+    }
+
+    @Test func aCallIsSentThoughTheStoreCannotEvenBeRead() async throws {
+        let notifier = try notifier(SteadyOutbox(BrokenOutbox()))
+        await notifier.notify(subject("call", .critical))
+        let route = OutboxNotifier.Route(name: "chat", channel: channel)
+        _ = await notifier.step(route)
+        _ = await notifier.step(route)
+        #expect(channel.subjects == ["call"])
+    }
+
+    @Test func aCallDoesNotWaitBehindThePauseOfAnEarlierOne() async throws {
+        let notifier = try notifier(MemoryMessages())
+        let route = OutboxNotifier.Route(name: "chat", channel: channel)
+        channel.fail([Failure(.throttled, "429", retryAfter: .hours(25))])
+        await notifier.notify(subject("first", .critical))
+        #expect(await notifier.step(route) == .zero)
+        await notifier.notify(subject("second", .critical))
+        #expect(await notifier.step(route) == .zero)
+        #expect(channel.subjects == ["second"])
+        #expect(await notifier.step(route) == .minutes(5))
+    }
+
+    /// What PagerDuty was asked for: `trigger` or `resolve` with the alert's key, without the part that tells calls apart.
+    private func events(_ server: ScriptedServer) throws -> [String] {
+        try server.requests.filter { $0.target == "/v2/enqueue" }.map { request in
+            let body = try JSONValue(parsing: request.body)
+            return "\(body["event_action"]?.text ?? "") \(body["dedup_key"]?.text ?? "")"
+        }
+    }
+
+    private func pager(_ url: String, atLeast: Notification.Severity) -> OutboxNotifier.Route {
+        OutboxNotifier.Route(name: "pager", channel: PagerDutyChannel(routingKey: secret("R"), api: url), atLeast: atLeast)
+    }
+
+    @Test func goodNewsThatACallOvertookEndNothingThatIsNewer() async throws {
+        let server = try ScriptedServer { _ in [.http(202, #"{"status":"success"}"#)] }
+        defer { server.stop() }
+        let route = pager(server.url, atLeast: .info)
+        let notifier = try notifier(MemoryMessages(), [route])
+        for (kind, key) in [(Notification.Kind.rolloutChanged, "rollout r"), (.backupMade, "backups b")] {
+            for (severity, seconds) in [(Notification.Severity.info, 0), (.critical, 1)] {
+                await notifier.notify(
+                    Notification(
+                        kind, severity, subject: "s", text: "", fields: [.init("state", "baking")], deduplicationKey: key,
+                        at: now + .seconds(Int64(seconds))))
+            }
+        }
+        while await notifier.step(route) == .zero {}
+        let events = try events(server)
+        #expect(events.count == 2 && events.allSatisfy { $0.hasPrefix("trigger") }, "\(events)")
+    }
+
+    @Test func eachCallOfARolloutPagesAndIsEndedOnceItIsOver() async throws {
+        let server = try ScriptedServer { _ in [.http(202, #"{"status":"success"}"#)] }
+        defer { server.stop() }
+        let route = pager(server.url, atLeast: .critical)
+        let notifier = try notifier(MemoryMessages(), [route])
+        let course: [(Notification.Kind, Notification.Severity, String)] = [
+            (.rolloutChanged, .info, "preflight"), (.rolloutChanged, .critical, "awaiting approval"),
+            (.rolloutProgressed, .info, "raising"), (.rolloutProgressed, .info, "baking"), (.rolloutChanged, .critical, "held"),
+            (.rolloutChanged, .warning, "rolling back"), (.rolloutChanged, .critical, "rollback incomplete"),
+            (.rolloutEnded, .warning, "rolled back"),
+        ]
+        var counts: [Int] = []
+        for (number, (kind, severity, state)) in course.enumerated() {
+            await notifier.notify(
+                Notification(
+                    kind, severity, subject: state, text: "", fields: [.init("state", state)], deduplicationKey: "rollout r",
+                    at: now + .seconds(Int64(number))))
+            while await notifier.step(route) == .zero {}
+            counts.append(server.requests.count)
+        }
+        let events = try events(server)
+        let words = events.map { $0.split(separator: " ").first.map(String.init) ?? "" }
+        #expect(server.requests.count == events.count, "nothing but pages and their ends goes to who wants calls alone")
+        #expect(words == ["trigger", "resolve", "trigger", "resolve", "trigger", "resolve"], "\(events)")
+        #expect(counts == [0, 1, 2, 2, 3, 4, 5, 6])
+        func keys(_ word: String) -> Set<Substring> { Set(events.filter { $0.hasPrefix(word) }.map { $0.dropFirst(word.count) }) }
+        #expect(keys("trigger").count == 3 && keys("resolve") == keys("trigger"), "\(events)")
+    }
+
     @Test func whoWaitsDoesNotAskAgainAndAgain() async throws {
         let outbox = CountingOutbox()
         let notifier = try notifier(outbox)
@@ -254,7 +358,35 @@ struct BrokenOutbox: Outbox {
     func waitingCount(for destination: String) async throws(Failure) -> Int { throw failure }
     func put(_ entry: OutboxEntry) async throws(Failure) { throw failure }
     func dead(limit: Int) async throws(Failure) -> [OutboxEntry] { throw failure }
+    func deliveredCalls(to destination: String, limit: Int) async throws(Failure) -> [OutboxEntry] { throw failure }
     func forget(before moment: Instant) async throws(Failure) { throw failure }
+}
+
+/// An outbox that can be read, and written once there is room.
+final class FullDisk: Outbox {
+    let messages = MemoryMessages()
+    let hasRoom = Locked(false)
+    private func write() throws(Failure) { if !hasRoom.withLock({ $0 }) { throw Failure(.transient, "disk full") } }
+    func add(_ entries: [OutboxEntry]) async throws(Failure) {
+        try write()
+        try await messages.add(entries)
+    }
+    func waiting(for destination: String, limit: Int) async throws(Failure) -> [OutboxEntry] {
+        try await messages.waiting(for: destination, limit: limit)
+    }
+    func destinations() async throws(Failure) -> [String] { try await messages.destinations() }
+    func waitingCount(for destination: String) async throws(Failure) -> Int {
+        try await messages.waitingCount(for: destination)
+    }
+    func put(_ entry: OutboxEntry) async throws(Failure) {
+        try write()
+        try await messages.put(entry)
+    }
+    func dead(limit: Int) async throws(Failure) -> [OutboxEntry] { try await messages.dead(limit: limit) }
+    func deliveredCalls(to destination: String, limit: Int) async throws(Failure) -> [OutboxEntry] {
+        try await messages.deliveredCalls(to: destination, limit: limit)
+    }
+    func forget(before moment: Instant) async throws(Failure) { try write() }
 }
 
 /// An empty outbox that counts how often it is looked into.
@@ -270,5 +402,6 @@ final class CountingOutbox: Outbox {
     func waitingCount(for destination: String) async throws(Failure) -> Int { 0 }
     func put(_ entry: OutboxEntry) async throws(Failure) {}
     func dead(limit: Int) async throws(Failure) -> [OutboxEntry] { [] }
+    func deliveredCalls(to destination: String, limit: Int) async throws(Failure) -> [OutboxEntry] { [] }
     func forget(before moment: Instant) async throws(Failure) {}
 }

@@ -36,6 +36,11 @@ import Testing
         var throttled = entry()
         throttled.failed(Failure(.throttled, "429", retryAfter: .minutes(20)), at: now, unit: 0)
         #expect(throttled.nextAt == now + .minutes(20))
+        for (isCall, pause) in [(true, Duration.minutes(5)), (false, .hours(1))] {
+            var entry = OutboxEntry(id: "i", destination: "d", isCall: isCall, payload: [1], at: now)
+            entry.failed(Failure(.throttled, "429", retryAfter: .hours(25)), at: now, unit: 0)
+            #expect(entry.state == .waiting && entry.nextAt == now + pause)
+        }
         var denied = entry()
         denied.failed(Failure(.denied, "401"), at: now, unit: 1)
         #expect(denied.state == .waiting && denied.nextAt == now + .minutes(5))
@@ -144,6 +149,22 @@ import Testing
             try await store.forget(before: now + .seconds(1))
             #expect(try await store.dead(limit: 5).isEmpty)
             #expect(try await store.waitingCount(for: "d") == 1)
+        }
+    }
+
+    @Test(arguments: Kind.allCases) func theCallsThatADestinationTookAreKnown(_ kind: Kind) async throws {
+        let entries = [("a", "d", true), ("b", "d", false), ("c", "e", true), ("f", "d", true), ("g", "d", true)].map {
+            OutboxEntry(id: $0.0, destination: $0.1, isCall: $0.2, payload: [], at: now)
+        }
+        try await each(kind) { store in
+            try await store.add(entries)
+            for var entry in entries.dropLast() {
+                entry.delivered(at: now)
+                try await store.put(entry)
+            }
+        } then: { store async throws in
+            #expect(try await store.deliveredCalls(to: "d", limit: 5).map(\.id) == ["f", "a"])
+            #expect(try await store.deliveredCalls(to: "d", limit: 1).map(\.id) == ["f"])
         }
     }
 

@@ -176,6 +176,10 @@ final class MessageFile: @unchecked Sendable {
         try rows("WHERE state = 'dead' AND ?2 = '' ORDER BY sequence DESC", "", limit)
     }
 
+    func deliveredCalls(to destination: String, limit: Int) throws(Failure) -> [OutboxEntry] {
+        try rows("WHERE state = 'delivered' AND is_call = 1 AND destination = ?2 ORDER BY sequence DESC", destination, limit)
+    }
+
     func forget(before moment: Instant) throws(Failure) {
         try writing { connection in
             let delete = try connection.prepare("DELETE FROM sent WHERE state <> 'waiting' AND next < ?1")

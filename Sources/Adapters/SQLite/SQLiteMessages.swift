@@ -93,6 +93,11 @@ public final class SQLiteMessages: Inbox, Outbox {
         try await perform { file throws(Failure) in try file.dead(limit: limit) }
     }
 
+    /// Calls that were delivered.
+    public func deliveredCalls(to destination: String, limit: Int) async throws(Failure) -> [OutboxEntry] {
+        try await perform { file throws(Failure) in try file.deliveredCalls(to: destination, limit: limit) }
+    }
+
     /// Forgets what is over.
     public func forget(before moment: Instant) async throws(Failure) {
         try await perform { file throws(Failure) in try file.forget(before: moment) }

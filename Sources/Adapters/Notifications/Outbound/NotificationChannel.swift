@@ -9,6 +9,10 @@ public struct OutboundMessage: Sendable, Hashable {
     public let id: String
     /// What people are told.
     public let notification: Notification
+    /// The alerts that are over with it, for channels that raise alerts.
+    var endedAlerts: [String] = []
+    /// Whether the channel is to tell it; else it ends alerts and no more.
+    var isTold = true
 }
 
 /// One place where people are told. What it throws says no secret; whoever sends decides by its class whether to try again.
@@ -18,6 +22,9 @@ public protocol NotificationChannel: Sendable {
 
     /// Whether it shows every step of a rollout, unless its settings say otherwise.
     var followsSteps: Bool { get }
+
+    /// Whether it raises alerts that stay open until they are ended. Whatever ends one goes there, however little urgent.
+    var raisesAlerts: Bool { get }
 
     /// Sends a message once. Returns when the other side says that it has taken it, by whatever it says that with: a status of 200
     /// alone proves nothing at many of them.
@@ -32,6 +39,9 @@ extension NotificationChannel {
 
     /// People are told what they should know of, and not of each step.
     public var followsSteps: Bool { false }
+
+    /// Messages stand for themselves.
+    public var raisesAlerts: Bool { false }
 }
 
 /// The longest time that one exchange may take.

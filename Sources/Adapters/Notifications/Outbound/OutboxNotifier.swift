@@ -56,6 +56,8 @@ public final class OutboxNotifier: Notifier {
     private let unit: @Sendable () -> Double
     private let report: @Sendable (Report) -> Void
     private let bells: [Bell]
+    /// The calls that were ended, by route and alert: once is enough, and once more after a restart harmless.
+    private let settled = Locked<Set<String>>([])
 
     /// A notifier.
     ///
@@ -82,7 +84,14 @@ public final class OutboxNotifier: Notifier {
         do throws(Failure) {
             let message = try OutboundMessage(notification)
             let payload = OutboundMessage.bytes(of: notification)
-            let taking = routes.filter { $0.takes(notification) }
+            var taking: [Route] = []
+            for route in routes {
+                if route.takes(notification) {
+                    taking.append(route)
+                } else if await ends(message, at: route) {
+                    taking.append(route)
+                }
+            }
             guard !taking.isEmpty else { return }
             let now = clock.now()
             try await outbox.add(
@@ -94,6 +103,28 @@ public final class OutboxNotifier: Notifier {
         } catch { report(.storeFailed(error)) }
         for bell in bells { bell.ring() }
     }
+
+    /// Whether a call that this place has, or will have, is over with a message that it is not told.
+    private func ends(_ message: OutboundMessage, at route: Route) async -> Bool {
+        guard route.channel.raisesAlerts else { return false }
+        do throws(Failure) {
+            let calls =
+                try await outbox.waiting(for: route.name, limit: Self.calls).filter(\.isCall)
+                + outbox.deliveredCalls(to: route.name, limit: Self.calls)
+            return unsettled(calls, at: route).contains { message.ends($0) }
+        } catch {
+            report(.storeFailed(error))
+            return false
+        }
+    }
+
+    private func unsettled(_ calls: [OutboxEntry], at route: Route) -> [OutboundMessage] {
+        let settled = settled.withLock { $0 }
+        return calls.compactMap(OutboundMessage.init).filter { !settled.contains("\(route.name) \($0.id)") }
+    }
+
+    /// How many calls are looked at for what is over.
+    private static let calls = 200
 
     /// Sends what waits, until the task is cancelled. Routes are served side by side; within one, calls come first.
     public func run() async {
@@ -120,11 +151,12 @@ public final class OutboxNotifier: Notifier {
         do throws(Failure) {
             let waiting = try await outbox.waiting(for: route.name, limit: 50)
             let now = clock.now()
-            guard let first = waiting.first else { return nil }
-            // In order: an alert is not raised after it was ended. Only a call overtakes.
-            guard first.nextAt <= now else { return first.nextAt - now }
+            // In order, but a call overtakes, also an earlier one that pauses.
+            let calls = waiting.filter(\.isCall)
+            guard let next = calls.min(by: { max($0.nextAt, now) < max($1.nextAt, now) }) ?? waiting.first else { return nil }
+            guard next.nextAt <= now else { return next.nextAt - now }
             try await drop(for: route, at: now)
-            try await send(first, route)
+            try await send(next, route)
             return .zero
         } catch {
             report(.storeFailed(error))
@@ -135,10 +167,18 @@ public final class OutboxNotifier: Notifier {
     private func send(_ entry: OutboxEntry, _ route: Route) async throws(Failure) {
         var entry = entry
         do throws(Failure) {
-            guard let message = OutboundMessage(entry) else {
+            guard var message = OutboundMessage(entry) else {
                 throw Failure(.invalid, "a stored message cannot be read")
             }
+            message.isTold = route.takes(message.notification)
+            let calls = try await openCalls(for: message, at: route)
+            message.endedAlerts = message.endedAlerts(among: calls)
             try await route.channel.deliver(message, at: clock.wall, through: transport)
+            let ended = calls.filter { message.ends($0) }.map { "\(route.name) \($0.id)" }
+            settled.withLock { settled in
+                if settled.count > 10_000 { settled = [] }
+                settled.formUnion(ended)
+            }
             entry.delivered(at: clock.now())
             report(.delivered(route: route.name))
         } catch {
@@ -149,6 +189,18 @@ public final class OutboxNotifier: Notifier {
                 entry.state == .dead ? .givenUp(route: route.name, error.message) : .postponed(route: route.name, error))
         }
         try await outbox.put(entry)
+    }
+
+    /// The calls that a place took and that were not ended since; none where nothing has to be ended.
+    private func openCalls(for message: OutboundMessage, at route: Route) async throws(Failure) -> [OutboundMessage] {
+        guard route.channel.raisesAlerts else { return [] }
+        let calls: [OutboxEntry]
+        // A call is sent also while the store cannot be read.
+        do throws(Failure) { calls = try await outbox.deliveredCalls(to: route.name, limit: Self.calls) } catch {
+            guard message.notification.severity == .critical else { throw error }
+            calls = []
+        }
+        return unsettled(calls, at: route)
     }
 
     /// Gives up the oldest that are no calls while too many wait.

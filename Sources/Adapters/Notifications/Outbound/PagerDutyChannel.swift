@@ -5,8 +5,9 @@ public import SerinTransport
 
 /// Raises and ends alerts at PagerDuty by its Events API v2.
 ///
-/// A call and a warning raise one alert a deduplication key, however often they are sent; good news about the same ends it. Good
-/// news of rollouts is also a change event, which pages nobody and stands beside later incidents.
+/// Every call of a rollout raises an alert of its own, however often it is sent, so that it pages although an earlier one is known;
+/// warnings, and calls about anything else, raise one a deduplication key. Whatever is over is ended. Good news of rollouts is also a
+/// change event, which pages nobody and stands beside later incidents.
 public struct PagerDutyChannel: NotificationChannel {
     private let routingKey: Secret
     private let api: String
@@ -17,15 +18,17 @@ public struct PagerDutyChannel: NotificationChannel {
         self.api = api
     }
 
-    /// Sends the event.
+    /// An incident stays open until it is resolved.
+    public var raisesAlerts: Bool { true }
+
+    /// Sends the events.
     public func deliver(_ message: OutboundMessage, at now: Instant, through transport: Transport) async throws(Failure) {
         let notification = message.notification
-        guard notification.severity == .info else {
-            return try await send("/v2/enqueue", try event("trigger", notification, isFull: true), transport)
-        }
+        let isAlert = message.isTold && notification.severity != .info
+        if isAlert { try await send("/v2/enqueue", try event("trigger", message.alert, notification), transport) }
         // Ending can be repeated without harm, so it comes before what cannot.
-        try await send("/v2/enqueue", try event("resolve", notification, isFull: false), transport)
-        guard notification.isAboutRollout else { return }
+        for alert in message.endedAlerts { try await send("/v2/enqueue", try event("resolve", alert), transport) }
+        guard message.isTold, !isAlert, notification.isAboutRollout else { return }
         let change: JSONValue = .object([
             "routing_key": .string(routingKey.revealed), "payload": payload(notification, severity: nil),
         ])
@@ -41,12 +44,12 @@ public struct PagerDutyChannel: NotificationChannel {
         }
     }
 
-    private func event(_ action: String, _ notification: Notification, isFull: Bool) throws(Failure) -> JSONValue {
+    private func event(_ action: String, _ alert: String, _ notification: Notification? = nil) throws(Failure) -> JSONValue {
         var members: [JSONValue.Member] = [
             .init("routing_key", .string(routingKey.revealed)), .init("event_action", .string(action)),
-            .init("dedup_key", .string(try key(notification))),
+            .init("dedup_key", .string(try key(alert))),
         ]
-        if isFull {
+        if let notification {
             let severity = notification.severity == .critical ? "critical" : "warning"
             members.append(.init("payload", payload(notification, severity: severity)))
         }
@@ -65,8 +68,8 @@ public struct PagerDutyChannel: NotificationChannel {
     }
 
     /// At most 255 characters: a longer key is replaced by its hash.
-    private func key(_ notification: Notification) throws(Failure) -> String {
-        let key = "serin \(notification.deduplicationKey)"
+    private func key(_ alert: String) throws(Failure) -> String {
+        let key = "serin \(alert)"
         return key.utf16.count <= 255 ? key : try sha256Text(Array(key.utf8))
     }
 }

@@ -7,6 +7,7 @@ extension OutboundMessage {
     init(_ notification: Notification) throws(Failure) {
         self.notification = notification
         id = String(try sha256Text(OutboundMessage.bytes(of: notification)).prefix(32))
+        endedAlerts = endedAlerts(among: [])
     }
 
     /// The message that a store kept; nil when the bytes are of another form.
@@ -17,6 +18,7 @@ extension OutboundMessage {
         }
         self.notification = notification
         id = entry.id
+        endedAlerts = endedAlerts(among: [])
     }
 
     /// The canonical bytes that a store keeps. Unlike a notification's document they keep the order of the facts.

@@ -14,14 +14,14 @@ final class NoticeDesk: Notifier {
         var failed: [String: Int] = [:]
     }
 
-    private let outbox: any Outbox
+    private let outbox: SteadyOutbox
     private let transport: Transport
     private let clock: any Clock
     private let report: @Sendable (String) -> Void
     private let state = Locked(State())
 
     init(outbox: any Outbox, transport: Transport, clock: any Clock, report: @escaping @Sendable (String) -> Void) {
-        self.outbox = outbox
+        self.outbox = SteadyOutbox(outbox)
         self.transport = transport
         self.clock = clock
         self.report = report
@@ -87,11 +87,13 @@ final class NoticeDesk: Notifier {
     func channels() async throws(Failure) -> [Channel] {
         let state = state.withLock { $0 }
         var channels: [Channel] = []
+        let trouble = await outbox.trouble.map { "notifications cannot be kept: \($0.message)" }
         let removed = try await outbox.destinations().filter { !state.routes.contains($0) }
         for name in state.routes + removed {
             let isConfigured = state.routes.contains(name)
             let first = try await outbox.waiting(for: name, limit: 50)
-            let failure = isConfigured ? first.compactMap(\.failure).first : "no channel of this name is configured any more"
+            let failure =
+                isConfigured ? first.compactMap(\.failure).first ?? trouble : "no channel of this name is configured any more"
             channels.append(
                 Channel(
                     name: name, isConfigured: isConfigured, waiting: try await outbox.waitingCount(for: name),

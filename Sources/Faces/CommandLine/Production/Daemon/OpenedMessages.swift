@@ -203,5 +203,6 @@ private struct NoMessages: Inbox, Outbox {
     func waitingCount(for destination: String) async throws(Failure) -> Int { 0 }
     func put(_ entry: OutboxEntry) async throws(Failure) { throw failure }
     func dead(limit: Int) async throws(Failure) -> [OutboxEntry] { [] }
+    func deliveredCalls(to destination: String, limit: Int) async throws(Failure) -> [OutboxEntry] { [] }
     func forget(before moment: Instant) async throws(Failure) {}
 }
