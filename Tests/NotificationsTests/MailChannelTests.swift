@@ -1,4 +1,5 @@
 import SerinCrypto
+import SerinLocks
 import SerinModel
 import SerinPorts
 import SerinTransport
@@ -86,8 +87,34 @@ import Testing
     @Test func oneAddressThatIsRefusedKeepsNobodyElseFromTheMail() async throws {
         let server = try MailServer { $0 == "RCPT TO:<ada@example.org>" ? "550 nobody" : nil }
         defer { server.stop() }
-        #expect(try await deliver(to: channel(server)) == nil)
+        let failure = try await deliver(to: channel(server))
         #expect(server.received.first?.recipients == ["bob@example.org"])
+        #expect(failure?.kind == .invalid && failure?.message.contains("ada@example.org (550 nobody)") ?? false)
+    }
+
+    @Test func whoIsTakenLaterGetsTheMailAndNobodyGetsItTwice() async throws {
+        let isReady = Locked(false)
+        let server = try MailServer { line in
+            line == "RCPT TO:<bob@example.org>" && !isReady.withLock { $0 } ? "450 4.7.1 grey list" : nil
+        }
+        defer { server.stop() }
+        let mail = channel(server)
+        let failure = try await deliver(to: mail)
+        #expect(failure?.kind == .transient && failure?.message.contains("bob@example.org (450 4.7.1 grey list)") ?? false)
+        isReady.withLock { $0 = true }
+        #expect(try await deliver(to: mail) == nil)
+        #expect(server.received.map(\.recipients) == [["ada@example.org"], ["bob@example.org"]])
+    }
+
+    @Test(arguments: [
+        ("550 5.1.1 no such user", "550 5.1.1 no such user", FailureClass.invalid),
+        ("450 4.2.1 later", "550 5.1.1 no such user", .transient),
+    ])
+    func whenAllAreRefusedTheServersWordsAreSaid(_ ada: String, _ bob: String, _ kind: FailureClass) async throws {
+        let server = try MailServer { $0.hasPrefix("RCPT TO:<ada") ? ada : $0.hasPrefix("RCPT TO:<bob") ? bob : nil }
+        defer { server.stop() }
+        let failure = try await deliver(to: channel(server))
+        #expect(failure?.kind == kind && failure?.message.contains(bob) ?? false, "\(String(describing: failure))")
     }
 
     @Test func aServerThatHangsUpIsTriedAgain() async throws {

@@ -39,6 +39,16 @@ public struct MailRequest: Sendable {
     }
 }
 
+/// A recipient that a mail server refused.
+public struct MailRefusal: Sendable, Hashable {
+    /// The recipient's address.
+    public var recipient: String
+    /// What the server said, its code first.
+    public var reply: String
+    /// Whether the server may take it later (a code of 4xx).
+    public var isPassing: Bool { reply.hasPrefix("4") }
+}
+
 /// Who sends a mail to whom.
 struct MailEnvelope: Sendable {
     var sender: String
@@ -58,6 +68,8 @@ struct MailEnvelope: Sendable {
 }
 
 extension Transport {
-    /// Sends one mail. Success says that the server took it over; failures are classified.
-    public func send(_ mail: MailRequest) async throws(Failure) { _ = try await send(mail.request) }
+    /// Sends one mail. Success says that the server took it over for all but those returned; failures are classified.
+    public func send(_ mail: MailRequest) async throws(Failure) -> [MailRefusal] {
+        try await send(mail.request).headers.map { MailRefusal(recipient: $0.name, reply: $0.value) }
+    }
 }

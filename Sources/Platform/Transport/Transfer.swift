@@ -19,8 +19,8 @@ final class Transfer: Sendable {
         var headerBytes = 0
         var body: [UInt8] = []
         var excess: Excess?
-        /// What a mail server said last.
-        var lastLine = ""
+        /// What a mail server said, the last line of each reply.
+        var replies: [String] = []
     }
 
     // Unchecked: the lists are made in `prepare` and freed in `release`, both on the loop's thread.
@@ -220,7 +220,7 @@ final class Transfer: Sendable {
             }
             let line = String(decoding: bytes, as: UTF8.self)
             if request.envelope != nil {
-                received.lastLine = line
+                if line.utf8.dropFirst(3).first != 0x2D { received.replies.append(printable(line)) }
                 return true
             }
             if line.hasPrefix("HTTP/") {
@@ -258,7 +258,8 @@ extension Transfer {
         if code == CURLE_OK {
             var status = 0
             serin_curl_get_status(easy, &status)
-            var response = HTTPResponse(status: status, headers: received.headers, body: received.body)
+            let headers = request.envelope.map { refusals($0, received.replies) } ?? received.headers
+            var response = HTTPResponse(status: status, headers: headers, body: received.body)
             if let sink = files.withLock({ $0 }).sink, (200..<300).contains(status) {
                 do throws(FileFault) { response.downloaded = try sink.finish() } catch {
                     return .failure(failure(.invalid, error.words))
@@ -272,7 +273,7 @@ extension Transfer {
         case .body: return .failure(failure(tooLong, "the answer is longer than \(request.bodyLimit) bytes"))
         case .headers: return .failure(failure(tooLong, "the answer's headers are longer than \(request.headerLimit) bytes"))
         case .file(let words): return .failure(failure(.invalid, words))
-        case nil: return .failure(mailFailure(of: easy, code: code, received.lastLine) ?? failure(of: easy, code: code))
+        case nil: return .failure(mailFailure(of: easy, code: code, received.replies) ?? failure(of: easy, code: code))
         }
     }
 
@@ -283,22 +284,31 @@ extension Transfer {
     }
 
     /// What a mail server refused, by the code of its last reply (RFC 5321, section 4.2); nil when that says nothing.
-    private func mailFailure(of easy: UnsafeMutableRawPointer, code: CURLcode, _ said: String) -> Failure? {
-        guard request.envelope != nil else { return nil }
+    private func mailFailure(of easy: UnsafeMutableRawPointer, code: CURLcode, _ replies: [String]) -> Failure? {
+        guard let envelope = request.envelope else { return nil }
         if code == CURLE_USE_SSL_FAILED {
             return failure(
                 .denied, "the server offers no encryption", hint: "use a server that does, or allow mail without encryption")
         }
         var status = 0
         serin_curl_get_status(easy, &status)
-        let words = String(
-            said.filter { !$0.isNewline }.unicodeScalars.filter { $0.value >= 0x20 }.map(Character.init).prefix(200))
+        // The farewell says nothing of what went wrong.
+        let refusing = replies.last { $0.hasPrefix("4") || $0.hasPrefix("5") }
+        let words = refusing ?? replies.last ?? ""
+        let mayPass = replies.filter { !$0.hasPrefix("221") }.suffix(envelope.recipients.count).contains { $0.hasPrefix("4") }
         switch status {
         case 530, 534, 535, 538: return failure(.denied, words)
         case 400..<500: return failure(.transient, words)
-        case 500..<600: return failure(.invalid, words)
+        case 500..<600: return failure(mayPass ? .transient : .invalid, words)
         default: return nil
         }
+    }
+
+    /// The recipients that were refused, each with the reply: those before the server asked for the mail, one a recipient.
+    private func refusals(_ envelope: MailEnvelope, _ replies: [String]) -> [HTTPHeader] {
+        let asked = replies.firstIndex { $0.hasPrefix("354") } ?? 0
+        let own = replies[..<asked].suffix(envelope.recipients.count)
+        return zip(envelope.recipients, own).filter { !$0.1.hasPrefix("2") }.map { HTTPHeader($0.0, $0.1) }
     }
 
     private func timeoutWords(_ easy: UnsafeMutableRawPointer) -> String {
@@ -333,6 +343,11 @@ extension Transfer {
         default: return failure(.transient, words)
         }
     }
+}
+
+/// The first 200 characters of a line without what terminals would act upon.
+private func printable(_ line: String) -> String {
+    String(line.filter { !$0.isNewline }.unicodeScalars.filter { $0.value >= 0x20 }.map(Character.init).prefix(200))
 }
 
 private let bodySink: @convention(c) (UnsafeMutablePointer<CChar>?, Int, Int, UnsafeMutableRawPointer?) -> Int = {

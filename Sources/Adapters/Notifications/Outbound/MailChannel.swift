@@ -1,4 +1,5 @@
 public import SerinCrypto
+internal import SerinLocks
 public import SerinModel
 internal import SerinPorts
 public import SerinTransport
@@ -18,6 +19,9 @@ public struct MailChannel: NotificationChannel {
     /// A file of certificates to trust instead of the system's.
     public var certificateAuthorityFile: String?
 
+    /// Who has a message already that others were refused for, until it is settled for all or the process ends.
+    private let holders = Locked<[String: Set<String>]>([:])
+
     /// A way to send mail.
     public init(server: String, sender: String, recipients: [String]) {
         self.server = server
@@ -25,14 +29,30 @@ public struct MailChannel: NotificationChannel {
         self.recipients = recipients
     }
 
-    /// Sends the mail. Its `Message-ID` is the same at every try, by which mailboxes know a repetition.
+    /// Sends the mail to those who do not have it. When some are refused the others get it all the same, and this fails in the names of
+    /// the former: to be tried again while the server may take one of them later. The `Message-ID` is the same at every try, by which
+    /// mailboxes know a repetition.
     public func deliver(_ message: OutboundMessage, at now: Instant, through transport: Transport) async throws(Failure) {
+        let having = holders.withLock { $0[message.id] ?? [] }
+        let lacking = recipients.filter { !having.contains($0) }
         var mail = MailRequest(
-            server: server, sender: sender, recipients: recipients, content: content(of: message), timeout: .seconds(30))
+            server: server, sender: sender, recipients: lacking, content: content(of: message), timeout: .seconds(30))
         mail.basic = account.map { ($0.user, $0.password.revealed) }
         mail.requiresEncryption = requiresEncryption
         mail.certificateAuthorityFile = certificateAuthorityFile
-        try await transport.send(mail)
+        let refusals = try await transport.send(mail)
+        let refused = Set(refusals.map(\.recipient))
+        holders.withLock { holders in
+            // Those of messages that were given up are not worth keeping.
+            if holders.count > 1000 { holders = [:] }
+            holders[message.id] = refused.isEmpty ? nil : having.union(lacking.filter { !refused.contains($0) })
+        }
+        guard !refusals.isEmpty else { return }
+        let words = refusals.map { "\($0.recipient) (\($0.reply))" }.joined(separator: ", ")
+        throw Failure(
+            refusals.contains(where: \.isPassing) ? .transient : .invalid,
+            "cannot MAIL \(server): it refused \(words); all others have it",
+            hint: "see to these addresses, or take them out of the configuration")
     }
 
     /// RFC 5322 with MIME; the text is base64, so no line of it can be taken for a header or the mail's end.
