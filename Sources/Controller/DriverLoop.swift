@@ -21,6 +21,8 @@ struct DriverLoop {
         case publish(RolloutStatus, replies: [(RolloutDriver.CommandReply, RolloutStatus)])
         /// Carry this out and report what came of it.
         case effect(Effect, decidedAt: Instant, request: TelemetryRequest)
+        /// Tell people of this, where the rollout stood so; under this word in place of the state's.
+        case tell(Notice, RolloutStatus, word: String?, at: Instant)
         /// Report at this moment that the lowering with this number may be tried again: the tries before it failed.
         case retry(Int, at: Instant)
         /// Read everything and report.
@@ -105,7 +107,7 @@ struct DriverLoop {
     mutating func began(_ order: Order) {
         switch order {
         case .effect(let effect, _, _): if effect.isWeight { weightsUnderWay += 1 }
-        case .append, .watchJournal, .retryJournal, .clearMark, .wake, .publish, .retry, .poll: break
+        case .append, .watchJournal, .retryJournal, .clearMark, .wake, .publish, .tell, .retry, .poll: break
         }
         if case .effect(.releaseBackup, _, _) = order { isReleasing = true }
     }
@@ -113,7 +115,12 @@ struct DriverLoop {
     /// Asks again for effects that were durable before a stop.
     func resume(_ effects: [Effect]) -> [Order] {
         let now = driver.clock.now()
-        return effects.map { .effect($0, decidedAt: now, request: rollout.telemetryRequest) }
+        return effects.map { effect in
+            guard case .notify(let notice) = effect else {
+                return .effect(effect, decidedAt: now, request: rollout.telemetryRequest)
+            }
+            return .tell(notice, rollout.status(at: now), word: nil, at: now)
+        }
     }
 
     /// Answers everyone who still waits when the driver ends.
@@ -386,7 +393,9 @@ struct DriverLoop {
                 dropped += ended.notBegun
             }
             for effect in batch.effects where !(effect.isLowering && batch.wentAhead) {
-                if effect.isLowering || !batch.isVoid || isStillWanted(effect) {
+                if case .notify(let notice) = effect {
+                    orders.append(.tell(notice, batch.status, word: nil, at: batch.decidedAt))
+                } else if effect.isLowering || !batch.isVoid || isStillWanted(effect) {
                     guard let order = letOut(effect, decidedAt: batch.decidedAt, at: now) else { continue }
                     if effect.isLowering { lowerings.append(order) } else { orders.append(order) }
                 } else if let event = RolloutEvent.notBegun(effect, because: "the journal could not be written") {
@@ -447,16 +456,24 @@ struct DriverLoop {
         let present = rollout.status(at: now)
         shown.wantedWeight = present.wantedWeight
         shown.observedWeight = present.observedWeight
+        shown.unconfirmedZero = present.unconfirmedZero
         shown.isWatched = false
         shown.isRecorded = false
-        shown.cause = "the journal cannot be written: \(journalTrouble); not recorded: \(present.state)"
-        shown.next = "what happens is recorded once the journal can be written; nothing is raised until then"
+        shown.cause =
+            "the journal cannot be written: \(journalTrouble); not recorded: \(present.state)"
+            + (present.cause == shown.cause || present.cause.isEmpty ? "" : ": \(present.cause)")
+        // What a person has to do about a weight that is not confirmed is not put off.
+        shown.next =
+            (present.unconfirmedZero == nil ? "" : "\(present.next); ")
+            + "what happens is recorded once the journal can be written; nothing is raised until then"
         return .publish(shown, replies: [])
     }
 
     /// Tells people at once, without the journal.
     private func notice(_ text: String, isCall: Bool, at now: Instant) -> Order {
-        .effect(.notify(Notice(isCall: isCall, text: text)), decidedAt: now, request: rollout.telemetryRequest)
+        .tell(
+            Notice(isCall: isCall, text: text), driver.board.status,
+            word: isCall ? "the journal cannot be written" : "the journal can be written again", at: now)
     }
 
     /// Lets the lowering of a batch out although it is not durable yet, and says to the one who asked what is not recorded.

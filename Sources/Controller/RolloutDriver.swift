@@ -144,7 +144,7 @@ public final class RolloutDriver: Sendable {
                 for order in orders {
                     loop.began(order)
                     switch order {
-                    case .effect(.notify(let notice), let at, _): deliver(notification(of: notice, at: at))
+                    case .tell(let notice, let status, let word, let at): deliver(notification(of: notice, status, word, at: at))
                     case .publish(let status, let replies):
                         let before = board.status
                         board.show(status)
@@ -172,9 +172,9 @@ public final class RolloutDriver: Sendable {
                 if case .event(.observed) = input { measures.decided(since: began) }
                 start(orders)
                 if case .event(.started) = input {
-                    let words =
-                        "started by \(charter.author), after \(board.status.previous.isEmpty ? "nothing" : board.status.previous)"
-                    deliver(notification(.rolloutChanged, .info, "started", words, at: clock.now()))
+                    let status = board.status
+                    let words = "started by \(charter.author), after \(status.previous.isEmpty ? "nothing" : status.previous)"
+                    deliver(notification(.rolloutChanged, .info, status, "started", words, at: clock.now()))
                 }
                 if loop.isOver { break }
             }
@@ -187,12 +187,13 @@ public final class RolloutDriver: Sendable {
 
     /// A notice as media show it. Its severity is that of the status that was recorded with it: a rollout that is taken back is worth
     /// a look.
-    private func notification(of notice: Notice, at moment: Instant) -> Notification {
-        let status = board.status
+    private func notification(
+        of notice: Notice, _ status: RolloutStatus, _ word: String?, at moment: Instant
+    ) -> Notification {
         let isGood = status.ending.map { $0 == .promoted } ?? true
         return notification(
-            status.isFinal ? .rolloutEnded : .rolloutChanged, notice.isCall ? .critical : isGood ? .info : .warning, status.state,
-            notice.text, at: moment)
+            status.isFinal ? .rolloutEnded : .rolloutChanged, notice.isCall ? .critical : isGood ? .info : .warning, status,
+            word ?? status.state, notice.text, at: moment)
     }
 
     /// What those are told who follow every step, where the rollout itself has no notice; nil where it has, or nothing happened.
@@ -202,13 +203,14 @@ public final class RolloutDriver: Sendable {
         let isResumed = status.state == "raising" && ["held", "awaiting approval"].contains(before.state)
         guard isResumed || ["backing up", "migrating", "deploying", "baking"].contains(status.state) else { return nil }
         let place = status.step > 0 ? "step \(status.step) of \(status.steps): " : ""
-        return notification(.rolloutProgressed, .info, status.state, "\(place)\(status.cause); \(status.next)", at: moment)
+        return notification(
+            .rolloutProgressed, .info, status, status.state, "\(place)\(status.cause); \(status.next)", at: moment)
     }
 
     private func notification(
-        _ kind: Notification.Kind, _ severity: Notification.Severity, _ word: String, _ text: String, at moment: Instant
+        _ kind: Notification.Kind, _ severity: Notification.Severity, _ status: RolloutStatus, _ word: String, _ text: String,
+        at moment: Instant
     ) -> Notification {
-        let status = board.status
         var fields = [
             Notification.Field("rollout", "\(status.id)"), .init("service", "\(status.service)"),
             .init("version", status.version),
@@ -277,7 +279,7 @@ public final class RolloutDriver: Sendable {
             outbox.yield(.wake)
         case .clearMark: watchdog.clearMark()
         // Done where orders are begun.
-        case .publish: return
+        case .publish, .tell: return
         case .effect(let effect, let decidedAt, let request):
             guard let event = await runner.perform(effect, decidedAt: decidedAt, request: request) else { return }
             measures.note(effect, led: event)

@@ -139,6 +139,16 @@ import Testing
         #expect(Explanation.safety(status).hasPrefix("NO, the canary still receives 25% and 0 is not confirmed (4 tries since"))
     }
 
+    @Test func aLoweringThatCannotBeRecordedAndIsRefusedIsShouted() {
+        var status = RolloutStatus.sample()
+        (status.wantedWeight, status.isWatched, status.isRecorded) = (.zero, false, false)
+        status.cause = "the journal cannot be written: disk full; not recorded: rolling back"
+        #expect(Explanation.safety(status) == "the canary receives 25%, not watched: \(status.cause)")
+        status.unconfirmedZero = UnconfirmedZero(since: status.since, tries: 57, failedAt: status.since, reason: "refused")
+        #expect(Explanation.safety(status).hasPrefix("NO, the canary still receives 25% and 0 is not confirmed (57 tries since"))
+        #expect(Explanation.safety(status).hasSuffix("refused): act now, set it to 0 at the balancer"))
+    }
+
     @Test func hostileTextIsShownAndObeyedByNothing() {
         var status = RolloutStatus.sample()
         status.cause = hostile

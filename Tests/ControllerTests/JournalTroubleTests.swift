@@ -119,7 +119,28 @@ import Testing
             #expect(calls.contains { $0.text.contains("the journal cannot be written") }, "\(calls.map(\.text))")
             await service.store.setFault(nil)
             #expect(service.pass(atMost: .minutes(2)) { service.status?.isRecorded == true && service.status?.isFinal == true })
-            #expect(service.notifier.notices.withLock { $0 }.contains { $0.text.contains("the journal can be written again") })
+            let words = [
+                ": the journal cannot be written", ": the journal can be written again", ": rolling back", ": rolled back",
+            ]
+            func count(_ word: String) -> Int {
+                service.notifier.notices.withLock { $0 }.count { $0.subject.hasSuffix(word) }
+            }
+            #expect(service.pass(atMost: .seconds(10)) { words.allSatisfy { count($0) > 0 } })
+            // Each says what it is about, though all of it is recorded at once.
+            #expect(words.map(count) == [1, 1, 1, 1], "\(service.notifier.notices.withLock { $0.map(\.subject) })")
+            #expect(service.notifier.notices.withLock { $0 }.count { $0.kind == .rolloutEnded } == 1)
+        }
+    }
+
+    @Test func aLoweringThatIsRefusedIsSeenThoughItCannotBeRecorded() async throws {
+        try await raised { service in
+            service.balancer.state.withLock { $0.writeFailure = Failure(.transient, "cannot reach the balancer") }
+            await service.store.setFault { _ throws(StoreError) in throw .unavailable("no space left on device") }
+            #expect(service.pass(atMost: .minutes(2)) { service.status?.unconfirmedZero.map { $0.tries > 3 } ?? false })
+            let status = try #require(service.status)
+            #expect(!status.isRecorded && status.unconfirmedZero?.reason.contains("cannot reach the balancer") ?? false)
+            #expect(status.cause.contains("not recorded: rolling back: "), "\(status.cause)")
+            #expect(status.next.contains("weight 0 is asked for until it is read back: "), "\(status.next)")
         }
     }
 

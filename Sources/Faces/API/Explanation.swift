@@ -64,7 +64,9 @@ public struct Explanation: Sendable {
             return "yes, the canary receives no traffic" + (fence(status).map { ", but \($0): the service cannot write" } ?? "")
         }
         if status.isRollbackIncomplete { return "NO, the canary still receives \(observed) and must not: act now" }
-        if status.ending != nil, status.ending != .promoted {
+        // While nothing can be recorded, that it goes back is not either.
+        let isUnrecordedLowering = !status.isRecorded && status.wantedWeight == .zero && status.pressingZero != nil
+        if status.ending != nil && status.ending != .promoted || isUnrecordedLowering {
             guard let tries = status.pressingZero else { return "not yet, the canary still receives \(observed)" }
             return "NO, the canary still receives \(observed) and 0 is not confirmed (\(tries)): act now, "
                 + "set it to 0 at the balancer"
