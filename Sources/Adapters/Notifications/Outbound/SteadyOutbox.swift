@@ -26,6 +26,7 @@ public actor SteadyOutbox: Outbox {
             trouble = nil
         } catch {
             trouble = error
+            if unkept.count >= OutboxEntry.limit { unkept.removeAll { !$0.isStored && $0.entry.state != .waiting } }
             let room = max(0, OutboxEntry.limit - unkept.count)
             let calls = entries.filter { entry in entry.isCall && !unkept.contains { $0.entry.isSame(as: entry) } }
             unkept += calls.prefix(room).map { Unkept(entry: $0, isStored: false) }
