@@ -43,21 +43,3 @@ extension DriverLoop {
         }
     }
 }
-
-extension RolloutEvent {
-    /// An action or backup that was asked for and held back by a broken journal: the rollout must not wait for it.
-    static func notBegun(_ effect: Effect) -> RolloutEvent? {
-        let words = "was not begun, because the journal could not be written"
-        switch effect {
-        case .runAction(let intent, let kind):
-            return .actionReported(intent, .failed(Failure(.transient, "the \(kind.words) \(words)"), output: ""))
-        case .restore(let intent, _, _):
-            return .actionReported(intent, .failed(Failure(.transient, "the restore \(words)"), output: ""))
-        case .migrate(let intent, _): return .migrationReported(intent, .failed(Failure(.transient, "it \(words)"), nil))
-        case .inspectSchema(let intent): return .schemaInspected(intent, .unknown(Failure(.transient, "it \(words)")))
-        case .takeBackup(let intent): return .backupReported(intent, .failed(Failure(.transient, "it \(words)")))
-        case .preflight, .readHistory, .setWeight, .lowerWeight, .endBackup, .endMigration, .releaseBackup, .record, .notify:
-            return nil
-        }
-    }
-}
