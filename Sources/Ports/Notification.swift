@@ -32,7 +32,7 @@ public struct Notification: Sendable, Hashable {
 
     /// How urgent it is.
     public enum Severity: String, Sendable, Hashable, CaseIterable {
-        /// Good to know. It also ends what an earlier one with the same key has raised.
+        /// Good to know. It also ends what an earlier one with the same key has raised; of a rollout, only its end does.
         case info
         /// Somebody should look at it in working hours.
         case warning
