@@ -1,6 +1,7 @@
 import SerinBackups
 import SerinCatalogue
 import SerinModel
+import SerinPolicies
 import SerinTransport
 import Testbed
 import Testing
@@ -20,6 +21,13 @@ import Testing
             "part_size": "5MiB",
         ]
         return try makeDestination("s3", fixed.merging(settings) { $1 }, secrets: secrets(moto), now: now)
+    }
+
+    @Test func howMuchOneRequestCanReadFollowsFromRateAndTimeout() throws {
+        let bucket = ["access_key_env": "K", "secret_key_env": "K", "bucket": "b"]
+        let paced = try makeDestination("s3", bucket.merging(["rate": "1MiB", "timeout": "10s"]) { one, _ in one })
+        #expect(paced.traits.readingLimit == 10 << 20)
+        #expect(try makeDestination("s3", bucket).traits.readingLimit == nil)
     }
 
     @Test func archivesAreRefusedBecauseWhatIsStoredIsReadBack() async throws {

@@ -69,7 +69,7 @@ struct AzureBlob: BackupDestination {
             traits = DestinationTraits(
                 isOffsite: !place.isLoopback, locks: true, keepsVersions: true,
                 // The most blocks that an object may have.
-                objectLimit: values.bytes("max_object") ?? partSize * 50_000)
+                objectLimit: values.bytes("max_object") ?? partSize * 50_000, readingLimit: place.mostPerExchange)
         }
     }
 

@@ -18,6 +18,13 @@ struct HTTPPlace: Sendable {
     let timeout: Duration
     let rateLimit: Int64?
 
+    /// How many bytes one exchange can move before its time is over; nil: no rate is set.
+    var mostPerExchange: Int64? {
+        guard let rateLimit else { return nil }
+        let (product, isOver) = rateLimit.multipliedReportingOverflow(by: max(1, timeout.milliseconds / 1000))
+        return isOver ? .max : product
+    }
+
     /// The fields that every such destination has.
     static let fields = [
         DriverSchema.Field(

@@ -116,7 +116,9 @@ struct ObjectStoreSettings: Sendable {
 
     /// What such a bucket can do.
     var traits: DestinationTraits {
-        DestinationTraits(isOffsite: !place.isLoopback, locks: true, keepsVersions: true, objectLimit: objectLimit)
+        DestinationTraits(
+            isOffsite: !place.isLoopback, locks: true, keepsVersions: true, objectLimit: objectLimit,
+            readingLimit: place.mostPerExchange)
     }
 
     /// A key or prefix of keys as the bucket has it.

@@ -95,13 +95,23 @@ struct PipelinePreflight: Sendable {
             let needs = needed > 0 ? ", \(byteWords(needed)) needed" : ""
             findings.all.append(
                 PreflightFinding(
-                    name, detail: "\(place.destination.name) can be written\(needs)", remarks: facts.remarks,
+                    name, detail: "\(place.destination.name) can be written\(needs)",
+                    remarks: facts.remarks + slowness(of: place, needed),
                     isRequired: place.isRequired, facts: facts))
             await lookAtRegister(at: place, &findings)
         } catch {
             if !place.isRequired { findings.unusable[place.name] = error }
             findings.all.append(PreflightFinding(name, failure: error, isRequired: place.isRequired))
         }
+    }
+
+    /// What is stored is read back in one request.
+    private func slowness(of place: BackupPlace, _ needed: Int64) -> [String] {
+        guard let most = place.destination.traits.readingLimit, needed > most else { return [] }
+        return [
+            "at its rate at most \(byteWords(most)) are read back before its timeout is over, and the backup may have "
+                + "\(byteWords(needed)): set a longer timeout"
+        ]
     }
 
     /// One that is not believed can be kept no more: what is held from now on would stand in the catalogue alone. That stops no backup.

@@ -80,16 +80,19 @@ public struct DestinationTraits: Sendable, Hashable {
     public var requiresEncryption: Bool
     /// The longest object it takes, in bytes; nil: no limit.
     public var objectLimit: Int64?
+    /// The longest object that is read back in one request, in bytes, as its rate and its timeout have it; nil: no rate is set.
+    public var readingLimit: Int64?
 
     /// What a destination can do.
     public init(
         isOffsite: Bool, locks: Bool = false, keepsVersions: Bool = false, requiresEncryption: Bool = false,
-        objectLimit: Int64? = nil
+        objectLimit: Int64? = nil, readingLimit: Int64? = nil
     ) {
         self.isOffsite = isOffsite
         self.locks = locks
         self.keepsVersions = keepsVersions
         self.requiresEncryption = requiresEncryption
         self.objectLimit = objectLimit
+        self.readingLimit = readingLimit
     }
 }
