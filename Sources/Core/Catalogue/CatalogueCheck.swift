@@ -27,6 +27,8 @@ public struct DestinationContents: Sendable, Hashable {
     public var manifests: [FoundManifest]
     /// The manifests that could not, with why.
     public var unreadable: [UnreadableManifest]
+    /// What uploads left that never finished, and that no backup which is being made accounts for.
+    public var unfinished: [UnfinishedUpload] = []
 
     /// Contents.
     public init(
@@ -50,6 +52,20 @@ public struct UnreadableManifest: Sendable, Hashable, Codable {
     public init(key: ObjectKey, reason: String) {
         self.key = key
         self.reason = reason
+    }
+}
+
+/// What an upload left that never finished: parts that cost room and are no object.
+public struct UnfinishedUpload: Sendable, Hashable {
+    /// The key it was for, or the destination's own name for it.
+    public var name: String
+    /// When it was begun, by the destination's clock; nil when it does not say.
+    public var started: Instant?
+
+    /// What was left.
+    public init(name: String, started: Instant?) {
+        self.name = name
+        self.started = started
     }
 }
 
@@ -77,6 +93,8 @@ public enum CatalogueDifference: Sendable, Hashable {
     case expired(BackupID)
     /// An object is left of a damaged copy in whose place another one came; it goes with that one.
     case leftover(BackupID, ObjectKey)
+    /// An upload that never finished left something.
+    case unfinished(UnfinishedUpload)
     /// A manifest cannot be read or believed.
     case unreadable(UnreadableManifest)
     /// Manifests are missing between two numbers of a target's chain; explained when as many backups were deleted there.
@@ -91,7 +109,7 @@ public enum CatalogueDifference: Sendable, Hashable {
         switch self {
         case .missing, .size, .version, .lock, .withoutManifest, .otherManifest, .unreadable, .broken, .rolledBack: true
         case .gap(_, _, _, let isExplained): !isExplained
-        case .unknownBackup, .unknownObject, .undead, .expired, .leftover: false
+        case .unknownBackup, .unknownObject, .undead, .expired, .leftover, .unfinished: false
         }
     }
 }
@@ -136,6 +154,7 @@ public struct CatalogueCheck: Sendable, Hashable {
         for object in contents.objects where !known.contains(object.key) { differences.append(.unknownObject(object.key)) }
         // What stands beside a copy that was given up says nothing of what is there.
         differences += contents.unreadable.filter { !left.contains($0.key) }.map { .unreadable($0) }
+        differences += contents.unfinished.map { .unfinished($0) }
         checkChains(state, contents.manifests)
     }
 

@@ -182,6 +182,35 @@ import Testing
         return (CatalogueCheck(try await scene.catalogue.state(), against: contents), contents)
     }
 
+    @Test func whatAnUnknownUploadLeftIsNamedAndRemovedOnceItIsADayOld() async throws {
+        let scene = try await BackupScene.start(isEmpty: true)
+        defer { scene.end() }
+        let source = try scene.source()
+        _ = try await scene.backUp(source)
+        let place = try #require(scene.settings.places.first)
+        let now = BackupScene.now()
+        for (path, hours) in [
+            ("shop/manual/.serin-put-old", Int64(25)), ("shop/manual/.serin-put-new", 1), (".serin-put-other", 25),
+        ] {
+            let file = "\(scene.store)/\(path)"
+            #expect(FileManager.default.createFile(atPath: file, contents: nil))
+            let seconds = (now - .hours(hours)).millisecondsSince1970 / 1000
+            var times = [timespec(tv_sec: Int(seconds), tv_nsec: 0), timespec(tv_sec: Int(seconds), tv_nsec: 0)]
+            #expect(utimensat(AT_FDCWD, file, &times, 0) == 0)
+        }
+        let strays = StrayUploads(
+            of: "shop", in: try await scene.catalogue.state(), layout: scene.settings.layout, at: now)
+        #expect(try await strays.found(at: place).map(\.reference) == ["shop/manual/.serin-put-old"])
+        var contents = try await check(scene).contents
+        contents.unfinished = [UnfinishedUpload(name: "shop/manual/.serin-put-old", started: nil)]
+        let found = CatalogueCheck(try await scene.catalogue.state(), of: "shop", against: contents)
+        #expect(found.differences == [.unfinished(contents.unfinished[0])] && found.passed)
+
+        _ = try await scene.backUp(source)
+        #expect(
+            scene.files(scene.store).filter { $0.contains(".serin-put-") } == [".serin-put-other", "shop/manual/.serin-put-new"])
+    }
+
     @Test func manifestsFormAChainThatACheckAccepts() async throws {
         let scene = try await BackupScene.start(isEmpty: true)
         defer { scene.end() }

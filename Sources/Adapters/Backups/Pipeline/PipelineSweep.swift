@@ -24,6 +24,10 @@ struct PipelineSweep: Sendable {
             await remove(record, &silent)
             if record.state == .running { try await close(record) }
         }
+        let settings = pipeline.settings
+        let strays = StrayUploads(
+            of: "\(settings.target)", in: try await pipeline.state(), layout: settings.layout, at: pipeline.now())
+        for place in settings.places where !silent.contains(place.name) { await strays.remove(at: place) }
     }
 
     private func emptyFolder() throws(Failure) {

@@ -430,6 +430,17 @@ struct OpenedBackups: BackupWork {
         let pointers = Set(
             BackupKind.allCases.map { "\(plan.target)/latest-\($0.rawValue).json" } + ["\(plan.target)/register.json"])
         contents.objects.removeAll { pointers.contains($0.key.description) }
+        if let place = places.first(where: { $0.name == destination }) {
+            let strays = StrayUploads(of: plan.target.description, in: state, layout: try settings.layout, at: Self.now())
+            do throws(Failure) {
+                contents.unfinished = try await strays.found(at: place).map {
+                    UnfinishedUpload(name: $0.key?.description ?? $0.reference, started: $0.started)
+                }
+            } catch  where error.kind == .denied {
+                // Who may read objects may not be allowed to ask for uploads, which says nothing of the objects.
+                options.warning(error)
+            }
+        }
         return contents
     }
 

@@ -148,6 +148,9 @@ extension Subcommand {
         case .undead(let id, let key): "\(id): \(key) is there although it was deleted"
         case .expired(let id): "\(id): \(Failure.expiredByItsTool.message); it is quarantined now"
         case .leftover(let id, let key): "\(id): \(key) is left of a damaged copy that was made anew; it goes with that one"
+        case .unfinished(let upload):
+            "\(upload.name): an upload begun \(upload.started.map { "at \($0)" } ?? "at an unknown time") never finished"
+                + (upload.started == nil ? "" : "; the next backup removes what it left")
         case .unreadable(let manifest): "the manifest \(manifest.key) cannot be believed: \(manifest.reason)"
         case .gap(let target, let after, let before, let isExplained):
             "\(target): manifests between \(after) and \(before) are missing" + (isExplained ? ", as many were deleted" : "")
