@@ -116,7 +116,7 @@ import Testing
                 service.pass(atMost: .minutes(10)) {
                     guard let status = service.status, let signal = status.signals.first else { return false }
                     computed = status.interval(of: signal.name)
-                    return signal.interval == nil && computed.map { !$0.isOf(signal) } ?? false
+                    return signal.interval == nil && computed.map { $0.ratio != nil && !$0.isOf(signal) } ?? false
                 })
             let kept = try #require(computed)
             let signal = try #require(service.status?.signals.first)

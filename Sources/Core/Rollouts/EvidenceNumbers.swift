@@ -37,7 +37,7 @@ public enum EvidenceNumbers {
     /// A ratio, and the interval as last computed: in one when it is of the same numbers, else with what it is of and when that was:
     /// `0.99; 1.00 [0.14–3.49] of 9/899 at 10:32:15`.
     public static func ratio(of signal: SignalAssessment, computed: ComputedInterval?) -> String {
-        guard let computed, signal.interval == nil else { return ratio(signal.ratio, signal.interval) }
+        guard let computed, computed.ratio != nil, signal.interval == nil else { return ratio(signal.ratio, signal.interval) }
         if computed.isOf(signal) { return ratio(signal.ratio, computed.interval) }
         return
             "\(ratio(signal.ratio, nil)); \(ratio(computed.ratio, computed.interval)) \(computed.base) at \(computed.at.timeOfDay)"

@@ -47,7 +47,8 @@ struct SignalSection {
 
     @MarkupBuilder private func row(_ signal: SignalAssessment) -> Markup {
         let counts = signal.counts
-        let computed = view.status.interval(of: signal.name)
+        // One that was computed before there were events tells nothing.
+        let computed = view.status.interval(of: signal.name).flatMap { $0.ratio == nil ? nil : $0 }
         Tag.tr(Attribute(.role, "row"), .class("verdict-\(signal.verdict.rawValue)")) {
             Tag.th(Attribute(.scope, "row"), Attribute(.role, "rowheader"), text: signal.name)
             cell("verdict") {
