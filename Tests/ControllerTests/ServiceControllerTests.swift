@@ -109,6 +109,8 @@ import Testing
 
     @Test func theIntervalStaysBesideWhatItWasComputedFrom() async throws {
         let service = try SimulatedService()
+        // Without events there is no ratio.
+        service.telemetry.state.withLock { ($0.canaryFailPermille, $0.controlFailPermille) = (10, 10) }
         try await service.running {
             _ = try await service.start(by: person)
             var computed: ComputedInterval?
