@@ -279,7 +279,9 @@ import Testing
     ) async throws {
         let other = try await BackupScene.start(isEmpty: true)
         defer { other.end() }
-        for url in [scene.server.url(user: "swapper", database: "postgres"), other.server.url(user: "restorer", database: "shop")] {
+        for url in [
+            scene.server.url(user: "swapper", database: "postgres"), other.server.url(user: "restorer", database: "shop"),
+        ] {
             var wrong = settings
             wrong.swapURL = url
             let mixed = await #expect(throws: Failure.self) { _ = try await scene.swap(wrong).swap(restored, permit: permit) }
