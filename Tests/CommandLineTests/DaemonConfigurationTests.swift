@@ -254,6 +254,11 @@ import Testing
                 state.measurements.verdicts[.init("errors", .pass)] = 1
                 state.measurements.evidenceAges[service] = .seconds(5)
                 state.measurements.isInCharge[service] = true
+                state.status.intervals = [
+                    ComputedInterval(
+                        signal: "errors", at: state.status.since, ratio: 1.5, interval: Interval(low: 0.5, high: 2.5),
+                        counts: CohortCounts())
+                ]
             }
             let written = String(decoding: try await daemon.send("GET", "/metrics").body, as: UTF8.self)
             for file in ["serin-rules.yaml", "serin-dashboard.json"] {

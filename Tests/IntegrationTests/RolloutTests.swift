@@ -86,9 +86,14 @@ extension Integration {
                 """
             try await Scene.play(service, policy) { scene in
                 let run = try scene.start(scene.release(Stage.good))
-                try await waitUntil("the promotion", within: .seconds(60)) { access(begun, F_OK) == 0 }
-                let text = try #require(FileManager.default.contents(atPath: begun).map { String(decoding: $0, as: UTF8.self) })
-                let pid = try #require(Int32(text.filter(\.isNumber)))
+                func number() -> Int32? {
+                    FileManager.default.contents(atPath: begun).flatMap {
+                        Int32(String(decoding: $0, as: UTF8.self).filter(\.isNumber))
+                    }
+                }
+                // The file is there a moment before its number is.
+                try await waitUntil("the promotion", within: .seconds(60)) { number() != nil }
+                let pid = try #require(number())
                 run.signal(SIGKILL)
                 #expect(try await scene.end(of: run) == 128 + SIGKILL)
                 #expect(kill(pid, 0) == 0, "it did not outlive its controller")

@@ -56,16 +56,29 @@ extension Connection {
     static func reading<Value>(
         _ path: String, busyMilliseconds milliseconds: Int, _ body: (Connection) throws -> Value
     ) throws -> Value {
-        func read(_ name: String, flags: Int32, mode: String) throws -> Value {
+        func read(_ name: String, flags: Int32, mode: String, patience milliseconds: Int = milliseconds) throws -> Value {
             let connection = try Connection(path: name, flags: flags)
             try connection.execute(
                 "PRAGMA locking_mode=\(mode); PRAGMA busy_timeout=\(milliseconds); PRAGMA trusted_schema=OFF; PRAGMA cell_size_check=ON; PRAGMA query_only=ON"
             )
             return try body(connection)
         }
+        // Two that want the file for themselves would each keep what the other waits for, so each lets go between its tries.
+        func readAlone() throws -> Value {
+            let limit = ContinuousClock.now + .milliseconds(milliseconds)
+            while true {
+                do { return try read(path, flags: SQLITE_OPEN_READWRITE, mode: "EXCLUSIVE", patience: 0) } catch let error
+                    as SQLiteError
+                {
+                    guard error.primary == SQLITE_BUSY, ContinuousClock.now < limit else { throw error }
+                    // sleeps: on the store's own thread, until the limit; not in step with another process
+                    usleep(useconds_t(5000 + getpid() % 16 * 500))
+                }
+            }
+        }
         do { return try read(path, flags: SQLITE_OPEN_READWRITE, mode: "NORMAL") } catch let error as SQLiteError {
             guard error.meansNoWriting else { throw error }
-            do { return try read(path, flags: SQLITE_OPEN_READWRITE, mode: "EXCLUSIVE") } catch let other as SQLiteError {
+            do { return try readAlone() } catch let other as SQLiteError {
                 guard other.meansNoWriting, !hasLog(path) else { throw other.meansNoWriting ? error : other }
                 return try read(path.fixedDatabase, flags: SQLITE_OPEN_READONLY | SQLITE_OPEN_URI, mode: "NORMAL")
             }
