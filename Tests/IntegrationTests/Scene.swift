@@ -61,12 +61,15 @@ struct Scene: Sendable {
         return String(tests[..<(try #require(tests.lastIndex(of: "/")))]) + "/" + name
     }
 
-    /// The plan that people are asked about, as the status names it.
+    /// The plan that people are asked about, as the status names it once they are.
     func awaitedPlan() async throws -> String {
-        let status = try await serin("status", service, "-o", "json")
-        let document = try JSONValue(parsing: status.output.prefix { $0 != 0x0A })
-        let rollout = document["rollouts"]?.items?.first ?? document
-        return try #require(rollout["approval_plan"]?.text, "\(status.text)")
+        func asked() async throws -> String? {
+            let status = try await serin("status", service, "-o", "json")
+            let document = try JSONValue(parsing: status.output.prefix { $0 != 0x0A })
+            return (document["rollouts"]?.items?.first ?? document)["approval_plan"]?.text
+        }
+        try await waitUntil("a question to people", within: .minutes(1)) { try await asked() != nil }
+        return try #require(try await asked())
     }
 
     /// Runs the program to its end.
