@@ -31,7 +31,7 @@ final class StandInBlobs: Sendable {
     private let server = Locked<ScriptedServer?>(nil)
 
     init() throws {
-        let started = try ScriptedServer { [self] request in [answer(request)] }
+        let started = try ScriptedServer { [weak self] request in (self?.answer(request)).map { [$0] } ?? [] }
         server.withLock { $0 = started }
     }
 

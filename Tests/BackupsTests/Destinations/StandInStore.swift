@@ -29,7 +29,8 @@ final class StandInStore: Sendable {
 
     init(prefix: String = "x-amz-", fault: @escaping Fault = { _, _, _ in nil }) throws {
         self.prefix = prefix
-        let started = try ScriptedServer { [self] request in
+        let started = try ScriptedServer { [weak self] request in
+            guard let self else { return [] }
             let asked: [String] = state.withLock { state in
                 state.asked.append(
                     "\(request.method) \(Self.path(request))\(Self.query(request).map { "?" + $0.key }.sorted().first ?? "")")

@@ -25,7 +25,8 @@ final class StandInTelegram: Sendable {
     private let server = Locked<ScriptedServer?>(nil)
 
     init(fault: @escaping Fault = { _, _ in nil }) throws {
-        let started = try ScriptedServer { [self] request in
+        let started = try ScriptedServer { [weak self] request in
+            guard let self else { return [] }
             let method = request.target.split(separator: "/").last.map(String.init) ?? ""
             if request.target.hasPrefix("/file/bot\(Self.token)/") { return [download(method)] }
             guard request.target == "/bot\(Self.token)/\(method)" else { return [refusal(401, "Unauthorized")] }
