@@ -142,6 +142,28 @@ import Testing
         }
     }
 
+    @Test(arguments: ["held", "held in its warm-up", "awaiting approval"])
+    func aReleaseThatGoesBadWhilePeopleHaveItInHandIsTakenBack(how: String) async throws {
+        var policy = SimulatedService.policy()
+        if how == "awaiting approval" { policy.traffic.steps[1].needsApproval = true }
+        let service = try SimulatedService(policy: policy)
+        try await service.running {
+            _ = try await service.start(by: person)
+            #expect(
+                service.pass(atMost: .minutes(20)) {
+                    guard let status = service.status else { return false }
+                    return how == "held" ? status.baked > .zero : status.state == (how == "awaiting approval" ? how : "baking")
+                })
+            if how != "awaiting approval" { _ = await service.perform(Command(.hold, by: person, reason: "")) }
+            // Longer than any block of evidence: what comes is new.
+            #expect(!service.pass(atMost: .minutes(5)) { isOver(service) })
+            service.telemetry.state.withLock { $0.canaryFailPermille = 30 }
+            #expect(service.pass(atMost: .minutes(20)) { isOver(service) })
+            #expect(service.status?.ending == .failed)
+            #expect(service.weight == .zero)
+        }
+    }
+
     @Test func aHaltIsDurableBeforeItIsAnsweredAndTheWeightGoesToZero() async throws {
         let service = try SimulatedService()
         try await service.running {

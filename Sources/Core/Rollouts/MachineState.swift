@@ -186,9 +186,21 @@ extension RolloutMachine {
         }
     }
 
-    /// Whether what the canary does now is evidence.
-    public var isCollecting: Bool {
+    /// Whether healthy time is collected.
+    var isBaking: Bool {
         if case .baking = state { return true }
         return false
+    }
+
+    /// Whether it waits, at a gate or for people, with a canary that has traffic and a control to compare it with.
+    var isWaitingAtWeight: Bool {
+        guard inForce > .zero, !mayStillRise, !isPromotionStarted else { return false }
+        switch state {
+        case .gate, .awaitingApproval(.step), .held: return true
+        case .created, .preflight, .zeroing, .awaitingApproval(.start), .backingUp, .migrating, .readingHistory, .deploying,
+            .raising, .warmingUp, .baking, .watching, .promoting, .verifying, .completing, .lowering, .reverting, .mending,
+            .confirming, .stranded, .finished:
+            return false
+        }
     }
 }

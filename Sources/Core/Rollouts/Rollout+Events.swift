@@ -57,13 +57,13 @@ extension Rollout {
         self.assessment = isWritten ? shown() : assessment
         if isWritten { keepIntervals(at: now) }
         polledAt = now
-        let wasCollecting = machine.isCollecting
+        let wasBaking = machine.isBaking
         let step = machine.entered
         var found = summarise(observation, assessment, at: now)
         if !counts(found) { wasUnhealthy = true }
         if assessment.healthyTime > .zero {
             // One unhealthy poll makes the whole block unhealthy, not only the one that completes it.
-            if wasCollecting, let step, !wasUnhealthy {
+            if wasBaking, let step, !wasUnhealthy {
                 bake.add(assessment.healthyTime, step: step, weight: machine.plan.steps[step].weight)
             }
             wasUnhealthy = false

@@ -121,7 +121,7 @@ public struct Rollout: Sendable, Hashable {
             apply(.historyRead, at: now, into: &effects)
         case .observed(let observation):
             databaseStart = observation.database?.start ?? databaseStart
-            let assessment = feed.absorb(observation.telemetry, at: now, isCollecting: machine.isCollecting)
+            let assessment = feed.absorb(observation.telemetry, at: now, isCollecting: isCollecting(at: now))
             let feed = self.feed
             take(observation, assessment, shown: { feed.shown() }, at: now, into: &effects)
         case .commanded(let command): take(command, at: now, into: &effects)
@@ -139,6 +139,14 @@ public struct Rollout: Sendable, Hashable {
         }
         passDeadlines(at: now, into: &effects)
         return effects
+    }
+
+    /// Whether what the canary does now is evidence: while it bakes, and while it waits at a weight that it has had for a warm-up. The
+    /// time of a wait is no bake, but whoever goes bad meanwhile is taken back as in a bake.
+    private func isCollecting(at now: Instant) -> Bool {
+        if machine.isBaking { return true }
+        guard machine.isWaitingAtWeight, let confirmedAt else { return false }
+        return now - confirmedAt >= machine.plan.timing.warmup
     }
 
     /// Tells the machine of every deadline that has passed, the earliest first.

@@ -71,7 +71,7 @@ public struct Evidence: Sendable, Hashable {
     /// - Parameters:
     ///   - reading: The answer; nil when there was none, which is a gap in everything.
     ///   - time: When the poll began.
-    ///   - isCollecting: Whether this moment counts as evidence. While it does not (warm-up, hold, idle) base lines move on, hard
+    ///   - isCollecting: Whether this moment counts as evidence. While it does not (warm-up, weight 0) base lines move on, hard
     ///     limits are watched and the open block is dropped; evidence that is there stays.
     public mutating func absorb(_ reading: TelemetryReading?, at time: Instant, isCollecting: Bool) {
         healthyTime = .zero
