@@ -1,6 +1,7 @@
 import FakeController
 import SerinAPI
 import SerinLocks
+import SerinMigrationTools
 import SerinModel
 import SerinPolicies
 import SerinRollouts
@@ -11,6 +12,19 @@ import Testing
 
 /// What takes something away waits until everybody agrees.
 @Suite struct ContractVerbTests {
+    /// Without a promote action the previous version serves everyone until something else promotes.
+    @Test func aRolloutThatOnlyPassedIsNoPromotionUnlessTheOldVersionIsAskedFor() throws {
+        let service = try #require(ServiceName("checkout"))
+        let now = Instant(millisecondsSince1970: 1_790_000_000_000)
+        for (state, orPassed, isPassed) in [("promoted", false, true), ("passed", false, false), ("passed", true, true)] {
+            var status = RolloutStatus.sample(state: state, isFinal: true, ending: .promoted)
+            status.since = now - .hours(1)
+            let answer = ContractGates.sincePromotion(.success(status), .zero, now, service, orPassed: orPassed)
+            #expect(answer.passed == isPassed, "\(answer)")
+            #expect(answer.words.contains(isPassed ? "\(state) at" : "may still serve everyone"), "\(answer)")
+        }
+    }
+
     @Test func aContractRevisionWaitsForEveryGate() async throws {
         let scratch = try Scratch("serin-contract")
         let cluster = try await PostgresCluster.start(in: scratch, withReplica: false)

@@ -113,7 +113,7 @@ extension Integration {
         {
             try await Shop.play(party.tool) { shop in
                 try shop.destructive(approvals: 2) + [
-                    "contract: {after: 0s, old_version_gone: {not_needed: a test}, dual_write: {not_needed: a test}, "
+                    "contract: {after: 0s, old_version_gone: {run: [/bin/true]}, dual_write: {not_needed: a test}, "
                         + "backfill: {query: SELECT count(*) FROM orders WHERE amount IS NULL}}"
                 ]
             } _: { shop, scene in

@@ -371,5 +371,72 @@ extension Integration {
                 try await JournalProof(of: scene).check(scene)
             }
         }
+
+        /// How a schema comes to be where it was, and its rows do not.
+        enum Loss: String, CaseIterable {
+            case movedByHand
+            case committedInPart
+            case restoreFailed
+        }
+
+        @Test(.enabled("needs root, to act as two users") { geteuid() == 0 }, arguments: Loss.allCases)
+        func s6ASchemaThatIsWhereItWasBringsNoRowBack(_ loss: Loss) async throws {
+            try await Shop.play {
+                try $0.destructive(
+                    approvals: 2, restoring: loss == .restoreFailed ? $0.failingOnce : nil)
+            } _: { shop, scene in
+                let up =
+                    loss == .committedInPart
+                    ? "BEGIN; \(deletion.up) AND id < 0; COMMIT; SELECT 1/0" : deletion.up + " AND id < 0"
+                try shop.add("0002_half", up: up, down: deletion.down)
+                let run = try scene.start(
+                    scene.release(Stage.bad) + ["--socket-group", "nogroup"])
+                try await scene.awaitOutput("awaiting approval")
+                try await agree(scene)
+                if loss == .movedByHand {
+                    try await scene.awaitOutput("migration done: the schema is at 0002", within: .minutes(3))
+                    try await shop.sql("UPDATE schema_migrations SET version = 1")
+                }
+                let asked = "WRITES ARE FENCED; the restore waits for 2 different people"
+                try await scene.awaitOutput(asked, within: .minutes(3))
+                let why = try await scene.serin("why", scene.service)
+                #expect(why.text.contains("0002 may have destroyed data"), "\(why.text)")
+                #expect(why.text.contains("restore"), "\(why.text)")
+                #expect(try await shop.sql("SELECT count(*) FROM orders WHERE id < 0") == "50")
+                if loss == .committedInPart {
+                    let status = try await scene.serin("migrate", "status", scene.policy)
+                    #expect(status.termination == .exited(8), "\(status.text)")
+                    #expect(status.text.contains("rows may be gone") && status.text.contains("serin why"), "\(status.text)")
+                    #expect(try await shop.sql("SELECT version, dirty FROM schema_migrations") == "2|t")
+                }
+                try await agree(scene)
+                if loss == .restoreFailed {
+                    try await scene.awaitOutput("rollback incomplete", within: .minutes(3))
+                    #expect(try await shop.sql("SELECT version FROM schema_migrations") == "1")
+                    let again = try await scene.serin("rollback", scene.service)
+                    #expect(again.termination == .exited(0), "\(again.text)")
+                    try await waitUntil("people are asked again", within: .minutes(3)) {
+                        scene.output().ranges(of: asked).count > 1
+                    }
+                    try await agree(scene)
+                }
+                #expect(try await scene.end(of: run) == 3, "\(scene.output())")
+                #expect(!scene.output().contains("nothing was applied"), "\(scene.output())")
+                try await shop.expectEveryOrder()
+                #expect(try await shop.sql("SELECT version, dirty FROM schema_migrations") == "1|f")
+                try await JournalProof(of: scene).check(scene)
+            }
+        }
+
+        /// Two people agree to what is asked about.
+        private func agree(_ scene: Scene) async throws {
+            let plan = try await scene.awaitedPlan()
+            for answer in [
+                try await scene.serin("approve", scene.service, "--plan", plan),
+                try await scene.other("approve", scene.service, "--plan", plan),
+            ] {
+                #expect(answer.termination == .exited(0), "\(answer.text)")
+            }
+        }
     }
 }

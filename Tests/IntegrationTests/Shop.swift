@@ -283,6 +283,14 @@ struct Shop: Sendable {
         ]
     }
 
+    /// A salvage that takes the schema back and then fails, the first time.
+    var failingOnce: String {
+        get throws {
+            try salvage.replacing(
+                "side=$(", with: "[ -e '\(scratch.file("tried"))' ] || { touch '\(scratch.file("tried"))'; exit 3; }\nside=$(")
+        }
+    }
+
     private var salvage: String {
         get throws {
             """

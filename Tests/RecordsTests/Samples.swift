@@ -92,6 +92,10 @@ var sampleRecords: [Record] {
         .migrationReported(IntentID(7), .done(place, note: "", own: [activity], counted: [activity])),
         .migrationReported(IntentID(7), .failed(failure, place)), .migrationReported(IntentID(7), .unknown(failure)),
         .schemaInspected(IntentID(8), .found(SchemaReport(state: place, activity: [activity], notes: ["n"]))),
+        .schemaInspected(
+            IntentID(8),
+            .found(
+                SchemaReport(state: place, steps: NotedSteps(applied: place.current, partial: place.heads, difference: ["+ x"])))),
         .schemaInspected(IntentID(8), .unknown(failure)),
         .takenOver(
             Takeover(

@@ -322,6 +322,85 @@ import Testing
         #expect(written.log.contains { $0.contains("its rows were not compared") })
     }
 
+    /// To the first look at the schema after an applied revision that may destroy data.
+    private func appliedAndHalted() throws -> Scene {
+        var scene = try applied()
+        scene.act()
+        scene.command(.halt)
+        scene.confirm()
+        if scene.rollout.machine.openInspection == nil { scene.confirm() }
+        return scene
+    }
+
+    private func moved(applied: [String]? = ["0002"]) -> SchemaReport {
+        SchemaReport(
+            state: at("0001"), steps: NotedSteps(applied: applied?.compactMap(RevisionID.init), difference: []))
+    }
+
+    @Test func s6SomebodyWhoMovesTheSchemaBackBringsNoRowBack() throws {
+        for found in [moved(), moved(applied: nil)] {
+            var scene = try appliedAndHalted()
+            try inspected(.found(found), &scene)
+            #expect(actions(scene.effects).last == .fence)
+            scene.act()
+            try inspected(.found(found), &scene)
+            #expect(scene.status.awaitedApproval != nil && scene.rollout.machine.fence == .closed)
+            #expect(scene.status.wayBack.first?.contains("0002 may have destroyed data") == true)
+        }
+    }
+
+    @Test func s6ARestoreThatFailedIsAskedForAgainAlsoWhereItTookTheSchemaBack() throws {
+        for isDone in [false, true] {
+            var scene = try appliedAndHalted()
+            let rows = [TableActivity(table: "public.orders", inserted: 12, updated: 43, deleted: 0)]
+            var found = SchemaReport(state: at("0002"), activity: rows, steps: NotedSteps(applied: [], difference: []))
+            try inspected(.found(found), &scene)
+            scene.act()
+            try inspected(.found(found), &scene)
+            for person in [Scene.ann, Scene.bob] {
+                scene.happens(.commanded(Command(.approve, by: person, reason: "", plan: try plan(scene))))
+            }
+            // Done, and not to be believed: no row was written.
+            scene.act(isDone ? .done(output: "") : .failed(Failure(.invalid, "exit status 1"), output: ""))
+            let ids = ["0002"].compactMap(RevisionID.init)
+            found.state = at("0001")
+            found.steps = NotedSteps(applied: ids, takenBack: ids, difference: [])
+            if isDone { try inspected(.found(found), &scene) }
+            #expect(scene.status.state == "rollback incomplete" && scene.rollout.machine.fence == .closed)
+            scene.command(.rollback)
+            try inspected(.found(found), &scene)
+            #expect(scene.status.awaitedApproval != nil && scene.rollout.machine.fence == .closed)
+            for person in [Scene.ann, Scene.bob] {
+                scene.happens(.commanded(Command(.approve, by: person, reason: "", plan: try plan(scene))))
+            }
+            scene.act()
+            found.activity = [TableActivity(table: "public.orders", inserted: 52, updated: 43, deleted: 0)]
+            try inspected(.found(found), &scene)
+            #expect(actions(scene.effects).last == .unfence)
+            scene.act()
+            scene.confirm()
+            #expect(scene.status.ending == .halted)
+        }
+    }
+
+    @Test func s6WhatFailedAndMayBeCommittedInPartIsAskedAbout() throws {
+        var scene = try scene(.destructive)
+        scene.confirm()
+        scene.command(.approve, by: Scene.ann)
+        scene.command(.approve, by: Scene.bob)
+        scene.act()
+        try backedUp(&scene)
+        try migrated(.failed(Failure(.invalid, "division by zero"), at("0001")), &scene)
+        scene.confirm()
+        let partial = NotedSteps(applied: [], partial: ["0002"].compactMap(RevisionID.init), difference: [])
+        try inspected(.found(SchemaReport(state: at("0001"), steps: partial)), &scene)
+        #expect(scene.status.awaitedApproval != nil && scene.rollout.machine.fence == .closed)
+        scene.command(.resume)
+        scene.act()
+        scene.confirm()
+        #expect(scene.status.ending == .failed && scene.rollout.machine.fence == .open)
+    }
+
     @Test func probesThatSaidNoOnTheWayBackAreAskedAgainBeforeItIsOver() throws {
         var scene = try scene(.reversible, probes: true)
         scene.confirm()

@@ -31,6 +31,60 @@ import Testing
         #expect(question(nil).plan.way == .unknown)
     }
 
+    /// What is noted and journaled of a rollout whose database is at a place.
+    private func learned(
+        _ pending: [PlannedRevision], at place: String, own: [TableActivity]? = nil, journaled: [PlannedRevision] = [],
+        _ steps: NotedSteps
+    ) throws -> RollbackPlan {
+        let plan = MigrationPlan(from: RevisionID("0001"), pending: pending)
+        var question = question(plan.applied(at: SchemaState(current: [try #require(RevisionID(place))], heads: [])))
+        question.own = own
+        question.learn(steps, journaled: journaled, of: plan)
+        return question.plan
+    }
+
+    @Test func s6WhatMayHaveDestroyedDataIsAskedAboutWhereverTheSchemaIs() throws {
+        let gone = try revision("0002", .destructive, tables: ["public.orders"])
+        let moved = NotedSteps(applied: [gone.id], difference: [])
+        #expect(try learned([gone], at: "0001", moved).way == .salvage)
+        #expect(try learned([gone], at: "0001", moved).reason.contains("the schema is back at 0001, which brings no row back"))
+        // Serin's own way back, as a restore begins with, brings no row back either.
+        #expect(
+            try learned([gone], at: "0001", NotedSteps(applied: [gone.id], takenBack: [gone.id], difference: [])).way == .salvage)
+        // Notes may be gone; the journal is not.
+        #expect(try learned([gone], at: "0001", journaled: [gone], NotedSteps()).way == .salvage)
+        #expect(try learned([gone], at: "0001", NotedSteps()).way == .nothing)
+        let begun = try learned([gone], at: "0001", NotedSteps(applied: [], partial: [gone.id], difference: []))
+        #expect(begun.way == .salvage && begun.reason.contains("0002 was not done, and a part of it may be committed"))
+        // One that was begun and is one transaction was not applied.
+        #expect(try learned([gone], at: "0001", NotedSteps(applied: [], difference: [])).way == .nothing)
+        let added = try revision("0002", .additive)
+        let later = try revision("0003", .unclassified)
+        let both = try learned([added, later], at: "0002", NotedSteps(applied: [added.id], partial: [later.id], difference: []))
+        #expect(both.way == .swap && both.people == 2)
+    }
+
+    @Test func whatOthersTookBackIsNothingOnlyWhereTheSchemaIsWhatItWas() throws {
+        let added = try revision("0002", .additive)
+        func plan(_ revision: PlannedRevision, _ difference: [String]?, own: [TableActivity]? = []) throws -> RollbackPlan {
+            try learned([revision], at: "0001", own: own, NotedSteps(applied: [revision.id], difference: difference))
+        }
+        let back = try plan(added, [])
+        #expect(back.way == .keep)
+        #expect(back.reason == "someone else moved the schema from 0002 to 0001, and it is what it was there")
+        let column = try plan(added, ["+ column public.orders.note text"])
+        #expect(column.way == .unknown && column.reason.contains("it is not what it was there: + column public.orders.note text"))
+        #expect(try plan(added, nil).way == .unknown)
+        let changing = try revision("0002", .reversible)
+        #expect(try plan(changing, []).way == .keep)
+        let rows = [TableActivity(table: "public.orders", inserted: 0, updated: 3, deleted: 0)]
+        #expect(try plan(changing, [], own: rows).way == .unknown)
+        #expect(try plan(changing, [], own: nil).way == .unknown)
+        // What Serin took back itself is back.
+        let own = NotedSteps(applied: [changing.id], takenBack: [changing.id], difference: nil)
+        #expect(try learned([changing], at: "0001", own).way == .nothing)
+    }
+
     @Test func whatOnlyAddsIsKeptUnlessThePolicyTakesItBack() throws {
         let added = [try revision("0002", .additive)]
         #expect(question(added).plan.way == .keep)

@@ -86,6 +86,16 @@ struct AlembicTool: MigrationTool {
         return [MigrationScript(revision: "base:\(here)", name: "", up: .text(text), down: .missing)]
     }
 
+    /// Alembic puts one transaction around a revision, unless the revision says otherwise (`autocommit_block`), which its SQL shows.
+    func mayCommitInPart(_ step: RevisionStep, _ side: MigrationSide) -> Bool {
+        switch side {
+        case .text(let text): !SQLStatements(text.sql).isOneTransaction
+        case .missing: false
+        case .unavailable(_, _, let source?): String(decoding: source, as: UTF8.self).lowercased().holds("commit")
+        case .unavailable: true
+        }
+    }
+
     /// What a revision's file says that may do one thing with a database and another without; nil when there is nothing like it.
     ///
     /// The file is parsed by the interpreter that runs Alembic, and neither imported nor run.

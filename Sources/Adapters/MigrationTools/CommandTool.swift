@@ -34,6 +34,9 @@ struct CommandTool: MigrationTool {
         }
     }
 
+    /// Several revisions are one step, each with transactions of its own.
+    func mayCommitInPart(_ step: RevisionStep, _ side: MigrationSide) -> Bool { true }
+
     func side(_ direction: Direction, of revision: RevisionGraph.Revision, _ call: ToolCall) -> MigrationSide {
         guard direction == .up else {
             return commands.down == nil ? .missing : .unavailable(file: name, words: "only the tool knows its way back")

@@ -97,7 +97,10 @@ public struct DatabaseMigrations: Sendable {
     public func settle(key: String, by principal: Principal, deadline: Duration) async throws(MigrationRunFailure)
         -> MigrationReport
     {
-        try await run(key, principal, deadline) { (_) throws(MigrationRunFailure) in }
+        try await run(key, principal, deadline) { (run) throws(MigrationRunFailure) in
+            try run.settlePart(isIdle: true)
+            try run.lookBack()
+        }
     }
 
     /// Looks at everything and changes nothing.

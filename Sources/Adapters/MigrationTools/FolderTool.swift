@@ -37,12 +37,22 @@ struct FolderTool: MigrationTool {
         let versions = VersionTable(table, files.custom, try session(call, isScript: false))
         guard let state = try versions.read() else { return [] }
         if let dirty = state.dirty {
+            if let left = try left(dirty, files, call) { return left }
             throw Failure(
                 .conflict, "version \(dirty) of \(path) is marked as half done: an earlier run of the tool failed in the middle",
                 hint: "bring the schema to where a version ends, and set that version in \(table)")
         }
         if files.custom == .pairs, let last = state.versions.max() { try refuseLate(files, before: last, call) }
         return try place(state.versions, files)
+    }
+
+    /// Where a step began that Serin itself left marked as half done; nil where it was somebody else.
+    private func left(_ dirty: UInt64, _ files: FolderFiles, _ call: ToolCall) throws(Failure) -> [RevisionID]? {
+        let records = StepRecords(try session(call, isScript: false), of: recordedAs)
+        guard try records.exist(), let latest = try records.latest(), latest.isPartial,
+            files.version(dirty)?.id == latest.step.revision
+        else { return nil }
+        return latest.step.before
     }
 
     /// Refuses a version that was added behind an applied one: the table, which has the last one alone, knows nothing of it, but
@@ -97,8 +107,7 @@ struct FolderTool: MigrationTool {
             let note = versions.note(of: version, step.direction, target: target)
             let text = String(decoding: side.sql, as: UTF8.self)
             let statements = SQLStatements(side.sql)
-            let isAlone = side.isOutsideTransaction || statements.standsAlone || statements.handlesTransactions
-            if isAlone {
+            if side.isOutsideTransaction || statements.standsAlone || statements.handlesTransactions {
                 try versions.mark(version.number)
                 _ = try session.rows(text, within: call.end.left)
                 _ = try session.rows(note, within: call.end.left)
@@ -125,6 +134,17 @@ struct FolderTool: MigrationTool {
         let present = try SchemaSnapshot(session, without: ownTables)
         _ = try session.rows("ROLLBACK TO SAVEPOINT serin")
         if let objection = step.objection(toLeaving: present, for: wanted) { throw objection }
+    }
+
+    func mayCommitInPart(_ step: RevisionStep, _ side: MigrationSide) -> Bool {
+        guard case .text(let text) = side else { return false }
+        let statements = SQLStatements(text.sql)
+        // One statement is done or not, and then the schema says so.
+        guard !statements.standsAlone else { return false }
+        // A folder that cannot be read is complained about by whoever runs the step.
+        let version = (try? FolderFiles(path))?.versions.first { $0.id == step.revision }
+        let isOutside = (step.direction == .up ? version?.up : version?.down)?.isOutsideTransaction ?? false
+        return isOutside || statements.handlesTransactions
     }
 
     func objection(to step: RevisionStep) -> Failure? {

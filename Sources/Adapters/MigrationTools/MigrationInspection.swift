@@ -26,6 +26,8 @@ public struct MigrationInspection: Sendable {
     public var warnings: [String] = []
     /// How the schema differs from what the last step left; nil when there is nothing to compare with.
     public var drift: [String]?
+    /// Where the last step of this tool left the database, from which somebody else took it back since; nil where nobody did.
+    public var moved: String?
     /// The digest of the schema.
     public var schema: String
     /// The database; nil when it does not say.
@@ -115,7 +117,7 @@ struct MigrationInspector {
         if let warning = SourceTree.look(at: graph.files, call)?.warning { found.warnings.append(warning) }
         found.fences = try FenceNote.read(session)
         if let objection = FenceNote.objection(to: found.fences, in: call.database.name) { found.problems.append(objection) }
-        try compare(present, current, session, &found)
+        try compare(present, current, graph, session, &found)
         try look(session, &found)
         return found
     }
@@ -158,6 +160,15 @@ struct MigrationInspector {
         return Failure(.conflict, "\(database.name) \(what): nothing can be migrated there", hint: "name the primary's address")
     }
 
+    /// Why nobody goes on from a step of which a part may be committed.
+    static func objection(toPart revision: RevisionID) -> Failure {
+        Failure(
+            .conflict,
+            "\(revision) was begun and not done, and is not one transaction: a part of it may be committed, and rows may be gone; the "
+                + "backup from before it has them (serin backup list; a rollout's: serin why)",
+            hint: "bring back what is gone; then --accept-schema takes the rows as they are")
+    }
+
     /// Whether times get and lose their zones in UTC where this runs what it is given: the session's own zone is that of its start,
     /// which other sessions of the same role have too, unless a tool sets another.
     private func isUTC(_ session: Connection) throws(Failure) -> Bool? {
@@ -167,7 +178,8 @@ struct MigrationInspector {
     }
 
     private func compare(
-        _ present: SchemaSnapshot, _ current: [RevisionID], _ session: Connection, _ found: inout MigrationInspection
+        _ present: SchemaSnapshot, _ current: [RevisionID], _ graph: RevisionGraph, _ session: Connection,
+        _ found: inout MigrationInspection
     ) throws(Failure) {
         let records = StepRecords(session, of: tool.recordedAs)
         guard try records.exist(), let latest = try records.latest(byAnyone: true), latest.isOwn else { return }
@@ -179,15 +191,20 @@ struct MigrationInspector {
         if latest.state != .done {
             found.unfinished = latest.step.revision
             found.reason = try records.reason(of: latest.id)
+            if latest.isPartial { found.problems.append(MigrationInspector.objection(toPart: latest.step.revision)) }
             if current == latest.step.after, let objection = try objection(to: latest, session, records) {
                 found.problems.append(objection)
             }
         }
         let place = latest.state == .done ? latest.step.after : latest.step.before
-        guard current == place, let wanted = latest.state == .done ? latest.after : latest.before else {
-            return
+        var wanted = latest.state == .done ? latest.after : latest.before
+        if found.isPlaceKnown, graph.isBehind(current, place) {
+            found.moved = SchemaState(current: place, heads: []).place
+            wanted = try records.schema(at: current)
+        } else if current != place {
+            wanted = nil
         }
-        found.drift = present.difference(from: wanted)
+        found.drift = wanted.map { present.difference(from: $0) }
     }
 
     /// Why a step that was noted as not done cannot be taken for what it was judged to be.

@@ -1,4 +1,5 @@
 public import SerinModel
+public import SerinRollouts
 
 /// What a run of migrations came to.
 public struct MigrationReport: Sendable, Hashable {
@@ -34,6 +35,9 @@ public struct MigrationReport: Sendable, Hashable {
     public var written: [TableActivity]?
     /// How much each table had been written to at the end; nil when nothing had to be done.
     public var counted: [TableActivity]?
+
+    /// What was noted of the steps of this run and of earlier ones of the same key; nil where it was not asked.
+    public var noted: NotedSteps?
 
     /// How long others waited for all of it.
     public var blocking: BlockingReport { steps.reduce(BlockingReport()) { $0 + $1.blocking } }

@@ -108,7 +108,7 @@ struct MigrationRun {
         let notes = try settlement.undo(
             latest.step, before: latest.before, text: texts(of: side(of: latest.step, tool, graph, call)).all,
             without: tool.ownTables)
-        try tool.forget(latest.step, call)
+        if !latest.isPartial { try tool.forget(latest.step, call) }
         return notes
     }
 
@@ -192,6 +192,7 @@ struct MigrationRun {
     }
 
     private mutating func take(_ steps: [RevisionStep], to target: RevisionID?) throws(MigrationRunFailure) {
+        try settlePart(isIdle: steps.isEmpty)
         guard !steps.isEmpty else { return try compareAlone(isForward: target == graph.heads.first) }
         let before: [TableActivity]
         do throws(Failure) {
@@ -218,6 +219,30 @@ struct MigrationRun {
             let counted = try settlement.activity(without: tool.ownTables)
             (report.written, report.counted) = (counted.growth(since: before), counted)
         } catch { throw failed(.check, error) }
+    }
+
+    /// Refuses to go on from a step of which a part may be committed, until somebody takes that as it is, or its rows come from a backup.
+    mutating func settlePart(isIdle: Bool) throws(MigrationRunFailure) {
+        do throws(Failure) {
+            let records = StepRecords(try call.database.connect(), of: tool.recordedAs)
+            guard try records.exist(), let latest = try records.latest(), latest.isPartial else { return }
+            guard rules.acceptsSchema || rules.leavesRows else {
+                if isIdle { return }
+                throw MigrationInspector.objection(toPart: latest.step.revision)
+            }
+            try tool.forget(latest.step, call)
+            try records.note(latest, isPartial: false)
+            report.notes.append("\(latest.step.revision) was not done: what may be committed of it is taken as it is")
+        } catch { throw failed(.preflight, error) }
+    }
+
+    /// What is noted of the steps that this run's key took, and how the schema differs from what was noted of this place.
+    mutating func lookBack() throws(MigrationRunFailure) {
+        do throws(Failure) {
+            let session = try call.database.connect()
+            report.noted = try StepRecords(session, of: tool.recordedAs).steps(
+                of: call.key, at: current, SchemaSnapshot(session, without: tool.ownTables))
+        } catch { throw failed(.preflight, error) }
     }
 
     /// Nothing is to be done; the schema is compared all the same, and noted where it is taken as it is.
@@ -253,21 +278,29 @@ struct MigrationRun {
         let records = StepRecords(session, of: tool.recordedAs)
         // What another tool left is compared by that one.
         guard let latest = try records.latest(byAnyone: true), latest.isOwn else { return present }
-        let wanted = latest.state == .done ? latest.after : latest.before
         let place = latest.state == .done ? latest.step.after : latest.step.before
-        guard let wanted, !present.isSame(as: wanted) else { return present }
-        guard current == place else {
-            report.notes.append("the revision was moved by other means since the last run: its schema was not compared")
-            return present
+        var wanted = latest.state == .done ? latest.after : latest.before
+        if current != place {
+            wanted = try records.schema(at: current)
+            report.notes.append(
+                "the revision was moved by other means since the last run, from \(SchemaState(current: place, heads: []).place)"
+                    + (wanted == nil ? ": its schema was not compared" : ""))
         }
+        if rules.acceptsSchema, graph.isBehind(current, place), let revision = place.first {
+            let back = RevisionStep(direction: .down, revision: revision, before: place, after: current)
+            let record = try records.begin(
+                back, run: call.key, by: principal, tool: tool.name, policy: rules.policy, latest.after ?? latest.before)
+            try records.finish(record, present, tries: 0, BlockingReport())
+        }
+        guard let wanted, !present.isSame(as: wanted) else { return present }
         guard rules.acceptsSchema else {
             throw Failure(
                 .conflict,
-                "the schema of \(call.database.name) is not what \(SchemaState(current: place, heads: []).place) left:\n"
+                "the schema of \(call.database.name) is not what \(SchemaState(current: current, heads: []).place) left:\n"
                     + present.difference(from: wanted).map { "  " + $0 }.joined(separator: "\n"),
                 hint: "make a revision of the change, or repeat with --accept-schema to take it as it is")
         }
-        try records.accept(latest, present)
+        if current == place { try records.accept(latest, present) }
         report.notes.append("the schema was taken as it is, although it is not what the last step left")
         return present
     }

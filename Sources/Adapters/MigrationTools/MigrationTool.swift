@@ -128,6 +128,9 @@ protocol MigrationTool: Sendable {
     /// Makes an unfinished step's mark undone, where the tool leaves one: the schema was found to be as before the step.
     func forget(_ step: RevisionStep, _ call: ToolCall) throws(Failure)
 
+    /// Whether a step that fails may leave a part of what it does to rows committed. A schema that it leaves is seen.
+    func mayCommitInPart(_ step: RevisionStep, _ side: MigrationSide) -> Bool
+
     /// Why a step cannot be done, by its files alone; nil when nothing speaks against it.
     func objection(to step: RevisionStep) -> Failure?
 

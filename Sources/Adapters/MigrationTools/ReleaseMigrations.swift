@@ -70,6 +70,9 @@ public struct ReleaseMigrations: Migrations {
         var isReachingFurther = false
         let pending = zip(found.pending, classified).map { revision, classified in
             var planned = classified.planned
+            planned.tables.removeAll { table in
+                migrations.tool.ownTables.contains(table.split(separator: ".").last.map(String.init) ?? table)
+            }
             isReachingFurther = isReachingFurther || revision.script.up.reachesFurther
             let isConfined = !planned.tables.contains { table in
                 let name = RelationName(parsing: table)
@@ -158,7 +161,7 @@ public struct ReleaseMigrations: Migrations {
             let open = migrations.mayRestore ? await migrations.awaitCounts() : []
             // Counts are for the decision on the way back; without them the loss is unknown, which is said there.
             let activity = try? await migrations.inspect(withScripts: false, deadline: deadline).activity
-            return SchemaReport(state: report.after, activity: activity, notes: report.notes + open)
+            return SchemaReport(state: report.after, activity: activity, notes: report.notes + open, steps: report.noted)
         } catch {
             throw Failure(.unknown, error.failure.message, hint: error.failure.hint)
         }

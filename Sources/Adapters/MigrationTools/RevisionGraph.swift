@@ -120,6 +120,14 @@ struct RevisionGraph: Sendable, Hashable {
         return revisions.filter { applied.contains($0.id) }
     }
 
+    /// Whether a database at one place was at the other one before, as far as anybody can tell.
+    func isBehind(_ current: [RevisionID], _ place: [RevisionID]) -> Bool {
+        guard !current.isEmpty else { return !place.isEmpty }
+        // A revision that the release does not know is told as that.
+        guard isComplete, let kept = try? ancestors(of: current), let all = try? ancestors(of: place) else { return false }
+        return kept.isStrictSubset(of: all)
+    }
+
     /// What has to be taken back, the newest first, until the database is at a revision; nil is before the first.
     ///
     /// - Throws: `invalid` for a revision that is not known, and where a merge of branches lies in between; `conflict` when the

@@ -53,6 +53,14 @@ struct SQLStatements {
         }
     }
 
+    /// Whether a script is one transaction that it begins and commits itself.
+    var isOneTransaction: Bool {
+        guard let first = sent.first, let last = sent.last else { return true }
+        let inner = sent.dropFirst().dropLast()
+        return SQLStatements.begins(first) && ["COMMIT", "END"].contains(last[0]) && !last.contains("CHAIN")
+            && !inner.contains { SQLStatements.begins($0) || ["COMMIT", "END", "ROLLBACK", "ABORT"].contains($0[0]) }
+    }
+
     private static func begins(_ statement: [String]) -> Bool {
         statement[0] == "BEGIN" || statement.starts(with: ["START", "TRANSACTION"])
     }

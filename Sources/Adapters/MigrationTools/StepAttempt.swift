@@ -13,6 +13,8 @@ struct StepAttempt {
     private let record: StepRecords.Record
     private let start = ContinuousClock.now
     private var tries = 0
+    /// Whether a part of it may be committed although it failed, and data be destroyed by it.
+    private var isPartial = false
     private var blocking = BlockingReport()
     /// Where the database is, as far as this run moved it.
     private var place: [RevisionID]
@@ -40,8 +42,12 @@ struct StepAttempt {
         if let objection = step.objection(to: side) { throw note(objection) }
         let text = MigrationRun.texts(of: side)
         let isPatient = text.sql.map { SQLStatements($0).blocksNobody } ?? false
+        let mayDestroy = step.judged?.kind.mayDestroy ?? false
         while true {
-            do throws(Failure) { if try isDoneByOthers() { break } } catch { throw note(error) }
+            do throws(Failure) {
+                if try isDoneByOthers() { break }
+                if !isPartial, mayDestroy, run.tool.mayCommitInPart(step, side) { try notePart() }
+            } catch { throw note(error) }
             guard let failure = attempt(isPatient: isPatient) else { break }
             do throws(Failure) { notes += try run.settlement.endOrphans(waiting: false) } catch {
                 throw note(
@@ -57,6 +63,7 @@ struct StepAttempt {
                 notes.append("what the try left is not settled yet, the next run does it: \(error.message)")
                 throw note(failure.failure, isSettled: false)
             }
+            if let left = partial(failure.failure) { throw note(left, at: .check) }
             // Nobody waited for it any more: that ended it, whatever the server says of it.
             guard !run.call.stop.isRaised, run.call.end.left > .zero else { throw note(ended) }
             // Whatever ended it, nothing of it is left, and where the database is was read.
@@ -140,8 +147,33 @@ struct StepAttempt {
         notes += try run.settlement.undo(
             step, before: before, text: isOnTheWay ? "" : text, isWhole: !isOnTheWay, without: run.tool.ownTables)
         guard !isOnTheWay else { return false }
-        try run.tool.forget(step, call)
+        if !isPartial, try hasChangedRows() { try notePart() }
+        // What the tool marks as half done may be.
+        if !isPartial { try run.tool.forget(step, call) }
         return false
+    }
+
+    private mutating func notePart() throws(Failure) {
+        try StepRecords(run.call.database.connect(), of: run.tool.recordedAs).note(record, isPartial: true)
+        isPartial = true
+    }
+
+    /// Whether the step was seen to commit that rows were changed. Alembic's own transactions note that, and nothing else does before
+    /// its end.
+    private func hasChangedRows() throws(Failure) -> Bool {
+        guard run.tool is AlembicTool else { return false }
+        let counted = try StepRecords(run.call.database.connect(), of: run.tool.recordedAs).rows(of: record.id) ?? []
+        return counted.contains { $0.updated > 0 || $0.deleted > 0 }
+    }
+
+    /// What is said of a failure after which nobody knows what is committed; nil where nothing is.
+    private func partial(_ failure: Failure) -> Failure? {
+        guard isPartial else { return nil }
+        return Failure(
+            failure.kind == .unknown ? .transient : failure.kind,
+            "\(failure.message); it is not one transaction: a part of it may be committed, and rows may be gone",
+            hint: "the backup from before it has them; it is not run again until --accept-schema says that all is as it should be"
+        )
     }
 
     private mutating func conclude(_ side: MigrationSide) throws(Failure) -> (MigrationReport.Step, SchemaSnapshot) {
@@ -181,12 +213,14 @@ struct StepAttempt {
     }
 
     /// Notes why the step failed. When even that is not possible, the next run finds the step unfinished.
-    private mutating func note(_ failure: Failure, isSettled: Bool = true) -> MigrationRunFailure {
+    private mutating func note(
+        _ failure: Failure, at stage: MigrationRunFailure.Stage = .revision, isSettled: Bool = true
+    ) -> MigrationRunFailure {
         do throws(Failure) {
             try StepRecords(run.call.database.connect(), of: run.tool.recordedAs).fail(
                 record, failure, tries: tries, blocking, isSettled: isSettled)
         } catch { notes.append("the failure could not be noted: \(error.message)") }
-        return MigrationRunFailure(stage: .revision, failure: failure, report: nil)
+        return MigrationRunFailure(stage: stage, failure: failure, report: nil)
     }
 
     private func tell(_ phase: String) { tell(phase, 0, 0) }

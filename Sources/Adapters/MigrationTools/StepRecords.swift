@@ -1,5 +1,6 @@
 internal import SerinDatabase
 internal import SerinModel
+internal import SerinRollouts
 
 /// What Serin itself notes in a database about the steps it took there: in a schema of its own, `serin`, which migration tools and
 /// the comparison of schemas leave out.
@@ -17,6 +18,8 @@ struct StepRecords {
         var isOwn = true
         var step: RevisionStep
         var state: State
+        /// Whether a part of it may be committed although it is not done, and may have destroyed data.
+        var isPartial = false
         /// The schemas before and after; after only when it is done.
         var before: SchemaSnapshot
         var after: SchemaSnapshot?
@@ -50,7 +53,7 @@ struct StepRecords {
             CREATE TABLE IF NOT EXISTS serin.migration_steps (
                 id bigint GENERATED ALWAYS AS IDENTITY PRIMARY KEY, run text NOT NULL, asked_by text NOT NULL,
                 tool text NOT NULL, direction text NOT NULL, revision text NOT NULL, revision_before text, revision_after text,
-                script text, commit text, sessions text, policy text, changed text, tables text, state text NOT NULL, tries int, blocked_ms bigint, longest_block_ms bigint, most_queued int, error text,
+                script text, commit text, sessions text, policy text, changed text, tables text, in_part boolean, state text NOT NULL, tries int, blocked_ms bigint, longest_block_ms bigint, most_queued int, error text,
                 schema_before text NOT NULL REFERENCES serin.schemas, schema_after text REFERENCES serin.schemas,
                 started_at timestamptz NOT NULL DEFAULT clock_timestamp(), finished_at timestamptz)
             """)
@@ -58,10 +61,9 @@ struct StepRecords {
 
     /// What an earlier version did not note.
     private func addColumns() throws(Failure) {
-        guard try !knows("tables") else { return }
-        let columns = ["script", "commit", "sessions", "policy", "changed", "tables"].map {
-            "ADD COLUMN IF NOT EXISTS \($0) text"
-        }
+        guard try !knows("in_part") else { return }
+        let texts = ["script", "commit", "sessions", "policy", "changed", "tables"].map { "\($0) text" }
+        let columns = (texts + ["in_part boolean"]).map { "ADD COLUMN IF NOT EXISTS \($0)" }
         _ = try session.rows("ALTER TABLE serin.migration_steps \(columns.joined(separator: ", "))")
     }
 
@@ -112,6 +114,49 @@ struct StepRecords {
             found[rows.table] = sum
         }
         return found.values.sorted()
+    }
+
+    /// Notes whether a part of a step may be committed although it is not done.
+    func note(_ record: Record, isPartial: Bool) throws(Failure) {
+        _ = try session.rows("UPDATE serin.migration_steps SET in_part = \(isPartial) WHERE id = \(record.id)")
+    }
+
+    /// What is noted of the steps of a run, and how a schema differs from the one that was noted of the place where the database is.
+    func steps(of run: String, at current: [RevisionID], _ present: SchemaSnapshot) throws(Failure) -> NotedSteps {
+        guard try exist() else { return NotedSteps() }
+        let isSame =
+            "d.id > s.id AND d.state = 'done' AND d.revision = s.revision AND "
+            + isOwn.rewriting("to_jsonb(s)", as: "to_jsonb(d)")
+        let rows = try session.rows(
+            """
+            SELECT s.revision, s.state = 'done',
+                EXISTS (SELECT FROM serin.migration_steps d WHERE \(isSame) AND d.direction = 'down'),
+                coalesce(to_jsonb(s) ->> 'in_part', '') = 'true'
+                    AND NOT EXISTS (SELECT FROM serin.migration_steps d WHERE \(isSame))
+            FROM serin.migration_steps s WHERE \(isOwn) AND run = \(sqlText(run)) AND direction = 'up' ORDER BY id
+            """)
+        func revisions(_ isWanted: ([String?]) -> Bool) -> [RevisionID] {
+            rows.filter { $0.count == 4 && isWanted($0) }.compactMap { $0[0].flatMap { RevisionID($0) } }
+        }
+        return NotedSteps(
+            applied: rows.isEmpty ? nil : revisions { $0[1] == "t" }, takenBack: revisions { $0[1] == "t" && $0[2] == "t" },
+            partial: revisions { $0[1] != "t" && $0[3] == "t" },
+            difference: try schema(at: current).map { present.difference(from: $0) })
+    }
+
+    /// The schema that was noted last of a place; nil when none was, or when another tool's step came later.
+    func schema(at place: [RevisionID]) throws(Failure) -> SchemaSnapshot? {
+        guard try latest(byAnyone: true)?.isOwn ?? false else { return nil }
+        let here = StepRecords.text(place)
+        return try session.value(
+            """
+            SELECT x.lines FROM serin.migration_steps s JOIN serin.schemas x ON x.hash = CASE
+                WHEN s.state = 'done' AND s.revision_after IS NOT DISTINCT FROM \(here) THEN s.schema_after ELSE s.schema_before END
+            WHERE \(isOwn) AND (s.revision_before IS NOT DISTINCT FROM \(here)
+                OR s.state = 'done' AND s.revision_after IS NOT DISTINCT FROM \(here))
+            ORDER BY s.id DESC LIMIT 1
+            """
+        ).map(StepRecords.snapshot)
     }
 
     /// Who is at a step now, and for how long; nil when nobody is: the lock of migrations is free.
@@ -203,13 +248,14 @@ struct StepRecords {
     func latest(byAnyone: Bool = false) throws(Failure) -> Record? {
         let rows = try session.rows(
             """
-            SELECT s.id, s.direction, s.revision, s.revision_before, s.revision_after, s.state, b.lines, a.lines, \(isOwn)
+            SELECT s.id, s.direction, s.revision, s.revision_before, s.revision_after, s.state, b.lines, a.lines, \(isOwn),
+                coalesce(to_jsonb(s) ->> 'in_part', '') = 'true'
             FROM serin.migration_steps s JOIN serin.schemas b ON b.hash = s.schema_before
             LEFT JOIN serin.schemas a ON a.hash = s.schema_after
             WHERE \(byAnyone ? "true" : isOwn) ORDER BY s.id DESC LIMIT 1
             """)
         guard let row = rows.first else { return nil }
-        guard row.count == 9, let id = row[0].flatMap({ Int64($0) }), let direction = row[1].flatMap(Direction.init(rawValue:)),
+        guard row.count == 10, let id = row[0].flatMap({ Int64($0) }), let direction = row[1].flatMap(Direction.init(rawValue:)),
             let revision = row[2].flatMap({ RevisionID($0) }), let state = row[5].flatMap(Record.State.init(rawValue:)),
             let before = row[6]
         else { throw Failure(.invalid, "serin.migration_steps holds a row that cannot be read") }
@@ -218,7 +264,8 @@ struct StepRecords {
             step: RevisionStep(
                 direction: direction, revision: revision, before: StepRecords.revisions(row[3]),
                 after: StepRecords.revisions(row[4])),
-            state: state, before: StepRecords.snapshot(before), after: row[7].map(StepRecords.snapshot))
+            state: state, isPartial: state != .done && row[9] == "t", before: StepRecords.snapshot(before),
+            after: row[7].map(StepRecords.snapshot))
     }
 
     /// Notes that a step begins.

@@ -11,6 +11,17 @@ public enum MigrationOutcome: Sendable, Hashable, Codable {
     case unknown(Failure)
 }
 
+extension MigrationOutcome {
+    /// Where the database was afterwards; nil when nobody could tell.
+    var place: SchemaState? {
+        switch self {
+        case .done(let state, _, _, _): state
+        case .failed(_, let state): state
+        case .unknown: nil
+        }
+    }
+}
+
 /// What became of a look at the schema.
 public enum SchemaInspection: Sendable, Hashable, Codable {
     /// Nothing is running, and this was read.
@@ -43,11 +54,37 @@ public struct SchemaReport: Sendable, Hashable, Codable {
     public var activity: [TableActivity]?
     /// What was found and settled on the way, for people.
     public var notes: [String]
+    /// What Serin noted in the database of this rollout's steps; nil where an earlier version read the schema.
+    public var steps: NotedSteps?
 
     /// A report.
-    public init(state: SchemaState, activity: [TableActivity]? = nil, notes: [String] = []) {
+    public init(state: SchemaState, activity: [TableActivity]? = nil, notes: [String] = [], steps: NotedSteps? = nil) {
         self.state = state
         self.activity = activity?.sorted()
         self.notes = notes
+        self.steps = steps
+    }
+}
+
+/// What Serin noted in a database of the steps that it took there for one rollout. Where the tool says that the database is may be
+/// set by anybody; this says how it came there.
+public struct NotedSteps: Sendable, Hashable, Codable {
+    /// The revisions that were applied, whatever became of them since; nil when nothing is noted of the rollout.
+    public var applied: [RevisionID]?
+    /// Those of them that Serin has taken back, by whoever's command.
+    public var takenBack: [RevisionID]
+    /// The revisions that were begun and not done, and of which a part may be committed.
+    public var partial: [RevisionID]
+    /// How the schema differs from the one that was noted of the place where the database is now; nil when nobody can compare them.
+    public var difference: [String]?
+
+    /// Notes.
+    public init(
+        applied: [RevisionID]? = nil, takenBack: [RevisionID] = [], partial: [RevisionID] = [], difference: [String]? = nil
+    ) {
+        self.applied = applied
+        self.takenBack = takenBack
+        self.partial = partial
+        self.difference = difference
     }
 }

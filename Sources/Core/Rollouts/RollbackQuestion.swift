@@ -3,12 +3,23 @@ public import SerinPolicies
 
 /// Everything that decides which way the schema and the data go back.
 ///
-/// The tree: nothing applied → nothing; not readable → a person; only additions that the previous version survives → keep, or take
-/// back as the policy says; reversible → take back; anything that may have destroyed data → only with a verified backup, fenced
-/// writes, a way to restore and people's agreement, the smallest loss first; else a person. There is no other way to a restore.
+/// The tree: nothing applied → nothing; not readable → a person; applied or begun, whatever the place of the database says now → as
+/// if it were applied where it may have destroyed data, else a person, unless the schema is what it was; only additions that the
+/// previous version survives → keep, or take back as the policy says; reversible → take back; anything that may have destroyed data →
+/// only with a verified backup, fenced writes, a way to restore and people's agreement, the smallest loss first; else a person. There
+/// is no other way to a restore.
 public struct RollbackQuestion: Sendable, Hashable {
     /// The revisions that were applied since the recorded one, oldest first; nil when nobody can tell.
     public var applied: [PlannedRevision]?
+    /// The revisions that were applied too, and that the database is not at any more: others took them back or, where they may have
+    /// destroyed data, anybody, as no way back brings that back.
+    public var moved: [PlannedRevision] = []
+    /// The revisions that were begun and not done, and of which a part may be committed.
+    public var partial: [PlannedRevision] = []
+    /// How the schema differs from the one that was noted of the place where the database is; nil when nobody can compare them.
+    public var difference: [String]?
+    /// Where the database is; nil is before the first revision.
+    public var place: RevisionID?
     /// Where the schema goes back to; nil is before the first revision.
     public var target: RevisionID?
     /// What the policy says of an additive schema.
@@ -97,13 +108,37 @@ public struct RollbackQuestion: Sendable, Hashable {
         isCountedSinceMigration = counted != nil
     }
 
+    /// Takes what is known of the steps, which counts more than where the tool says that the database is.
+    ///
+    /// - Parameter journaled: What was applied by the journal: a restore may have put back notes that say nothing of it.
+    mutating func learn(_ steps: NotedSteps, journaled: [PlannedRevision], of plan: MigrationPlan) {
+        guard let applied else { return }
+        let others = plan.beforeCanary.filter { !applied.contains($0) }
+        moved = others.filter { revision in
+            let isJournaled = journaled.contains(revision) && (revision.kind.mayDestroy || steps.applied == nil)
+            return (steps.applied?.contains(revision.id) ?? false || isJournaled)
+                && (revision.kind.mayDestroy || !steps.takenBack.contains(revision.id))
+        }
+        partial = others.filter { steps.partial.contains($0.id) && !moved.contains($0) }
+        difference = steps.difference
+        place = applied.last?.id ?? plan.from
+    }
+
     /// The answer.
     public var plan: RollbackPlan {
         guard let applied else {
             return .unknown("the schema is at none of the revisions that this rollout knows, so nothing about it is certain")
         }
+        let known = applied + moved + partial
+        if let worst = known.map(\.kind).max(), worst.mayDestroy { return destructive(known, worst) }
+        if let revision = partial.first {
+            return .unknown("\(revision.id) was begun and not done, and a part of it may be committed")
+        }
+        if let doubt = doubtOfMoved { return .unknown(doubt) }
         guard let worst = applied.map(\.kind).max() else {
-            return RollbackPlan(way: .nothing, reason: "the schema is at \(place), where it was")
+            return moved.isEmpty
+                ? RollbackPlan(way: .nothing, reason: "the schema is at \(words(of: target)), where it was")
+                : RollbackPlan(way: .keep, reason: "\(movedWords), and it is what it was there")
         }
         switch worst {
         case .additive: return additive(applied)
@@ -112,7 +147,24 @@ public struct RollbackQuestion: Sendable, Hashable {
         }
     }
 
-    private var place: String { target?.description ?? "base" }
+    private func words(of place: RevisionID?) -> String { place?.description ?? "base" }
+
+    /// `someone else moved the schema from 0003 to 0001`.
+    private var movedWords: String {
+        "someone else moved the schema from \(words(of: moved.last?.id)) to \(words(of: place))"
+    }
+
+    /// Why nobody can say that what others took back is gone; nil when nothing was, or when nothing of it is left.
+    private var doubtOfMoved: String? {
+        guard !moved.isEmpty else { return nil }
+        guard let difference else { return "\(movedWords), and nobody can tell whether it is what it was there" }
+        guard difference.isEmpty else {
+            return "\(movedWords), and it is not what it was there: \(difference.joined(separator: "; "))"
+        }
+        // A schema says nothing of rows.
+        let changesRows = moved.contains { $0.kind != .additive } && own.map { $0.contains(where: \.changesRows) } ?? true
+        return changesRows ? "\(movedWords), and nobody can tell whether the rows that were changed are what they were" : nil
+    }
 
     private func additive(_ applied: [PlannedRevision]) -> RollbackPlan {
         let lost = "what was written to what the migration added is gone"
@@ -124,7 +176,7 @@ public struct RollbackQuestion: Sendable, Hashable {
             let why = schema == .downgrade ? "; there is no way back, and none is needed" : ""
             return RollbackPlan(way: .keep, reason: "the applied revisions only add\(why)", choices: choices)
         }
-        return RollbackPlan(way: .downgrade, reason: "the policy says so; back to \(place)", choices: choices)
+        return RollbackPlan(way: .downgrade, reason: "the policy says so; back to \(words(of: target))", choices: choices)
     }
 
     private func reversible(_ applied: [PlannedRevision]) -> RollbackPlan {
@@ -132,7 +184,7 @@ public struct RollbackQuestion: Sendable, Hashable {
             return .unknown("the previous version may not work on the new schema, which has no way back")
         }
         return RollbackPlan(
-            way: .downgrade, reason: "the previous version may not work on the new schema; back to \(place)",
+            way: .downgrade, reason: "the previous version may not work on the new schema; back to \(words(of: target))",
             choices: [
                 RollbackPlan.Choice(.keep, loss: "nothing is lost, and the previous version may not work"),
                 RollbackPlan.Choice(.downgrade, loss: "nothing is lost that was there before" + overwritten(by: applied)),
@@ -150,7 +202,11 @@ public struct RollbackQuestion: Sendable, Hashable {
     private func destructive(_ applied: [PlannedRevision], _ worst: MigrationClass) -> RollbackPlan {
         let dangerous = applied.filter(\.kind.mayDestroy)
         let names = dangerous.map(\.id.description).joined(separator: ", ")
-        let what = "\(names)\(worst == .unclassified ? " cannot be classified and" : "") may have destroyed data"
+        let begun = partial.filter(\.kind.mayDestroy).map(\.id.description).joined(separator: ", ")
+        let what =
+            "\(names)\(worst == .unclassified ? " cannot be classified and" : "") may have destroyed data"
+            + (moved.isEmpty ? "" : " (the schema is back at \(words(of: place)), which brings no row back)")
+            + (begun.isEmpty ? "" : " (\(begun) was not done, and a part of it may be committed)")
         guard hasBackup else { return .unknown("\(what), and there is no verified backup") }
         guard canFence else { return .unknown("\(what), and nothing can fence writes") }
         guard canRestore else { return .unknown("\(what), and the policy does not say how it is restored") }
@@ -193,7 +249,7 @@ public struct RollbackQuestion: Sendable, Hashable {
     /// Whether no row that the migration changed or deleted is known to lie in another table: what was counted disproves what was read.
     private func isWithin(_ tables: [String]) -> Bool {
         (own ?? []).allSatisfy { counted in
-            counted.updated == 0 && counted.deleted == 0
+            !counted.changesRows
                 || tables.contains { counted.table == $0 || counted.table.hasSuffix(".\($0)") }
         }
     }
@@ -234,6 +290,11 @@ extension MigrationPolicy.RestoreWay {
         case .swap: "there is no backup"
         }
     }
+}
+
+extension TableActivity {
+    /// Whether rows that were there before were changed or deleted.
+    fileprivate var changesRows: Bool { updated > 0 || deleted > 0 }
 }
 
 extension MigrationPlan {

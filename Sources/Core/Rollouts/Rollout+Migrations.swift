@@ -87,6 +87,7 @@ extension Rollout {
     /// Writes down what became of a migration.
     mutating func learn(_ outcome: MigrationOutcome, of kind: ActionKind, into effects: inout [Effect]) -> TakenAction {
         let result: TakenAction
+        if kind == .migrate, let found = outcome.place.flatMap({ migrations?.applied(at: $0) }) { appliedRevisions = found }
         switch outcome {
         case .done(let state, let note, let own, let counted):
             if kind == .migrate { (ownRows, countedRows) = (own, counted) }
@@ -108,8 +109,9 @@ extension Rollout {
 
     /// What is to be done where nothing of the migration is applied any more. Where it was, the schema says nothing of the data, and
     /// nothing of what the probes look at.
-    private func settled(_ plan: RollbackPlan, _ report: SchemaReport) -> RollbackPlan {
-        guard plan.way == .nothing else { return plan }
+    private func settled(_ question: RollbackQuestion, _ report: SchemaReport) -> RollbackPlan {
+        let plan = question.plan
+        guard question.applied == [], [.nothing, .keep].contains(plan.way) else { return plan }
         let place = "the schema is at \(migrations?.from?.description ?? "base"), where it was"
         if isRestored, let table = tableWithoutRows(report) {
             return .unknown("the restore said that it is done, and wrote no row of \(table), of which the migration changed some")
@@ -147,12 +149,16 @@ extension Rollout {
         switch found {
         case .found(let report):
             for note in report.notes { effects.append(.record(Decision(topic: "schema", text: note))) }
-            plan =
-                settled(
-                    RollbackQuestion(
-                        found: report, migrations: migrations, own: ownRows, counted: countedRows, policy: charter.policy,
-                        restorePoint: restorePoint
-                    ).plan, report)
+            var question = RollbackQuestion(
+                found: report, migrations: migrations, own: ownRows, counted: countedRows, policy: charter.policy,
+                restorePoint: restorePoint)
+            // A restore that is done has brought back what the notes say was done.
+            let isBack = isRestored && question.applied == []
+            if let steps = report.steps, let migrations, !isDataBack, !isBack {
+                question.learn(steps, journaled: appliedRevisions, of: migrations)
+            }
+            plan = settled(question, report)
+            if isBack, plan.way != .unknown { isDataBack = true }
             if plan.way.restores { rowsBeforeRestore = report.activity }
             if isRestored, plan.way.restores {
                 let text =

@@ -58,8 +58,12 @@ public struct Rollout: Sendable, Hashable {
     var ownRows: [TableActivity]?
     /// How much each table had been written to when the migration ended; nil as above.
     var countedRows: [TableActivity]?
+    /// The revisions that were applied when the migration ended, by what the database said then.
+    var appliedRevisions: [PlannedRevision] = []
     /// Whether a restore said that it is done, until the schema is read.
     var isRestored = false
+    /// Whether a restore was done and the schema found where it was: what was applied before says nothing any more.
+    var isDataBack = false
     /// How much each table had been written to when a restore was last proposed; nil when none was, or nobody counted.
     var rowsBeforeRestore: [TableActivity]?
     /// Whether the probes have not all said yes since the schema or the data came back.

@@ -16,7 +16,9 @@ struct ContractGates {
     /// Every gate's answer. All are asked, whatever the first one says: who is refused sees at once what is missing.
     func answers(key: String) async -> [GateAnswer] {
         let last = await Self.lastRollout(of: service, session)
-        var answers = [Self.sincePromotion(last, contract.after, session.now, service)]
+        // Where something else promotes, whoever knows that the old version is gone says so.
+        let isGoneAsked = if case .notNeeded = contract.oldVersionGone { false } else { true }
+        var answers = [Self.sincePromotion(last, contract.after, session.now, service, orPassed: isGoneAsked)]
         var context = ActionContext(key: key, service: service, version: "", previous: "")
         if case .success(let status) = last { (context.version, context.previous) = (status.version, status.previous) }
         for (name, gate) in [
@@ -35,8 +37,12 @@ struct ContractGates {
     }
 
     /// The version that runs must have been promoted, and long enough ago: until then people may want to go back.
+    ///
+    /// - Parameter orPassed: Whether a rollout counts that passed without a promote action, after which the previous version serves
+    ///   everyone until something else promotes.
     static func sincePromotion(
-        _ last: Result<RolloutStatus, OperationError>, _ after: Duration, _ now: Instant, _ service: ServiceName
+        _ last: Result<RolloutStatus, OperationError>, _ after: Duration, _ now: Instant, _ service: ServiceName,
+        orPassed: Bool = false
     ) -> GateAnswer {
         switch last {
         case .failure(let error):
@@ -47,10 +53,18 @@ struct ContractGates {
                 return GateAnswer(
                     gate: "after", passed: false, words: "the last rollout, \(status.id), was not promoted: \(status.state)")
             }
+            let isPromoted = status.state == "promoted"
+            guard isPromoted || orPassed else {
+                return GateAnswer(
+                    gate: "after", passed: false,
+                    words: "the last rollout, \(status.id), passed, and Serin promotes nothing here: "
+                        + "\(status.previous.isEmpty ? "the previous version" : status.previous) may still serve everyone")
+            }
             let passed = status.since + after <= now
             return GateAnswer(
                 gate: "after", passed: passed,
-                words: "\(status.version) was promoted at \(status.since); \(after) must have passed by \(now)")
+                words: "\(status.version) \(isPromoted ? "was promoted" : "passed") at \(status.since); "
+                    + "\(after) must have passed by \(now)")
         }
     }
 

@@ -44,7 +44,7 @@ enum MigrationText {
             "drift": found.drift.map { .array($0.map { .string($0) }) } ?? .null,
             "invalid_indexes": .array(found.invalidIndexes.map { .string($0) }),
             "unfinished": text(found.unfinished?.description), "unfinished_reason": text(found.reason),
-            "running": text(found.running),
+            "running": text(found.running), "moved_from": text(found.moved),
             "problems": .array(problems.map { .string($0.message) }), "warnings": .array(found.warnings.map { .string($0) }),
         ])
     }

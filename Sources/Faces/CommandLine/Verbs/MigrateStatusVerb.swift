@@ -7,8 +7,8 @@ extension Subcommand {
     static let migrateStatus = Subcommand(
         "migrate status", summary: "where a database is, and whether its schema is what its revisions made",
         details: """
-            Exit 8 when it is not: the schema was changed by other means, an index is invalid, a run did not finish, or the revisions
-            of database and release do not fit. Revisions that are not applied yet are no fault, nor is a migration at work, which is
+            Exit 8 when it is not: the schema was changed or the database moved to another revision by other means, an index is
+            invalid, a run did not finish, or the revisions of database and release do not fit. Revisions that are not applied yet are no fault, nor is a migration at work, which is
             named with who runs it.
             """,
         examples: ["serin migrate status policy.yaml -o json"], interruption: .ends
@@ -21,7 +21,7 @@ extension Subcommand {
                 for warning in found.warnings { session.note("warning: \(plain(warning))") }
                 let isGood =
                     found.problems.isEmpty && found.drift?.isEmpty ?? true && found.invalidIndexes.isEmpty
-                    && found.unfinished == nil
+                    && found.unfinished == nil && found.moved == nil
                 return isGood ? .ok : .verificationFailed
             }
         }
@@ -50,7 +50,12 @@ extension Subcommand {
 
     private static func comparison(_ found: MigrationInspection) -> String {
         guard found.running == nil else { return "not compared: a migration is at work" }
-        guard let drift = found.drift else { return "not compared: Serin has not migrated it to here" }
-        return drift.isEmpty ? "as the last run left it" : "changed since the last run:"
+        guard let moved = found.moved else {
+            guard let drift = found.drift else { return "not compared: Serin has not migrated it to here" }
+            return drift.isEmpty ? "as the last run left it" : "changed since the last run:"
+        }
+        let words = "moved by someone else from \(moved)"
+        guard let drift = found.drift else { return "\(words), and not compared: Serin has not migrated it to here" }
+        return words + (drift.isEmpty ? ", and as it was here" : ", and not as it was here:")
     }
 }
