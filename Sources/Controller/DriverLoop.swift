@@ -29,9 +29,9 @@ struct DriverLoop {
         case poll(TelemetryRequest, at: Instant)
     }
 
-    private unowned let driver: RolloutDriver
+    unowned let driver: RolloutDriver
     private(set) var rollout: Rollout
-    private var queue: [Batch] = []
+    var queue: [Batch] = []
     /// How many batches of the queue are being appended.
     private var appending = 0
     private var lastBatch = 0
@@ -43,9 +43,9 @@ struct DriverLoop {
     private var isInCharge = false
     /// When the latest poll began.
     private var pollBegan: Instant
-    private var isJournalBroken = false
+    var isJournalBroken = false
     /// What the last append failed with.
-    private var journalTrouble = ""
+    var journalTrouble = ""
     /// Why this opening of the journal takes nothing any more; nil while it may be tried again.
     private(set) var journalLoss: StoreError?
     private var isStopping = false
@@ -99,7 +99,7 @@ struct DriverLoop {
 
     private var isAtZero: Bool { rollout.machine.ending != nil || isZeroConfirmed }
 
-    private var isZeroConfirmed: Bool {
+    var isZeroConfirmed: Bool {
         rollout.machine.request.map { $0.weight == .zero && $0.progress == .confirmed } ?? false
     }
 
@@ -241,7 +241,7 @@ struct DriverLoop {
         var orders = append()
         if isJournalBroken {
             orders += goAhead(of: lastBatch, at: now) + [unrecorded(at: now)]
-        } else if reply != nil || effects.contains(where: \.isLowering) {
+        } else if reply != nil || effects.contains(where: { $0.isLowering || $0.isCall }) {
             orders.append(.watchJournal(batch: lastBatch))
         }
         return orders + wake(at: now, after: event)
@@ -293,7 +293,7 @@ struct DriverLoop {
 
     /// The order that carries an effect out; nil for a lowering to 0 that is under way already. One that has had no answer for far
     /// longer than its limits is begun anew beside it.
-    private mutating func letOut(_ effect: Effect, decidedAt: Instant, at now: Instant) -> Order? {
+    mutating func letOut(_ effect: Effect, decidedAt: Instant, at now: Instant) -> Order? {
         let request = rollout.telemetryRequest
         guard !holdsBack(effect) else { return nil }
         guard case .setWeight(let intent, .zero) = effect else {
@@ -376,8 +376,11 @@ struct DriverLoop {
         appending = 0
         var orders: [Order] = []
         if isJournalBroken {
+            let present = rollout.status(at: now)
+            let rest = present.isRollbackIncomplete ? "; the rollback is incomplete: \(present.next)" : ""
             orders.append(
-                notice("the journal can be written again, and what happened meanwhile is recorded", isCall: false, at: now))
+                notice("the journal can be written again, and what happened meanwhile is recorded\(rest)", isCall: false, at: now)
+            )
         }
         isJournalBroken = false
         journalFailures = 0
@@ -392,7 +395,7 @@ struct DriverLoop {
                 orders += ended.orders
                 dropped += ended.notBegun
             }
-            for effect in batch.effects where !(effect.isLowering && batch.wentAhead) {
+            for effect in batch.effects where !((effect.isLowering || effect.isCall) && batch.wentAhead) {
                 if case .notify(let notice) = effect {
                     orders.append(.tell(notice, batch.status, word: nil, at: batch.decidedAt))
                 } else if effect.isLowering || !batch.isVoid || isStillWanted(effect) {
@@ -422,7 +425,7 @@ struct DriverLoop {
         }
     }
 
-    /// On a broken journal nothing but a lowering leaves, now or later; the rollout is told and takes itself back.
+    /// On a broken journal nothing but a lowering and a call leaves, now or later; the rollout is told and takes itself back.
     private mutating func journalFailed(_ error: StoreError, at now: Instant) -> [Order] {
         appending = 0
         let isNews = !isJournalBroken
@@ -438,61 +441,14 @@ struct DriverLoop {
             queue[index].isVoid = true
             orders += goAhead(of: queue[index].number, at: now)
         }
+        journalTrouble = "\(error)"
         if isNews {
+            orders += handle(.doubted("the journal cannot be written: \(error)"), at: now)
             orders.append(
                 notice(
-                    "the journal cannot be written: \(error)\nthe weight is lowered, nothing is raised, and halts are answered as not "
-                        + "recorded until it can", isCall: true, at: now))
-            orders += handle(.doubted("the journal cannot be written: \(error)"), at: now)
+                    "\(weightWords(at: now)); nothing is raised, and halts are answered as not recorded; "
+                        + "the journal cannot be written: \(error)", isCall: true, at: now))
         }
-        journalTrouble = "\(error)"
         return orders + [unrecorded(at: now)]
-    }
-
-    /// What people see while the journal cannot be written: what was recorded last, the weight as it is, and that the rest is not
-    /// recorded.
-    private func unrecorded(at now: Instant) -> Order {
-        var shown = driver.board.status
-        let present = rollout.status(at: now)
-        shown.wantedWeight = present.wantedWeight
-        shown.observedWeight = present.observedWeight
-        shown.unconfirmedZero = present.unconfirmedZero
-        shown.isWatched = false
-        shown.isRecorded = false
-        shown.cause =
-            "the journal cannot be written: \(journalTrouble); not recorded: \(present.state)"
-            + (present.cause == shown.cause || present.cause.isEmpty ? "" : ": \(present.cause)")
-        // What a person has to do about a weight that is not confirmed is not put off.
-        shown.next =
-            (present.unconfirmedZero == nil ? "" : "\(present.next); ")
-            + "what happens is recorded once the journal can be written; nothing is raised until then"
-        return .publish(shown, replies: [])
-    }
-
-    /// Tells people at once, without the journal.
-    private func notice(_ text: String, isCall: Bool, at now: Instant) -> Order {
-        .tell(
-            Notice(isCall: isCall, text: text), driver.board.status,
-            word: isCall ? "the journal cannot be written" : "the journal can be written again", at: now)
-    }
-
-    /// Lets the lowering of a batch out although it is not durable yet, and says to the one who asked what is not recorded.
-    private mutating func goAhead(of number: Int, at now: Instant) -> [Order] {
-        guard let index = queue.firstIndex(where: { $0.number == number }) else { return [] }
-        let words =
-            queue[index].effects.contains(where: \.isLowering)
-            ? "the weight is being lowered, but this is not recorded yet"
-            : "this is not recorded yet and has no effect until it is\nhint: serin status shows whether it was taken"
-        queue[index].reply?.answer(.failure(.unavailable("the journal does not answer: \(words)")))
-        queue[index].reply = nil
-        for refused in queue[index].refusals {
-            refused.reply.answer(
-                .failure(.unavailable("the journal does not answer: \(refused.refusal.message), but this is not recorded yet")))
-        }
-        queue[index].refusals = []
-        guard !queue[index].wentAhead else { return [] }
-        queue[index].wentAhead = true
-        let batch = queue[index]
-        return batch.effects.filter(\.isLowering).compactMap { letOut($0, decidedAt: batch.decidedAt, at: now) }
     }
 }

@@ -186,11 +186,11 @@ public final class RolloutDriver: Sendable {
     }
 
     /// A notice as media show it. Its severity is that of the status that was recorded with it: a rollout that is taken back is worth
-    /// a look.
+    /// a look. With a word of its own, it is about the journal, wherever the rollout stands.
     private func notification(
         of notice: Notice, _ status: RolloutStatus, _ word: String?, at moment: Instant
     ) -> Notification {
-        let isGood = status.ending.map { $0 == .promoted } ?? true
+        let isGood = word != nil || status.ending.map { $0 == .promoted } ?? true
         return notification(
             status.isFinal ? .rolloutEnded : .rolloutChanged, notice.isCall ? .critical : isGood ? .info : .warning, status,
             word ?? status.state, notice.text, at: moment)

@@ -116,7 +116,7 @@ import Testing
             #expect(!status.isRecorded && !status.isFinal && !status.isWatched && status.wantedWeight == .zero)
             #expect(status.cause.contains("the journal cannot be written: ") && status.cause.contains("no space left on device"))
             let calls = service.notifier.notices.withLock { $0 }.filter { $0.severity == .critical }
-            #expect(calls.contains { $0.text.contains("the journal cannot be written") }, "\(calls.map(\.text))")
+            #expect(calls.contains { $0.text.contains("the journal cannot be written: ") }, "\(calls.map(\.text))")
             await service.store.setFault(nil)
             #expect(service.pass(atMost: .minutes(2)) { service.status?.isRecorded == true && service.status?.isFinal == true })
             let words = [
@@ -141,6 +141,38 @@ import Testing
             #expect(!status.isRecorded && status.unconfirmedZero?.reason.contains("cannot reach the balancer") ?? false)
             #expect(status.cause.contains("not recorded: rolling back: "), "\(status.cause)")
             #expect(status.next.contains("weight 0 is asked for until it is read back: "), "\(status.next)")
+        }
+    }
+
+    @Test func l2PeopleAreCalledForAWeightThatIsNotConfirmedThoughItCannotBeRecorded() async throws {
+        try await raised { service in
+            func calls(_ words: String) -> [String] {
+                service.notifier.notices.withLock { $0 }.filter { $0.severity == .critical && $0.text.contains(words) }.map(
+                    \.text)
+            }
+            service.balancer.state.withLock { $0.writeFailure = Failure(.transient, "cannot reach the balancer") }
+            await service.store.setFault { _ throws(StoreError) in throw .unavailable("no space left\nhint: make room") }
+            #expect(service.pass(atMost: .minutes(1)) { !calls("the journal cannot be written: ").isEmpty })
+            let first = try #require(calls("the journal cannot be written: ").first)
+            #expect(first.hasPrefix("weight 0 is asked for and not read back yet, 5% was read last; "), "\(first)")
+            #expect(first.hasSuffix("make room"), "\(first)")
+            let (unconfirmed, late) = ("weight 0 is not confirmed after 15s", "the way back takes longer than ")
+            for words in [unconfirmed, late] {
+                #expect(service.pass(atMost: .hours(1)) { !calls(words).isEmpty }, "\(words)")
+                let text = calls(words).first ?? ""
+                #expect(text.contains("5% was read last; not recorded, because the journal cannot be written"), "\(text)")
+            }
+            #expect(service.pass(atMost: .minutes(1)) { service.status?.isRollbackIncomplete == true })
+            #expect(service.status?.isRecorded == false)
+            await service.store.setFault(nil)
+            #expect(service.pass(atMost: .minutes(2)) { service.status?.isRecorded == true })
+            #expect(service.status?.isRollbackIncomplete == true)
+            #expect(calls(unconfirmed).count == 1 && calls(late).count == 1)
+            func again() -> Notification? {
+                service.notifier.notices.withLock { $0 }.first { $0.subject.hasSuffix("the journal can be written again") }
+            }
+            #expect(service.pass(atMost: .seconds(10)) { again() != nil })
+            #expect(again()?.severity == .info && again()?.text.contains("the rollback is incomplete") == true)
         }
     }
 
