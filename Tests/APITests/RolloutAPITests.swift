@@ -238,6 +238,24 @@ import Testing
         #expect(text.contains("id: 3\nevent: decision\ndata: {"))
     }
 
+    @Test func aFollowedLogEndsWhenItsReaderMayNoLongerRead() async {
+        fake.state.withLock { $0.decisions = [.sample(1), .sample(2)] }
+        for end in [Passing.End.refused, .stranger, .roleless] {
+            let passing = Passing(looks: 3, then: end)
+            let router = Router(RolloutAPI(fake).routes, authenticator: passing, asksAgainAfter: .zero)
+            let response = await router.respond(
+                to: Request(method: "GET", path: "/v1/rollouts/checkout/log", query: [Request.Pair("format", "sse")]))
+            guard case .stream(let write) = response.body else {
+                Issue.record("the log is no stream")
+                return
+            }
+            let sink = CollectingSink()
+            // The rollout is not over: the stream ends for the reader's sake alone.
+            await write(sink)
+            #expect(sink.text.contains("id: 2\n") && !sink.text.contains("still here"), "\(end): \(sink.text)")
+        }
+    }
+
     @Test func aFollowedLogEndsWithItsReader() async {
         fake.state.withLock { $0.decisions = [.sample(1)] }
         let response = await ask("GET", "/v1/rollouts/checkout/log", query: [("follow", "true")])
@@ -246,6 +264,32 @@ import Testing
             return
         }
         await write(GoneSink())
+    }
+}
+
+/// Lets somebody in for so many looks, and no more after.
+private final class Passing: Authenticator {
+    enum End: Sendable { case refused, stranger, roleless }
+
+    private let looks: Locked<Int>
+    private let end: End
+
+    init(looks: Int, then end: End) {
+        self.looks = Locked(looks)
+        self.end = end
+    }
+
+    func identify(_ request: Request) async throws(Problem) -> Identity? {
+        let isGood = looks.withLock { looks in
+            looks -= 1
+            return looks >= 0
+        }
+        if isGood { return Identity(.token("ada"), roles: [.viewer], isPerson: true, how: .token) }
+        switch end {
+        case .refused: throw Problem(.unidentified, "revoked")
+        case .stranger: return nil
+        case .roleless: return Identity(.token("ada"), roles: [], isPerson: true, how: .token)
+        }
     }
 }
 

@@ -79,6 +79,19 @@ private struct Someone: Authenticator {
         }
     }
 
+    @Test func aCertificateOfNobodyIsNamedToWhoShowsIt() async throws {
+        struct Nobody: Authenticator {
+            func identify(_: Request) -> Identity? { nil }
+        }
+        let peer = Peer(address: "127.0.0.1", certificate: Peer.Certificate(subject: "CN=deploy,O=Acme", fingerprint: "00"))
+        let router = Router(RolloutAPI(fake).routes, authenticator: Nobody())
+        let refused = await router.respond(to: Request(method: "GET", path: "/v1/rollouts", peer: peer))
+        #expect(refused.status == 401)
+        let problem = try json(refused)
+        #expect(problem["detail"]?.text?.contains("client certificate of CN=deploy,O=Acme") == true)
+        #expect(problem["hint"]?.text?.contains("'certificates'") == true)
+    }
+
     @Test func aCookieIsFoundAmongOthers() {
         let request = Request(
             method: "GET", path: "/", headers: [Request.Pair("cookie", "a=1; __Host-serin=x=y;  b=2")])

@@ -8,6 +8,7 @@ public struct Router: Sendable {
     private let limiter: RateLimiter
     private let traffic: RequestMetrics?
     private let onUnknown: UnknownAnswer
+    private let asksAgainAfter: Duration
 
     /// Answers a request that no route takes in another form than the problem's own; nil leaves it at that.
     public typealias UnknownAnswer = @Sendable (Problem, Request) -> Response?
@@ -20,15 +21,18 @@ public struct Router: Sendable {
     ///   - limiter: What keeps floods out.
     ///   - traffic: Told of every request that has a route.
     ///   - onUnknown: What those are answered with that have none.
+    ///   - asksAgainAfter: How long an answer that stays open may go on before its reader is authenticated again.
     public init(
         _ routes: [Route], authenticator: any Authenticator = SocketPeers(), limiter: RateLimiter = RateLimiter(),
-        traffic: RequestMetrics? = nil, onUnknown: @escaping UnknownAnswer = { _, _ in nil }
+        traffic: RequestMetrics? = nil, onUnknown: @escaping UnknownAnswer = { _, _ in nil },
+        asksAgainAfter: Duration = .seconds(5)
     ) {
         self.routes = routes
         self.authenticator = authenticator
         self.limiter = limiter
         self.traffic = traffic
         self.onUnknown = onUnknown
+        self.asksAgainAfter = asksAgainAfter
     }
 
     /// Answers a request: 404 when no route has its path, 405 when none has its method, 401, 403 and 429 when its route does not let
@@ -76,11 +80,26 @@ public struct Router: Sendable {
         do {
             request.identity = try await admit(request, to: route)
             try route.check(request.query)
-            return try await route.handler(request, values)
+            return watched(try await route.handler(request, values), to: request, by: route)
         } catch {
             let problem = Problem(thrown: error)
             return route.onProblem?(problem, request) ?? problem.response
         }
+    }
+
+    /// The same answer; one that stays open ends soon after its reader may no longer have it.
+    private func watched(_ response: Response, to request: Request, by route: Route) -> Response {
+        guard case .stream(let write) = response.body, route.access != .open else { return response }
+        var response = response
+        response.body = .stream { sink in
+            await write(
+                WatchedSink(sink, every: asksAgainAfter) {
+                    // Whoever may read on is told so by the next request; here it is enough that this one does not.
+                    guard let identity = try? await authenticator.identify(request) else { return false }
+                    return route.access.refusal(of: identity) == nil
+                })
+        }
+        return response
     }
 
     /// The identity with which a request may go on; nil on open routes. Whoever is known pays for itself, and strangers by their
@@ -98,6 +117,11 @@ public struct Router: Sendable {
         }
         guard let identity = found else {
             try limiter.take(from: address, route.allowance)
+            if let certificate = request.peer.certificate {
+                throw Problem(
+                    .unidentified, "nobody is known by the client certificate of \(certificate.subject), and there is no token",
+                    hint: "name it under 'certificates' in the daemon's identities, or send a token as Authorization: Bearer")
+            }
             throw Problem(
                 .unidentified, "the request bears no credentials",
                 hint: "send a token as Authorization: Bearer, or connect over the unix socket")
