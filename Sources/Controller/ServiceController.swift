@@ -69,6 +69,8 @@ public final class ServiceController: RolloutOperations {
         /// How many have ended since this process began.
         var endings: [Ending: Int] = [:]
         var isStarting = false
+        /// Those with a key who wait for the start under way, which may be what they ask for.
+        var waiters: [CheckedContinuation<Void, Never>] = []
         var isStopping = false
     }
 
@@ -149,12 +151,18 @@ public final class ServiceController: RolloutOperations {
             throw .refused(Refusal("the policy is for '\(charter.policy.service)', this controller is in charge of '\(service)'"))
         }
         if let key = request.requestKey {
-            if let answer = try await JournalReader(parts.store).firstAnswer(to: charter, key: key) { return answer }
             charter.requestKey = key
+            if let answer = try await JournalReader(parts.store).firstAnswer(to: charter, key: key) { return answer }
         }
         if let refusal = parts.isStartBarred() { throw .refused(refusal) }
-        try reserve()
-        defer { state.withLock { $0.isStarting = false } }
+        do throws(OperationError) { try reserve() } catch {
+            // Nobody knew the key a moment ago, but the start that is in the way may be the same request's.
+            guard let key = request.requestKey else { throw error }
+            await otherStart()
+            guard let answer = try await JournalReader(parts.store).firstAnswer(to: charter, key: key) else { throw error }
+            return answer
+        }
+        defer { endStart() }
         if latest?.isSecurityHalt == true {
             charter.requiredApprovals = max(charter.requiredApprovals, charter.policy.securityApprovals)
         }
@@ -303,6 +311,26 @@ public final class ServiceController: RolloutOperations {
         state.withLock { state in
             state.drivers.last { $0.charter.id.description == name || name == service.description }
         }
+    }
+
+    /// Returns when no start is under way.
+    private func otherStart() async {
+        await withCheckedContinuation { continuation in
+            let isOver = state.withLock { state in
+                if state.isStarting { state.waiters.append(continuation) }
+                return !state.isStarting
+            }
+            if isOver { continuation.resume() }
+        }
+    }
+
+    private func endStart() {
+        let waiters = state.withLock { state in
+            state.isStarting = false
+            defer { state.waiters = [] }
+            return state.waiters
+        }
+        for waiter in waiters { waiter.resume() }
     }
 
     private func reserve() throws(OperationError) {

@@ -67,6 +67,28 @@ import Testing
         }
     }
 
+    @Test func theSameKeyIsAnsweredTheSameWhileTheFirstStartIsUnderWay() async throws {
+        let service = try SimulatedService()
+        var request = SimulatedService.request
+        request.requestKey = "pipeline-4711"
+        let keyed = request
+        let (isHeld, mayGoOn) = (Locked(false), Locked(false))
+        await service.store.setFault { _ in
+            isHeld.withLock { $0 = true }
+            // One that is cancelled goes on at once.
+            while !mayGoOn.withLock({ $0 }), !Task.isCancelled { await Task.yield() }
+        }
+        try await service.running {
+            async let first = service.controller.start(keyed, by: person)
+            while !isHeld.withLock({ $0 }) { await Task.yield() }
+            async let again = service.controller.start(keyed, by: person)
+            await #expect(throws: OperationError.self) { try await service.start(by: person) }
+            mayGoOn.withLock { $0 = true }
+            let ids = try await [first.id, again.id]
+            #expect(ids[0] == ids[1])
+        }
+    }
+
     @Test func whatEndedUnderAnEarlierControllerIsStillAnswered() async throws {
         let service = try SimulatedService()
         let old = try await service.running {
