@@ -127,6 +127,25 @@ import Testing
         status = .sample(ending: .failed)
         status.isRollbackIncomplete = true
         #expect(Explanation.safety(status) == "NO, the canary still receives 25% and must not: act now")
+        // A promotion was begun and could not be taken back.
+        status.observedWeight = .zero
+        status.isPromotionBegun = true
+        #expect(
+            Explanation.safety(status)
+                == "NOT KNOWN: the canary receives no traffic, but control may be served by 1.9.0: act now, bring 1.8.3 back")
+        status.isRollbackIncomplete = false
+        #expect(Explanation.safety(status).hasSuffix("control may be served by 1.9.0: 1.8.3 is being brought back"))
+        (status.ending, status.state) = (nil, "held")
+        #expect(Explanation.safety(status).hasSuffix("control may be served by 1.9.0: \(status.next)"))
+        status.state = "promoting"
+        #expect(Explanation.safety(status) == "yes, the canary receives no traffic")
+        status.observedWeight = Weight(percent: 25)
+        #expect(
+            Explanation.safety(status)
+                == "the canary receives 25% and is watched, and control may be served by 1.9.0 already")
+        status.observedWeight = .zero
+        (status.isPromotionBegun, status.ending, status.state) = (false, .failed, "rolling back")
+        #expect(Explanation.safety(status) == "yes, the canary receives no traffic")
         // A balancer that does not answer after the halt: the first tries are no reason to wake anybody.
         status = .sample(state: "rolling back", ending: .halted)
         status.observedWeight = nil

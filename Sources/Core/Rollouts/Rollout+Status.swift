@@ -16,8 +16,9 @@ extension Rollout {
             isSecurityHalt: isSecurityHalt, restorePoint: restorePoint,
             isWatched: findings.map { !$0.isTelemetryLost && $0.readBack.weight != nil } ?? true, approvalPlan: awaitedPlan,
             approvalLines: approvalLines ?? [], wayBack: rollbackPlan?.lines ?? [], fence: machine.fence,
-            isCodeBack: machine.retreat?.isCodeBack ?? false, isRestoring: isRestoring, unconfirmedZero: unconfirmedZero,
-            intervals: intervals)
+            isCodeBack: machine.retreat?.isCodeBack ?? false,
+            isPromotionBegun: machine.isPromotionStarted && machine.ending == nil && !(machine.retreat?.isCodeBack ?? false),
+            isRestoring: isRestoring, unconfirmedZero: unconfirmedZero, intervals: intervals)
     }
 
     private var isRestoring: Bool {

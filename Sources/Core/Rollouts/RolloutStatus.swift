@@ -51,6 +51,9 @@ public struct RolloutStatus: Sendable, Hashable, Codable {
     public var fence: RolloutMachine.Fence
     /// Whether, on the way back, the previous version is back or was never gone.
     public var isCodeBack: Bool
+    /// Whether control may serve the new version though the rollout is not over: the promote action has begun, and the previous version
+    /// was not brought back since.
+    public var isPromotionBegun: Bool
     /// Whether the policy's restore is under way, to which people have agreed.
     public var isRestoring: Bool
     /// Whether the next rollout of the service needs more people, because this one was stopped for security, or was to have them and
@@ -77,7 +80,7 @@ public struct RolloutStatus: Sendable, Hashable, Codable {
         observedWeight: Weight?, baked: Duration, bake: Duration, signals: [SignalAssessment], awaitedApproval: String?,
         startedAt: Instant, since: Instant, isSecurityHalt: Bool = false, restorePoint: CheckpointReference? = nil,
         isWatched: Bool = true, approvalPlan: String? = nil, approvalLines: [String] = [], wayBack: [String] = [],
-        fence: RolloutMachine.Fence = .open, isCodeBack: Bool = false, isRestoring: Bool = false,
+        fence: RolloutMachine.Fence = .open, isCodeBack: Bool = false, isPromotionBegun: Bool = false, isRestoring: Bool = false,
         unconfirmedZero: UnconfirmedZero? = nil,
         isRecorded: Bool = true, intervals: [ComputedInterval] = []
     ) {
@@ -109,6 +112,7 @@ public struct RolloutStatus: Sendable, Hashable, Codable {
         self.wayBack = wayBack
         self.fence = fence
         self.isCodeBack = isCodeBack
+        self.isPromotionBegun = isPromotionBegun
         self.isRestoring = isRestoring
         self.unconfirmedZero = unconfirmedZero
         self.isRecorded = isRecorded

@@ -115,7 +115,7 @@ enum Components {
             "awaited_approval": Schema.nullable(Schema.text()), "approval_plan": Schema.nullable(Schema.text()),
             "approval_lines": Schema.list(Schema.text()),
             "way_back": Schema.list(Schema.text()), "writes": Schema.oneOf(RolloutMachine.Fence.allCases.map(\.rawValue)),
-            "code_back": Schema.flag, "restoring": Schema.flag,
+            "code_back": Schema.flag, "promotion_begun": Schema.flag, "restoring": Schema.flag,
             "unconfirmed_zero": Schema.nullable(
                 Schema.object([
                     "since": Schema.time, "tries": Schema.integer, "failed_at": Schema.time, "reason": Schema.text(),

@@ -61,6 +61,7 @@ public struct Explanation: Sendable {
                 + "set the canary to 0 at the balancer"
         }
         if observed == .zero {
+            if let words = unsure(status) { return words }
             return "yes, the canary receives no traffic" + (fence(status).map { ", but \($0): the service cannot write" } ?? "")
         }
         if status.isRollbackIncomplete { return "NO, the canary still receives \(observed) and must not: act now" }
@@ -71,16 +72,30 @@ public struct Explanation: Sendable {
             return "NO, the canary still receives \(observed) and 0 is not confirmed (\(tries)): act now, "
                 + "set it to 0 at the balancer"
         }
+        if let words = unsure(status) { return words }
+        let control = status.isPromotionBegun ? ", and control may be served by \(status.version) already" : ""
         if !status.isWatched {
             let held = status.state == "held" ? "held, " : ""
-            return "the canary receives \(observed), \(held)not watched: \(status.cause)"
+            return "the canary receives \(observed), \(held)not watched\(control): \(status.cause)"
         }
         if observed > status.wantedWeight {
             // A raise that was given up and has applied is let stand where its step is entered again.
             let lowered = status.state == "raising" ? "" : ": it is being lowered"
             return "the canary receives \(observed) where \(status.wantedWeight) is wanted\(lowered) and is watched"
         }
-        return "the canary receives \(observed) and is watched"
+        return "the canary receives \(observed) and is watched\(control)"
+    }
+
+    /// What has to be said of a promotion that was begun and does not just go on: users may have the new version without the canary.
+    private static func unsure(_ status: RolloutStatus) -> String? {
+        let isGoingOn = status.ending == nil || status.ending == .promoted
+        guard status.isPromotionBegun, !isGoingOn || status.state == "held" else { return nil }
+        let previous = status.previous.isEmpty ? "the previous version" : status.previous
+        let weight = status.observedWeight.map { $0 == .zero ? "no traffic" : "\($0)" } ?? "nobody knows what"
+        let next =
+            status.isRollbackIncomplete
+            ? "act now, bring \(previous) back" : isGoingOn ? status.next : "\(previous) is being brought back"
+        return "NOT KNOWN: the canary receives \(weight), but control may be served by \(status.version): \(next)"
     }
 }
 

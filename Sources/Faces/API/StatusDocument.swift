@@ -54,6 +54,7 @@ public enum StatusDocument {
             "way_back": .array(wayBack),
             "writes": .string(status.fence.rawValue),
             "code_back": .bool(status.isCodeBack),
+            "promotion_begun": .bool(status.isPromotionBegun),
             "restoring": .bool(status.isRestoring),
             "unconfirmed_zero": unconfirmedZero,
             "started_at": .string(Notation.text(status.startedAt)),
@@ -103,7 +104,9 @@ public enum StatusDocument {
             wayBack: try reader.optional("way_back", "a list") { $0.items?.compactMap(\.text) } ?? [],
             fence: try reader.optional("writes", "open, unsure or closed") {
                 $0.text.flatMap(RolloutMachine.Fence.init(rawValue:))
-            } ?? .open, isCodeBack: try reader.flag("code_back"), isRestoring: try reader.flag("restoring"),
+            } ?? .open, isCodeBack: try reader.flag("code_back"),
+            isPromotionBegun: try reader.optional("promotion_begun", "true or false") { $0 == .bool(true) } ?? false,
+            isRestoring: try reader.flag("restoring"),
             unconfirmedZero: try reader.optional("unconfirmed_zero", "the tries for weight 0", unconfirmedZero),
             isRecorded: try reader.flag("recorded"), intervals: intervals)
     }
