@@ -32,7 +32,7 @@ public protocol HookOrders: Sendable {
     /// The live rollout that a command is for; nil when there is none, or it cannot be told.
     func reached(by command: ChannelCommand) async -> RolloutID?
 
-    /// Carries a command out, or decides not to. Fails when it could not be made durable.
+    /// Carries a command out, or decides not to. Fails when it could not be made durable; the message says what was done all the same.
     func perform(_ command: ChannelCommand) async throws(Failure) -> Deed
 }
 
@@ -129,13 +129,17 @@ public struct HookReception: Sendable {
             }
         } catch {
             // To stop needs no memory of what was stopped; to go on does.
-            guard command.verb.isSafeToRepeat else { return unavailable(command, error) }
+            guard command.verb.isSafeToRepeat else {
+                return unavailable(
+                    command, error, "not done: \(command.words) could not be recorded; try again")
+            }
         }
         let deed: Deed
         do throws(Failure) { deed = try await orders.perform(command) } catch {
             // The claim then ends by itself.
             try? await inbox.release(key)
-            return unavailable(command, error)
+            // What was done all the same is said there: a weight is lowered, or a halt file left, without any record.
+            return unavailable(command, error, "not recorded, try again: \(command.words): \(error.message)")
         }
         // What lets a release go on is decided upon once, whatever came of it.
         if command.verb.isSafeToRepeat && deed.kind != .done { isKept = false }
@@ -165,9 +169,8 @@ public struct HookReception: Sendable {
         return receipt
     }
 
-    private func unavailable(_ command: ChannelCommand, _ failure: Failure) -> Receipt {
-        let words = "not done: \(command.verb.rawValue) \(command.target) could not be recorded; try again"
-        return Receipt(
+    private func unavailable(_ command: ChannelCommand, _ failure: Failure, _ words: String) -> Receipt {
+        Receipt(
             answer: command.reply.unavailable(words), result: "unavailable", detail: "\(command.words): \(failure.message)",
             words: words, isUnavailable: true)
     }

@@ -51,7 +51,12 @@ struct ChannelOrders: HookOrders {
         }
         if let service = StateRoot.services(named: order.target.description).first(where: state.hasFolder) {
             // On a full disk it may be impossible; the sender is asked to send again all the same.
-            try? leaveHaltFile(order, service)
+            let left: String
+            do throws(Failure) {
+                try leaveHaltFile(order, service)
+                left = "a halt file is left, which halts it whatever happens to the controller"
+            } catch { left = error.message }
+            throw Failure(failure.kind, "\(failure.message); \(left)", hint: failure.hint)
         }
         throw failure
     }
