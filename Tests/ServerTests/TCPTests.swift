@@ -1,4 +1,5 @@
 import FoundationEssentials
+import Glibc
 import SerinAPI
 import SerinLocks
 import SerinModel
@@ -180,6 +181,16 @@ private func curl(_ arguments: String...) async throws -> (code: Int32, JSONValu
                 #expect(done.text == "\(size)", "\(path)")
             }
         }
+    }
+
+    @Test func aCertificateOutOfItsTimeIsNamed() async throws {
+        let made = try await Certificates()
+        defer { made.scratch.remove() }
+        let tls = try made.tls
+        let now = Instant(secondsSince1970: Int64(time(nil)))
+        #expect(tls.complaint(at: now) == nil)
+        #expect(tls.complaint(at: now + .hours(72))?.hasPrefix("the certificate expired at 20") == true)
+        #expect(tls.complaint(at: now - .hours(2))?.hasPrefix("the certificate is good only from 20") == true)
     }
 
     @Test func whatIsNoCertificateOrNotItsKeyIsRefused() async throws {

@@ -112,3 +112,17 @@ const char *serin_httpd_check_tls(const char *certificate, const char *key, cons
     gnutls_certificate_free_credentials(credentials);
     return code < 0 ? gnutls_strerror(code) : NULL;
 }
+
+int serin_httpd_tls_times(const char *certificate, int64_t *begins, int64_t *ends) {
+    gnutls_x509_crt_t own;
+    if (gnutls_x509_crt_init(&own) != 0) return 0;
+    gnutls_datum_t pem = {(unsigned char *)certificate, (unsigned)strlen(certificate)};
+    int is_read = gnutls_x509_crt_import(own, &pem, GNUTLS_X509_FMT_PEM) == 0;
+    if (is_read) {
+        *begins = gnutls_x509_crt_get_activation_time(own);
+        *ends = gnutls_x509_crt_get_expiration_time(own);
+        is_read = *begins != -1 && *ends != -1;
+    }
+    gnutls_x509_crt_deinit(own);
+    return is_read;
+}

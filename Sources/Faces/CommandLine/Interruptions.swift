@@ -9,7 +9,7 @@ public enum Interruptions {
     private static let caught = [SIGINT, SIGTERM, SIGHUP]
 
     /// Catches SIGINT, SIGTERM and SIGHUP from now on, and ignores SIGPIPE. A SIGHUP that is ignored already, as `nohup` has it, stays
-    /// ignored. Where that is not possible they keep their usual effect.
+    /// ignored until `catchHangups`. Where that is not possible they keep their usual effect.
     public nonisolated static func catchSignals() -> AsyncStream<Int32> {
         signal(SIGPIPE, SIG_IGN)
         let (stream, inlet) = AsyncStream.makeStream(of: Int32.self, bufferingPolicy: .bufferingOldest(8))
@@ -26,6 +26,16 @@ public enum Interruptions {
         _ = fcntl(ends[1], F_SETFL, O_NONBLOCK)
         signalPipe = ends[1]
         guard startReading(ends[0], into: inlet) else { return stream }
+        for number in caught where number != SIGHUP || !isIgnored(number) { handle(number) }
+        return stream
+    }
+
+    /// Catches a SIGHUP also where it was ignored: it reads something again, and ends nothing.
+    nonisolated static func catchHangups() {
+        if signalPipe >= 0 { handle(SIGHUP) }
+    }
+
+    private nonisolated static func handle(_ number: Int32) {
         var action = sigaction()
         action.__sigaction_handler.sa_handler = { number in
             let saved = errno
@@ -35,8 +45,7 @@ public enum Interruptions {
             errno = saved
         }
         action.sa_flags = SA_RESTART
-        for number in caught where number != SIGHUP || !isIgnored(number) { sigaction(number, &action, nil) }
-        return stream
+        sigaction(number, &action, nil)
     }
 
     /// What a signal that asks to end is called.

@@ -32,6 +32,15 @@ public struct TLS: Sendable, Hashable, CustomStringConvertible {
         self.clientAuthorities = clientAuthorities
     }
 
+    /// What is wrong with the time of its certificate; nil while it is good. Clients that check it turn away, those that do not go on.
+    public func complaint(at now: Instant) -> String? {
+        var (begins, ends): (Int64, Int64) = (0, 0)
+        guard serin_httpd_tls_times(certificate, &begins, &ends) == 1 else { return nil }
+        let (first, last) = (Instant(secondsSince1970: begins), Instant(secondsSince1970: ends))
+        if now > last { return "the certificate expired at \(last)" }
+        return now < first ? "the certificate is good only from \(first)" : nil
+    }
+
     /// Nothing of the key.
     public var description: String { clientAuthorities == nil ? "TLS" : "TLS with client certificates" }
 }
@@ -64,6 +73,9 @@ public enum Listener: Sendable {
         case .tcp(_, let tls): tls
         }
     }
+
+    /// What is wrong with the time of its certificate; nil while it is good, or there is none.
+    public func complaint(at now: Instant) -> String? { tls?.complaint(at: now).map { "\(place): \($0)" } }
 
     /// Closes it without having served.
     func abandon() {

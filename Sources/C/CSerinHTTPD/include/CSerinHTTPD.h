@@ -40,4 +40,6 @@ int serin_httpd_certificate(struct MHD_Connection *connection, uint8_t fingerpri
 // Checks that a certificate and its key are readable and belong together, and that the authorities are readable; the error's text,
 // or NULL when all is well.
 const char *serin_httpd_check_tls(const char *certificate, const char *key, const char *authorities);
+// From when and until when the first certificate of a PEM text is good, in seconds since 1970; returns 1, or 0 when it does not say.
+int serin_httpd_tls_times(const char *certificate, int64_t *begins, int64_t *ends);
 #endif

@@ -97,6 +97,13 @@ struct DaemonDoors: Sendable {
         parts.replace(by: servers.withLock { $0 }.map { place, server in (place, { await server.run() }) })
     }
 
+    /// What is wrong with the times of the certificates that are shown, by address.
+    func complaints(at now: Instant) -> [String] {
+        servers.withLock { $0.keys.sorted { $0.address < $1.address } }.compactMap { place in
+            place.tls?.complaint(at: now).map { "https://\(place.address): \($0)" }
+        }
+    }
+
     /// Takes no new requests; those under way are answered.
     func close() { servers.withLock { for server in $0.values { server.stop() } } }
 

@@ -51,6 +51,8 @@ struct DaemonRun: Sendable {
     private let doors: DaemonDoors
     private let schedules = RunningParts<LoadedBackupPlan>()
     private let clockWatch: ClockWatch
+    /// What the command line had opened, with its certificates.
+    private let listeners = Locked<[Listener]>([])
 
     init(_ session: Session, _ flags: Flags) {
         self.session = session
@@ -66,6 +68,7 @@ struct DaemonRun: Sendable {
         let found = try DaemonFiles.read(flags, session)
         let given = try prepare(found)
         // Before the first line that is said.
+        if flags.configuration != nil { Interruptions.catchHangups() }
         if flags.logsAsJSON || given.settings.log == .json { session.console.logAsJSON() }
         try session.state.create()
         let keeper = await ConfigurationKeeper.opened(session)
@@ -90,6 +93,7 @@ struct DaemonRun: Sendable {
         try UnixSocket.check(session.state.daemonSocket, group: group)
         // So does an address that is taken, or a certificate that is wrong.
         let listeners = try flags.listening.listeners()
+        self.listeners.withLock { $0 = listeners }
         let opened = try await open(prepared, group: group, listeners, keeper)
         for place in [session.state.daemonSocket] + listeners.map(\.place) { session.note("listening at \(place)") }
         // The rollouts that were found are driven at once; an address that cannot be had is said and tried at the next reload.
@@ -138,7 +142,8 @@ struct DaemonRun: Sendable {
         }
         let queue = BackupQueue(session, plans: prepared.plans)
         let checks = { @Sendable [messages, clockWatch] in
-            await controller.readiness() + [keeper.readiness, clockWatch.readiness] + (await messages?.readiness() ?? [])
+            await controller.readiness() + [keeper.readiness, certificates, clockWatch.readiness]
+                + (await messages?.readiness() ?? [])
         }
         var faces = DaemonFaces(
             controller.operations, session, backups: queue, configuration: keeper, checks: checks,
@@ -215,7 +220,7 @@ struct DaemonRun: Sendable {
                 await takeSignals(opened)
                 return nil
             }
-            manager.ready("driving rollouts in \(session.state.path)")
+            manager.ready("\(certificateFault())driving rollouts in \(session.state.path)")
             var code: ExitCode?
             while code == nil, let ended = await group.next() { code = ended }
             manager.stopping()
@@ -264,6 +269,24 @@ struct DaemonRun: Sendable {
 
     // MARK: Configuration
 
+    /// Whether the daemon's own certificates are in time, for those who ask whether it is ready. The operator's choice stays in force.
+    private var certificates: ReadinessCheck {
+        let now = session.now
+        let complaints = listeners.withLock { $0 }.compactMap { $0.complaint(at: now) } + doors.complaints(at: now)
+        guard !complaints.isEmpty else { return ReadinessCheck("certificates", isFatal: false) }
+        return ReadinessCheck(
+            "certificates", complaint: "\(complaints.joined(separator: "; ")): clients that check it turn away", isFatal: false)
+    }
+
+    /// Says in the log what is wrong with them.
+    ///
+    /// - Returns: The same for the service manager, before other words; empty when nothing is.
+    private func certificateFault() -> String {
+        guard let complaint = certificates.complaint else { return "" }
+        session.complain(complaint + "\nhint: put a new one in its place, then systemctl reload serin, or SIGHUP")
+        return "\(complaint); "
+    }
+
     private func prepare(_ files: DaemonFiles) throws -> Prepared {
         Prepared(
             files: files, places: try DaemonDoors.places(of: files.settings, secret: session.assembly.daemon.readSecret))
@@ -279,7 +302,10 @@ struct DaemonRun: Sendable {
     private func reload(_ opened: Opened) async {
         manager.reloading()
         var fault = ""
-        defer { manager.ready("\(fault)driving rollouts in \(session.state.path)") }
+        defer {
+            if fault.isEmpty { fault = certificateFault() }
+            manager.ready("\(fault)driving rollouts in \(session.state.path)")
+        }
         do {
             let found = try DaemonFiles.read(flags, session)
             opened.keeper.note(fault: nil)
