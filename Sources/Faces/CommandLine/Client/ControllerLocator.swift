@@ -188,7 +188,8 @@ struct ControllerLocator: Sendable {
         let meant = closest(to: name, among: names + statuses.map(\.id.description)) ?? closest(to: service, among: names)
         let shown = names.prefix(Self.most).joined(separator: ", ")
         let more = names.count > Self.most ? " and \(names.count - Self.most) more, which serin status lists" : ""
-        return (meant.map { "did you mean \($0)? " } ?? "") + "known here: \(shown)\(more); \(elsewhere)"
+        // A service without a rollout is what was meant, and has none.
+        return (meant.flatMap { $0 == name ? nil : "did you mean \($0)? " } ?? "") + "known here: \(shown)\(more); \(elsewhere)"
     }
 
     /// So many names fit into a message.

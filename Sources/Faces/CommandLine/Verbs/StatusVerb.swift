@@ -62,6 +62,8 @@ extension Subcommand {
         for answer in answers {
             switch answer.statuses {
             case .success(let found):
+                // One that has none is asked, too: its journal is not looked at instead.
+                if let service = answer.service { answered.insert(service) }
                 statuses += found.filter { status in !statuses.contains { $0.id == status.id } }
             case .failure(let error):
                 // Its journal is behind what it does, so that is not shown instead.
