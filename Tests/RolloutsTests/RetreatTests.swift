@@ -24,6 +24,17 @@ struct RetreatTests {
         #expect(scene.status.cause == cause)
     }
 
+    @Test func controlMayServeTheNewVersionUntilThePreviousOneIsBack() throws {
+        var scene = try Scene()
+        #expect(!scene.status.isPromotionBegun)
+        scene.toPromotion()
+        #expect(scene.status.isPromotionBegun)
+        scene.act(.failed(Failure(.invalid, "x ended with exit status 1"), output: ""))
+        #expect(scene.status.isPromotionBegun && scene.status.ending != .promoted)
+        scene.settle()
+        #expect(scene.status.isFinal && !scene.status.isPromotionBegun)
+    }
+
     @Test func theTroubleOfAPollIsNamedOnceAndWithItsHint() throws {
         let down = Failure(.transient, "prometheus sent no JSON", hint: "is it behind a proxy?")
         let series = [

@@ -17,8 +17,12 @@ extension Rollout {
             isWatched: findings.map { !$0.isTelemetryLost && $0.readBack.weight != nil } ?? true, approvalPlan: awaitedPlan,
             approvalLines: approvalLines ?? [], wayBack: rollbackPlan?.lines ?? [], fence: machine.fence,
             isCodeBack: machine.retreat?.isCodeBack ?? false,
-            isPromotionBegun: machine.isPromotionStarted && machine.ending == nil && !(machine.retreat?.isCodeBack ?? false),
+            isPromotionBegun: isPromotionBegun,
             isRestoring: isRestoring, unconfirmedZero: unconfirmedZero, intervals: intervals)
+    }
+
+    private var isPromotionBegun: Bool {
+        machine.isPromotionStarted && machine.plan.promote != nil && machine.ending == nil && machine.retreat?.isCodeBack != true
     }
 
     private var isRestoring: Bool {
