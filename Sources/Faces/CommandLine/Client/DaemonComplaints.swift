@@ -18,7 +18,7 @@ struct DaemonComplaints: Sendable {
         return (document["checks"]?.items ?? []).compactMap { check in
             // Notifications have lines of their own, and the halt file is looked at where it stands.
             guard let name = check["name"]?.text, let complaint = check["complaint"]?.text,
-                name.hasPrefix("journal of ") || name.hasPrefix("reserve of ")
+                name.hasPrefix("journal of ") || name.hasPrefix("reserve of ") || name == "certificates"
             else { return nil }
             return "the daemon: \(name): \(complaint)"
         }

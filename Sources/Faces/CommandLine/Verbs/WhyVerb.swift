@@ -12,7 +12,15 @@ extension Subcommand {
             let locator = ControllerLocator(session)
             let (reader, explanation) = try await locator.find(name) {
                 let reader = try await locator.reader(for: name, assembly: session.assembly)
-                return (reader, try await Explanation(of: name, from: reader))
+                do { return (reader, try await Explanation(of: name, from: reader)) } catch OperationError.unavailable(let text)
+                    where reader is RemoteController && !text.contains("hint: ")
+                {
+                    // Its journal is its own while it stands still.
+                    throw OperationError.unavailable(
+                        text
+                            + "\nhint: look at the load balancer; a controller that stands still lowers nothing, its watchdog does, "
+                            + "and serin halt \(name) leaves a halt file")
+                }
             }
             let status = explanation.status
             let isAttended = reader is RemoteController
