@@ -46,6 +46,16 @@ public struct ColumnType: Sendable, Hashable, CustomStringConvertible {
         "regdictionary", "regoper", "regoperator", "regprocedure", "regcollation", "refcursor", "record", "aclitem",
     ]
 
+    /// What the server keeps: of `serial` an integer.
+    var stored: ColumnType {
+        let kept = [
+            "serial": "int4", "serial4": "int4", "bigserial": "int8", "serial8": "int8", "smallserial": "int2", "serial2": "int2",
+        ]
+        var type = self
+        type.name = kept[name] ?? name
+        return type
+    }
+
     /// Whether a column of it gets its values from a new sequence.
     public var isSerial: Bool {
         ["serial", "bigserial", "smallserial", "serial2", "serial4", "serial8"].contains(name)
@@ -82,7 +92,7 @@ public struct TypeChange: Sendable, Hashable {
     ///
     /// Which changes write no rows: PostgreSQL's `varchar_support`, `numeric_support`, `TemporalSimplify` and binary-coercible casts.
     public init(from old: ColumnType?, to new: ColumnType, _ conversion: Conversion, isUTC: Bool) {
-        guard conversion == .byType, let old else {
+        guard conversion == .byType, let old = old?.stored else {
             rewrite = .always
             mayLose = conversion == .expression || !TypeChange.isPlainText(new)
             return

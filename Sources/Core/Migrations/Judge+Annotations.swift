@@ -77,7 +77,12 @@ extension Judge {
             guard case .success(let annotation) = Annotation.read(comment.text), !annotation.isForFile else { continue }
             let place = place(line: comment.line, column: comment.column)
             switch annotation.order {
-            case .allow(let rules): for rule in rules { allow(rule, annotation.reason, from: first, at: place) }
+            case .allow(let rules):
+                for rule in rules where rule != .noWayBack { allow(rule, annotation.reason, from: first, at: place) }
+                // The way back is none of the statement's: it is judged when both directions are.
+                if rules.contains(.noWayBack) {
+                    annotations.allowances.append(.init(rule: .noWayBack, reason: annotation.reason, place: place))
+                }
             case .declare(let kind): declare(kind, annotation.reason, from: first, at: place)
             // It is about the whole text, and was read with it.
             case .breaksPrevious: break
@@ -105,13 +110,24 @@ extension Judge {
         }
         if !isUsed {
             findings.append(
-                LintFinding(.annotation, severity: .warning, at: place, "\(rule.rawValue) is allowed here and does not occur"))
+                LintFinding(
+                    .annotation, severity: .warning, at: place, "\(rule.rawValue) is allowed here and does not occur",
+                    safeForm: Judge.withoutComment))
         }
     }
 
     private mutating func declare(_ kind: MigrationClass, _ reason: String, from first: Int, at place: LintPlace) {
         guard report.mystery != nil || kind == .destructive else {
-            findings.append(LintFinding(.annotation, at: place, "a class is given to a statement that serin can classify itself"))
+            let rules = Set(findings[first...].filter(\.failsGate).map(\.rule.rawValue)).sorted().joined(separator: ", ")
+            findings.append(
+                LintFinding(
+                    .annotation, at: place,
+                    "a class is given to a statement that serin can classify itself: a comment can make that heavier (class destructive), never lighter",
+                    safeForm: Judge.withoutComment
+                        + (rules.isEmpty
+                            ? ""
+                            : "; -- serin: allow \(rules) because <reason> lets what is found pass, and the class stays as it is")
+                ))
             return
         }
         report.declared = kind
@@ -127,6 +143,8 @@ extension Judge {
         for index in findings.indices[first...] where findings[index].rule == .unknown { findings[index].allowance = reason }
     }
 
+    private static let withoutComment = "leave the comment out"
+
     /// What is said about the whole text, and what is allowed for it and does not occur.
     mutating func finishAnnotations() {
         if let (reason, place) = annotations.breaksPrevious, !statements.isEmpty {
@@ -139,7 +157,8 @@ extension Judge {
         for entry in annotations.allowances where !entry.isUsed && entry.rule != .noWayBack {
             findings.append(
                 LintFinding(
-                    .annotation, severity: .warning, at: entry.place, "\(entry.rule.rawValue) is allowed and does not occur"))
+                    .annotation, severity: .warning, at: entry.place, "\(entry.rule.rawValue) is allowed and does not occur",
+                    safeForm: Judge.withoutComment))
         }
     }
 }

@@ -114,6 +114,7 @@ extension Judge {
         defer {
             schema.change(table) {
                 $0.columns[column] = nil
+                $0.notNull.remove(column)
                 $0.uniques.removeAll { $0.columns.contains(column) }
             }
             made.remove(made.placed(key))
@@ -178,7 +179,7 @@ extension Judge {
         if change.mayLose {
             // What was there before the way forward had this type.
             let isRestored =
-                direction == .down && conversion == .byType && forward.schema.type(of: column, in: table) == type
+                direction == .down && conversion == .byType && forward.schema.type(of: column, in: table)?.stored == type
             narrows(
                 isOwn: isRestored || isOwn(objectKey(.column, table, column)),
                 "changing \(name) \(from)to \(type) may cut, round or refuse values\(old == nil ? "; its old type is not known here" : "")",
@@ -212,7 +213,12 @@ extension Judge {
     mutating func setNotNull(_ column: String, of table: RelationName) {
         let name = "\(table).\(quoted(column))"
         lock(table, .accessExclusive)
-        defer { schema.change(table) { $0.columns[column]?.isNotNull = true } }
+        defer {
+            schema.change(table) {
+                $0.columns[column]?.isNotNull = true
+                $0.notNull.insert(column)
+            }
+        }
         alters("NOT NULL of \(quoted(column))", of: table, isOwn: isOwnColumn(column, of: table))
         guard !isNew(table) else { return }
         phase(.contract)
@@ -223,10 +229,30 @@ extension Judge {
         flag(
             .notNullScans, settings.isSmall(table) ? .warning : nil,
             "SET NOT NULL reads every row of \(table) under ACCESS EXCLUSIVE",
-            safe: settings.version >= 18
-                ? "ALTER TABLE \(table) ADD CONSTRAINT \(check) NOT NULL \(quoted(column)) NOT VALID; then, in a transaction of its own, ALTER TABLE \(table) VALIDATE CONSTRAINT \(check)"
-                : "ALTER TABLE \(table) ADD CONSTRAINT \(check) CHECK (\(quoted(column)) IS NOT NULL) NOT VALID; in a transaction of its own ALTER TABLE \(table) VALIDATE CONSTRAINT \(check); then SET NOT NULL, and drop the check"
-        )
+            safe: direction == .up
+                ? nil
+                : "a check that is added NOT VALID and validated in the ways back of later revisions; then SET NOT NULL reads nothing",
+            instead: direction == .up ? notNullRevisions(column, of: table, check) : [])
+    }
+
+    /// NOT NULL in steps, none of which reads the table while others wait.
+    private func notNullRevisions(_ column: String, of table: RelationName, _ check: String) -> [SafeRevision] {
+        let column = quoted(column)
+        let condition = settings.version >= 18 ? "NOT NULL \(column)" : "CHECK (\(column) IS NOT NULL)"
+        let add = "ALTER TABLE \(table) ADD CONSTRAINT \(check) \(condition) NOT VALID"
+        let drop = "ALTER TABLE \(table) DROP CONSTRAINT \(check)"
+        let steps = [
+            SafeRevision([add], back: [drop]),
+            SafeRevision(["ALTER TABLE \(table) VALIDATE CONSTRAINT \(check)"], back: []),
+        ]
+        // Of version 18 on the constraint is NOT NULL itself.
+        guard settings.version < 18 else { return steps }
+        return steps + [
+            SafeRevision(
+                ["ALTER TABLE \(table) ALTER COLUMN \(column) SET NOT NULL"],
+                back: ["ALTER TABLE \(table) ALTER COLUMN \(column) DROP NOT NULL"]),
+            SafeRevision([drop], back: [add]),
+        ]
     }
 }
 

@@ -55,13 +55,25 @@ extension Judge {
             kind = "FOREIGN KEY (\(constraint.columns.map(quoted).joined(separator: ", "))) REFERENCES \(target)"
         default: kind = "CHECK (…)"
         }
+        let steps = validatedLater(constraint, of: table)
         let lockName = constraint.isCheck ? TableLock.accessExclusive.name : TableLock.shareRowExclusive.name
         flag(
             .constraintScans, settings.isSmall(table) ? .warning : nil,
             "adding \(name) reads every row of \(table) under \(lockName)",
-            safe:
-                "ALTER TABLE \(table) ADD CONSTRAINT \(name) \(kind) NOT VALID; then, in a transaction of its own, ALTER TABLE \(table) VALIDATE CONSTRAINT \(name)"
-        )
+            safe: steps.isEmpty
+                ? "ALTER TABLE \(table) ADD CONSTRAINT \(name) \(kind) NOT VALID; then, in a transaction of its own, ALTER TABLE \(table) VALIDATE CONSTRAINT \(name)"
+                : nil, instead: steps)
+    }
+
+    /// A constraint in steps: the statement as it is with NOT VALID behind it, when it adds nothing else and gives the name.
+    private func validatedLater(_ constraint: ConstraintDefinition, of table: RelationName) -> [SafeRevision] {
+        guard direction == .up, isOneChange, let name = constraint.name.map(quoted), let statement = wholeText(of: "ALTER TABLE"),
+            statement.uppercased().contains(" ADD CONSTRAINT ")
+        else { return [] }
+        return [
+            SafeRevision(["\(statement) NOT VALID"], back: ["ALTER TABLE \(table) DROP CONSTRAINT \(name)"]),
+            SafeRevision(["ALTER TABLE \(table) VALIDATE CONSTRAINT \(name)"], back: []),
+        ]
     }
 
     /// Flags a constraint whose index is built while nobody can read.
@@ -104,23 +116,32 @@ extension Judge {
             !(indexes[table.full] ?? []).contains(where: { Set($0.prefix(wanted.count).compactMap(\.self)) == wanted })
         else { return }
         let columns = constraint.columns.map(quoted).joined(separator: ", ")
+        // As the server would call it.
+        let index = ([table.name] + constraint.columns + ["idx"]).joined(separator: "_")
         flag(
             .foreignKeyWithoutIndex, "no index of \(table) is known to start with \(columns), which references another table",
-            safe: "CREATE INDEX CONCURRENTLY ON \(table) (\(columns))")
+            safe: "before the foreign key",
+            instead: [
+                SafeRevision(
+                    ["CREATE INDEX CONCURRENTLY \(quoted(index)) ON \(table) (\(columns))"],
+                    back: ["DROP INDEX CONCURRENTLY \(RelationName(schema: table.schema, index))"])
+            ])
     }
 
     mutating func validate(_ constraint: String, of table: RelationName) {
         lock(table, .shareUpdateExclusive)
         if let key = schema[table]?.foreignKeys.first(where: { $0.name == constraint }) { lock(key.references, .rowShare) }
         phase(.contract)
-        if direction == .up, !isNew(table) { survival(.depends("it may rely on rows that \(quoted(constraint)) refuses")) }
+        // What is written has been held against it since it was added: no row that is there is refused by it any more than before.
+        report.leavesNothing = true
         schema.validate(constraint, on: table)
         if transaction.isOpen, transaction.unvalidated.contains(objectKey(.constraint, table, constraint)), !isNew(table) {
             scans(table)
             flag(
                 .constraintScans,
                 "VALIDATE CONSTRAINT \(quoted(constraint)) runs in the transaction that added it, whose lock on \(table) is still held",
-                safe: "a revision of its own with ALTER TABLE \(table) VALIDATE CONSTRAINT \(quoted(constraint))")
+                safe: "in a revision of its own",
+                instead: [SafeRevision(["ALTER TABLE \(table) VALIDATE CONSTRAINT \(quoted(constraint))"], back: [])])
         }
     }
 
@@ -129,8 +150,14 @@ extension Judge {
         if let key = schema[table]?.foreignKeys.first(where: { $0.name == name }) { lock(key.references, .accessExclusive) }
         let index = RelationName(schema: table.schema, name)
         if schema.table(ofIndex: index) != nil { lock(index, .accessExclusive) }
+        let isSaidTwice = !isTakenBack && made.placed(table) == table && schema.isSaidByNotNull(name, on: table)
         schema.dropConstraint(name, on: table)
         phase(.expand)
+        // Nothing depends on a check that says what NOT NULL says.
+        if isSaidTwice, direction == .up {
+            taken.remove(NewObjects.Key(kind: .other, relation: table.full, name: "constraint \(quoted(name))"))
+            return made.remove(made.placed(objectKey(.constraint, table, name)))
+        }
         if direction == .up, !isOwn(objectKey(.constraint, table, name)) {
             alters("constraints", of: table, isOwn: isNew(table))
         }

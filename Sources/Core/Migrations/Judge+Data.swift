@@ -48,14 +48,15 @@ extension Judge {
         if isRestored || !save(change, old) {
             loses("the old values of \(columns.isEmpty ? "columns" : columns) in \(table)", isOwn: isRestored)
             if isRestored { report.overwritten.append("\(columns) of \(table)") }
+            let saved = savedRevisions(change, old)
             flag(
                 .overwrites, isRestored ? .warning : nil,
                 "UPDATE overwrites \(columns) of \(table), and the old values are saved \(open.map { "only as they were when nobody kept others from writing: what commits between \($0) and this is nowhere" } ?? "nowhere")",
                 why: open != nil || schema[table]?.keys.isEmpty == false
                     ? nil
                     : "the revisions show no primary key of \(table), so that nothing proves whose a saved value is",
-                safe: savedForm(table, "<key>, \(columns)")
-            )
+                safe: saved.isEmpty ? savedForm(table, "<key>, \(columns)", where: change.hasCondition ? " WHERE …" : "") : nil,
+                instead: saved)
         }
         survival(.depends("it reads \(columns) of \(table) as they were"))
         flagBigChange(change, "UPDATE")
@@ -105,9 +106,49 @@ extension Judge {
         return isOwn(key) || (pendingColumns.contains(comparable(key)) && change.columnsThatAreNull.contains(column))
     }
 
-    /// How rows are saved so that none is missed.
-    private func savedForm(_ table: RelationName, _ columns: String, where condition: String = "") -> String {
-        "LOCK TABLE \(table) IN SHARE ROW EXCLUSIVE MODE; CREATE TABLE \(quoted(table.name + "_before")) AS SELECT \(columns) FROM \(table)\(condition) first, in \(transaction.isOpen ? "this transaction" : "one transaction with it (BEGIN; … COMMIT)")"
+    /// How rows are saved so that none is missed; nil when the SQL of it says that.
+    private func savedForm(_ table: RelationName, _ columns: String, where condition: String = "") -> String? {
+        guard direction == .up else {
+            return "leave the rows as they are, or write back, by the key, what the way forward saved before it changed them"
+        }
+        return
+            "LOCK TABLE \(table) IN SHARE ROW EXCLUSIVE MODE; CREATE TABLE \(quoted(table.name + "_before")) AS SELECT \(columns) FROM \(table)\(condition) first, in \(transaction.isOpen ? "this transaction" : "one transaction with it (BEGIN; … COMMIT)")"
+    }
+
+    /// A change with a copy of its rows before it, and the way back that surely writes them back; none when that is not known to work.
+    ///
+    /// - Parameter columns: The columns whose values are overwritten; nil when rows are removed.
+    private func savedRevisions(_ change: DataChange, _ columns: [String]?) -> [SafeRevision] {
+        let table = change.table
+        let isDelete = columns == nil
+        guard direction == .up, var statement = wholeText(of: isDelete ? "DELETE FROM \(table) " : "UPDATE \(table) SET "),
+            let key = schema[table]?.keys.first, !(columns ?? []).contains(where: key.contains), !statement.holds("RETURNING")
+        else { return [] }
+        var rows = ""
+        if change.hasCondition {
+            guard let place = statement.placeOutsideQuotes(of: " WHERE ") else { return [] }
+            rows = String(statement[place...])
+        }
+        let known = schema[table]?.columns.values.map(\.defaultValue) ?? []
+        let copy = RelationName(schema: table.schema, table.name + "_before")
+        let byKey = key.map { "saved.\(quoted($0)) = \(quoted(table.name)).\(quoted($0))" }.joined(separator: " AND ")
+        var taken = "*"
+        let back: String
+        if let columns {
+            guard !change.hasCondition || change.condition != nil else { return [] }
+            taken = (key + columns).map(quoted).joined(separator: ", ")
+            let values = columns.map { "\(quoted($0)) = saved.\(quoted($0))" }.joined(separator: ", ")
+            back = "UPDATE \(table) SET \(values) FROM \(copy) saved WHERE \(byKey)"
+        } else {
+            guard change.hasCondition, !known.contains(.stored) else { return [] }
+            if change.condition == nil { statement = "DELETE FROM \(table) USING \(copy) saved WHERE \(byKey)" }
+            back = "INSERT INTO \(table)\(known.contains(.sequence) ? " OVERRIDING SYSTEM VALUE" : "") SELECT * FROM \(copy)"
+        }
+        let steps = [
+            "LOCK TABLE \(table) IN SHARE ROW EXCLUSIVE MODE", "CREATE TABLE \(copy) AS SELECT \(taken) FROM \(table)\(rows)",
+            statement,
+        ]
+        return [SafeRevision(inTransaction(steps), back: [back, "DROP TABLE \(copy)"])]
     }
 
     /// A copy of the table that was made while others could write to it, or in another transaction.
@@ -142,6 +183,10 @@ extension Judge {
                     return !columns.isEmpty && (columns + keys).allSatisfy(held.contains)
                         && !columns.contains(where: keys.contains)
                 } ?? isWhole
+            // Exactly the rows that were copied, whatever they are.
+            if let rows = change.rowsOf, made.placed(rows.table) == place, let keys, Set(rows.keys) == Set(keys) {
+                return hasColumns
+            }
             return hasColumns && (copy.condition == nil || copy.condition == change.condition)
         }
         if let place {
@@ -206,10 +251,11 @@ extension Judge {
         let isUndone = hasOwnRows(table) || takesBackRows(change)
         if !isUndone, change.hasCondition, !save(change, nil) {
             loses("the deleted rows of \(table)")
+            let saved = savedRevisions(change, nil)
             flag(
                 .overwrites,
                 "DELETE removes rows of \(table), which are saved \(openCopy(of: change).map { "only as they were when nobody kept others from writing: what commits between \($0) and this is nowhere" } ?? "nowhere")",
-                safe: savedForm(table, "*", where: " WHERE …"))
+                safe: saved.isEmpty ? savedForm(table, "*", where: " WHERE …") : nil, instead: saved)
         } else if !change.hasCondition {
             loses("the rows of \(table)", isOwn: isUndone)
             flag(.destroys, isUndone ? .warning : nil, "DELETE without WHERE destroys every row of \(table)")
@@ -253,7 +299,7 @@ extension Judge {
 
     private mutating func flagBigChange(_ change: DataChange, _ verb: String) {
         let table = change.table
-        guard !change.isBatch, !settings.isSmall(table) else { return }
+        guard !change.isBatch, !settings.isSmall(table), !namesItsRows(change) else { return }
         flag(
             .bigChange,
             "\(verb) of \(change.hasCondition ? "as many rows as its condition finds" : "every row") of \(table) in one transaction",
@@ -261,6 +307,21 @@ extension Judge {
                 "serin migrate backfill, or batches by key: \(verb == "DELETE" ? "DELETE FROM \(table)" : "UPDATE \(table) SET …") WHERE <key> IN (SELECT <key> FROM \(table) WHERE … LIMIT 5000), each committed"
         )
     }
+
+    /// Whether the values of a key are given, each of which is that of one row.
+    private func namesItsRows(_ change: DataChange) -> Bool {
+        (schema[change.table]?.uniques ?? []).contains { key in
+            let counts = key.columns.map { change.values[$0]?.count }
+            return !counts.isEmpty
+                && counts.reduce(1 as Int?) { product, count in
+                    guard let product, let count, product <= Judge.mostNamedRows else { return nil }
+                    return product * count
+                }.map { $0 <= Judge.mostNamedRows } ?? false
+        }
+    }
+
+    /// The most rows that a condition may give by their keys.
+    private static let mostNamedRows = 10_000
 
     mutating func vacuum(_ tables: [RelationName], _ isFull: Bool) {
         flagInTransaction("VACUUM", rule: .transactions)
@@ -279,7 +340,8 @@ extension Judge {
         rewrites(view)
         flag(
             .partitionOrLock, "REFRESH MATERIALIZED VIEW takes ACCESS EXCLUSIVE on \(view) while it computes",
-            safe: "REFRESH MATERIALIZED VIEW CONCURRENTLY \(view), which needs a unique index on it")
+            safe: "which needs a unique index on it",
+            instead: [SafeRevision(["REFRESH MATERIALIZED VIEW CONCURRENTLY \(view)"])])
     }
 
     mutating func lockTables(_ tables: [RelationName], _ mode: TableLock, withoutHeirs heirless: [RelationName]) {

@@ -22,23 +22,42 @@ extension Judge {
         flagLongValues(index, name)
         if index.isConcurrent {
             flagInTransaction("CREATE INDEX CONCURRENTLY", rule: .indexBlocks)
+            if schema[table]?.isPartitioned == true {
+                flag(
+                    .indexBlocks, "CREATE INDEX CONCURRENTLY on the partitioned table \(table): the server refuses it",
+                    why: "the migration fails there",
+                    safe:
+                        "an index ON ONLY \(table), CREATE INDEX CONCURRENTLY on every partition, and ALTER INDEX … ATTACH PARTITION"
+                )
+            }
             if index.ifNotExists {
                 flag(
                     .hiddenInvalidIndex,
                     "IF NOT EXISTS takes an invalid index\(name), which a failed build leaves behind, for a good one",
-                    safe: "DROP INDEX CONCURRENTLY IF EXISTS\(name); then CREATE INDEX CONCURRENTLY without IF NOT EXISTS")
+                    safe:
+                        "without IF NOT EXISTS, so that the build fails where such an index is left; that one is dropped by hand")
             }
         } else if !isNew(table) {
             scans(table)
             let columns = index.columns.map { $0.map(quoted) ?? "…" }.joined(separator: ", ")
             let unique = index.isUnique ? "UNIQUE " : ""
+            let isParted = schema[table]?.isPartitioned == true
+            let whole = isParted ? nil : wholeText(of: "CREATE \(unique)INDEX").map { concurrent($0, "CREATE \(unique)INDEX") }
             flag(
                 .indexBlocks, settings.isSmall(table) ? .warning : nil,
                 "the index\(name) is built under SHARE on \(table): nobody writes meanwhile",
                 safe: schema[table]?.isPartitioned == true
                     ? "CREATE \(unique)INDEX\(name) ON ONLY \(table) (\(columns)); an index CONCURRENTLY on every partition; ALTER INDEX … ATTACH PARTITION"
-                    : "CREATE \(unique)INDEX CONCURRENTLY\(name) ON \(table) (\(columns)), outside a transaction")
+                    : whole == nil
+                        ? "CREATE \(unique)INDEX CONCURRENTLY\(name) ON \(table) (\(columns)), outside a transaction"
+                        : "outside a transaction",
+                instead: whole.map { [SafeRevision([$0])] } ?? [])
         }
+    }
+
+    /// The same statement with CONCURRENTLY.
+    private func concurrent(_ statement: String, _ verb: String) -> String {
+        verb + " CONCURRENTLY" + statement.dropFirst(verb.count)
     }
 
     /// A row of such an index has room for a third of a page (`BTMaxItemSize`): a longer value is refused from then on.
@@ -59,6 +78,7 @@ extension Judge {
     mutating func dropIndex(_ index: RelationName, isConcurrent: Bool) {
         let table = schema.table(ofIndex: index)
         let isPlain = schema.isPlainIndex(index)
+        let isParted = table.map { schema[$0]?.isPartitioned == true } ?? false
         defer {
             schema.drop(.index, index)
             made.remove(made.placed(objectKey(.index, index)))
@@ -75,6 +95,11 @@ extension Judge {
             if let table { lock(table, .shareUpdateExclusive) }
             lock(index, .shareUpdateExclusive)
             flagInTransaction("DROP INDEX CONCURRENTLY", rule: .indexBlocks)
+            if isParted {
+                flag(
+                    .indexBlocks, "DROP INDEX CONCURRENTLY of the index \(index) of a partitioned table: the server refuses it",
+                    why: "the migration fails there", safe: "DROP INDEX, when few use the table")
+            }
         } else {
             if let table { lock(table, .accessExclusive) }
             lock(index, .accessExclusive)
@@ -82,12 +107,16 @@ extension Judge {
                 .indexBlocks, table.map(settings.isSmall) == true ? .warning : nil,
                 "DROP INDEX takes ACCESS EXCLUSIVE on \(table.map { "\($0)" } ?? "its table")",
                 why: "it waits for every reader of the table, with all later ones behind it",
-                safe: "DROP INDEX CONCURRENTLY \(index), outside a transaction")
+                safe: isParted
+                    ? "when few use the table: there is no form without the lock for an index of a partitioned table"
+                    : "outside a transaction",
+                instead: isParted ? [] : [SafeRevision(["DROP INDEX CONCURRENTLY \(index)"])])
         }
     }
 
     mutating func reindex(_ kind: ObjectKind, _ relation: RelationName?, _ isConcurrent: Bool) {
         phase(.expand)
+        report.leavesNothing = true
         if isConcurrent { flagInTransaction("REINDEX CONCURRENTLY", rule: .indexBlocks) }
         guard let relation else {
             if !isConcurrent {
@@ -108,7 +137,8 @@ extension Judge {
         flag(
             .indexBlocks, table.map(settings.isSmall) == true ? .warning : nil,
             "REINDEX stops writers of \(table.map { "\($0)" } ?? "the table"), and readers that would use the index",
-            safe: "REINDEX \(kind.rawValue.uppercased()) CONCURRENTLY \(relation), outside a transaction")
+            safe: "outside a transaction",
+            instead: [SafeRevision(["REINDEX \(kind.rawValue.uppercased()) CONCURRENTLY \(relation)"])])
     }
 
     /// Flags what the server refuses inside a transaction.

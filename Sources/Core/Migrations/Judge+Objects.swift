@@ -96,8 +96,9 @@ extension Judge {
         if takesOthers {
             flag(
                 .destroys, "\(name) is dropped, and what the previous version wrote meanwhile may be in it",
-                safe:
-                    "put them back where they were meant for: detach or rename \(name), INSERT INTO the other table SELECT * FROM \(name), then DROP; or leave it where it is"
+                safe: schema[name]?.partitionOf == nil
+                    ? "put them back where they were meant for: rename \(name), INSERT INTO the other table SELECT * FROM \(name), then DROP; or leave it where it is"
+                    : "leave the partition where it is, as no other has room for its rows: a way back without a statement, with -- serin: allow R01 because the partition stays"
             )
         }
         guard !isOwn(key) else { return }
@@ -176,21 +177,70 @@ extension Judge {
         }
         guard !isNewThing else { return }
         phase(.contract)
+        guard kind == .column else { return breaksByName(kind, relation, target) }
+        let name = "\(relation).\(quoted(old))"
+        breaks(
+            false, "it uses \(name)", "the column \(name) is renamed to \(quoted(new))",
+            safe:
+                "add \(quoted(new)), write both, fill it in batches, move the application over, drop \(quoted(old)) in a later release"
+        )
+    }
+
+    /// Whoever uses a relation by the name that it had finds nothing there, or what stands in for it.
+    private mutating func breaksByName(_ kind: ObjectKind, _ relation: RelationName, _ target: RelationName) {
+        let new = quoted(target.name)
         switch kind {
-        case .column:
-            let name = "\(relation).\(quoted(old))"
+        case .table where direction == .up && hasStandIn(relation, target):
+            survival(.depends("of \(relation) only a view is left, through which it reads and writes rows, and nothing else"))
+            flag(
+                .breaksPrevious, .warning,
+                "the table \(relation) is renamed to \(new), and the view \(relation) stands in for it: SELECT, INSERT, ON CONFLICT, UPDATE and DELETE work through it; COPY, TRUNCATE, MERGE, ctid and pg_get_serial_sequence do not",
+                why: "rights to the table are none to the view, and the view reads with its owner's, row level security left out",
+                safe: "try the previous version on it: lint --trace --previous-check; its role needs rights to the view")
+        case .table:
             breaks(
-                false, "it uses \(name)", "the column \(name) is renamed to \(quoted(new))",
-                safe:
-                    "add \(quoted(new)), write both, fill it in batches, move the application over, drop \(quoted(old)) in a later release"
-            )
+                false, "it uses \(relation)", "the table \(relation) is renamed to \(new)",
+                safe: "and drop the view in a later release",
+                instead: [
+                    SafeRevision(
+                        inTransaction([
+                            "ALTER TABLE \(relation) RENAME TO \(new)",
+                            "CREATE VIEW \(relation) AS SELECT * FROM \(target)",
+                        ]),
+                        back: inTransaction(["DROP VIEW \(relation)", "ALTER TABLE \(target) RENAME TO \(quoted(relation.name))"])
+                    )
+                ])
         default:
             breaks(
-                false, "it uses \(relation)", "the \(kind.rawValue) \(relation) is renamed to \(quoted(new))",
-                safe:
-                    "rename, and make a view \(relation) over \(quoted(new)) in the same transaction; drop the view in a later release"
-            )
+                false, "it uses \(relation)", "the \(kind.rawValue) \(relation) is renamed to \(new)",
+                safe: "make another one called \(new), and drop \(relation) in a later release")
         }
+    }
+
+    /// Whether a view that the text makes in the same transaction, and leaves as it is, shows all of a table that is renamed under the
+    /// name that it had.
+    private func hasStandIn(_ old: RelationName, _ new: RelationName) -> Bool {
+        guard transaction.isOpen, made.placed(old) == old else { return false }
+        var isThere = false
+        var isCommitted = false
+        for action in upcoming.flatMap(\.actions) {
+            switch action {
+            case .createView(let view, _, _, _, let shown) where view.full == old.full:
+                guard !isThere, !isCommitted, let shown, shown.source.full == new.full,
+                    shown.columns.map({ schema.areAll($0, of: old) }) ?? true
+                else { return false }
+                isThere = true
+            case .commit: isCommitted = true
+            case .begin, .harmless, .calls, .casts, .attributes, .select, .comment, .security, .settles, .insert, .bringsBack,
+                .update,
+                .delete, .createIndex, .createTable, .createTableAs, .analyze, .create, .createFunction:
+                continue
+            case .alterTable(let table, _) where table.full != old.full: continue
+            case .createView(let view, _, _, _, _) where view.full != new.full: continue
+            default: return false
+            }
+        }
+        return isThere
     }
 
     /// Something that is no relation has another name: a type, a function, a schema.

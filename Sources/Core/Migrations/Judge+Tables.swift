@@ -38,16 +38,28 @@ extension Judge {
     private mutating func reachParents(of table: TableDefinition) {
         for parent in table.parents + [table.partitionOf].compactMap(\.self) { schema.change(parent) { $0.hasHeirs = true } }
         if let parent = table.partitionOf {
+            schema.change(table.name) { $0.partitionOf = parent }
             lock(parent, .accessExclusive)
             lockDefaultPartition(of: parent)
             if table.isDefaultPartition { schema.change(parent) { $0.defaultPartition = table.name } }
             if !isNew(parent) {
                 leadOthers(to: table.name)
+                let bounds =
+                    table.isPartitioned || table.ifNotExists || !table.columns.isEmpty || !table.constraints.isEmpty
+                    ? nil : textFrom(" FOR VALUES ", of: "CREATE TABLE").map { String($0.dropFirst()) }
                 flag(
                     .partitionOrLock, "creating the partition \(table.name) in place takes ACCESS EXCLUSIVE on \(parent)",
-                    safe:
-                        "CREATE TABLE \(table.name) (LIKE \(parent) INCLUDING ALL); then ALTER TABLE \(parent) ATTACH PARTITION \(table.name) …"
-                )
+                    safe: bounds == nil
+                        ? "CREATE TABLE \(table.name) (LIKE \(parent) INCLUDING ALL); then ALTER TABLE \(parent) ATTACH PARTITION \(table.name) …"
+                        : nil,
+                    instead: bounds.map { bounds in
+                        [
+                            SafeRevision([
+                                "CREATE TABLE \(table.name) (LIKE \(parent) INCLUDING ALL)",
+                                "ALTER TABLE \(parent) ATTACH PARTITION \(table.name) \(bounds)",
+                            ])
+                        ]
+                    } ?? [])
             }
         }
         for parent in table.parents {
@@ -150,7 +162,10 @@ extension Judge {
             alterQuickly(table, .expand)
             survival(.depends("it may read NULL in \(table).\(quoted(column))"))
             alters("NOT NULL of \(quoted(column))", of: table, isOwn: isOwnColumn(column, of: table))
-            schema.change(table) { $0.columns[column]?.isNotNull = false }
+            schema.change(table) {
+                $0.columns[column]?.isNotNull = false
+                $0.notNull.remove(column)
+            }
         case .setDefault(let column):
             let isKnown = isNewColumn(column, of: table)
             alters("default of \(quoted(column))", of: table, isOwn: isOwnColumn(column, of: table))
@@ -254,10 +269,12 @@ extension Judge {
     }
 
     /// The previous version breaks. Going back it is already there again, so nothing is to be said then.
-    mutating func breaks(_ isOwn: Bool, _ how: String, _ what: String, safe: String? = nil) {
+    mutating func breaks(
+        _ isOwn: Bool, _ how: String, _ what: String, safe: String? = nil, instead revisions: [SafeRevision] = []
+    ) {
         guard !isOwn, direction == .up else { return }
         survival(.breaks(how))
-        flag(.breaksPrevious, "\(what): the previous version breaks, as \(how)", safe: safe)
+        flag(.breaksPrevious, "\(what): the previous version breaks, as \(how)", safe: safe, instead: revisions)
     }
 
     /// Every row is written anew by storing it otherwise.
@@ -313,6 +330,7 @@ extension Judge {
         lock(partition, .accessExclusive)
         lockDefaultPartition(of: table)
         if isDefault { schema.change(table) { $0.defaultPartition = partition } }
+        schema.change(partition) { $0.partitionOf = table }
         phase(.expand)
         schema.change(table) { $0.hasHeirs = true }
         alters("partition \(partition)", of: table, isOwn: isNew(partition) || isOwn(objectKey(.table, partition)))
@@ -343,8 +361,10 @@ extension Judge {
             flag(
                 .partitionOrLock, "DETACH PARTITION takes ACCESS EXCLUSIVE on \(table)",
                 safe: settings.version >= 14
-                    ? "ALTER TABLE \(table) DETACH PARTITION \(partition) CONCURRENTLY, outside a transaction"
-                    : "keep lock_timeout short and try again; version 14 has DETACH PARTITION … CONCURRENTLY")
+                    ? "outside a transaction"
+                    : "keep lock_timeout short and try again; version 14 has DETACH PARTITION … CONCURRENTLY",
+                instead: settings.version >= 14
+                    ? [SafeRevision(["ALTER TABLE \(table) DETACH PARTITION \(partition) CONCURRENTLY"])] : [])
         }
     }
 }

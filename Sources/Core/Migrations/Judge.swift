@@ -35,6 +35,10 @@ struct Judge {
     /// Whether times get and lose their zones in UTC now, and before a setting that ends with the transaction; nil when nobody knows.
     var isUTC: Bool?
     var zoneBefore: Bool??
+    /// Whether something of the text was undone by the text, so that what it says of the schema may not be so.
+    private(set) var isTakenBack = false
+    /// Whether the present statement changes one thing of its table.
+    private(set) var isOneChange = false
     /// The statements behind the present one.
     private(set) var upcoming: ArraySlice<SQLStatement> = []
     /// The leading columns of the indexes that the text makes anywhere: a foreign key may stand before its index.
@@ -89,7 +93,9 @@ struct Judge {
         switch action {
         case .createTable(let table): createTable(table)
         case .createTableAs(let query): createTable(query)
-        case .alterTable(let table, let changes): for change in changes { alter(table, change) }
+        case .alterTable(let table, let changes):
+            isOneChange = changes.count == 1
+            for change in changes { alter(table, change) }
         case .createIndex(let index): createIndex(index)
         case .drop(let order): drop(order)
         case .dropWhole(let what): dropWhole(what)
@@ -104,7 +110,7 @@ struct Judge {
         case .createTrigger(let trigger): createTrigger(trigger)
         case .createRule(let name, let table, let isReplaced, let isInstead): createRule(name, table, isReplaced, isInstead)
         case .policy(let name, let table, let isChanged): policy(name, table, isChanged)
-        case .createView(let view, let sources, let isReplaced, let takesAll): createView(view, sources, isReplaced, takesAll)
+        case .createView(let view, let sources, let isReplaced, let takesAll, _): createView(view, sources, isReplaced, takesAll)
         case .addEnumValue(let type): addEnumValue(type)
         case .renameEnumValue(let type, let old, let new): renameEnumValue(type, old, new)
         case .constrainDomain(let domain, let isNotValid): constrainDomain(domain, isNotValid)
@@ -183,14 +189,21 @@ struct Judge {
     }
 
     /// A rule found something.
-    mutating func flag(_ rule: LintRule, _ message: String, why: String? = nil, safe: String? = nil) {
-        flag(rule, rule.severity, message, why: why, safe: safe)
+    mutating func flag(
+        _ rule: LintRule, _ message: String, why: String? = nil, safe: String? = nil, instead revisions: [SafeRevision] = []
+    ) {
+        flag(rule, rule.severity, message, why: why, safe: safe, instead: revisions)
     }
 
-    /// A rule found something that weighs more or less than usual; nil is as usual.
-    mutating func flag(_ rule: LintRule, _ severity: LintSeverity?, _ message: String, why: String? = nil, safe: String? = nil) {
+    /// A rule found something that weighs more or less than usual; nil is as usual. Words of the safe form stand behind its SQL.
+    mutating func flag(
+        _ rule: LintRule, _ severity: LintSeverity?, _ message: String, why: String? = nil, safe: String? = nil,
+        instead revisions: [SafeRevision] = []
+    ) {
         findings.append(
-            LintFinding(rule, severity: severity ?? rule.severity, at: report.place, message, reason: why, safeForm: safe))
+            LintFinding(
+                rule, severity: severity ?? rule.severity, at: report.place, message, reason: why, safeForm: safe,
+                safeRevisions: revisions))
     }
 
     /// Nobody can say what it does.
@@ -206,6 +219,28 @@ struct Judge {
                 .unknown, "\(what) needs Postgres \(version), and the server is \(settings.version)",
                 why: "the statement fails there", safe: "use the form that version \(settings.version) knows")
         }
+    }
+
+    // MARK: Safe forms
+
+    /// The statement's text in one line, when all of it is known and it begins so; nil else.
+    func wholeText(of verb: String) -> String? {
+        let words = report.text.split(whereSeparator: \.isWhitespace).joined(separator: " ")
+        guard !text.isGenerated, words.uppercased().hasPrefix(verb.uppercased()), !words.hasSuffix("…"),
+            !["--", "/*", "$"].contains(where: { words.contains($0) }),
+            report.text == words || !["'", "\""].contains(where: { words.contains($0) })
+        else { return nil }
+        return words.hasSuffix(";") ? String(words.dropLast()) : words
+    }
+
+    /// What stands behind some words in such a text, with them; nil when nobody knows.
+    func textFrom(_ words: String, of verb: String) -> String? {
+        wholeText(of: verb).flatMap { text in text.placeOutsideQuotes(of: words).map { String(text[$0...]) } }
+    }
+
+    /// Statements in one transaction: in that which is open, or in one of their own.
+    func inTransaction(_ statements: [String]) -> [String] {
+        transaction.isOpen ? statements : ["BEGIN"] + statements + ["COMMIT"]
     }
 
     // MARK: What is new
@@ -258,6 +293,7 @@ struct Judge {
 
     /// What was done is undone: nothing that it made is certain.
     mutating func takeBack() {
+        isTakenBack = true
         made.clear()
         copies = [:]
         inserted = [:]
@@ -333,4 +369,29 @@ extension MigrationPhase {
         case .contract: 2
         }
     }
+}
+
+extension String {
+    /// Where some words, in capitals and with the spaces around them, stand first outside quotes and parentheses; nil when nowhere.
+    func placeOutsideQuotes(of words: String) -> String.Index? {
+        var quote: Character?
+        var depth = 0
+        for index in indices {
+            let character = self[index]
+            if let open = quote {
+                if character == open { quote = nil }
+            } else if character == "'" || character == "\"" {
+                quote = character
+            } else if character == "(" {
+                depth += 1
+            } else if character == ")" {
+                depth -= 1
+            }
+            if quote == nil, depth == 0, self[index...].prefix(words.count).uppercased() == words { return index }
+        }
+        return nil
+    }
+
+    /// Whether a word of SQL, in capitals, is anywhere in it, be it in quotes.
+    func holds(_ word: String) -> Bool { uppercased().contains(word) }
 }

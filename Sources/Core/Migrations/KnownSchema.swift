@@ -39,6 +39,12 @@ struct KnownSchema: Sendable {
         /// Its primary and unique constraints, the primary first.
         var uniques: [Key] = []
         var isPartitioned = false
+        /// The partitioned table that it was made a part of, whatever became of it since.
+        var partitionOf: RelationName?
+        /// Its columns, those of which nothing else is known too, that refuse NULL.
+        var notNull: Set<String> = []
+        /// Its columns in the order of the table, and some that are gone.
+        var order: [String] = []
         /// Whether the revisions show all of its columns.
         var isWhole = false
         /// Whether rows of other tables may be among its own.
@@ -130,13 +136,31 @@ struct KnownSchema: Sendable {
         self[table]?.checks.contains { $0.notNullOf == column && $0.isValid } ?? false
     }
 
+    /// Whether a check only says that a column is not NULL which refuses NULL itself.
+    func isSaidByNotNull(_ constraint: String, on table: RelationName) -> Bool {
+        guard let known = self[table], let column = known.checks.first(where: { $0.name == constraint })?.notNullOf else {
+            return false
+        }
+        return known.notNull.contains(column) || known.columns[column]?.isNotNull == true
+    }
+
+    /// Whether columns are all of a table, in its order.
+    func areAll(_ columns: [String], of table: RelationName) -> Bool {
+        guard let known = self[table], known.isWhole else { return false }
+        return columns == known.order.filter { known.columns[$0] != nil }
+    }
+
     /// Whether an index starts with these columns, in any order.
     func hasIndex(on columns: [String], of table: RelationName) -> Bool {
         self[table]?.indexed.contains { Set($0.prefix(columns.count).compactMap(\.self)) == Set(columns) } ?? false
     }
 
     mutating func add(_ column: ColumnDefinition, to table: RelationName) {
-        change(table) { $0.columns[column.name] = column }
+        change(table) {
+            $0.columns[column.name] = column
+            $0.order.removeAll { $0 == column.name }
+            $0.order.append(column.name)
+        }
         for constraint in column.constraints {
             var placed = constraint
             if placed.columns.isEmpty, !placed.isCheck { placed.columns = [column.name] }
@@ -242,6 +266,8 @@ struct KnownSchema: Sendable {
                     column.name = new
                     $0.columns[new] = column
                 }
+                $0.order = $0.order.map { $0 == old ? new : $0 }
+                if $0.notNull.remove(old) != nil { $0.notNull.insert(new) }
                 for index in $0.uniques.indices {
                     $0.uniques[index].columns = $0.uniques[index].columns.map { $0 == old ? new : $0 }
                 }

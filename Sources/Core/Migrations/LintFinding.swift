@@ -40,6 +40,8 @@ public struct LintFinding: Sendable, Hashable {
     public var reason: String
     /// What to write instead.
     public var safeForm: String
+    /// The SQL of it, when all of it is known; empty when it is words, or leaves something open.
+    public var safeRevisions: [SafeRevision]
     /// The reason that a comment gives for letting it be; nil when none does.
     public var allowance: String?
 
@@ -49,14 +51,17 @@ public struct LintFinding: Sendable, Hashable {
     /// A finding; without a severity, reason or safe form it has those of its rule.
     public init(
         _ rule: LintRule, severity: LintSeverity? = nil, at place: LintPlace, _ message: String, reason: String? = nil,
-        safeForm: String? = nil
+        safeForm: String? = nil, safeRevisions: [SafeRevision] = []
     ) {
         self.rule = rule
         self.severity = severity ?? rule.severity
         self.place = place
         self.message = message
         self.reason = reason ?? rule.reason
-        self.safeForm = safeForm ?? rule.safeForm
+        self.safeRevisions = safeRevisions
+        let words = SafeRevision.words(safeRevisions)
+        self.safeForm =
+            words.isEmpty ? safeForm ?? rule.safeForm : ([words] + [safeForm].compactMap(\.self)).joined(separator: ", ")
     }
 }
 

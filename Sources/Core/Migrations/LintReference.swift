@@ -11,6 +11,11 @@ public enum LintReference {
         }
         lines += ["", "## Safe forms", "", "| Rule | Instead |", "| --- | --- |"]
         for rule in LintRule.allCases { lines.append("| \(rule.rawValue) | \(cell(rule.safeForm)) |") }
+        lines += [
+            "",
+            "A finding spells it out for its statement. What is SQL without an open end can be pasted as it is printed, with the way back that",
+            "stands behind `back:`; `(1)`, `(2)` are revisions of their own.",
+        ]
         return (lines + [""] + explanations).joined(separator: "\n") + "\n"
     }
 
@@ -55,9 +60,10 @@ public enum LintReference {
             ALTER TABLE orders ADD COLUMN note text;
 
         A comment speaks for the statement that it stands before, in, or behind on the same line; `allow-file`, and a comment behind the last
-        statement, for the whole direction. In a program that SQL is generated from (Alembic) `# serin: …` speaks for the whole revision. A comment
+        statement, for the whole direction; `allow R01`, wherever it stands, for the whole revision. In a program that SQL is generated from (Alembic) `# serin: …` speaks for the whole revision. A comment
         without a reason or with an unknown rule is itself an error, and one that allows what does not occur a warning (A01). `class` says what a
-        statement does that nobody can classify; it can make a statement heavier, never lighter. `previous fails`, anywhere in the way forward, is C01 and
+        statement does that nobody can classify; it can make a statement heavier, never lighter: of one that Serin understands, what is found is
+        allowed by its rule, and the class stays. `previous fails`, anywhere in the way forward, is C01 and
         makes a revision that only adds reversible: a rollback takes it back, whatever the policy says of additions. That the previous version
         *works* is believed of a program alone (`--previous-check`).
 
@@ -72,7 +78,7 @@ public enum LintReference {
 
         The way back counts too. What it loses of anything that the way forward is not known to have made makes the revision destructive, and
         what nobody can say of it unclassified. A way back that changes nothing, or does not bring back what was dropped, replaced or renamed, is
-        none; nor is one that does nothing about what the previous version may notice: a constraint, NOT NULL, a default, an identity, rights, a
+        none, unless there is nothing to take back, as of a constraint that is validated or an index that is built anew; nor is one that does nothing about what the previous version may notice: a constraint, NOT NULL, a default, an identity, rights, a
         trigger, a policy. A column or table that is made anew is not the one that was renamed, and a value of an enum stays. What is lost by itself when the revision is taken back, as what was written to a new column, is listed and makes it no worse.
 
         Made by the revision is only what cannot have been there before: `IF NOT EXISTS` and `OR REPLACE` prove nothing, a rename makes nothing
@@ -80,7 +86,8 @@ public enum LintReference {
         changed when `CREATE TABLE … AS SELECT` took all of them (or those of the same `WHERE`), with their key and the columns that change, into a
         permanent table that stays as it is, nobody else could write from before the copy until the change (`LOCK TABLE … IN SHARE ROW EXCLUSIVE
         MODE`, or what takes ACCESS EXCLUSIVE, in the same transaction: what commits between the two is in neither), and the way back surely writes all of them back: every changed column `FROM` that table by the whole
-        key, or as an upsert of the key, deleted rows by `INSERT … SELECT *`, and no other condition. A key is a primary key, or a unique constraint
+        key, or as an upsert of the key, deleted rows by `INSERT … SELECT *`, and no other condition. Whatever the condition of the copy is, rows are saved when they
+        are deleted `USING` it, by the whole key. A key is a primary key, or a unique constraint
         of columns that are NOT NULL, that the revisions show: without one nothing proves whose a saved value is. A new partition, heir, target of a rule or
         of a replaced view, a table or column that has the name of one that was renamed or moved away, and any new table beside a function that has
         another body now, hold what the previous version writes, so dropping them loses it, unless the rows were put back first, from a table that
@@ -89,6 +96,11 @@ public enum LintReference {
         the same values of a key. A rule `DO INSTEAD` on a table that was there loses what the previous version writes to it, and `tsvector_update_trigger`
         what it writes to the column that is computed. What a trigger of an earlier revision changes beside a change of rows is saved nowhere,
         unless it runs behind the change and writes nothing. A sequence that is set to a fixed number forgets how far it was.
+
+        A table that is renamed is a warning and no error of C01 when a view of all of its columns, in their order, takes its name in the same
+        transaction and stays: rows are read and written through it, `ON CONFLICT` too, but COPY, TRUNCATE, MERGE, new foreign keys and
+        `pg_get_serial_sequence` fail, and rights to the table are none to the view. A check that says no more than that a column is not NULL is
+        dropped without loss when the column refuses NULL itself.
 
         What Serin does not know to be harmless is taken to be noticed by the version that runs: defaults, identities, owners, rights, roles,
         rules, row level security, sequences, unique indexes.

@@ -30,6 +30,8 @@ public struct StatementReport: Sendable, Hashable {
     public var survival = Survival.survives
     /// Its part of expand and contract; nil when it changes nothing.
     public var phase: MigrationPhase?
+    /// Whether it leaves nothing that a way back could take back.
+    public var leavesNothing = false
     /// Why nobody can say what it does; nil when it is known.
     public var mystery: String?
     /// What a comment says that it is; nil when none does.

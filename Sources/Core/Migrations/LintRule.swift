@@ -154,12 +154,13 @@ public enum LintRule: String, Sendable, Hashable, CaseIterable {
             "expand and contract: add the new form, write both, move over, and remove the old form when the old version is gone"
         case .shadowed: "name the columns in the view; use jsonb"
         case .noWayBack:
-            "write the way back: for what was added, drop it; for what was changed, the statement that changes it back"
+            "write the way back: for what was added, drop it; for what was changed, the statement that changes it back; where nothing can be taken back and what stays harms nobody: -- serin: allow R01 because <reason>"
         case .heads: "merge the heads, or rename one of the two files"
-        case .hiddenInvalidIndex: "DROP INDEX CONCURRENTLY IF EXISTS first, then CREATE INDEX CONCURRENTLY"
+        case .hiddenInvalidIndex:
+            "CREATE INDEX CONCURRENTLY without IF NOT EXISTS: it fails where a failed build left an index, which is dropped by hand"
         case .transactions: "let the tool begin and commit; plain SQL only"
         case .security: "give rights and make extensions outside migrations, reviewed by themselves"
-        case .annotation: "-- serin: allow L01 because <reason>"
+        case .annotation: "-- serin: allow <rule> because <reason>, for what is found at the same place"
         case .measured: "look which statement takes the lock, and use the safe form of its rule"
         }
     }

@@ -8,7 +8,15 @@ struct RevisionSummary {
     let down: DirectionReport?
 
     /// Whether the way back changes something: a look at a table is none.
-    private var hasDown: Bool { down?.statements.contains { $0.phase != nil || $0.mystery != nil } ?? false }
+    private var hasDown: Bool {
+        guard let down else { return false }
+        return !leavesSomething || down.statements.contains { $0.phase != nil || $0.mystery != nil }
+    }
+
+    /// Whether there is something to take back.
+    private var leavesSomething: Bool {
+        up.statements.contains { $0.phase != nil && !$0.leavesNothing || $0.mystery != nil }
+    }
 
     var report: RevisionReport {
         let (kind, reason) = classified

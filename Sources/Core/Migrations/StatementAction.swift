@@ -34,8 +34,8 @@ public enum StatementAction: Sendable, Hashable {
     case createRule(String, on: RelationName, isReplaced: Bool, isInstead: Bool)
     /// `CREATE POLICY`, `ALTER POLICY`
     case policy(String, on: RelationName, isChanged: Bool)
-    /// `CREATE VIEW`
-    case createView(RelationName, from: [RelationName], isReplaced: Bool, takesAllColumns: Bool)
+    /// `CREATE VIEW`; the rows that it shows as they are, with nothing beside, nil when it shows others.
+    case createView(RelationName, from: [RelationName], isReplaced: Bool, takesAllColumns: Bool, shows: TableCopy? = nil)
     /// `ALTER TYPE … ADD VALUE`
     case addEnumValue(String)
     /// `ALTER TYPE … RENAME VALUE`
@@ -182,7 +182,8 @@ public struct TableCopy: Sendable, Hashable {
     public var source: RelationName
     /// Which columns; nil is all.
     public var columns: [String]?
-    /// Which rows, as a text that is the same for the same condition; nil is all.
+    /// Which rows, as a text that is the same for the same condition, and that of no change when the same words may mean other rows; nil
+    /// is all.
     public var condition: String?
 
     /// A copy.
@@ -270,6 +271,8 @@ public struct DataChange: Sendable, Hashable {
     public var condition: String?
     /// The values that the condition demands of columns.
     public var values: [String: [String]] = [:]
+    /// The rows of another table that a `DELETE` takes by columns that are alike, and by nothing else; nil when it takes others.
+    public var rowsOf: MatchedRows?
 
     /// A change of rows.
     public init(
@@ -282,6 +285,20 @@ public struct DataChange: Sendable, Hashable {
         self.isBatch = isBatch
         self.columnsThatAreNull = columnsThatAreNull
         self.sources = sources
+    }
+}
+
+/// The rows of a table, by some of its columns.
+public struct MatchedRows: Sendable, Hashable {
+    /// The table.
+    public var table: RelationName
+    /// The columns.
+    public var keys: [String]
+
+    /// Rows.
+    public init(table: RelationName, keys: [String]) {
+        self.table = table
+        self.keys = keys
     }
 }
 

@@ -56,7 +56,7 @@ extension StatementTranslation {
     }
 
     /// The rows that a query keeps as they are: `SELECT columns FROM table [WHERE condition]`, and nothing else.
-    private static func rowsAsTheyAre(_ select: JSONValue) -> TableCopy? {
+    static func rowsAsTheyAre(_ select: JSONValue) -> TableCopy? {
         guard case .object(let members) = select,
             members.allSatisfy({
                 ["targetList", "fromClause", "whereClause", "limitOption", "op", "intoClause"].contains($0.key)
@@ -65,7 +65,8 @@ extension StatementTranslation {
             select["op"]?.text ?? "SETOP_NONE" == "SETOP_NONE", select.list("fromClause").count == 1,
             let range = select.list("fromClause").first?.body(of: "RangeVar"), let source = range.relation, range.flag("inh")
         else { return nil }
-        if let condition = select["whereClause"], !condition.isPlainCondition { return nil }
+        // The same words of another kind may mean other rows the next time: no condition of a change is the same as this.
+        let condition = select["whereClause"].map { ($0.isPlainCondition ? "" : "once ") + $0.fingerprint }
         var columns: [String]? = []
         for target in select.list("targetList").compactMap({ $0.body(of: "ResTarget") }) {
             guard let fields = target["val"]?.body(of: "ColumnRef") else { continue }
@@ -75,24 +76,40 @@ extension StatementTranslation {
                 columns?.append(name)
             }
         }
-        return TableCopy(of: source, columns: columns, condition: select["whereClause"]?.fingerprint)
+        return TableCopy(of: source, columns: columns, condition: condition)
     }
 
     /// `UPDATE table SET column = source.column FROM source WHERE table.key = source.key`, and nothing else.
     private static func broughtBack(byUpdate body: JSONValue) -> RowsBrought? {
+        guard let table = body["relation"]?.relation, let rows = rowsMatched(body, in: "fromClause"),
+            let range = body.list("fromClause").first?.body(of: "RangeVar")
+        else { return nil }
+        let other = range["alias"]?["aliasname"]?.text ?? rows.table.name
+        let updates = body.list("targetList").compactMap { $0.body(of: "ResTarget") }.compactMap { target in
+            target["name"]?.text.flatMap { name in
+                target["indirection"] == nil && column(target["val"], of: other) == name ? name : nil
+            }
+        }
+        return RowsBrought(table, from: rows.table, updates: updates, by: rows.keys)
+    }
+
+    /// A column that an expression names with its table.
+    private static func column(_ expression: JSONValue?, of name: String) -> String? {
+        guard let reference = expression?.body(of: "ColumnRef") else { return nil }
+        let words = reference.words("fields")
+        return words.count == 2 && reference.list("fields").count == 2 && words[0] == name ? words[1] : nil
+    }
+
+    /// The one other table whose rows are those that change, and the columns that are alike: `FROM` or `USING source WHERE table.key =
+    /// source.key`, and nothing else.
+    private static func rowsMatched(_ body: JSONValue, in clause: String = "usingClause") -> MatchedRows? {
         guard let target = body["relation"], let table = target.relation, target.flag("inh"), body["withClause"] == nil,
-            body.list("fromClause").count == 1, let range = body.list("fromClause").first?.body(of: "RangeVar"),
+            body.list(clause).count == 1, let range = body.list(clause).first?.body(of: "RangeVar"),
             let source = range.relation, let condition = body["whereClause"]
         else { return nil }
         let own = target["alias"]?["aliasname"]?.text ?? table.name
         let other = range["alias"]?["aliasname"]?.text ?? source.name
         guard own != other else { return nil }
-        /// A column of one of the two.
-        func column(_ expression: JSONValue?, of name: String) -> String? {
-            guard let reference = expression?.body(of: "ColumnRef") else { return nil }
-            let words = reference.words("fields")
-            return words.count == 2 && reference.list("fields").count == 2 && words[0] == name ? words[1] : nil
-        }
         var keys: [String] = []
         for part in conjuncts(condition) {
             guard let equation = part.body(of: "A_Expr"), equation["kind"]?.text == "AEXPR_OP", equation.words("name") == ["="],
@@ -101,12 +118,7 @@ extension StatementTranslation {
             else { return nil }
             keys.append(key)
         }
-        let updates = body.list("targetList").compactMap { $0.body(of: "ResTarget") }.compactMap { target in
-            target["name"]?.text.flatMap { name in
-                target["indirection"] == nil && column(target["val"], of: other) == name ? name : nil
-            }
-        }
-        return RowsBrought(table, from: source, updates: updates, by: keys)
+        return MatchedRows(table: source, keys: keys)
     }
 
     /// `INSERT INTO table SELECT * FROM source`, perhaps with `ON CONFLICT (key) DO UPDATE SET column = EXCLUDED.column` or
@@ -201,6 +213,7 @@ extension StatementTranslation {
         for part in parts {
             if let (column, values) = valuesDemanded(part) { change.values[column] = values }
         }
+        change.rowsOf = rowsMatched(body)
         return change
     }
 

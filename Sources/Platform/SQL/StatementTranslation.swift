@@ -154,7 +154,23 @@ enum StatementTranslation {
         guard let view = body["view"]?.relation, let query = body["query"] else { return nil }
         var takesAll = false
         query.visit { if $0["A_Star"] != nil { takesAll = true } }
-        return [.createView(view, from: query.relations, isReplaced: body.flag("replace"), takesAllColumns: takesAll)]
+        return [
+            .createView(
+                view, from: query.relations, isReplaced: body.flag("replace"), takesAllColumns: takesAll,
+                shows: shown(body, query))
+        ]
+    }
+
+    /// The rows that a view shows as they are, when it can be written through as well: one table, its columns by their names, and no
+    /// option but whose rights count.
+    private static func shown(_ body: JSONValue, _ query: JSONValue) -> TableCopy? {
+        let options = body.list("options").compactMap { $0.body(of: "DefElem")?["defname"]?.text }
+        guard body["view"]?["relpersistence"]?.text == "p", body.list("aliases").isEmpty,
+            options.allSatisfy({ $0 == "security_invoker" }),
+            ["NO_CHECK_OPTION", nil].contains(body["withCheckOption"]?.text), let select = query.body(of: "SelectStmt"),
+            let copy = rowsAsTheyAre(select), copy.condition == nil
+        else { return nil }
+        return select.list("targetList").count == copy.columns?.count ?? 1 ? copy : nil
     }
 
     /// Whether a domain, or what it is made of, has a condition; of another user's type nobody knows.
