@@ -160,4 +160,57 @@ import Testing
         let plain = await lint("DROP INDEX events_at", history: [table])
         #expect(plain.findings.first?.safeForm.contains("CONCURRENTLY") == false)
     }
+
+    private static let audit = [
+        orders, "CREATE TABLE past (LIKE orders)",
+        "CREATE FUNCTION keep() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN INSERT INTO past SELECT (OLD).*; RETURN NULL; END $$",
+        "CREATE TRIGGER kept AFTER UPDATE ON orders FOR EACH ROW EXECUTE FUNCTION keep()",
+    ]
+
+    @Test func aColumnThatATriggerTakesWithTheWholeRowIsSaid() async {
+        let up = "ALTER TABLE orders ADD COLUMN n int"
+        let found = await revision(up, down: "ALTER TABLE orders DROP COLUMN n", history: Self.audit)
+        #expect(found.findings.map(\.rule) == [.breaksPrevious] && found.kind == .reversible, "\(found.findings)")
+        #expect(!found.findings.contains { $0.failsGate })
+        for change in [
+            "CREATE OR REPLACE FUNCTION keep() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN INSERT INTO past (id) VALUES (OLD.id); RETURN NULL; END $$",
+            "DROP TRIGGER kept ON orders",
+        ] {
+            let calm = await revision(up, down: "ALTER TABLE orders DROP COLUMN n", history: Self.audit + [change])
+            #expect(calm.findings == [] && calm.kind == .additive, "\(calm.findings)")
+        }
+    }
+
+    @Test(arguments: [
+        ("((email::int))", true), ("((amount / a))", true), ("((amount % 2))", true), ("(CAST(email AS date))", true),
+        ("(amount) WHERE email::int > 5", true), ("(lower(email))", false), ("(lower(email::text))", false),
+        ("((amount + a))", false), ("(amount) WHERE amount > 5", false), ("(amount) WHERE code = 'x'::bpchar", false),
+    ])
+    func anIndexOfAnExpressionThatMayFailIsSaid(_ what: String, _ isFound: Bool) async {
+        let report = await revision(
+            "CREATE INDEX CONCURRENTLY i ON orders \(what)", down: "DROP INDEX CONCURRENTLY i", history: [Self.orders])
+        #expect(report.findings.contains { $0.rule == .breaksPrevious && $0.message.contains("computes") } == isFound)
+        #expect(report.kind == (isFound ? .reversible : .additive), "\(report.reason)")
+        let new = await lint("CREATE TABLE n (email text); CREATE INDEX ON n ((email::int))")
+        #expect(rules(new) == [])
+    }
+
+    @Test func statisticsAreMadeAndDropped() async {
+        let made = await revision(
+            "CREATE STATISTICS s ON a, b FROM orders", down: "DROP STATISTICS s", history: [Self.orders])
+        #expect(made.findings == [] && made.kind == .additive, "\(made.reason)")
+        let other = await revision(
+            "CREATE STATISTICS IF NOT EXISTS s ON a, b FROM orders", down: "DROP STATISTICS s", history: [Self.orders])
+        #expect(other.kind == .destructive, "\(other.reason)")
+    }
+
+    @Test func aCommentOfAProgramIsNeededInOneDirectionOnly() async {
+        let sql = ("CREATE INDEX i ON orders (a);", "DROP INDEX CONCURRENTLY i;")
+        let used = await revision(
+            sql.0, down: sql.1, history: [Self.orders], source: "# serin: allow L01 because it is small\n")
+        #expect(used.findings.map(\.rule) == [.indexBlocks] && used.findings.first?.allowance != nil, "\(used.findings)")
+        let idle = await revision(
+            sql.0, down: sql.1, history: [Self.orders], source: "# serin: allow L01, L02 because it is small\n")
+        #expect(idle.findings.map(\.rule) == [.indexBlocks, .annotation], "\(idle.findings)")
+    }
 }

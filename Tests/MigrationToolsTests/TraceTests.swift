@@ -66,6 +66,30 @@ import Testing
         #expect(try await scene.place() == "base")
     }
 
+    @Test func whatIsAppliedTellsWhoeverHasNoDatabaseWhatTheSchemaIs() async throws {
+        let scene = try await scene(.alembic, count: 2)
+        try ToolKind.alembic.add(
+            revision(
+                "ALTER TABLE public.orders ALTER COLUMN amount TYPE numeric(14, 2)",
+                "ALTER TABLE public.orders ALTER COLUMN amount TYPE numeric(12, 2)", id: "0003"), to: scene.folder)
+        let policy = MigrationPolicy(
+            tool: try scene.kind.tool(scene.folder, scene.server, scene.database), database: .environment("LIVE"))
+        let found = try await OfflineScripts.read(
+            policy, after: "0002", environment: ["HOME": "/tmp", "LIVE": scene.url], deadline: .minutes(2))
+        #expect(found.scripts.map(\.revision) == ["0001", "0002", "0003"])
+        #expect(found.scripts[0].up == .missing)
+        guard case .text(let text) = found.scripts[1].up else {
+            Issue.record("\(found.scripts[1].up)")
+            return
+        }
+        let sql = String(decoding: text.sql, as: UTF8.self)
+        #expect(sql.contains("CREATE TABLE ") && sql.contains(" note "), "\(sql)")
+        guard case .text = found.scripts[2].up, case .text = found.scripts[2].down else {
+            Issue.record("\(found.scripts[2])")
+            return
+        }
+    }
+
     @Test func whatAlembicCannotGenerateIsMeasuredOnACopyOfTheLiveSchema() async throws {
         let scene = try await scene(.alembic, count: 1)
         try await scene.place(1)

@@ -14,7 +14,8 @@ public struct OfflineScripts: Sendable {
     /// Asks a tool. What it cannot say without a database is `unavailable`, with its words.
     ///
     /// - Parameters:
-    ///   - applied: The revision up to which nothing is asked for, as some tools take a second for each; nil asks for everything.
+    ///   - applied: The revision up to which only the schema is asked for, at once, as some tools take a second for each revision; nil
+    ///     asks for everything.
     ///   - environment: Serin's own variables.
     /// - Throws: `invalid` when the tool does not run, or `applied` is no revision.
     public static func read(
@@ -38,9 +39,11 @@ public struct OfflineScripts: Sendable {
             }
             return OfflineScripts(
                 scripts: graph.revisions.enumerated().map { index, revision in
-                    index <= (last ?? -1) && tool.takesTime
-                        ? MigrationScript(revision: revision.id.description, name: revision.name, up: .missing, down: .missing)
-                        : tool.script(revision, call)
+                    guard index <= last ?? -1, tool.takesTime else { return tool.script(revision, call) }
+                    // The last of them has all of it.
+                    let all = index == last ? tool.applied(graph, at: [revision.id], call).first?.up : nil
+                    return MigrationScript(
+                        revision: revision.id.description, name: revision.name, up: all ?? .missing, down: .missing)
                 }, heads: graph.heads.map(\.description))
         }
     }

@@ -12,6 +12,8 @@ struct AnnotationBook {
     var allowances: [Allowance] = []
     /// The class of the statements that nobody can classify.
     var declared: (kind: MigrationClass, reason: String)?
+    /// What a program's comments allow for both directions and what does not occur in this one.
+    var idle: [LintFinding] = []
     /// Why the previous version does not work on the new schema, and who says so.
     var breaksPrevious: (reason: String, place: LintPlace)?
 }
@@ -155,10 +157,11 @@ extension Judge {
         applyFileAllowances(from: 0)
         // The way back is judged when both directions are.
         for entry in annotations.allowances where !entry.isUsed && entry.rule != .noWayBack {
-            findings.append(
-                LintFinding(
-                    .annotation, severity: .warning, at: entry.place, "\(entry.rule.rawValue) is allowed and does not occur",
-                    safeForm: Judge.withoutComment))
+            let finding = LintFinding(
+                .annotation, severity: .warning, at: entry.place, "\(entry.rule.rawValue) is allowed and does not occur",
+                safeForm: Judge.withoutComment)
+            // Comments of a program speak for both directions.
+            if text.source != nil, !entry.place.generated { annotations.idle.append(finding) } else { findings.append(finding) }
         }
     }
 }

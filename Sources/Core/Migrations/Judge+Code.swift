@@ -21,6 +21,11 @@ extension Judge {
                 "\(function.name) can be called with fewer arguments: a call that means another function of that name is no longer unique",
                 why: "the server refuses a call that may mean two functions", safe: "another name, or no DEFAULT")
         }
+        if function.takesWholeRows {
+            schema.functionsOfWholeRows.insert(function.name.name)
+        } else if function.isReplaced {
+            schema.functionsOfWholeRows.remove(function.name.name)
+        }
         schema.functions[function.name.name] = function.isQuiet && schema.functions[function.name.name] != false
         if function.isSecurityDefiner, !function.setsSearchPath {
             flag(
@@ -108,9 +113,10 @@ extension Judge {
         }
         // One that runs behind the change and writes nothing changes nothing.
         if !isQuiet || decides && function.columnOfQuietTrigger(trigger.arguments) == nil && !function.isQuietTrigger {
-            let known = KnownSchema.Trigger(
+            var known = KnownSchema.Trigger(
                 isOfInserts: trigger.isOfInserts, isOfUpdates: trigger.isOfUpdates, isOfDeletes: trigger.isOfDeletes,
                 columns: trigger.columns)
+            known.function = function.name
             schema.change(table) { $0.triggers[name] = known }
         }
         if decides { spoilCopies(of: table) }

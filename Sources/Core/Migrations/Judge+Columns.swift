@@ -48,10 +48,25 @@ extension Judge {
         if direction == .up, !isNew(table), let view = schema.views(ofAllColumnsOf: table).first {
             flag(
                 .shadowed, "\(name) does not appear in the view \(view), which took all columns of \(table) when it was made",
-                safe: "CREATE OR REPLACE VIEW \(view) with the columns by name")
+                safe: "a view of another name with the columns by name, for whoever is to read it there")
         }
+        flagWholeRows(of: table, name)
         // One that may be there already may look otherwise.
         if !ifNotExists { schema.add(column, to: table) } else { schema.change(table) { $0.isWhole = false } }
+    }
+
+    /// A trigger that takes rows by all of their columns takes one more from now on, and what it does with them may fail.
+    private mutating func flagWholeRows(of table: RelationName, _ column: String) {
+        guard direction == .up, !isNew(table),
+            let trigger = (schema[table]?.triggers ?? [:]).filter({ schema.functionsOfWholeRows.contains($0.value.function) })
+                .min(by: { $0.key < $1.key })
+        else { return }
+        depends("its writes to \(table) run the trigger \(quoted(trigger.key)), which takes whole rows, now with \(column)")
+        flag(
+            .breaksPrevious, .warning,
+            "\(column) comes into OLD.* and NEW.* of the function \(quoted(trigger.value.function)), which the trigger \(quoted(trigger.key)) runs",
+            why: "where it puts them into a table with fewer columns, every write of \(table) fails",
+            safe: "a function that names the columns first; or the same column in the table that it writes to, in this revision")
     }
 
     /// What the previous version writes to a column that was there, and is called otherwise now, reaches the one that has its name.

@@ -20,6 +20,7 @@ extension Judge {
             survival(.depends("it may write rows to \(table) that the unique index\(name) refuses"))
         }
         flagLongValues(index, name)
+        flagRiskyValues(index, name)
         if index.isConcurrent {
             flagInTransaction("CREATE INDEX CONCURRENTLY", rule: .indexBlocks)
             if schema[table]?.isPartitioned == true {
@@ -58,6 +59,20 @@ extension Judge {
     /// The same statement with CONCURRENTLY.
     private func concurrent(_ statement: String, _ verb: String) -> String {
         verb + " CONCURRENTLY" + statement.dropFirst(verb.count)
+    }
+
+    /// What an index computes of a row is computed when the row is written.
+    private mutating func flagRiskyValues(_ index: IndexDefinition, _ name: String) {
+        let table = index.table
+        guard direction == .up, !isNew(table), let columns = index.riskyColumns,
+            !columns.contains(where: { isNewColumn($0, of: table) })
+        else { return }
+        depends("its writes to \(table) compute the index\(name), which may fail")
+        flag(
+            .breaksPrevious, .warning,
+            "the index\(name) computes a division or a cast of every row that is written, and a value of which it cannot be refuses the row",
+            why: "the previous version may write such a value",
+            safe: "an expression that is defined for every value: NULLIF, CASE")
     }
 
     /// A row of such an index has room for a third of a page (`BTMaxItemSize`): a longer value is refused from then on.

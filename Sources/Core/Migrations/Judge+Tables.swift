@@ -343,7 +343,7 @@ extension Judge {
             .partitionOrLock, .warning,
             "ATTACH PARTITION reads every row of \(partition) under ACCESS EXCLUSIVE unless a check already proves its bounds",
             safe:
-                "ALTER TABLE \(partition) ADD CONSTRAINT … CHECK (<the bounds>) NOT VALID; VALIDATE CONSTRAINT; then ATTACH, and drop the check"
+                "ALTER TABLE \(partition) ADD CONSTRAINT … CHECK (<the bounds>) NOT VALID; VALIDATE CONSTRAINT in a revision of its own; then ATTACH; the check may stay"
         )
     }
 

@@ -20,6 +20,8 @@ struct KnownSchema: Sendable {
         var isOfDeletes: Bool
         /// The columns of which one must be changed; empty when any will do.
         var columns: Set<String>
+        /// The bare name of what it runs.
+        var function = ""
     }
 
     struct Key: Sendable {
@@ -74,6 +76,8 @@ struct KnownSchema: Sendable {
     var viewNames: Set<RelationName> = []
     /// The functions, operators and casts that were made, by their bare names, and whether all of that name write nothing and call nothing unknown.
     var functions: [String: Bool] = [:]
+    /// Those of them, by their bare names, that take a changed row by all of its columns.
+    var functionsOfWholeRows: Set<String> = []
     private var viewsOfAllColumns: [RelationName: [RelationName]] = [:]
 
     subscript(name: RelationName) -> Table? {

@@ -111,7 +111,7 @@ public enum LintReference {
         ## What is known without a database
 
         The revisions are read from the first one on, so types, checks, indexes and foreign keys of earlier revisions are known; `--applied` says
-        which are applied already and are not judged. Tables that a revision makes itself are used by nobody: their locks do not count. What a text
+        which are applied already and are not judged (of Alembic nothing is known of them where one has no SQL without a database). Tables that a revision makes itself are used by nobody: their locks do not count. What a text
         cannot say: DO, CALL, calls of functions that do not come with Postgres anywhere in a statement, triggers on functions whose text is not known
         to be harmless, operators, classes of operators and types of casts that neither come with Postgres nor with the revisions, what is read of
         a row and is none of its columns (`row.name` may call a function), operators, casts and functions that the revisions make themselves,

@@ -52,6 +52,8 @@ public struct DirectionReport: Sendable, Hashable {
     public var findings: [LintFinding]
     /// The rules that comments allow for all of it, with their reasons.
     var allowed: [LintRule: String] = [:]
+    /// What comments allow for both directions and what does not occur in this one.
+    var idle: [LintFinding] = []
     /// What was there before and is dropped, replaced or renamed, and what is made or called so.
     var taken: Set<NewObjects.Key> = []
     var given: Set<NewObjects.Key> = []

@@ -21,6 +21,7 @@ struct RevisionSummary {
     var report: RevisionReport {
         let (kind, reason) = classified
         var up = up
+        up.findings += up.idle.filter { down?.idle.contains($0) ?? true }
         up.findings += wayBack(kind)
         return RevisionReport(
             revision: script.revision, name: script.name, file: script.file, phase: phase, kind: kind, reason: reason, up: up,

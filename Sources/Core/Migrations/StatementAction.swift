@@ -210,6 +210,8 @@ public struct IndexDefinition: Sendable, Hashable {
     public var ifNotExists: Bool
     /// How it is built.
     public var method = "btree"
+    /// The columns of what it computes of each row in a way that may fail: a division, a cast; nil when it computes nothing so.
+    public var riskyColumns: Set<String>?
 
     /// An index.
     public init(
@@ -352,6 +354,8 @@ public struct FunctionDefinition: Sendable, Hashable {
     public var hasDefaults = false
     /// Whether its body is known to write to no table and to call nothing of which nobody knows what it does.
     public var isQuiet = false
+    /// Whether its body takes a changed row by all of its columns: `OLD.*`, `NEW.*`.
+    public var takesWholeRows = false
 
     /// A function.
     public init(

@@ -140,7 +140,10 @@ enum ObjectTranslation {
             }
         }
         let isDynamic = function.language == "plpgsql" && SQLWords.contains("EXECUTE", in: body ?? "")
-        if let body, ["plpgsql", "sql"].contains(function.language) { function.isQuiet = SQLWords.isQuiet(body) }
+        if let body, ["plpgsql", "sql"].contains(function.language) {
+            function.isQuiet = SQLWords.isQuiet(body)
+            function.takesWholeRows = SQLWords.takesWholeRows(body)
+        }
         return [.createFunction(function)]
             + (isDynamic ? [.opaque("the function \(name) runs SQL that it puts together itself (EXECUTE)")] : [])
     }
@@ -161,6 +164,12 @@ enum SQLWords {
         scanner.scan()
         return scanner.seen.isDisjoint(with: changing)
             && scanner.called.allSatisfy { KnownFunctions.harmless.contains($0) || grammar.contains($0) }
+    }
+
+    /// Whether all columns of the row of a trigger are meant by a star.
+    static func takesWholeRows(_ text: String) -> Bool {
+        let bare = text.uppercased().filter { !$0.isWhitespace && $0 != "(" && $0 != ")" }
+        return bare.contains("OLD.*") || bare.contains("NEW.*")
     }
 
     private static let changing: Set<String> = [

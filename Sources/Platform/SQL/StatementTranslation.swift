@@ -75,6 +75,9 @@ enum StatementTranslation {
             }
         case "CreateStatsStmt":
             body.list("relations").compactMap(\.relation).map { .alterTable($0, [.setParameters("CREATE STATISTICS")]) }
+                + (relationName(body.words("defnames")).map {
+                    [.create(.other, $0, isCertain: !body.flag("if_not_exists"))]
+                } ?? [])
         default: nil
         }
     }

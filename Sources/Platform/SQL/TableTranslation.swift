@@ -119,6 +119,28 @@ enum TableTranslation {
             name: tree["idxname"]?.text, on: table, columns: columns, isUnique: tree.flag("unique"),
             isConcurrent: tree.flag("concurrent"), ifNotExists: tree.flag("if_not_exists"))
         index.method = tree["accessMethod"]?.text ?? index.method
+        for part in tree.list("indexParams").compactMap({ $0.body(of: "IndexElem")?["expr"] }) + [tree["whereClause"]].compactMap(\.self)
+        where mayFail(part) { index.riskyColumns = (index.riskyColumns ?? []).union(columnsRead(by: part)) }
         return [.createIndex(index)]
+    }
+
+    /// Whether an expression divides, or casts what is not written there to what not every text or number is.
+    private static func mayFail(_ expression: JSONValue) -> Bool {
+        var found = false
+        expression.visit { part in
+            if let operation = part.body(of: "A_Expr"), ["/", "%"].contains(operation.words("name").last) { found = true }
+            guard let cast = part.body(of: "TypeCast"), cast["arg"]?.constant == nil else { return }
+            let type = ColumnTranslation.type(cast["typeName"])
+            if type.isArray || !["text", "varchar", "bpchar", "json", "jsonb"].contains(type.name) { found = true }
+        }
+        return found
+    }
+
+    private static func columnsRead(by expression: JSONValue) -> Set<String> {
+        var found: Set<String> = []
+        expression.visit { part in
+            if let name = part.body(of: "ColumnRef")?.words("fields").last { found.insert(name) }
+        }
+        return found
     }
 }
