@@ -152,6 +152,25 @@ import Testing
         #expect(try await leftovers(scene) == "")
     }
 
+    @Test func aRevisionThatCannotBeAppliedAgainIsMeasuredAndNamed() async throws {
+        let scene = try await scene(.pairs, count: 1)
+        try ToolKind.pairs.add(
+            revision(
+                "ALTER TABLE public.orders ADD COLUMN a int, ADD COLUMN b int", "ALTER TABLE public.orders DROP COLUMN a"),
+            to: scene.folder)
+        try ToolKind.pairs.add(revision("SELECT 1", "SELECT 1", id: "0003"), to: scene.folder)
+        let traced = try await trace(scene)
+        #expect(traced.stopped?.contains("0002 cannot be applied again") == true, "\(String(describing: traced.stopped))")
+        #expect(traced.measurements.count == 2)
+        let text = MigrationText(file: "db/0002.sql", sql: [], wrapping: .oneQuery)
+        let script = MigrationScript(revision: "0002", name: "next", up: .text(text), down: .text(text))
+        var report = Lint().report([ReadRevision(script: script, up: StatementList(statements: []), down: nil)])
+        report.take(traced.measurements)
+        #expect(
+            report.allFindings.contains { $0.rule == .noWayBack && $0.failsGate && $0.message.contains("already exists") },
+            "\(report.allFindings)")
+    }
+
     @Test func aToolThatWouldWorkOnAnotherDatabaseIsNotRun() async throws {
         let scene = try await scene(.commands, count: 2)
         let hard = ["/bin/sh", "-c", "PGDATABASE=\(scene.database) exec /bin/sh \(scene.folder)/tool.sh \"$@\"", "tool"]

@@ -116,7 +116,8 @@ extension Judge {
         var allowed: [LintRule: String] = [:]
         for entry in annotations.allowances { allowed[entry.rule] = entry.reason }
         return DirectionReport(
-            statements: statements, findings: sorted.map(\.element), allowed: allowed, idle: annotations.idle, taken: taken, given: given,
+            statements: statements, findings: sorted.map(\.element), allowed: allowed, idle: annotations.idle, taken: taken,
+            given: given,
             dropped: dropped,
             saves: copies.filter(\.value.isUsed).map { place, saved in
                 SavedNeed(

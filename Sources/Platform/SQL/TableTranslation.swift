@@ -119,7 +119,8 @@ enum TableTranslation {
             name: tree["idxname"]?.text, on: table, columns: columns, isUnique: tree.flag("unique"),
             isConcurrent: tree.flag("concurrent"), ifNotExists: tree.flag("if_not_exists"))
         index.method = tree["accessMethod"]?.text ?? index.method
-        for part in tree.list("indexParams").compactMap({ $0.body(of: "IndexElem")?["expr"] }) + [tree["whereClause"]].compactMap(\.self)
+        for part in tree.list("indexParams").compactMap({ $0.body(of: "IndexElem")?["expr"] })
+            + [tree["whereClause"]].compactMap(\.self)
         where mayFail(part) { index.riskyColumns = (index.riskyColumns ?? []).union(columnsRead(by: part)) }
         return [.createIndex(index)]
     }

@@ -150,9 +150,9 @@ public struct MigrationTrace: Sendable {
             progress(revision.id.description)
             do throws(Failure) {
                 if isAsked {
-                    let measured = try tracer.trace(revision, from: place, names: [revision.id.description])
+                    let (measured, stopped) = try tracer.trace(revision, from: place, names: [revision.id.description])
                     report.measurements.append(measured)
-                    if measured.up.failure != nil { report.stopped = "\(revision.id) fails on the copy" }
+                    report.stopped = stopped
                 } else {
                     try tracer.apply(revision, from: place)
                 }

@@ -17,35 +17,32 @@ struct RevisionTracer {
     /// - Parameters:
     ///   - place: Where the database is; nil is before the first revision.
     ///   - names: The revisions that one call of the tool applies.
+    /// - Returns: What was measured; and why the copy is no longer where a later revision could be run, if it is not.
     func trace(_ revision: RevisionGraph.Revision, from place: RevisionID?, names: [String]) throws(Failure)
-        -> RevisionMeasurement
+        -> (measured: RevisionMeasurement, stopped: String?)
     {
         let up = RevisionStep(direction: .up, revision: revision.id, from: place, to: revision.id)
         let before = try look()
         let forward = tool.side(.up, of: revision, call)
         let first = try run(up, forward, from: before)
         var measured = RevisionMeasurement(revisions: names, up: first.run, empty: first.empty)
-        guard first.run.failure == nil else { return measured }
+        guard first.run.failure == nil else { return (measured, "\(revision.id) fails on the copy") }
         if let previous { measured.previous = try ask(previous) }
         // A merge of branches has no one place to go back to.
         let backward = tool.side(.down, of: revision, call)
-        guard revision.parents.count <= 1, isThere(backward) else { return measured }
+        guard revision.parents.count <= 1, isThere(backward) else { return (measured, nil) }
         let down = RevisionStep(direction: .down, revision: revision.id, from: revision.id, to: place)
         let back = try run(down, backward, from: first.after)
         measured.down = back.run
         guard back.run.failure == nil else {
-            guard back.after.schema == first.after.schema, try tool.current(call) == [revision.id] else {
-                throw Failure(.conflict, "the way back from \(revision.id) failed half done: \(back.run.failure ?? "")")
-            }
-            return measured
+            let isThere = try tool.current(call) == [revision.id]
+            let isWhole = isThere && back.after.schema == first.after.schema
+            return (measured, isWhole ? nil : "the way back from \(revision.id) failed half done: \(back.run.failure ?? "")")
         }
         measured.remains = back.after.schema.difference(from: before.schema)
         let again = try run(up, forward, from: back.after)
         measured.again = again.run
-        if let failure = again.run.failure {
-            throw Failure(.conflict, "\(revision.id) cannot be applied again after its way back: \(failure)")
-        }
-        return measured
+        return (measured, again.run.failure.map { "\(revision.id) cannot be applied again after its way back: \($0)" })
     }
 
     /// Applies a revision that nobody asked about.
