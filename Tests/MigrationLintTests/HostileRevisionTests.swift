@@ -193,7 +193,7 @@ import Testing
             .additive, fill, dropN, after: LossCase.orders, touch, touched("UPDATE"), "ALTER TRIGGER touch ON orders RENAME TO t",
             "DROP TRIGGER t ON orders"),
         LossCase(
-            .additive, "INSERT INTO orders (id, status) VALUES (7, 'a')", "DELETE FROM orders WHERE id = 7",
+            .reversible, "INSERT INTO orders (id, status) VALUES (7, 'a')", "DELETE FROM orders WHERE id = 7",
             after: LossCase.orders, touch, touched("INSERT OR UPDATE")),
         LossCase(
             .destructive, "INSERT INTO orders (id, status) VALUES (7, 'a')", "DELETE FROM orders WHERE id = 7",

@@ -26,6 +26,7 @@ import Testing
                 .insert(
                     RelationName("t"), from: [],
                     rows: [["a": "1", "b": "some words that fill the line up to a hundred bytes or so, as in a real one"]]),
+                .givesValues(RelationName("t"), columns: ["a", "b"]),
             ])
     }
 

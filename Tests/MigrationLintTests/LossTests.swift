@@ -88,7 +88,7 @@ import Testing
         LossCase(
             .reversible, "ALTER TABLE orders ALTER COLUMN amount TYPE bigint", "ALTER TABLE orders ALTER COLUMN amount TYPE int"),
         LossCase(
-            .additive, "INSERT INTO orders (id, status) VALUES (7, 'a'), (8, 'b')", "DELETE FROM orders WHERE id IN (7, 8)"),
+            .reversible, "INSERT INTO orders (id, status) VALUES (7, 'a'), (8, 'b')", "DELETE FROM orders WHERE id IN (7, 8)"),
         LossCase(.destructive, "INSERT INTO orders (id, status) VALUES (7, 'a')", "DELETE FROM orders WHERE id IN (7, 8)"),
         LossCase(.destructive, "INSERT INTO orders (id, status) VALUES (7, 'a')", "DELETE FROM orders WHERE status = 'a'"),
         LossCase(

@@ -24,8 +24,8 @@ import Testing
             fiveBack + "; ALTER TABLE lines ADD CONSTRAINT lines_o_fkey FOREIGN KEY (o) REFERENCES orders ON DELETE CASCADE",
             after: LossCase.orders, lines + "ON DELETE CASCADE)"),
         LossCase(.destructive, put, takeBack, after: LossCase.orders, lines + "ON DELETE CASCADE)"),
-        LossCase(.additive, put, takeBack, after: LossCase.orders, lines + ")"),
-        LossCase(.additive, put + "; " + lines + "ON DELETE CASCADE)", takeBack + "; DROP TABLE lines"),
+        LossCase(.reversible, put, takeBack, after: LossCase.orders, lines + ")"),
+        LossCase(.reversible, put + "; " + lines + "ON DELETE CASCADE)", takeBack + "; DROP TABLE lines"),
         LossCase(
             .destructive, put, takeBack, after: LossCase.orders, "CREATE TABLE m (id bigint PRIMARY KEY REFERENCES orders)",
             "ALTER TABLE m DROP CONSTRAINT m_id_fkey, ADD FOREIGN KEY (id) REFERENCES orders ON DELETE CASCADE"),
@@ -45,5 +45,33 @@ import Testing
             Self.savedFive, down: Self.fiveBack, history: [LossCase.orders, Self.lines + "ON DELETE CASCADE)"])
         #expect(report.reason.contains("rows of lines"), "\(report.reason)")
         #expect(report.up.findings.contains { $0.rule == .overwrites && $0.failsGate && $0.message.contains("lines") })
+    }
+
+    private static let pointing = "CREATE TABLE lines (id int PRIMARY KEY, o bigint)"
+    private static let passing = "ALTER TABLE lines ADD CONSTRAINT k FOREIGN KEY (o) REFERENCES orders "
+    private static let dropKey = "ALTER TABLE lines DROP CONSTRAINT k"
+
+    @Test(arguments: [
+        LossCase(.destructive, passing + "ON DELETE CASCADE NOT VALID", dropKey, after: LossCase.orders, pointing),
+        LossCase(.destructive, passing + "ON DELETE SET NULL NOT VALID", dropKey, after: LossCase.orders, pointing),
+        LossCase(.destructive, passing + "ON UPDATE CASCADE NOT VALID", dropKey, after: LossCase.orders, pointing),
+        LossCase(.reversible, passing + "NOT VALID", dropKey, after: LossCase.orders, pointing),
+        LossCase(
+            .destructive, "\(dropKey); \(passing)ON DELETE CASCADE NOT VALID", "\(dropKey); \(passing)NOT VALID",
+            after: LossCase.orders, pointing, passing),
+        LossCase(
+            .reversible, "\(dropKey); \(passing)NOT VALID", "\(dropKey); \(passing)ON DELETE CASCADE NOT VALID",
+            after: LossCase.orders, pointing, passing + "ON DELETE CASCADE"),
+        LossCase(
+            .reversible, "\(dropKey); \(passing)ON DELETE CASCADE NOT VALID", "\(dropKey); \(passing)ON DELETE CASCADE NOT VALID",
+            after: LossCase.orders, pointing, passing + "ON DELETE CASCADE"),
+        LossCase(
+            .additive, "ALTER TABLE lines ADD COLUMN p bigint REFERENCES orders ON DELETE CASCADE",
+            "ALTER TABLE lines DROP COLUMN p", after: LossCase.orders, pointing),
+    ])
+    func whatThePreviousVersionDeletesIsNotPassedOnUnsaid(_ test: LossCase) async {
+        await check(test)
+        let report = await revision(test.up, down: test.down, history: test.history)
+        #expect(report.up.findings.contains { $0.rule == .overwrites && $0.failsGate } == (test.kind == .destructive))
     }
 }

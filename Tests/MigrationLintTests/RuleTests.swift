@@ -141,6 +141,8 @@ struct RuleCase: Sendable, CustomTestStringConvertible {
         RuleCase("REINDEX INDEX CONCURRENTLY i", []),
         RuleCase("CREATE INDEX i ON t (a)", ["L01"], settings: LintSettings(rows: ["t": 100])),
         RuleCase("CREATE INDEX CONCURRENTLY IF NOT EXISTS i ON t (a)", ["R03"]),
+        RuleCase("CREATE INDEX i ON ONLY p (d)", [], after: "CREATE TABLE p (d date) PARTITION BY LIST (d)"),
+        RuleCase("CREATE INDEX i ON ONLY t (a)", ["L01"], after: table),
     ])
     func indexesAreBuiltConcurrently(_ test: RuleCase) async { await check(test) }
 
@@ -219,6 +221,29 @@ struct RuleCase: Sendable, CustomTestStringConvertible {
         RuleCase("ALTER TABLE t ADD COLUMN x int; ALTER TABLE u ADD COLUMN x int", ["L07"], in: .transaction),
         RuleCase("ALTER TABLE t ADD COLUMN x int; ALTER TABLE t ADD COLUMN y int", [], in: .transaction),
         RuleCase("ALTER TABLE t ADD COLUMN x int; UPDATE t SET x = 1 WHERE id = 1", ["L07"], in: .transaction),
+        RuleCase(
+            "CREATE TABLE c (t int REFERENCES t (id) ON DELETE CASCADE); INSERT INTO c SELECT id FROM t", ["L10", "L07"],
+            in: .transaction),
+        RuleCase("CREATE TABLE c (t int REFERENCES t (id) ON DELETE CASCADE); INSERT INTO c SELECT id FROM t", ["L10"]),
+        RuleCase(
+            "CREATE TABLE c (t int REFERENCES t (id) ON DELETE CASCADE); INSERT INTO c VALUES (1)", ["L10"], in: .transaction),
+        RuleCase(
+            "CREATE TABLE c (t int REFERENCES t (id) ON DELETE CASCADE); INSERT INTO c SELECT id FROM t", ["L10"],
+            in: .transaction, settings: LintSettings(rows: ["t": 100])),
+        RuleCase(
+            "CREATE TRIGGER g AFTER INSERT ON t EXECUTE FUNCTION suppress_redundant_updates_trigger(); CREATE TABLE c AS SELECT id FROM t",
+            ["L07"], in: .transaction),
+        RuleCase(
+            "ALTER TABLE t ADD CONSTRAINT f FOREIGN KEY (a) REFERENCES p (id) NOT VALID; UPDATE u SET x = 1",
+            ["L10", "D03", "L08", "L07"],
+            in: .transaction),
+        RuleCase("ALTER TABLE t ADD COLUMN x text; CREATE TABLE c AS SELECT * FROM t", ["L07"], in: .transaction),
+        RuleCase(
+            "ALTER TABLE t ADD COLUMN x text; CREATE TABLE c (id int); INSERT INTO c SELECT id FROM t", ["L07"], in: .transaction),
+        RuleCase("CREATE TABLE c AS SELECT * FROM t; ALTER TABLE t ADD COLUMN x text", [], in: .transaction),
+        RuleCase(
+            "DROP INDEX i1; DROP INDEX i2", ["L01"], after: "CREATE INDEX i1 ON t (a); CREATE INDEX i2 ON t (b)", in: .transaction
+        ),
         RuleCase("ALTER TABLE p DETACH PARTITION q", ["L09"]),
         RuleCase("ALTER TABLE p DETACH PARTITION q CONCURRENTLY", []),
         RuleCase("ALTER TABLE p DETACH PARTITION q CONCURRENTLY", ["D04"], settings: LintSettings(version: 13)),

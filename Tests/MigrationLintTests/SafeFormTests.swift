@@ -74,6 +74,12 @@ import Testing
                 "ALTER TABLE ONLY orders ADD CONSTRAINT buyer FOREIGN KEY (customer_id) REFERENCES customers (id) DEFERRABLE INITIALLY DEFERRED",
             down: "ALTER TABLE orders DROP CONSTRAINT buyer"),
         Case(
+            rule: .uniqueBuilds, up: "ALTER TABLE orders ADD CONSTRAINT one UNIQUE (email, \"Big\")",
+            down: "ALTER TABLE orders DROP CONSTRAINT one"),
+        Case(
+            rule: .uniqueBuilds, up: "ALTER TABLE orders ADD UNIQUE (email)",
+            down: "ALTER TABLE orders DROP CONSTRAINT orders_email_key"),
+        Case(
             rule: .foreignKeyWithoutIndex,
             up: "ALTER TABLE orders ADD CONSTRAINT buyer FOREIGN KEY (customer_id) REFERENCES customers (id) NOT VALID",
             down: "ALTER TABLE orders DROP CONSTRAINT buyer", place: .before),

@@ -25,18 +25,40 @@ extension Judge {
             lock(table, .shareRowExclusive)
             lock(target, .shareRowExclusive)
             reachOthers(constraint, from: table)
+            flagPassedOn(constraint, from: table, to: target)
             if !constraint.isNotValid { flagScan(constraint, of: table) }
             flagForeignKeyWithoutIndex(constraint, of: table)
         case .unique, .primaryKey, .exclusion:
             lock(table, .accessExclusive)
             if let index = constraint.index {
-                lock(RelationName(schema: table.schema, index), .shareUpdateExclusive)
+                lock(index: RelationName(schema: table.schema, index), .shareUpdateExclusive)
                 flagKeyScan(constraint, of: table)
             } else {
                 flagBuild(constraint, of: table)
             }
         }
         if constraint.isNotValid { transaction.unvalidated.insert(objectKey(.constraint, table, name)) }
+    }
+
+    /// What the previous version does to rows that are pointed to is done to others from now on.
+    private mutating func flagPassedOn(_ constraint: ConstraintDefinition, from table: RelationName, to target: RelationName) {
+        guard direction == .up, constraint.cascades, !isNew(table), !isNew(target),
+            !constraint.columns.contains(where: { isNewColumn($0, of: table) })
+        else { return }
+        let wasPassedOn = droppedKeys[table.full, default: []].contains { key in
+            key.references.full == target.full && (key.passesDeletes || !constraint.passesDeletes)
+                && (key.passesUpdates || !constraint.passesUpdates)
+        }
+        guard !wasPassedOn else { return }
+        let verb = constraint.passesDeletes ? "DELETE" : "UPDATE of keys"
+        loses("rows of \(table) that the previous version changes with its \(verb) of \(target)")
+        survival(.breaks("its \(verb) of \(target) deletes or changes rows of \(table) as well"))
+        flag(
+            .overwrites,
+            "the foreign key passes on each \(verb) of \(target) by the previous version to rows of \(table), which are saved nowhere",
+            why: "the previous version does not know of it, and going back does not bring those rows back",
+            safe: "a foreign key without ON \(constraint.passesDeletes ? "DELETE" : "UPDATE"), until the previous version is gone"
+        )
     }
 
     /// What the way back of a constraint takes away: one that the server names is any.
@@ -92,11 +114,24 @@ extension Judge {
         }
         var kind = "UNIQUE"
         if case .primaryKey = constraint.kind { kind = "PRIMARY KEY" }
+        let build = "CREATE UNIQUE INDEX CONCURRENTLY \(index) ON \(table) (\(columns))"
+        let change = "ALTER TABLE \(table) ADD CONSTRAINT \(quoted(name)) \(kind) USING INDEX \(index)"
+        let safe: String
+        var revisions: [SafeRevision] = []
+        if text.wrapping == .separate {
+            revisions = [SafeRevision([build, change], back: ["ALTER TABLE \(table) DROP CONSTRAINT \(quoted(name))"])]
+            safe = "which drops the index too"
+        } else if kind == "UNIQUE" {
+            let place = RelationName(schema: table.schema, constraint.name == nil ? name : name + "_idx")
+            revisions = [SafeRevision([build], back: ["DROP INDEX CONCURRENTLY \(place)"])]
+            safe = "in a revision of its own: it refuses the same rows without a constraint"
+        } else {
+            safe =
+                "\(build) in a revision of its own; then \(change), whose way back makes \(index) again behind DROP CONSTRAINT, which drops it"
+        }
         flag(
-            .uniqueBuilds, severity, "\(kind) \(quoted(name)) builds its index on \(table) under ACCESS EXCLUSIVE",
-            safe:
-                "CREATE UNIQUE INDEX CONCURRENTLY \(index) ON \(table) (\(columns)); then ALTER TABLE \(table) ADD CONSTRAINT \(quoted(name)) \(kind) USING INDEX \(index)"
-        )
+            .uniqueBuilds, severity, "\(kind) \(quoted(name)) builds its index on \(table) under ACCESS EXCLUSIVE", safe: safe,
+            instead: revisions)
     }
 
     /// A primary key from an index still looks for NULLs in columns that allow them.
@@ -149,7 +184,8 @@ extension Judge {
         lock(table, .accessExclusive)
         if let key = schema[table]?.foreignKeys.first(where: { $0.name == name }) { lock(key.references, .accessExclusive) }
         let index = RelationName(schema: table.schema, name)
-        if schema.table(ofIndex: index) != nil { lock(index, .accessExclusive) }
+        if schema.table(ofIndex: index) != nil { lock(index: index, .accessExclusive) }
+        droppedKeys[table.full, default: []] += schema[table]?.foreignKeys.filter { $0.name == name } ?? []
         let isSaidTwice = !isTakenBack && made.placed(table) == table && schema.isSaidByNotNull(name, on: table)
         schema.dropConstraint(name, on: table)
         phase(.expand)

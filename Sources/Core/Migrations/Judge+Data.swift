@@ -26,7 +26,52 @@ extension Judge {
         for source in sources { lock(source, .accessShare) }
         disturb(table, "gets other rows")
         inserted[made.placed(table), default: []] += rows
+        copies(sources)
         if !made.ownsRows(of: table) { phase(.migrate) }
+    }
+
+    /// Rows come in with keys that a sequence gives too, and does not know of.
+    mutating func giveNumbers(_ table: RelationName, _ columns: [String]?) {
+        guard direction == .up, let known = schema[table] else { return }
+        let numbered = known.columns.values.filter { column in
+            (column.type.isSerial || column.defaultValue == .sequence) && columns?.contains(column.name) != false
+                && known.uniques.contains { $0.columns == [column.name] } && !isNumberedLater(column.name, of: table)
+        }
+        for column in numbered.map(\.name).sorted() {
+            let name = "\(table).\(quoted(column))"
+            guard unnumbered.insert(objectKey(.column, table.full, column)).inserted else { continue }
+            if !isNew(table) { survival(.breaks("its next INSERT may get a number of \(name) that is there already")) }
+            flag(
+                .breaksPrevious, isNew(table) ? .warning : nil,
+                "rows come in with numbers of \(name) of their own, of which its sequence does not know",
+                why:
+                    "the next INSERT that asks for a number may get one that is there already, and fails, whichever version sends it",
+                safe:
+                    "leave \(quoted(column)) out; or behind it, in the same revision, SELECT setval(pg_get_serial_sequence('\(table)', '\(column)'), (SELECT max(\(quoted(column))) FROM \(table)))"
+            )
+        }
+    }
+
+    /// Whether the sequence of a column is set further on.
+    private func isNumberedLater(_ column: String, of table: RelationName) -> Bool {
+        /// A sequence that is no other column's by its name.
+        func isOfColumn(_ sequence: RelationName) -> Bool {
+            let owner = schema.table(numberedBy: sequence.name)
+            return owner == nil || owner == table.full && sequence.name.hasSuffix("_\(column)_seq")
+        }
+        return laterNumberings.contains { action in
+            switch action {
+            case .catchesUp(let sequence): isOfColumn(sequence)
+            case .alterSequence(let sequence, let what, let restarts): (restarts || what == "setval") && isOfColumn(sequence)
+            case .alterTable(let other, let changes): other.full == table.full && changes.contains(.restartIdentity(column))
+            default: false
+            }
+        }
+    }
+
+    /// Every row of tables that were there is read, to be written elsewhere.
+    mutating func copies(_ sources: [RelationName]) {
+        for source in sources where !isNew(source) && !settings.isSmall(source) { report.copies.append(source) }
     }
 
     mutating func update(_ change: DataChange) {
@@ -368,6 +413,21 @@ extension Judge {
             }
         }
         return false
+    }
+}
+
+extension StatementAction {
+    /// Whether it may set a sequence.
+    var isNumbering: Bool {
+        switch self {
+        case .catchesUp, .alterSequence: true
+        case .alterTable(_, let changes):
+            changes.contains {
+                if case .restartIdentity = $0 { return true }
+                return false
+            }
+        default: false
+        }
     }
 }
 

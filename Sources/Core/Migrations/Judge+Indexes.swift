@@ -38,7 +38,7 @@ extension Judge {
                     safe:
                         "without IF NOT EXISTS, so that the build fails where such an index is left; that one is dropped by hand")
             }
-        } else if !isNew(table) {
+        } else if !isNew(table), !(index.leavesPartitions && schema[table]?.isPartitioned == true) {
             scans(table)
             let columns = index.columns.map { $0.map(quoted) ?? "…" }.joined(separator: ", ")
             let unique = index.isUnique ? "UNIQUE " : ""
@@ -108,7 +108,7 @@ extension Judge {
         }
         if isConcurrent {
             if let table { lock(table, .shareUpdateExclusive) }
-            lock(index, .shareUpdateExclusive)
+            lock(index: index, .shareUpdateExclusive)
             flagInTransaction("DROP INDEX CONCURRENTLY", rule: .indexBlocks)
             if isParted {
                 flag(
@@ -117,7 +117,7 @@ extension Judge {
             }
         } else {
             if let table { lock(table, .accessExclusive) }
-            lock(index, .accessExclusive)
+            lock(index: index, .accessExclusive)
             flag(
                 .indexBlocks, table.map(settings.isSmall) == true ? .warning : nil,
                 "DROP INDEX takes ACCESS EXCLUSIVE on \(table.map { "\($0)" } ?? "its table")",
@@ -146,7 +146,7 @@ extension Judge {
             lock(table, isConcurrent ? .shareUpdateExclusive : .share)
             if !isNew(table), !report.rebuilds.contains(table) { report.rebuilds.append(table) }
         }
-        if kind == .index { lock(relation, isConcurrent ? .shareUpdateExclusive : .accessExclusive) }
+        if kind == .index { lock(index: relation, isConcurrent ? .shareUpdateExclusive : .accessExclusive) }
         guard !isConcurrent, table.map(isNew) != true else { return }
         if let table { scans(table) }
         flag(

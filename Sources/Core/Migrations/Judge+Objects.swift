@@ -140,7 +140,7 @@ extension Judge {
         switch kind {
         case .index:
             let isNewIndex = made.contains(objectKey(.index, relation)) || schema.table(ofIndex: relation).map(isNew) == true
-            lock(relation, .shareUpdateExclusive)
+            lock(index: relation, .shareUpdateExclusive)
             renameNew(.index, relation, old, new)
             phase(isNewIndex ? .expand : .contract)
             takes(objectKey(.index, relation))
@@ -231,7 +231,8 @@ extension Judge {
                 else { return false }
                 isThere = true
             case .commit: isCommitted = true
-            case .begin, .harmless, .calls, .casts, .attributes, .select, .comment, .security, .settles, .insert, .bringsBack,
+            case .begin, .harmless, .calls, .casts, .attributes, .select, .comment, .security, .settles, .insert, .givesValues,
+                .bringsBack,
                 .update,
                 .delete, .createIndex, .createTable, .createTableAs, .analyze, .create, .createFunction:
                 continue

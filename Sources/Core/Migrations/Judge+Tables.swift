@@ -82,6 +82,7 @@ extension Judge {
 
     mutating func createTable(_ query: TableQuery) {
         for source in query.sources { lock(source, .accessShare) }
+        copies(query.sources)
         if direction == .up { given.insert(comparable(objectKey(.table, query.name))) }
         phase(.expand)
         guard !query.ifNotExists else { return }
@@ -166,7 +167,8 @@ extension Judge {
                 $0.columns[column]?.isNotNull = false
                 $0.notNull.remove(column)
             }
-        case .setDefault(let column):
+        case .setDefault(let column, let isNumber):
+            if isNumber { schema.change(table) { $0.columns[column]?.defaultValue = .sequence } }
             let isKnown = isNewColumn(column, of: table)
             alters("default of \(quoted(column))", of: table, isOwn: isOwnColumn(column, of: table))
             alterQuickly(table, isKnown ? .expand : .contract)
@@ -180,6 +182,7 @@ extension Judge {
                 "it may insert rows without \(table).\(quoted(column)), whose default is gone",
                 "the default of \(table).\(quoted(column)) is dropped")
         case .addIdentity(let column):
+            schema.change(table) { $0.columns[column]?.defaultValue = .sequence }
             alterQuickly(table, isNew(table) ? .expand : .contract)
             alters("identity of \(quoted(column))", of: table, isOwn: isOwnColumn(column, of: table))
             if !isNew(table) { depends("it may write \(table).\(quoted(column)), which gets numbers of its own") }
@@ -347,10 +350,36 @@ extension Judge {
         )
     }
 
+    /// Going back takes rows of the previous version out of its sight, and does nothing more with them.
+    private mutating func flagRowsApart(_ partition: RelationName, _ table: RelationName) {
+        guard direction == .down, forward.made.takesOthers(made.placed(partition)) else { return }
+        let isFollowed = upcoming.flatMap(\.actions).contains { action in
+            switch action {
+            case .bringsBack(let rows): rows.source.full == partition.full && rows.inserts
+            // That they are lost then is said there.
+            case .drop(let order): order.names.contains { $0.full == partition.full }
+            case .alterTable(let parent, let changes):
+                parent.full == table.full
+                    && changes.contains {
+                        if case .attach(let other, _) = $0 { return other.full == partition.full }
+                        return false
+                    }
+            default: false
+            }
+        }
+        guard !isFollowed else { return }
+        flag(
+            .noWayBack,
+            "the rows that the previous version wrote to \(partition) meanwhile are no longer among those of \(table)",
+            why: "they are still there, and nobody finds them",
+            safe: "leave the partition where it is: no way back, and -- serin: allow R01 because …")
+    }
+
     private mutating func detach(_ partition: RelationName, from table: RelationName, _ isConcurrent: Bool) {
         phase(.contract)
         alters("partition \(partition)", of: table, isOwn: isNew(partition) || isOwn(objectKey(.table, partition)))
         apart.insert(made.placed(partition).full)
+        flagRowsApart(partition, table)
         if !isNew(partition) { depends("rows of \(partition) are no longer in \(table)") }
         lock(partition, .accessExclusive)
         lock(table, isConcurrent ? .shareUpdateExclusive : .accessExclusive)

@@ -16,6 +16,8 @@ struct TransactionState {
     private(set) var held: [RelationName] = []
     /// The tables whose writers wait for it.
     private(set) var blocked: [RelationName] = []
+    /// The locks among them that were taken by the way, and not asked for by `LOCK TABLE`.
+    private(set) var stopping: [RelationLock] = []
     /// The tables, with all that belongs to them, into which nobody else writes until it ends.
     private(set) var still: Set<RelationName> = []
     /// Which transaction it is.
@@ -64,6 +66,7 @@ struct TransactionState {
         kind = kind == .ofText && !isOfTool ? Self.outer(wrapping, statements) : .none
         held = []
         blocked = []
+        stopping = []
         still = []
         unvalidated = []
         number += 1
@@ -76,14 +79,25 @@ struct TransactionState {
     mutating func stop(_ table: RelationName) { if isOpen { still.insert(table) } }
 
     /// Notes which locks a statement leaves behind.
-    mutating func hold(_ report: StatementReport) {
+    mutating func hold(_ report: StatementReport, isAskedFor: Bool) {
         guard isOpen else {
             unvalidated = []
             return
         }
-        for lock in report.locks {
+        for lock in report.locks where !report.indexes.contains(lock.relation.full) {
+            if lock.mode.blocksWrites, !isAskedFor { stopping.append(lock) }
             if lock.mode.blocksReads { held.append(lock.relation) }
             if lock.mode.blocksWrites { blocked.append(lock.relation) }
+        }
+    }
+}
+
+extension SQLStatement {
+    /// Whether it asks for a lock by its name.
+    var isLock: Bool {
+        actions.contains {
+            if case .lock = $0 { return true }
+            return false
         }
     }
 }
@@ -140,12 +154,22 @@ extension Judge {
     }
 
     /// Flags what takes its time, or locks another table, while readers of a table already wait.
-    mutating func flagWorkUnderLock(_ before: TransactionState) {
+    ///
+    /// - Parameter isBig: Whether it changes many rows.
+    mutating func flagWorkUnderLock(_ before: TransactionState, isBig: Bool) {
         let others = report.locks.filter { lock in
-            lock.mode.blocksWrites && !before.blocked.contains { $0.full == lock.relation.full }
+            lock.mode.blocksWrites && !report.indexes.contains(lock.relation.full)
+                && !before.blocked.contains { $0.full == lock.relation.full }
         }
-        if let held = before.held.first, !report.scans.isEmpty || !report.rewrites.isEmpty || report.phase == .migrate {
+        let isLong = !report.scans.isEmpty || !report.rewrites.isEmpty || !report.copies.isEmpty || isBig
+        if let held = before.held.first, isLong || report.phase == .migrate {
             flag(.holdsLock, "this runs while the transaction holds ACCESS EXCLUSIVE on \(held)")
+        } else if isLong, let lock = before.stopping.first {
+            flag(
+                .holdsLock,
+                "this runs while the transaction holds \(lock.mode.name) on \(lock.relation), so that nobody writes to it",
+                why: "the lock is held until the transaction ends, so whoever writes to it waits for all of it",
+                safe: "a revision of its own for this; one statement a revision for tables in use")
         } else if let other = others.first, let first = before.blocked.first {
             flag(
                 .holdsLock, "the transaction locks \(other.relation) as well as \(first): two tables in use at once",

@@ -39,6 +39,12 @@ struct Judge {
     private(set) var isTakenBack = false
     /// Whether the present statement changes one thing of its table.
     private(set) var isOneChange = false
+    /// The statements that set sequences, by their places among all.
+    private var numberings: [(index: Int, action: StatementAction)] = []
+    /// The columns of which it was said that their sequences do not know all numbers.
+    var unnumbered: Set<NewObjects.Key> = []
+    /// The foreign keys that were dropped, by the tables that they were of.
+    var droppedKeys: [RelationName: [KnownSchema.ForeignKey]] = [:]
     /// The statements behind the present one.
     private(set) var upcoming: ArraySlice<SQLStatement> = []
     /// The leading columns of the indexes that the text makes anywhere: a foreign key may stand before its index.
@@ -71,13 +77,18 @@ struct Judge {
     mutating func judge(_ list: StatementList) {
         readFileAnnotations(list)
         for (index, statement) in list.statements.enumerated() {
+            numberings += statement.actions.filter(\.isNumbering).map { (index, $0) }
+        }
+        for (index, statement) in list.statements.enumerated() {
             upcoming = list.statements[(index + 1)...]
             report = StatementReport(place: place(line: statement.line, column: statement.column), text: statement.text)
             let first = findings.count
             let before = transaction
             for action in statement.actions { judge(action) }
-            if before.isOpen, transaction.isOpen { flagWorkUnderLock(before) }
-            transaction.hold(report)
+            if before.isOpen, transaction.isOpen {
+                flagWorkUnderLock(before, isBig: findings[first...].contains { $0.rule == .bigChange })
+            }
+            transaction.hold(report, isAskedFor: statement.isLock)
             // Nobody writes to what has no parts of its own and is locked whole.
             for lock in report.locks where !text.isGenerated && lock.mode.blocksReads && schema[lock.relation]?.isAlone == true {
                 transaction.stop(made.placed(lock.relation).full)
@@ -117,6 +128,7 @@ struct Judge {
         case .comment(let relation): if let relation { lock(relation, .shareUpdateExclusive) }
         case .lock(let tables, let mode, let heirless): lockTables(tables, mode, withoutHeirs: heirless)
         case .insert(let table, let sources, let rows): insert(table, sources, rows)
+        case .givesValues(let table, let columns): giveNumbers(table, columns)
         case .bringsBack(let rows): bringBack(rows)
         case .update(let change):
             update(change)
@@ -137,6 +149,9 @@ struct Judge {
         case .unsettles(let what, let kind, let names): unsettles(what, kind, names)
         case .settles(let what, let names): settles(what, names)
         case .alterSequence(let sequence, let what, let restarts): alterSequence(sequence, what, restarts: restarts)
+        case .catchesUp(let sequence):
+            lock(sequence, .rowExclusive)
+            phase(.expand)
         case .create(let kind, let name, let isCertain): make(kind, name, isCertain: isCertain)
         case .createType(let type, let isConstrained):
             schema.types[type.full] = isConstrained
@@ -151,6 +166,15 @@ struct Judge {
     }
 
     // MARK: What a statement does
+
+    /// What sets sequences further on.
+    var laterNumberings: [StatementAction] { numberings.filter { $0.index >= upcoming.startIndex }.map(\.action) }
+
+    /// It locks an index, which is none of the tables in use.
+    mutating func lock(index: RelationName, _ mode: TableLock) {
+        report.indexes.insert(index.full)
+        lock(index, mode)
+    }
 
     /// It locks a relation. What was made in the same direction is used by nobody yet.
     mutating func lock(_ relation: RelationName, _ mode: TableLock) {

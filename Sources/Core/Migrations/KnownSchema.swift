@@ -94,6 +94,15 @@ struct KnownSchema: Sendable {
     /// The table that an index belongs to, when it is known.
     func table(ofIndex index: RelationName) -> RelationName? { tableOfIndex[index.full] }
 
+    /// The table of which a column gets its numbers from a sequence of this name, when the server chose that name.
+    func table(numberedBy sequence: String) -> RelationName? {
+        tables.first { table, known in
+            known.columns.values.contains {
+                ($0.type.isSerial || $0.defaultValue == .sequence) && sequence == "\(table.name)_\($0.name)_seq"
+            }
+        }?.key
+    }
+
     /// Whether an index is known to refuse no rows.
     func isPlainIndex(_ index: RelationName) -> Bool { plainIndexes.contains(index.full) }
 

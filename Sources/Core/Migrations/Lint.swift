@@ -79,13 +79,17 @@ public struct Lint: Sendable {
             pendingColumns.formUnion(up.made.keys.filter { $0.kind == .column }.map(up.comparable))
         }
         var down: DirectionReport?
-        if case .text(let text) = script.down, let list = revision.down {
+        var left: LeftBehind?
+        if case .text(let text) = script.down, let back = revision.down {
             let forward = Forward(made: up.made, schema: before, inserted: up.inserted, copies: up.copies)
-            var judge = Judge(settings, .down, text, list, schema: schema, forward: forward)
-            judge.judge(list)
+            var judge = Judge(settings, .down, text, back, schema: schema, forward: forward)
+            judge.judge(back)
             down = judge.outcome
+            if !revision.isApplied { left = LeftBehind(list, back) }
         }
-        return RevisionSummary(script: script, wantsWayBack: settings.wantsWayBack, up: up.outcome, down: down).report
+        return RevisionSummary(
+            script: script, wantsWayBack: settings.wantsWayBack, up: up.outcome, down: down, left: left
+        ).report
     }
 
     /// The statements of the way forward. What cannot be read is one statement of which nobody knows what it does.

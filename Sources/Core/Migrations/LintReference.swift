@@ -79,7 +79,13 @@ public enum LintReference {
         The way back counts too. What it loses of anything that the way forward is not known to have made makes the revision destructive, and
         what nobody can say of it unclassified. A way back that changes nothing, or does not bring back what was dropped, replaced or renamed, is
         none, unless there is nothing to take back, as of a constraint that is validated or an index that is built anew; nor is one that does nothing about what the previous version may notice: a constraint, NOT NULL, a default, an identity, rights, a
-        trigger, a policy. A column or table that is made anew is not the one that was renamed, and a value of an enum stays. What is lost by itself when the revision is taken back, as what was written to a new column, is listed and makes it no worse.
+        trigger, a policy. Whatever makes a revision unclassified or destructive is found by a rule as well. A column or table that is made anew is not the one that was renamed, and a value of an enum stays. What is lost by itself when the revision is taken back, as what was written to a new column, is listed and makes it no worse.
+
+        A way back that leaves what the way forward makes (a table, column, index, constraint, type, function, view, sequence, trigger, policy, rule,
+        schema or extension) is R01 too: Serin refuses to run it, as the schema is not what it was, and going forward again fails. Nothing is said
+        where one of the two does what nobody can follow. `DROP CONSTRAINT` drops the index that became the constraint (`USING INDEX`) as well: when
+        an earlier revision made it, that one's way back finds none, unless it is made again behind it. A unique index refuses the same rows without
+        a constraint. A partition that the way back detaches and leaves keeps what the previous version wrote to it, where nobody finds it: R01.
 
         Made by the revision is only what cannot have been there before: `IF NOT EXISTS` and `OR REPLACE` prove nothing, a rename makes nothing
         new, and behind a view, a foreign table or a parent of other tables there may be anybody's rows. Rows count as saved before they are
@@ -102,6 +108,11 @@ public enum LintReference {
         `pg_get_serial_sequence` fail, and rights to the table are none to the view. A check that says no more than that a column is not NULL is
         dropped without loss when the column refuses NULL itself.
 
+        Rows that come in with keys of their own, in a table whose keys a sequence gives, are C01, as the next row that asks for a key gets one that
+        is there, whichever version sends it: unless the sequence is set behind it. `setval` to the greatest key of its own table forgets nothing. A
+        foreign key that passes changes on (`ON DELETE CASCADE`, `SET NULL`) between tables that were there loses rows as soon as the previous
+        version deletes what they point to.
+
         What Serin does not know to be harmless is taken to be noticed by the version that runs: defaults, identities, owners, rights, roles,
         rules, row level security, sequences, unique indexes.
 
@@ -111,7 +122,8 @@ public enum LintReference {
         ## What is known without a database
 
         The revisions are read from the first one on, so types, checks, indexes and foreign keys of earlier revisions are known; `--applied` says
-        which are applied already and are not judged (of Alembic nothing is known of them where one has no SQL without a database). Tables that a revision makes itself are used by nobody: their locks do not count. What a text
+        which are applied already and are not judged (of Alembic nothing is known of them where one has no SQL without a database). Tables that a revision makes itself are used by nobody: their locks do not count. A lock that
+        holds up writers counts for what is long behind it in the transaction (L07), unless `LOCK TABLE` asked for it. What a text
         cannot say: DO, CALL, calls of functions that do not come with Postgres anywhere in a statement, triggers on functions whose text is not known
         to be harmless, operators, classes of operators and types of casts that neither come with Postgres nor with the revisions, what is read of
         a row and is none of its columns (`row.name` may call a function), operators, casts and functions that the revisions make themselves,

@@ -20,6 +20,10 @@ public struct StatementReport: Sendable, Hashable {
     public var updatedColumns: Set<String> = []
     /// The tables that were there before and whose rows it removes, as far as its text says.
     public var deletes: [RelationName] = []
+    /// The tables that were there and whose rows it writes elsewhere.
+    var copies: [RelationName] = []
+    /// The indexes among what it locks.
+    var indexes: Set<RelationName> = []
     /// What is lost by it.
     public var losses: [String] = []
     /// What of it was there before the revision; on the way back the rest is what the way forward made.

@@ -65,7 +65,7 @@ public enum LintRule: String, Sendable, Hashable, CaseIterable {
         case .narrows:
             "values may be cut, rounded or change meaning: a narrower type, a conversion by an expression, a renamed enum value"
         case .overwrites:
-            "existing values are overwritten, or rows deleted, and the old ones saved nowhere, or by a copy that others could write beside"
+            "existing values are overwritten, or rows deleted, by the previous version through a new foreign key too, and the old ones saved nowhere, or by a copy that others could write beside"
         case .unknown:
             "nobody can say what it does without running it: DO, dynamic SQL, calls of functions anywhere in a statement, operators, casts and parts of rows that may be such, triggers that run such, what the parser refuses, SQL that cannot be generated offline"
         case .replaces: "a view, function, trigger, rule, sequence, policy or constraint is dropped or replaced"
@@ -78,15 +78,17 @@ public enum LintRule: String, Sendable, Hashable, CaseIterable {
         case .uniqueBuilds: "ADD UNIQUE, PRIMARY KEY or EXCLUDE builds its index while nobody can read or write"
         case .noTimeout:
             "lock_timeout or statement_timeout is switched off or made longer than the policy allows, or application_name is changed"
-        case .holdsLock: "more is done in the transaction that holds ACCESS EXCLUSIVE, or several tables in use are locked"
+        case .holdsLock:
+            "more is done in the transaction that holds ACCESS EXCLUSIVE, something long in one that holds writers up, or several tables in use are locked"
         case .bigChange: "UPDATE or DELETE of many rows at once"
         case .partitionOrLock:
             "DETACH PARTITION, a partition beside a default one, REFRESH MATERIALIZED VIEW without CONCURRENTLY, a partition created in place, LOCK TABLE"
         case .foreignKeyWithoutIndex: "a foreign key whose columns no index starts with"
         case .breaksPrevious:
-            "the version that runs now may break: something renamed, moved or gone, NOT NULL without a default, a default dropped"
+            "the version that runs now may break: something renamed, moved or gone, NOT NULL without a default, a default dropped, rows with numbers that a sequence gives again"
         case .shadowed: "a column that a view of SELECT * does not show, or of type json, which has no equality"
-        case .noWayBack: "the way back is missing, empty or cannot be generated"
+        case .noWayBack:
+            "the way back is missing, empty or cannot be generated, leaves what the way forward makes, or does nothing about what the previous version may notice"
         case .heads: "several heads, or two revisions of the same name"
         case .hiddenInvalidIndex: "IF NOT EXISTS with CONCURRENTLY takes an invalid index for a good one"
         case .transactions:
@@ -143,7 +145,8 @@ public enum LintRule: String, Sendable, Hashable, CaseIterable {
         case .notNullScans:
             "ADD CONSTRAINT … CHECK (column IS NOT NULL) NOT VALID; VALIDATE CONSTRAINT in a transaction of its own; then SET NOT NULL, which reads nothing"
         case .constraintScans: "ADD CONSTRAINT … NOT VALID; then VALIDATE CONSTRAINT in a transaction of its own"
-        case .uniqueBuilds: "CREATE UNIQUE INDEX CONCURRENTLY; then ADD CONSTRAINT … USING INDEX"
+        case .uniqueBuilds:
+            "CREATE UNIQUE INDEX CONCURRENTLY, which refuses the same rows; then ADD CONSTRAINT … USING INDEX, if it is to be one"
         case .noTimeout: "leave both to Serin, or SET LOCAL lock_timeout = '2s'"
         case .holdsLock: "one statement a revision for tables in use; data changes in a revision of their own"
         case .bigChange: "serin migrate backfill, or batches of a few thousand rows by key, each committed"

@@ -48,6 +48,8 @@ public enum StatementAction: Sendable, Hashable {
     case lock([RelationName], TableLock, withoutHeirs: [RelationName] = [])
     /// `INSERT`, `COPY … FROM`; the tables that are read, and the rows by their columns when the text says all of them.
     case insert(RelationName, from: [RelationName], rows: [[String: String]] = [])
+    /// The rows of an `INSERT` have values of their own for these columns; nil for every column.
+    case givesValues(RelationName, columns: [String]?)
     /// An `UPDATE` or `INSERT` that follows takes its values as they are from one other table.
     case bringsBack(RowsBrought)
     /// `UPDATE`
@@ -90,6 +92,8 @@ public enum StatementAction: Sendable, Hashable {
     /// `ALTER SEQUENCE`, `setval`; what of it changes the numbers that are given, nil when nothing, and whether it forgets how far they
     /// were.
     case alterSequence(RelationName, String?, restarts: Bool)
+    /// `setval` to the greatest number that is in use: nothing that is given is given again.
+    case catchesUp(RelationName)
     /// It makes something that locks no table; certain when it cannot be there already.
     case create(ObjectKind, RelationName, isCertain: Bool = true)
     /// `CREATE TYPE`, `CREATE DOMAIN`; whether its values are held against a condition.
@@ -212,6 +216,8 @@ public struct IndexDefinition: Sendable, Hashable {
     public var method = "btree"
     /// The columns of what it computes of each row in a way that may fail: a division, a cast; nil when it computes nothing so.
     public var riskyColumns: Set<String>?
+    /// Whether the partitions of its table stay without it: `ON ONLY`.
+    public var leavesPartitions = false
 
     /// An index.
     public init(

@@ -99,8 +99,8 @@ public enum TableChange: Sendable, Hashable {
     case setNotNull(String)
     /// `ALTER COLUMN … DROP NOT NULL`
     case dropNotNull(String)
-    /// `ALTER COLUMN … SET DEFAULT`
-    case setDefault(String)
+    /// `ALTER COLUMN … SET DEFAULT`; whether it is the next number of a sequence.
+    case setDefault(String, isNumber: Bool = false)
     /// `ALTER COLUMN … DROP DEFAULT`
     case dropDefault(String)
     /// `ALTER COLUMN … ADD GENERATED … AS IDENTITY`

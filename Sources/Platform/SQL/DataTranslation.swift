@@ -11,12 +11,15 @@ extension StatementTranslation {
             let sources = (body["selectStmt"]?.relations ?? []).filter { $0 != table }
             let brought = broughtBack(byInsert: body, table).map { [StatementAction.bringsBack($0)] } ?? []
             guard let conflict = body["onConflictClause"] else {
-                return brought + [.insert(table, from: sources, rows: rows(body))]
+                return brought + [.insert(table, from: sources, rows: rows(body))] + given(body, table)
             }
             // Rows that were there already are left as they are: which ones came in is not known.
-            guard conflict["action"]?.text == "ONCONFLICT_UPDATE" else { return brought + [.insert(table, from: sources)] }
+            guard conflict["action"]?.text == "ONCONFLICT_UPDATE" else {
+                return brought + [.insert(table, from: sources)] + given(body, table)
+            }
             let columns = conflict.list("targetList").compactMap { $0.body(of: "ResTarget")?["name"]?.text }
             return brought + [.update(DataChange(table, columns: columns, hasCondition: true, isBatch: true, sources: sources))]
+                + given(body, table)
         case "UpdateStmt":
             let brought = broughtBack(byUpdate: body).map { [StatementAction.bringsBack($0)] } ?? []
             return change(body).map { brought + [.update($0)] }
@@ -163,6 +166,29 @@ extension StatementTranslation {
         }
     }
 
+    /// The columns that an `INSERT` gives values of its own.
+    private static func given(_ body: JSONValue, _ table: RelationName) -> [StatementAction] {
+        guard body["override"]?.text != "OVERRIDING_USER_VALUE", let select = body["selectStmt"]?.body(of: "SelectStmt") else {
+            return []
+        }
+        let columns = body.list("cols").compactMap { $0.body(of: "ResTarget")?["name"]?.text }
+        let lists = select.list("valuesLists").map { $0.body(of: "List")?["items"]?.items ?? [] }
+        let rows = lists.isEmpty ? [select.list("targetList").compactMap { $0.body(of: "ResTarget")?["val"] }] : lists
+        // Without names nobody can say here which value is whose.
+        guard !columns.isEmpty else {
+            return rows.joined().allSatisfy(isOwnValue) ? [.givesValues(table, columns: nil)] : []
+        }
+        let isTold = rows.allSatisfy { $0.count == columns.count }
+        let given = columns.indices.filter { index in !isTold || rows.contains { isOwnValue($0[index]) } }.map { columns[$0] }
+        return given.isEmpty ? [] : [.givesValues(table, columns: given)]
+    }
+
+    /// Whether a value is none that a sequence gives: neither `DEFAULT`, nor `nextval`, nor a number that sequences do not come to.
+    private static func isOwnValue(_ value: JSONValue) -> Bool {
+        if value.body(of: "SetToDefault") != nil || value.functions.contains("nextval") { return false }
+        return value.constant.flatMap { Int64($0) }.map { $0 > 0 } ?? true
+    }
+
     /// `set_config('name', 'value', …)`
     static func settings(_ body: JSONValue) -> [StatementAction] {
         var found: [StatementAction] = []
@@ -183,11 +209,53 @@ extension StatementTranslation {
         var found: [StatementAction] = []
         body.visit { part in
             guard part["funcformat"] != nil, part.words("funcname").last == "setval" else { return }
-            let name = part.list("args").first?.constant.map { $0.split(separator: ".").map(String.init) } ?? []
-            let isFixed = part.list("args").dropFirst().first?.constant != nil
-            found.append(.alterSequence(relationName(name) ?? RelationName("a sequence"), "setval", restarts: isFixed))
+            let arguments = part.list("args")
+            let sequence = arguments.first.flatMap(sequence) ?? RelationName("a sequence")
+            guard arguments.count > 1, isGreatest(arguments[1], of: sequence, in: body) else {
+                let isFixed = arguments.dropFirst().first?.constant != nil
+                found.append(.alterSequence(sequence, "setval", restarts: isFixed))
+                return
+            }
+            found.append(.catchesUp(sequence))
         }
         return found
+    }
+
+    /// The sequence that a call names: by itself, or by its column and the name that the server gives it.
+    private static func sequence(_ argument: JSONValue) -> RelationName? {
+        if let name = argument.constant { return RelationName(parsing: name) }
+        guard argument.functions == ["pg_get_serial_sequence"] else { return nil }
+        var words: [String] = []
+        argument.visit { words += $0.body(of: "FuncCall")?.list("args").compactMap(\.constant) ?? [] }
+        guard words.count == 2 else { return nil }
+        let table = RelationName(parsing: words[0])
+        return RelationName(schema: table.schema, "\(table.name)_\(words[1])_seq")
+    }
+
+    /// Whether a value is no less than what a sequence has given: `max(column)` of its table, by itself, in a `SELECT`, as the first of
+    /// `coalesce` or among those of `greatest`, or one more than that.
+    private static func isGreatest(_ value: JSONValue, of sequence: RelationName, in query: JSONValue) -> Bool {
+        func isGreatest(_ value: JSONValue?) -> Bool { value.map { Self.isGreatest($0, of: sequence, in: query) } ?? false }
+        guard let (kind, body) = value.node else { return false }
+        switch kind {
+        case "FuncCall":
+            let tables = query.list("fromClause")
+            guard body.words("funcname").last == "max", query["whereClause"] == nil, tables.count == 1,
+                let table = tables.first?.body(of: "RangeVar")?.relation,
+                let column = ColumnTranslation.column(of: body.list("args").first)
+            else { return false }
+            return sequence.name == "\(table.name)_\(column)_seq"
+        case "CoalesceExpr": return isGreatest(body.list("args").first)
+        case "MinMaxExpr": return body["op"]?.text == "IS_GREATEST" && body.list("args").contains(where: isGreatest)
+        case "A_Expr": return body.words("name") == ["+"] && isGreatest(body["lexpr"]) && body["rexpr"]?.constant == "1"
+        case "TypeCast": return isGreatest(body["arg"])
+        case "SubLink":
+            guard let select = body["subselect"]?.body(of: "SelectStmt"), select.list("targetList").count == 1,
+                let value = select.list("targetList").first?.body(of: "ResTarget")?["val"]
+            else { return false }
+            return Self.isGreatest(value, of: sequence, in: select)
+        default: return false
+        }
     }
 
     private static func change(_ body: JSONValue) -> DataChange? {

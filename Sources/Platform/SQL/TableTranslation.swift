@@ -60,7 +60,9 @@ enum TableTranslation {
         case "AT_SetNotNull": return .setNotNull(name)
         case "AT_DropNotNull": return .dropNotNull(name)
         case "AT_ColumnDefault":
-            return ColumnTranslation.isNull(tree["def"]) ? .dropDefault(name) : .setDefault(name)
+            return ColumnTranslation.isNull(tree["def"])
+                ? .dropDefault(name)
+                : .setDefault(name, isNumber: ColumnTranslation.defaultValue(tree["def"]) == .sequence)
         case "AT_AddIdentity": return .addIdentity(name)
         case "AT_SetIdentity" where tree.list("def").contains { $0.body(of: "DefElem")?["defname"]?.text == "restart" }:
             return .restartIdentity(name)
@@ -119,6 +121,7 @@ enum TableTranslation {
             name: tree["idxname"]?.text, on: table, columns: columns, isUnique: tree.flag("unique"),
             isConcurrent: tree.flag("concurrent"), ifNotExists: tree.flag("if_not_exists"))
         index.method = tree["accessMethod"]?.text ?? index.method
+        index.leavesPartitions = !(tree["relation"]?.flag("inh") ?? true)
         for part in tree.list("indexParams").compactMap({ $0.body(of: "IndexElem")?["expr"] })
             + [tree["whereClause"]].compactMap(\.self)
         where mayFail(part) { index.riskyColumns = (index.riskyColumns ?? []).union(columnsRead(by: part)) }

@@ -28,14 +28,15 @@ struct BackfillGate: Sendable {
                 switch action {
                 case .update(let change):
                     !change.columns.isEmpty && change.columns.allSatisfy(change.columnsThatAreNull.contains)
-                case .insert, .bringsBack, .select, .calls, .harmless: true
+                case .insert, .givesValues, .bringsBack, .select, .calls, .harmless: true
                 case .casts(let types): types.allSatisfy(\.comesWithServer)
                 case .attributes(let attributes): attributes.allSatisfy { $0.tables != nil }
                 case .createTable, .createTableAs, .alterTable, .createIndex, .drop, .dropWhole, .truncate, .rename, .move,
                     .reindex,
                     .cluster, .vacuum, .analyze, .refresh, .createTrigger, .createRule, .policy, .createView, .addEnumValue,
                     .renameEnumValue, .constrainDomain, .comment, .lock, .delete, .merge, .opaque, .createFunction, .set, .begin,
-                    .commit, .rollback, .savepoint, .security, .unsettles, .settles, .alterSequence, .create, .createType,
+                    .commit, .rollback, .savepoint, .security, .unsettles, .settles, .alterSequence, .catchesUp, .create,
+                    .createType,
                     .makesCode, .discardTemporary,
                     .needs, .metaCommand, .unknown, .unparsable:
                     false
