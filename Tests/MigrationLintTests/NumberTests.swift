@@ -75,6 +75,11 @@ import Testing
         let told = await revision("\(put); \(set)", down: takeBack, history: Self.schema)
         #expect(told.kind == .additive, "\(told.reason)")
         #expect(told.findings == [])
+        let alone = await revision(set, down: nil, history: Self.schema)
+        #expect(alone.kind == .additive && alone.findings == [], "\(alone.reason)")
+        let block = await revision(
+            "SELECT setval('tags_id_seq', (SELECT max(id) + 1000 FROM tags))", down: set, history: Self.schema)
+        #expect(block.kind == .reversible && block.findings == [], "\(block.reason)")
         let other = await revision("\(put); \(set)", down: "\(takeBack); \(set)", history: Self.schema)
         #expect(other.kind == .additive && other.findings == [], "\(other.reason)")
     }

@@ -169,6 +169,16 @@ private struct Turn: Sendable, CustomTestStringConvertible {
         #expect(report.findings.contains { $0.rule == .noWayBack && $0.severity == .block } == test.kind.mayDestroy)
     }
 
+    @Test func oneThingIsSaidOnce() async {
+        let check = "ALTER TABLE orders ADD CONSTRAINT k CHECK (amount > 0) NOT VALID"
+        let report = await revision("\(Self.add); \(check)", down: Self.drop, history: Self.schema)
+        #expect(report.findings.map(\.message) == ["the way back does nothing about the constraint k of public.orders"])
+        let part = await revision(
+            "CREATE TABLE part (LIKE events); ALTER TABLE events ATTACH PARTITION part \(Self.month)",
+            down: "ALTER TABLE events DETACH PARTITION part CONCURRENTLY", history: Self.schema)
+        #expect(part.findings.filter { $0.rule == .noWayBack }.count == 1, "\(part.findings.map(\.message))")
+    }
+
     @Test func rowsThatNobodyFindsBehindAWayBackAreSaid() async {
         let up = "CREATE TABLE part PARTITION OF events \(Self.month)"
         func found(_ down: String) async -> [String] {

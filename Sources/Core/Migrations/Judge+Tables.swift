@@ -371,7 +371,7 @@ extension Judge {
         flag(
             .noWayBack,
             "the rows that the previous version wrote to \(partition) meanwhile are no longer among those of \(table)",
-            why: "they are still there, and nobody finds them",
+            why: "they are still there, and nobody finds them; and going forward again fails, as the table is there already",
             safe: "leave the partition where it is: no way back, and -- serin: allow R01 because …")
     }
 

@@ -151,7 +151,9 @@ struct Judge {
         case .alterSequence(let sequence, let what, let restarts): alterSequence(sequence, what, restarts: restarts)
         case .catchesUp(let sequence):
             lock(sequence, .rowExclusive)
-            phase(.expand)
+            // Forward it leaves nothing that could be taken back.
+            if direction == .down { phase(.expand) }
+            alters("numbers", of: sequence, isOwn: true)
         case .create(let kind, let name, let isCertain): make(kind, name, isCertain: isCertain)
         case .createType(let type, let isConstrained):
             schema.types[type.full] = isConstrained

@@ -17,6 +17,8 @@ struct LeftBehind {
     private var borrowed: [NewObjects.Key: NewObjects.Key] = [:]
     /// Those that went with their constraints.
     private var taken: [NewObjects.Key: NewObjects.Key] = [:]
+    /// The partitions that the way back detaches, of which more is said.
+    private var detached: Set<NewObjects.Key> = []
     private var isBack = false
     private var isLost = false
 
@@ -28,9 +30,14 @@ struct LeftBehind {
     }
 
     /// What the way forward makes and the way back leaves, in words, such as `column orders.note`.
-    var words: [String] {
+    ///
+    /// - Parameter said: What is said of the way back already.
+    func words(without said: String?) -> [String] {
         guard !isLost else { return [] }
-        return things.filter { $0.value.goesWith.allSatisfy { things[$0] == nil } }.map { key, thing in
+        return things.filter { key, thing in
+            thing.goesWith.allSatisfy { things[$0] == nil } && !detached.contains(key)
+                && said?.hasSuffix("the \(thing.kind.rawValue) \(quoted(key.name)) of \(key.relation)") != true
+        }.map { key, thing in
             let relation = key.relation.schema == "public" ? RelationName(key.relation.name) : key.relation
             return "\(thing.kind.rawValue) \(relation)" + (key.name.isEmpty ? "" : ".\(quoted(key.name))")
         }.sorted()
@@ -105,6 +112,7 @@ struct LeftBehind {
         case .detach(let partition, _):
             let parent = key(.table, table)
             things[key(.table, partition)]?.goesWith.remove(parent)
+            if isBack, things[parent] == nil { detached.insert(key(.table, partition)) }
         default: break
         }
     }

@@ -150,7 +150,7 @@ struct RevisionSummary {
             }
             found.append(finding(.block, fault, safe: safe))
         }
-        if let words = left?.words, !words.isEmpty {
+        if let words = left?.words(without: fault), !words.isEmpty {
             found.append(
                 finding(
                     .error, "the way back leaves the \(Self.list(words)), which the way forward makes",
