@@ -62,6 +62,9 @@ import Testing
     ])
     func aRenameMakesNothingNew(_ test: LossCase) async { await check(test) }
 
+    private static let short = "CREATE TABLE t (a varchar(50), b varchar(50))"
+    private static let longer = "ALTER TABLE t ALTER COLUMN a TYPE varchar(200)"
+
     @Test(arguments: [
         LossCase(.destructive, addN, "UPDATE orders SET amount = 0; \(dropN)"),
         LossCase(.destructive, addN, "DELETE FROM orders WHERE id > 5; \(dropN)"),
@@ -94,6 +97,10 @@ import Testing
         LossCase(
             .destructive, "INSERT INTO orders (id, status) VALUES (7, 'a') ON CONFLICT DO NOTHING",
             "DELETE FROM orders WHERE id = 7"),
+        LossCase(.additive, longer, "ALTER TABLE t ALTER COLUMN a TYPE varchar(50) USING left(a, 50)", after: short),
+        LossCase(.destructive, longer, "ALTER TABLE t ALTER COLUMN a TYPE varchar(50) USING left(a, 40)", after: short),
+        LossCase(.destructive, longer, "ALTER TABLE t ALTER COLUMN a TYPE varchar(40) USING left(a, 40)", after: short),
+        LossCase(.destructive, longer, "ALTER TABLE t ALTER COLUMN a TYPE varchar(50) USING left(b, 50)", after: short),
     ])
     func theWayBackCountsToo(_ test: LossCase) async { await check(test) }
 

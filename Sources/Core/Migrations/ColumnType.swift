@@ -68,6 +68,8 @@ public struct TypeChange: Sendable, Hashable {
     public enum Conversion: Sendable, Hashable {
         /// By the types alone.
         case byType
+        /// By what cuts a text to the new length and leaves what fits as it is.
+        case cut
         /// By an expression, which may compute anything.
         case expression
     }

@@ -194,7 +194,7 @@ extension Judge {
         if change.mayLose {
             // What was there before the way forward had this type.
             let isRestored =
-                direction == .down && conversion == .byType && forward.schema.type(of: column, in: table)?.stored == type
+                direction == .down && conversion != .expression && forward.schema.type(of: column, in: table)?.stored == type
             narrows(
                 isOwn: isRestored || isOwn(objectKey(.column, table, column)),
                 "changing \(name) \(from)to \(type) may cut, round or refuse values\(old == nil ? "; its old type is not known here" : "")",

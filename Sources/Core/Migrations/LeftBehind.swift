@@ -21,6 +21,9 @@ struct LeftBehind {
     private var detached: Set<NewObjects.Key> = []
     private var isBack = false
     private var isLost = false
+    /// How many things were looked through, so that no text takes long.
+    private var looked = 0
+    private static let mostLooked = 4_000_000
 
     /// What is left of a revision by its way back.
     init(_ up: StatementList, _ down: StatementList) {
@@ -54,6 +57,7 @@ struct LeftBehind {
     // MARK: Following
 
     private mutating func follow(_ action: StatementAction) {
+        guard !isLost else { return }
         switch action {
         case .createTable(let table):
             guard !table.ifNotExists, !table.isTemporary, !table.dropsOnCommit else { return }
@@ -130,7 +134,9 @@ struct LeftBehind {
         _ kind: ObjectKind, _ relation: RelationName, _ name: String = "", goesWith owners: Set<NewObjects.Key> = []
     ) {
         let made = key(kind, relation, name)
-        guard !isBack, relation.schema != "pg_temp", !cleared.contains(made) else { return }
+        guard !isBack, relation.schema != "pg_temp", !cleared.contains(made),
+            !LintSettings.versionTables.contains(relation.name)
+        else { return }
         let owner = name.isEmpty ? [] : [key(.table, relation)]
         let schema = kind == .schema ? [] : [key(.schema, RelationName(relation.full.schema ?? ""))]
         things[made] = Thing(kind: kind, goesWith: owners.union(owner + schema))
@@ -140,7 +146,13 @@ struct LeftBehind {
         for name in order.names {
             switch order.kind {
             case .trigger, .policy, .rule: if let table = order.table { remove(key(order.kind, table, name.name)) }
-            default: remove(key(order.kind, name))
+            default:
+                remove(key(order.kind, name))
+                // Without its schema it may be in any.
+                for other in found(where: { other, _ in
+                    name.schema == nil && other.relation.name == name.name && other.name.isEmpty
+                        && other.kind == key(order.kind, name).kind
+                }) { remove(other) }
             }
         }
         if order.cascades { removeDependents() }
@@ -150,13 +162,20 @@ struct LeftBehind {
     private mutating func remove(_ key: NewObjects.Key) {
         if !isBack, things[key] == nil { cleared.insert(key) }
         things[key] = nil
-        let parts = things.filter { $0.value.goesWith.contains(key) }.keys
-        for part in parts { remove(part) }
+        for part in found(where: { $1.goesWith.contains(key) }) { remove(part) }
+    }
+
+    /// The things that are meant; none, and nothing more is followed, when it takes too long.
+    private mutating func found(where isMeant: (NewObjects.Key, Thing) -> Bool) -> [NewObjects.Key] {
+        looked += things.count
+        if looked > Self.mostLooked { isLost = true }
+        return isLost ? [] : things.filter { isMeant($0.key, $0.value) }.map(\.key)
     }
 
     /// CASCADE takes whatever depends on what goes.
     private mutating func removeDependents() {
-        things = things.filter { [.table, .index, .type, .schema, .extension].contains($0.value.kind) }
+        let kinds: Set<ObjectKind> = [.table, .index, .type, .schema, .extension]
+        for key in found(where: { !kinds.contains($1.kind) }) { things[key] = nil }
     }
 
     private mutating func rename(_ kind: ObjectKind, _ relation: RelationName?, _ old: String, _ new: String) {
@@ -203,6 +222,8 @@ struct LeftBehind {
     private mutating func move(
         _ isMeant: (NewObjects.Key) -> Bool, to name: (NewObjects.Key) -> NewObjects.Key
     ) {
+        looked += things.count
+        if looked > Self.mostLooked { isLost = true }
         func renamed(_ key: NewObjects.Key) -> NewObjects.Key { isMeant(key) ? name(key) : key }
         var moved: [NewObjects.Key: Thing] = [:]
         for (key, thing) in things {

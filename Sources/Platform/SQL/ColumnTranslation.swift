@@ -118,6 +118,13 @@ enum ColumnTranslation {
     static func conversion(_ definition: JSONValue, column name: String, to type: ColumnType) -> TypeChange.Conversion {
         guard let expression = definition["raw_default"] else { return .byType }
         if column(of: expression) == name { return .byType }
+        if let call = expression.body(of: "FuncCall"),
+            ["left", "pg_catalog.left"].contains(call.words("funcname").joined(separator: ".")),
+            column(of: call.list("args").first) == name, let length = type.modifiers.first, type.name == "varchar",
+            call.list("args").last?.constant == "\(length)"
+        {
+            return .cut
+        }
         guard let cast = expression.body(of: "TypeCast"), column(of: cast["arg"]) == name else { return .expression }
         let target = self.type(cast["typeName"])
         return target.name == type.name && (target.fields == nil || target.fields == type.fields)
