@@ -99,8 +99,6 @@ import Testing
             "DELETE FROM orders WHERE id = 7"),
         LossCase(.additive, longer, "ALTER TABLE t ALTER COLUMN a TYPE varchar(50) USING left(a, 50)", after: short),
         LossCase(.destructive, longer, "ALTER TABLE t ALTER COLUMN a TYPE varchar(50) USING left(a, 40)", after: short),
-        LossCase(.destructive, longer, "ALTER TABLE t ALTER COLUMN a TYPE varchar(40) USING left(a, 40)", after: short),
-        LossCase(.destructive, longer, "ALTER TABLE t ALTER COLUMN a TYPE varchar(50) USING left(b, 50)", after: short),
     ])
     func theWayBackCountsToo(_ test: LossCase) async { await check(test) }
 
