@@ -1,3 +1,4 @@
+import FakeController
 import Glibc
 import SerinAPI
 import SerinController
@@ -79,6 +80,20 @@ import Testing
         #expect(try await orders.perform(order(.status, of: "checkout")).kind == .told)
         #expect(try await orders.perform(order(.halt, of: "chekout")).kind == .unknown)
         #expect(!state.hasFolder(try #require(ServiceName("chekout"))))
+    }
+
+    @Test func aHaltOfEveryRolloutReachesAllThatAreLiveAndSaysSo() async throws {
+        defer { scratch.remove() }
+        var order = try order(.halt, of: "checkout")
+        order.target = .every
+        let operations = FakeOperations()
+        let deed = try await ChannelOrders(operations: operations, state: state).perform(order)
+        #expect(deed.kind == .done && deed.words.contains("cannot be told which service is meant"), "\(deed.words)")
+        #expect(deed.words.contains("checkout 1.9.0"), "\(deed.words)")
+        #expect(operations.state.withLock { $0.commands.map(\.verb) } == [.halt])
+        // Of one that could not be halted the sender is asked to send again.
+        await #expect(throws: Failure.self) { try await ChannelOrders(operations: daemon, state: state).perform(order) }
+        #expect(file.exists)
     }
 
     @Test func nothingBeginsUnderANameThatTheStateFolderNeeds() async throws {

@@ -221,9 +221,17 @@ import Testing
     @Test func aCutGroupOfNoKnownServiceHaltsAllThatTheHookReaches() throws {
         let request = group([alert(#""x":"y""#)], truncated: 3)
         #expect(try hook(.alertmanager).reading(request).commands.map(\.target.description) == ["api", "web"])
-        // Where nothing says which services there are, the sender is told that nothing was done.
-        let reading = try hook(.alertmanager) { $0.services = [:] }.reading(request)
-        #expect(reading.unclearAnswer != nil)
+        // Where nothing says which services there are, every live rollout is.
+        for alerts in [[], [alert(#""x":"y""#)], [alert(#""service":"api""#, status: "resolved")]] {
+            let commands = try hook(.alertmanager) { $0.services = [:] }.reading(group(alerts, truncated: 3)).commands
+            #expect(commands.map(\.target) == [.every] && commands.map(\.verb) == [.halt])
+            #expect(commands[0].reason.contains("cannot be told of which service"))
+        }
+    }
+
+    @Test func aCutGroupOfOneServiceHaltsThatOne() throws {
+        let request = group([], truncated: 3, extra: #","groupLabels":{"service":"web"}"#)
+        #expect(try hook(.alertmanager).reading(request).commands.map(\.target.description) == ["web"])
     }
 
     @Test func severalServicesAreSeveralCommandsWithKeysOfTheirOwnAndHaltOutweighsHold() throws {

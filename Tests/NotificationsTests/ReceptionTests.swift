@@ -122,6 +122,27 @@ struct BrokenInbox: Inbox {
         #expect(await receive(vector.request, hook, inbox, at: vector.now).result == "duplicate")
     }
 
+    @Test func anotherMessageUnderAUsedIdentifierIsNoRepetition() async throws {
+        let key = "hush+hush+hush+hush+hush+hush+AA"
+        let hook = try hook(.standard, secret: key)
+        let inbox = MemoryMessages()
+        func request(_ body: String) throws -> HookRequest {
+            let seconds = "\(now.millisecondsSince1970 / 1000)"
+            let bytes = try #require(Base64.bytes(of: key))
+            let code = try HMACSHA256.code(for: Array("m1.\(seconds).\(body)".utf8), key: bytes)
+            return HookRequest(
+                headers: [
+                    HTTPHeader("webhook-id", "m1"), HTTPHeader("webhook-timestamp", seconds),
+                    HTTPHeader("webhook-signature", "v1," + Base64.text(of: code)),
+                ], body: Array(body.utf8))
+        }
+        let hold = try request(#"{"verb":"hold","service":"api"}"#)
+        #expect(await receive(hold, hook, inbox).result == "accepted")
+        #expect(await receive(hold, hook, inbox).result == "duplicate")
+        #expect(await receive(try request(#"{"verb":"halt","service":"api"}"#), hook, inbox).result == "accepted")
+        #expect(deeds.commands.map(\.verb) == [.hold, .halt])
+    }
+
     @Test func whatCouldNotBeRecordedIsAskedForAgainAndThenActsOnce() async throws {
         let inbox = MemoryMessages()
         let hook = try hook(.hmac)

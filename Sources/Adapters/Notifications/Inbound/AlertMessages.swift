@@ -6,7 +6,8 @@ extension InboundHook {
     /// A group of alerts in Alertmanager's form (version 4), which Grafana's payload shares.
     ///
     /// A firing alert asks for what its label `serin_action` says, of the service in its label `service`. Resolved ones ask for
-    /// nothing: a halt is final. A group that was cut may have lost the very alert that asks for the halt, so it halts.
+    /// nothing: a halt is final. A group that was cut may have lost the very alert that asks for the halt, so it halts: the service that
+    /// all its alerts share, else all that the hook reaches.
     func readAlerts(_ message: VerifiedMessage) -> HookReading {
         guard let value = message.request.json, let alerts = value["alerts"]?.items else { return unreadable }
         // The same alert is sent again while it fires, also to a later rollout, so it is not remembered for long.
@@ -27,25 +28,31 @@ extension InboundHook {
             want(verb, service, alertReason(alert))
         }
         let isCut = (value["truncatedAlerts"]?.integer ?? 0) > 0 && value["status"]?.text != "resolved"
+        var everyHalt: ChannelCommand?
         if isCut {
-            let common = [value["groupLabels"], value["commonLabels"]].compactMap { $0 }.compactMap { alertService($0) }
-            let reached = Set(common.isEmpty ? alerts.compactMap { alertService($0["labels"]) } + services.values : common)
-            if reached.isEmpty { strangers.insert("none") }
-            for service in reached { want(.halt, service, "a group of alerts was cut, and may have lost one that halts") }
+            let cut = "a group of alerts was cut, and may have lost one that halts"
+            let common = Set([value["groupLabels"], value["commonLabels"]].compactMap { $0 }.compactMap { alertService($0) })
+            for service in common { want(.halt, service, cut) }
+            if common.isEmpty {
+                let untold = cut + "; it cannot be told of which service, so all that this hook reaches are halted"
+                for service in Set(services.values) { want(.halt, service, untold) }
+                if services.isEmpty { everyHalt = command(.halt, .every, reason: untold, context) }
+            }
         }
         let unclear =
             strangers.isEmpty
             ? nil : "an alert that halts names no known service (\(strangers.sorted().prefix(5).joined(separator: ", ")))"
-        guard !wanted.isEmpty else {
+        guard !wanted.isEmpty || everyHalt != nil else {
             return unclear.map { .unclear($0, context.reply.unclear($0)) }
                 ?? .ignored("no firing alert asks for anything", context.reply.answer("nothing to do"))
         }
         return .commands(
-            wanted.sorted { $0.key < $1.key }.map { service, order in
-                var command = command(order.verb, .service(service), reason: order.reason, context)
-                command.replay.message += "/\(service)"
-                return command
-            }, unclear: unclear)
+            [everyHalt].compactMap { $0 }
+                + wanted.sorted { $0.key < $1.key }.map { service, order in
+                    var command = command(order.verb, .service(service), reason: order.reason, context)
+                    command.replay.message += "/\(service)"
+                    return command
+                }, unclear: unclear)
     }
 
     /// A machine may stop a release, and may not let it go on.

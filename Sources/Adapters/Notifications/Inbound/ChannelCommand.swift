@@ -27,12 +27,15 @@ public struct ChannelCommand: Sendable, Hashable {
         case rollout(RolloutID)
         /// A service or a rollout: the hook lists no services, so the name was not resolved.
         case name(RolloutID)
+        /// Every live rollout: the hook lists no services, and it cannot be told which one is meant.
+        case every
 
         /// The name.
         public var description: String {
             switch self {
             case .service(let name): name.description
             case .rollout(let id), .name(let id): id.description
+            case .every: "every rollout"
             }
         }
     }

@@ -142,7 +142,9 @@ extension InboundHook {
             }
         }
         guard isValid else { throw HookRefusal(.signature, "no signature fits") }
-        return VerifiedMessage(request: request, isReplayProof: true, fingerprint: "id:\(identifier)")
+        // A message that is sent again is the same to the byte. Another one under a used identifier is none that was dealt with.
+        return VerifiedMessage(
+            request: request, isReplayProof: true, fingerprint: "id:\(identifier) \(try fingerprint(of: request.body))")
     }
 
     /// Hexadecimal HMAC-SHA-256 of the body, or of `time` + separator + `body` when a time is sent.

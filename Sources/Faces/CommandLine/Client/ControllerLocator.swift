@@ -61,7 +61,7 @@ struct ControllerLocator: Sendable {
     }
 
     /// For one answer when several are asked: one that stands still must not hide the others for long.
-    private static let shortLimit = Duration.seconds(2)
+    static let shortLimit = Duration.seconds(2)
 
     /// Asks every controller that takes a connection, the daemon and those of these services, side by side.
     func answers(of services: [ServiceName]) async throws(OperationError) -> [Answer] {
@@ -185,7 +185,9 @@ struct ControllerLocator: Sendable {
         let elsewhere = "--state or SERIN_STATE names another state folder"
         guard !names.isEmpty else { return "no service is known in \(state.path); \(elsewhere)" }
         let service = StateRoot.services(named: name).last?.description ?? name
-        let meant = closest(to: name, among: names + statuses.map(\.id.description)) ?? closest(to: service, among: names)
+        let isKnown = names.contains(name)
+        let meant =
+            isKnown ? nil : closest(to: name, among: names + statuses.map(\.id.description)) ?? closest(to: service, among: names)
         let shown = names.prefix(Self.most).joined(separator: ", ")
         let more = names.count > Self.most ? " and \(names.count - Self.most) more, which serin status lists" : ""
         // A service without a rollout is what was meant, and has none.

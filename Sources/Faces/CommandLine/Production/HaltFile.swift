@@ -26,6 +26,15 @@ struct HaltFile: Sendable {
         return lstat(path, &status) == 0 && status.st_mode & S_IFMT != S_IFDIR ? status : nil
     }
 
+    /// Why no rollout may begin while it is there, when it is the one for every service; nil when it is not there.
+    var bar: Refusal? {
+        command().map { order in
+            Refusal(
+                "\(path) halts every rollout (\(order.by): \(order.reason))",
+                hint: "rm \(shellWord(path)) once rollouts may go on")
+        }
+    }
+
     /// Makes it with a reason, in the name of this process' user. One that is there already does as well.
     func make(reason: String) throws(Failure) {
         let descriptor = open(path, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC | O_NOFOLLOW, 0o644)

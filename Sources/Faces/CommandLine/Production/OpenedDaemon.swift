@@ -202,6 +202,8 @@ final class OpenedDaemon: OpenedController, RolloutOperations {
         do throws(Failure) { try state.check(loaded.policy.service) } catch {
             throw .refused(Refusal(error.message, hint: error.hint))
         }
+        // What can be refused before anything is opened leaves no journal behind.
+        if !state.hasFolder(loaded.policy.service), let refusal = HaltFile(path: state.haltFile).bar { throw .refused(refusal) }
         return try await member(loaded.policy.service).service.operations.start(request, by: principal)
     }
 

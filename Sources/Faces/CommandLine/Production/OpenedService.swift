@@ -88,13 +88,7 @@ final class OpenedService: OpenedController {
                     life.withLock { $0 = ContinuousClock().now }
                 }, hasMark: { mark.exists }, clearMark: { mark.clear() }),
             isHaltAsked: { HaltFile(path: folder.halt).exists || haltOfAll.exists },
-            isStartBarred: {
-                haltOfAll.command().map { order in
-                    Refusal(
-                        "\(haltOfAll.path) halts every rollout (\(order.by): \(order.reason))",
-                        hint: "rm \(shellWord(haltOfAll.path)) once rollouts may go on")
-                }
-            }, retries: surroundings.retries, measures: surroundings.measures)
+            isStartBarred: { haltOfAll.bar }, retries: surroundings.retries, measures: surroundings.measures)
         let controller = ServiceController(service: service, parts: parts)
         do throws(OperationError) {
             try await controller.recover()

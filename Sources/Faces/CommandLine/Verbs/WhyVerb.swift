@@ -10,25 +10,42 @@ extension Subcommand {
         let name = try input.positional("ROLLOUT", help: "a rollout or a service")
         return { session in
             let locator = ControllerLocator(session)
-            let (reader, explanation) = try await locator.find(name) {
-                let reader = try await locator.reader(for: name, assembly: session.assembly)
-                do { return (reader, try await Explanation(of: name, from: reader)) } catch OperationError.unavailable(let text)
-                    where reader is RemoteController && !text.contains("hint: ")
-                {
-                    // Its journal is its own while it stands still.
-                    throw OperationError.unavailable(
-                        text
-                            + "\nhint: look at the load balancer; a controller that stands still lowers nothing, its watchdog does, "
-                            + "and serin halt \(name) leaves a halt file")
-                }
-            }
+            let (explanation, isAttended) = try await locator.find(name) { try await explained(name, locator, session) }
             let status = explanation.status
-            let isAttended = reader is RemoteController
             if !isAttended, !status.isFinal { session.complain(ControllerLocator.unattended(status)) }
             session.data(explanation.document(isAttended: isAttended)) {
                 WhyPage.lines(status, decisions: explanation.decisions, state: session.state, style: $0, isAttended: isAttended)
             }
             return .ok
+        }
+    }
+
+    /// The rollout explained, and whether by the one in charge of it. One that stands still is not waited for: after 2 s its journal is
+    /// read, where that can be.
+    private static func explained(
+        _ name: String, _ locator: ControllerLocator, _ session: Session
+    ) async throws -> (Explanation, isAttended: Bool) {
+        let reader = try await locator.reader(for: name, assembly: session.assembly)
+        guard let controller = reader as? RemoteController else { return (try await Explanation(of: name, from: reader), false) }
+        let quick = RemoteController(
+            transport: controller.transport, socket: controller.socket,
+            timeout: min(controller.timeout, ControllerLocator.shortLimit))
+        do throws(OperationError) {
+            return (try await Explanation(of: name, from: quick), true)
+        } catch {
+            guard case .unavailable(let text) = error else { throw error }
+            session.complain("the controller does not answer: \(text)")
+            for service in StateRoot.services(named: name) {
+                if let journal = try? await session.assembly.openJournal(service, session.state),
+                    let explanation = try? await Explanation(of: name, from: journal)
+                {
+                    return (explanation, false)
+                }
+            }
+            session.complain(
+                "nor can its journal be read while it holds it; waiting \(controller.timeout) for its answer\nhint: look at the "
+                    + "load balancer; serin halt \(name) leaves a halt file, at which the watchdog lowers the weight")
+            return (try await Explanation(of: name, from: controller), true)
         }
     }
 }

@@ -14,6 +14,7 @@ struct ChannelOrders: HookOrders {
     let state: StateRoot
 
     func reached(by command: ChannelCommand) async -> RolloutID? {
+        if command.target == .every { return nil }
         do throws(OperationError) {
             let status = try await operations.status(of: command.target.description)
             return status.isFinal ? nil : status.id
@@ -32,6 +33,46 @@ struct ChannelOrders: HookOrders {
     /// - Throws: When it could not be made durable in time. It may be all the same, and asking again does no harm. A halt is left as a
     ///   halt file then, which outlasts whatever happens to the controller.
     func perform(_ order: ChannelCommand) async throws(Failure) -> Deed {
+        order.target == .every ? try await performOnEvery(order) : try await performOnOne(order)
+    }
+
+    /// Asks it of every live rollout, side by side; each is asked, whatever comes of the others.
+    private func performOnEvery(_ order: ChannelCommand) async throws(Failure) -> Deed {
+        let live: [ServiceName]
+        do throws(OperationError) {
+            live = try await operations.statuses().filter { !$0.isFinal }.map(\.service)
+        } catch {
+            throw Failure(.transient, error.description)
+        }
+        // Also what another process is in charge of, or nobody; a folder without a live rollout is told so.
+        let services = Set(live + (try state.services())).sorted()
+        var results: [(ServiceName, Result<Deed, Failure>)] = []
+        await withTaskGroup(of: (ServiceName, Result<Deed, Failure>).self) { group in
+            for service in services {
+                var own = order
+                own.target = .service(service)
+                group.addTask { [own] in
+                    do throws(Failure) { return (service, .success(try await performOnOne(own))) } catch {
+                        return (service, .failure(error))
+                    }
+                }
+            }
+            for await result in group { results.append(result) }
+        }
+        var words: [String] = []
+        for (service, result) in results.sorted(by: { $0.0 < $1.0 }) {
+            switch result {
+            case .success(let deed): if deed.kind == .done { words.append(deed.words) }
+            // Sent again, it finds those that were halted over.
+            case .failure(let failure): throw Failure(failure.kind, "\(service): \(failure.message)", hint: failure.hint)
+            }
+        }
+        let untold = "it cannot be told which service is meant, so every live rollout is halted"
+        guard !words.isEmpty else { return Deed(.nothing, "\(untold): none is live, nothing was done") }
+        return Deed(.done, "\(untold): " + words.joined(separator: "; "))
+    }
+
+    private func performOnOne(_ order: ChannelCommand) async throws(Failure) -> Deed {
         let result: Result<RolloutStatus, OperationError>? = await first(within: Self.limit) { await attempt(order) }
         let failure: Failure
         switch result {
