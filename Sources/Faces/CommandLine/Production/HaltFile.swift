@@ -1,5 +1,6 @@
 internal import Glibc
 internal import SerinModel
+internal import SerinProcesses
 internal import SerinRollouts
 
 /// A file whose appearance halts a service's rollout, for when nothing else works: what is written in it is the reason, and its
