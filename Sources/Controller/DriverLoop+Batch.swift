@@ -37,8 +37,8 @@ extension DriverLoop {
             guard isLowered else { return nil }
             return Notice(
                 isCall: false,
-                text: "\(status.service) \(status.version): no controller was in charge, so the watchdog had lowered the weight to 0; "
-                    + "now \(status.state): \(status.next)")
+                text: "\(status.service) \(status.version): no controller was in charge, so the watchdog had lowered the weight "
+                    + "to 0; now \(status.state): \(status.next)")
         }
 
         /// Whether it begins or ends the rollout, or takes note of what the watchdog's mark is there for: what the mark said is over then.

@@ -89,24 +89,6 @@ private struct SecondPerson: Authenticator {
         #expect(program.messages.withLock { $0 }.contains("the controller does not answer"))
     }
 
-    @Test func aServiceWithoutARolloutHidesNothingInTheList() async throws {
-        let program = try TestProgram(hasJournal: true)
-        let none = FakeOperations()
-        none.state.withLock { $0.isEmpty = true }
-        try program.state.create(for: program.service)
-        let server = try HTTPServer(
-            socket: try UnixSocket(listeningAt: program.state.socket(of: program.service)),
-            router: Router(RolloutAPI(none).routes, authenticator: SocketPeers()))
-        try await withThrowingTaskGroup(of: Void.self) { group in
-            group.addTask { await server.run() }
-            #expect(await program.run("status") == .ok)
-            server.stop()
-            try await group.waitForAll()
-        }
-        // Its journal is in that controller's hands.
-        #expect(!program.output.withLock { $0 }.contains("checkout-01k5"))
-    }
-
     @Test func aRolloutOfTheDaemonIsListedOnce() async throws {
         let program = try TestProgram()
         try await program.serve(at: program.state.daemonSocket) {

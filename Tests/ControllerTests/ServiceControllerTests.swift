@@ -332,6 +332,8 @@ import Testing
             #expect(second.pass(atMost: .hours(2)) { isOver(second) })
             let log = try await log(second)
             #expect(second.status?.ending == .promoted, "\(log)")
+            let told = second.notifier.notices.withLock { $0.filter { $0.text.contains("watchdog had lowered the weight to 0") } }
+            #expect(told.count == 1 && told.allSatisfy { $0.severity != .critical })
         }
     }
 

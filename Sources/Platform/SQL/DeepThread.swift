@@ -16,16 +16,6 @@ final class DeepThread: Sendable {
         var isRunning = false
     }
 
-    private final class Order: Sendable {
-        let thread: DeepThread
-        let stack: Int
-
-        init(thread: DeepThread, stack: Int) {
-            self.thread = thread
-            self.stack = stack
-        }
-    }
-
     private let queue = Locked(Queue())
     private let wake = Semaphore()
 
@@ -45,40 +35,60 @@ final class DeepThread: Sendable {
         }
     }
 
+    /// A thread with a stack of its own making: so it is known where it is, and that its lowest page ends the process rather than
+    /// others' memory.
     private func start(stack: Int) -> Bool {
+        let lowest = mmap(nil, stack, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0)
+        guard let lowest, lowest != MAP_FAILED else { return false }
         var attributes = pthread_attr_t()
         var thread = pthread_t()
         pthread_attr_init(&attributes)
         defer { pthread_attr_destroy(&attributes) }
         pthread_attr_setdetachstate(&attributes, Int32(PTHREAD_CREATE_DETACHED))
-        pthread_attr_setstacksize(&attributes, stack)
-        let order = Unmanaged.passRetained(Order(thread: self, stack: stack))
-        let code = pthread_create(
-            &thread, &attributes,
-            { context in
-                guard let context else { return nil }
-                let order = Unmanaged<Order>.fromOpaque(context).takeRetainedValue()
-                order.thread.work(stack: order.stack)
-            }, order.toOpaque())
-        if code != 0 { order.release() }
+        let own = Unmanaged.passRetained(Stack(of: self, lowest: lowest, size: stack))
+        var code = mprotect(lowest, Stack.page, PROT_NONE)
+        if code == 0 { code = pthread_attr_setstack(&attributes, lowest, stack) }
+        if code == 0 {
+            code = pthread_create(
+                &thread, &attributes,
+                { context in
+                    guard let context else { return nil }
+                    let own = Unmanaged<Stack>.fromOpaque(context).takeRetainedValue()
+                    own.thread.work(on: own)
+                }, own.toOpaque())
+        }
+        if code != 0 {
+            own.release()
+            munmap(lowest, stack)
+        }
         return code == 0
     }
 
-    private func work(stack: Int) -> Never {
-        var mark = 0
-        let top = withUnsafeMutablePointer(to: &mark) { Int(bitPattern: $0) }
+    private func work(on stack: Stack) -> Never {
         while true {
             wake.wait()
             queue.withLock { $0.jobs.isEmpty ? nil : $0.jobs.removeFirst() }?()
-            giveBack(stack, below: top)
+            stack.giveBack()
         }
     }
 
-    /// Gives the memory back that a deep text took: all of the stack but its first MiB, where this stands, and the last, where it ends.
-    private func giveBack(_ stack: Int, below top: Int) {
-        let (page, margin) = (4096, 1 << 20)
-        let lowest = (top - stack + margin) / page * page
-        let length = (top - margin) / page * page - lowest
-        if length > 0 { madvise(UnsafeMutableRawPointer(bitPattern: lowest), length, Int32(MADV_DONTNEED)) }
+    /// The memory that a thread stands on.
+    private final class Stack: Sendable {
+        static let page = 4096
+        let thread: DeepThread
+        private let lowest: Int
+        private let size: Int
+
+        init(of thread: DeepThread, lowest: UnsafeMutableRawPointer, size: Int) {
+            self.thread = thread
+            self.lowest = Int(bitPattern: lowest)
+            self.size = size
+        }
+
+        /// Gives back what a deep text took: all but the page that guards its end and the first MiB, where `work` stands.
+        func giveBack() {
+            let length = (size - (1 << 20)) / Self.page * Self.page - Self.page
+            if length > 0 { madvise(UnsafeMutableRawPointer(bitPattern: lowest + Self.page), length, Int32(MADV_DONTNEED)) }
+        }
     }
 }

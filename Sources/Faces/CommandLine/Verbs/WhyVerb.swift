@@ -36,14 +36,13 @@ extension Subcommand {
             guard case .unavailable(let text) = error else { throw error }
             session.complain("the controller does not answer: \(text)")
             for service in StateRoot.services(named: name) {
-                if let journal = try? await session.assembly.openJournal(service, session.state),
-                    let explanation = try? await Explanation(of: name, from: journal)
-                {
-                    return (explanation, false)
-                }
+                do {
+                    guard let journal = try await session.assembly.openJournal(service, session.state) else { continue }
+                    return (try await Explanation(of: name, from: journal), false)
+                } catch { session.complain("\(error)") }
             }
             session.complain(
-                "nor can its journal be read while it holds it; waiting \(controller.timeout) for its answer\nhint: look at the "
+                "waiting \(controller.timeout) for its answer, as its journal cannot be read\nhint: look at the "
                     + "load balancer; serin halt \(name) leaves a halt file, at which the watchdog lowers the weight")
             return (try await Explanation(of: name, from: controller), true)
         }
