@@ -256,6 +256,25 @@ import Testing
         #expect(history.head?.size == sample.entries.last?.sequence)
     }
 
+    @Test func theLineOfWhatWasReadBackEndsWhereNobodyCouldReadIt() throws {
+        let sample = try SampleRollout.make()
+        var history = sample.history
+        var sequence = try #require(sample.entries.last).sequence
+        func poll(_ minute: Int64, _ traffic: TrafficReading) throws {
+            sequence += 1
+            let at = SampleRollout.begin + .minutes(minute)
+            let observation = Observation(at: at, telemetry: nil, database: nil, traffic: traffic)
+            history.take(try SampleRollout.entry(sequence, sample.status.id, at, .event(.observed(observation))))
+        }
+        #expect(history.unreadSince == nil)
+        let silence = TrafficReading(reading: nil, failure: Failure(.transient, "no answer"))
+        try poll(41, silence)
+        try poll(42, silence)
+        #expect(history.unreadSince == SampleRollout.begin + .minutes(41))
+        try poll(43, TrafficReading(reading: WeightReading(weight: .zero, raw: "0")))
+        #expect(history.unreadSince == nil && history.observed.last?.weight == .zero)
+    }
+
     /// What is read back afterwards, and polls on the way, only say that it was done.
     @Test(arguments: ["watchdog", "slack"]) func anEndWasDecidedByWhoeverAskedForItAndNotByTheReadBack(channel: String) throws {
         let sample = try SampleRollout.make()

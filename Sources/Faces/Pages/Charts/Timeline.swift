@@ -58,7 +58,8 @@ struct Timeline {
     /// The course in a sentence.
     var words: String {
         let weights = history.observed.map { "\($0.weight) from \($0.at.timeOfDay)" }
-        return weights.isEmpty ? "no weight was read yet" : "weight read back: " + weights.suffix(12).joined(separator: ", ")
+        let unread = history.unreadSince.map { "; none could be read since \($0.timeOfDay)" } ?? ""
+        return (weights.isEmpty ? "no weight was read yet" : "weight read back: " + weights.suffix(12).joined(separator: ", ")) + unread
     }
 
     private func height(_ weight: Weight) -> Double {
@@ -102,13 +103,17 @@ struct Timeline {
         for point in points.dropFirst() {
             path += "H\(coordinate(axis.place(point.at)))V\(coordinate(height(point.weight)))"
         }
-        path += "H\(coordinate(axis.place(until)))"
+        // What is wanted is known up to now; what was read back, up to the first poll that could not read it.
+        let end = name == "observed" ? min(until, history.unreadSince ?? until) : until
+        path += "H\(coordinate(axis.place(end)))"
         guard name == "observed", let last = points.last else { return Tag.path(.class(name), Attribute(.d, path)) }
         let area = path + "V\(coordinate(Self.floor))H\(coordinate(axis.place(first.at)))Z"
+        let isRead = history.unreadSince == nil
         return Markup(joining: [
             Tag.path(.class("area"), Attribute(.d, area)), Tag.path(.class(name), Attribute(.d, path)),
             Tag.circle(
-                .class("now"), Attribute(.cx, axis.place(until)), Attribute(.cy, height(last.weight)), Attribute(.r, 4)),
+                .class(isRead ? "now" : "now lost"), Attribute(.cx, axis.place(end)), Attribute(.cy, height(last.weight)),
+                Attribute(.r, 4)),
         ])
     }
 

@@ -71,6 +71,8 @@ public struct RolloutHistory: Sendable, Hashable {
     public private(set) var wanted: [WeightPoint] = []
     /// The weight that was read back, one for each change.
     public private(set) var observed: [WeightPoint] = []
+    /// Since when no poll has read a weight; nil while they do.
+    public private(set) var unreadSince: Instant?
     /// Every verdict that was written down.
     public private(set) var evidence: [EvidencePoint] = []
     /// The newest decisions, oldest first.
@@ -108,7 +110,7 @@ public struct RolloutHistory: Sendable, Hashable {
         if let weight = PolledWeight(entry.body) {
             polledAt = entry.at
             trigger = "the evidence"
-            if let weight = weight.weight { observed.note(weight, at: entry.at) }
+            if let weight = weight.weight { read(weight, at: entry.at) } else if unreadSince == nil { unreadSince = entry.at }
             return
         }
         // An entry that this build cannot read is found by `serin verify`; a drawing shows the others.
@@ -124,6 +126,11 @@ public struct RolloutHistory: Sendable, Hashable {
         }
     }
 
+    private mutating func read(_ weight: Weight, at now: Instant) {
+        observed.note(weight, at: now)
+        unreadSince = nil
+    }
+
     private mutating func take(_ event: RolloutEvent, at now: Instant) {
         switch event {
         case .commanded(let command):
@@ -135,7 +142,7 @@ public struct RolloutHistory: Sendable, Hashable {
             mark(.init(of: command.by), at: now, "\(command.verb.rawValue) by \(command.by)\(why)")
         case .weightReported(_, .confirmed(let reading)):
             // What was asked for is there: that decides nothing.
-            if let weight = reading.weight { observed.note(weight, at: now) }
+            if let weight = reading.weight { read(weight, at: now) }
         case .weightReported: trigger = "the load balancer's answer"
         case .preflightFinished(let report):
             trigger = "the preflight"

@@ -64,7 +64,7 @@ let stylesheet: StaticString = """
     .trend { fill: none; stroke: var(--ink); stroke-width: 1.5; }
     .scroll { overflow-x: auto; } .timeline { width: 100%; min-width: 44rem; display: block; } .timeline text { font: 12px system-ui, "DejaVu Sans", sans-serif; }
     .tick { fill: var(--quiet); } .observed { fill: none; stroke: var(--busy); stroke-width: 2.5; } .area { fill: var(--busy); opacity: .12; }
-    .wanted { fill: none; stroke: var(--ink); stroke-width: 1.2; stroke-dasharray: 5 4; } .now { fill: var(--busy); }
+    .wanted { fill: none; stroke: var(--ink); stroke-width: 1.2; stroke-dasharray: 5 4; } .now { fill: var(--busy); } .now.lost { fill: var(--bad); }
     circle.verdict.pass { fill: var(--good); } path.verdict.fail { stroke: var(--bad); stroke-width: 2.5; fill: none; }
     circle.verdict.inconclusive { fill: none; stroke: var(--warn); stroke-width: 1.6; } path.verdict.nodata { stroke: var(--quiet); stroke-width: 2; }
     .mark line { stroke: var(--mark); stroke-width: 1; stroke-dasharray: 3 3; } .mark circle, .mark rect, .mark path { fill: var(--ground); stroke: var(--mark); stroke-width: 1.6; }
@@ -78,7 +78,7 @@ let stylesheet: StaticString = """
     .command { display: flex; gap: .5rem; align-items: baseline; margin: .4rem 0; } .command code { background: var(--surface); padding: .15rem .4rem; border-radius: .25rem; }
     .live { margin-left: .6rem; } .live.lost { position: fixed; top: 0; left: 0; right: 0; margin: 0; padding: .5rem 1rem; text-align: center; font-weight: 700; background: var(--warn-ground); color: var(--warn); z-index: 3; }
     .notice { padding: .6rem .9rem; border-radius: .4rem; background: var(--surface); } .sign-in { max-width: 26rem; margin: 3rem auto; }
-    .services td { overflow-wrap: anywhere; } .services .why-cell { color: var(--quiet); font-size: .9rem; }
+    .services td { overflow-wrap: anywhere; } .services td.number { overflow-wrap: normal; } .services .why-cell { color: var(--quiet); font-size: .9rem; }
     @media (max-width: 46rem) {
       html { font-size: 14px; } body { padding: 0 .7rem 2rem; } h1 { font-size: 1.35rem; } .account .quiet { display: none; }
       header.top { gap: .2rem 1rem; padding: .3rem 0; } nav { order: 1; flex-basis: 100%; } nav ul { justify-content: space-between; gap: .2rem .5rem; }
