@@ -33,7 +33,7 @@ import Testing
 
         func over(_ ending: Ending) {
             program.operations.state.withLock {
-                $0.status = .sample(isFinal: true, ending: ending)
+                $0.status = .sample(state: ending == .promoted ? "promoted" : "rolled back", isFinal: true, ending: ending)
                 $0.status.since = Instant(millisecondsSince1970: 0)
             }
         }
