@@ -59,7 +59,8 @@ struct Timeline {
     var words: String {
         let weights = history.observed.map { "\($0.weight) from \($0.at.timeOfDay)" }
         let unread = history.unreadSince.map { "; none could be read since \($0.timeOfDay)" } ?? ""
-        return (weights.isEmpty ? "no weight was read yet" : "weight read back: " + weights.suffix(12).joined(separator: ", ")) + unread
+        return (weights.isEmpty ? "no weight was read yet" : "weight read back: " + weights.suffix(12).joined(separator: ", "))
+            + unread
     }
 
     private func height(_ weight: Weight) -> Double {
