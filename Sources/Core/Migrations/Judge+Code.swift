@@ -26,6 +26,7 @@ extension Judge {
         } else if function.isReplaced {
             schema.functionsOfWholeRows.remove(function.name.name)
         }
+        know(.text(of: function.name, arguments: function.arguments), function.text)
         schema.functions[function.name.name] = function.isQuiet && schema.functions[function.name.name] != false
         if function.isSecurityDefiner, !function.setsSearchPath {
             flag(

@@ -126,7 +126,10 @@ extension Judge {
         let name = "\(table).\(quoted(column))"
         lock(table, .accessExclusive)
         disturb(table, "loses the column \(quoted(column))")
+        if !cascades { flagView(using: column, of: table, "the column is not dropped") }
         defer {
+            if cascades { schema.forgetViews(of: table) }
+            schema.facts[.defaultValue(of: column, table)] = nil
             schema.change(table) {
                 $0.columns[column] = nil
                 $0.notNull.remove(column)
@@ -163,6 +166,7 @@ extension Judge {
         let isRebuilt = known.map { $0.collation != collation } ?? (collation != nil)
         lock(table, .accessExclusive)
         disturb(table, "has its column \(quoted(column)) changed")
+        flagView(using: column, of: table, "its type is not changed")
         defer { schema.change(table) { $0.columns[column]?.collation = collation } }
         schema.change(table) {
             if var known = $0.columns[column] {
@@ -206,6 +210,15 @@ extension Judge {
         if isRewritten || change.mayLose || change.rewrite == .unlessUTC {
             survival(.depends("it reads \(name) as \(old.map(String.init(describing:)) ?? "another type")"))
         }
+    }
+
+    /// The server keeps what a view is made of.
+    private mutating func flagView(using column: String, of table: RelationName, _ what: String) {
+        guard let view = schema.view(using: column, of: table) else { return }
+        flag(
+            .unknown, "the view \(view) uses \(table).\(quoted(column)): the server refuses, and \(what)",
+            why: "the statement fails there",
+            safe: "DROP VIEW \(view), the change, and CREATE VIEW \(view) AS … again, in one transaction")
     }
 
     /// Indexes are built anew, and the rows are left as they are.

@@ -225,7 +225,7 @@ extension Judge {
         var isCommitted = false
         for action in upcoming.flatMap(\.actions) {
             switch action {
-            case .createView(let view, _, _, _, let shown) where view.full == old.full:
+            case .createView(let view, _, _, _, _, _, let shown) where view.full == old.full:
                 guard !isThere, !isCommitted, let shown, shown.source.full == new.full,
                     shown.columns.map({ schema.areAll($0, of: old) }) ?? true
                 else { return false }
@@ -237,7 +237,7 @@ extension Judge {
                 .delete, .createIndex, .createTable, .createTableAs, .analyze, .create, .createFunction:
                 continue
             case .alterTable(let table, _) where table.full != old.full: continue
-            case .createView(let view, _, _, _, _) where view.full != new.full: continue
+            case .createView(let view, _, _, _, _, _, _) where view.full != new.full: continue
             default: return false
             }
         }
@@ -366,12 +366,26 @@ extension Judge {
         if direction == .up, !isNew(table) { survival(.depends("the policy \(quoted(name)) decides what it sees of \(table)")) }
     }
 
-    mutating func addEnumValue(_ type: String) {
+    mutating func addEnumValue(_ type: String, _ value: String) {
         phase(.expand)
+        if !made.contains(objectKey(.type, ColumnType(type).relation)) { freshValues.append(value) }
         guard direction == .up, !isOwn(objectKey(.type, ColumnType(type).relation)) else { return }
         survival(.depends("it may read a value of \(type) that it does not know"))
         // A value never goes again.
         taken.insert(NewObjects.Key(kind: .other, relation: ColumnType(type).relation.full, name: "values"))
+    }
+
+    /// A value of an enum cannot be used before the transaction that adds it ends.
+    mutating func flagFreshValues(in text: String, _ before: TransactionState) {
+        guard transaction.isOpen, transaction.number == before.number else { return freshValues = [] }
+        guard let value = freshValues.first(where: { text.contains("'\($0)'") }), !text.holds("ADD VALUE") else {
+            return
+        }
+        flag(
+            .unknown, .warning,
+            "it uses '\(value)', which the same transaction adds to an enum: the server refuses it until then",
+            why: "the statement fails there, if the value is meant",
+            safe: "a revision of its own for ALTER TYPE … ADD VALUE, and what uses the value in the next one")
     }
 
     mutating func renameEnumValue(_ type: String, _ old: String, _ new: String) {

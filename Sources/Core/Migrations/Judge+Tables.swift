@@ -26,6 +26,7 @@ extension Judge {
             schema.add(constraint, to: table.name)
             reference(constraint, from: table.name)
         }
+        if let bounds = table.bounds { know(.bounds(of: table.name), bounds) }
         for constraint in table.columns.flatMap({ column in column.constraints.map { $0.about(column.name) } })
             + table.constraints
         {
@@ -149,8 +150,12 @@ extension Judge {
             alters("switched triggers", of: table, isOwn: isNew(table))
             if !isNew(table) { survival(.depends("it may rely on triggers of \(table): \(what)")) }
         case .rowSecurity(let isEnabled): switchRowSecurity(of: table, isEnabled)
-        case .attach(let partition, let isDefault): attach(partition, to: table, isDefault)
-        case .detach(let partition, let isConcurrent): detach(partition, from: table, isConcurrent)
+        case .attach(let partition, let isDefault, let bounds):
+            attach(partition, to: table, isDefault)
+            know(.bounds(of: partition), bounds)
+        case .detach(let partition, let isConcurrent):
+            detach(partition, from: table, isConcurrent)
+            schema.facts[.bounds(of: partition)] = nil
         case .inherit(let parent, let isLeft): inherit(table, parent, isLeft)
         case .other(let what): unknown("ALTER TABLE … \(what) is not among the changes that serin knows")
         }
@@ -167,13 +172,15 @@ extension Judge {
                 $0.columns[column]?.isNotNull = false
                 $0.notNull.remove(column)
             }
-        case .setDefault(let column, let isNumber):
+        case .setDefault(let column, let text, let isNumber):
+            know(.defaultValue(of: column, table), text)
             if isNumber { schema.change(table) { $0.columns[column]?.defaultValue = .sequence } }
             let isKnown = isNewColumn(column, of: table)
             alters("default of \(quoted(column))", of: table, isOwn: isOwnColumn(column, of: table))
             alterQuickly(table, isKnown ? .expand : .contract)
             if !isKnown { depends("the rows that it inserts without \(table).\(quoted(column)) get another value") }
         case .dropDefault(let column):
+            know(.defaultValue(of: column, table), "")
             alterQuickly(table, .contract)
             alters("default of \(quoted(column))", of: table, isOwn: isOwnColumn(column, of: table))
             breaks(
@@ -361,7 +368,7 @@ extension Judge {
             case .alterTable(let parent, let changes):
                 parent.full == table.full
                     && changes.contains {
-                        if case .attach(let other, _) = $0 { return other.full == partition.full }
+                        if case .attach(let other, _, _) = $0 { return other.full == partition.full }
                         return false
                     }
             default: false

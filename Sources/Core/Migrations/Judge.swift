@@ -47,6 +47,10 @@ struct Judge {
     var droppedKeys: [RelationName: [KnownSchema.ForeignKey]] = [:]
     /// The statements behind the present one.
     private(set) var upcoming: ArraySlice<SQLStatement> = []
+    /// What the way back leaves otherwise than it was before the way forward, and by which statement.
+    var differing: [KnownSchema.Fact: LintPlace] = [:]
+    /// The values of enums that the transaction adds.
+    var freshValues: [String] = []
     /// The leading columns of the indexes that the text makes anywhere: a foreign key may stand before its index.
     let indexes: [RelationName: [[String?]]]
     var transaction: TransactionState
@@ -85,6 +89,7 @@ struct Judge {
             let first = findings.count
             let before = transaction
             for action in statement.actions { judge(action) }
+            flagFreshValues(in: statement.text, before)
             if before.isOpen, transaction.isOpen {
                 flagWorkUnderLock(before, isBig: findings[first...].contains { $0.rule == .bigChange })
             }
@@ -121,8 +126,11 @@ struct Judge {
         case .createTrigger(let trigger): createTrigger(trigger)
         case .createRule(let name, let table, let isReplaced, let isInstead): createRule(name, table, isReplaced, isInstead)
         case .policy(let name, let table, let isChanged): policy(name, table, isChanged)
-        case .createView(let view, let sources, let isReplaced, let takesAll, _): createView(view, sources, isReplaced, takesAll)
-        case .addEnumValue(let type): addEnumValue(type)
+        case .createView(let view, let sources, let isReplaced, let takesAll, let columns, let text, _):
+            createView(view, sources, isReplaced, takesAll)
+            schema.define(view: view, sources, columns, takesAll: takesAll)
+            know(.text(of: view), text)
+        case .addEnumValue(let type, let value): addEnumValue(type, value)
         case .renameEnumValue(let type, let old, let new): renameEnumValue(type, old, new)
         case .constrainDomain(let domain, let isNotValid): constrainDomain(domain, isNotValid)
         case .comment(let relation): if let relation { lock(relation, .shareUpdateExclusive) }
@@ -324,6 +332,13 @@ struct Judge {
         copies = [:]
         inserted = [:]
         restored = [:]
+    }
+
+    /// Something is now as a text says; the way back is to leave it as it was before the way forward, where that is known.
+    mutating func know(_ fact: KnownSchema.Fact, _ text: String?) {
+        schema.facts[fact] = text
+        guard direction == .down, let before = forward.schema.facts[fact], let text else { return }
+        differing[fact] = text == before ? nil : report.place
     }
 
     /// The place of a line and column of the SQL in the file that people edit.

@@ -24,6 +24,28 @@ struct KnownSchema: Sendable {
         var function = ""
     }
 
+    /// Something of which the revisions show how it is.
+    struct Fact: Hashable {
+        var what: String
+        var relation: RelationName
+
+        static func defaultValue(of column: String, _ table: RelationName) -> Fact {
+            Fact(what: "default of \(quoted(column))", relation: table.full)
+        }
+
+        static func text(of relation: RelationName, arguments: String = "") -> Fact {
+            Fact(what: arguments.isEmpty ? "text" : "text (\(arguments))", relation: relation.full)
+        }
+
+        static func bounds(of partition: RelationName) -> Fact { Fact(what: "bounds", relation: partition.full) }
+    }
+
+    /// What a view of one table shows of it.
+    struct View {
+        var source: RelationName
+        var columns: Set<String>
+    }
+
     struct Key: Sendable {
         var name: String
         var columns: [String]
@@ -78,6 +100,10 @@ struct KnownSchema: Sendable {
     var functions: [String: Bool] = [:]
     /// Those of them, by their bare names, that take a changed row by all of its columns.
     var functionsOfWholeRows: Set<String> = []
+    /// How things are, in texts that are the same when they are.
+    var facts: [Fact: String] = [:]
+    /// The views of one table each.
+    private var views: [RelationName: View] = [:]
     private var viewsOfAllColumns: [RelationName: [RelationName]] = [:]
 
     subscript(name: RelationName) -> Table? {
@@ -174,6 +200,7 @@ struct KnownSchema: Sendable {
             $0.order.removeAll { $0 == column.name }
             $0.order.append(column.name)
         }
+        facts[.defaultValue(of: column.name, table)] = column.defaultText
         for constraint in column.constraints {
             var placed = constraint
             if placed.columns.isEmpty, !placed.isCheck { placed.columns = [column.name] }
@@ -242,7 +269,30 @@ struct KnownSchema: Sendable {
         for source in sources { viewsOfAllColumns[source.full, default: []].append(view) }
     }
 
+    /// Notes what a view shows, unless it is of several tables.
+    mutating func define(view: RelationName, _ sources: [RelationName], _ columns: Set<String>, takesAll: Bool) {
+        views[view.full] = nil
+        guard sources.count == 1, let source = sources.first?.full else { return }
+        let all = takesAll ? Set((self[source]?.columns ?? [:]).keys) : []
+        views[view.full] = View(source: source, columns: columns.union(all))
+    }
+
+    /// A view that shows a column, or asks for it.
+    func view(using column: String, of table: RelationName) -> RelationName? {
+        views.filter { $0.value.source == table.full && $0.value.columns.contains(column) }.keys
+            .min { "\($0)" < "\($1)" }
+    }
+
+    /// Nothing is known any more of views that are made of a relation, or are it.
+    mutating func forgetViews(of relation: RelationName) {
+        views = views.filter { $0.key != relation.full && $0.value.source != relation.full }
+    }
+
     mutating func drop(_ kind: ObjectKind, _ name: RelationName) {
+        if kind != .index {
+            forgetViews(of: name)
+            facts = facts.filter { $0.key.relation != name.full }
+        }
         switch kind {
         case .index:
             tableOfIndex[name.full] = nil
@@ -254,6 +304,7 @@ struct KnownSchema: Sendable {
     }
 
     mutating func rename(_ kind: ObjectKind, _ relation: RelationName, from old: String, to new: String) {
+        if kind != .index, kind != .constraint { forgetViews(of: relation) }
         switch kind {
         case .table, .view, .materializedView, .foreignTable:
             let place = RelationName(schema: relation.schema, new).full

@@ -68,7 +68,7 @@ struct LeftBehind {
         case .createTrigger(let trigger): if !trigger.isReplaced { make(.trigger, trigger.table, trigger.name) }
         case .createRule(let name, let table, let isReplaced, _): if !isReplaced { make(.rule, table, name) }
         case .policy(let name, let table, let isChanged): if !isChanged { make(.policy, table, name) }
-        case .createView(let view, _, let isReplaced, _, _): if !isReplaced { make(.view, view) }
+        case .createView(let view, _, let isReplaced, _, _, _, _): if !isReplaced { make(.view, view) }
         case .create(let kind, let name, let isCertain): if isCertain, kind != .other { make(kind, name) }
         case .createType(let type, _): make(.type, type)
         case .createFunction(let function): if !function.isReplaced { make(.function, function.name) }
@@ -110,7 +110,7 @@ struct LeftBehind {
             remove(constraint)
             if isBack, let index = borrowed[constraint] { taken[index] = constraint }
             if cascades { removeDependents() }
-        case .attach(let partition, _):
+        case .attach(let partition, _, _):
             let parent = key(.table, table)
             things[key(.table, partition)]?.goesWith.insert(parent)
         case .detach(let partition, _):

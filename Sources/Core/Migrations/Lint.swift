@@ -128,6 +128,7 @@ extension Judge {
                     table: saved.copy.source.full, place: place.full, columns: saved.columns, isForRows: saved.isForRows,
                     isForMerge: saved.isForMerge)
             }.sorted { "\($0.place)" < "\($1.place)" },
+            differing: Dictionary(differing.map { ("\($0.key.what) of \($0.key.relation)", $0.value) }) { first, _ in first },
             restored: restored)
     }
 }

@@ -87,6 +87,9 @@ public enum LintReference {
         an earlier revision made it, that one's way back finds none, unless it is made again behind it. A unique index refuses the same rows without
         a constraint. A partition that the way back detaches and leaves keeps what the previous version wrote to it, where nobody finds it: R01.
 
+        One that leaves another default, another text of a view or function, or other bounds of a partition than the revisions show before it is
+        R01 as well, and makes what the previous version may notice unclassified.
+
         Made by the revision is only what cannot have been there before: `IF NOT EXISTS` and `OR REPLACE` prove nothing, a rename makes nothing
         new, and behind a view, a foreign table or a parent of other tables there may be anybody's rows. Rows count as saved before they are
         changed when `CREATE TABLE … AS SELECT` took all of them (or those of the same `WHERE`), with their key and the columns that change, into a
@@ -130,7 +133,9 @@ public enum LintReference {
         triggers that decide what is written to a table that was there (BEFORE and INSTEAD OF, for each row: what they return and
         assign takes the place of what the previous version writes), functions of triggers that are replaced, functions with EXECUTE, programs of Alembic that import or name more than its operations, SQLAlchemy and modules
         that know nothing of their surroundings, or that say `try`, and what the parser of version 15 refuses
-        (from 16 on: apart from `ADD CONSTRAINT … NOT NULL … NOT VALID` of version 18, which is known). All of it is D04.
+        (from 16 on: apart from `ADD CONSTRAINT … NOT NULL … NOT VALID` of version 18, which is known). All of it is D04, and so is what the
+        server is known to refuse: another type for a column that a view of the revisions uses, or its end, and a value of an enum in the
+        transaction that adds it.
 
         A change of type writes no rows from `varchar(n)` to a longer one or `text`, for a `numeric` of more digits and the same scale, for a time of
         more digits, from `cidr` to `inet`, and between `timestamp` and `timestamptz` when the session's TimeZone is UTC (`--utc`). Without the old

@@ -65,6 +65,8 @@ public struct DirectionReport: Sendable, Hashable {
     var dropped: Set<NewObjects.Key> = []
     /// What the way forward saved before it changed it, and what the way back writes back of it.
     var saves: [SavedNeed] = []
+    /// What the way back leaves otherwise than it was before the way forward, in words, and where.
+    var differing: [String: LintPlace] = [:]
     var restored: [RelationName: RowsRestored] = [:]
 }
 

@@ -88,7 +88,7 @@ public enum LintRule: String, Sendable, Hashable, CaseIterable {
             "the version that runs now may break: something renamed, moved or gone, NOT NULL without a default, a default dropped, rows with numbers that a sequence gives again"
         case .shadowed: "a column that a view of SELECT * does not show, or of type json, which has no equality"
         case .noWayBack:
-            "the way back is missing, empty or cannot be generated, leaves what the way forward makes, or does nothing about what the previous version may notice"
+            "the way back is missing, empty or cannot be generated, leaves what the way forward makes, leaves a default, view, function or bounds otherwise than they were, or does nothing about what the previous version may notice"
         case .heads: "several heads, or two revisions of the same name"
         case .hiddenInvalidIndex: "IF NOT EXISTS with CONCURRENTLY takes an invalid index for a good one"
         case .transactions:

@@ -89,8 +89,10 @@ struct RevisionSummary {
     private func wayBackClass(_ why: String) -> (MigrationClass, String, fault: String?) {
         guard wantsWayBack else { return (.reversible, why, nil) }
         guard let down, hasDown else { return (.unclassified, why + "; and there is no way back", nil) }
-        guard let (kind, fault) = fault(of: down) else { return (.reversible, why, nil) }
-        return (kind, "\(why); and \(fault)", fault)
+        if let (kind, fault) = fault(of: down) { return (kind, "\(why); and \(fault)", fault) }
+        // It is said at its place.
+        if let other = down.differing.keys.min() { return (.unclassified, "\(why); and \(difference(other))", nil) }
+        return (.reversible, why, nil)
     }
 
     /// Why a way back is none.
@@ -118,6 +120,10 @@ struct RevisionSummary {
         return nil
     }
 
+    private func difference(_ other: String) -> String {
+        "the way back leaves the \(other) otherwise than the revisions show before \(script.revision)"
+    }
+
     private static func list(_ losses: [String]) -> String {
         losses.prefix(3).joined(separator: ", ") + (losses.count > 3 ? " and \(losses.count - 3) more" : "")
     }
@@ -126,7 +132,7 @@ struct RevisionSummary {
     private func wayBack(_ kind: MigrationClass, _ fault: String?) -> [LintFinding] {
         let changesSomething = up.statements.contains { $0.phase != nil || $0.mystery != nil }
         guard wantsWayBack, changesSomething else { return [] }
-        guard !hasDown else { return halfWayBack(fault) }
+        guard !hasDown else { return halfWayBack(fault) + differences(kind) }
         let what: String
         switch script.down {
         case .missing: what = "there is no way back from \(script.revision)"
@@ -159,6 +165,16 @@ struct RevisionSummary {
                     safe: "drop it in the way back, too"))
         }
         return found
+    }
+
+    /// What the way back leaves otherwise than the revisions show it to have been.
+    private func differences(_ kind: MigrationClass) -> [LintFinding] {
+        (down?.differing ?? [:]).sorted { $0.key < $1.key }.map { other, place in
+            var found = finding(
+                kind == .additive ? .error : .block, difference(other), safe: "write back the one that the earlier revision made")
+            found.place = place
+            return found
+        }
     }
 
     private func finding(_ severity: LintSeverity, _ what: String, why: String? = nil, safe: String? = nil) -> LintFinding {

@@ -34,10 +34,13 @@ public enum StatementAction: Sendable, Hashable {
     case createRule(String, on: RelationName, isReplaced: Bool, isInstead: Bool)
     /// `CREATE POLICY`, `ALTER POLICY`
     case policy(String, on: RelationName, isChanged: Bool)
-    /// `CREATE VIEW`; the rows that it shows as they are, with nothing beside, nil when it shows others.
-    case createView(RelationName, from: [RelationName], isReplaced: Bool, takesAllColumns: Bool, shows: TableCopy? = nil)
+    /// `CREATE VIEW`; the columns that it names, a text that is the same for the same query, and the rows that it shows as they are, with
+    /// nothing beside, nil when it shows others.
+    case createView(
+        RelationName, from: [RelationName], isReplaced: Bool, takesAllColumns: Bool, columns: Set<String> = [],
+        text: String? = nil, shows: TableCopy? = nil)
     /// `ALTER TYPE … ADD VALUE`
-    case addEnumValue(String)
+    case addEnumValue(String, value: String = "")
     /// `ALTER TYPE … RENAME VALUE`
     case renameEnumValue(type: String, from: String, to: String)
     /// `ALTER DOMAIN … ADD CONSTRAINT`
@@ -130,6 +133,8 @@ public struct TableDefinition: Sendable, Hashable {
     public var isPartitioned: Bool
     /// Whether it takes the rows that no other partition takes.
     public var isDefaultPartition = false
+    /// A text that is the same for the same bounds of a partition.
+    public var bounds: String?
     /// Whether it goes with the session.
     public var isTemporary = false
     /// Whether it goes with the transaction.
@@ -362,6 +367,8 @@ public struct FunctionDefinition: Sendable, Hashable {
     public var isQuiet = false
     /// Whether its body takes a changed row by all of its columns: `OLD.*`, `NEW.*`.
     public var takesWholeRows = false
+    /// Its body, the same however its lines are broken; nil when it is not a text.
+    public var text: String?
 
     /// A function.
     public init(

@@ -20,6 +20,8 @@ public struct ColumnDefinition: Sendable, Hashable {
     public var type: ColumnType
     /// Where a value comes from when nobody gives one.
     public var defaultValue: Default
+    /// A text that is the same for the same default, empty for none; nil when nobody can tell.
+    public var defaultText: String?
     /// Whether NULL is refused.
     public var isNotNull: Bool
     /// The constraints written behind it.
@@ -99,8 +101,9 @@ public enum TableChange: Sendable, Hashable {
     case setNotNull(String)
     /// `ALTER COLUMN … DROP NOT NULL`
     case dropNotNull(String)
-    /// `ALTER COLUMN … SET DEFAULT`; whether it is the next number of a sequence.
-    case setDefault(String, isNumber: Bool = false)
+    /// `ALTER COLUMN … SET DEFAULT`; a text that is the same for the same value, nil when nobody can tell, and whether it is the next
+    /// number of a sequence.
+    case setDefault(String, text: String? = nil, isNumber: Bool = false)
     /// `ALTER COLUMN … DROP DEFAULT`
     case dropDefault(String)
     /// `ALTER COLUMN … ADD GENERATED … AS IDENTITY`
@@ -135,8 +138,8 @@ public enum TableChange: Sendable, Hashable {
     case switchTrigger(String)
     /// `ENABLE ROW LEVEL SECURITY` and its kin.
     case rowSecurity(isEnabled: Bool)
-    /// `ATTACH PARTITION`
-    case attach(RelationName, isDefault: Bool = false)
+    /// `ATTACH PARTITION`; a text that is the same for the same bounds.
+    case attach(RelationName, isDefault: Bool = false, bounds: String? = nil)
     /// `DETACH PARTITION`
     case detach(RelationName, concurrently: Bool)
     /// `INHERIT`, `NO INHERIT`

@@ -28,14 +28,20 @@ enum ColumnTranslation {
     static func column(_ tree: JSONValue) -> ColumnDefinition {
         var column = ColumnDefinition(tree["colname"]?.text ?? "", type(tree["typeName"]))
         column.collation = collation(tree)
+        column.defaultText = column.type.isSerial ? nil : ""
         for constraint in tree.list("constraints").compactMap({ $0.body(of: "Constraint") }) {
             switch constraint["contype"]?.text {
             case "CONSTR_NOTNULL": column.isNotNull = true
-            case "CONSTR_DEFAULT": column.defaultValue = defaultValue(constraint["raw_expr"])
+            case "CONSTR_DEFAULT":
+                column.defaultValue = defaultValue(constraint["raw_expr"])
+                column.defaultText = defaultText(constraint["raw_expr"])
             case "CONSTR_IDENTITY":
                 column.defaultValue = .sequence
+                column.defaultText = nil
                 column.isNotNull = true
-            case "CONSTR_GENERATED": column.defaultValue = .stored
+            case "CONSTR_GENERATED":
+                column.defaultValue = .stored
+                column.defaultText = nil
             default:
                 guard let definition = self.constraint(constraint) else { continue }
                 if definition.kind == .primaryKey { column.isNotNull = true }
@@ -52,6 +58,13 @@ enum ColumnTranslation {
         if functions.contains("nextval") { return .sequence }
         let unstable = functions.filter { !KnownFunctions.stable.contains($0) }
         return unstable.isEmpty ? .stable : .volatile(unstable)
+    }
+
+    /// A text that is the same for the same default, whatever type is written behind it; of a sequence, which has many names, none.
+    static func defaultText(_ expression: JSONValue?) -> String? {
+        guard let expression, !isNull(expression) else { return "" }
+        if let cast = expression.body(of: "TypeCast") { return defaultText(cast["arg"]) }
+        return expression.functions.contains("nextval") ? nil : expression.meaning()
     }
 
     /// Whether an expression is NULL, perhaps of a type that is written behind it; nothing is NULL too.

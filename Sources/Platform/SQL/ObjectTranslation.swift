@@ -143,6 +143,7 @@ enum ObjectTranslation {
         if let body, ["plpgsql", "sql"].contains(function.language) {
             function.isQuiet = SQLWords.isQuiet(body)
             function.takesWholeRows = SQLWords.takesWholeRows(body)
+            function.text = body.split(whereSeparator: \.isWhitespace).joined(separator: " ")
         }
         return [.createFunction(function)]
             + (isDynamic ? [.opaque("the function \(name) runs SQL that it puts together itself (EXECUTE)")] : [])

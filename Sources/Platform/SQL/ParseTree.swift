@@ -103,6 +103,48 @@ extension JSONValue {
         }
     }
 
+    /// A text that is the same for most ways to write the same: constants by their values, and without places, types of constants and
+    /// the schemas that are searched anyway.
+    ///
+    /// - Parameter isOfOne: Whether a column can be of one table alone, whether or not its name says so.
+    func meaning(isOfOne: Bool = false) -> String {
+        if let constant { return "'\(JSONValue.plainValue(constant))'" }
+        if let cast = body(of: "TypeCast"), let constant = cast["arg"]?.constant { return "'\(JSONValue.plainValue(constant))'" }
+        if let array = body(of: "A_ArrayExpr"), array.list("elements").isEmpty { return "'{}'" }
+        if body(of: "SQLValueFunction")?["op"]?.text == "SVFOP_CURRENT_TIMESTAMP" { return "now()" }
+        if let call = body(of: "FuncCall"), call.list("args").isEmpty,
+            ["now", "transaction_timestamp"].contains(call.words("funcname").last ?? "")
+        {
+            return "now()"
+        }
+        if isOfOne, let column = body(of: "ColumnRef")?.list("fields").last { return column.fingerprint }
+        switch self {
+        case .object(let members):
+            let parts = members.filter { member in
+                let isUsual = member.key == "schemaname" && ["public", "pg_catalog"].contains(member.value.text ?? "")
+                return !isUsual && !["location", "funcformat", "stmt_location", "stmt_len"].contains(member.key)
+            }
+            return "{" + parts.map { $0.key + ":" + $0.value.meaning(isOfOne: isOfOne) }.joined(separator: ",") + "}"
+        case .array(let items):
+            let isQualified = items.count == 2 && items.first?.word == "pg_catalog"
+            return "[" + items.dropFirst(isQualified ? 1 : 0).map { $0.meaning(isOfOne: isOfOne) }.joined(separator: ",") + "]"
+        case .string, .null, .bool, .number: return fingerprint
+        }
+    }
+
+    /// The value of a constant, the same for several ways to write it.
+    private static func plainValue(_ text: String) -> String {
+        if text == "t" { return "true" }
+        if text == "f" { return "false" }
+        if text.count < 15, let number = Double(text), number.isFinite { return "\(number)" }
+        guard text.first?.isNumber == true, text.has("-") else { return text }
+        var day = text
+        for end in ["+00:00", "+00", "Z", " 00:00:00", "T00:00:00", " 00:00"] where day.hasSuffix(end) {
+            day.removeLast(end.count)
+        }
+        return day
+    }
+
     /// Whether it is the same whenever it is asked of the same rows: nothing is called, and no other table is read.
     var isPlainCondition: Bool {
         var isPlain = true

@@ -129,7 +129,7 @@ enum StatementTranslation {
         case "AlterEnumStmt":
             body["oldVal"]?.text.map {
                 [.renameEnumValue(type: body.words("typeName").joined(separator: "."), from: $0, to: body["newVal"]?.text ?? "")]
-            } ?? [.addEnumValue(body.words("typeName").joined(separator: "."))]
+            } ?? [.addEnumValue(body.words("typeName").joined(separator: "."), value: body["newVal"]?.text ?? "")]
         case "AlterDomainStmt": domain(body)
         case "CreateSchemaStmt":
             [.create(.schema, RelationName(body["schemaname"]?.text ?? ""), isCertain: !body.flag("if_not_exists"))]
@@ -157,9 +157,13 @@ enum StatementTranslation {
         guard let view = body["view"]?.relation, let query = body["query"] else { return nil }
         var takesAll = false
         query.visit { if $0["A_Star"] != nil { takesAll = true } }
+        var columns: Set<String> = []
+        query.visit { if let name = $0.body(of: "ColumnRef")?.words("fields").last { columns.insert(name) } }
+        let sources = query.relations
         return [
             .createView(
-                view, from: query.relations, isReplaced: body.flag("replace"), takesAllColumns: takesAll,
+                view, from: sources, isReplaced: body.flag("replace"), takesAllColumns: takesAll, columns: columns,
+                text: query.meaning(isOfOne: sources.count < 2) + body.words("aliases").joined(separator: ","),
                 shows: shown(body, query))
         ]
     }

@@ -11,6 +11,7 @@ enum TableTranslation {
         table.dropsOnCommit = tree["oncommit"]?.text == "ONCOMMIT_DROP"
         table.isWhole = tree["ofTypename"] == nil && tree.list("inhRelations").isEmpty && !isForeign
         table.isDefaultPartition = tree["partbound"]?.flag("is_default") ?? false
+        table.bounds = tree["partbound"]?.meaning()
         var actions: [StatementAction] = []
         for element in tree.list("tableElts") {
             switch element.node?.kind {
@@ -62,7 +63,9 @@ enum TableTranslation {
         case "AT_ColumnDefault":
             return ColumnTranslation.isNull(tree["def"])
                 ? .dropDefault(name)
-                : .setDefault(name, isNumber: ColumnTranslation.defaultValue(tree["def"]) == .sequence)
+                : .setDefault(
+                    name, text: ColumnTranslation.defaultText(tree["def"]),
+                    isNumber: ColumnTranslation.defaultValue(tree["def"]) == .sequence)
         case "AT_AddIdentity": return .addIdentity(name)
         case "AT_SetIdentity" where tree.list("def").contains { $0.body(of: "DefElem")?["defname"]?.text == "restart" }:
             return .restartIdentity(name)
@@ -78,7 +81,8 @@ enum TableTranslation {
         case "AT_AttachPartition":
             guard !isIndex else { return .setParameters("ATTACH PARTITION") }
             return definition["name"]?.relation.map {
-                .attach($0, isDefault: definition["bound"]?.flag("is_default") ?? false)
+                .attach(
+                    $0, isDefault: definition["bound"]?.flag("is_default") ?? false, bounds: definition["bound"]?.meaning())
             } ?? .other("ATTACH PARTITION")
         case "AT_DetachPartition":
             return definition["name"]?.relation.map { .detach($0, concurrently: definition.flag("concurrent")) }

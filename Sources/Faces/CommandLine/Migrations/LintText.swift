@@ -85,7 +85,9 @@ enum LintText {
         let revisions = "\(report.revisions.count) revision\(report.revisions.count == 1 ? "" : "s")"
         let allowed = report.allFindings.compactMap { finding in
             finding.allowance.map {
-                "\(finding.rule.rawValue) at \(plain(finding.place.file)):\(finding.place.line) (\(plain($0)))"
+                let place = finding.place
+                let line = place.generated ? " (generated SQL \(place.line))" : ":\(place.line)"
+                return "\(finding.rule.rawValue) at \(plain(place.file))\(line) (\(plain($0)))"
             }
         }
         let found = words.isEmpty ? allowed.isEmpty ? "nothing found" : "nothing else found" : words.joined(separator: ", ")
