@@ -54,7 +54,8 @@ import Testing
     @Test(arguments: [
         LossCase(.destructive, passing + "ON DELETE CASCADE NOT VALID", dropKey, after: LossCase.orders, pointing),
         LossCase(.destructive, passing + "ON DELETE SET NULL NOT VALID", dropKey, after: LossCase.orders, pointing),
-        LossCase(.destructive, passing + "ON UPDATE CASCADE NOT VALID", dropKey, after: LossCase.orders, pointing),
+        LossCase(.reversible, passing + "ON UPDATE CASCADE NOT VALID", dropKey, after: LossCase.orders, pointing),
+        LossCase(.destructive, passing + "ON UPDATE SET NULL NOT VALID", dropKey, after: LossCase.orders, pointing),
         LossCase(.reversible, passing + "NOT VALID", dropKey, after: LossCase.orders, pointing),
         LossCase(
             .destructive, "\(dropKey); \(passing)ON DELETE CASCADE NOT VALID", "\(dropKey); \(passing)NOT VALID",
@@ -67,6 +68,16 @@ import Testing
             after: LossCase.orders, pointing, passing + "ON DELETE CASCADE"),
         LossCase(
             .additive, "ALTER TABLE lines ADD COLUMN p bigint REFERENCES orders ON DELETE CASCADE",
+            "ALTER TABLE lines DROP COLUMN p", after: LossCase.orders, pointing),
+        LossCase(
+            .destructive,
+            "ALTER TABLE lines ADD COLUMN p bigint DEFAULT 1; "
+                + "ALTER TABLE lines ADD CONSTRAINT p FOREIGN KEY (p) REFERENCES orders ON DELETE CASCADE NOT VALID",
+            "ALTER TABLE lines DROP COLUMN p", after: LossCase.orders, pointing),
+        LossCase(
+            .destructive,
+            "ALTER TABLE lines ADD COLUMN p bigint; UPDATE lines SET p = o; "
+                + "ALTER TABLE lines ADD CONSTRAINT p FOREIGN KEY (p) REFERENCES orders ON DELETE CASCADE NOT VALID",
             "ALTER TABLE lines DROP COLUMN p", after: LossCase.orders, pointing),
     ])
     func whatThePreviousVersionDeletesIsNotPassedOnUnsaid(_ test: LossCase) async {

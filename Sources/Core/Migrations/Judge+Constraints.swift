@@ -42,8 +42,9 @@ extension Judge {
 
     /// What the previous version does to rows that are pointed to is done to others from now on.
     private mutating func flagPassedOn(_ constraint: ConstraintDefinition, from table: RelationName, to target: RelationName) {
-        guard direction == .up, constraint.cascades, !isNew(table), !isNew(target),
-            !constraint.columns.contains(where: { isNewColumn($0, of: table) })
+        // An update that brings the new key along loses nothing.
+        guard direction == .up, constraint.passesDeletes || constraint.clearsOnUpdate, !isNew(table), !isNew(target),
+            !constraint.columns.contains(where: { isEmptyColumn($0, of: table) })
         else { return }
         let wasPassedOn = droppedKeys[table.full, default: []].contains { key in
             key.references.full == target.full && (key.passesDeletes || !constraint.passesDeletes)
@@ -59,6 +60,12 @@ extension Judge {
             why: "the previous version does not know of it, and going back does not bring those rows back",
             safe: "a foreign key without ON \(constraint.passesDeletes ? "DELETE" : "UPDATE"), until the previous version is gone"
         )
+    }
+
+    /// Whether no row that was there has a value in a column: this revision added it, and neither a default nor an UPDATE fills it.
+    private func isEmptyColumn(_ column: String, of table: RelationName) -> Bool {
+        isOwnColumn(column, of: table) && schema[table]?.columns[column]?.isWithoutValue != false
+            && !filled.contains(objectKey(.column, table, column))
     }
 
     /// What the way back of a constraint takes away: one that the server names is any.

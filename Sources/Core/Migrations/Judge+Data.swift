@@ -47,7 +47,7 @@ extension Judge {
                 why:
                     "the next INSERT that asks for a number may get one that is there already, and fails, whichever version sends it",
                 safe:
-                    "leave \(quoted(column)) out; or behind it, in the same revision, SELECT setval(pg_get_serial_sequence('\(table)', '\(column)'), (SELECT max(\(quoted(column))) FROM \(table)))"
+                    "leave \(quoted(column)) out; or behind it, in the same revision, SELECT setval('<sequence>', greatest((SELECT max(\(quoted(column))) FROM \(table)), (SELECT last_value FROM <sequence>)))"
             )
         }
     }
@@ -79,6 +79,7 @@ extension Judge {
         let table = change.table
         report.updates.append(table.full)
         report.updatedColumns.formUnion(change.columns)
+        filled.formUnion(change.columns.map { objectKey(.column, table, $0) })
         runTriggers(of: change, "UPDATE") {
             $0.isOfUpdates && ($0.columns.isEmpty || !$0.columns.isDisjoint(with: change.columns))
         }
@@ -232,7 +233,8 @@ extension Judge {
             if let rows = change.rowsOf, made.placed(rows.table) == place, let keys, Set(rows.keys) == Set(keys) {
                 return hasColumns
             }
-            return hasColumns && (copy.condition == nil || copy.condition == change.condition)
+            // The way back from a wider copy would put back values of rows that were never changed.
+            return hasColumns && (copy.condition == change.condition || copy.condition == nil && columns == nil)
         }
         if let place {
             copies[place]?.isUsed = true

@@ -433,7 +433,7 @@ extension Judge {
         depends("numbers of \(sequence) are given twice")
         flag(
             .overwrites, "\(sequence) is set to another number: those behind it are given again, or never",
-            safe: "SELECT setval('…', (SELECT max(<key>) FROM <table>))")
+            safe: "SELECT setval('…', greatest((SELECT max(<key>) FROM <table>), (SELECT last_value FROM …)))")
     }
 
     mutating func constrainDomain(_ domain: String, _ isNotValid: Bool) {

@@ -41,6 +41,8 @@ struct Judge {
     private(set) var isOneChange = false
     /// The statements that set sequences, by their places among all.
     private var numberings: [(index: Int, action: StatementAction)] = []
+    /// The columns that this direction's updates give values to.
+    var filled: Set<NewObjects.Key> = []
     /// The columns of which it was said that their sequences do not know all numbers.
     var unnumbered: Set<NewObjects.Key> = []
     /// The foreign keys that were dropped, by the tables that they were of.

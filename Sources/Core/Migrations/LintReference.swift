@@ -112,7 +112,8 @@ public enum LintReference {
         dropped without loss when the column refuses NULL itself.
 
         Rows that come in with keys of their own, in a table whose keys a sequence gives, are C01, as the next row that asks for a key gets one that
-        is there, whichever version sends it: unless the sequence is set behind it. `setval` to the greatest key of its own table forgets nothing. A
+        is there, whichever version sends it: unless the sequence is set behind it. `setval` to the greatest of the table's keys and the sequence's
+        own `last_value` forgets nothing; to the greatest key alone it may give numbers of rows that are not committed yet once more. A
         foreign key that passes changes on (`ON DELETE CASCADE`, `SET NULL`) between tables that were there loses rows as soon as the previous
         version deletes what they point to.
 

@@ -95,7 +95,7 @@ public enum StatementAction: Sendable, Hashable {
     /// `ALTER SEQUENCE`, `setval`; what of it changes the numbers that are given, nil when nothing, and whether it forgets how far they
     /// were.
     case alterSequence(RelationName, String?, restarts: Bool)
-    /// `setval` to the greatest number that is in use: nothing that is given is given again.
+    /// `setval` to the greatest of the numbers in use and the last one given: nothing that was given is given again.
     case catchesUp(RelationName)
     /// It makes something that locks no table; certain when it cannot be there already.
     case create(ObjectKind, RelationName, isCertain: Bool = true)

@@ -72,6 +72,8 @@ public struct ConstraintDefinition: Sendable, Hashable {
     public var passesDeletes = false
     /// Whether the rows that point to a row change when its key does.
     public var passesUpdates = false
+    /// Whether an update of a key takes the value from the rows that point to it, and does not bring them the new one.
+    public var clearsOnUpdate = false
     /// Whether a change of the row that is pointed to changes those that point to it.
     public var cascades: Bool { passesDeletes || passesUpdates }
     /// The columns that a check reads.

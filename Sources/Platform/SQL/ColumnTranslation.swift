@@ -100,6 +100,7 @@ enum ColumnTranslation {
         // Nothing, a, r: the row that is pointed to is held.
         constraint.passesDeletes = ["c", "n", "d"].contains(tree["fk_del_action"]?.text ?? "")
         constraint.passesUpdates = ["c", "n", "d"].contains(tree["fk_upd_action"]?.text ?? "")
+        constraint.clearsOnUpdate = ["n", "d"].contains(tree["fk_upd_action"]?.text ?? "")
         constraint.comparedColumn = comparedColumn(tree["raw_expr"])
         tree["raw_expr"]?.visit { if let name = column(of: $0) { constraint.checked.insert(name) } }
         return constraint

@@ -211,7 +211,8 @@ extension StatementTranslation {
             guard part["funcformat"] != nil, part.words("funcname").last == "setval" else { return }
             let arguments = part.list("args")
             let sequence = arguments.first.flatMap(sequence) ?? RelationName("a sequence")
-            guard arguments.count > 1, isGreatest(arguments[1], of: sequence, in: body) else {
+            // A third argument may say that the number itself is given next.
+            guard arguments.count == 2, isCaughtUp(arguments[1], of: sequence, in: body) else {
                 let isFixed = arguments.dropFirst().first?.constant != nil
                 found.append(.alterSequence(sequence, "setval", restarts: isFixed))
                 return
@@ -232,7 +233,24 @@ extension StatementTranslation {
         return RelationName(schema: table.schema, "\(table.name)_\(words[1])_seq")
     }
 
-    /// Whether a value is no less than what a sequence has given: `max(column)` of its table, by itself, in a `SELECT`, as the first of
+    /// Whether a value is no less than any number that a sequence has given, also to rows that are not committed: the `greatest` of
+    /// `max(column)` of its table and of its own `last_value`.
+    private static func isCaughtUp(_ value: JSONValue, of sequence: RelationName, in query: JSONValue) -> Bool {
+        guard let (kind, body) = value.node, kind == "MinMaxExpr", body["op"]?.text == "IS_GREATEST" else { return false }
+        let values = body.list("args")
+        return values.contains { isGreatest($0, of: sequence, in: query) } && values.contains { isLastValue($0, of: sequence) }
+    }
+
+    /// `(SELECT last_value FROM sequence)`
+    private static func isLastValue(_ value: JSONValue, of sequence: RelationName) -> Bool {
+        guard let select = value.body(of: "SubLink")?["subselect"]?.body(of: "SelectStmt"), select["whereClause"] == nil,
+            select.list("fromClause").count == 1,
+            select.list("fromClause").first?.body(of: "RangeVar")?.relation?.name == sequence.name
+        else { return false }
+        return ColumnTranslation.column(of: select.list("targetList").first?.body(of: "ResTarget")?["val"]) == "last_value"
+    }
+
+    /// Whether a value is no less than any key of a sequence's table: `max(column)` of it, by itself, in a `SELECT`, as the first of
     /// `coalesce` or among those of `greatest`, or one more than that.
     private static func isGreatest(_ value: JSONValue, of sequence: RelationName, in query: JSONValue) -> Bool {
         func isGreatest(_ value: JSONValue?) -> Bool { value.map { Self.isGreatest($0, of: sequence, in: query) } ?? false }

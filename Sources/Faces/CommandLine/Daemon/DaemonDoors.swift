@@ -107,6 +107,9 @@ struct DaemonDoors: Sendable {
     /// Takes no new requests; those under way are answered.
     func close() { servers.withLock { for server in $0.values { server.stop() } } }
 
+    /// Lets go of the servers once nobody is answered any more: what they route to asks for their certificates.
+    func forget() { servers.withLock { $0 = [:] } }
+
     /// Answers until the task is cancelled.
     func run() async { await parts.run() }
 }

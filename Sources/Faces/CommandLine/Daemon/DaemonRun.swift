@@ -112,6 +112,7 @@ struct DaemonRun: Sendable {
                 use: { try await use(try prepare(try DaemonFiles(of: $0, session)), opened) },
                 tell: { [messages = opened.messages] in await messages?.notifier.notify($0) }))
         let code = await serve(opened)
+        doors.forget()
         await opened.identification.withLock { $0 }.close()
         await opened.messages?.close()
         return code
