@@ -1,3 +1,4 @@
+import Foundation
 import SerinModel
 import SerinPolicies
 import SerinPorts
@@ -77,6 +78,23 @@ import Testing
         #expect(try await scene.up().after.place == "0002")
         scene.options.acceptsSchema = false
         #expect(try await scene.migrations().inspect(withScripts: false, deadline: .minutes(1)).problems.isEmpty)
+    }
+
+    @Test func aReleaseWithoutWhatWasHalfDoneGoesOnOnceThatIsAccepted() async throws {
+        var scene = try await scene(.pairs, up: "BEGIN;\n\(Self.deletion);\nCOMMIT;\nSELECT 1/0")
+        _ = try await run(scene)
+        #expect(try await scene.sql("SELECT version, dirty FROM schema_migrations") == "2|t")
+        for file in try FileManager.default.contentsOfDirectory(atPath: scene.folder) where file.hasPrefix("0002") {
+            try FileManager.default.removeItem(atPath: "\(scene.folder)/\(file)")
+        }
+        // Nothing is to be done, so nothing is in the way.
+        #expect(try await scene.up().after.place == "0001")
+        #expect(try await scene.sql("SELECT version, dirty FROM schema_migrations") == "2|t")
+        scene.options.acceptsSchema = true
+        #expect(try await scene.up().after.place == "0001")
+        scene.options.acceptsSchema = false
+        #expect(try await scene.sql("SELECT version, dirty FROM schema_migrations") == "1|f")
+        #expect(try await scene.up().after.place == "0001")
     }
 
     @Test(arguments: [ToolKind.pairs, .alembic]) func whatIsOneTransactionOrDestroysNothingIsTriedAgain(kind: ToolKind)

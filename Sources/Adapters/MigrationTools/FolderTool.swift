@@ -37,7 +37,7 @@ struct FolderTool: MigrationTool {
         let versions = VersionTable(table, files.custom, try session(call, isScript: false))
         guard let state = try versions.read() else { return [] }
         if let dirty = state.dirty {
-            if let left = try left(dirty, files, call) { return left }
+            if let left = try left(dirty, call) { return left }
             throw Failure(
                 .conflict, "version \(dirty) of \(path) is marked as half done: an earlier run of the tool failed in the middle",
                 hint: "bring the schema to where a version ends, and set that version in \(table)")
@@ -47,10 +47,10 @@ struct FolderTool: MigrationTool {
     }
 
     /// Where a step began that Serin itself left marked as half done; nil where it was somebody else.
-    private func left(_ dirty: UInt64, _ files: FolderFiles, _ call: ToolCall) throws(Failure) -> [RevisionID]? {
+    private func left(_ dirty: UInt64, _ call: ToolCall) throws(Failure) -> [RevisionID]? {
         let records = StepRecords(try session(call, isScript: false), of: recordedAs)
-        guard try records.exist(), let latest = try records.latest(), latest.isPartial,
-            files.version(dirty)?.id == latest.step.revision
+        // Its file may be gone by now.
+        guard try records.exist(), let latest = try records.latest(), latest.isPartial, number(of: latest.step.revision) == dirty
         else { return nil }
         return latest.step.before
     }
@@ -170,9 +170,12 @@ struct FolderTool: MigrationTool {
     func forget(_ step: RevisionStep, _ call: ToolCall) throws(Failure) {
         let files = try FolderFiles(path)
         let versions = VersionTable(table, files.custom, try session(call, isScript: false))
-        guard let dirty = try versions.read()?.dirty, files.version(dirty)?.id == step.revision else { return }
-        try versions.unmark(previous: step.from.flatMap { id in files.versions.first { $0.id == id }?.number })
+        guard let dirty = try versions.read()?.dirty, number(of: step.revision) == dirty else { return }
+        try versions.unmark(previous: step.from.flatMap(number))
     }
+
+    /// The number by which the table knows a version, whether its file is there or not.
+    private func number(of revision: RevisionID) -> UInt64? { UInt64(revision.description) }
 
     func side(_ direction: Direction, of revision: RevisionGraph.Revision, _ call: ToolCall) -> MigrationSide {
         // A folder that cannot be read has been complained about by `graph`.
