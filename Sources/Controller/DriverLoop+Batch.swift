@@ -28,19 +28,6 @@ extension DriverLoop {
             }
         }
 
-        /// What people are told where it takes note that the watchdog had lowered the weight; nil elsewhere.
-        var watchdogNotice: Notice? {
-            let isLowered = drafts.contains { draft in
-                guard case .event(.takenOver(let takeover)) = draft.record else { return false }
-                return takeover.watchdogLowered && takeover.traffic.reading?.weight == .zero
-            }
-            guard isLowered else { return nil }
-            return Notice(
-                isCall: false,
-                text: "\(status.service) \(status.version): no controller was in charge, so the watchdog had lowered the weight "
-                    + "to 0; now \(status.state): \(status.next)")
-        }
-
         /// Whether it begins or ends the rollout, or takes note of what the watchdog's mark is there for: what the mark said is over then.
         var settlesMark: Bool {
             if findsMarkStale || status.isFinal { return true }

@@ -390,9 +390,6 @@ struct DriverLoop {
         var replies: [(RolloutDriver.CommandReply, RolloutStatus)] = []
         for batch in done {
             if batch.settlesMark { orders.append(.clearMark) }
-            if let told = batch.watchdogNotice {
-                orders.append(.tell(told, batch.status, word: nil, at: batch.decidedAt))
-            }
             if batch.isTakeover {
                 let ended = endTakeover(at: now)
                 orders += ended.orders

@@ -229,6 +229,37 @@ struct TakeoverTests {
         #expect(scene.log.contains { $0.contains("the watchdog had lowered the weight to 0%") })
     }
 
+    @Test func afterTheWatchdogsLoweringAnApprovedStepIsReachedThroughTheOneBefore() throws {
+        var scene = try Scene { $0.traffic.steps = (try? Scene.steps(5, 25, approved: [25])) ?? [] }
+        scene.toBake()
+        scene.poll(healthy: .minutes(3))
+        #expect(scene.state == .awaitingApproval(.step(1)))
+        scene.happens(takeover(.weight(.zero), watchdog: true, scene))
+        #expect(scene.state == .awaitingApproval(.step(1)))
+        let told = scene.told.filter { $0.contains("the watchdog had lowered the weight to 0%") }
+        #expect(told.count == 1 && told.allSatisfy { $0.contains("awaiting approval as before, then the step is entered again") })
+        scene.command(.approve, by: Scene.bob)
+        scene.poll(healthy: .minutes(3))
+        #expect(weights(scene.poll(healthy: .minutes(3))) == [try Scene.weight(5)])
+        scene.confirm()
+        #expect(scene.state == .warmingUp(step: 0))
+        scene.passes(.minutes(1))
+        // It was approved, so nobody is asked twice.
+        #expect(weights(scene.poll(healthy: .minutes(3))) == [try Scene.weight(25)])
+    }
+
+    @Test func afterAnUnreadableWeightAStepIsReachedThroughTheOneBefore() throws {
+        var scene = try Scene { $0.traffic.steps = (try? Scene.steps(5, 25, approved: [25])) ?? [] }
+        scene.toBake()
+        scene.poll(healthy: .minutes(3))
+        scene.command(.approve, by: Scene.bob)
+        #expect(scene.state == .gate(step: 1))
+        #expect(weights(scene.happens(takeover(.unreadable, scene))) == [.zero])
+        scene.confirm()
+        #expect(weights(scene.poll(healthy: .minutes(3))).isEmpty)
+        #expect(weights(scene.poll(healthy: .minutes(3))) == [try Scene.weight(5)])
+    }
+
     @Test func aWeightLoweredByAStrangerMeanwhileIsDrift() throws {
         var scene = try Scene()
         scene.toBake()

@@ -195,6 +195,7 @@ struct Scene {
     var status: RolloutStatus { rollout.status(at: now) }
     var state: RolloutMachine.State { rollout.machine.state }
     var log: [String] { effects.compactMap { if case .record(let decision) = $0 { decision.text } else { nil } } }
+    var told: [String] { effects.compactMap { if case .notify(let notice) = $0 { notice.text } else { nil } } }
     var calls: [String] { effects.compactMap { if case .notify(let notice) = $0, notice.isCall { notice.text } else { nil } } }
 }
 

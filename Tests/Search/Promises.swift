@@ -192,6 +192,9 @@ extension World {
         if plan.steps[step].needsApproval, !approved.contains(step) {
             throw Violation(promise: "S1", words: "step \(weight) was entered without approval")
         }
+        if step > 0, before.machine.wanted < plan.steps[step - 1].weight {
+            throw Violation(promise: "S1", words: "step \(weight) was entered from below the one before it")
+        }
         if starters.count < plan.approvalsToStart { throw Violation(promise: "S10", words: "raised without the people needed") }
         if !plan.isFinalStep(step), step > 0 {
             guard plan.steps[step - 1].weight == granted, isStepProven else {

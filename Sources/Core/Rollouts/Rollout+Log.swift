@@ -156,6 +156,17 @@ extension Rollout {
         }
     }
 
+    /// What follows from a lowering that was Serin's own.
+    private var consequenceOfLowering: String {
+        switch machine.state {
+        case .gate: "the step is entered again through every gate"
+        case .awaitingApproval, .held: "\(machine.state.word) as before, then the step is entered again through every gate"
+        case .created, .preflight, .zeroing, .backingUp, .migrating, .readingHistory, .deploying, .raising, .warmingUp, .baking,
+            .promoting, .verifying, .completing, .watching, .lowering, .reverting, .mending, .confirming, .stranded, .finished:
+            "\(machine.state.word) as before"
+        }
+    }
+
     mutating func write(_ note: Note, into effects: inout [Effect]) {
         let topic: String
         let text: String
@@ -174,8 +185,10 @@ extension Rollout {
                 false
             )
         case .watchdogLowered(let found):
-            (topic, text) = (
-                "weight", "the watchdog had lowered the weight to \(found) → the step is entered again through every gate"
+            (topic, text, isCall) = (
+                "weight",
+                "no controller was in charge, so the watchdog had lowered the weight to \(found) → \(consequenceOfLowering)",
+                false
             )
         case .zeroOverdue:
             (topic, text, isCall) = (

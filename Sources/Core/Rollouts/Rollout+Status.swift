@@ -117,7 +117,8 @@ extension Rollout {
         case .migrating(let stage): return nextOfMigrating(stage, at: now)
         case .deploying: return "the first step follows the deploy action"
         case .gate(let step):
-            return "the next poll lets \(weight(step)) be set when nothing speaks against it, for \(left(.raise, at: now))"
+            let first = machine.isBelowStep(before: step) ? step - 1 : step
+            return "the next poll lets \(weight(first)) be set when nothing speaks against it, for \(left(.raise, at: now))"
         case .raising(let step): return "\(weight(step)) has to be read back within \(left(.raise, at: now))"
         case .warmingUp: return "healthy time counts in \(left(.warmup, at: now))"
         case .baking(let step): return nextOfBaking(step)

@@ -85,8 +85,8 @@ extension RolloutMachine {
             isPromotionAsked = false
             return goOn(at: step - 1, at: now)
         }
-        if step > 0, entered ?? -1 < step, findings.verdict == .nodata {
-            // Since the step before was done the evidence has dried up: it goes on.
+        if step > 0, entered ?? -1 < step, findings.verdict == .nodata || isBelowStep(before: step) {
+            // Since the step before was done the evidence has dried up, or its weight was lowered: it goes on.
             return goOn(at: step - 1, at: now)
         }
         guard findings.database == .within, findings.loss == nil, findings.share != .high, let read = findings.readBack.weight
@@ -104,6 +104,11 @@ extension RolloutMachine {
         deadlines.disarm(.agreement)
         state = .raising(step: step)
         ask(plan.steps[step].weight, at: now)
+    }
+
+    /// Whether the weight was lowered since the step before a new one was done: that one is entered again first.
+    func isBelowStep(before step: Int) -> Bool {
+        step > 0 && entered ?? -1 < step && wanted < plan.steps[step - 1].weight
     }
 
     /// The step's weight is confirmed.

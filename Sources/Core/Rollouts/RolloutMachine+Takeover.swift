@@ -5,6 +5,7 @@ internal import SerinPolicies
 extension RolloutMachine {
     mutating func takenOver(_ read: ReadBack, watchdogLowered: Bool, action: TakenAction?, at now: Instant) {
         observed = read.weight
+        if watchdogLowered, let found = read.weight, found < wanted { outbox.append(.note(.watchdogLowered(found: found))) }
         allowsPromotion = false
         highShares = 0
         if mayStillRise {
@@ -92,10 +93,7 @@ extension RolloutMachine {
             raised(to: step, at: now)
         case .gate, .awaitingApproval, .held:
             if found > wanted { return lower(from: found, at: now) }
-            if found < wanted {
-                if watchdogLowered { outbox.append(.note(.watchdogLowered(found: found))) }
-                accept(found)
-            }
+            if found < wanted { accept(found) }
         case .created, .preflight, .zeroing, .backingUp, .migrating, .readingHistory, .deploying, .promoting, .verifying,
             .completing,
             .lowering,
@@ -114,17 +112,13 @@ extension RolloutMachine {
         wanted = inForce
         state = .gate(step: step)
         if found > wanted { return lower(from: found, at: now) }
-        if found < wanted {
-            if watchdogLowered { return enterAgain(step, from: found, now: now) }
-            return _ = drifted(to: found, at: step, now: now)
-        }
-        // The raise may have applied before the watchdog lowered it.
-        if watchdogLowered { outbox.append(.note(.watchdogLowered(found: found))) }
+        guard found < wanted else { return }
+        if watchdogLowered { return enterAgain(step, from: found, now: now) }
+        _ = drifted(to: found, at: step, now: now)
     }
 
     /// Serin's own watchdog lowered the weight: no drift. The step is entered again through every gate.
     private mutating func enterAgain(_ step: Int, from found: Weight, now: Instant) {
-        outbox.append(.note(.watchdogLowered(found: found)))
         accept(found)
         deadlines.disarm(.warmup)
         deadlines.disarm(.watch)
