@@ -51,6 +51,8 @@ public final class FakeOperations: RolloutOperations {
         return status
     }
 
+    private func theOne() throws(OperationError) -> RolloutStatus { try present(state.withLock { $0.status.id.description }) }
+
     /// Notes the request, and answers with the rollout.
     public func start(_ request: StartRequest, by principal: Principal) async throws(OperationError) -> RolloutStatus {
         state.withLock {
@@ -58,11 +60,11 @@ public final class FakeOperations: RolloutOperations {
             $0.author = principal
             $0.onStart?(&$0.status)
         }
-        return try present("checkout")
+        return try theOne()
     }
 
     /// The one rollout.
-    public func statuses() async throws(OperationError) -> [RolloutStatus] { [try present("checkout")] }
+    public func statuses() async throws(OperationError) -> [RolloutStatus] { [try theOne()] }
 
     /// The rollout, by its name or its service's.
     public func status(of name: String) async throws(OperationError) -> RolloutStatus { try present(name) }

@@ -229,10 +229,13 @@ import Testing
         }
     }
 
-    @Test func anApprovalAndAnOlderIntervalFitOnAPhone() async throws {
+    @Test func anApprovalAnOlderIntervalAndLongNamesFitOnAPhone() async throws {
         try await visit(try SampleRollout.make()) { browser, site in
             let hash = String(repeating: "3f9ac0d21b77e4a5", count: 4)
+            let longest = try #require(ServiceName(String(repeating: "n", count: 63)))
             site.status { status in
+                status.service = longest
+                status.version = String(repeating: "v", count: 100)
                 status.state = "awaiting approval"
                 status.awaitedApproval = "plan 3f9ac0d21b77, step 50%: anyone but uid:1000"
                 status.approvalPlan = "3f9ac0d21b77"
@@ -250,9 +253,14 @@ import Testing
             }
             for (width, height, isPhone) in [(1280, 800, false), (390, 844, true)] {
                 try await browser.resize(width, height, mobile: isPhone)
-                try await browser.open(site.url + "/rollouts/checkout-01k5")
-                let overflow = "document.documentElement.scrollWidth - document.documentElement.clientWidth"
-                #expect(try await browser.text(overflow) == "0", "\(width) wide")
+                let tooWide =
+                    "[...document.querySelectorAll('body *')].filter(e => !e.closest('.scroll, thead, .skip, svg') && "
+                    + "e.clientWidth && e.scrollWidth > e.clientWidth + 1).map(e => e.outerHTML.slice(0, 120)).join(' | ')"
+                for path in ["/", "/rollouts/checkout-01k5"] {
+                    try await browser.open(site.url + path)
+                    let found = try await browser.text(tooWide)
+                    #expect(found == "", "\(path), \(width) wide")
+                }
                 #expect(try await browser.text("window.innerWidth") == "\(width)")
                 #expect(try await browser.text(contrastScript) == "", "\(width) wide")
                 try await browser.picture("approval-\(width)", whole: true)

@@ -12,7 +12,7 @@ let stylesheet: StaticString = """
     * { box-sizing: border-box; }
     html { font: 15px/1.45 system-ui, "Segoe UI", Roboto, "DejaVu Sans", sans-serif; background: var(--ground); color: var(--ink); }
     body { margin: 0 auto; max-width: 78rem; padding: 0 1rem 2rem; }
-    h1, h2, h3, p, dl, ul, ol { margin: 0; }
+    h1, h2, h3, p, dl, ul, ol { margin: 0; } h1, h2, h3, p, dd, th[scope=row] { overflow-wrap: anywhere; }
     h1 { font-size: 1.7rem; line-height: 1.2; } h2 { font-size: 1.05rem; margin-bottom: .35rem; }
     main > h1 { margin: .7rem 0 .4rem; }
     h3 { font-size: .95rem; margin: .8rem 0 .3rem; }
@@ -55,7 +55,7 @@ let stylesheet: StaticString = """
     table { border-collapse: collapse; width: 100%; } th, td { text-align: left; padding: .28rem .55rem; vertical-align: middle; }
     thead th { color: var(--quiet); font-weight: 500; font-size: .85rem; border-bottom: 1px solid var(--line); }
     tbody tr { border-top: 1px solid var(--line); } tr.reason { border-top: 0; } tr.reason td { padding-top: 0; color: var(--quiet); font-size: .88rem; overflow-wrap: anywhere; }
-    .signals th[scope=row] { font-weight: 600; overflow-wrap: anywhere; min-width: 6rem; } .signals .number { white-space: nowrap; } .signals .base { display: block; font-size: .82em; white-space: normal; max-width: 13rem; } .narrow { display: none; }
+    .signals th[scope=row], .services th[scope=row] { font-weight: 600; min-width: 6rem; } .signals .number { white-space: nowrap; } .signals .base { display: block; font-size: .82em; white-space: normal; max-width: 13rem; } .narrow { display: none; }
     .verdict-fail .verdict { color: var(--bad); } .verdict-pass .verdict { color: var(--good); }
     .verdict-inconclusive .verdict, .verdict-nodata .verdict { color: var(--warn); } .verdict { white-space: nowrap; } .fresh { font-size: .88rem; }
     svg { color: var(--ink); } .ratio, .spark { display: block; } .band { fill: var(--good); opacity: .18; }
