@@ -43,7 +43,7 @@ let stylesheet: StaticString = """
     .halt { border: 2px solid var(--danger); border-radius: .5rem; padding: .7rem; } .halt p { margin: .35rem 0; font-size: .88rem; }
     button { font: inherit; padding: .35rem .9rem; border: 1px solid var(--quiet); border-radius: .35rem; background: var(--surface); color: var(--ink); cursor: pointer; }
     button.danger { background: var(--danger); border-color: var(--danger); color: #ffffff; font-weight: 700; }
-    button.big { width: 100%; font-size: 1.35rem; padding: .55rem; } button.plain { padding: .1rem .5rem; font-size: .88rem; }
+    button.big { width: 100%; font-size: 1.35rem; padding: .55rem; } button.plain { flex: none; padding: .1rem .5rem; font-size: .88rem; }
     button:disabled { opacity: .7; cursor: default; }
     input[type=text], input[type=password], input[type=search] { font: inherit; width: 100%; padding: .3rem .5rem; border: 1px solid var(--quiet); border-radius: .3rem; background: var(--ground); color: var(--ink); }
     .field { margin: .4rem 0; } .field label { display: block; font-size: .88rem; } .choice { font-size: .88rem; display: block; }
