@@ -20,6 +20,14 @@ extension DriverLoop {
         /// Whether the watchdog's mark was seen to be without a lowering.
         var findsMarkStale = false
 
+        /// Whether someone halts by it.
+        var isHalt: Bool {
+            drafts.contains { draft in
+                guard case .event(.commanded(let command)) = draft.record else { return false }
+                return command.verb == .halt || command.verb == .haltForSecurity
+            }
+        }
+
         /// Whether it is the end of a takeover: the world was read, and what was found is recorded.
         var isTakeover: Bool {
             drafts.contains { draft in

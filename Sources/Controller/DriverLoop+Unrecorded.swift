@@ -40,26 +40,38 @@ extension DriverLoop {
             word: isCall ? "the journal cannot be written" : "the journal can be written again", at: now)
     }
 
+    /// What a command has done by now, and what becomes of its record. A halt has the weight lowered also where another cause asked for
+    /// that first.
+    private func unrecordedWords(of batch: Batch, at now: Instant) -> String {
+        let isLowered = batch.isHalt && rollout.machine.request?.weight == .zero
+        guard isLowered || batch.effects.contains(where: \.isLowering) else {
+            return "this is not recorded yet and has no effect until it is\nhint: serin status shows whether it was taken"
+        }
+        let later =
+            journalLoss == nil
+            ? "it is recorded once the journal can be written, and lost if the controller ends before"
+            : "it is not recorded by this controller any more"
+        let done = isZeroConfirmed ? "the weight was lowered" : "the weight is being lowered"
+        return "\(done), but this is not recorded yet: \(weightWords(at: now)); \(later)"
+    }
+
     /// Lets the lowering of a batch out although it is not durable yet, calls people if it does, and says to the one who asked what is
     /// not recorded.
     mutating func goAhead(of number: Int, at now: Instant) -> [Order] {
         guard let index = queue.firstIndex(where: { $0.number == number }) else { return [] }
-        let words =
-            queue[index].effects.contains(where: \.isLowering)
-            ? "the weight is being lowered, but this is not recorded yet"
-            : "this is not recorded yet and has no effect until it is\nhint: serin status shows whether it was taken"
-        queue[index].reply?.answer(.failure(.unavailable("the journal does not answer: \(words)")))
+        let trouble = isJournalBroken ? "cannot be written" : "does not answer"
+        queue[index].reply?.answer(
+            .failure(.unavailable("the journal \(trouble): \(unrecordedWords(of: queue[index], at: now))")))
         queue[index].reply = nil
         for refused in queue[index].refusals {
             refused.reply.answer(
-                .failure(.unavailable("the journal does not answer: \(refused.refusal.message), but this is not recorded yet")))
+                .failure(.unavailable("the journal \(trouble): \(refused.refusal.message), but this is not recorded yet")))
         }
         queue[index].refusals = []
         guard !queue[index].wentAhead else { return [] }
         queue[index].wentAhead = true
         let batch = queue[index]
         let lowerings = batch.effects.filter(\.isLowering).compactMap { letOut($0, decidedAt: batch.decidedAt, at: now) }
-        let trouble = isJournalBroken ? "cannot be written" : "does not answer"
         let calls = batch.effects.filter(\.isCall).compactMap { effect -> Order? in
             guard case .notify(var notice) = effect else { return nil }
             notice.text += "; \(weightWords(at: now)); not recorded, because the journal \(trouble)"
@@ -67,6 +79,11 @@ extension DriverLoop {
         }
         return lowerings + calls
     }
+}
+
+extension StoreError {
+    /// Its words as one sentence, for places that have no line for what to do about it.
+    var sentence: String { description.split(separator: "\nhint: ").joined(separator: "; ") }
 }
 
 extension Effect {

@@ -241,8 +241,12 @@ struct DriverLoop {
         var orders = append()
         if isJournalBroken {
             orders += goAhead(of: lastBatch, at: now) + [unrecorded(at: now)]
-        } else if reply != nil || effects.contains(where: { $0.isLowering || $0.isCall }) {
-            orders.append(.watchJournal(batch: lastBatch))
+        } else {
+            if reply != nil || effects.contains(where: { $0.isLowering || $0.isCall }) {
+                orders.append(.watchJournal(batch: lastBatch))
+            }
+            // What came of a lowering that went ahead is seen at once, whenever the journal answers.
+            if queue.contains(where: \.wentAhead) { orders.append(unrecorded(at: now)) }
         }
         return orders + wake(at: now, after: event)
     }
@@ -441,13 +445,13 @@ struct DriverLoop {
             queue[index].isVoid = true
             orders += goAhead(of: queue[index].number, at: now)
         }
-        journalTrouble = "\(error)"
+        journalTrouble = error.sentence
         if isNews {
-            orders += handle(.doubted("the journal cannot be written: \(error)"), at: now)
+            orders += handle(.doubted("the journal cannot be written: \(journalTrouble)"), at: now)
             orders.append(
                 notice(
                     "\(weightWords(at: now)); nothing is raised, and halts are answered as not recorded; "
-                        + "the journal cannot be written: \(error)", isCall: true, at: now))
+                        + "the journal cannot be written: \(journalTrouble)", isCall: true, at: now))
         }
         return orders + [unrecorded(at: now)]
     }

@@ -121,8 +121,18 @@ public final class RolloutDriver: Sendable {
     ///   or `stop` was asked for.
     func run() async throws(StoreError) {
         let loss = await withDiscardingTaskGroup { notices in
+            // Each ends when a notifier was handed what was told last: what is recorded late is told at once, and the newest comes last.
+            var last = notifiers.map { _ in AsyncStream<Void> { $0.finish() } }
             let loss = await drive { notification in
-                for notifier in notifiers { notices.addTask { await self.deliver(notification, by: notifier) } }
+                for (index, notifier) in notifiers.enumerated() {
+                    let before = last[index]
+                    let (told, done) = AsyncStream<Void>.makeStream()
+                    last[index] = told
+                    notices.addTask {
+                        await self.deliver(notification, by: notifier, after: before)
+                        done.finish()
+                    }
+                }
             }
             measures.endsPolling(of: charter.policy.service)
             return loss
@@ -220,6 +230,19 @@ public final class RolloutDriver: Sendable {
         return Notification(
             kind, severity, subject: "\(status.service) \(status.version): \(word)", text: text, fields: fields,
             deduplicationKey: "rollout \(status.id)", at: moment)
+    }
+
+    /// Passes a notification on once what was told before it has been handed over, or had its time. A call waits for nothing.
+    private func deliver(_ notification: Notification, by notifier: any Notifier, after before: AsyncStream<Void>) async {
+        let isCall = notification.severity == .critical
+        if isCall { await deliver(notification, by: notifier) }
+        await withTaskGroup(of: Void.self) { group in
+            group.addTask { for await _ in before {} }
+            group.addTask { await self.clock.sleep(for: self.limits.notice) }
+            await group.next()
+            group.cancelAll()
+        }
+        if !isCall { await deliver(notification, by: notifier) }
     }
 
     /// Passes a notification on, and gives it up after its limit.

@@ -162,10 +162,28 @@ import Testing
         var status = RolloutStatus.sample()
         (status.wantedWeight, status.isWatched, status.isRecorded) = (.zero, false, false)
         status.cause = "the journal cannot be written: disk full; not recorded: rolling back"
-        #expect(Explanation.safety(status) == "the canary receives 25%, not watched: \(status.cause)")
+        #expect(
+            Explanation.safety(status)
+                == "not yet, the canary still receives 25%: the weight is being lowered to 0, and the record is behind")
         status.unconfirmedZero = UnconfirmedZero(since: status.since, tries: 57, failedAt: status.since, reason: "refused")
         #expect(Explanation.safety(status).hasPrefix("NO, the canary still receives 25% and 0 is not confirmed (57 tries since"))
         #expect(Explanation.safety(status).hasSuffix("refused): act now, set it to 0 at the balancer"))
+    }
+
+    @Test func aLoweringThatIsNotRecordedYetIsInTheHeadline() {
+        var status = RolloutStatus.sample()
+        #expect(StatusView.line(status, at: status.since).contains(" baking "))
+        (status.wantedWeight, status.observedWeight, status.isWatched, status.isRecorded) = (.zero, .zero, false, false)
+        #expect(Explanation.safety(status) == "yes, the weight was lowered to 0 and 0 is read back; the record is behind")
+        let words = "lowered to 0, not recorded yet (baking is recorded)"
+        #expect(StatusView.line(status, at: status.since).contains(words))
+        #expect(StatusView.block(status, style: .none, width: 200)[0].contains(words))
+        #expect(StatusView.table([status]).lines(.none).contains { $0.contains(words) })
+        let why = WhyPage.lines(status, decisions: [], state: StateRoot(path: "/s"), style: .none)
+        #expect(why[0].hasPrefix(words.uppercased()), "\(why[0])")
+        // Going back is in the record already.
+        (status.state, status.ending) = ("rolling back", .failed)
+        #expect(status.stateNow == "rolling back")
     }
 
     @Test func hostileTextIsShownAndObeyedByNothing() {

@@ -4,6 +4,7 @@ import SerinModel
 import SerinPolicies
 import SerinPorts
 import SerinRollouts
+import Testbed
 import Testing
 
 @testable import SerinCommandLine
@@ -192,6 +193,44 @@ import Testing
         #expect(bare.exists)
         bare.remove(madeBefore: Instant(millisecondsSince1970: .max))
         #expect(!bare.exists)
+    }
+}
+
+/// A halt file on a disk that has no room.
+@Suite struct UnwrittenHaltTests {
+    @Test func s19AHaltWithoutAFileIsKeptUntilItCanBeLeft() throws {
+        let scratch = try Scratch()
+        defer { scratch.remove() }
+        let file = HaltFile(path: scratch.path + "/later/halt")
+        #expect(throws: Failure.self) { try file.make(reason: "payments fail") }
+        #expect(file.exists)
+        #expect(file.command() == Command(.halt, by: .uid(getuid()), reason: "payments fail"))
+        try #require(mkdir(scratch.path + "/later", 0o700) == 0)
+        #expect(file.command()?.reason == "payments fail")
+        var status = stat()
+        #expect(stat(file.path, &status) == 0 && status.st_size == 13)
+        // Now it is the file that counts.
+        unlink(file.path)
+        #expect(!file.exists && file.command() == nil)
+    }
+
+    @Test func s19AFileWithoutItsReasonHaltsWithTheReasonAndGetsItOnceThereIsRoom() throws {
+        let scratch = try Scratch()
+        defer { scratch.remove() }
+        let file = HaltFile(path: scratch.path + "/halt")
+        let full = HaltFile(path: file.path, put: { _, _ in -1 })
+        #expect(try full.make(reason: "payments fail") == .withoutReason)
+        #expect(full.command()?.reason == "payments fail")
+        var status = stat()
+        #expect(stat(file.path, &status) == 0 && status.st_size == 0)
+        #expect(file.command()?.reason == "payments fail")
+        #expect(stat(file.path, &status) == 0 && status.st_size == 13)
+        file.remove()
+        #expect(!file.exists)
+        // Taken away by a person, what is in memory goes with it.
+        #expect(try full.make(reason: "again") == .withoutReason)
+        unlink(file.path)
+        #expect(!file.exists && file.command() == nil)
     }
 }
 

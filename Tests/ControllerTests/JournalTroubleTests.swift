@@ -82,6 +82,81 @@ import Testing
         }
     }
 
+    @Test func s7AHaltRightAfterTheJournalBrokeIsToldThatTheWeightIsBeingLowered() async throws {
+        try await raised { service in
+            service.balancer.state.withLock { $0.writeFailure = Failure(.transient, "cannot reach the balancer") }
+            await service.store.setFault { _ throws(StoreError) in
+                throw .unavailable("no space left, and the reserve is used up\nhint: make room")
+            }
+            #expect(service.pass(atMost: .minutes(2)) { service.status?.isRecorded == false })
+            func words(_ verb: Command.Verb) async -> String {
+                let answer = await service.perform(Command(verb, by: person, reason: "payments fail"))
+                guard case .failure(.unavailable(let words))? = answer else { return "\(String(describing: answer))" }
+                return words
+            }
+            let asked = await words(.halt)
+            #expect(
+                asked.hasPrefix("the journal cannot be written: the weight is being lowered, but this is not recorded yet: "),
+                "\(asked)")
+            #expect(asked.contains("weight 0 is asked for and not read back yet, 5% was read last"), "\(asked)")
+            #expect(asked.contains("it is recorded once the journal can be written"), "\(asked)")
+            service.balancer.state.withLock { $0.writeFailure = nil }
+            #expect(service.pass(atMost: .minutes(2)) { service.status?.observedWeight == .zero })
+            await service.store.setFault(nil)
+            #expect(service.pass(atMost: .minutes(2)) { service.status?.isFinal == true })
+            let id = try #require(service.status?.id.description)
+            let texts = try await service.controller.decisions(of: id, after: 0, limit: 1000).map(\.decision.text)
+            #expect(texts.contains { $0.contains("payments fail") }, "\(texts)")
+            // What to do about it is a part of the sentence.
+            #expect(texts.contains { $0.contains("used up; make room") } && !texts.contains { $0.contains("hint:") }, "\(texts)")
+        }
+    }
+
+    @Test func whatIsRecordedLateIsToldInItsOrder() async throws {
+        try await raised { service in try await tellLate(of: service) }
+    }
+
+    private func tellLate(of service: SimulatedService) async throws {
+        await service.store.setFault { _ throws(StoreError) in throw .unavailable("no space left on device") }
+        _ = await service.perform(Command(.hold, by: person, reason: "lunch"))
+        _ = service.pass(atMost: .minutes(2)) { false }
+        // The first of what is told then takes longest.
+        slowDown(service.notifier, by: service.clock)
+        let before = service.notifier.notices.withLock { $0.count }
+        func told() -> [String] { service.notifier.notices.withLock { $0.map(\.subject) }.suffix(from: before).map { $0 } }
+        await service.store.setFault(nil)
+        #expect(service.pass(atMost: .minutes(5)) { told().count == 4 }, "\(told())")
+        let words = ["the journal can be written again", "held", "rolling back", "rolled back"]
+        let isInOrder = zip(told(), words).allSatisfy { subject, word in subject.hasSuffix(": " + word) }
+        #expect(isInOrder, "\(told())")
+    }
+
+    /// Each delivery takes less time than the one before it.
+    private func slowDown(_ notifier: FakeNotifier, by clock: VirtualClock) {
+        let pauses = Locked<[Duration]>([.zero, .seconds(1), .seconds(2), .seconds(3)])
+        notifier.delay.withLock { delay in
+            delay = {
+                let pause = pauses.withLock { $0.popLast() } ?? .zero
+                await clock.sleep(for: pause)
+            }
+        }
+    }
+
+    @Test func aLoweringAheadOfAJournalThatHangsIsSeenAtOnce() async throws {
+        try await raised { service in
+            let clock = service.clock
+            await service.store.setFault { _ in await clock.sleep(for: .seconds(40)) }
+            _ = await service.perform(Command(.halt, by: person, reason: ""))
+            #expect(service.pass(atMost: .seconds(3)) { service.status?.observedWeight == .zero })
+            let status = try #require(service.status)
+            #expect(status.state == "baking" || status.state == "raising")
+            #expect(
+                !status.isRecorded && status.wantedWeight == .zero && status.cause.contains("does not answer"), "\(status.cause)")
+            await service.store.setFault(nil)
+            #expect(service.pass(atMost: .minutes(2)) { service.status?.isRecorded == true && service.status?.isFinal == true })
+        }
+    }
+
     @Test func s7AnEndThatIsNotRecordedIsNoReasonToRefuseAHalt() async throws {
         try await raised { service in
             let halt = Command(.halt, by: person, reason: "")

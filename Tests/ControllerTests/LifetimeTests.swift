@@ -158,8 +158,9 @@ import Testing
         service.notifier.delay.withLock { $0 = { await clock.sleep(for: .seconds(5)) } }
         try await service.running {
             try await halt(service)
-            let told = service.notifier.notices.withLock { $0.count }
-            #expect(service.pass(atMost: .seconds(20)) { service.notifier.notices.withLock { $0.count } > told })
+            func ends() -> Bool { service.notifier.notices.withLock { $0.contains { $0.kind == .rolloutEnded } } }
+            #expect(!ends())
+            #expect(service.pass(atMost: .seconds(20)) { ends() })
             #expect(service.notifier.givenUp.withLock { $0 } == 0)
             let last = try #require(service.notifier.notices.withLock { $0.last })
             #expect(last.kind == .rolloutEnded)

@@ -9,6 +9,7 @@ extension Rollout {
         if old.word == machine.state.word, old.holdReason == machine.state.holdReason { return }
         since = now
         cause = explanation
+        if case .lowering = machine.state { causeOfRetreat = cause }
         // On the way back the first cause stays; what became of the schema is said where it happens.
         let words = machine.state.isMending && !reason.isEmpty ? reason : cause
         let new = machine.ending == .promoted ? success : machine.state.word

@@ -31,9 +31,18 @@ extension Rollout {
 
     /// The cause, and before it what is read while that is being lowered: what was read when the state began is over.
     private var causeNow: String {
-        guard let lowering else { return cause }
+        guard let lowering else { return isTakenBack ? causeOfRetreat : cause }
         if case .held = machine.state { return "\(lowering); \(cause)" }
         return lowering
+    }
+
+    /// Whether everything is back: a try of it that failed before is in the log.
+    private var isTakenBack: Bool {
+        switch machine.state {
+        case .finished(.failed), .finished(.halted), .finished(.inconclusive):
+            !machine.hasEndedUnread && !causeOfRetreat.isEmpty
+        default: false
+        }
     }
 
     /// What is read while a weight is being lowered before the way back, and what came of it; nil when none is.

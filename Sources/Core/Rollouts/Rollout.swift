@@ -74,6 +74,8 @@ public struct Rollout: Sendable, Hashable {
     var wasStoppedForSecurity = false
     /// Why it is where it is.
     var cause = ""
+    /// Why everything is taken back, without what became of a try of it.
+    var causeOfRetreat = ""
     /// What the event under way says, for the cause of a change of state.
     var reason = ""
     /// When the state last changed.

@@ -62,6 +62,10 @@ public struct Explanation: Sendable {
         }
         if observed == .zero {
             if let words = unsure(status) { return words }
+            if status.unrecordedLowering != nil {
+                return "yes, the weight was lowered to 0 and 0 is read back; the record is behind"
+                    + (fence(status).map { ", and \($0): the service cannot write" } ?? "")
+            }
             return "yes, the canary receives no traffic" + (fence(status).map { ", but \($0): the service cannot write" } ?? "")
         }
         if status.isRollbackIncomplete { return "NO, the canary still receives \(observed) and must not: act now" }
@@ -73,6 +77,9 @@ public struct Explanation: Sendable {
                 + "set it to 0 at the balancer"
         }
         if let words = unsure(status) { return words }
+        if status.unrecordedLowering != nil {
+            return "not yet, the canary still receives \(observed): the weight is being lowered to 0, and the record is behind"
+        }
         let control = status.isPromotionBegun ? ", and control may be served by \(status.version) already" : ""
         if !status.isWatched {
             let held = status.state == "held" ? "held, " : ""
@@ -100,6 +107,15 @@ public struct Explanation: Sendable {
 }
 
 extension RolloutStatus {
+    /// The state in words, with what has happened to the weight since it was recorded.
+    public var stateNow: String { unrecordedLowering.map { "\($0), not recorded yet (\(state) is recorded)" } ?? state }
+
+    /// What is done to the weight while the record still has the rollout going on; nil elsewhere.
+    var unrecordedLowering: String? {
+        guard !isRecorded, !isFinal, ending == nil, step > 0, wantedWeight == .zero else { return nil }
+        return observedWeight == .zero ? "lowered to 0" : "being lowered to 0"
+    }
+
     /// What came of the tries for weight 0, once there were so many that a person has to act; nil before, and when it is over.
     public var pressingZero: String? {
         guard !isFinal, let zero = unconfirmedZero, zero.tries > 3 || isRollbackIncomplete else { return nil }

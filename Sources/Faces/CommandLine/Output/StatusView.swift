@@ -35,7 +35,7 @@ enum StatusView {
 
     /// One line: what changed.
     static func line(_ status: RolloutStatus, at time: Instant) -> String {
-        var parts = [time.timeOfDay, status.id.description, status.state]
+        var parts = [time.timeOfDay, status.id.description, status.stateNow]
         if let fence = Explanation.fence(status) { parts.append(fence + ",") }
         if status.step > 0 { parts.append(step(status) + ",") }
         parts.append("weight \(weight(status)), baked \(Numbers.time(status.baked)) of \(Numbers.time(status.bake))")
@@ -45,7 +45,7 @@ enum StatusView {
     /// What makes a new line worth writing: everything but the numbers that always move.
     static func milestone(_ status: RolloutStatus) -> [String] {
         [
-            status.id.description, status.state, "\(status.step)", status.wantedWeight.description,
+            status.id.description, status.stateNow, "\(status.step)", status.wantedWeight.description,
             status.observedWeight?.description ?? "", status.ending?.rawValue ?? "", status.awaitedApproval ?? "",
             "\(status.isFinal) \(status.isRollbackIncomplete) \(status.fence.rawValue)",
         ]
@@ -55,7 +55,7 @@ enum StatusView {
     static func block(_ status: RolloutStatus, style: Style, width: Int) -> [String] {
         let release = plain("\(status.service) \(status.version) (was \(status.previous))")
         var lines = [
-            "\(style.paint(release, .bold))  \(style.paint(plain(status.state), colour(status)))  \(step(status))",
+            "\(style.paint(release, .bold))  \(style.paint(plain(status.stateNow), colour(status)))  \(step(status))",
             "  weight   \(weight(status))",
             "  bake     \(bar(status.baked, of: status.bake)) \(Numbers.time(status.baked)) of \(Numbers.time(status.bake))",
             "  why      \(plain(status.cause))",
@@ -102,7 +102,7 @@ enum StatusView {
         var table = Table(header: ["ROLLOUT", "VERSION", "STATE", "STEP", "WEIGHT", "BAKED", "WHY"])
         for status in statuses {
             table.rows.append([
-                Table.Cell(status.id.description), Table.Cell(status.version), Table.Cell(status.state, colour(status)),
+                Table.Cell(status.id.description), Table.Cell(status.version), Table.Cell(status.stateNow, colour(status)),
                 Table.Cell(status.step > 0 ? "\(status.step)/\(status.steps)" : "-"), Table.Cell(weight(status)),
                 Table.Cell("\(Numbers.time(status.baked))/\(Numbers.time(status.bake))"),
                 Table.Cell((Explanation.fence(status).map { "\($0): " } ?? "") + status.cause + zero(status)),

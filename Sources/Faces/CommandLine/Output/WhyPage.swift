@@ -10,7 +10,7 @@ enum WhyPage {
     static func lines(
         _ status: RolloutStatus, decisions: [LoggedDecision], state: StateRoot, style: Style, isAttended: Bool = true
     ) -> [String] {
-        let banner = status.isRollbackIncomplete ? "ROLLBACK INCOMPLETE" : status.state.uppercased()
+        let banner = status.isRollbackIncomplete ? "ROLLBACK INCOMPLETE" : status.stateNow.uppercased()
         let fence = Explanation.fence(status).map { [style.paint(plain($0), .red)] } ?? []
         var lines =
             fence + [

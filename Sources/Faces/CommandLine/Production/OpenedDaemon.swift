@@ -233,14 +233,17 @@ final class OpenedDaemon: OpenedController, RolloutOperations {
         guard command.verb == .halt || command.verb == .haltForSecurity else { throw .unavailable("\(service): \(why)") }
         // Whoever opens it next finds the file before anything is raised, and the watchdog lowers the weight as soon as it is there.
         let file = HaltFile(path: state.haltFile(of: service))
+        let left: HaltFile.Left
         do throws(Failure) {
-            try file.make(reason: "\(command.by): \(command.reason)")
+            left = try file.make(reason: "\(command.by): \(command.reason)")
         } catch {
-            throw .unavailable("\(service): \(why)\nthe halt is not recorded, and no halt file can be left: \(error.message)")
+            throw .unavailable(
+                "\(service): \(why)\nthe halt is not recorded, and no halt file can be left: \(error.message)\n\(HaltFile.keptHalt)"
+            )
         }
         throw .unavailable(
             "\(service): \(why)\nthe halt is not recorded; left the halt file \(file.path), at which its watchdog lowers the weight"
-        )
+                + (left == .whole ? "" : "\n\(HaltFile.keptReason)"))
     }
 
     func decisions(of name: String, after sequence: Int64, limit: Int) async throws(OperationError) -> [LoggedDecision] {

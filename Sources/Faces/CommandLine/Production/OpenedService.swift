@@ -223,6 +223,8 @@ final class OpenedService: OpenedController {
     private func watchHaltFiles() async {
         let file = HaltFile(path: folder.halt)
         var halted: RolloutID?
+        // What waits for the journal already: asked for again at every look, it would fill the log once that can be written.
+        var asked: Set<Halt> = []
         while !Task.isCancelled {
             if let last = controller.latest, last.isFinal { _ = knownOver(last) }
             let isForAll = haltOfAll.exists
@@ -230,13 +232,27 @@ final class OpenedService: OpenedController {
                 // A moment for whoever made it to write the reason. A cancelled pause ends early.
                 try? await Task.sleep(for: .milliseconds(50))
             }
-            if let command = file.command() { await halt(command, file) }
-            if isForAll, let command = haltOfAll.command(), let live = controller.latest, !live.isFinal, live.id != halted {
+            if controller.latest?.isRecorded != false { asked = [] }
+            if let command = file.command(), asked.insert(Halt(controller.latest, command)).inserted { await halt(command, file) }
+            if isForAll, let command = haltOfAll.command(), let live = controller.latest, !live.isFinal, live.id != halted,
+                asked.insert(Halt(live, command)).inserted
+            {
                 // What could not be recorded is asked for again.
                 if (try? await controller.perform(command, on: live.id.description)) != nil { halted = live.id }
             }
             // A cancelled pause ends the loop.
             try? await Task.sleep(for: .milliseconds(500))
+        }
+    }
+
+    /// A halt that was handed to a rollout.
+    private struct Halt: Hashable {
+        var rollout: RolloutID?
+        var command: Command
+
+        init(_ status: RolloutStatus?, _ command: Command) {
+            rollout = status?.id
+            self.command = command
         }
     }
 

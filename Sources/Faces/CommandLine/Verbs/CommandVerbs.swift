@@ -73,14 +73,16 @@ extension Subcommand {
             return "\(doubt)\nhint: \(balancer)"
         }
         let path = state.haltFile(of: service)
+        let left: HaltFile.Left
         do throws(Failure) {
-            try HaltFile(path: path).make(reason: command.reason)
+            left = try HaltFile(path: path).make(reason: command.reason)
         } catch {
             return "\(doubt); \(error.message)\nhint: touch \(shellWord(path)) as the controller's user, or \(balancer)"
         }
         let security = command.verb == .haltForSecurity ? ", as one without --security" : ""
+        let reason = left == .whole ? "" : ", without the reason, for which the disk has no room"
         return
-            "\(doubt); left the halt file \(path)\(security): the controller halts when it sees it, before it raises anything\n"
+            "\(doubt); left the halt file \(path)\(security)\(reason): the controller halts when it sees it, before it raises anything\n"
             + "hint: serin status \(name) shows whether it did; until then \(balancer)"
     }
 

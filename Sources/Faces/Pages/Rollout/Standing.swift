@@ -13,7 +13,7 @@ struct Standing {
         Tag.div(.class("state tone-\(status.tone.rawValue)")) {
             Tag.h1 {
                 status.tone.icon
-                Tag.span(text: status.isRollbackIncomplete ? "ROLLBACK INCOMPLETE" : sentenceCase(status.state))
+                Tag.span(text: status.isRollbackIncomplete ? "ROLLBACK INCOMPLETE" : sentenceCase(status.stateNow))
                 if status.step > 0, !status.isFinal { Tag.small(text: "step \(status.step) of \(status.steps)") }
             }
             Tag.p(.class("release")) {

@@ -87,16 +87,19 @@ struct ChannelOrders: HookOrders {
         }
         guard order.verb == .halt else { throw failure }
         if let service = elsewhere(order) {
-            try leaveHaltFile(order, service)
-            return Deed(.done, "\(service): another process is in charge of it and was told to halt by its halt file")
+            let left = try leaveHaltFile(order, service)
+            return Deed(
+                .done,
+                "\(service): another process is in charge of it and was told to halt by its halt file"
+                    + (left == .whole ? "" : ", without who and why: the disk has no room for that"))
         }
         if let service = StateRoot.services(named: order.target.description).first(where: state.hasFolder) {
             // On a full disk it may be impossible; the sender is asked to send again all the same.
             let left: String
             do throws(Failure) {
-                try leaveHaltFile(order, service)
-                left = "a halt file is left, which halts it whatever happens to the controller"
-            } catch { left = error.message }
+                let file = "a halt file is left, which halts it whatever happens to the controller"
+                left = try leaveHaltFile(order, service) == .whole ? file : "\(file); \(HaltFile.keptReason)"
+            } catch { left = "\(error.message); \(HaltFile.keptHalt)" }
             throw Failure(failure.kind, "\(failure.message); \(left)", hint: failure.hint)
         }
         throw failure
@@ -136,7 +139,7 @@ struct ChannelOrders: HookOrders {
         }
     }
 
-    private func leaveHaltFile(_ order: ChannelCommand, _ service: ServiceName) throws(Failure) {
+    private func leaveHaltFile(_ order: ChannelCommand, _ service: ServiceName) throws(Failure) -> HaltFile.Left {
         try HaltFile(path: state.haltFile(of: service)).make(reason: "\(order.by): \(reason(of: order))")
     }
 
