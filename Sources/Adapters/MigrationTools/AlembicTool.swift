@@ -16,6 +16,7 @@ struct AlembicTool: MigrationTool {
 
     var name: String { "alembic \(config)" }
     var ownTables: [String] { ["alembic_version"] }
+    var countsChangedRows: Bool { true }
 
     private func program(_ arguments: [String]) -> ToolProgram {
         var folder = directory

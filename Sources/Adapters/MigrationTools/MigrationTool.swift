@@ -112,6 +112,8 @@ protocol MigrationTool: Sendable {
     var recordedAs: String { get }
     /// Whether Serin's own sessions run what it migrates, so that they have the settings with which a session starts.
     var usesOwnSessions: Bool { get }
+    /// Whether its own transactions count the rows that a step changes, as they commit: a step that fails may have been counted in part.
+    var countsChangedRows: Bool { get }
 
     /// Refuses files that are not there, by their kind alone.
     func checkFiles() throws(Failure)
@@ -157,5 +159,6 @@ extension MigrationTool {
 
 extension MigrationTool {
     var usesOwnSessions: Bool { false }
+    var countsChangedRows: Bool { false }
     var recordedAs: String { ownTables.sorted().joined(separator: " ") }
 }

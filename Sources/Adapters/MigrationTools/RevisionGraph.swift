@@ -123,7 +123,7 @@ struct RevisionGraph: Sendable, Hashable {
     /// Whether a database at one place was at the other one before, as far as anybody can tell.
     func isBehind(_ current: [RevisionID], _ place: [RevisionID]) -> Bool {
         guard !current.isEmpty else { return !place.isEmpty }
-        // A revision that the release does not know is told as that.
+        // The one error is a revision that the release does not know: nobody can tell what is behind it, so nothing is said of it.
         guard isComplete, let kept = try? ancestors(of: current), let all = try? ancestors(of: place) else { return false }
         return kept.isStrictSubset(of: all)
     }

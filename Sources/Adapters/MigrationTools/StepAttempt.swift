@@ -158,10 +158,9 @@ struct StepAttempt {
         isPartial = true
     }
 
-    /// Whether the step was seen to commit that rows were changed. Alembic's own transactions note that, and nothing else does before
-    /// its end.
+    /// Whether the step was seen to commit that rows were changed. Only a tool's own transactions note that before its end.
     private func hasChangedRows() throws(Failure) -> Bool {
-        guard run.tool is AlembicTool else { return false }
+        guard run.tool.countsChangedRows else { return false }
         let counted = try StepRecords(run.call.database.connect(), of: run.tool.recordedAs).rows(of: record.id) ?? []
         return counted.contains { $0.updated > 0 || $0.deleted > 0 }
     }
@@ -194,7 +193,7 @@ struct StepAttempt {
         }
         let records = StepRecords(session, of: run.tool.recordedAs)
         let counted = try records.rows(of: record.id)
-        if counted == nil, run.tool is AlembicTool {
+        if counted == nil, run.tool.countsChangedRows {
             notes.append(
                 "nobody counted the rows that \(step.revision) changed: \(run.tool.name) does not work through SQLAlchemy")
         }

@@ -8,8 +8,8 @@ extension Subcommand {
         "migrate status", summary: "where a database is, and whether its schema is what its revisions made",
         details: """
             Exit 8 when it is not: the schema was changed or the database moved to another revision by other means, an index is
-            invalid, a run did not finish, or the revisions of database and release do not fit. Revisions that are not applied yet are no fault, nor is a migration at work, which is
-            named with who runs it.
+            invalid, a run did not finish, or the revisions of database and release do not fit. Revisions that are not applied yet
+            are no fault, nor is a migration at work, which is named with who runs it.
             """,
         examples: ["serin migrate status policy.yaml -o json"], interruption: .ends
     ) { input throws(UsageError) in
