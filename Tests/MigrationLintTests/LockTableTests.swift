@@ -117,11 +117,9 @@ import Testing
 
     @Test func theLintForetellsWhatTheServerDoes() async throws {
         let scratch = try Scratch()
-        let cluster = try await PostgresCluster.start(in: scratch, withReplica: false)
+        let cluster = try await PostgresCluster.start(in: scratch, base: [Self.schema])
         defer { cluster.stop() }
         let server = cluster.primary
-        try await server.sql("CREATE DATABASE base")
-        try await server.sql(Self.schema, database: "base")
         var compared = 0
         for test in Self.cases {
             let database = "case\(compared)"

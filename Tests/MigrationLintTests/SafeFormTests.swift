@@ -153,12 +153,9 @@ import Testing
 
     @Test func everySafeFormRunsForwardBackAndForward() async throws {
         let scratch = try Scratch()
-        let cluster = try await PostgresCluster.start(in: scratch, withReplica: false)
+        let cluster = try await PostgresCluster.start(in: scratch, base: [Self.schema, Self.rows])
         defer { cluster.stop() }
         let server = cluster.primary
-        try await server.sql("CREATE DATABASE base")
-        try await server.sql(Self.schema, database: "base")
-        try await server.sql(Self.rows, database: "base")
         for (number, test) in Self.cases.enumerated() {
             let database = "case\(number)"
             try await server.sql("CREATE DATABASE \(database) TEMPLATE base")
