@@ -74,6 +74,30 @@ import Testing
         #expect(server.requests.first?.target.hasPrefix("/v1/rollouts/checkout/gate?") == true)
     }
 
+    @Test func theLastWaitAndCallEndWithTheTimeThatIsLeft() async throws {
+        let server = try ScriptedServer { _ in [.hang] }
+        defer { server.stop() }
+        let start = ContinuousClock.now
+        let done = try await gate(["SERIN_URL": server.url, "SERIN_TOKEN": "x", "GATE_TIMEOUT": "2s"])
+        #expect(done.termination == .exited(124), "\(done.text)")
+        // A call alone had a minute, and the wait in it half of one.
+        #expect(start.duration(to: .now) < .seconds(20))
+        let target = server.requests.first?.target ?? ""
+        #expect(target.contains("wait=2s&") || target.contains("wait=1s&"), "\(target)")
+    }
+
+    @Test func anIdentityTokenIsWaitedForNoLongerThanIsLeft() async throws {
+        let server = try ScriptedServer { _ in [.hang] }
+        defer { server.stop() }
+        let start = ContinuousClock.now
+        let done = try await gate([
+            "SERIN_URL": server.url, "ACTIONS_ID_TOKEN_REQUEST_URL": "\(server.url)/token?v=1",
+            "ACTIONS_ID_TOKEN_REQUEST_TOKEN": "of-the-run", "GATE_TIMEOUT": "2s",
+        ])
+        #expect(done.termination == .exited(124), "\(done.text)")
+        #expect(start.duration(to: .now) < .seconds(20))
+    }
+
     @Test func aLengthOfTimeThatIsNoneIsAWrongQuestion() async throws {
         let done = try await gate(["SERIN_URL": "http://127.0.0.1:1", "SERIN_TOKEN": "x", "GATE_TIMEOUT": "soon"])
         #expect(done.termination == .exited(2) && done.text.contains("GATE_TIMEOUT, found 'soon'"), "\(done.text)")

@@ -53,22 +53,30 @@ if [ -z "${SERIN_SOCKET:-}${SERIN_TOKEN:-}${ACTIONS_ID_TOKEN_REQUEST_TOKEN:-}" ]
     exit 2
 fi
 
+# The seconds that are left, $1 at most.
+left() {
+    left=$((end - $(date +%s)))
+    echo $((left < 0 ? 0 : left < $1 ? left : $1))
+}
+
 # Tokens stand in a header that curl reads from its standard input, never in the arguments.
 token() {
     if [ -n "${SERIN_TOKEN:-}" ]; then
         printf %s "$SERIN_TOKEN"
     else
         printf 'Authorization: Bearer %s' "$ACTIONS_ID_TOKEN_REQUEST_TOKEN" |
-            curl -sS --fail --max-time 30 -H @- "$ACTIONS_ID_TOKEN_REQUEST_URL&audience=${SERIN_AUDIENCE:-serin}" | jq -er .value
+            curl -sS --fail --max-time $(($(left 29) + 1)) -H @- "$ACTIONS_ID_TOKEN_REQUEST_URL&audience=${SERIN_AUDIENCE:-serin}" | jq -er .value
     fi
 }
 
+# A call ends one second after what is left, so that the answer to a wait until then is heard.
 ask() {
+    limit=$(($(left 59) + 1))
     if [ -n "${SERIN_SOCKET:-}" ]; then
-        curl -sS --max-time 60 --unix-socket "$SERIN_SOCKET" -o "$answer" -w '%{http_code}' "$1"
+        curl -sS --max-time "$limit" --unix-socket "$SERIN_SOCKET" -o "$answer" -w '%{http_code}' "$1"
     else
         bearer=$(token) || return 1
-        printf 'Authorization: Bearer %s' "$bearer" | curl -sS --max-time 60 -H @- -o "$answer" -w '%{http_code}' "$1"
+        printf 'Authorization: Bearer %s' "$bearer" | curl -sS --max-time "$limit" -H @- -o "$answer" -w '%{http_code}' "$1"
     fi
 }
 
@@ -90,7 +98,7 @@ stop() {
 
 while [ "$(date +%s)" -lt "$end" ]; do
     : >"$answer"
-    code=$(ask "$url/v1/rollouts/$rollout/gate?wait=30s$version") || code=000
+    code=$(ask "$url/v1/rollouts/$rollout/gate?wait=$(left 30)s$version") || code=000
     case $code:$(decision) in
     200:promote)
         echo "go on: $(jq -r '.rollout.state' "$answer")"
@@ -106,7 +114,7 @@ while [ "$(date +%s)" -lt "$end" ]; do
     *)
         echo "no answer of a gate ($code)" >&2
         [ $(($(date +%s) - heard)) -lt "$patience" ] || exit 75
-        sleep 3
+        sleep "$(left 3)"
         ;;
     esac
 done
