@@ -5,12 +5,32 @@ import SerinController
 import SerinLocks
 import SerinModel
 import SerinRollouts
+import SerinServer
 import Testing
 
 @testable import SerinCommandLine
 
 /// What is said of names that nothing has, and of what takes a while.
 @Suite struct NamesAndWaitsTests {
+    @Test(arguments: ["why", "status", "log"]) func whoLooksOnceWaitsNotLongForADaemonThatStandsStill(verb: String) async throws {
+        let program = try TestProgram()
+        let silent = try UnixSocket(listeningAt: program.state.daemonSocket)
+        let start = ContinuousClock.now
+        #expect(await program.run(verb, "checkout") == .unreachable)
+        // Twenty seconds is the limit of the other verbs.
+        #expect(start.duration(to: .now) < .seconds(15))
+        _ = silent
+    }
+
+    @Test func anExplicitTimeoutIsTheLimitOfALook() async throws {
+        let program = try TestProgram()
+        let silent = try UnixSocket(listeningAt: program.state.daemonSocket)
+        #expect(await program.run("why", "checkout", "--timeout", "5s") == .unreachable)
+        let message = program.messages.withLock { $0 }
+        #expect(message.contains("waiting 5"), "\(message)")
+        _ = silent
+    }
+
     @Test(arguments: ["halt", "hold", "resume", "promote", "rollback", "approve", "status", "why", "log", "wait"])
     func aMistypedNameIsExit2WithTheNearestAndAllKnownNames(_ verb: String) async throws {
         let program = try TestProgram()

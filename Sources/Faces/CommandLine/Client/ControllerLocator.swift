@@ -12,10 +12,12 @@ struct ControllerLocator: Sendable {
     let state: StateRoot
     let timeout: Duration
 
-    init(_ session: Session) {
+    /// - Parameter looksOnce: Whether a person looks once and nothing is lost without the answer: then 7 s is the limit, unless
+    ///   `--timeout` says otherwise.
+    init(_ session: Session, looksOnce: Bool = false) {
         state = session.state
         // A short wait is for the rollout; an answer from a busy controller may take longer than that.
-        timeout = min(max(session.globals.timeout ?? .seconds(20), .seconds(5)), .seconds(20))
+        timeout = min(max(session.globals.timeout ?? .seconds(looksOnce ? 7 : 20), .seconds(5)), .seconds(20))
     }
 
     /// The sockets at which the one in charge of a name may answer, the nearest first.

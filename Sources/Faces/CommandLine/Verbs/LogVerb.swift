@@ -15,7 +15,7 @@ extension Subcommand {
                 read: { Int64($0) }) ?? 0
         let name = try input.positional("ROLLOUT", help: "a rollout or a service")
         return { session in
-            let locator = ControllerLocator(session)
+            let locator = ControllerLocator(session, looksOnce: !follow)
             return try await locator.find(name) {
                 let reader = try await locator.reader(for: name, assembly: session.assembly)
                 return try await write(reader, name: name, after: after, isFollowing: follow, session: session)

@@ -28,7 +28,7 @@ extension Subcommand {
     }
 
     private static func showOne(_ name: String, _ session: Session) async throws -> ExitCode {
-        let reader = try await ControllerLocator(session).reader(for: name, assembly: session.assembly)
+        let reader = try await ControllerLocator(session, looksOnce: true).reader(for: name, assembly: session.assembly)
         let status = try await reader.status(of: name)
         if !status.isFinal, !(reader is RemoteController) { session.complain(ControllerLocator.unattended(status)) }
         session.data(StatusDocument.encode(status)) { style in

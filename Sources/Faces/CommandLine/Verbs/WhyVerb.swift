@@ -9,7 +9,7 @@ extension Subcommand {
     ) { input throws(UsageError) in
         let name = try input.positional("ROLLOUT", help: "a rollout or a service")
         return { session in
-            let locator = ControllerLocator(session)
+            let locator = ControllerLocator(session, looksOnce: true)
             let (explanation, isAttended) = try await locator.find(name) { try await explained(name, locator, session) }
             let status = explanation.status
             if !isAttended, !status.isFinal { session.complain(ControllerLocator.unattended(status)) }
