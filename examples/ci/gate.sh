@@ -75,7 +75,8 @@ ask() {
     if [ -n "${SERIN_SOCKET:-}" ]; then
         curl -sS --max-time "$limit" --unix-socket "$SERIN_SOCKET" -o "$answer" -w '%{http_code}' "$1"
     else
-        bearer=$(token) || return 1
+        bearer=$(token) && [ -n "$bearer" ] || return 1
+        limit=$(($(left 59) + 1))
         printf 'Authorization: Bearer %s' "$bearer" | curl -sS --max-time "$limit" -H @- -o "$answer" -w '%{http_code}' "$1"
     fi
 }
