@@ -45,7 +45,7 @@ import Testing
         // It may be written to, and is no folder.
         let daemon = OpenedDaemon(
             state: StateRoot(path: "/dev/null"), peers: Authenticators([]), retries: RetryBudget(clock: SystemClock()) { 0.5 },
-            measures: ControllerMeasures(),
+            measures: ControllerMeasures(), unwrittenHalts: UnwrittenHalts(),
             report: { _ in }, open: { _, _ throws(OperationError) in throw .unavailable("nothing is opened") },
             readPolicy: { _ throws(OperationError) in throw .unavailable("nothing is read") })
         let checks = await daemon.readiness()

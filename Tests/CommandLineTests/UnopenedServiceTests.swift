@@ -26,7 +26,7 @@ import Testing
         try state.create(for: service)
         daemon = OpenedDaemon(
             state: state, peers: Authenticators([]), retries: RetryBudget(clock: SystemClock()) { 0.5 },
-            measures: ControllerMeasures(), report: { _ in },
+            measures: ControllerMeasures(), unwrittenHalts: UnwrittenHalts(), report: { _ in },
             open: { _, _ throws(OperationError) in throw .unavailable("the journal is damaged") },
             readPolicy: { _ throws(OperationError) in throw .unavailable("nothing is read") })
         try await daemon.openAll()
@@ -74,7 +74,7 @@ import Testing
 
     @Test func s7AMessageThatHaltsItIsAskedForAgain() async throws {
         defer { scratch.remove() }
-        let orders = ChannelOrders(operations: daemon, state: state)
+        let orders = ChannelOrders(operations: daemon, state: state, unwrittenHalts: UnwrittenHalts())
         await #expect(throws: Failure.self) { try await orders.perform(order(.halt, of: "checkout")) }
         #expect(file.exists)
         #expect(try await orders.perform(order(.status, of: "checkout")).kind == .told)
@@ -87,12 +87,14 @@ import Testing
         var order = try order(.halt, of: "checkout")
         order.target = .every
         let operations = FakeOperations()
-        let deed = try await ChannelOrders(operations: operations, state: state).perform(order)
+        let deed = try await ChannelOrders(operations: operations, state: state, unwrittenHalts: UnwrittenHalts()).perform(order)
         #expect(deed.kind == .done && deed.words.contains("cannot be told which service is meant"), "\(deed.words)")
         #expect(deed.words.contains("checkout 1.9.0"), "\(deed.words)")
         #expect(operations.state.withLock { $0.commands.map(\.verb) } == [.halt])
         // Of one that could not be halted the sender is asked to send again.
-        await #expect(throws: Failure.self) { try await ChannelOrders(operations: daemon, state: state).perform(order) }
+        await #expect(throws: Failure.self) {
+            try await ChannelOrders(operations: daemon, state: state, unwrittenHalts: UnwrittenHalts()).perform(order)
+        }
         #expect(file.exists)
     }
 

@@ -218,7 +218,7 @@ import Testing
         let scratch = try Scratch()
         defer { scratch.remove() }
         let file = HaltFile(path: scratch.path + "/halt")
-        let full = HaltFile(path: file.path, put: { _, _ in -1 })
+        let full = HaltFile(path: file.path, put: { _, _ in -1 }, unwritten: file.unwritten)
         #expect(try full.make(reason: "payments fail") == .withoutReason)
         #expect(full.command()?.reason == "payments fail")
         var status = stat()

@@ -14,15 +14,8 @@ struct HaltFile: Sendable {
     /// Writes into an open file, and returns how many bytes it took.
     var put: @Sendable (Int32, [UInt8]) -> Int = { Glibc.write($0, $1, $1.count) }
 
-    /// What this process was asked to leave and the disk had no room for, by path.
-    private static let unwritten = Locked<[String: Unwritten]>([:])
-
-    private struct Unwritten: Sendable {
-        var reason: String
-        var at: Instant
-        /// Whether the file is there without its reason: whoever takes it away takes the halt away, too.
-        var hasFile: Bool
-    }
+    /// What this process could not write into such files.
+    var unwritten = UnwrittenHalts()
 
     /// How a halt was left.
     enum Left: Sendable {
@@ -51,12 +44,12 @@ struct HaltFile: Sendable {
     var exists: Bool { status != nil || kept != nil }
 
     /// What is kept in memory of it. A file that was taken away, or that says something itself, is what counts.
-    private var kept: Unwritten? {
+    private var kept: UnwrittenHalts.Halt? {
         let status = status
-        return Self.unwritten.withLock { unwritten in
-            guard let kept = unwritten[path] else { return nil }
+        return unwritten.byPath.withLock { halts in
+            guard let kept = halts[path] else { return nil }
             if kept.hasFile ? status?.st_size == 0 : status == nil { return kept }
-            unwritten[path] = nil
+            halts[path] = nil
             return nil
         }
     }
@@ -83,7 +76,7 @@ struct HaltFile: Sendable {
     @discardableResult
     func make(reason: String) throws(Failure) -> Left {
         // The first one is what halted.
-        let halt = kept ?? Unwritten(reason: reason, at: SystemClock().now(), hasFile: false)
+        let halt = kept ?? UnwrittenHalts.Halt(reason: reason, at: SystemClock().now(), hasFile: false)
         let descriptor = open(path, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC | O_NOFOLLOW, 0o644)
         guard descriptor >= 0 else {
             let error = errno
@@ -98,8 +91,8 @@ struct HaltFile: Sendable {
         return .withoutReason
     }
 
-    private func keep(_ halt: Unwritten, hasFile: Bool) {
-        Self.unwritten.withLock { $0[path] = Unwritten(reason: halt.reason, at: halt.at, hasFile: hasFile) }
+    private func keep(_ halt: UnwrittenHalts.Halt, hasFile: Bool) {
+        unwritten.byPath.withLock { $0[path] = UnwrittenHalts.Halt(reason: halt.reason, at: halt.at, hasFile: hasFile) }
     }
 
     /// Writes what the disk had no room for.
@@ -110,7 +103,7 @@ struct HaltFile: Sendable {
         guard descriptor >= 0 else { return }
         defer { close(descriptor) }
         if write(kept.reason, into: descriptor) {
-            Self.unwritten.withLock { $0[path] = nil }
+            unwritten.byPath.withLock { $0[path] = nil }
         } else {
             keep(kept, hasFile: true)
         }
@@ -139,7 +132,7 @@ struct HaltFile: Sendable {
     /// Takes it away.
     func remove() {
         unlink(path)
-        Self.unwritten.withLock { $0[path] = nil }
+        unwritten.byPath.withLock { $0[path] = nil }
     }
 
     /// What is written in it, on one line.

@@ -35,6 +35,7 @@ final class OpenedDaemon: OpenedController, RolloutOperations {
     private let failures = Locked<[ServiceName: Int]>([:])
     private let isStopping = Locked(false)
     private let opening = Locked<Set<ServiceName>>([])
+    private let unwrittenHalts: UnwrittenHalts
     private let arrivals: AsyncStream<Member>
     private let arrive: AsyncStream<Member>.Continuation
 
@@ -42,7 +43,7 @@ final class OpenedDaemon: OpenedController, RolloutOperations {
 
     init(
         state: StateRoot, peers: any Authenticator, retries: RetryBudget, measures: ControllerMeasures,
-        report: @escaping @Sendable (String) -> Void,
+        unwrittenHalts: UnwrittenHalts, report: @escaping @Sendable (String) -> Void,
         open: @escaping Open,
         readPolicy: @escaping @Sendable (PolicySource) throws(OperationError) -> LoadedPolicy
     ) {
@@ -51,6 +52,7 @@ final class OpenedDaemon: OpenedController, RolloutOperations {
         self.peers = peers
         self.retries = retries
         self.measures = measures
+        self.unwrittenHalts = unwrittenHalts
         self.report = report
         self.readPolicy = readPolicy
         (arrivals, arrive) = AsyncStream.makeStream()
@@ -232,7 +234,7 @@ final class OpenedDaemon: OpenedController, RolloutOperations {
         let why = unopened.withLock { $0[service] } ?? "another process is in charge of it"
         guard command.verb == .halt || command.verb == .haltForSecurity else { throw .unavailable("\(service): \(why)") }
         // Whoever opens it next finds the file before anything is raised, and the watchdog lowers the weight as soon as it is there.
-        let file = HaltFile(path: state.haltFile(of: service))
+        let file = HaltFile(path: state.haltFile(of: service), unwritten: unwrittenHalts)
         let left: HaltFile.Left
         do throws(Failure) {
             left = try file.make(reason: "\(command.by): \(command.reason)")

@@ -13,6 +13,8 @@ final class OpenedService: OpenedController {
     let controller: ServiceController
     private let folder: StateFolder
     /// The file that halts every service.
+    /// The file that halts this service, with what this process could not write into it.
+    private let haltFile: HaltFile
     private let haltOfAll: HaltFile
     /// Since when the last rollout is known to be over.
     private let over: Locked<(rollout: RolloutID, since: Instant)?>
@@ -26,11 +28,13 @@ final class OpenedService: OpenedController {
     var operations: any RolloutOperations { controller }
 
     private init(
-        controller: ServiceController, folder: StateFolder, haltOfAll: HaltFile, lock: ServiceLock, store: SQLiteStore,
+        controller: ServiceController, folder: StateFolder, haltFile: HaltFile, haltOfAll: HaltFile, lock: ServiceLock,
+        store: SQLiteStore,
         keeper: WatchdogKeeper, afterwork: Afterwork, life: Locked<ContinuousClock.Instant>
     ) {
         self.controller = controller
         self.folder = folder
+        self.haltFile = haltFile
         self.haltOfAll = haltOfAll
         over = Locked(controller.latest.flatMap { $0.isFinal ? ($0.id, $0.since) : nil })
         self.lock = lock
@@ -45,7 +49,7 @@ final class OpenedService: OpenedController {
     /// - Parameter isAgain: Whether it was tried in vain before, so that people and a watchdog know.
     static func open(
         _ service: ServiceName, root: String, purpose: String, surroundings: Surroundings,
-        notifier: (any Notifier)? = nil, isAgain: Bool = false,
+        notifier: (any Notifier)? = nil, isAgain: Bool = false, unwrittenHalts: UnwrittenHalts,
         readPolicy: @escaping @Sendable (PolicySource) throws(OperationError) -> LoadedPolicy
     ) async throws(OperationError) -> OpenedService {
         let folder = StateFolder(under: root, service: service)
@@ -64,6 +68,7 @@ final class OpenedService: OpenedController {
         let (store, clock) = try await openJournal(
             folder, lock, keeper, notices, purpose: purpose, notifier: notifier, isAgain: isAgain)
         let mark = WatchdogMark(path: folder.watchdogMark)
+        let halt = HaltFile(path: folder.halt, unwritten: unwrittenHalts)
         let haltOfAll = HaltFile(path: StateRoot(path: root).haltFile)
         let afterwork = Afterwork()
         let life = Locked(ContinuousClock().now)
@@ -87,7 +92,7 @@ final class OpenedService: OpenedController {
                     keeper.showLife(isInCharge: isInCharge)
                     life.withLock { $0 = ContinuousClock().now }
                 }, hasMark: { mark.exists }, clearMark: { mark.clear() }),
-            isHaltAsked: { HaltFile(path: folder.halt).exists || haltOfAll.exists },
+            isHaltAsked: { halt.exists || haltOfAll.exists },
             isStartBarred: { haltOfAll.bar }, retries: surroundings.retries, measures: surroundings.measures)
         let controller = ServiceController(service: service, parts: parts)
         do throws(OperationError) {
@@ -101,7 +106,7 @@ final class OpenedService: OpenedController {
             throw error
         }
         return OpenedService(
-            controller: controller, folder: folder, haltOfAll: haltOfAll, lock: lock, store: store,
+            controller: controller, folder: folder, haltFile: halt, haltOfAll: haltOfAll, lock: lock, store: store,
             keeper: keeper, afterwork: afterwork, life: life)
     }
 
@@ -182,7 +187,7 @@ final class OpenedService: OpenedController {
         // The keeper may have been stopped before it saw the end.
         if let last = controller.latest, last.isFinal {
             keeper.end()
-            HaltFile(path: folder.halt).remove(madeBefore: knownOver(last))
+            haltFile.remove(madeBefore: knownOver(last))
         } else {
             keeper.leave()
         }
@@ -221,7 +226,7 @@ final class OpenedService: OpenedController {
     /// Halts the live rollout when a halt file appears. The service's own is taken away once the halt is durable; the one for all
     /// stays until a person takes it away.
     private func watchHaltFiles() async {
-        let file = HaltFile(path: folder.halt)
+        let file = haltFile
         var halted: RolloutID?
         // What waits for the journal already: asked for again at every look, it would fill the log once that can be written.
         var asked: Set<Halt> = []

@@ -24,6 +24,7 @@ extension Assembly {
                 throw .unavailable(error.description)
             }
         }
+        let unwrittenHalts = UnwrittenHalts()
         return Assembly(
             readPolicy: read,
             probe: { policy, source, state in
@@ -38,7 +39,7 @@ extension Assembly {
             openController: { service, state throws(OperationError) in
                 try await OpenedService.open(
                     service, root: state.path, purpose: OpenedService.runPurpose, surroundings: try surroundings(),
-                    readPolicy: read)
+                    unwrittenHalts: unwrittenHalts, readPolicy: read)
             },
             openDaemon: { state, peers, notifier, permit throws(OperationError) in
                 let shared = try surroundings()
@@ -50,11 +51,12 @@ extension Assembly {
                 }
                 let daemon = OpenedDaemon(
                     state: state, peers: peers, retries: shared.retries, measures: shared.measures,
+                    unwrittenHalts: unwrittenHalts,
                     report: { text in shared.output.write("serin: \(plain(text))\n", isKept: true) },
                     open: { service, isAgain throws(OperationError) in
                         try await OpenedService.open(
                             service, root: state.path, purpose: "serin daemon", surroundings: shared, notifier: notifier,
-                            isAgain: isAgain, readPolicy: permitted)
+                            isAgain: isAgain, unwrittenHalts: unwrittenHalts, readPolicy: permitted)
                     }, readPolicy: permitted)
                 do throws(Failure) {
                     try await daemon.openAll()
@@ -70,7 +72,7 @@ extension Assembly {
             },
             policySchema: { SerinPolicies.policySchema(drivers: TrafficDrivers.schemas).canonicalText },
             backups: backups(environment: environment, output: output),
-            daemon: daemon(environment: environment, output: output),
+            daemon: daemon(environment: environment, output: output, unwrittenHalts: unwrittenHalts),
             migrations: migrations(environment: environment),
             migrationScripts: migrationScripts(environment: environment),
             watchdog: { service, state, after throws(OperationError) in

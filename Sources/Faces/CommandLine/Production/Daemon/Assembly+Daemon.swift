@@ -7,7 +7,9 @@ internal import SerinTransport
 internal import SerinYAML
 
 extension Assembly {
-    static func daemon(environment: [String: String], output: Output) -> DaemonAssembly {
+    static func daemon(
+        environment: [String: String], output: Output, unwrittenHalts: UnwrittenHalts = UnwrittenHalts()
+    ) -> DaemonAssembly {
         let secrets = Secrets(environment: environment)
         return DaemonAssembly(
             readSettings: { source throws(OperationError) in try loadSettings(source) },
@@ -15,8 +17,10 @@ extension Assembly {
                 daemonSchema(hooks: HookKind.schemas, channels: NotificationChannels.schemas.map(\.driver)).canonicalText
             },
             openMessages: { state throws(OperationError) in
-                do throws(Failure) { return try await OpenedMessages.open(state, environment: environment, output: output) } catch
-                {
+                do throws(Failure) {
+                    return try await OpenedMessages.open(
+                        state, environment: environment, output: output, unwrittenHalts: unwrittenHalts)
+                } catch {
                     throw .unavailable(error.description)
                 }
             },

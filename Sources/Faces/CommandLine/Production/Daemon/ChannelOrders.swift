@@ -12,6 +12,7 @@ struct ChannelOrders: HookOrders {
 
     let operations: any RolloutOperations
     let state: StateRoot
+    let unwrittenHalts: UnwrittenHalts
 
     func reached(by command: ChannelCommand) async -> RolloutID? {
         if command.target == .every { return nil }
@@ -140,7 +141,8 @@ struct ChannelOrders: HookOrders {
     }
 
     private func leaveHaltFile(_ order: ChannelCommand, _ service: ServiceName) throws(Failure) -> HaltFile.Left {
-        try HaltFile(path: state.haltFile(of: service)).make(reason: "\(order.by): \(reason(of: order))")
+        try HaltFile(path: state.haltFile(of: service), unwritten: unwrittenHalts).make(
+            reason: "\(order.by): \(reason(of: order))")
     }
 
     private func words(of order: ChannelCommand, _ status: RolloutStatus) -> String {

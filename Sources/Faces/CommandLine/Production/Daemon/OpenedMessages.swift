@@ -19,6 +19,7 @@ final class OpenedMessages: DaemonMessages {
     private let reception: HookReception
     private let secrets: Secrets
     private let state: StateRoot
+    private let unwrittenHalts: UnwrittenHalts
     private let clock = SystemClock()
     /// Told of every change: one stream for the hooks, one for the channels.
     private let hookChanges = AsyncStream.makeStream(of: Void.self, bufferingPolicy: .bufferingNewest(1))
@@ -28,24 +29,28 @@ final class OpenedMessages: DaemonMessages {
     var routes: [Route] { hooks.routes }
 
     /// Opens the file. Without it hooks still halt, and nothing is told by channels: that is said, and the daemon goes on.
-    static func open(_ state: StateRoot, environment: [String: String], output: Output) async throws(Failure) -> OpenedMessages {
+    static func open(
+        _ state: StateRoot, environment: [String: String], output: Output, unwrittenHalts: UnwrittenHalts
+    ) async throws(Failure) -> OpenedMessages {
         var file: SQLiteMessages?
         let report: @Sendable (String) -> Void = { output.write("serin: \(plain($0))\n", isKept: true) }
         do throws(Failure) { file = try await SQLiteMessages.open(SQLiteMessages.path(under: state.path)) } catch {
             report("\(error.description); messages only halt until then, and people are told by the log alone")
         }
         return OpenedMessages(
-            file, state: state, secrets: Secrets(environment: environment), transport: try Transport(), report: report)
+            file, state: state, secrets: Secrets(environment: environment), transport: try Transport(),
+            unwrittenHalts: unwrittenHalts, report: report)
     }
 
     private init(
         _ file: SQLiteMessages?, state: StateRoot, secrets: Secrets, transport: Transport,
-        report: @escaping @Sendable (String) -> Void
+        unwrittenHalts: UnwrittenHalts, report: @escaping @Sendable (String) -> Void
     ) {
         self.file = file
         self.state = state
         self.secrets = secrets
         self.transport = transport
+        self.unwrittenHalts = unwrittenHalts
         let (inbox, outbox): (any Inbox, any Outbox) = file.map { (PatientInbox(inbox: $0), $0) } ?? (NoMessages(), NoMessages())
         reception = HookReception(inbox: inbox)
         hooks = HookDesk(inbox: inbox, transport: transport, clock: clock, report: report)
@@ -115,7 +120,9 @@ final class OpenedMessages: DaemonMessages {
         }
     }
 
-    func open(_ operations: any RolloutOperations) { hooks.open(ChannelOrders(operations: operations, state: state)) }
+    func open(_ operations: any RolloutOperations) {
+        hooks.open(ChannelOrders(operations: operations, state: state, unwrittenHalts: unwrittenHalts))
+    }
 
     func run() async {
         await withDiscardingTaskGroup { group in
