@@ -146,6 +146,8 @@ import Testing
         status.observedWeight = .zero
         (status.isPromotionBegun, status.ending, status.state) = (false, .failed, "rolling back")
         #expect(Explanation.safety(status) == "yes, the canary receives no traffic")
+        status.isRollbackIncomplete = true
+        #expect(Explanation.safety(status).hasPrefix("yes, the canary receives no traffic; the rest of the way back is not done"))
         // A balancer that does not answer after the halt: the first tries are no reason to wake anybody.
         status = .sample(state: "rolling back", ending: .halted)
         status.observedWeight = nil

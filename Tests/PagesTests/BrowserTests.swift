@@ -262,6 +262,12 @@ import Testing
                     #expect(found == "", "\(path), \(width) wide")
                 }
                 #expect(try await browser.text("window.innerWidth") == "\(width)")
+                try await browser.open(site.url + "/")
+                #expect(
+                    try await browser.text("document.querySelector('.services td strong').getClientRects().length <= 2") == "true"
+                )
+                try await browser.picture("long-names-\(width)")
+                try await browser.open(site.url + "/rollouts/checkout-01k5")
                 #expect(try await browser.text(contrastScript) == "", "\(width) wide")
                 try await browser.picture("approval-\(width)", whole: true)
             }

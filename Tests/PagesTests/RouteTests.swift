@@ -86,6 +86,9 @@ import Testing
         let at = pressing.since
         pressing.unconfirmedZero = UnconfirmedZero(since: at, tries: 9, failedAt: at, reason: "connection refused")
         #expect(pressing.tone == .bad && pressing.safetyTone == .bad)
+        var stranded = RolloutStatus.sample(state: "rollback incomplete", ending: .failed)
+        (stranded.isRollbackIncomplete, stranded.observedWeight) = (true, .zero)
+        #expect(stranded.tone == .bad && stranded.safetyTone == .warn, "the canary has no traffic")
         var safe = RolloutStatus.sample(state: "rolled back", isFinal: true, ending: .halted)
         safe.observedWeight = .zero
         #expect(safe.tone == .warn && safe.safetyTone == .good)

@@ -66,7 +66,9 @@ public struct Explanation: Sendable {
                 return "yes, the weight was lowered to 0 and 0 is read back; the record is behind"
                     + (fence(status).map { ", and \($0): the service cannot write" } ?? "")
             }
+            let rest = status.isRollbackIncomplete ? "; the rest of the way back is not done: a person has to act" : ""
             return "yes, the canary receives no traffic" + (fence(status).map { ", but \($0): the service cannot write" } ?? "")
+                + rest
         }
         if status.isRollbackIncomplete { return "NO, the canary still receives \(observed) and must not: act now" }
         // While nothing can be recorded, that it goes back is not either.

@@ -64,6 +64,7 @@ public struct ServicesPage: Sendable {
     private var ordered: [RolloutStatus] {
         func rank(_ status: RolloutStatus) -> Int {
             if status.isFinal { return 4 }
+            if status.tone == .bad { return 0 }
             switch status.safetyTone {
             case .bad: return 0
             case .warn: return 1
@@ -81,7 +82,7 @@ public struct ServicesPage: Sendable {
             }
             cell("tone-\(status.tone.rawValue)") {
                 status.tone.icon
-                Tag.strong(text: status.state)
+                Tag.strong(text: status.stateNow)
                 if status.step > 0, !status.isFinal { " step \(status.step)/\(status.steps)" }
             }
             cell("tone-\(status.safetyTone.rawValue)") {

@@ -55,7 +55,7 @@ let stylesheet: StaticString = """
     table { border-collapse: collapse; width: 100%; } th, td { text-align: left; padding: .28rem .55rem; vertical-align: middle; }
     thead th { color: var(--quiet); font-weight: 500; font-size: .85rem; border-bottom: 1px solid var(--line); }
     tbody tr { border-top: 1px solid var(--line); } tr.reason { border-top: 0; } tr.reason td { padding-top: 0; color: var(--quiet); font-size: .88rem; overflow-wrap: anywhere; }
-    .signals th[scope=row], .services th[scope=row] { font-weight: 600; min-width: 6rem; } .signals .number { white-space: nowrap; } .signals .base { display: block; font-size: .82em; white-space: normal; max-width: 13rem; } .narrow { display: none; }
+    .signals th[scope=row] { font-weight: 600; min-width: 8rem; } .signals .number { white-space: nowrap; } .signals .base { display: block; font-size: .82em; white-space: normal; max-width: 13rem; } .narrow { display: none; }
     .verdict-fail .verdict { color: var(--bad); } .verdict-pass .verdict { color: var(--good); }
     .verdict-inconclusive .verdict, .verdict-nodata .verdict { color: var(--warn); } .verdict { white-space: nowrap; } .fresh { font-size: .88rem; }
     svg { color: var(--ink); } .ratio, .spark { display: block; } .band { fill: var(--good); opacity: .18; }
@@ -78,6 +78,7 @@ let stylesheet: StaticString = """
     .command { display: flex; gap: .5rem; align-items: baseline; margin: .4rem 0; } .command code { background: var(--surface); padding: .15rem .4rem; border-radius: .25rem; }
     .live { margin-left: .6rem; } .live.lost { position: fixed; top: 0; left: 0; right: 0; margin: 0; padding: .5rem 1rem; text-align: center; font-weight: 700; background: var(--warn-ground); color: var(--warn); z-index: 3; }
     .notice { padding: .6rem .9rem; border-radius: .4rem; background: var(--surface); } .sign-in { max-width: 26rem; margin: 3rem auto; }
+    .services { table-layout: fixed; } .services th { width: 10%; } .services th:first-child, .services th:nth-child(2) { width: 18%; } .services th:nth-child(3) { width: 32%; }
     .services td { overflow-wrap: anywhere; } .services td.number { overflow-wrap: normal; } .services .why-cell { color: var(--quiet); font-size: .9rem; }
     @media (max-width: 46rem) {
       html { font-size: 14px; } body { padding: 0 .7rem 2rem; } h1 { font-size: 1.35rem; } .account .quiet { display: none; }
@@ -87,7 +88,7 @@ let stylesheet: StaticString = """
       button.big { padding: .7rem; } .safety { margin: .4rem 0; padding: .4rem .6rem; }
       .signals, .signals tbody, .services, .services tbody { display: block; } .signals thead, .services thead { position: absolute; left: -99rem; }
       .signals tr, .services tr { display: flex; flex-wrap: wrap; gap: 0 .8rem; padding: .35rem 0; align-items: center; } .signals tr.reason { padding-top: 0; }
-      .signals th, .signals td, .services th, .services td { padding: .08rem 0; } .signals th { flex: 1 1 auto; } .narrow { display: inline; color: var(--quiet); font-family: system-ui, sans-serif; } .trend { display: none; }
+      .signals th, .signals td, .services th, .services td { padding: .08rem 0; } .signals th, .services th { flex: 1 1 auto; width: auto; } .signals th[scope=row] { min-width: 6rem; } .narrow { display: inline; color: var(--quiet); font-family: system-ui, sans-serif; } .trend { display: none; }
       polyline.trend { display: inline; } }
     @media print { body { max-width: none; } .halt, .others, nav, .account, .copy, .skip, .live, button { display: none; } .banner { grid-template-columns: 1fr; }
       .log { max-height: none; } .scroll { overflow: visible; } .timeline { min-width: 0; } section { break-inside: avoid; } a { color: inherit; } }

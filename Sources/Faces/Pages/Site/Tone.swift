@@ -42,6 +42,8 @@ extension RolloutStatus {
 
     /// How safe users are from the canary; bad wherever the words say to act now.
     public var safetyTone: Tone {
+        // Without traffic users are safe from the canary; there is something to act on all the same.
+        if isRollbackIncomplete, observedWeight == .zero, !isPromotionBegun, fence == .open { return .warn }
         if isRollbackIncomplete || pressingZero != nil { return .bad }
         if isFinal, ending == .promoted { return .good }
         guard let observed = observedWeight else { return .bad }
