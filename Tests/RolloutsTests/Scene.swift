@@ -68,7 +68,7 @@ struct Scene {
     /// otherwise.
     @discardableResult mutating func poll(
         _ verdict: Verdict = .inconclusive, healthy: Duration = .zero, read: ReadBack? = nil, database: DatabaseReading? = nil,
-        requests: TrafficCounts? = nil, isLost: Bool = false, lasting: Duration = .zero,
+        requests: TrafficCounts? = nil, isLost: Bool = false, lasting: Duration = .zero, alerts: [AlertReading]? = nil,
         change: (inout Assessment) -> Void = { _ in }
     ) -> [Effect] {
         now = now + .seconds(15)
@@ -84,7 +84,7 @@ struct Scene {
         var assessment = Assessment(
             signals: [signal], healthyTime: healthy, observedRequests: seen, isDegraded: false, failing: nil)
         change(&assessment)
-        let telemetry = TelemetryReading(evaluatedAt: now, series: [], instances: [], alerts: nil, failures: [])
+        let telemetry = TelemetryReading(evaluatedAt: now, series: [], instances: [], alerts: alerts, failures: [])
         let observation = Observation(
             at: now - lasting, telemetry: isLost ? nil : telemetry, database: database,
             traffic: Self.traffic(read ?? .weight(rollout.machine.inForce)))

@@ -80,7 +80,7 @@ extension Rollout {
     func words(for cause: Cause) -> String {
         switch cause {
         case .verdict, .hardLimit, .security: return failingSignals(cause)
-        case .alert: return "an alert that matches the policy fires"
+        case .alert: return "an alert that matches the policy fires" + clause(trouble.alerts)
         case .database: return "postgres: \(database.sentence)"
         case .share: return "the canary \(share.sentence)"
         case .drift: return "someone else lowered the weight"

@@ -1,6 +1,6 @@
 internal import SerinModel
 
-/// What a poll could not read, or what makes its evidence doubtful, in words for people; empty where nothing is wrong.
+/// What a poll could not read, what makes its evidence doubtful, and what fires, in words for people; empty where nothing is wrong.
 struct Trouble: Sendable, Hashable {
     /// Why telemetry did not answer.
     var telemetry = ""
@@ -8,6 +8,8 @@ struct Trouble: Sendable, Hashable {
     var warnings = ""
     /// Why the weight is not known.
     var weight = ""
+    /// The matching alerts that fire.
+    var alerts = ""
 
     /// None.
     init() {}
@@ -19,6 +21,15 @@ struct Trouble: Sendable, Hashable {
         let failures = reading.series.compactMap(\.failure) + reading.failures
         telemetry = Self.joined(failures.map { $0.message + ($0.hint.map { " (hint: \($0))" } ?? "") })
         warnings = Self.joined(reading.series.flatMap(\.warnings))
+        alerts = Self.joined((reading.alerts ?? []).map(Self.words))
+    }
+
+    /// An alert by its name and its other labels, cut short: a label may have any length.
+    private static func words(of alert: AlertReading) -> String {
+        let name = alert.labels.first { $0.name == "alertname" }?.value ?? "one without a name"
+        let others = alert.labels.filter { $0.name != "alertname" }.map { "\($0.name)=\($0.value)" }.joined(separator: ", ")
+        let words = "\(name) at \(alert.source)" + (others.isEmpty ? "" : " (\(others))")
+        return words.count > 200 ? words.prefix(200) + "…" : words
     }
 
     /// Takes note of why the weight is not known.

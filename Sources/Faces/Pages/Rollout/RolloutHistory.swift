@@ -109,8 +109,13 @@ public struct RolloutHistory: Sendable, Hashable {
         }
         if let weight = PolledWeight(entry.body) {
             polledAt = entry.at
+            guard let weight = weight.weight else {
+                trigger = "a weight that cannot be read"
+                if unreadSince == nil { unreadSince = entry.at }
+                return
+            }
             trigger = "the evidence"
-            if let weight = weight.weight { read(weight, at: entry.at) } else if unreadSince == nil { unreadSince = entry.at }
+            read(weight, at: entry.at)
             return
         }
         // An entry that this build cannot read is found by `serin verify`; a drawing shows the others.

@@ -11,7 +11,7 @@ struct SignalSection {
         Tag.section(Attribute(.ariaLabelledBy, "signals-title")) {
             Tag.h2(.id("signals-title"), text: "Signals")
             if view.status.signals.isEmpty {
-                Tag.p(.class("quiet"), text: "Nothing is compared yet.")
+                Tag.p(.class("quiet"), text: view.status.isFinal ? "Nothing was compared." : "Nothing is compared yet.")
             } else {
                 Tag.table(.class("signals"), Attribute(.role, "table")) {
                     Tag.thead(Attribute(.role, "rowgroup")) {
