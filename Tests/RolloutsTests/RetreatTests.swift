@@ -6,18 +6,6 @@ import Testing
 @testable import SerinVerdicts
 
 struct RetreatTests {
-    @Test func anAlertThatTakesItBackIsNamed() throws {
-        var scene = try Scene()
-        scene.toBake()
-        let long = String(repeating: "x", count: 500)
-        let alert = AlertReading(source: "prometheus", labels: [Label("alertname", "Errors"), Label("service", "checkout")])
-        scene.poll(.pass, alerts: [alert, AlertReading(source: "alertmanager", labels: [Label("alertname", long)])])
-        let cause = scene.status.cause
-        #expect(
-            cause.hasPrefix("an alert that matches the policy fires: Errors at prometheus (service=checkout); xxx"), "\(cause)")
-        #expect(cause.hasSuffix("x…") && cause.count < 320, "\(cause)")
-    }
-
     @Test func afterATakeoverTheActionThatWasNotDoneIsTheCause() throws {
         var scene = try Scene()
         scene.toPromotion()

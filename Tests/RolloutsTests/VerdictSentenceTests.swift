@@ -17,6 +17,18 @@ import Testing
         return VerdictSentence(weight: .zero, signal: signal, source: nil, next: "promotion").clause
     }
 
+    @Test func anAlertThatTakesItBackIsNamed() throws {
+        var scene = try Scene()
+        scene.toBake()
+        let long = String(repeating: "x", count: 500)
+        let alert = AlertReading(source: "prometheus", labels: [Label("alertname", "Errors"), Label("service", "checkout")])
+        scene.poll(.pass, alerts: [alert, AlertReading(source: "alertmanager", labels: [Label("alertname", long)])])
+        let cause = scene.status.cause
+        #expect(
+            cause.hasPrefix("an alert that matches the policy fires: Errors at prometheus (service=checkout); xxx"), "\(cause)")
+        #expect(cause.hasSuffix("x…") && cause.count < 320, "\(cause)")
+    }
+
     @Test func withoutDataTheReasonComesFirst() {
         var signal = SignalAssessment(name: "errors")
         signal.verdict = .nodata
