@@ -32,6 +32,8 @@ public final class FakeOperations: RolloutOperations {
         public var refusedCommands = 0
         /// What a command does to the status.
         public var onCommand: (@Sendable (Command, inout RolloutStatus) -> Void)?
+        /// Why a start is refused; nil where it is not.
+        public var startRefusal: Refusal?
         /// What a start does to the status.
         public var onStart: (@Sendable (inout RolloutStatus) -> Void)?
     }
@@ -55,6 +57,7 @@ public final class FakeOperations: RolloutOperations {
 
     /// Notes the request, and answers with the rollout.
     public func start(_ request: StartRequest, by principal: Principal) async throws(OperationError) -> RolloutStatus {
+        if let refusal = state.withLock({ $0.startRefusal }) { throw .refused(refusal) }
         state.withLock {
             $0.started.append(request)
             $0.author = principal

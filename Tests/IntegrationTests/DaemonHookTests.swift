@@ -52,6 +52,10 @@ extension Integration {
                     #expect(done.termination == .exited(0), "\(name): \(done.text)")
                 }
                 try await scene.awaitWeight(1000)
+                // A pipeline that is run again takes it up.
+                let id = try String(contentsOfFile: scene.file("reports/rollout.id"), encoding: .utf8)
+                let again = try await step("start")
+                #expect(again.termination == .exited(0) && again.text.contains(id), "\(again.text)")
 
                 // A wrong configuration changes nothing, and the rollout goes on. SIGHUP was ignored before the start.
                 try (text + "\nhoks: {}").write(toFile: file, atomically: true, encoding: .utf8)
@@ -66,6 +70,8 @@ extension Integration {
                 try await scene.awaitWeight(0)
                 let gate = try await step("gate")
                 #expect(gate.termination == .exited(4), "\(gate.text)")
+                let late = try await step("halt")
+                #expect(late.termination == .exited(0) && late.text.contains("nothing to halt"), "\(late.text)")
                 // The same by the API alone.
                 let bare = try await Program(
                     "/bin/sh", ["\(Self.root)/examples/ci/gate.sh", scene.service],
@@ -74,7 +80,7 @@ extension Integration {
                     ], deadline: .seconds(60)
                 ).run()
                 #expect(bare.termination == .exited(1) && bare.text.contains("stop: rolled back"), "\(bare.text)")
-                #expect(bare.text.contains("::error title=Serin::rolled back"))
+                #expect(bare.text.contains("::error title=Serin::stop: rolled back"))
                 try await checkReports(scene, "\(address)/metrics")
                 #expect(gate.text.contains("::error"))
                 try await waitUntil("what people are told") { told.requests.contains { $0.text.contains("rolled back") } }

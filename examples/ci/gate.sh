@@ -13,7 +13,14 @@
 # Ends with 0 when it may go on, with 1 when it must stop, with 7 when the daemon does not let this caller in, with 2 when the
 # question is wrong or there is no such rollout, with 124 when it is not decided in time, with 75 when nobody answers.
 # It goes on for nothing but a gate's own word: what a proxy or a login page says with 200 is no answer.
-set -eu
+# A trace of this script would show the token.
+set +x -eu
+for program in curl jq; do
+    command -v "$program" >/dev/null || {
+        echo "gate.sh: expected $program to be installed here" >&2
+        exit 2
+    }
+done
 if [ $# -lt 1 ] || [ -z "$1" ]; then
     echo "gate.sh: expected a rollout or a service: gate.sh ROLLOUT [VERSION]" >&2
     exit 2
@@ -90,19 +97,21 @@ decision() {
 # Why the daemon did not do it; a proxy in between says nothing that can be read.
 detail() { jq -r '.detail // "no reason was given"' "$answer" 2>/dev/null || echo "no reason was given"; }
 
-# What GitHub Actions shows at the run, on one line and without commands of its own.
-stop() {
-    echo "stop: $1"
-    [ "${GITHUB_ACTIONS:-}" != true ] || printf '::error title=Serin::%s\n' "$(printf '%s' "$1" | tr -d '\n\r' | sed 's/%/%25/g')"
-    exit "$2"
+# Ends, with what GitHub Actions shows at the run, on one line and without commands of its own: what people wrote may be in it.
+close() {
+    line=$(printf '%s' "$2" | tr -d '\n\r')
+    printf '%s\n' "$line"
+    [ "${GITHUB_ACTIONS:-}" != true ] || printf '::%s title=Serin::%s\n' "$1" "$(printf '%s' "$line" | sed 's/%/%25/g')"
+    exit "$3"
 }
+stop() { close error "stop: $1" "$2"; }
 
 while [ "$(date +%s)" -lt "$end" ]; do
     : >"$answer"
     code=$(ask "$url/v1/rollouts/$rollout/gate?wait=$(left 30)s$version") || code=000
     case $code:$(decision) in
     200:promote)
-        echo "go on: $(jq -r '.rollout.state' "$answer")"
+        printf 'go on: %s\n' "$(jq -r '.rollout.state' "$answer" | tr -d '\n\r')"
         exit 0
         ;;
     202:undecided) heard=$(date +%s) ;;
@@ -114,10 +123,9 @@ while [ "$(date +%s)" -lt "$end" ]; do
     400:* | 404:* | 422:*) stop "wrong ($code): $(detail)" 2 ;;
     *)
         echo "no answer of a gate ($code)" >&2
-        [ $(($(date +%s) - heard)) -lt "$patience" ] || exit 75
+        [ $(($(date +%s) - heard)) -lt "$patience" ] || close error "nobody answers ($code); the rollout may still run" 75
         sleep "$(left 3)"
         ;;
     esac
 done
-echo "not decided in time; the rollout goes on"
-exit 124
+close warning "not decided in time; the rollout goes on" 124

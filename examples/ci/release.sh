@@ -1,9 +1,11 @@
 #!/bin/sh
 # The steps of a release, the same for every pipeline: release.sh backup|migrations|start|gate|halt
-# It runs where the daemon's unix socket can be opened: on a runner of your own, as a member of the socket group that may start.
+# It runs where the daemon's unix socket can be opened: on a runner of your own, as a member of the socket group that may start. The
+# daemon does everything, so the runner needs none of its secrets and none of its files.
 #
 #   POLICY      the policy's file                          VERSION, PREVIOUS   what is released, and what it is compared with
-#   PLAN        a backup plan's file; empty: no backup     MIGRATIONS          a folder of migrations; empty: none
+#   PROJECT     of a backup plan that the daemon has       MIGRATIONS          a folder of migrations; empty: none
+#               loaded; empty: no backup                   SERVICE             what `service:` in the policy says, if not read there
 #   REPORTS     where JUnit reports go (./reports)         GATE_TIMEOUT        how long to wait (90m); also GATE_AWAY, how long
 #                                                          the daemon may be away (5m): 90m, 2h, 300s, or a number of seconds
 set -eu
@@ -26,52 +28,75 @@ seconds() {
     esac
 }
 
+timeout=$(seconds GATE_TIMEOUT "${GATE_TIMEOUT:-90m}") || exit 2
+patience=$(seconds GATE_AWAY "${GATE_AWAY:-5m}") || exit 2
 reports=${REPORTS:-reports}
 mkdir -p "$reports"
 id_file=$reports/rollout.id
 
+# Asks again for as long as the daemon may be away: one that starts anew answers soon.
+insist() {
+    end=$(($(date +%s) + patience))
+    while :; do
+        code=0
+        "$@" || code=$?
+        [ "$code" = 75 ] && [ "$(date +%s)" -lt "$end" ] || return "$code"
+        sleep 2
+    done
+}
+
+start() {
+    # A start whose answer was lost, or of a pipeline that is run again, is taken up.
+    serin start "$POLICY" --version="$VERSION" --previous="$PREVIOUS" --join >"$id_file.new" || return $?
+    mv "$id_file.new" "$id_file"
+}
+
 case "${1:-}" in
 backup)
-    [ -n "${PLAN:-}" ] || exit 0
-    serin backup create "$PLAN"
+    # The first step: what an earlier run left in this folder is not this one's.
+    rm -f "$id_file" "$reports/migrations.xml" "$reports/rollout.xml"
+    if [ -z "${PROJECT:-}" ]; then
+        echo "PROJECT is empty, so no backup is made here"
+        exit 0
+    fi
+    serin backup request "$PROJECT"
     ;;
 migrations)
-    # What every statement locks, rewrites and loses. In GitHub Actions findings become annotations of the changed lines.
-    [ -z "${MIGRATIONS:-}" ] || serin migrate lint "$MIGRATIONS" --junit "$reports/migrations.xml"
+    # What every statement locks, rewrites and loses. In GitHub Actions findings become annotations of the changed lines; GitLab
+    # reads the second report.
+    if [ -n "${MIGRATIONS:-}" ]; then
+        serin migrate lint "$MIGRATIONS" --junit "$reports/migrations.xml" --code-quality "$reports/code-quality.json"
+    else
+        echo "MIGRATIONS is empty, so none are judged here"
+    fi
     # Is the policy right, and does everything that it names answer?
-    serin check "$POLICY" --version "$VERSION" --previous "$PREVIOUS"
+    serin check "$POLICY" --version="$VERSION" --previous="$PREVIOUS" --daemon
     # A dry run: what would be migrated, what would happen, and how long the evidence takes.
-    serin plan "$POLICY" --version "$VERSION" --previous "$PREVIOUS"
+    serin plan "$POLICY" --version="$VERSION" --previous="$PREVIOUS" --daemon
     ;;
 start)
-    serin start "$POLICY" --version "$VERSION" --previous "$PREVIOUS" >"$id_file"
+    rm -f "$id_file"
+    insist start || exit $?
     cat "$id_file"
     ;;
 gate)
     # Ends with the rollout's own exit code: 0 goes on, 3 failed and is rolled back, 4 halted, 5 inconclusive, 6 act now, 124 still
     # going on, 75 nobody answers, not even after GATE_AWAY. In GitHub Actions it writes the step summary, outputs and an annotation
     # as well.
-    timeout=$(seconds GATE_TIMEOUT "${GATE_TIMEOUT:-90m}") || exit 2
-    patience=$(seconds GATE_AWAY "${GATE_AWAY:-5m}") || exit 2
-    end=$(($(date +%s) + timeout))
-    away=$(date +%s)
-    while :; do
-        begun=$(date +%s)
-        left=$((end - begun))
-        [ "$left" -gt 0 ] || left=1
-        code=0
-        serin wait "$(cat "$id_file")" --timeout "${left}s" --junit "$reports/rollout.xml" || code=$?
-        [ "$code" = 75 ] || exit "$code"
-        # A daemon that starts anew answers again soon. Whoever waited for more than a minute was answered meanwhile.
-        now=$(date +%s)
-        [ $((now - begun)) -le 60 ] || away=$now
-        [ $((now - away)) -lt "$patience" ] && [ "$now" -lt "$end" ] || exit 75
-        sleep 5
-    done
+    if [ ! -s "$id_file" ]; then
+        echo "release.sh: no rollout is noted in $id_file: run release.sh start first" >&2
+        exit 2
+    fi
+    serin wait "$(cat "$id_file")" --timeout "${timeout}s" --away "${patience}s" --junit "$reports/rollout.xml"
     ;;
 halt)
-    # For a pipeline that is cancelled: the rollout would go on without it.
-    [ ! -s "$id_file" ] || serin halt "$(cat "$id_file")" --reason "the pipeline was cancelled"
+    # For a pipeline that is cancelled: the rollout would go on without it. One that was cancelled during the start has noted none.
+    name=$(cat "$id_file" 2>/dev/null) || name=
+    name=${name:-${SERVICE:-$(sed -n 's/^service: *["'\'']\{0,1\}\([A-Za-z0-9-]*\).*/\1/p' "$POLICY" | head -n 1)}}
+    code=0
+    insist serin halt "$name" --if-version="$VERSION" --reason "the pipeline was cancelled" || code=$?
+    [ "$code" = 0 ] || echo "release.sh: NOT HALTED, the release may go on: serin halt $name" >&2
+    exit "$code"
     ;;
 *)
     echo "release.sh: expected backup, migrations, start, gate or halt, found '${1:-}'" >&2

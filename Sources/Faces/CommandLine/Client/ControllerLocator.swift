@@ -117,6 +117,9 @@ struct ControllerLocator: Sendable {
             if let journal = try await assembly.openJournal(service, state) { return journal }
         }
         try await refuseUnknown(name)
+        if access(state.path, R_OK | X_OK) != 0, errno == EACCES {
+            throw .unavailable(nobodyAnswers(name) + "; what \(state.path) holds of it is closed to you")
+        }
         throw .unavailable(
             nobodyAnswers(name)
                 + ", and there is no journal of it in \(state.path)\nhint: serin status lists what is there; --state or "

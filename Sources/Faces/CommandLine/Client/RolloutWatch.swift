@@ -9,7 +9,7 @@ struct RolloutWatch {
     let name: String
     let session: Session
     /// When to stop waiting.
-    let deadline: ContinuousClock.Instant?
+    var deadline: ContinuousClock.Instant?
     /// How often an unreachable controller is asked again, a second apart.
     var retries = 30
     /// For how long "rollback incomplete" is no answer yet: who takes such a rollout up gives it this time to reach 0.
@@ -19,6 +19,8 @@ struct RolloutWatch {
     struct Result: Sendable {
         var status: RolloutStatus
         var code: ExitCode
+        /// Since when nobody has answered, so that the status is as old; nil when it was answered last.
+        var silentSince: ContinuousClock.Instant?
     }
 
     init(_ operations: any RolloutOperations, name: String, session: Session, timeout: Duration?) {
@@ -38,6 +40,7 @@ struct RolloutWatch {
         var seen: RolloutStatus?
         var last = sequence
         var failures = 0
+        var heard = ContinuousClock().now
         let graceEnd = ContinuousClock().now + .milliseconds(grace.milliseconds)
         while true {
             do throws(OperationError) {
@@ -45,6 +48,7 @@ struct RolloutWatch {
                     of: seen?.id.description ?? name, from: seen, timeout: patience(progress, until: graceEnd))
                 let decisions = try await operations.decisions(of: status.id.description, after: last, limit: 1000)
                 failures = 0
+                heard = ContinuousClock().now
                 seen = status
                 last = decisions.last?.sequence ?? last
                 await progress.show(status, decisions: decisions)
@@ -57,11 +61,13 @@ struct RolloutWatch {
                 guard case .unavailable(let text) = error, let known = seen, !Task.isCancelled else { throw error }
                 guard failures < retries else {
                     session.complain(plainLines(text))
-                    return Result(status: known, code: .unreachable)
+                    return Result(status: known, code: .unreachable, silentSince: heard)
                 }
                 failures += 1
                 if failures == 1 { session.note("serin: \(plain(text)); trying again") }
-                if let deadline, let seen, ContinuousClock().now >= deadline { return Result(status: seen, code: .timedOut) }
+                if let deadline, ContinuousClock().now >= deadline {
+                    return Result(status: known, code: .timedOut, silentSince: heard)
+                }
                 // A cancelled pause ends in the guard above.
                 try? await Task.sleep(for: .seconds(1))
             }

@@ -7,16 +7,33 @@ internal import SerinVerdicts
 /// What release pipelines read after a rollout: JUnit XML, and the step summary and outputs of GitHub Actions.
 enum Reports {
     /// Writes every report that was asked for. A report that cannot be written is only complained about.
-    static func write(_ status: RolloutStatus, code: ExitCode, junit: String?, session: Session) {
-        if let junit { append(JUnitReport.text(status, code: code), to: junit, replacing: true, session) }
+    static func write(_ result: RolloutWatch.Result, junit: String?, session: Session) {
+        let (status, code, isAnswered) = (result.status, result.code, result.silentSince == nil)
+        write(
+            code, junit: junit.map { ($0, JUnitReport.text(status, code: code, isAnswered: isAnswered)) },
+            summary: GitHubReport.summary(status, code: code, isAnswered: isAnswered),
+            outputs: GitHubReport.outputs(status, code: code),
+            annotation: GitHubReport.annotation(status, code: code, isAnswered: isAnswered), session)
+    }
+
+    /// Writes every report of a rollout of which nobody told anything.
+    static func writeSilence(of name: String, _ text: String, junit: String?, session: Session) {
+        let first = text.textLines().first.map(String.init) ?? ""
+        write(
+            .unreachable, junit: junit.map { ($0, JUnitReport.silence(of: name, first)) },
+            summary: GitHubReport.silence(of: name, first), outputs: "exit_code=\(ExitCode.unreachable.rawValue)\n",
+            annotation: GitHubReport.annotation(.unreachable, "serin \(name)", "nobody answers: \(first)"), session)
+    }
+
+    private static func write(
+        _ code: ExitCode, junit: (path: String, text: String)?, summary: String, outputs: String, annotation: String,
+        _ session: Session
+    ) {
+        if let junit { append(junit.text, to: junit.path, replacing: true, session) }
         guard session.isInGitHub else { return }
-        if let file = session.environment["GITHUB_STEP_SUMMARY"] {
-            append(GitHubReport.summary(status, code: code), to: file, replacing: false, session)
-        }
-        if let file = session.environment["GITHUB_OUTPUT"] {
-            append(GitHubReport.outputs(status, code: code), to: file, replacing: false, session)
-        }
-        if code != .ok { session.console.writeMessage(GitHubReport.annotation(status, code: code) + "\n") }
+        if let file = session.environment["GITHUB_STEP_SUMMARY"] { append(summary, to: file, replacing: false, session) }
+        if let file = session.environment["GITHUB_OUTPUT"] { append(outputs, to: file, replacing: false, session) }
+        if code != .ok { session.console.writeMessage(annotation + "\n") }
     }
 
     /// Refuses a file that a report could not be written to: said before a rollout rather than after it.
@@ -50,8 +67,9 @@ enum Reports {
 
 /// A report in JUnit's XML: one test case for the rollout and one for each signal.
 enum JUnitReport {
-    static func text(_ status: RolloutStatus, code: ExitCode) -> String {
+    static func text(_ status: RolloutStatus, code: ExitCode, isAnswered: Bool = true) -> String {
         let release = "\(status.service) \(status.version)"
+        let state = isAnswered ? status.state : "nobody answers, \(status.state) was known last"
         let failing = status.signals.filter { $0.verdict == .fail && !$0.isReportOnly }
         let undecided = status.signals.filter {
             $0.verdict == .nodata || $0.verdict == .inconclusive || $0.isReportOnly && $0.verdict == .fail
@@ -65,7 +83,7 @@ enum JUnitReport {
         )
         if code != .ok {
             lines.append(
-                "    <failure message=\"\(escaped("\(status.state), exit \(code.rawValue)"))\">\(escaped(status.cause))</failure>"
+                "    <failure message=\"\(escaped("\(state), exit \(code.rawValue)"))\">\(escaped(status.cause))</failure>"
             )
         }
         lines.append("  </testcase>")
@@ -81,6 +99,19 @@ enum JUnitReport {
             lines.append("  </testcase>")
         }
         return (lines + ["</testsuite>"]).joined(separator: "\n") + "\n"
+    }
+
+    /// A report of a rollout of which nobody told anything.
+    static func silence(of name: String, _ text: String) -> String {
+        """
+        <?xml version="1.0" encoding="UTF-8"?>
+        <testsuite name="\(escaped("serin " + name))" tests="1" failures="1" errors="0" skipped="0">
+          <testcase classname="\(escaped(name))" name="rollout \(escaped(name))">
+            <failure message="nobody answers, exit \(ExitCode.unreachable.rawValue)">\(escaped(text))</failure>
+          </testcase>
+        </testsuite>
+
+        """
     }
 
     private static func evidence(_ signal: SignalAssessment, _ computed: ComputedInterval?) -> String {
@@ -106,11 +137,20 @@ enum JUnitReport {
 
 /// The step summary, outputs and annotation of GitHub Actions.
 enum GitHubReport {
-    static func summary(_ status: RolloutStatus, code: ExitCode) -> String {
+    static func summary(_ status: RolloutStatus, code: ExitCode, isAnswered: Bool = true) -> String {
+        let state = isAnswered ? status.state : "nobody answers, \(status.state) was known last"
         var lines = [
-            "## Serin: \(cell("\(status.service) \(status.version)")) \(cell(status.state))", "",
-            "\(cell(status.cause))", "", "Exit \(code.rawValue). Safe now: \(cell(Explanation.safety(status))).", "",
+            "## Serin: \(cell("\(status.service) \(status.version)")) \(cell(state))", "",
+            "\(cell(status.cause))", "",
+            "Exit \(code.rawValue). Safe now: \(cell(Explanation.safety(status, isAttended: isAnswered))).", "",
         ]
+        if !status.isFinal {
+            // Whoever reads this has no console.
+            lines += [
+                "\(isAnswered ? "The rollout goes on without this pipeline: \(cell(status.next))" : "The rollout may go on"). `serin wait \(status.id)` waits for its end, `serin halt \(status.id)` takes it back.",
+                "",
+            ]
+        }
         if !status.signals.isEmpty {
             let table = StatusView.signalTable(status)
             lines += [
@@ -132,10 +172,26 @@ enum GitHubReport {
     }
 
     /// A workflow command, with the characters that have a meaning in one escaped.
-    static func annotation(_ status: RolloutStatus, code: ExitCode) -> String {
+    static func annotation(_ status: RolloutStatus, code: ExitCode, isAnswered: Bool = true) -> String {
+        let lead = !isAnswered ? "nobody answers, known last: " : code == .timedOut ? "not over in time, and goes on: " : ""
+        return annotation(code, "serin \(status.service) \(status.version)", "\(lead)\(status.state): \(status.cause)")
+    }
+
+    static func annotation(_ code: ExitCode, _ title: String, _ text: String) -> String {
         let kind = code == .inconclusive || code == .timedOut ? "warning" : "error"
-        let title = "serin \(status.service) \(status.version)"
-        return "::\(kind) title=\(property(title))::\(message("\(status.state): \(status.cause)"))"
+        return "::\(kind) title=\(property(title))::\(message(text))"
+    }
+
+    /// The summary of a rollout of which nobody told anything.
+    static func silence(of name: String, _ text: String) -> String {
+        """
+        ## Serin: \(cell(name)): nobody answers
+
+        \(cell(text))
+
+        Exit \(ExitCode.unreachable.rawValue). Safe now: not known. The rollout may go on: look at the load balancer, then `serin wait \(cell(name))`.
+
+        """
     }
 
     static func message(_ text: String) -> String {

@@ -12,7 +12,8 @@ internal import SerinSQLite
 extension Subcommand {
     /// Every verb of backups, in the order of the help.
     static let backups: [Subcommand] = [
-        backupCheck, backupCreate, backupCopy, backupList, backupShow, backupStats, backupExpiring, backupVerify, backupRestore,
+        backupCheck, backupCreate, backupRequest, backupCopy, backupList, backupShow, backupStats, backupExpiring, backupVerify,
+        backupRestore,
         backupSwap, backupMerge, backupRestored, backupDrop, backupErase, backupApprove, backupPrune, backupHold, backupRelease,
         backupDrill, backupReadiness, backupMoments, backupExport,
         backupMetrics, backupMirror, catalogueCheck, catalogueImport,

@@ -10,18 +10,21 @@ extension Subcommand {
     static func command(
         _ name: String, summary: String, details: String = "", examples: [String], interruption: Interruption = .leavesRollout,
         plan: @escaping @Sendable (inout Arguments) throws(UsageError) -> String? = { _ in nil },
+        version: @escaping @Sendable (inout Arguments) throws(UsageError) -> String? = { _ in nil },
         verb: @escaping @Sendable (inout Arguments) throws(UsageError) -> Command.Verb
     ) -> Subcommand {
         Subcommand(name, summary: summary, details: details, examples: examples, interruption: interruption) {
             input throws(UsageError) in
             let reason = try input.text("-m", "--reason", value: "TEXT", help: "why, for the decision log") ?? ""
             let plan = try plan(&input)
+            let version = try version(&input)
             let verb = try verb(&input)
             let rollout = try input.positional("ROLLOUT", help: "a rollout or a service")
             // The controller takes the principal from the socket; this one is only for its own record type.
             let command = Command(verb, by: .uid(getuid()), reason: reason, plan: plan)
             return { session in
-                try await ControllerLocator(session).find(rollout) {
+                if let version { return try await ask(command, of: rollout, ifVersion: version, session) }
+                return try await ControllerLocator(session).find(rollout) {
                     do { return try await ask(command, of: rollout, session: session) } catch OperationError.notFound(let text) {
                         var lines = text.textLines(keepingEmpty: true).map(String.init)
                         lines[0] += ": nothing was done"
@@ -30,6 +33,29 @@ extension Subcommand {
                 }
             }
         }
+    }
+
+    /// Asks it of what is live, when that is a version, and of nothing else; no halt file is left, as that would halt any version.
+    private static func ask(
+        _ command: Command, of name: String, ifVersion version: String, _ session: Session
+    ) async throws -> ExitCode {
+        let locator = ControllerLocator(session)
+        guard let controller = try locator.controller(for: name) else {
+            throw OperationError.unavailable(locator.nobodyAnswers(name) + "; nothing was done")
+        }
+        var live: RolloutStatus?
+        do throws(OperationError) { live = try await controller.status(of: name) } catch {
+            guard case .notFound = error else { throw error }
+        }
+        guard let live, !live.isFinal, live.version == version else {
+            let what = live.map { $0.isFinal ? "\($0.id) is over (\($0.state))" : "\($0.id) is of version \($0.version)" }
+            session.note("nothing to \(command.verb.rawValue): \(what ?? "there is no rollout '\(plain(name))'")")
+            return .ok
+        }
+        session.data(StatusDocument.encode(try await controller.perform(command, on: live.id.description))) { _ in
+            ["\(live.id): \(command.verb.rawValue) taken"]
+        }
+        return .ok
     }
 
     private static func ask(_ command: Command, of name: String, session: Session) async throws -> ExitCode {
@@ -134,7 +160,12 @@ extension Subcommand {
             2 when nothing here has that name.
             """,
         examples: ["serin halt checkout --reason 'payments fail in the app'", "serin halt checkout --security"],
-        interruption: .ends
+        interruption: .ends,
+        version: { input throws(UsageError) in
+            try input.text(
+                "--if-version", value: "VERSION",
+                help: "only what is live with this version; where nothing is, exit 0, as for a pipeline that is cancelled")
+        }
     ) { input throws(UsageError) in
         try input.flag("--security", help: "a security matter: a new rollout then needs more people") ? .haltForSecurity : .halt
     }
