@@ -23,11 +23,7 @@ extension Integration {
             let environment = [
                 "NOTIFY_SOCKET": manager.path, "WATCHDOG_USEC": "3000000", "HOOK_TOKEN": "not-a-real-token", "TEAM_URL": told.url,
             ]
-            var policy = PolicyText()
-            // Long enough for everything that happens before the halt.
-            policy.times["bake"] = "2m"
-            policy.times["max_bake"] = "10m"
-            try await Scene.play(Stage.services[0], policy, environment: environment) { scene in
+            try await Scene.play(Stage.services[0], Self.policy(), environment: environment) { scene in
                 let file = scene.file("serin.yaml")
                 let text = """
                     version: 1
@@ -91,6 +87,16 @@ extension Integration {
                 try checkLog(scene)
                 try await JournalProof(of: scene).check(scene)
             }
+        }
+
+        /// What is released by, with a secret that the daemon has and the pipeline has not.
+        private static func policy() throws -> PolicyText {
+            var policy = PolicyText()
+            // Long enough for everything that happens before the halt.
+            policy.times["bake"] = "2m"
+            policy.times["max_bake"] = "10m"
+            policy.prometheus = try #require(Stage.current).prometheus.url + "\n  bearer_env: HOOK_TOKEN"
+            return policy
         }
 
         /// Sends what Alertmanager would while an alert of the service fires.

@@ -69,7 +69,7 @@ migrations)
     else
         echo "MIGRATIONS is empty, so none are judged here"
     fi
-    # Is the policy right, and does everything that it names answer?
+    # Is the policy right, and does everything that it names answer the daemon? It has secrets and files that the runner has not.
     serin check "$POLICY" --version="$VERSION" --previous="$PREVIOUS" --daemon
     # A dry run: what would be migrated, what would happen, and how long the evidence takes.
     serin plan "$POLICY" --version="$VERSION" --previous="$PREVIOUS" --daemon

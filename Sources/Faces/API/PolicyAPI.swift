@@ -14,6 +14,24 @@ public struct PolicyQuestion: Sendable, Hashable {
     /// Whether nothing is to be contacted.
     public var isOffline: Bool
 
+    /// A question.
+    public init(text: String, file: String, version: String?, previous: String?, isOffline: Bool) {
+        self.text = text
+        self.file = file
+        self.version = version
+        self.previous = previous
+        self.isOffline = isOffline
+    }
+
+    /// The question as a document.
+    public func encode() -> JSONValue {
+        .object([
+            "policy": .object(["file": .string(file), "text": .string(text)]),
+            "version": version.map { .string($0) } ?? .null, "previous": previous.map { .string($0) } ?? .null,
+            "offline": .bool(isOffline),
+        ])
+    }
+
     /// The question in a document; unknown members are refused.
     static func decode(_ value: JSONValue) throws(DocumentError) -> PolicyQuestion {
         let reader = try DocumentReader(value, name: "request")

@@ -75,6 +75,23 @@ struct RemoteController: RolloutOperations {
         return try await ask("POST", "/v1/backups/\(name.lowercased()):approve", body: .sortedObject(words))
     }
 
+    /// What the daemon answers when it is asked about a policy.
+    ///
+    /// - Parameters:
+    ///   - verb: `check` or `plan`.
+    ///   - limit: The longest that it is waited for, but at least as long as for any answer.
+    /// - Returns: The document of that verb.
+    func answer(
+        to question: PolicyQuestion, asking verb: String, within limit: Duration
+    ) async throws(OperationError) -> JSONValue {
+        let document = try await ask(
+            "POST", "/v1/policies:" + verb, body: question.encode(), patience: max(.zero, limit - timeout))
+        guard document["schema"]?.text == "serin.dev/\(verb)/v1" else {
+            throw .unavailable("the controller at \(socket) answered something else than the document of serin \(verb)")
+        }
+        return document
+    }
+
     /// The signed checkpoint of a journal, or the proof of one of its entries.
     func evidence(of name: String, entry: Int64?) async throws(OperationError) -> JSONValue {
         let place = entry.map { "/proof/\($0)" } ?? "/checkpoints/latest?format=json"

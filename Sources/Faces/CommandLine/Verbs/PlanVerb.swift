@@ -7,30 +7,41 @@ internal import SerinRollouts
 extension Subcommand {
     static let plan = Subcommand(
         "plan", summary: "what a rollout would do, how long it takes at least, and its way back",
-        examples: ["serin plan policy.yaml --version 1.9.0 --previous 1.8.3", "serin plan policy.yaml --offline -o json"],
+        examples: [
+            "serin plan policy.yaml --version 1.9.0 --previous 1.8.3", "serin plan policy.yaml --offline -o json",
+            "serin plan policy.yaml --version 1.9.0 --previous 1.8.3 --daemon",
+        ],
         interruption: .ends
     ) { input throws(UsageError) in
+        let daemon = try AskedDaemon(&input)
         let offline = try input.flag("--offline", help: "no forecast from present traffic")
         let arguments = try PolicyArguments(&input, needsVersion: false)
+        try daemon.refuse(offline: offline, arguments)
         return { session in
             let source = try await arguments.source()
-            let loaded = try session.assembly.readPolicy(source)
-            let forecast =
-                offline
-                ? Forecast(sentences: [])
-                : await session.showingWaits(from: Wait("asking \(loaded.prometheus)")) { note in
-                    await session.assembly.forecast(loaded, source, session.state, note)
-                }
-            let plan = Plan(loaded.policy, version: source.version, previous: source.previous, forecast)
-            session.data(plan.document(hash: loaded.hash)) { style in
-                plan.lines(hash: loaded.hash, style)
-            }
-            for warning in forecast.warnings { session.note("warning: \(plain(warning))") }
-            for placeholder in plan.openPlaceholders {
+            let document =
+                daemon.isAsked
+                ? try await daemon.answer(to: "plan", about: source, session)
+                : try await planDocument(of: source, session, offline: offline)
+            session.data(document) { style in Plan.lines(document, style) }
+            for warning in Plan.texts("warnings", in: document) { session.note("warning: \(plain(warning))") }
+            for placeholder in Plan.openPlaceholders(in: document) {
                 session.note("note: {{\(placeholder)}} stands for what --\(placeholder) names")
             }
             return .ok
         }
+    }
+
+    /// What is made of a policy here.
+    private static func planDocument(of source: PolicySource, _ session: Session, offline: Bool) async throws -> JSONValue {
+        let loaded = try session.assembly.readPolicy(source)
+        let forecast =
+            offline
+            ? Forecast(sentences: [])
+            : await session.showingWaits(from: Wait("asking \(loaded.prometheus)")) { note in
+                await session.assembly.forecast(loaded, source, session.state, note)
+            }
+        return Plan(loaded.policy, version: source.version, previous: source.previous, forecast).document(hash: loaded.hash)
     }
 }
 
@@ -111,12 +122,6 @@ struct Plan: Sendable {
         return stages
     }
 
-    /// The placeholders that the shown actions still hold.
-    var openPlaceholders: [String] {
-        let shown = stages + wayBack
-        return ["version", "previous"].filter { name in shown.contains { $0.contains("{{\(name)}}") } }
-    }
-
     private func words(_ backup: RolloutBackupPolicy) -> String {
         guard backup.before == .always || policy.migrations != nil else {
             return "none is taken: it is asked for before migrations, and the policy migrates nothing"
@@ -165,15 +170,26 @@ struct Plan: Sendable {
         values.reduce(text) { $0.rewriting("{{\($1.name)}}", as: $1.value) }
     }
 
-    func lines(hash: String, _ style: Style) -> [String] {
-        var lines = [style.paint(plain("\(policy.service): \(previous) → \(version)"), .bold), ""]
-        lines += stages.map { "  " + plain($0) }
-        lines += ["", "earliest promotion  \(Numbers.time(earliest)) after the first raise"]
-        lines += ["", style.paint("Way back", .bold)] + wayBack.map { "  " + plain($0) }
-        if !forecast.sentences.isEmpty {
-            lines += ["", style.paint("Forecast", .bold)] + forecast.sentences.map { "  " + plain($0) }
-        }
-        return lines + ["", "policy hash  \(hash)"]
+    /// What people read of a plan's document, made here or by the daemon.
+    static func lines(_ document: JSONValue, _ style: Style) -> [String] {
+        func text(_ key: String) -> String { plain(document[key]?.text ?? "") }
+        func list(_ key: String) -> [String] { texts(key, in: document).map { "  " + plain($0) } }
+        var lines = [style.paint("\(text("service")): \(text("previous")) → \(text("version"))", .bold), ""] + list("stages")
+        let earliest = Duration(policyText: text("earliest_promotion")).map(Numbers.time) ?? text("earliest_promotion")
+        lines += ["", "earliest promotion  \(earliest) after the first raise"]
+        lines += ["", style.paint("Way back", .bold)] + list("way_back")
+        let forecast = list("forecast")
+        if !forecast.isEmpty { lines += ["", style.paint("Forecast", .bold)] + forecast }
+        return lines + ["", "policy hash  \(text("policy_hash"))"]
+    }
+
+    /// The texts of a list in a plan's document.
+    static func texts(_ key: String, in document: JSONValue) -> [String] { (document[key]?.items ?? []).compactMap(\.text) }
+
+    /// The placeholders that the actions in a plan's document still hold.
+    static func openPlaceholders(in document: JSONValue) -> [String] {
+        let shown = texts("stages", in: document) + texts("way_back", in: document)
+        return ["version", "previous"].filter { name in shown.contains { $0.contains("{{\(name)}}") } }
     }
 
     func document(hash: String) -> JSONValue {

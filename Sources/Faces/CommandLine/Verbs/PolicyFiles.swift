@@ -1,4 +1,5 @@
 internal import Glibc
+internal import SerinAPI
 internal import SerinController
 internal import SerinModel
 internal import SerinPolicies
@@ -72,14 +73,21 @@ extension PolicySource {
     /// Whether there is no file to name in a command.
     var isStandardInput: Bool { file == Self.standardInput }
 
-    /// What starts a rollout of it. The file's whole path is told: what it names by relative paths has to be found from anywhere.
+    /// What starts a rollout of it.
     var startRequest: StartRequest {
-        var path = file
-        if !file.hasPrefix("/"), let here = getcwd(nil, 0) {
-            path = "\(String(cString: here))/\(file)"
-            free(here)
-        }
-        return StartRequest(
-            policyText: text, policyFile: path, version: version ?? "", previous: previous, overrides: overrides)
+        StartRequest(
+            policyText: text, policyFile: wholePath, version: version ?? "", previous: previous, overrides: overrides)
+    }
+
+    /// What is asked about it before a rollout. Overrides are not part of it.
+    var question: PolicyQuestion {
+        PolicyQuestion(text: text, file: wholePath, version: version, previous: previous, isOffline: false)
+    }
+
+    /// What another process is told of the file: what it names by relative paths has to be found from anywhere.
+    private var wholePath: String {
+        guard !file.hasPrefix("/"), let here = getcwd(nil, 0) else { return file }
+        defer { free(here) }
+        return "\(String(cString: here))/\(file)"
     }
 }
