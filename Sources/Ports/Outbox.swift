@@ -133,6 +133,30 @@ public struct OutboxEntry: Sendable, Hashable {
         failure = "dropped: \(OutboxEntry.limit) messages already wait for \(destination)"
     }
 
+    /// Gives it up when it has waited for longer than it is of use.
+    ///
+    /// - Returns: Whether it has.
+    public mutating func expired(at now: Instant) -> Bool {
+        guard state == .waiting, now - createdAt > OutboxEntry.patience else { return false }
+        state = .dead
+        nextAt = now
+        failure = "not delivered within \(OutboxEntry.patience)" + (failure.map { ": \($0)" } ?? "")
+        return true
+    }
+
+    /// Takes in that a later message of the same matter was delivered first, so that this one would be a false last word.
+    public mutating func overtaken(at now: Instant) {
+        guard state == .waiting else { return }
+        state = .dead
+        nextAt = now
+        failure = OutboxEntry.overtakenWords
+    }
+
+    /// Whether it was not told because a later one was: nobody misses it.
+    public var isOvertaken: Bool { state == .dead && failure == OutboxEntry.overtakenWords }
+
+    private static let overtakenWords = "not told: a later message of the same matter was told before it"
+
     private func pause(after reason: Failure, unit: Double) -> Duration {
         // A credential that is refused stays refused until somebody acts.
         let doubled =

@@ -97,8 +97,10 @@ final class NotedChannel: NotificationChannel {
             unit: { 1 }, report: { [reports] report in reports.withLock { $0.append(report) } })
     }
 
-    private func subject(_ text: String, _ severity: Notification.Severity = .info) -> Notification {
-        Notification(.rolloutChanged, severity, subject: text, text: "", deduplicationKey: "k", at: now)
+    private func subject(
+        _ text: String, _ severity: Notification.Severity = .info, of key: String? = nil, at moment: Instant = now
+    ) -> Notification {
+        Notification(.rolloutChanged, severity, subject: text, text: "", deduplicationKey: key ?? text, at: moment)
     }
 
     @Test func whatIsNotifiedIsDeliveredOnceAndCallsFirst() async throws {
@@ -255,6 +257,48 @@ final class NotedChannel: NotificationChannel {
         #expect(await notifier.step(route) == .zero)
         #expect(channel.subjects == ["second"])
         #expect(await notifier.step(route) == .minutes(5))
+    }
+
+    @Test func theNewestOfARolloutIsTheLastWordThoughACallOvertookOlderOnes() async throws {
+        let outbox = MemoryMessages()
+        let notifier = try notifier(outbox)
+        let route = OutboxNotifier.Route(name: "chat", channel: channel)
+        channel.fail([Failure(.transient, "500")])
+        await notifier.notify(subject("awaiting approval", .critical, of: "rollout r"))
+        #expect(await notifier.step(route) == .zero)
+        await notifier.notify(subject("started", of: "rollout r", at: now + .seconds(1)))
+        await notifier.notify(subject("another", of: "rollout s", at: now + .seconds(1)))
+        await notifier.notify(subject("rollback incomplete", .critical, of: "rollout r", at: now + .seconds(2)))
+        clock.advance(by: .seconds(1))
+        while await notifier.step(route) == .zero {}
+        clock.advance(by: .minutes(10))
+        while await notifier.step(route) == .zero {}
+        #expect(channel.subjects == ["rollback incomplete", "another"])
+        #expect(try await outbox.dead(limit: 10).allSatisfy(\.isOvertaken), "they are not missed")
+        #expect(try await outbox.dead(limit: 10).count == 2)
+    }
+
+    @Test func whatIsTooOldIsGivenUpBeforeItIsTold() async throws {
+        let notifier = try notifier(MemoryMessages())
+        let route = OutboxNotifier.Route(name: "chat", channel: channel)
+        await notifier.notify(subject("rollback incomplete", .critical))
+        clock.advance(by: .hours(25))
+        #expect(await notifier.step(route) == .zero)
+        #expect(await notifier.step(route) == nil)
+        #expect(channel.subjects.isEmpty)
+        #expect(reports.withLock { $0 } == [.givenUp(route: "chat", "not delivered within 24h")])
+    }
+
+    @Test func aChannelThatIsGoneKeepsNothingForEver() async throws {
+        let outbox = MemoryMessages()
+        await (try notifier(outbox)).notify(subject("a"))
+        clock.advance(by: .hours(25))
+        let later = try notifier(outbox, [])
+        let running = Task { await later.run() }
+        try await waitUntil("it is given up") { try await outbox.destinations().isEmpty }
+        running.cancel()
+        await running.value
+        #expect(try await outbox.dead(limit: 10).count == 1)
     }
 
     /// What PagerDuty was asked for: `trigger` or `resolve` with the alert's key, without the part that tells calls apart.

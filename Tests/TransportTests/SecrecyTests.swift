@@ -58,6 +58,13 @@ import Testing
         let busy = HTTPResponse(status: 503, headers: [HTTPHeader("Retry-After", "3")], body: [])
         #expect(busy.failureClass(ofWrite: true) == .throttled)
         #expect(HTTPResponse(status: 429, headers: [HTTPHeader("retry-after", "7")], body: []).retryAfter == .seconds(7))
+        // A moment is one of the server's own clock.
+        let dated = [
+            HTTPHeader("Date", "Sun, 06 Nov 1994 08:49:37 GMT"), HTTPHeader("Retry-After", "Sun, 06 Nov 1994 08:50:07 GMT"),
+        ]
+        #expect(HTTPResponse(status: 429, headers: dated, body: []).retryAfter == .seconds(30))
+        #expect(HTTPResponse(status: 429, headers: [dated[1]], body: []).retryAfter == .zero, "it is over")
+        #expect(HTTPResponse(status: 429, headers: [HTTPHeader("Retry-After", "soon")], body: []).retryAfter == nil)
     }
 }
 

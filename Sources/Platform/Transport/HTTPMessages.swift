@@ -1,3 +1,5 @@
+internal import CCurl
+internal import Glibc
 internal import SerinCrypto
 public import SerinModel
 
@@ -148,10 +150,17 @@ public struct HTTPResponse: Sendable, Hashable {
         }
     }
 
-    /// How long the server asks to wait (`Retry-After` in seconds, at most a day); nil when it does not say.
+    /// How long the server asks to wait (`Retry-After` of RFC 9110, 10.2.3: seconds, or a moment by the server's own clock; at most a
+    /// day); nil when it does not say.
     public var retryAfter: Duration? {
-        guard let text = header("Retry-After"), let seconds = Int64(text), seconds >= 0 else { return nil }
-        return .seconds(min(seconds, 86_400))
+        guard let text = header("Retry-After") else { return nil }
+        var seconds = Int64(text)
+        if seconds == nil {
+            let moment = curl_getdate(text, nil)
+            let here = header("Date").map { curl_getdate($0, nil) } ?? -1
+            if moment >= 0 { seconds = max(0, Int64(moment) - Int64(here >= 0 ? here : time(nil))) }
+        }
+        return seconds.flatMap { $0 < 0 ? nil : .seconds(min($0, 86_400)) }
     }
 }
 

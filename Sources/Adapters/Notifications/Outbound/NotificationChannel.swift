@@ -80,17 +80,30 @@ struct JSONExchange {
     ) -> Failure {
         // A repeated message is better than a lost one, so a 5xx of a write is simply tried again.
         let byStatus = answer.failureClass(ofWrite: false) ?? .transient
-        // A place that is gone, or an address with a wrong token in it, is for a person to put right.
-        let kind = kind ?? ([404, 410].contains(answer.status) ? .denied : byStatus)
-        let said = words ?? String(decoding: answer.body.prefix(1000), as: UTF8.self)
-        let shown = hidden(String(visible(said, lines: false).prefix(200)))
+        // A place that is gone or has moved, an address with a wrong token in it, and what is too long for a proxy are for a person to
+        // put right.
+        let isMendable = (300..<400).contains(answer.status) || [404, 410, 413].contains(answer.status)
+        let kind = kind ?? (isMendable ? .denied : byStatus)
+        // A part of a secret is one, so it is hidden before anything is cut.
+        let said = hidden(words ?? String(decoding: answer.body, as: UTF8.self))
+        let shown = visible(String(said.prefix(1000)), lines: false).prefix(200)
         return Failure(
             kind, "cannot \(deed) \(name): \(answer.status)\(shown.isEmpty ? "" : " \(shown)")", hint: hint,
             retryAfter: retryAfter ?? answer.retryAfter)
     }
 
     private func hidden(_ text: String) -> String {
-        secrets.reduce(text) { text, secret in secret.count < 4 ? text : text.rewriting(secret.revealed, as: "…") }
+        secrets.flatMap { Self.pieces(of: $0.revealed) }.reduce(text) { $0.rewriting($1, as: "…") }
+    }
+
+    /// A secret and, of an address, what the other side may repeat of it: its path, and the long parts of that.
+    private static func pieces(of secret: String) -> [String] {
+        guard secret.utf8.count >= 4 else { return [] }
+        let parts = secret.split(separator: "/")
+        guard parts.count > 2, parts[0].hasSuffix(":") else { return [secret] }
+        let path = parts.dropFirst(2)
+        let values = path.flatMap { $0.split { "?&=;:@".contains($0) } }.filter { $0.utf8.count >= 8 }
+        return [secret, "/" + path.joined(separator: "/")] + values.map(String.init)
     }
 }
 

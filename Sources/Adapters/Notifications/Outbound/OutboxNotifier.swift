@@ -153,7 +153,12 @@ public final class OutboxNotifier: Notifier {
             let now = clock.now()
             // In order, but a call overtakes, also an earlier one that pauses.
             let calls = waiting.filter(\.isCall)
-            guard let next = calls.min(by: { max($0.nextAt, now) < max($1.nextAt, now) }) ?? waiting.first else { return nil }
+            guard var next = calls.min(by: { max($0.nextAt, now) < max($1.nextAt, now) }) ?? waiting.first else { return nil }
+            if next.expired(at: now) {
+                try await outbox.put(next)
+                report(.givenUp(route: route.name, next.failure ?? ""))
+                return .zero
+            }
             guard next.nextAt <= now else { return next.nextAt - now }
             try await drop(for: route, at: now)
             try await send(next, route)
@@ -181,6 +186,7 @@ public final class OutboxNotifier: Notifier {
             }
             entry.delivered(at: clock.now())
             report(.delivered(route: route.name))
+            try await outrun(message, entry, route)
         } catch {
             // A shutdown is no failure of the message.
             if Task.isCancelled { return }
@@ -189,6 +195,22 @@ public final class OutboxNotifier: Notifier {
                 entry.state == .dead ? .givenUp(route: route.name, error.message) : .postponed(route: route.name, error))
         }
         try await outbox.put(entry)
+    }
+
+    /// Drops what is older than a message of the same matter that was just delivered: it waited while that one, a call, overtook it.
+    private func outrun(_ message: OutboundMessage, _ entry: OutboxEntry, _ route: Route) async throws(Failure) {
+        guard entry.isCall, !message.notification.deduplicationKey.isEmpty else { return }
+        // A call is sent also while the store cannot be read.
+        do throws(Failure) {
+            for var older in try await outbox.waiting(for: route.name, limit: Self.calls) {
+                guard !older.isSame(as: entry), let other = OutboundMessage(older),
+                    other.notification.deduplicationKey == message.notification.deduplicationKey,
+                    other.notification.at < message.notification.at
+                else { continue }
+                older.overtaken(at: clock.now())
+                try await outbox.put(older)
+            }
+        } catch { report(.storeFailed(error)) }
     }
 
     /// The calls that a place took and that were not ended since; none where nothing has to be ended.
@@ -219,9 +241,18 @@ public final class OutboxNotifier: Notifier {
     /// Forgets what is over for 30 days; until then a repeated notification is known, and what was given up can be looked at.
     private func tidy() async {
         while !Task.isCancelled {
-            do throws(Failure) { try await outbox.forget(before: clock.now() - .hours(24 * 30)) } catch {
-                report(.storeFailed(error))
-            }
+            do throws(Failure) {
+                try await outbox.forget(before: clock.now() - .hours(24 * 30))
+                // What no route serves any more grows old all the same.
+                let names = Set(routes.map(\.name))
+                for destination in try await outbox.destinations() where !names.contains(destination) {
+                    for var entry in try await outbox.waiting(for: destination, limit: OutboxEntry.limit)
+                    where entry.expired(at: clock.now()) {
+                        try await outbox.put(entry)
+                        report(.givenUp(route: destination, entry.failure ?? ""))
+                    }
+                }
+            } catch { report(.storeFailed(error)) }
             await clock.sleep(for: .hours(1))
         }
     }

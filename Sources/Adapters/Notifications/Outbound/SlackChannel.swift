@@ -73,7 +73,11 @@ public struct SlackChannel: NotificationChannel {
         case "invalid_auth", "not_authed", "account_inactive", "token_revoked", "token_expired", "no_permission", "missing_scope",
             "not_in_channel", "is_archived", "channel_not_found", "org_login_required", "ekm_access_denied", "access_denied":
             .denied
-        default: .invalid
+        case "msg_too_long", "no_text", "invalid_blocks", "invalid_blocks_format", "invalid_attachments", "too_many_attachments",
+            "invalid_arguments", "invalid_arg_name", "invalid_json", "invalid_form_data", "invalid_charset":
+            .invalid
+        // Whatever else it is: a setting that a person can put right within the day.
+        default: .denied
         }
     }
 

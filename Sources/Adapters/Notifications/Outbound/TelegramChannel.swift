@@ -80,8 +80,10 @@ struct TelegramCalls: Sendable {
         // The error's own number counts, whatever status a proxy made of it.
         var counted = answer
         if let code = value?["error_code"]?.integer, (400..<600).contains(code) { counted.status = Int(code) }
+        // A chat that is not there, or that the bot is no member of, is a setting.
+        let isSetting = counted.status == 400 && value?["description"]?.text?.lowercased().holds("chat not found") == true
         let failure = exchange.failure(
-            counted, said: value?["description"]?.text ?? "no answer of the Bot API",
+            counted, isSetting ? .denied : nil, said: value?["description"]?.text ?? "no answer of the Bot API",
             retryAfter: details?["retry_after"]?.integer.map { .seconds(min(max($0, 0), 86_400)) },
             hint: counted.status == 409 ? "another process polls this bot, or a webhook is set for it" : nil)
         throw Refusal(failure: failure, movedTo: details?["migrate_to_chat_id"]?.integer)

@@ -106,7 +106,10 @@ public struct TeamsChannel: NotificationChannel {
         guard answer.isSuccess else { throw exchange.failure(answer) }
         // Connectors answered 200 and said in words that Teams had refused the message.
         let words = String(decoding: answer.body.prefix(1000), as: UTF8.self)
-        guard words.contains("delivery failed") else { return }
-        throw exchange.failure(answer, words.contains("429") ? .throttled : .transient)
+        if words.contains("delivery failed") { throw exchange.failure(answer, words.contains("429") ? .throttled : .transient) }
+        // A workflow answers 202, a connector 200 with "1"; a page or an error is somebody else's word.
+        let isPage = words.drop { $0.isWhitespace }.first == "<"
+        let isRefusal = answer.json.map { $0["ok"] == .bool(false) || $0["error"] != nil } ?? false
+        if isPage || isRefusal { throw exchange.failure(answer, .transient) }
     }
 }

@@ -21,7 +21,8 @@ struct UndeliveredNotices: Sendable {
                 let failure = channel["failure"]?.text
             else { continue }
             let since = channel["oldest"]?.text.map { " since \($0)" } ?? ""
-            lines.append("\(waiting) notifications were NOT delivered to \(name)\(since) and are tried again: \(failure)")
+            let next = channel["configured"] == .bool(false) ? "" : " and are tried again"
+            lines.append("\(waiting) notifications were NOT delivered to \(name)\(since)\(next): \(failure)")
         }
         let dead = document["given_up"]?.items ?? []
         if let last = dead.first, let channel = last["channel"]?.text, let failure = last["failure"]?.text {

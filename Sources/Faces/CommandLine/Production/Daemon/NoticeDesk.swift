@@ -93,7 +93,9 @@ final class NoticeDesk: Notifier {
             let isConfigured = state.routes.contains(name)
             let first = try await outbox.waiting(for: name, limit: 50)
             let failure =
-                isConfigured ? first.compactMap(\.failure).first ?? trouble : "no channel of this name is configured any more"
+                isConfigured
+                ? first.compactMap(\.failure).first ?? trouble
+                : "no channel of this name is configured any more, and what is older than a day is given up"
             channels.append(
                 Channel(
                     name: name, isConfigured: isConfigured, waiting: try await outbox.waitingCount(for: name),
@@ -107,7 +109,7 @@ final class NoticeDesk: Notifier {
     func undelivered() async throws(Failure) -> [Undelivered] {
         let now = clock.now()
         // Anybody may ask, and often: more than these are not read.
-        let dead = try await outbox.dead(limit: 100).filter { now - $0.nextAt <= .hours(24) }
+        let dead = try await outbox.dead(limit: 1000).filter { now - $0.nextAt <= .hours(24) && !$0.isOvertaken }
         return try await channels().map { channel in
             Undelivered(
                 channel: channel.name, waiting: channel.waiting, oldest: channel.oldest, hasFailed: channel.failure != nil,
@@ -118,7 +120,7 @@ final class NoticeDesk: Notifier {
     /// What people do not know yet, with why, for `serin status` and programs.
     func document() async throws(Failure) -> JSONValue {
         let channels = try await channels()
-        let dead = try await outbox.dead(limit: 20)
+        let dead = try await outbox.dead(limit: 1000).filter { !$0.isOvertaken }
         return .object([
             "schema": .string("serin.dev/notifications/v1"),
             "channels": .array(
