@@ -48,10 +48,8 @@ extension Integration {
                     #expect(done.termination == .exited(0), "\(name): \(done.text)")
                 }
                 try await scene.awaitWeight(1000)
-                // A pipeline that is run again takes it up.
                 let id = try String(contentsOfFile: scene.file("reports/rollout.id"), encoding: .utf8)
-                let again = try await step("start")
-                #expect(again.termination == .exited(0) && again.text.contains(id), "\(again.text)")
+                #expect(try await step("start").text.contains(id), "a pipeline that is run again takes it up")
 
                 // A wrong configuration changes nothing, and the rollout goes on. SIGHUP was ignored before the start.
                 try (text + "\nhoks: {}").write(toFile: file, atomically: true, encoding: .utf8)
@@ -66,8 +64,7 @@ extension Integration {
                 try await scene.awaitWeight(0)
                 let gate = try await step("gate")
                 #expect(gate.termination == .exited(4), "\(gate.text)")
-                let late = try await step("halt")
-                #expect(late.termination == .exited(0) && late.text.contains("nothing to halt"), "\(late.text)")
+                #expect(try await step("halt").text.contains("nothing to halt"))
                 // The same by the API alone.
                 let bare = try await Program(
                     "/bin/sh", ["\(Self.root)/examples/ci/gate.sh", scene.service],
