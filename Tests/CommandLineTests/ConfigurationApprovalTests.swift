@@ -3,6 +3,7 @@ import Glibc
 import SerinAPI
 import SerinAccess
 import SerinController
+import SerinIdentity
 import SerinLocks
 import SerinModel
 import SerinPorts
@@ -173,6 +174,45 @@ import Testing
                 "\(other.text)")
             #expect(try await daemon.hasHook())
         }
+    }
+
+    @Test(arguments: ["uid:4713", "chat:ben"])
+    func nobodyAgreesToAChangeThatMakesThemItsProposer(_ identity: String) async throws {
+        _ = try await serve { daemon in
+            var daemon = daemon
+            let client = try Self.program(in: daemon.home)
+            #expect(await client.run("token", "create", "fay", "--owner", "uid:4713", "--role", "approver") == .ok)
+            let text = client.takeToken()
+            daemon.tokens["fay"] = text
+            let agreed = try await daemon.ask("POST", "/v1/tokens/fay:approve", as: "ben", "{}")
+            #expect(agreed.status == 200, "\(agreed.text)")
+            let others = identity == "chat:ben" ? "" : ", \"chat:ben\""
+            daemon.write(
+                "version: 1\npeople: {anna: {is: [\"uid:4711\", \"\(identity)\"]}, ben: {is: [\"uid:4712\"\(others)]}}",
+                to: "identities.yaml")
+            let proposed = try await daemon.ask("POST", "/v1/configuration:propose", as: "anna", "{}")
+            let body = #"{"plan":"\#(try #require(proposed.document["proposal"]?["plan"]?.text))"}"#
+            // Whoever becomes anna by it is anna, and whoever does not is another.
+            let (own, other) = identity == "chat:ben" ? ("ben", "fay") : ("fay", "ben")
+            let refused = try await daemon.ask("POST", "/v1/configuration:approve", as: own, body)
+            #expect(refused.status == 409 && refused.text.contains("may be person:anna"), "\(refused.text)")
+            let approved = try await daemon.ask("POST", "/v1/configuration:approve", as: other, body)
+            #expect(approved.status == 200, "\(approved.text)")
+        }
+    }
+
+    /// What a token says of the person may be another claim than its subject.
+    @Test func anUnknownBearerMayBeWhoeverIsNewlyNamedAtAnIssuer() throws {
+        let (anna, ben) = (Person("anna", identities: [.uid(1)]), Person("ben", identities: [.uid(2)]))
+        let corp = Principal(channel: "corp", identity: "u-9")
+        let next = try People([Person("anna", identities: [.uid(1), corp]), ben])
+        func selves(_ principal: Principal) throws -> Set<Principal> {
+            try People([anna, ben]).selves(of: principal, by: next, issuers: ["corp"])
+        }
+        let bearer = Principal.oidc(issuer: "corp", subject: "17")
+        #expect(try selves(bearer) == [bearer, .person("anna")])
+        #expect(try selves(.person("ben")) == [.person("ben")])
+        #expect(try People([anna, ben]).selves(of: bearer, by: next, issuers: []) == [bearer])
     }
 
     @Test func aStartWithChangedFilesRunsWhatWasAgreedTo() async throws {

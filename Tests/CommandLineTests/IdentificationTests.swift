@@ -1,5 +1,6 @@
 import SerinAPI
 import SerinCrypto
+import SerinIdentity
 import SerinLocks
 import SerinModel
 import SerinSQLite
@@ -139,6 +140,63 @@ private func bearing(_ token: String, uid: UInt32? = nil) -> Request {
             let nobody = try await authenticator.identify(Request(method: "GET", path: "/"))
             #expect(nobody == nil)
         }
+    }
+
+    @Test func aKeyThatIsNotKnownYetIsNoRefusal() async throws {
+        let (first, second) = (try Testbed.SigningKey(.ed25519), try Testbed.SigningKey(.ed25519))
+        let body = JSONValue.object(["keys": .array([try first.jwk("a")])]).canonicalText
+        let server = try ScriptedServer { _ in [.http(200, body)] }
+        defer { server.stop() }
+        let text = """
+            version: 1
+            issuers:
+              corp:
+                issuer: \(server.url)
+                keys_url: \(server.url)/keys
+                audiences: [serin]
+                algorithms: [EdDSA]
+                rules: [{when: {sub: job}, roles: [releaser]}]
+            """
+        try await withIdentification(text) { _, authenticator, program in
+            let seconds = try program.session().now.millisecondsSince1970 / 1000
+            func token(_ key: Testbed.SigningKey, _ id: String) throws -> String {
+                let claims = JSONValue.object([
+                    "iss": .string(server.url), "aud": .string("serin"), "sub": .string("job"), "iat": .integer(seconds),
+                    "exp": .integer(seconds + 300),
+                ])
+                return try key.token(claims, header: ["alg": .string("EdDSA"), "kid": .string(id)])
+            }
+            #expect(try await authenticator.identify(bearing(try token(first, "a")))?.roles == [.releaser])
+            let problem = try await #require(throws: Problem.self) {
+                try await authenticator.identify(bearing(try token(second, "b")))
+            }
+            #expect(problem.kind == .unavailable && (2...60).contains(problem.retryAfter))
+            #expect(problem.hint?.contains("try again with the same in \(problem.retryAfter) s") == true)
+            #expect(server.requests.count == 1)
+        }
+    }
+
+    @Test func eachReasonOfARefusalHasItsLine() {
+        let (lines, clock) = (Locked<[String]>([]), Locked(Instant(millisecondsSince1970: 1_795_000_000_000)))
+        let log = RefusalLog({ line in lines.withLock { $0.append(line) } }, now: { clock.withLock { $0 } })
+        func refuse(_ detail: String) {
+            log.say(
+                .refused(told: "no", detail: detail), "refused a request", from: " from 192.0.2.\(lines.withLock { $0.count })")
+        }
+        for number in 0..<20 { refuse("no token is known by the number '\(number)' and this secret") }
+        refuse("a token that never ends")
+        log.say(.refused(told: "no", detail: "a token that never ends"), "refused a sign-in")
+        clock.withLock { $0 = $0 + RefusalLog.pause }
+        refuse("no token is known by the number 'x' and this secret")
+        #expect(
+            lines.withLock { $0 } == [
+                "refused a request from 192.0.2.0: no token is known by the number '0' and this secret",
+                "refused a request from 192.0.2.1: a token that never ends", "refused a sign-in: a token that never ends",
+                "refused a request from 192.0.2.3: no token is known by the number 'x' and this secret (and 19 more)",
+            ])
+        // However many there are, the log is not filled.
+        for first in "abcdefghij" { for second in "abcdefghij" { refuse("\(first)\(second)") } }
+        #expect(lines.withLock { $0.count } < 10 + RefusalLog.reasonLimit)
     }
 
     @Test func localUsersMayWhatTheFileSaysAndTheHostsOwnerEverything() async throws {

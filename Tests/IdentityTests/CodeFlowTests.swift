@@ -165,7 +165,9 @@ private let redirect = "http://127.0.0.1:8080/sign-in/corp/back"
                     at: "corp", .init(binding: beginning.binding, state: state, code: nil, error: error))
             }
             #expect(
-                refused == .refused(told: "'corp' did not sign you in: \(word)", detail: "'corp' answered a sign-in with \(word)")
+                refused
+                    == .refused(
+                        told: "'corp' did not sign you in: \(word)", detail: "a sign-in that 'corp' answered with \(word)")
             )
         }
         let beginning = try await begin(flow)

@@ -85,13 +85,46 @@ private func judge(_ text: String, _ tokens: WebTokens, at moment: Instant = now
         _ = try await judge(try issuer.token(first, "a"), tokens)
         issuer.serve([try first.jwk("a"), try second.jwk("b")])
         let text = try issuer.token(second, "b")
-        await #expect(throws: CredentialError.self, "within the pause") { try await judge(text, tokens, at: now + .seconds(30)) }
+        let early = await #expect(throws: CredentialError.self) { try await judge(text, tokens, at: now + .seconds(30)) }
+        guard case .unavailable(_, let rest) = early else { throw Wrong() }
+        #expect(rest == .seconds(30))
+        #expect(issuer.count("/keys") == 1)
         _ = try await judge(text, tokens, at: now + .seconds(60))
         for number in 0..<50 {
             let unknown = try issuer.token(second, "x\(number)")
-            await #expect(throws: CredentialError.self) { try await judge(unknown, tokens, at: now + .seconds(61)) }
+            let error = await #expect(throws: CredentialError.self) { try await judge(unknown, tokens, at: now + .seconds(61)) }
+            guard case .unavailable(_, let rest) = error else { throw Wrong() }
+            #expect(rest == .seconds(59))
         }
         #expect(issuer.count("/keys") == 2)
+    }
+
+    @Test func aKeyThatANewSetLacksIsRefusedAndOneOfWhichNobodyCanTellIsNot() async throws {
+        _ = try await judge(try issuer.token(first, "a"), tokens)
+        let text = try issuer.token(second, "b")
+        let lacking = await #expect(throws: CredentialError.self) { try await judge(text, tokens, at: now + .seconds(60)) }
+        guard case .refused = lacking else { throw Wrong() }
+        issuer.answer("/keys", 503, "down")
+        for (seconds, after) in [(120, 60), (130, 50)] as [(Int64, Int64)] {
+            let moment = now + .seconds(seconds)
+            let later = try issuer.token(second, "b", at: moment)
+            let error = await #expect(throws: CredentialError.self) { try await judge(later, tokens, at: moment) }
+            guard case .unavailable(_, let rest) = error else { throw Wrong() }
+            #expect(rest == .seconds(after))
+        }
+        #expect(issuer.count("/keys") == 3)
+    }
+
+    @Test func keysOfTheConfigurationRefuseWhatTheyHaveNotSigned() async throws {
+        let key = try PublicKey(pem: try first.pem())
+        let tokens = WebTokens([issuer.settings(.keys([key]))], transport: try Transport())
+        let text = try issuer.token(second, "b")
+        for later in [0, 1] as [Int64] {
+            let error = await #expect(throws: CredentialError.self) { try await judge(text, tokens, at: now + .seconds(later)) }
+            guard case .refused = error else { throw Wrong() }
+        }
+        let days = now + .hours(72)
+        _ = try await judge(try issuer.token(first, "a", at: days), tokens, at: days)
     }
 
     @Test func aKeyIsOnlyUsedUnderItsName() async throws {

@@ -43,13 +43,15 @@ public enum CredentialError: Error, Sendable, Hashable, CustomStringConvertible 
     ///   - detail: What is wrong, for the log; no part of the credentials.
     case refused(told: String, detail: String)
     /// Nobody can tell at the moment; the same credentials may be good later.
-    case unavailable(String)
+    ///
+    /// - Parameter after: How long it is until somebody may be able to tell; nil when that is not known.
+    case unavailable(String, after: Duration? = nil)
 
     /// The detail.
     public var description: String {
         switch self {
         case .refused(_, let detail): detail
-        case .unavailable(let text): text
+        case .unavailable(let text, _): text
         }
     }
 

@@ -42,4 +42,18 @@ public struct People: Sendable, Hashable {
 
     /// Whom an identity belongs to: the person, or itself where none is known.
     public func principal(behind identity: Principal) -> Principal { byIdentity[identity].map(Principal.person) ?? identity }
+
+    /// Everyone whom a principal is by these people, or may be by others that are proposed: nobody agrees to what is theirs by becoming
+    /// somebody else with it. The bearer of an identity token whom these do not know may be by it whoever is newly named at an issuer,
+    /// as a person's claim need not be the subject.
+    ///
+    /// - Parameter issuers: The names of the issuers that are proposed with the others.
+    public func selves(of principal: Principal, by others: People, issuers: Set<String>) -> Set<Principal> {
+        let known = self.principal(behind: principal)
+        var identities = [principal] + byIdentity.filter { Principal.person($0.value) == known }.map(\.key)
+        if known.channel == Principal.oidc(issuer: "", subject: "").channel {
+            identities += others.byIdentity.keys.filter { byIdentity[$0] == nil && issuers.contains($0.channel) }
+        }
+        return Set([known] + identities.map(others.principal(behind:)))
+    }
 }

@@ -26,8 +26,8 @@ public struct WebTokens: Sendable {
             switch settings.keys {
             case .discovery: keys = KeySetCache { () throws(Failure) in try await fetch.keySet(at: nil) }
             case .keySet(let url): keys = KeySetCache { () throws(Failure) in try await fetch.keySet(at: url) }
-            case .keys(let fixed): keys = KeySetCache { KeySet(fixed) }
-            case .secret: keys = KeySetCache { KeySet([]) }
+            case .keys(let fixed): keys = KeySetCache(KeySet(fixed))
+            case .secret: keys = KeySetCache(KeySet([]))
             }
             next[settings.issuer] = Issuer(settings: settings, keys: keys)
         }
@@ -52,7 +52,7 @@ public struct WebTokens: Sendable {
         guard let rule = settings.rules.first(where: { $0.isMet(by: token.claims) }) else {
             throw .refused(
                 told: "the token is good, and gives nothing here: it meets no rule of the issuer '\(settings.name)'",
-                detail: "'\(subject)' of '\(settings.name)' meets no rule")
+                detail: "a token whose subject '\(subject)' of '\(settings.name)' meets no rule")
         }
         let named = settings.personClaim.map { token.claims[$0]?.text } ?? subject
         let known = named.map { people.principal(behind: Principal(channel: settings.name, identity: $0)) }

@@ -154,7 +154,8 @@ public final class CodeFlow: Sendable {
         if let error = back.error {
             let word =
                 error.utf8.count <= 64 && error.utf8.allSatisfy { (0x61...0x7A).contains($0) || $0 == 0x5F } ? error : "an error"
-            throw .refused(told: "'\(name)' did not sign you in: \(word)", detail: "'\(name)' answered a sign-in with \(word)")
+            throw .refused(
+                told: "'\(name)' did not sign you in: \(word)", detail: "a sign-in that '\(name)' answered with \(word)")
         }
         guard let code = back.code, (1...2048).contains(code.utf8.count) else {
             throw .refused(told: Self.over, detail: "an answer of '\(name)' without a code")
@@ -163,9 +164,9 @@ public final class CodeFlow: Sendable {
         let claims = try WebToken(text).claims
         guard claims["iss"]?.text == settings.issuer, Self.audiences(claims).contains(signIn.clientID),
             claims["azp"] == nil || claims["azp"]?.text == signIn.clientID
-        else { throw .refused("a token of '\(name)' that is for somebody else") }
+        else { throw .refused("a token for somebody else, of '\(name)'") }
         guard let nonce = claims["nonce"]?.text, areEqual(Array(nonce.utf8), Array(waiting.nonce.utf8)) else {
-            throw .refused(told: Self.over, detail: "a token of '\(name)' that was made for another sign-in")
+            throw .refused(told: Self.over, detail: "a token made for another sign-in, of '\(name)'")
         }
         _ = try await tokens.caller(bearing: text, people: .none, at: now())
         return (text, waiting.target)

@@ -92,7 +92,7 @@ public struct TokenDesk: Sendable {
         let hash: String
         do throws(CryptoError) { hash = try token.hash() } catch { throw .unavailable(error.description) }
         guard let known = state.token(token.id), areEqual(Array(known.record.hash.utf8), Array(hash.utf8)) else {
-            throw .refused("no token is known by the number \(token.id) and this secret")
+            throw .refused("no token is known by the number '\(token.id)' and this secret")
         }
         // From here on the bearer has proven to have it, and may know what became of it.
         let record = known.record

@@ -301,7 +301,10 @@ final class ConfigurationKeeper: Sendable {
                     "the files were changed, or the daemon started anew, since \(proposal.by) proposed this",
                     hint: "serin config propose"))
         }
-        if let read { try hands.check(read) }
+        if let read {
+            try permit(principal, toAgreeWith: proposal.by, read)
+            try hands.check(read)
+        }
         // Durable first: a start after a crash right here finds what was agreed to.
         try await record(found, proposal.change, proposedBy: proposal.by, by: principal, store)
         if let read {
@@ -311,6 +314,21 @@ final class ConfigurationKeeper: Sendable {
         let words = "\(principal) agreed to the change of the configuration that \(proposal.by) proposed; it is in force"
         session.note(words)
         await tell(.info, "the configuration was changed", words, proposal.change)
+    }
+
+    /// Refuses whoever is the proposer by the people of the set itself: it could name its second person.
+    private func permit(_ principal: Principal, toAgreeWith proposer: Principal, _ set: ConfigurationSet) throws {
+        let identities = try DaemonFiles(of: set, session).identities
+        let (present, next) = (standing.withLock { $0.people }, try People(identities.people))
+        let issuers = Set(identities.issuers.map(\.name))
+        let mine = present.selves(of: principal, by: next, issuers: issuers)
+        guard mine.isDisjoint(with: present.selves(of: proposer, by: next, issuers: issuers)) else {
+            throw OperationError.refused(
+                Refusal(
+                    "by the people that this change names \(principal) may be \(proposer), who proposed it, and cannot be the one to "
+                        + "agree to it",
+                    hint: "ask another person to agree, one who is known by name already"))
+        }
     }
 
     private func tell(

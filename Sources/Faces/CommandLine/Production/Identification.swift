@@ -2,7 +2,6 @@ internal import Glibc
 internal import SerinAPI
 internal import SerinController
 internal import SerinIdentity
-internal import SerinLocks
 internal import SerinModel
 internal import SerinPages
 internal import SerinPorts
@@ -18,7 +17,7 @@ struct Identification: Sendable {
     /// How people sign in at issuers with a browser.
     private let flow: CodeFlow
     private let webTokens: WebTokens
-    private let report: Throttled
+    private let report: RefusalLog
     private let store: (any AccessStore)?
 
     /// - Parameters:
@@ -27,7 +26,7 @@ struct Identification: Sendable {
     ///   - othersMayStart: Whether local users who may open the socket may do all that this process' user may, where no rule says
     ///     what they may.
     ///   - previous: Whoever was believed until now; the keys of issuers that were fetched for it are kept.
-    ///   - report: Takes why credentials were refused, for the log; at most once a second.
+    ///   - report: Takes why credentials were refused, for the log; each reason at most every 10 seconds.
     init(
         _ settings: IdentitySettings, store: (any AccessStore)?, transport: Transport, othersMayStart: Bool = false,
         previous: Identification? = nil, now: @escaping @Sendable () -> Instant, report: @escaping @Sendable (String) -> Void
@@ -35,7 +34,7 @@ struct Identification: Sendable {
         self.store = store
         let rules = try LocalRules(settings)
         webTokens = WebTokens(settings.issuers, transport: transport, previous: previous?.webTokens)
-        self.report = Throttled(report, now: now)
+        self.report = RefusalLog(report, now: now)
         flow = CodeFlow(settings.issuers, transport: transport, tokens: webTokens, now: now)
         let bearers = BearerTokens(
             desk: store.map { TokenDesk(store: $0) }, webTokens: webTokens, people: try People(settings.people), now: now,
@@ -86,40 +85,14 @@ extension Identification {
     }
 
     private func problem(of error: CredentialError) -> Problem {
-        report.say("refused a sign-in: \(error)")
+        report.say(error, "refused a sign-in")
         switch error {
         case .refused(let told, _): return Problem(.unidentified, told, hint: "the daemon's log says why")
-        case .unavailable:
+        case .unavailable(_, let after):
             return Problem(
-                .unavailable, "nobody can be signed in there at the moment",
+                after, "nobody can be signed in there at the moment",
                 hint: "try again, or sign in with a token; the daemon's log says why")
         }
-    }
-}
-
-/// Passes texts on, at most one a second: strangers must not fill the log.
-private struct Throttled: Sendable {
-    private let report: @Sendable (String) -> Void
-    private let now: @Sendable () -> Instant
-    private let state = Locked<(last: Instant?, dropped: Int)>((nil, 0))
-
-    init(_ report: @escaping @Sendable (String) -> Void, now: @escaping @Sendable () -> Instant) {
-        self.report = report
-        self.now = now
-    }
-
-    func say(_ text: String) {
-        let now = now()
-        let dropped: Int? = state.withLock { state in
-            if let last = state.last, now - last < .seconds(1), now >= last {
-                state.dropped += 1
-                return nil
-            }
-            defer { state = (now, 0) }
-            return state.dropped
-        }
-        guard let dropped else { return }
-        report(dropped > 0 ? "\(text) (and \(dropped) more)" : text)
     }
 }
 
@@ -129,7 +102,7 @@ private struct BearerTokens: Authenticator {
     let webTokens: WebTokens
     let people: People
     let now: @Sendable () -> Instant
-    let report: Throttled
+    let report: RefusalLog
 
     func identify(_ request: Request) async throws(Problem) -> Identity? {
         let values = request.headers.filter { $0.name.lowercased() == "authorization" }.map(\.value)
@@ -143,10 +116,13 @@ private struct BearerTokens: Authenticator {
             guard let desk else { throw CredentialError.unavailable("the tokens could not be opened") }
             return Identity(try await desk.caller(bearing: text, people: people, at: now()), how: .token)
         } catch {
-            report.say("refused a request from \(request.peer.address ?? "the unix socket"): \(error)")
+            report.say(error, "refused a request", from: " from \(request.peer.address ?? "the unix socket")")
             switch error {
             case .refused(let told, _): throw Problem(.unidentified, told, hint: "serin token create makes a token")
-            case .unavailable: throw Problem(.unavailable, "nobody can tell at the moment whether these credentials are good")
+            case .unavailable(_, let after):
+                throw Problem(
+                    after, "nobody can tell at the moment whether these credentials are good",
+                    hint: after.map { "they are not refused: try again with the same in \(Problem.wholeSeconds($0)) s" })
             }
         }
     }
@@ -194,4 +170,15 @@ extension Identity {
             caller.principal, roles: caller.grant.roles, scopes: caller.grant.scopes, projects: caller.grant.projects,
             isPerson: caller.grant.isPerson, how: how)
     }
+}
+
+extension Problem {
+    /// Nobody can tell at the moment, and may be able to after a while.
+    fileprivate init(_ after: Duration?, _ detail: String, hint: String?) {
+        self.init(.unavailable, detail, hint: hint)
+        if let after { retryAfter = Self.wholeSeconds(after) }
+    }
+
+    /// A pause in seconds, at least one: rounded up, as a try before its end is in vain.
+    fileprivate static func wholeSeconds(_ pause: Duration) -> Int { max(1, Int(pause.seconds.rounded(.up))) }
 }
