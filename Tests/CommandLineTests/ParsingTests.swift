@@ -122,17 +122,18 @@ import Testing
                 Usage: serin wait ROLLOUT [options]
 
                 Examples:
-                  serin wait checkout --timeout 90m
+                  serin wait checkout --timeout 90m --away 5m
                   serin wait checkout --for step=2
 
                 Parameters:
                   --for final|step=N  what to wait for (default: final)
                   --junit FILE        write a report in JUnit's XML
+                  --away TIME         for how long nobody may answer, as while a daemon starts anew
                   ROLLOUT             a rollout or a service
 
                 Exit 0 promoted or passed, 3 failed, 4 halted, 5 inconclusive, 6 rollback incomplete; 124 when --timeout is over
                 first. With --for step=N it ends with 0 once step N is entered. Ctrl-C ends the waiting, never the rollout.
-                A rollout that nobody controls ends the wait at once, with 75.
+                A rollout that nobody controls ends the wait at once, with 75; with --away it is waited for until somebody does.
 
                 Options of every command:
                   -o, --output table|json|jsonl|yaml
