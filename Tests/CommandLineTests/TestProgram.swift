@@ -35,6 +35,8 @@ final class TestProgram: Sendable {
     let probes = Locked<[Probe]>([])
     /// Whether probes and forecasts take until something was said of that.
     let isSlow = Locked(false)
+    /// Whether probes wait until the test lets them go on.
+    let isHeld = Locked(false)
     private var hasSpoken: Bool { messages.withLock { !$0.isEmpty } }
     let verification = Locked(Verification(service: "checkout", entries: 12, replayed: 3, head: "9f2c", faults: []))
     /// The folder of migrations that the policy names.
@@ -183,6 +185,7 @@ final class TestProgram: Sendable {
                 return LoadedPolicy(policy: policy, hash: "ab12")
             },
             probe: { _, _, _ in
+                try? await waitUntil("probes may go on", within: .seconds(60)) { !self.isHeld.withLock { $0 } }
                 if self.isSlow.withLock({ $0 }) { try? await waitUntil("it says what it waits for") { self.hasSpoken } }
                 return self.probes.withLock { $0 }
             },
